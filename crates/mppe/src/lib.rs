@@ -1,0 +1,1 @@
+//! Microsoft Point-To-Point Encryption (RFC 3078): Encryptor and Decryptor

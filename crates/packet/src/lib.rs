@@ -1,0 +1,1 @@
+//! Packet slots with headroom, their pool, and the way out: Egress

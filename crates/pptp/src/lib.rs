@@ -1,0 +1,1 @@
+//! A PPTP client: thousands of tunnels in one process, entirely in userspace

@@ -1,0 +1,1 @@
+//! PPTP servers with buildings behind them, in memory or on real sockets, for tests of PPTP clients
