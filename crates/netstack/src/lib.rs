@@ -1,1 +1,37 @@
 //! A TCP/IP stack and tokio sockets over any source of IP packets
+//!
+//! [`Stack`] is the stack proper: no I/O, no clock, no lock. IP packets and the time come in, IP
+//! packets and the next deadline come out. An [`Owner`] keeps it under its lock, together with
+//! whatever carries the packets, and [`Net`] makes sockets from the owner that are used like those
+//! of `tokio::net`: [`TcpStream`], [`TcpListener`], [`UdpSocket`], and beside them
+//! [`Net::ping`], [`Net::lookup_host`] and [`Net::lookup_txt`]. [`Local`] is an owner without any
+//! carrier, for hosts in tests.
+//!
+//! TCP (its automaton, retransmission, congestion control), the echo reply and IGMP are smoltcp's;
+//! finding the socket of a packet, UDP, the errors, TIME-WAIT, the backlog of a listener and
+//! fairness between sockets are done here. IPv4 only, without fragments.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod error;
+mod local;
+mod net;
+mod options;
+mod stack;
+
+pub use error::{ShutDown, SocketError};
+pub use local::{Local, LocalLink};
+pub use net::{
+    Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf, ReuniteError, TcpListener, TcpStream,
+    UdpSocket, WriteHalf,
+};
+pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
+pub use stack::{Stack, Stats};

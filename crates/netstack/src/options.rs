@@ -1,0 +1,117 @@
+//! How a stack and its sockets are set up
+
+use std::{net::Ipv4Addr, time::Duration};
+
+/// How a [`Stack`](crate::Stack) is set up
+#[derive(Debug, Clone)]
+pub struct StackConfig {
+    /// The stack's own address
+    pub address: Ipv4Addr,
+    /// A second address of the same subnet; `None` but for test hosts
+    pub second_address: Option<Ipv4Addr>,
+    /// Length of the subnet's prefix in bits, 32 if the subnet is not known
+    ///
+    /// Says which address is the subnet's broadcast address. It is no route: every destination is
+    /// sent into the one link there is.
+    pub prefix_len: u8,
+    /// Octets of the largest IP packet, headers included; at least 68 (RFC 791 §3.2)
+    ///
+    /// TCP announces its maximum segment size from it; a UDP datagram of more than this less 28
+    /// octets is refused.
+    pub mtu: usize,
+    /// Servers asked by [`Net::lookup_host`](crate::Net::lookup_host), in this order
+    pub dns: Vec<Ipv4Addr>,
+    /// What initial sequence numbers, ports and identifiers are derived from
+    ///
+    /// Random for whoever is not testing: two stacks with one seed choose the same ports.
+    pub seed: u64,
+}
+
+impl StackConfig {
+    /// One address of unknown subnet, and no DNS server
+    pub const fn new(address: Ipv4Addr, mtu: usize, seed: u64) -> Self {
+        Self { address, second_address: None, prefix_len: 32, mtu, dns: Vec::new(), seed }
+    }
+}
+
+/// Which algorithm keeps a TCP sender from congesting the path
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CongestionControl {
+    /// RFC 5681
+    Reno,
+    /// RFC 9438
+    #[default]
+    Cubic,
+}
+
+/// How a TCP connection is set up
+#[derive(Debug, Clone)]
+pub struct TcpOptions {
+    /// How long [`Net::tcp_connect`](crate::Net::tcp_connect) waits for the peer's answer; 10 s
+    ///
+    /// Long enough for three SYNs (0, 1 and 3 s) and a slow answer to the last.
+    pub connect_timeout: Duration,
+    /// Octets received but not yet read, which is the largest window offered; 64 KiB
+    ///
+    /// One window a round trip is the most a connection moves: 64 KiB over 50 ms are 10 Mbit/s, a
+    /// good line of the sites that still speak PPTP. Allocated while the connection is open.
+    pub receive_buffer: usize,
+    /// Octets written but not yet acknowledged; 64 KiB, for the same reason
+    pub send_buffer: usize,
+    /// Whether small segments leave at once instead of waiting for an acknowledgment (RFC 896);
+    /// false, as with the kernel's sockets
+    pub nodelay: bool,
+    /// An idle connection is probed this often; `None`, the default, never
+    pub keepalive: Option<Duration>,
+    /// A connection whose peer is silent for so long although it owes an acknowledgment has timed
+    /// out (RFC 5482); 120 s, a little over the least that RFC 1122 §4.2.3.5 wants
+    ///
+    /// With [`TcpOptions::keepalive`] an idle connection times out after the sum of both.
+    pub user_timeout: Duration,
+    /// How long a dropped connection may still flush what was written before it is reset; 60 s
+    ///
+    /// Zero resets at once and discards what was not acknowledged.
+    pub linger: Duration,
+    /// How the sender avoids congestion
+    pub congestion_control: CongestionControl,
+    /// The address to connect from; `None` for the stack's first
+    pub local_address: Option<Ipv4Addr>,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            receive_buffer: 64 << 10,
+            send_buffer: 64 << 10,
+            nodelay: false,
+            keepalive: None,
+            user_timeout: Duration::from_secs(120),
+            linger: Duration::from_secs(60),
+            congestion_control: CongestionControl::default(),
+            local_address: None,
+        }
+    }
+}
+
+/// How a UDP socket is set up
+#[derive(Debug, Clone)]
+pub struct UdpOptions {
+    /// Octets of payload received but not yet read; 64 KiB, some 46 datagrams of full size
+    ///
+    /// What comes beyond is dropped and counted. Allocated while the socket is open.
+    pub receive_buffer: usize,
+    /// Octets of payload sent but not yet on their way; 16 KiB
+    ///
+    /// It only bridges the time until the owner's next turn.
+    pub send_buffer: usize,
+    /// Whether datagrams may be sent to a broadcast address; false, as with the kernel's sockets
+    pub broadcast: bool,
+}
+
+impl Default for UdpOptions {
+    fn default() -> Self {
+        Self { receive_buffer: 64 << 10, send_buffer: 16 << 10, broadcast: false }
+    }
+}
