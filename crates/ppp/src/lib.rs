@@ -1,1 +1,42 @@
-//! PPP (RFC 1661) for clients: LCP, MS-CHAPv2, CCP with MPPE, IPCP, joined in one Link
+//! PPP for one link: LCP, MS-CHAPv2, CCP with MPPE and IPCP, joined in one [`Link`]
+//!
+//! A link is a state machine without I/O, clock or randomness of its own: PPP frames and `now` come
+//! in; frames, events and the next deadline come out. It knows no carrier. PPTP's GRE is one; any
+//! other that keeps frames apart and numbers them would do.
+//!
+//! ```text
+//!   link      the one type users of this crate see; dispatches to the role
+//!   machine   phases: what is let in when, what starts what, why a link ends
+//!     negotiator   drives the automaton of one protocol; LCP, CCP and IPCP are sets of options
+//!       automaton  the state transition table of RFC 1661 §4.1, as data
+//!     chap         MS-CHAPv2 (RFC 2759), the authenticated side
+//!     echo         whether the peer is still there
+//!   packet, frame  the wire formats
+//! ```
+//!
+//! A connect takes as few round trips as the RFCs allow: everything that can be sent at a moment is
+//! sent at that moment. [`Link::round_trips`] counts them.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod config;
+mod events;
+mod failure;
+mod link;
+mod stats;
+
+pub use config::{ClientConfig, EchoPolicy};
+#[cfg(feature = "server")]
+pub use config::{ServerConfig, ServerEncryption, ServerOrder};
+pub use events::{Event, Negotiated, Phase, Timer};
+pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
+pub use link::{Link, Received};
+pub use stats::{Discard, Stats};

@@ -1,0 +1,143 @@
+//! What the owner of a link decides
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use pptp_mschap::{HashName, Password, PasswordEncoding};
+
+/// How a client wants its link
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The name sent in the CHAP Response; `DOMAIN\user` where the server wants a domain
+    pub user: String,
+    /// The secret shared with the server
+    pub password: Password,
+    /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
+    pub hash_name: HashName,
+    /// How the password becomes octets before it is hashed
+    pub password_encoding: PasswordEncoding,
+    /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
+    ///
+    /// 1400 by default: with MPPE, GRE and IP around it a frame still fits a path of 1460.
+    pub mru: u16,
+    /// Octets of the largest PPP frame, header included, that the carrier takes without fragments
+    ///
+    /// 1464 by default: Ethernet's 1500 less IPv4 20 and GRE 16.
+    pub carrier_limit: u16,
+    /// How a dead peer is noticed
+    pub echo: EchoPolicy,
+    /// Whether to ask for DNS servers (RFC 1877 §1.1, §1.3); yes by default
+    pub request_dns: bool,
+    /// The inner address to ask for; without one the server chooses
+    pub wanted_address: Option<Ipv4Addr>,
+}
+
+impl ClientConfig {
+    /// The defaults, for this account
+    pub fn new(user: impl Into<String>, password: Password) -> Self {
+        Self {
+            user: user.into(),
+            password,
+            hash_name: HashName::default(),
+            password_encoding: PasswordEncoding::default(),
+            mru: DEFAULT_MRU,
+            carrier_limit: DEFAULT_CARRIER_LIMIT,
+            echo: EchoPolicy::default(),
+            request_dns: true,
+            wanted_address: None,
+        }
+    }
+}
+
+/// When to send LCP Echo-Requests, and when to give up on the peer (RFC 1661 §5.8)
+///
+/// Adaptive: a peer that sends anything at all is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoPolicy {
+    /// Silence after which the first Echo-Request goes out; zero switches echoes off
+    pub silence: Duration,
+    /// Time between one unanswered Echo-Request and the next
+    pub interval: Duration,
+    /// Unanswered Echo-Requests after which the peer is dead
+    pub unanswered: u8,
+}
+
+impl Default for EchoPolicy {
+    /// The first after 30 s, then every 10 s, dead after 4: 70 s from the last frame
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(30), interval: Duration::from_secs(10), unanswered: 4 }
+    }
+}
+
+/// How a server serves one link
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The name in the CHAP Challenge
+    pub name: String,
+    /// Who may connect: user names and their secrets
+    pub secrets: Vec<(String, Password)>,
+    /// Which part of the user name goes into the challenge hash
+    pub hash_name: HashName,
+    /// The server's own inner address
+    pub address: Ipv4Addr,
+    /// The inner address given to the client
+    pub assigned_address: Ipv4Addr,
+    /// DNS servers given to a client that asks: at most two are asked for
+    pub dns: Vec<Ipv4Addr>,
+    /// Maximum-Receive-Unit asked for
+    pub mru: u16,
+    /// Octets of the largest PPP frame that the carrier takes without fragments
+    pub carrier_limit: u16,
+    /// How a dead peer is noticed
+    pub echo: EchoPolicy,
+    /// Whose order of messages is followed
+    pub order: ServerOrder,
+    /// Whether MPPE is to be had
+    pub encryption: ServerEncryption,
+}
+
+#[cfg(feature = "server")]
+impl ServerConfig {
+    /// A server without any account, in pppd's manner, that insists on MPPE
+    pub fn new(address: Ipv4Addr, assigned_address: Ipv4Addr) -> Self {
+        Self {
+            name: "pptpd".to_owned(),
+            secrets: Vec::new(),
+            hash_name: HashName::default(),
+            address,
+            assigned_address,
+            dns: Vec::new(),
+            mru: DEFAULT_MRU,
+            carrier_limit: DEFAULT_CARRIER_LIMIT,
+            echo: EchoPolicy::default(),
+            order: ServerOrder::Pppd,
+            encryption: ServerEncryption::Mppe128,
+        }
+    }
+}
+
+/// Whose order of messages a server follows
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerOrder {
+    /// pptpd with pppd: IPCP stays closed, and answers Terminate-Ack, until CCP is open
+    Pppd,
+    /// accel-ppp: IPCP is deaf until CCP is open, and then waits for the client's request
+    AccelPpp,
+    /// Windows RRAS: an LCP request full of options, IPCP beside CCP, and every kind of MPPE offered
+    Rras,
+}
+
+/// Whether a server has MPPE to offer
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerEncryption {
+    /// 128 bit, stateless, and no link without it
+    Mppe128,
+    /// None: MPPE is rejected, and IPCP goes its way without it
+    None,
+}
+
+const DEFAULT_MRU: u16 = 1400;
+const DEFAULT_CARRIER_LIMIT: u16 = 1464;

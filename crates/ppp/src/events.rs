@@ -1,0 +1,105 @@
+//! What a link tells its owner
+
+use std::net::Ipv4Addr;
+
+use pptp_mppe::KeyStrength;
+
+use crate::failure::{Failure, Protocol};
+
+/// Something the owner of a link has to know
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The link entered this phase
+    Phase(Phase),
+    /// IP packets pass from now on; comes again after every renegotiation, with the facts as they are then
+    Up(Negotiated),
+    /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
+    Renegotiating,
+    /// The link ended because its owner closed it
+    Closed,
+    /// The link ended for this reason; nothing follows, except frames still to be sent
+    Down {
+        /// The phase it was in
+        phase: Phase,
+        /// Why
+        failure: Failure,
+    },
+}
+
+/// How far a link has come (RFC 1661 §3.2)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Not opened yet, or ended
+    Dead,
+    /// LCP is being negotiated: RFC 1661's Link Establishment phase
+    LinkControl,
+    /// The client proves who it is, and the server that it knows the secret too
+    Authentication,
+    /// CCP and IPCP are being negotiated, side by side
+    Network,
+    /// IP packets pass
+    Up,
+    /// Closed by its owner; the peer has not yet acknowledged
+    Terminating,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Dead => "dead",
+            Self::LinkControl => "link control",
+            Self::Authentication => "authentication",
+            Self::Network => "network",
+            Self::Up => "up",
+            Self::Terminating => "terminating",
+        })
+    }
+}
+
+/// Everything the two ends agreed on
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The Maximum-Receive-Unit the peer keeps to, in octets of the Information field
+    pub mru: u16,
+    /// The Maximum-Receive-Unit of the peer, which we keep to
+    pub peer_mru: u16,
+    /// Our Magic-Number, unless the peer rejected it
+    pub magic: Option<u32>,
+    /// The peer's Magic-Number, if it has one
+    pub peer_magic: Option<u32>,
+    /// Whether the peer takes compressed protocol fields (RFC 1661 §6.5)
+    pub pfc: bool,
+    /// Whether the peer takes frames without address and control field (RFC 1661 §6.6)
+    pub acfc: bool,
+    /// The name the peer gave in CHAP: the server's own for a client, the user's for a server
+    pub peer_name: String,
+    /// The cipher of both directions; `None` only where a server was told to do without
+    pub encryption: Option<KeyStrength>,
+    /// Our inner address
+    pub address: Ipv4Addr,
+    /// The peer's inner address, if it told one: a label, since everything is routed to the link
+    pub peer_address: Option<Ipv4Addr>,
+    /// The DNS servers the peer named, in its order: at most two
+    pub dns: Vec<Ipv4Addr>,
+    /// Octets of the largest inner IP packet
+    pub mtu: u16,
+}
+
+/// Why a deadline exists
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// An unanswered request of this protocol is sent again, or given up (RFC 1661 §4.6)
+    Restart(Protocol),
+    /// The authentication has to be over by then
+    Authentication,
+    /// The peer was silent: an Echo-Request is due
+    Echo,
+    /// MPPE keys kept for late frames expire
+    KeptKeys,
+    /// The peer has to acknowledge our Terminate-Request by then
+    Terminate,
+}

@@ -1,0 +1,218 @@
+//! Why a link ended
+
+use std::fmt;
+
+/// Why a link ended
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The server did not accept user name or password (RFC 2759 §6)
+    #[error("the server refused the login: {}", login_refusal(*code, message))]
+    AuthFailed {
+        /// The server's error code, for example 691
+        code: u32,
+        /// Whether the server would take another attempt on the same link
+        retry: bool,
+        /// The server's own words, if it had any
+        message: String,
+    },
+    /// The server accepted the login but could not prove that it knows the password itself
+    #[error("the server could not prove that it knows the password: it may be an impostor")]
+    ServerNotAuthentic,
+    /// The server insists on another authentication protocol than MS-CHAPv2
+    #[error("the server does not authenticate with MS-CHAPv2{}", offer(offered.as_ref()))]
+    AuthProtocolRefused {
+        /// What it asked for instead; `None`: no authentication at all
+        offered: Option<AuthenticationProtocol>,
+    },
+    /// The server does not encrypt with 128-bit stateless MPPE
+    #[error("the server does not encrypt with 128-bit stateless MPPE{}", offer(offered.as_ref()))]
+    EncryptionUnavailable {
+        /// What it offered last, if anything
+        offered: Option<MppeBits>,
+    },
+    /// The peer closed or restarted the encryption of a link that was up
+    #[error("the peer took the encryption down while the link was in use")]
+    EncryptionLost,
+    /// IPCP ended without an inner address that can be used
+    #[error("the server gave no usable inner address")]
+    NoAddress,
+    /// Our own packets come back
+    #[error("the line is looped back: the packets that come in are our own")]
+    Loopback,
+    /// The peer has fallen silent and answers no Echo-Request
+    #[error("the peer fell silent and did not answer {unanswered} echo requests")]
+    EchoTimeout {
+        /// Echo-Requests without an answer
+        unanswered: u8,
+    },
+    /// The peer did not answer the requests of this protocol
+    #[error("the peer did not answer the {protocol} requests in time")]
+    NegotiationTimeout {
+        /// The protocol without an answer
+        protocol: Protocol,
+    },
+    /// The two ends go on refusing each other's options
+    #[error("the {protocol} negotiation does not converge")]
+    NoAgreement {
+        /// The protocol that does not converge
+        protocol: Protocol,
+    },
+    /// The peer ended the link, or one protocol of it
+    #[error("the peer ended {protocol}{}", quoted(message))]
+    TerminatedByPeer {
+        /// What it ended; [`Protocol::Lcp`] is the whole link
+        protocol: Protocol,
+        /// Its own words, if it had any
+        message: String,
+    },
+    /// The peer does not know a protocol the link cannot do without (RFC 1661 §5.7)
+    #[error("the peer rejected {protocol}")]
+    RejectedProtocol {
+        /// The protocol it rejected
+        protocol: Protocol,
+    },
+    /// The peer does not know a code every implementation has to know (RFC 1661 §5.6)
+    #[error("the peer rejected code {code} of {protocol}")]
+    RejectedCode {
+        /// The protocol whose packet it rejected
+        protocol: Protocol,
+        /// The code it rejected
+        code: u8,
+    },
+    /// The peer broke a rule and the link cannot go on
+    #[error("the peer misbehaved: {0}")]
+    PeerMisbehaved(Rule),
+}
+
+/// A rule that a peer broke so badly that the link ended
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The Success or Failure text of MS-CHAPv2 has a fixed beginning (RFC 2759 §5, §6)
+    #[error("an authentication result without the form of RFC 2759")]
+    AuthenticationResult,
+    /// A link is negotiated anew now and then, not all the time
+    #[error("it renegotiates without end")]
+    EndlessRenegotiation,
+}
+
+/// A protocol with a negotiation of its own
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Link Control Protocol, C021
+    Lcp,
+    /// Challenge Handshake Authentication Protocol, C223
+    Chap,
+    /// Compression Control Protocol, 80FD: negotiates MPPE
+    Ccp,
+    /// IP Control Protocol, 8021
+    Ipcp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lcp => "LCP",
+            Self::Chap => "CHAP",
+            Self::Ccp => "CCP",
+            Self::Ipcp => "IPCP",
+        })
+    }
+}
+
+/// The value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthenticationProtocol {
+    /// C023: the password in the clear
+    Pap,
+    /// C227: Extensible Authentication Protocol
+    Eap,
+    /// C223 05: CHAP with MD5
+    ChapMd5,
+    /// C223 80: MS-CHAP version 1
+    MsChapV1,
+    /// C223 81: MS-CHAP version 2
+    MsChapV2,
+    /// C223 with an algorithm this crate has no name for
+    ChapOther(u8),
+    /// A protocol this crate has no name for
+    Other(u16),
+}
+
+impl fmt::Display for AuthenticationProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pap => f.write_str("PAP"),
+            Self::Eap => f.write_str("EAP"),
+            Self::ChapMd5 => f.write_str("CHAP-MD5"),
+            Self::MsChapV1 => f.write_str("MS-CHAPv1"),
+            Self::MsChapV2 => f.write_str("MS-CHAPv2"),
+            Self::ChapOther(algorithm) => write!(f, "CHAP with algorithm {algorithm:02x}"),
+            Self::Other(protocol) => write!(f, "protocol {protocol:04x}"),
+        }
+    }
+}
+
+/// The Supported Bits of CCP's MPPE option (RFC 3078 §2.1)
+///
+/// Displayed as RRAS and pppd log them: `+H+S` for 128-bit stateless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MppeBits(pub u32);
+
+impl MppeBits {
+    /// H and S: stateless, 128 bit
+    pub const STATELESS_128: Self = Self(0x0100_0040);
+    /// H, M, S, L and C: what RRAS offers
+    pub const ANY: Self = Self(0x0100_00E1);
+
+    /// The two spellings of "nothing"
+    pub const fn is_none(self) -> bool {
+        self.0 & !Self::STATELESS == 0
+    }
+
+    const STATELESS: u32 = 0x0100_0000;
+}
+
+impl fmt::Display for MppeBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(u32, &str); 6] = [
+            (MppeBits::STATELESS, "+H"),
+            (0x80, "+M"),
+            (0x40, "+S"),
+            (0x20, "+L"),
+            (0x10, "+D"),
+            (0x01, "+C"),
+        ];
+        if self.is_none() {
+            return f.write_str("no encryption");
+        }
+        NAMES
+            .iter()
+            .filter(|(bit, _)| self.0 & bit != 0)
+            .try_for_each(|(_, name)| f.write_str(name))
+    }
+}
+
+fn offer(offered: Option<&impl fmt::Display>) -> String {
+    offered.map_or_else(String::new, |offered| format!(": it offered {offered}"))
+}
+
+fn quoted(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message:?}") }
+}
+
+fn login_refusal(code: u32, message: &str) -> String {
+    let meaning = match code {
+        646 => "not at this hour",
+        647 => "the account is disabled",
+        648 => "the password has expired",
+        649 => "the account may not dial in",
+        691 => "wrong user name or password",
+        709 => "the password could not be changed",
+        _ => "unknown reason",
+    };
+    format!("{meaning} (error {code}){}", quoted(message))
+}

@@ -1,0 +1,57 @@
+//! What a link counts
+
+use std::time::Duration;
+
+/// Why a frame that came in was dropped
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Not a PPP frame, or a packet in it that breaks its own lengths
+    Malformed,
+    /// A control frame whose sequence number was there before
+    Duplicate,
+    /// Its protocol has no business in this phase (RFC 1661 §3.2)
+    OutOfPhase,
+    /// IP in the clear, although MPPE is required
+    Plaintext,
+    /// MPPE did not open it
+    Undecryptable(pptp_mppe::Discard),
+    /// MPPE opened it, and it is no IPv4 packet
+    InnerProtocol,
+    /// Its protocol is not known here; told to the peer by a Protocol-Reject
+    UnknownProtocol,
+    /// The link has ended, or was never opened
+    Dead,
+}
+
+/// What a link has counted since it was made
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// [`Discard::Malformed`]
+    pub malformed: u64,
+    /// [`Discard::Duplicate`]
+    pub duplicates: u64,
+    /// [`Discard::OutOfPhase`]
+    pub out_of_phase: u64,
+    /// [`Discard::Plaintext`]
+    pub plaintext: u64,
+    /// [`Discard::Undecryptable`]; the decryptor keeps count of each reason
+    pub undecryptable: u64,
+    /// [`Discard::InnerProtocol`]
+    pub inner_protocol: u64,
+    /// [`Discard::UnknownProtocol`]
+    pub unknown_protocol: u64,
+    /// Answers whose request was answered before, or is no longer asked: accepted and ignored
+    pub stale_answers: u64,
+    /// Echo-Requests sent
+    pub echo_requests: u64,
+    /// Reset-Requests answered: the peer's decryptor lost its way
+    pub reset_requests: u64,
+    /// Frames not sent because too many were waiting already
+    pub outbox_overflow: u64,
+    /// Times the peer began to negotiate anew after the link was up
+    pub renegotiations: u64,
+    /// The shortest time between a request of ours and its answer
+    pub shortest_round_trip: Option<Duration>,
+}
