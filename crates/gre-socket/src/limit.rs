@@ -1,0 +1,57 @@
+//! How many descriptors the process may open
+
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// The process may not open as many descriptors as it needs
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{needed} open files are needed but the limit is {limit}: raise RLIMIT_NOFILE \
+     (`ulimit -n {needed}`, or LimitNOFILE={needed} in a systemd unit)"
+)]
+pub struct FileLimit {
+    /// How many are needed
+    pub needed: u64,
+    /// How many are allowed after all that could be done
+    pub limit: u64,
+    /// Why the limit could not be raised
+    #[source]
+    pub source: io::Error,
+}
+
+/// Raises RLIMIT_NOFILE to at least `needed` descriptors; returns the limit then in effect
+///
+/// Each tunnel needs one descriptor for its control connection. The soft limit is raised up to the
+/// hard one by anybody; the hard limit only with CAP_SYS_RESOURCE. A limit that suffices is left
+/// alone.
+pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
+    let failed = |limit, source: nix::Error| FileLimit { needed, limit, source: source.into() };
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|source| failed(0, source))?;
+    if soft >= needed {
+        return Ok(soft);
+    }
+    match setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)) {
+        Ok(()) => Ok(needed),
+        Err(source) => Err(failed(soft, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_suffices_is_left_alone() {
+        let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(raise_file_limit(1).unwrap(), soft);
+    }
+
+    #[test]
+    fn a_number_no_kernel_allows_is_named_in_the_error() {
+        let error = raise_file_limit(1 << 40).unwrap_err();
+        assert_eq!(error.needed, 1 << 40);
+        assert!(error.to_string().contains("1099511627776"), "{error}");
+        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+    }
+}
