@@ -1,0 +1,158 @@
+//! What a control connection is told before it starts
+
+use std::time::Duration;
+
+/// What the client says of itself and asks for
+///
+/// The defaults are what servers are known to take. The fields a picky box wants otherwise (a phone
+/// number, a vendor string, a framing of 1) can be set one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Host name of the Start-Control-Connection-Request, cut at 64 octets; some servers choose by it
+    pub host_name: String,
+    /// Vendor string, cut at 64 octets
+    pub vendor: String,
+    /// Firmware revision
+    pub firmware: u16,
+    /// Framing capabilities: 1 asynchronous, 2 synchronous
+    pub framing_capabilities: u32,
+    /// Bearer capabilities: 1 analog, 2 digital
+    pub bearer_capabilities: u32,
+    /// Maximum channels; a PNS says 0
+    pub max_channels: u16,
+    /// Least line speed asked for, in bits a second
+    pub minimum_speed: u32,
+    /// Highest line speed asked for, in bits a second
+    pub maximum_speed: u32,
+    /// Bearer type asked for: 1 analog, 2 digital, 3 either
+    pub bearer_type: u32,
+    /// Framing type asked for: 1 asynchronous, 2 synchronous, 3 either
+    pub framing_type: u32,
+    /// Packets that we take without acknowledging
+    pub receive_window: u16,
+    /// Phone number, cut at 64 octets; empty for none
+    pub phone_number: String,
+    /// Subaddress, cut at 64 octets; empty for none
+    pub subaddress: String,
+    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply
+    pub send_link_info: bool,
+    /// How long each answer may take
+    pub timeouts: Timeouts,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host_name: String::new(),
+            vendor: String::from("pptp-rs"),
+            firmware: 0,
+            framing_capabilities: 3,
+            bearer_capabilities: 3,
+            max_channels: 0,
+            minimum_speed: 2400,
+            maximum_speed: 10_000_000,
+            bearer_type: 3,
+            framing_type: 3,
+            receive_window: 64,
+            phone_number: String::new(),
+            subaddress: String::new(),
+            send_link_info: false,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How long each answer of the peer may take
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the first message: the Start-Control-Connection-Reply, or the Request in a server
+    ///
+    /// 10 s instead of the RFC's 60 s: pptpd itself gives up after 10 s.
+    pub start: Duration,
+    /// For the Outgoing-Call-Reply: 30 s instead of the RFC's 60 s
+    pub call_reply: Duration,
+    /// Silence of the peer after which an Echo-Request asks for a sign of life: 60 s
+    pub echo_idle: Duration,
+    /// For the Echo-Reply: 60 s
+    pub echo_reply: Duration,
+    /// For each of the two steps of a teardown: 2 s; more than 2.5 s counts as 2.5 s
+    pub teardown_step: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_secs(10),
+            call_reply: Duration::from_secs(30),
+            echo_idle: Duration::from_secs(60),
+            echo_reply: Duration::from_secs(60),
+            teardown_step: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What the server says of itself, and which real server's manners it has
+#[cfg(feature = "server")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Host name of the Start-Control-Connection-Reply, cut at 64 octets
+    pub host_name: String,
+    /// Vendor string, cut at 64 octets
+    pub vendor: String,
+    /// Firmware revision
+    pub firmware: u16,
+    /// Framing capabilities; pptpd says 0
+    pub framing_capabilities: u32,
+    /// Bearer capabilities; pptpd says 0
+    pub bearer_capabilities: u32,
+    /// Maximum channels
+    pub max_channels: u16,
+    /// Result of the Start-Control-Connection-Reply; the connection is established for 1 and for 0,
+    /// which some modems send, and ended after any other
+    pub start_result: crate::StartResult,
+    /// Result of the Outgoing-Call-Reply; the call is established for 1
+    pub call_result: crate::OutgoingCallResult,
+    /// Receive window of the Outgoing-Call-Reply; `None` echoes the client's
+    pub receive_window: Option<u16>,
+    /// What follows the client's Call-Clear-Request
+    pub after_call_clear: AfterCallClear,
+    /// Whether a Stop-Control-Connection-Request is answered
+    pub answers_stop: bool,
+    /// How long each answer of the client may take
+    pub timeouts: Timeouts,
+}
+
+#[cfg(feature = "server")]
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            host_name: String::from("local"),
+            vendor: String::from("pptp-rs"),
+            firmware: 1,
+            framing_capabilities: 3,
+            bearer_capabilities: 3,
+            max_channels: 1,
+            start_result: crate::StartResult::Successful,
+            call_result: crate::OutgoingCallResult::Connected,
+            receive_window: None,
+            after_call_clear: AfterCallClear::Notify,
+            answers_stop: true,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How a server answers Call-Clear-Request
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AfterCallClear {
+    /// Call-Disconnect-Notify with the server's Call ID, as the RFC says
+    #[default]
+    Notify,
+    /// Call-Disconnect-Notify with the client's Call ID, as accel-ppp
+    NotifyWithPeerCallId,
+    /// The TCP connection is closed at once, as pptpd
+    CloseConnection,
+    /// Nothing
+    Silence,
+}

@@ -1,0 +1,74 @@
+//! Signs of life (RFC 2637 §3.1.4)
+
+use std::time::Instant;
+
+use super::{Machine, Shared, shared};
+use crate::{EchoRequest, Failed, Timer};
+
+/// Asks a silent peer for a sign of life, and knows whether it came
+#[derive(Debug)]
+pub(super) struct Echo {
+    /// The identifier of the last request, 0 before the first
+    identifier: u32,
+    wait: Wait,
+}
+
+#[derive(Debug)]
+enum Wait {
+    /// For any message
+    Silence { until: Instant },
+    /// For the reply to the last request
+    Reply { until: Instant },
+}
+
+impl Echo {
+    pub(super) fn new(shared: &Shared, now: Instant) -> Self {
+        Self { identifier: 0, wait: Wait::silence(shared, now) }
+    }
+
+    /// Any message came
+    pub(super) fn heard(&mut self, shared: &Shared, now: Instant) {
+        if matches!(self.wait, Wait::Silence { .. }) {
+            self.wait = Wait::silence(shared, now);
+        }
+    }
+
+    /// An Echo-Reply came; any but the one waited for is ignored
+    pub(super) fn handle_reply(&mut self, shared: &mut Shared, now: Instant, identifier: u32) {
+        if matches!(self.wait, Wait::Reply { .. }) && identifier == self.identifier {
+            self.wait = Wait::silence(shared, now);
+        } else {
+            shared.count_out_of_phase();
+        }
+    }
+
+    /// Asks, or has asked in vain
+    pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
+        match self.wait {
+            Wait::Silence { .. } => {
+                self.identifier = self.identifier.wrapping_add(1);
+                shared.send(EchoRequest { identifier: self.identifier });
+                self.wait = Wait::reply(shared, now);
+                None
+            }
+            Wait::Reply { .. } => Some(shared.close(Err(Failed::EchoTimeout))),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> (Instant, Timer) {
+        match self.wait {
+            Wait::Silence { until } => (until, Timer::EchoIdle),
+            Wait::Reply { until } => (until, Timer::EchoReply),
+        }
+    }
+}
+
+impl Wait {
+    fn silence(shared: &Shared, now: Instant) -> Self {
+        Self::Silence { until: shared::after(now, shared.timeouts.echo_idle) }
+    }
+
+    fn reply(shared: &Shared, now: Instant) -> Self {
+        Self::Reply { until: shared::after(now, shared.timeouts.echo_reply) }
+    }
+}

@@ -1,0 +1,264 @@
+//! The server's states (RFC 2637 §3.1.2, §3.2.4)
+
+use std::time::Instant;
+
+use super::{Machine, Shared, echo::Echo, pns::tenths, shared::after, stop};
+use crate::{
+    AfterCallClear, CallDisconnectNotify, DisconnectResult, Event, Failed, GeneralError, Message,
+    OutgoingCallReply, OutgoingCallRequest, OutgoingCallResult, PROTOCOL_VERSION, Peer,
+    PeerMisbehaved, ServerConfig, StartControlConnectionReply, StartControlConnectionRequest,
+    StartResult, StopReason, Text,
+};
+
+/// Nothing was said yet
+#[derive(Debug)]
+pub(super) struct WaitControlRequest {
+    pub(super) until: Instant,
+    config: Box<ServerConfig>,
+}
+
+/// The control connection is established, without a call
+#[derive(Debug)]
+pub(super) struct WaitCallRequest {
+    pub(super) echo: Echo,
+    config: Box<ServerConfig>,
+    /// Whether the client had its call and cleared it: what follows is its teardown
+    cleared: bool,
+}
+
+/// The call is established
+#[derive(Debug)]
+pub(super) struct CallServed {
+    pub(super) echo: Echo,
+    config: Box<ServerConfig>,
+    peer_call_id: u16,
+}
+
+pub(super) fn accept(shared: &Shared, config: ServerConfig, now: Instant) -> Machine {
+    let until = after(now, shared.timeouts.start);
+    Machine::WaitControlRequest(WaitControlRequest { until, config: Box::new(config) })
+}
+
+impl WaitControlRequest {
+    pub(super) fn handle(self, shared: &mut Shared, now: Instant, message: &Message) -> Machine {
+        match message {
+            Message::StartControlConnectionRequest(request) => {
+                self.handle_request(shared, now, request)
+            }
+            Message::StopControlConnectionRequest(request) => {
+                shared.agree_to_stop(Err(Failed::StoppedByPeer { reason: request.reason }))
+            }
+            message => {
+                let broken = PeerMisbehaved::OutOfPhase(message.control_type());
+                shared.close(Err(broken.into()))
+            }
+        }
+    }
+
+    fn handle_request(
+        self,
+        shared: &mut Shared,
+        now: Instant,
+        request: &StartControlConnectionRequest,
+    ) -> Machine {
+        let StartControlConnectionRequest { version, .. } = *request;
+        if version != PROTOCOL_VERSION {
+            shared.send(start_reply(&self.config, StartResult::VersionUnsupported));
+            return shared.close(Err(Failed::VersionUnsupported { version }));
+        }
+        let result = self.config.start_result;
+        shared.send(start_reply(&self.config, result));
+        if !result.is_success() {
+            return shared.close(Ok(()));
+        }
+        shared.establish(Peer::from(request));
+        let echo = Echo::new(shared, now);
+        Machine::WaitCallRequest(WaitCallRequest { echo, config: self.config, cleared: false })
+    }
+}
+
+impl WaitCallRequest {
+    pub(super) fn handle(
+        mut self,
+        shared: &mut Shared,
+        now: Instant,
+        message: &Message,
+    ) -> Machine {
+        self.echo.heard(shared, now);
+        match message {
+            Message::OutgoingCallRequest(request) => return self.handle_request(shared, request),
+            Message::StopControlConnectionRequest(request) => {
+                return handle_stop(shared, &self.config, self.stop_outcome(request.reason))
+                    .unwrap_or(Machine::WaitCallRequest(self));
+            }
+            Message::EchoReply(reply) => self.echo.handle_reply(shared, now, reply.identifier),
+            message => answer(shared, &self.config, message),
+        }
+        Machine::WaitCallRequest(self)
+    }
+
+    pub(super) fn handle_timeout(mut self, shared: &mut Shared, now: Instant) -> Machine {
+        self.echo.handle_timeout(shared, now).unwrap_or(Machine::WaitCallRequest(self))
+    }
+
+    /// What a broken connection comes to: after Call-Clear-Request clients may just close it
+    pub(super) fn outcome(&self, failed: Failed) -> Result<(), Failed> {
+        if self.cleared { Ok(()) } else { Err(failed) }
+    }
+
+    fn stop_outcome(&self, reason: StopReason) -> Result<(), Failed> {
+        self.outcome(Failed::StoppedByPeer { reason })
+    }
+
+    fn handle_request(self, shared: &mut Shared, request: &OutgoingCallRequest) -> Machine {
+        let reply = call_reply(&self.config, shared.call_id, request);
+        let connected = reply.result == OutgoingCallResult::Connected;
+        let connect_speed = reply.connect_speed;
+        shared.send(reply);
+        if !connected {
+            return Machine::WaitCallRequest(self);
+        }
+        shared.tell(Event::CallConnected {
+            peer_call_id: request.call_id,
+            connect_speed,
+            window: request.receive_window,
+            processing_delay: tenths(request.processing_delay),
+        });
+        let Self { echo, config, .. } = self;
+        Machine::CallServed(CallServed { echo, config, peer_call_id: request.call_id })
+    }
+}
+
+impl CallServed {
+    pub(super) fn handle(
+        mut self,
+        shared: &mut Shared,
+        now: Instant,
+        message: &Message,
+    ) -> Machine {
+        self.echo.heard(shared, now);
+        match message {
+            Message::CallClearRequest(request) => {
+                shared.note_call_id(request.call_id, Some(self.peer_call_id));
+                return self.clear(shared);
+            }
+            Message::OutgoingCallRequest(request) => shared.send(OutgoingCallReply {
+                result: OutgoingCallResult::GeneralError,
+                error: GeneralError::NoResource,
+                ..call_reply(&self.config, 0, request)
+            }),
+            Message::StopControlConnectionRequest(request) => {
+                let outcome = Err(Failed::StoppedByPeer { reason: request.reason });
+                return handle_stop(shared, &self.config, outcome)
+                    .unwrap_or(Machine::CallServed(self));
+            }
+            Message::EchoReply(reply) => self.echo.handle_reply(shared, now, reply.identifier),
+            message => answer(shared, &self.config, message),
+        }
+        Machine::CallServed(self)
+    }
+
+    pub(super) fn handle_timeout(mut self, shared: &mut Shared, now: Instant) -> Machine {
+        self.echo.handle_timeout(shared, now).unwrap_or(Machine::CallServed(self))
+    }
+
+    /// Notifies and stops in one go, as accel-ppp does: a PAC need not wait for an answer in between
+    pub(super) fn close(self, shared: &mut Shared, now: Instant, reason: StopReason) -> Machine {
+        let named = match self.config.after_call_clear {
+            AfterCallClear::NotifyWithPeerCallId => self.peer_call_id,
+            _ => shared.call_id,
+        };
+        shared.send(notify(named, DisconnectResult::AdminShutdown));
+        stop::stop(shared, now, reason, Ok(()))
+    }
+
+    fn clear(self, shared: &mut Shared) -> Machine {
+        shared.tell(Event::CallEnded(Failed::CallCleared));
+        match self.config.after_call_clear {
+            AfterCallClear::Notify => {
+                shared.send(notify(shared.call_id, DisconnectResult::Request));
+            }
+            AfterCallClear::NotifyWithPeerCallId => {
+                shared.send(notify(self.peer_call_id, DisconnectResult::Request));
+            }
+            AfterCallClear::CloseConnection => return shared.close(Ok(())),
+            AfterCallClear::Silence => {}
+        }
+        let Self { echo, config, .. } = self;
+        Machine::WaitCallRequest(WaitCallRequest { echo, config, cleared: true })
+    }
+}
+
+impl From<&StartControlConnectionRequest> for Peer {
+    fn from(request: &StartControlConnectionRequest) -> Self {
+        Self {
+            host_name: request.host_name.to_string(),
+            vendor: request.vendor.to_string(),
+            firmware: request.firmware,
+            max_channels: request.max_channels,
+            framing_capabilities: request.framing_capabilities,
+            bearer_capabilities: request.bearer_capabilities,
+        }
+    }
+}
+
+/// Answers Stop-Control-Connection-Request, unless configured not to
+fn handle_stop(
+    shared: &mut Shared,
+    config: &ServerConfig,
+    outcome: Result<(), Failed>,
+) -> Option<Machine> {
+    config.answers_stop.then(|| shared.agree_to_stop(outcome))
+}
+
+/// What [`Shared::answer`] does, and a second Start-Control-Connection-Request
+fn answer(shared: &mut Shared, config: &ServerConfig, message: &Message) {
+    match message {
+        Message::StartControlConnectionRequest(_) => {
+            shared.send(start_reply(config, StartResult::ChannelExists));
+        }
+        message => shared.answer(message),
+    }
+}
+
+fn start_reply(config: &ServerConfig, result: StartResult) -> StartControlConnectionReply {
+    StartControlConnectionReply {
+        version: PROTOCOL_VERSION,
+        result,
+        error: GeneralError::None,
+        framing_capabilities: config.framing_capabilities,
+        bearer_capabilities: config.bearer_capabilities,
+        max_channels: config.max_channels,
+        firmware: config.firmware,
+        host_name: Text::new(&config.host_name),
+        vendor: Text::new(&config.vendor),
+    }
+}
+
+fn call_reply(
+    config: &ServerConfig,
+    call_id: u16,
+    request: &OutgoingCallRequest,
+) -> OutgoingCallReply {
+    OutgoingCallReply {
+        call_id,
+        peer_call_id: request.call_id,
+        result: config.call_result,
+        error: GeneralError::None,
+        cause: 0,
+        connect_speed: request.maximum_speed,
+        receive_window: config.receive_window.unwrap_or(request.receive_window),
+        processing_delay: 0,
+        physical_channel: 0,
+    }
+}
+
+fn notify(call_id: u16, result: DisconnectResult) -> CallDisconnectNotify {
+    CallDisconnectNotify {
+        call_id,
+        result,
+        error: GeneralError::None,
+        cause: 0,
+        call_statistics: Text::default(),
+    }
+}

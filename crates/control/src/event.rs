@@ -1,0 +1,77 @@
+//! What a control connection tells its owner
+
+use std::time::Duration;
+
+use crate::{Failed, SetLinkInfo, WanErrorNotify};
+
+/// Something the owner of a control connection wants to know
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The control connection is established
+    Established(Peer),
+    /// The call is established: GRE may flow
+    CallConnected {
+        /// The Call ID that GRE to the peer carries
+        peer_call_id: u16,
+        /// Line speed in bits a second, as the peer says
+        connect_speed: u32,
+        /// Packets that the peer takes without acknowledging
+        window: u16,
+        /// How long the peer may take to process a full window
+        processing_delay: Duration,
+    },
+    /// The call ended, or could not be had, and why; [`Event::Closed`] follows in bounded time
+    CallEnded(Failed),
+    /// The peer's ACCMs, which mean nothing in GRE (RFC 2637 §2.15)
+    SetLinkInfo(SetLinkInfo),
+    /// The peer's count of line errors (RFC 2637 §2.14)
+    WanError(WanErrorNotify),
+    /// The control connection is over: what [`poll_transmit`] still has is to be written, then the
+    /// TCP connection to be closed; `Ok` if this side asked for it
+    ///
+    /// Nothing follows.
+    ///
+    /// [`poll_transmit`]: crate::ControlConnection::poll_transmit
+    Closed(Result<(), Failed>),
+}
+
+/// What the peer said of itself when the control connection was established
+///
+/// None of it is validated: servers exist that say they can do nothing, and work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Host name up to the first NUL, lossily read as UTF-8
+    pub host_name: String,
+    /// Vendor string up to the first NUL, lossily read as UTF-8
+    pub vendor: String,
+    /// Firmware revision
+    pub firmware: u16,
+    /// Maximum channels
+    pub max_channels: u16,
+    /// Framing capabilities: 1 asynchronous, 2 synchronous
+    pub framing_capabilities: u32,
+    /// Bearer capabilities: 1 analog, 2 digital
+    pub bearer_capabilities: u32,
+}
+
+/// Why a control connection has a deadline
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// A server waits for the Start-Control-Connection-Request
+    #[cfg(feature = "server")]
+    ControlRequest,
+    /// The Start-Control-Connection-Reply is due
+    ControlReply,
+    /// The Outgoing-Call-Reply is due
+    CallReply,
+    /// After so long a silence an Echo-Request will ask for a sign of life
+    EchoIdle,
+    /// The Echo-Reply is due
+    EchoReply,
+    /// The Call-Disconnect-Notify is due
+    CallDisconnect,
+    /// The Stop-Control-Connection-Reply is due
+    StopReply,
+}

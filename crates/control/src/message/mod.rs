@@ -1,0 +1,122 @@
+//! The 15 control messages (RFC 2637 section 2)
+
+mod code;
+mod layout;
+mod prefix;
+mod text;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use self::layout::Layout;
+pub use self::{
+    code::{
+        ControlType, DisconnectResult, GeneralError, IncomingCallResult, OutgoingCallResult,
+        ReplyResult, StartResult, StopReason,
+    },
+    layout::{
+        CallClearRequest, CallDisconnectNotify, EchoReply, EchoRequest, IncomingCallConnected,
+        IncomingCallReply, IncomingCallRequest, OutgoingCallReply, OutgoingCallRequest,
+        SetLinkInfo, StartControlConnectionReply, StartControlConnectionRequest,
+        StopControlConnectionReply, StopControlConnectionRequest, WanErrorNotify,
+    },
+    prefix::ParseError,
+    text::Text,
+};
+pub(crate) use self::prefix::{HEADER_LEN, Prefix};
+
+/// Version 1.0 of PPTP, the only one there is
+pub const PROTOCOL_VERSION: u16 = 0x0100;
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// A control message (RFC 2637 section 2)
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "a message lives for one call of the automaton, and never in a queue"
+        )]
+        pub enum Message {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Message {
+            /// Reads exactly one message
+            ///
+            /// Reserved fields are ignored, unknown codes kept as they are.
+            pub fn parse(octets: &[u8]) -> Result<Self, ParseError> {
+                let control_type = prefix::parse_exact(octets)?;
+                let body = octets.get(HEADER_LEN..).unwrap_or_default();
+                match control_type {
+                    $(ControlType::$name => {
+                        $name::parse(body).map(Self::$name).ok_or(ParseError::Truncated)
+                    })*
+                    ControlType::Unknown(code) => Err(ParseError::UnknownType(code)),
+                }
+            }
+
+            /// Appends the octets of this message
+            pub fn emit(&self, out: &mut Vec<u8>) {
+                prefix::emit(self.control_type(), out);
+                match self {
+                    $(Self::$name(message) => message.emit(out),)*
+                }
+            }
+
+            /// Which of the 15 this is
+            pub const fn control_type(&self) -> ControlType {
+                match self {
+                    $(Self::$name(_) => ControlType::$name,)*
+                }
+            }
+        }
+
+        impl ControlType {
+            /// Octets of a message of this type, or `None` if the type is unknown
+            pub const fn message_len(self) -> Option<usize> {
+                match self {
+                    $(Self::$name => Some($name::LEN),)*
+                    Self::Unknown(_) => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for Message {
+            fn from(message: $name) -> Self {
+                Self::$name(message)
+            }
+        })*
+    };
+}
+
+messages! {
+    /// Start-Control-Connection-Request (RFC 2637 §2.1)
+    StartControlConnectionRequest;
+    /// Start-Control-Connection-Reply (RFC 2637 §2.2)
+    StartControlConnectionReply;
+    /// Stop-Control-Connection-Request (RFC 2637 §2.3)
+    StopControlConnectionRequest;
+    /// Stop-Control-Connection-Reply (RFC 2637 §2.4)
+    StopControlConnectionReply;
+    /// Echo-Request (RFC 2637 §2.5)
+    EchoRequest;
+    /// Echo-Reply (RFC 2637 §2.6)
+    EchoReply;
+    /// Outgoing-Call-Request (RFC 2637 §2.7)
+    OutgoingCallRequest;
+    /// Outgoing-Call-Reply (RFC 2637 §2.8)
+    OutgoingCallReply;
+    /// Incoming-Call-Request (RFC 2637 §2.9)
+    IncomingCallRequest;
+    /// Incoming-Call-Reply (RFC 2637 §2.10)
+    IncomingCallReply;
+    /// Incoming-Call-Connected (RFC 2637 §2.11)
+    IncomingCallConnected;
+    /// Call-Clear-Request (RFC 2637 §2.12)
+    CallClearRequest;
+    /// Call-Disconnect-Notify (RFC 2637 §2.13)
+    CallDisconnectNotify;
+    /// WAN-Error-Notify (RFC 2637 §2.14)
+    WanErrorNotify;
+    /// Set-Link-Info (RFC 2637 §2.15)
+    SetLinkInfo;
+}

@@ -1,0 +1,1 @@
+//! Round trips, golden layouts, and every length of every type
