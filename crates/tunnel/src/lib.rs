@@ -1,1 +1,41 @@
 //! One PPTP tunnel as one state machine without I/O: control connection, GRE and PPP
+//!
+//! [`Tunnel`] joins the three protocols and owns their order and what they commit together. Octets
+//! of the control connection, GRE datagrams and the time come in; events, GRE datagrams, octets
+//! and the next deadline come out. Whoever does the I/O (the `pptp` crate, a simulation, a fuzzer)
+//! decides when.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod event;
+mod failure;
+mod ladder;
+mod recorder;
+mod tunnel;
+
+pub use pptp_control::{Failed as ControlFailure, Peer};
+pub use pptp_ppp::{
+    EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password, PasswordEncoding,
+};
+#[cfg(feature = "server")]
+pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
+#[cfg(feature = "server")]
+pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
+
+pub use crate::{
+    event::{Event, Facts, NotNow, Stats, Timer},
+    failure::{Failure, Retry, TunnelError},
+    ladder::{Ladder, Phase},
+    recorder::{Kind, Record, Recorder},
+    tunnel::{Config, GreError, Tunnel},
+};
+#[cfg(feature = "server")]
+pub use crate::tunnel::ServerConfig;

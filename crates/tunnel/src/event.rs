@@ -1,0 +1,108 @@
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use pptp_ppp::{KeyStrength, Negotiated};
+
+use crate::{Ladder, Phase, TunnelError};
+
+/// Something the owner of a tunnel has to know
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A phase of the connect was reached
+    Phase(Phase),
+    /// IP packets pass from now on; comes again after each renegotiation, with the facts as they are then
+    Up(Box<Facts>),
+    /// The peer negotiates anew: no IP packet passes until the next [`Event::Up`]
+    Renegotiating,
+    /// The tunnel is over; what is left to send of an orderly hang-up goes on until
+    /// [`Tunnel::is_finished`](crate::Tunnel::is_finished)
+    Down(TunnelError),
+}
+
+/// Everything that was negotiated, and what it took
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Our inner address
+    pub address: Ipv4Addr,
+    /// The peer's inner address, if it told one: no more than a label
+    pub peer_address: Option<Ipv4Addr>,
+    /// DNS servers of the remote network
+    pub dns: Vec<Ipv4Addr>,
+    /// Octets of the largest IP packet that fits
+    pub mtu: u16,
+    /// The name that the peer gave in its challenge
+    pub peer_name: String,
+    /// MPPE's key strength, if packets are encrypted
+    pub key_strength: Option<KeyStrength>,
+    /// From the ladder's first rung to the first time up
+    pub connect_time: Duration,
+    /// Round trips of the connect, TCP's included
+    pub round_trips: u16,
+    /// What each phase took
+    pub ladder: Ladder,
+}
+
+impl Facts {
+    pub(crate) fn new(negotiated: Negotiated, round_trips: u16, ladder: Ladder) -> Self {
+        Self {
+            address: negotiated.address,
+            peer_address: negotiated.peer_address,
+            dns: negotiated.dns,
+            mtu: negotiated.mtu,
+            peer_name: negotiated.peer_name,
+            key_strength: negotiated.encryption,
+            connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
+            round_trips,
+            ladder,
+        }
+    }
+}
+
+/// Why a tunnel has a deadline: a stuck tunnel explains itself
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// Of the control connection
+    Control(pptp_control::Timer),
+    /// Of GRE's bookkeeping
+    Gre(pptp_gre::Timer),
+    /// Of PPP
+    Link(pptp_ppp::Timer),
+    /// The first GRE datagram is due
+    FirstDatagram,
+    /// The whole connect has to be over
+    Connect,
+}
+
+/// Why no packet may be sent right now
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    /// IP packets do not pass: not yet, not while it is renegotiated, or not any more
+    NotUp,
+    /// The peer's window is full (RFC 2637 §4.3); sending goes on then at the latest
+    PacedUntil(Instant),
+}
+
+/// What a tunnel has counted
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Of GRE: sequence numbers, losses, acknowledgments
+    pub gre: pptp_gre::Stats,
+    /// Of PPP: what was discarded and why
+    pub link: pptp_ppp::Stats,
+    /// GRE datagrams that are no enhanced GRE
+    pub malformed: u64,
+    /// GRE datagrams for another call
+    pub other_call: u64,
+    /// GRE datagrams before the Outgoing-Call-Reply, beyond those that were kept
+    pub too_early: u64,
+    /// IP packets received
+    pub ip_received: u64,
+    /// IP packets sent
+    pub ip_sent: u64,
+}

@@ -1,0 +1,333 @@
+//! The flight recorder: what was said on the wire, kept small enough to be always on
+//!
+//! Two parts: the connect, kept as it was, and the latest records, the oldest of which make room.
+//! Runs of zero octets (a Start-Control-Connection-Request is nine tenths padding) are stored as
+//! their length. What would tell a secret (the value of a CHAP response) is stored as zeros.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// What a record holds
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Octets of the control connection, sent
+    ControlSent,
+    /// Octets of the control connection, received
+    ControlReceived,
+    /// A PPP frame without MPPE, sent
+    FrameSent,
+    /// A PPP frame without MPPE, received
+    FrameReceived,
+}
+
+/// One moment of the wire
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Time since the tunnel was made, to the millisecond
+    pub at: Duration,
+    /// What and in which direction
+    pub kind: Kind,
+    /// The octets, secrets zeroed
+    pub octets: Vec<u8>,
+}
+
+/// A bounded memory of control messages and PPP control frames
+#[derive(Debug)]
+pub struct Recorder {
+    started: Instant,
+    connect: Vec<u8>,
+    latest: VecDeque<u8>,
+    connecting: bool,
+    echoes: u64,
+    forgotten: u64,
+    capacity: usize,
+}
+
+/// Kind 1, milliseconds 4, stored length 2
+const RECORD_HEADER: usize = 7;
+
+impl Recorder {
+    /// The default size, in octets
+    pub const CAPACITY: usize = 1536;
+
+    pub(crate) const fn new(started: Instant, capacity: usize) -> Self {
+        Self {
+            started,
+            connect: Vec::new(),
+            latest: VecDeque::new(),
+            connecting: true,
+            echoes: 0,
+            forgotten: 0,
+            capacity,
+        }
+    }
+
+    /// From here on the oldest records make room for new ones
+    pub(crate) fn connect_is_over(&mut self) {
+        self.connecting = false;
+        self.connect.shrink_to_fit();
+    }
+
+    pub(crate) fn control(&mut self, now: Instant, kind: Kind, octets: &[u8]) {
+        if is_control_echo(octets) {
+            self.echoes = self.echoes.saturating_add(1);
+        } else {
+            self.record(now, kind, octets, octets.len());
+        }
+    }
+
+    pub(crate) fn frame(&mut self, now: Instant, kind: Kind, frame: &[u8]) {
+        match Sensitivity::of(frame) {
+            Sensitivity::Echo => self.echoes = self.echoes.saturating_add(1),
+            Sensitivity::Open => self.record(now, kind, frame, frame.len()),
+            Sensitivity::Secret { open } => self.record(now, kind, frame, open),
+        }
+    }
+
+    /// What was recorded, oldest first
+    pub fn records(&self) -> Vec<Record> {
+        let latest: Vec<u8> = self.latest.iter().copied().collect();
+        let mut records = Vec::new();
+        for mut part in [self.connect.as_slice(), &latest] {
+            while let Some((record, rest)) = read_record(part) {
+                records.push(record);
+                part = rest;
+            }
+        }
+        records
+    }
+
+    /// Echo-Requests and Echo-Replies, of the control connection and of LCP: counted only
+    pub const fn echoes(&self) -> u64 {
+        self.echoes
+    }
+
+    /// Records that made room, or found none
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn record(&mut self, now: Instant, kind: Kind, octets: &[u8], open: usize) {
+        let (shown, hidden) = octets.split_at_checked(open).unwrap_or((octets, &[]));
+        let mut stored = Vec::with_capacity(RECORD_HEADER.saturating_add(octets.len().min(256)));
+        squeeze(shown, hidden.len(), &mut stored);
+        let Ok(length) = u16::try_from(stored.len()) else {
+            self.forgotten = self.forgotten.saturating_add(1);
+            return;
+        };
+        let millis = now.saturating_duration_since(self.started).as_millis();
+        let mut header = [0; RECORD_HEADER];
+        header[0] = kind as u8;
+        header[1..5].copy_from_slice(&u32::try_from(millis).unwrap_or(u32::MAX).to_be_bytes());
+        header[5..7].copy_from_slice(&length.to_be_bytes());
+        self.store(&header, &stored);
+    }
+
+    fn store(&mut self, header: &[u8], stored: &[u8]) {
+        let size = header.len().saturating_add(stored.len());
+        if self.connecting && self.used().saturating_add(size) <= self.connect_share() {
+            self.connect.extend_from_slice(header);
+            self.connect.extend_from_slice(stored);
+            return;
+        }
+        let room = self.capacity.saturating_sub(self.connect.len());
+        while self.latest.len().saturating_add(size) > room && self.forget_oldest() {}
+        if size <= room {
+            self.latest.extend(header.iter().chain(stored));
+        } else {
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+    }
+
+    /// A third stays free for what comes after the connect
+    const fn connect_share(&self) -> usize {
+        self.capacity.saturating_sub(self.capacity / 3)
+    }
+
+    fn used(&self) -> usize {
+        self.connect.len().saturating_add(self.latest.len())
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let (Some(high), Some(low)) = (self.latest.get(5), self.latest.get(6)) else {
+            return false;
+        };
+        let stored = usize::from(u16::from_be_bytes([*high, *low]));
+        let size = RECORD_HEADER.saturating_add(stored).min(self.latest.len());
+        self.latest.drain(..size);
+        self.forgotten = self.forgotten.saturating_add(1);
+        true
+    }
+}
+
+/// What of a PPP frame may be kept
+enum Sensitivity {
+    Open,
+    Echo,
+    /// The first `open` octets may be kept
+    Secret {
+        open: usize,
+    },
+}
+
+impl Sensitivity {
+    fn of(frame: &[u8]) -> Self {
+        let (skipped, body) = match frame {
+            [0xFF, 0x03, body @ ..] => (2, body),
+            body => (0, body),
+        };
+        match body {
+            [0xC0, 0x21, 9..=11, ..] => Self::Echo,
+            // CHAP Response and the change-password codes; all of PAP; EAP from its type on
+            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, ..] | [0xC2, 0x27, 2, ..] => {
+                Self::Secret { open: skipped + PROTOCOL_CODE_ID_LENGTH }
+            }
+            _ => Self::Open,
+        }
+    }
+}
+
+const PROTOCOL_CODE_ID_LENGTH: usize = 6;
+
+/// Whether these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
+fn is_control_echo(octets: &[u8]) -> bool {
+    matches!(octets.len(), 16 | 20) && matches!(octets.get(8..10), Some([0, 5 | 6]))
+}
+
+/// Stores `octets`, then `zeros` zero octets; each run of zeros becomes a zero and its length
+fn squeeze(octets: &[u8], zeros: usize, into: &mut Vec<u8>) {
+    let mut run: u8 = 0;
+    let hidden = std::iter::repeat_n(&0, zeros);
+    for octet in octets.iter().chain(hidden) {
+        if *octet == 0 && run < u8::MAX {
+            run = run.saturating_add(1);
+            continue;
+        }
+        if run > 0 {
+            into.extend([0, run]);
+        }
+        run = u8::from(*octet == 0);
+        if *octet != 0 {
+            into.push(*octet);
+        }
+    }
+    if run > 0 {
+        into.extend([0, run]);
+    }
+}
+
+fn unsqueeze(stored: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut stored = stored.iter();
+    while let Some(octet) = stored.next() {
+        if *octet == 0 {
+            let run = stored.next().copied().unwrap_or(0);
+            octets.extend(std::iter::repeat_n(0, run.into()));
+        } else {
+            octets.push(*octet);
+        }
+    }
+    octets
+}
+
+fn read_record(part: &[u8]) -> Option<(Record, &[u8])> {
+    let ([kind, time @ .., high, low], rest) = part.split_first_chunk::<RECORD_HEADER>()?;
+    let (stored, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
+    let millis = u32::from_be_bytes(*time);
+    let record = Record {
+        at: Duration::from_millis(millis.into()),
+        kind: Kind::from_stored(*kind),
+        octets: unsqueeze(stored),
+    };
+    Some((record, rest))
+}
+
+impl Kind {
+    const fn from_stored(octet: u8) -> Self {
+        match octet {
+            0 => Self::ControlSent,
+            1 => Self::ControlReceived,
+            2 => Self::FrameSent,
+            _ => Self::FrameReceived,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorder() -> (Recorder, Instant) {
+        let now = Instant::now();
+        (Recorder::new(now, Recorder::CAPACITY), now)
+    }
+
+    #[test]
+    fn padding_is_squeezed_and_comes_back() {
+        let (mut recorder, now) = recorder();
+        let mut message = vec![0; 156];
+        message[..4].copy_from_slice(&[0, 156, 0, 1]);
+        message[30] = 7;
+        recorder.control(now + Duration::from_millis(3), Kind::ControlSent, &message);
+        assert!(recorder.used() < 30, "{} octets for a padded message", recorder.used());
+        let at = Duration::from_millis(3);
+        assert_eq!(recorder.records(), [Record { at, kind: Kind::ControlSent, octets: message }]);
+    }
+
+    #[test]
+    fn a_long_run_of_zeros_comes_back_too() {
+        for length in [254, 255, 256, 257, 600] {
+            let mut stored = Vec::new();
+            squeeze(&[9], length, &mut stored);
+            assert_eq!(unsqueeze(&stored)[1..], vec![0; length]);
+        }
+    }
+
+    #[test]
+    fn the_connect_stays_and_the_latest_make_room() {
+        let (mut recorder, now) = recorder();
+        recorder.frame(now, Kind::FrameSent, b"\xFF\x03\xC0\x21first");
+        recorder.connect_is_over();
+        for i in 0..200_u8 {
+            recorder.frame(now, Kind::FrameReceived, &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        }
+        assert!(recorder.used() <= Recorder::CAPACITY);
+        let records = recorder.records();
+        assert!(records[0].octets.ends_with(b"first"));
+        assert_eq!(records.last().unwrap().octets[2], 199);
+        assert_eq!(records.len() as u64 + recorder.forgotten(), 201);
+    }
+
+    #[test]
+    fn a_connect_larger_than_its_share_is_cut_off_and_the_rest_flows_through() {
+        let (mut recorder, now) = recorder();
+        for _ in 0..100 {
+            recorder.frame(now, Kind::FrameSent, &[0x80; 100]);
+        }
+        assert!(recorder.used() <= Recorder::CAPACITY);
+        assert!(recorder.connect.len() <= recorder.connect_share());
+        recorder.frame(now, Kind::FrameSent, &[0x80; 4000]);
+        assert!(recorder.used() <= Recorder::CAPACITY, "one record larger than everything");
+    }
+
+    #[test]
+    fn responses_are_redacted_and_echoes_only_counted() {
+        let (mut recorder, now) = recorder();
+        let response = b"\xFF\x03\xC2\x23\x02\x01\x00\x36secret secret secret";
+        recorder.frame(now, Kind::FrameSent, response);
+        recorder.frame(now, Kind::FrameSent, b"\xC0\x23\x01\x01\x00\x10\x04user\x06passwd");
+        recorder.frame(now, Kind::FrameSent, b"\xFF\x03\xC0\x21\x09\x01\x00\x08\0\0\0\0");
+        recorder.control(now, Kind::ControlSent, &[0, 16, 0, 1, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 1]);
+        let records = recorder.records();
+        assert_eq!(records.len(), 2);
+        assert_eq!(recorder.echoes(), 2);
+        assert_eq!(records[0].octets.len(), response.len(), "the length is told, the value is not");
+        let everything: Vec<u8> = records.into_iter().flat_map(|r| r.octets).collect();
+        for secret in [&b"secret"[..], b"passwd"] {
+            assert!(!everything.windows(6).any(|w| w == secret));
+        }
+    }
+}

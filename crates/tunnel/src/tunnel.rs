@@ -1,0 +1,552 @@
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use pptp_control::{ControlConnection, Event as ControlEvent, StopReason};
+use pptp_gre::{Evidence, Header, Session};
+use pptp_packet::{Egress, PacketBuf};
+use pptp_ppp::{Arrival, ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
+use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
+
+use crate::{
+    Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    recorder::{Kind, Recorder},
+};
+
+/// How a tunnel is dialled
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What we say of ourselves on the control connection
+    pub control: pptp_control::Config,
+    /// User, password and what is asked of PPP
+    pub link: ClientConfig,
+    /// Until when the connect has to be over, and how long that was in all, for the error
+    pub connect_deadline: Option<(Instant, Duration)>,
+    /// Octets of the flight recorder
+    pub recorder: usize,
+}
+
+impl Config {
+    /// The defaults, for this user
+    pub fn new(user: &str, password: Password) -> Self {
+        Self {
+            control: pptp_control::Config::default(),
+            link: ClientConfig::new(user, password),
+            connect_deadline: None,
+            recorder: Recorder::CAPACITY,
+        }
+    }
+}
+
+/// How a tunnel is answered
+#[cfg(feature = "server")]
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The manners of the control connection
+    pub control: pptp_control::ServerConfig,
+    /// Accounts, addresses and the manners of PPP
+    pub link: pptp_ppp::ServerConfig,
+}
+
+/// One tunnel: control connection, GRE and PPP as one state machine
+///
+/// Four kinds of methods, as with its parts:
+///
+/// - getters: [`phase`](Self::phase), [`may_send`](Self::may_send), [`stats`](Self::stats), …
+/// - inputs: [`handle_control`](Self::handle_control), [`handle_control_eof`](Self::handle_control_eof),
+///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
+///   [`handle_timeout`](Self::handle_timeout)
+/// - commands: [`close`](Self::close), [`seal`](Self::seal)
+/// - outputs: [`poll_event`](Self::poll_event), [`poll_gre`](Self::poll_gre),
+///   [`poll_control`](Self::poll_control), [`poll_timeout`](Self::poll_timeout)
+///
+/// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
+/// order: events until there are none (they say whether and how packets pass), then the packets
+/// that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along), then
+/// `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert it.
+///
+/// The layers commit together: GRE's verdict on a sequence number counts only once PPP has accepted
+/// the payload, so a forged datagram moves nothing.
+#[derive(Debug)]
+pub struct Tunnel {
+    control: ControlConnection,
+    link: Link,
+    /// From the Outgoing-Call-Reply on
+    session: Option<Session>,
+    /// GRE that overtook the Outgoing-Call-Reply
+    early: Vec<Vec<u8>>,
+    stage: Stage,
+    ladder: Ladder,
+    connect_deadline: Option<(Instant, Duration)>,
+    /// Since when GRE is waited for, until the first datagram
+    silent_since: Option<Instant>,
+    /// Why the kernel would not send the datagram that it refused last
+    send_error: Option<String>,
+    events: VecDeque<Event>,
+    recorder: Recorder,
+    stats: Stats,
+}
+
+/// How far the tunnel is on its way
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Up,
+    Renegotiating,
+    /// We hang up: LCP first, then the control connection
+    Closing,
+    /// [`Event::Down`] is told; the control connection is being torn down
+    Ending,
+    /// Nothing happens any more
+    Finished,
+}
+
+impl Tunnel {
+    /// Dials, over a TCP connection just opened: Start-Control-Connection-Request is there to be sent
+    ///
+    /// `call_id` is ours, what the peer's GRE will carry. `seed` must be fresh and secret: challenges and
+    /// Magic-Numbers come from it. `ladder` has the phases before this one.
+    pub fn connect(
+        config: Config,
+        call_id: u16,
+        seed: [u8; 32],
+        ladder: Ladder,
+        now: Instant,
+    ) -> Self {
+        let control = ControlConnection::connect(config.control, call_id, call_id, now);
+        let link = Link::client(config.link, seed);
+        let recorder = Recorder::new(ladder.started(), config.recorder);
+        let mut tunnel = Self::new(control, link, ladder, recorder);
+        tunnel.connect_deadline = config.connect_deadline;
+        tunnel.enter(now, Phase::ControlConnection);
+        tunnel
+    }
+
+    /// Answers, over a TCP connection just accepted
+    ///
+    /// `call_id` is what the client's GRE will carry.
+    #[cfg(feature = "server")]
+    pub fn accept(config: ServerConfig, call_id: u16, seed: [u8; 32], now: Instant) -> Self {
+        let control = ControlConnection::accept(config.control, call_id, now);
+        let link = Link::server(config.link, seed);
+        let recorder = Recorder::new(now, Recorder::CAPACITY);
+        let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
+        tunnel.enter(now, Phase::ControlConnection);
+        tunnel
+    }
+
+    const fn new(
+        control: ControlConnection,
+        link: Link,
+        ladder: Ladder,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            control,
+            link,
+            session: None,
+            early: Vec::new(),
+            stage: Stage::Connecting,
+            ladder,
+            connect_deadline: None,
+            silent_since: None,
+            send_error: None,
+            events: VecDeque::new(),
+            recorder,
+            stats: Stats::ZERO,
+        }
+    }
+
+    /// Takes octets of the control connection, in whatever pieces they arrive
+    pub fn handle_control(&mut self, now: Instant, octets: &[u8]) {
+        self.recorder.control(now, Kind::ControlReceived, octets);
+        self.control.handle_octets(now, octets);
+        self.control_events(now);
+    }
+
+    /// The peer closed the TCP connection, or it broke
+    pub fn handle_control_eof(&mut self, now: Instant) {
+        self.control.handle_eof(now);
+        self.control_events(now);
+    }
+
+    /// Takes one GRE datagram, from its GRE header on, and opens it in place
+    ///
+    /// The caller has compared its source address with the control connection's peer. Returns the IP packet
+    /// in it, if it holds one that counts.
+    pub fn handle_gre<'p>(&mut self, now: Instant, datagram: &'p mut [u8]) -> Option<&'p mut [u8]> {
+        let Ok((header, payload)) = Header::parse(datagram) else {
+            self.stats.malformed = self.stats.malformed.saturating_add(1);
+            return None;
+        };
+        if header.call_id != self.control.call_id() {
+            self.stats.other_call = self.stats.other_call.saturating_add(1);
+            return None;
+        }
+        let Some(session) = &mut self.session else {
+            self.keep_early(datagram);
+            return None;
+        };
+        self.silent_since = None;
+        if let Some(acknowledgment) = header.acknowledgment {
+            session.handle_acknowledgment(now, acknowledgment);
+        }
+        let verdict = session.check(&header).ok()?;
+        let frame = datagram.get_mut(payload)?;
+        if is_control_frame(frame) {
+            self.recorder.frame(now, Kind::FrameReceived, frame);
+        }
+        let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
+        match self.link.handle_frame(now, arrival, frame) {
+            Received::Ip(packet) => {
+                session.commit(now, verdict);
+                self.stats.ip_received = self.stats.ip_received.saturating_add(1);
+                Some(packet)
+            }
+            Received::Control => {
+                if verdict.evidence == Evidence::Accepted {
+                    session.commit(now, verdict);
+                }
+                self.link_events(now);
+                None
+            }
+            Received::Discarded(_) => {
+                // a discarded frame may still be the one that was too much
+                self.link_events(now);
+                None
+            }
+        }
+    }
+
+    /// The network or the kernel said that GRE to the peer does not pass
+    ///
+    /// Before the first datagram of the peer, an ICMP protocol-unreachable ends the connect: that
+    /// is the answer of a host that knows no GRE. Later it is no more than a remark, since anyone may
+    /// forge one.
+    pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
+        match error {
+            GreError::ProtocolUnreachable if self.silent_since.is_some() => {
+                let send_error = self.send_error.take();
+                self.fail(now, Failure::GreBlocked { after: Duration::ZERO, send_error });
+            }
+            GreError::ProtocolUnreachable => {}
+            GreError::NotSent(reason) => self.send_error = Some(reason),
+        }
+    }
+
+    /// Does what is due at `now`; too early does nothing
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.control.handle_timeout(now);
+        self.link.handle_timeout(now);
+        if let Some(session) = &mut self.session {
+            session.handle_timeout(now);
+        }
+        self.control_events(now);
+        self.link_events(now);
+        self.check_deadlines(now);
+    }
+
+    /// Hangs up properly: LCP, the call, the control connection; each step is bounded, 7 s in all
+    ///
+    /// [`Event::Down`] follows when that is done, with [`Failure::Closed`].
+    pub fn close(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Connecting | Stage::Up | Stage::Renegotiating => {
+                self.stage = Stage::Closing;
+                self.connect_deadline = None;
+                self.silent_since = None;
+                if matches!(self.link.phase(), LinkPhase::Dead) {
+                    self.control.close(now, StopReason::LocalShutdown);
+                } else {
+                    self.link.close(now);
+                }
+                self.link_events(now);
+                self.control_events(now);
+            }
+            Stage::Closing | Stage::Ending | Stage::Finished => {}
+        }
+    }
+
+    /// Turns an IP packet into a GRE datagram, in its headroom
+    ///
+    /// Only after [`may_send`](Self::may_send) said so, at the same `now`: then it cannot fail.
+    /// Datagrams must go out in the order in which they were sealed.
+    pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
+        debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
+        if let Some(session) = &mut self.session
+            && self.link.seal(packet)
+        {
+            session.seal(now, packet);
+            self.stats.ip_sent = self.stats.ip_sent.saturating_add(1);
+        }
+    }
+
+    /// The next thing to know, oldest first
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > 0 {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// Composes what the tunnel itself has to say over GRE: LCP, CHAP, CCP, IPCP, and a bare
+    /// acknowledgment if one is still due
+    pub fn poll_gre(&mut self, now: Instant, out: &mut impl Egress) {
+        debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
+        let Some(session) = &mut self.session else { return };
+        while out.has_room() {
+            let Some(frame) = self.link.poll_frame() else { break };
+            self.recorder.frame(now, Kind::FrameSent, &frame);
+            let Ok(length) = u16::try_from(frame.len()) else { continue };
+            let header = session.next_header(now).emit(length);
+            let octets = header.as_slice();
+            out.compose(octets.len().saturating_add(frame.len()), |room| {
+                if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
+                    && tail.len() == frame.len()
+                {
+                    head.copy_from_slice(octets);
+                    tail.copy_from_slice(&frame);
+                }
+            });
+        }
+        if out.has_room()
+            && let Some(acknowledgment) = session.poll_acknowledgment(now)
+        {
+            out.compose(acknowledgment.len(), |room| {
+                if let Some(room) = room.first_chunk_mut() {
+                    *room = acknowledgment;
+                }
+            });
+        }
+    }
+
+    /// Appends what is to be written to the control connection to `out`, and says whether that was any
+    pub fn poll_control(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        let any = self.control.poll_transmit(out);
+        if let Some(sent) = out.get(before..).filter(|sent| !sent.is_empty()) {
+            self.recorder.control(now, Kind::ControlSent, sent);
+        }
+        any
+    }
+
+    /// The next deadline and why it exists
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let control = self.control.poll_timeout().map(|(at, why)| (at, Timer::Control(why)));
+        let link = self.link.poll_timeout().map(|(at, why)| (at, Timer::Link(why)));
+        let gre = self.session.as_ref().and_then(Session::poll_timeout);
+        let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
+        let first = self.first_datagram_due().map(|at| (at, Timer::FirstDatagram));
+        let connect = self.connect_deadline.map(|(at, _)| (at, Timer::Connect));
+        [control, link, gre, first, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether a packet may be composed and sealed at `now`
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_send(&self, now: Instant) -> Result<(), NotNow> {
+        let Some(session) = self.session.as_ref().filter(|_| self.link.is_up()) else {
+            return Err(NotNow::NotUp);
+        };
+        session.may_send(now).map_or(Ok(()), |until| Err(NotNow::PacedUntil(until)))
+    }
+
+    /// The phase reached last
+    pub const fn phase(&self) -> Phase {
+        self.ladder.phase()
+    }
+
+    /// When each phase was reached
+    pub const fn ladder(&self) -> &Ladder {
+        &self.ladder
+    }
+
+    /// Whether all is done: [`Event::Down`] was given, and there is no more to send or to wait for
+    pub fn is_finished(&self) -> bool {
+        self.stage == Stage::Finished
+    }
+
+    /// What the server said of itself
+    pub fn peer(&self) -> Option<&pptp_control::Peer> {
+        self.control.peer()
+    }
+
+    /// The flight recorder
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// What was counted so far
+    pub fn stats(&self) -> Stats {
+        Stats {
+            gre: self.session.as_ref().map(|session| *session.stats()).unwrap_or_default(),
+            link: self.link.stats(),
+            ..self.stats
+        }
+    }
+
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        self.ladder.enter(now, phase);
+        self.events.push_back(Event::Phase(phase));
+    }
+
+    fn keep_early(&mut self, datagram: &[u8]) {
+        if self.stage == Stage::Connecting && self.early.len() < MAX_EARLY {
+            self.early.push(datagram.to_vec());
+        } else {
+            self.stats.too_early = self.stats.too_early.saturating_add(1);
+        }
+    }
+
+    fn control_events(&mut self, now: Instant) {
+        while let Some(event) = self.control.poll_event() {
+            match event {
+                ControlEvent::Established(_) => self.enter(now, Phase::Call),
+                ControlEvent::CallConnected { peer_call_id, window, .. } => {
+                    self.call_connected(now, peer_call_id, window);
+                }
+                ControlEvent::CallEnded(failure) => self.fail(now, failure.into()),
+                ControlEvent::Closed(result) => {
+                    self.fail(now, result.map_or_else(Failure::from, |()| Failure::Closed));
+                    self.stage = Stage::Finished;
+                }
+                // framing has no meaning in GRE, and its errors are only for people
+                _ => {}
+            }
+        }
+    }
+
+    fn call_connected(&mut self, now: Instant, peer_call_id: u16, window: u16) {
+        if self.stage != Stage::Connecting {
+            return;
+        }
+        self.session = Some(Session::new(peer_call_id, window, now));
+        self.silent_since = Some(now);
+        self.enter(now, Phase::LinkControl);
+        self.link.open(now);
+        for mut datagram in std::mem::take(&mut self.early) {
+            // no IP packet passes this early
+            let _ = self.handle_gre(now, &mut datagram);
+        }
+        self.link_events(now);
+    }
+
+    fn link_events(&mut self, now: Instant) {
+        while let Some(event) = self.link.poll_event() {
+            match event {
+                LinkEvent::Phase(LinkPhase::Authentication) => self.reach(now, Phase::Authentication),
+                LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
+                LinkEvent::Up(negotiated) => self.up(now, negotiated),
+                LinkEvent::Renegotiating => {
+                    if self.stage == Stage::Up {
+                        self.stage = Stage::Renegotiating;
+                        self.events.push_back(Event::Renegotiating);
+                    }
+                }
+                LinkEvent::Closed => self.control.close(now, StopReason::LocalShutdown),
+                LinkEvent::Down { failure, .. } => self.link_down(now, failure),
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes a phase of the first connect; a renegotiation goes through the same phases unseen
+    fn reach(&mut self, now: Instant, phase: Phase) {
+        if self.stage == Stage::Connecting {
+            self.enter(now, phase);
+        }
+    }
+
+    fn up(&mut self, now: Instant, negotiated: pptp_ppp::Negotiated) {
+        if !matches!(self.stage, Stage::Connecting | Stage::Renegotiating | Stage::Up) {
+            return;
+        }
+        self.connect_deadline = None;
+        self.ladder.enter(now, Phase::Up);
+        self.stage = Stage::Up;
+        self.recorder.connect_is_over();
+        let round_trips = CONTROL_ROUND_TRIPS.saturating_add(self.link.round_trips());
+        let facts = Facts::new(negotiated, round_trips, self.ladder.clone());
+        self.events.push_back(Event::Up(Box::new(facts)));
+    }
+
+    fn link_down(&mut self, now: Instant, failure: LinkFailure) {
+        if self.stage == Stage::Closing {
+            self.control.close(now, StopReason::LocalShutdown);
+        } else {
+            self.fail(now, failure.into());
+        }
+    }
+
+    /// Tells why the tunnel is over, once, and tears down what still stands
+    fn fail(&mut self, now: Instant, failure: Failure) {
+        let failure = match self.stage {
+            Stage::Ending | Stage::Finished => return,
+            Stage::Closing if self.control.is_closed() => Failure::Closed,
+            // the answer to our Call-Clear-Request
+            Stage::Closing => return,
+            Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
+        };
+        self.stage = Stage::Ending;
+        self.connect_deadline = None;
+        self.silent_since = None;
+        self.early = Vec::new();
+        self.ladder.end(now);
+        let error = TunnelError::new(failure, self.ladder.clone());
+        self.events.push_back(Event::Down(error));
+        self.link.close(now);
+        self.control.close(now, StopReason::LocalShutdown);
+        self.control_events(now);
+    }
+
+    fn check_deadlines(&mut self, now: Instant) {
+        if self.first_datagram_due().is_some_and(|due| due <= now) {
+            let send_error = self.send_error.take();
+            self.fail(now, Failure::GreBlocked { after: FIRST_DATAGRAM, send_error });
+        }
+        if let Some((deadline, limit)) = self.connect_deadline
+            && deadline <= now
+        {
+            self.fail(now, Failure::ConnectTimeout { limit });
+        }
+    }
+
+    fn first_datagram_due(&self) -> Option<Instant> {
+        self.silent_since?.checked_add(FIRST_DATAGRAM)
+    }
+}
+
+/// Why GRE to the peer does not pass
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GreError {
+    /// ICMP: the peer, or a router before it, does not know the protocol (RFC 792)
+    ProtocolUnreachable,
+    /// The kernel refused to send a datagram, in these words
+    NotSent(String),
+}
+
+/// GRE frames kept until the Outgoing-Call-Reply is there
+const MAX_EARLY: usize = 16;
+
+/// Time for the first GRE datagram: three of our LCP Configure-Requests are out by then (0, 3, 6, 9 s)
+const FIRST_DATAGRAM: Duration = Duration::from_secs(10);
+
+/// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
+const CONTROL_ROUND_TRIPS: u16 = 3;
+
+const fn order(order: pptp_gre::Order) -> Order {
+    match order {
+        pptp_gre::Order::Ahead => Order::Ahead,
+        pptp_gre::Order::Behind => Order::Behind,
+    }
+}
+
+/// Whether a PPP frame carries a control protocol: those begin with 8 or above (RFC 1661 §2)
+fn is_control_frame(frame: &[u8]) -> bool {
+    matches!(frame, [0xFF, 0x03, 0x80.., ..]) || matches!(frame, [0x80..=0xFE, ..])
+}
