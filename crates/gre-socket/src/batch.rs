@@ -257,7 +257,8 @@ mod tests {
         let mut runs = Vec::new();
         while !batch.is_empty() {
             runs.push(tags(batch.run()));
-            batch.remove(batch.run().len());
+            let sent = batch.run().len();
+            batch.remove(sent);
         }
         assert_eq!(runs, [vec![0, 1], vec![2], vec![3], vec![4]]);
     }

@@ -1,31 +1,32 @@
 //! From the Call ID of a datagram to its tunnel
 
-use std::{
-    fmt,
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{fmt, net::Ipv4Addr, time::Instant};
 
 use rand::Rng;
 
-/// How long a Call ID is not given to another call after its own has ended
-///
-/// The peer may go on sending for the old call until it notices; a late datagram must not reach
-/// the new one.
-pub const REST: Duration = Duration::from_secs(120);
+mod ids;
+mod page;
+
+use ids::CallIds;
+pub use ids::{Exhausted, REST};
+use page::{Entry, Page};
 
 /// Calls by our Call ID, each with the address of its peer
+///
+/// Two levels of 256: a page exists while one of its calls does, and holds no more than its calls
+/// need, for the IDs of a thousand calls are spread over all pages.
 pub struct CallTable<T> {
-    _marker: std::marker::PhantomData<T>,
+    pages: Box<[Option<Box<Page<T>>>; 256]>,
+    ids: CallIds,
 }
 
 impl<T> CallTable<T> {
     /// An empty table
     pub fn new() -> Self {
-        todo!()
+        Self { pages: Box::new([const { None }; 256]), ids: CallIds::new() }
     }
 
-    /// Gives `value` a Call ID: random, not 0, and at rest for [`REST`] if it was in use before
+    /// Gives `value` a Call ID: random, not 0, and not in use within the last [`REST`]
     ///
     /// Random, because the ID is one of the two things a forger of datagrams has to know.
     pub fn insert(
@@ -46,38 +47,56 @@ impl<T> CallTable<T> {
         now: Instant,
         value: impl FnOnce(u16) -> T,
     ) -> Result<u16, Exhausted> {
-        let _ = (rng, peer, now, value);
-        todo!()
+        let call_id = self.ids.take(rng, now)?;
+        let [high, low] = call_id.to_be_bytes();
+        if let Some(page) = self.pages.get_mut(usize::from(high)) {
+            page.get_or_insert_default().insert(Entry { low, peer, value: value(call_id) });
+        }
+        Ok(call_id)
     }
 
     /// Ends the call; its ID rests for [`REST`] from `now`
     pub fn remove(&mut self, call_id: u16, now: Instant) -> Option<T> {
-        let _ = (call_id, now);
-        todo!()
+        let [high, low] = call_id.to_be_bytes();
+        let place = self.pages.get_mut(usize::from(high))?;
+        let page = place.as_mut()?;
+        let entry = page.remove(low)?;
+        if page.is_empty() {
+            *place = None;
+        }
+        self.ids.rest(call_id, now);
+        Some(entry.value)
+    }
+
+    /// The call of a datagram with this Call ID from this address
+    ///
+    /// `None` for an unknown ID and for one that belongs to another peer.
+    pub fn get_mut(&mut self, call_id: u16, source: Ipv4Addr) -> Option<&mut T> {
+        let [high, low] = call_id.to_be_bytes();
+        let page = self.pages.get_mut(usize::from(high))?.as_mut()?;
+        page.get_mut(low).filter(|entry| entry.peer == source).map(|entry| &mut entry.value)
     }
 
     /// The call of a datagram with this Call ID from this address
     ///
     /// `None` for an unknown ID and for one that belongs to another peer.
     pub fn get(&self, call_id: u16, source: Ipv4Addr) -> Option<&T> {
-        let _ = (call_id, source);
-        todo!()
-    }
-
-    /// The call of a datagram with this Call ID from this address
-    pub fn get_mut(&mut self, call_id: u16, source: Ipv4Addr) -> Option<&mut T> {
-        let _ = (call_id, source);
-        todo!()
+        let [high, low] = call_id.to_be_bytes();
+        let page = self.pages.get(usize::from(high))?.as_ref()?;
+        page.get(low).filter(|entry| entry.peer == source).map(|entry| &entry.value)
     }
 
     /// All calls with their IDs, in no particular order
     pub fn iter(&self) -> impl Iterator<Item = (u16, &T)> {
-        std::iter::empty()
+        (0..=u8::MAX).zip(self.pages.iter()).flat_map(|(high, page)| {
+            let entries = page.iter().flat_map(|page| page.entries());
+            entries.map(move |entry| (u16::from_be_bytes([high, entry.low]), &entry.value))
+        })
     }
 
     /// Calls in the table
     pub const fn len(&self) -> usize {
-        0
+        self.ids.in_use()
     }
 
     /// Whether there is no call
@@ -98,12 +117,5 @@ impl<T> fmt::Debug for CallTable<T> {
     }
 }
 
-/// All 65,535 Call IDs are in use or at rest
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no Call ID is free: {in_use} in use, {at_rest} at rest after their calls ended")]
-pub struct Exhausted {
-    /// IDs of calls in the table
-    pub in_use: usize,
-    /// IDs of calls that ended less than [`REST`] ago
-    pub at_rest: usize,
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Which Call IDs are free
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use rand::Rng;
+
+/// How long a Call ID is not given to another call after its own has ended
+///
+/// The peer may go on sending for the old call until it notices; a late datagram must not reach
+/// the new one.
+pub const REST: Duration = Duration::from_secs(120);
+
+/// All 65,535 Call IDs are in use or at rest
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no Call ID is free: {in_use} in use, {at_rest} at rest after their calls ended")]
+pub struct Exhausted {
+    /// IDs of calls in the table
+    pub in_use: usize,
+    /// IDs of calls that ended less than [`REST`] ago
+    pub at_rest: usize,
+}
+
+/// The 65,536 numbers a Call ID can be, less 0
+pub(super) struct CallIds {
+    /// A bit for each, set while it is in use or at rest
+    taken: Box<[u64; WORDS]>,
+    /// Those at rest, longest first; each number is here once at most
+    resting: VecDeque<(Instant, u16)>,
+    in_use: usize,
+}
+
+impl CallIds {
+    pub(super) fn new() -> Self {
+        let mut taken = Box::new([0; WORDS]);
+        if let Some(first) = taken.first_mut() {
+            *first = 1; // 0 is no Call ID of ours
+        }
+        Self { taken, resting: VecDeque::new(), in_use: 0 }
+    }
+
+    /// Takes the first free number at or after a random one
+    pub(super) fn take(&mut self, rng: &mut impl Rng, now: Instant) -> Result<u16, Exhausted> {
+        self.end_rests(now);
+        let [.., high, low] = rng.next_u32().to_be_bytes();
+        let id = self
+            .free_from(u16::from_be_bytes([high, low]))
+            .ok_or(Exhausted { in_use: self.in_use, at_rest: self.resting.len() })?;
+        self.set(id, true);
+        self.in_use = self.in_use.saturating_add(1);
+        Ok(id)
+    }
+
+    /// Lets a number that was taken rest until [`REST`] after `now`
+    pub(super) fn rest(&mut self, id: u16, now: Instant) {
+        self.resting.push_back((now, id));
+        self.in_use = self.in_use.saturating_sub(1);
+    }
+
+    pub(super) const fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    fn end_rests(&mut self, now: Instant) {
+        while let Some(&(since, id)) = self.resting.front() {
+            if now.saturating_duration_since(since) < REST {
+                break;
+            }
+            self.resting.pop_front();
+            self.set(id, false);
+        }
+    }
+
+    /// The first free number at or after `start`, going round
+    fn free_from(&self, start: u16) -> Option<u16> {
+        let (word, bit) = place(start);
+        let rest_of_first = self.taken.get(word).map(|taken| taken | !(u64::MAX << bit));
+        let others = self.taken.iter().copied().cycle().skip(word).skip(1).take(WORDS);
+        let words = rest_of_first.into_iter().chain(others);
+        let (steps, taken) = words.enumerate().find(|(_, taken)| *taken != u64::MAX)?;
+        let number = word.wrapping_add(steps) % WORDS * 64;
+        u16::try_from(number | taken.trailing_ones() as usize).ok()
+    }
+
+    fn set(&mut self, id: u16, taken: bool) {
+        let (word, bit) = place(id);
+        if let Some(word) = self.taken.get_mut(word) {
+            *word = *word & !(1 << bit) | u64::from(taken) << bit;
+        }
+    }
+}
+
+impl fmt::Debug for CallIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallIds")
+            .field("in_use", &self.in_use)
+            .field("at_rest", &self.resting.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number's word and bit
+const fn place(id: u16) -> (usize, u32) {
+    ((id >> 6) as usize, (id & 63) as u32)
+}
+
+const WORDS: usize = 1024;
