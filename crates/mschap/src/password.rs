@@ -1,0 +1,116 @@
+//! Passwords and their hashes
+
+use md4::{Digest, Md4};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    response::des_encrypt,
+    secret::{leading, secret},
+};
+
+/// A password, zeroized on drop
+///
+/// RFC 2759 allows 0 to 256 UTF-16 units. Longer ones are hashed as they are; no server has them.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes the password as text
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(password.into())
+    }
+
+    /// MD4 of the password in the given encoding: `NtPasswordHash` (RFC 2759 §8.3)
+    pub fn nt_hash(&self, encoding: PasswordEncoding) -> NtHash {
+        let units: Zeroizing<Vec<u16>> = match encoding {
+            PasswordEncoding::Utf16 => self.0.encode_utf16().collect::<Vec<_>>().into(),
+            PasswordEncoding::WidenedOctets => {
+                self.octets().iter().copied().map(u16::from).collect::<Vec<_>>().into()
+            }
+        };
+        let mut md4 = Md4::new();
+        for unit in units.iter() {
+            md4.update(unit.to_le_bytes());
+        }
+        NtHash::new(md4.finalize().into())
+    }
+
+    /// `LmPasswordHash` (RFC 2433 A.2): the first 14 octets, in upper case, as two DES keys
+    ///
+    /// Only MS-CHAPv1 needs it. Upper case is that of ASCII, octets are taken as
+    /// [`PasswordEncoding::WidenedOctets`] takes them: the OEM code pages of the time are not known
+    /// here.
+    pub fn lm_hash(&self) -> LmHash {
+        let mut password = Zeroizing::new(leading::<14>(&self.octets()));
+        password.make_ascii_uppercase();
+        let mut hash = [0; 16];
+        let (keys, _) = password.as_chunks();
+        let (blocks, _) = hash.as_chunks_mut();
+        for (block, key) in blocks.iter_mut().zip(keys) {
+            *block = des_encrypt(*key, LM_PLAINTEXT);
+        }
+        LmHash::new(hash)
+    }
+
+    /// The octets of the password in UTF-8, as PAP and CHAP-MD5 take it
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// What a server without Unicode has in its secrets file: Latin-1, or UTF-8 where it must be
+    fn octets(&self) -> Zeroizing<Vec<u8>> {
+        let latin1: Option<Vec<u8>> = self.0.chars().map(|c| u8::try_from(c).ok()).collect();
+        Zeroizing::new(latin1.unwrap_or_else(|| self.as_bytes().to_vec()))
+    }
+}
+
+impl Drop for Password {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Password {}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password([redacted])")
+    }
+}
+
+/// How a password becomes the 16-bit units that are hashed
+///
+/// The two differ only for a password with a character above U+00FF: a Latin-1 octet widened *is*
+/// its UTF-16 unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordEncoding {
+    /// UTF-16 with surrogates, as RFC 2759 says and Windows does
+    #[default]
+    Utf16,
+    /// Each octet widened to 16 bits, as pppd and accel-ppp do with the octets of their secrets
+    ///
+    /// Those octets are taken to be Latin-1 if the password can be written so, else UTF-8.
+    WidenedOctets,
+}
+
+secret! {
+    /// `PasswordHash`: the MD4 of the password (RFC 2759 §8.3)
+    ///
+    /// As good as the password itself to whoever has it.
+    NtHash, 16
+}
+
+secret! {
+    /// The LAN Manager hash of the password (RFC 2433 A.2)
+    LmHash, 16
+}
+
+impl NtHash {
+    /// `PasswordHashHash`: what an authenticator keys its answer and MPPE with (RFC 2759 §8.4)
+    pub(crate) fn hash(&self) -> Self {
+        Self::new(Md4::digest(self.as_bytes()).into())
+    }
+}
+
+/// `StdText` of RFC 2433 A.2
+const LM_PLAINTEXT: [u8; 8] = *b"KGS!@#$%";
