@@ -1,0 +1,80 @@
+//! Why frames are dropped, and how often
+
+/// Why a frame was not opened
+///
+/// Nothing has moved then, and the frame's octets are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Less than an MPPE header and one octet
+    #[error("frame too short")]
+    TooShort,
+    /// The D bit is clear: a frame in the clear where all are encrypted
+    #[error("frame is not encrypted")]
+    NotEncrypted,
+    /// The A bit is clear, which a stateless sender sets in every frame
+    #[error("frame of a stateful session")]
+    NotFlushed,
+    /// The B or the C bit is set: MPPC, which was not negotiated
+    #[error("frame is compressed")]
+    Compressed,
+    /// Behind what was opened, and no key is kept for it: a duplicate, or too late
+    #[error("late or duplicate frame")]
+    Late,
+    /// No plausible plaintext comes out: forged, damaged, or of another session
+    #[error("no plausible plaintext")]
+    Implausible,
+    /// Too far ahead to be believed before other frames agree with it
+    #[error("frame too far ahead, waiting for others that agree")]
+    TooFarAhead,
+    /// Finding its key takes more work than may be spent now
+    #[error("out of budget for key changes")]
+    OverBudget,
+    /// Wrong A and D bits came too often: the link must be closed
+    #[error("too many frames with the wrong header bits")]
+    ScoreLimit,
+    /// The session is beyond recovery: the link must be closed
+    #[error("the peer's keys are out of reach")]
+    OutOfReach,
+}
+
+impl Discard {
+    /// Whether the link cannot go on: LCP is to be closed
+    pub const fn is_fatal(self) -> bool {
+        matches!(self, Self::ScoreLimit | Self::OutOfReach)
+    }
+}
+
+/// What a [`Decryptor`](crate::Decryptor) has done so far, in frames unless said otherwise
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Opened, late ones included
+    pub opened: u64,
+    /// Opened with a kept key
+    pub opened_late: u64,
+    /// [`Discard::TooShort`]
+    pub too_short: u64,
+    /// [`Discard::NotEncrypted`]
+    pub not_encrypted: u64,
+    /// [`Discard::NotFlushed`]
+    pub not_flushed: u64,
+    /// [`Discard::Compressed`]
+    pub compressed: u64,
+    /// [`Discard::Late`]
+    pub late: u64,
+    /// [`Discard::Implausible`]
+    pub implausible: u64,
+    /// [`Discard::TooFarAhead`]
+    pub too_far_ahead: u64,
+    /// [`Discard::OverBudget`]
+    pub over_budget: u64,
+    /// [`Discard::ScoreLimit`]
+    pub score_limit: u64,
+    /// [`Discard::OutOfReach`]
+    pub out_of_reach: u64,
+    /// Key changes, in links of the chain
+    pub rekeys: u64,
+    /// Keys kept for late frames now
+    pub kept_keys: u16,
+}
