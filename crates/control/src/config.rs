@@ -84,8 +84,8 @@ impl Default for Timeouts {
         Self {
             start: Duration::from_secs(10),
             call_reply: Duration::from_secs(30),
-            echo_idle: Duration::from_secs(60),
-            echo_reply: Duration::from_secs(60),
+            echo_idle: Duration::from_mins(1),
+            echo_reply: Duration::from_mins(1),
             teardown_step: Duration::from_secs(2),
         }
     }

@@ -2,6 +2,19 @@
 
 use std::ops::Range;
 
+use nom::{
+    IResult, Parser as _,
+    bytes::complete::take,
+    combinator::cond,
+    number::complete::{be_u16, be_u32},
+};
+
+/// Flags and version of enhanced GRE: a key, version 1
+const BASE: u16 = 0x2001;
+const SEQUENCE_PRESENT: u16 = 0x1000;
+const ACKNOWLEDGMENT_PRESENT: u16 = 0x0080;
+const PPP: u16 = 0x880B;
+
 /// The header of one GRE datagram (RFC 2637 section 4.1)
 ///
 /// Its payload length is not kept: [`Header::parse`] turns it into a range, [`Header::emit`] takes
@@ -25,17 +38,38 @@ impl Header {
     /// Octets behind the payload length are left out of the range. Without a sequence number the
     /// range is empty whatever the length says: such a datagram carries no data.
     pub fn parse(datagram: &[u8]) -> Result<(Self, Range<usize>), ParseError> {
-        todo!("{datagram:?}")
+        let (rest, (flags, protocol, length)) = fixed(datagram)?;
+        if flags & !(SEQUENCE_PRESENT | ACKNOWLEDGMENT_PRESENT) != BASE {
+            return Err(ParseError::Flags(flags));
+        }
+        if protocol != PPP {
+            return Err(ParseError::Protocol(protocol));
+        }
+        let (rest, header) = variable(rest, flags)?;
+        let carried = if header.sequence.is_some() { length } else { 0 };
+        let (_, payload) = take_payload(rest, carried)?;
+        let start = datagram.len().saturating_sub(rest.len());
+        Ok((header, start..start.saturating_add(payload.len())))
     }
 
     /// The octets of this header in front of a payload of `payload_length` octets
     pub fn emit(&self, payload_length: u16) -> HeaderOctets {
-        todo!("{payload_length}")
-    }
-
-    /// Octets of this header: 8, 12 or 16
-    pub const fn len(&self) -> usize {
-        todo!()
+        let mut flags = BASE;
+        let mut octets = HeaderOctets { octets: [0; Self::MAX_LEN], len: 0 };
+        if self.sequence.is_some() {
+            flags |= SEQUENCE_PRESENT;
+        }
+        if self.acknowledgment.is_some() {
+            flags |= ACKNOWLEDGMENT_PRESENT;
+        }
+        octets.push(&flags.to_be_bytes());
+        octets.push(&PPP.to_be_bytes());
+        octets.push(&payload_length.to_be_bytes());
+        octets.push(&self.call_id.to_be_bytes());
+        for number in [self.sequence, self.acknowledgment].into_iter().flatten() {
+            octets.push(&number.to_be_bytes());
+        }
+        octets
     }
 }
 
@@ -47,9 +81,17 @@ pub struct HeaderOctets {
 }
 
 impl HeaderOctets {
-    /// The octets
+    /// The octets: 8, 12 or 16
     pub fn as_slice(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    fn push(&mut self, field: &[u8]) {
+        let end = self.len.saturating_add(field.len());
+        if let Some(room) = self.octets.get_mut(self.len..end) {
+            room.copy_from_slice(field);
+            self.len = end;
+        }
     }
 }
 
@@ -66,4 +108,134 @@ pub enum ParseError {
     /// A protocol type other than PPP (880B)
     #[error("GRE protocol type {0:#06x} is not PPP")]
     Protocol(u16),
+}
+
+impl From<nom::Err<nom::error::Error<&[u8]>>> for ParseError {
+    fn from(_: nom::Err<nom::error::Error<&[u8]>>) -> Self {
+        Self::Truncated
+    }
+}
+
+/// Flags and version, protocol type, payload length
+fn fixed(datagram: &[u8]) -> IResult<&[u8], (u16, u16, u16)> {
+    (be_u16, be_u16, be_u16).parse(datagram)
+}
+
+/// Call ID and the numbers that the flags announce
+fn variable(rest: &[u8], flags: u16) -> IResult<&[u8], Header> {
+    (
+        be_u16,
+        cond(flags & SEQUENCE_PRESENT != 0, be_u32),
+        cond(flags & ACKNOWLEDGMENT_PRESENT != 0, be_u32),
+    )
+        .map(|(call_id, sequence, acknowledgment)| Header { call_id, sequence, acknowledgment })
+        .parse(rest)
+}
+
+fn take_payload(rest: &[u8], length: u16) -> IResult<&[u8], &[u8]> {
+    take(length)(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> =
+            text.chars().filter_map(|c| c.to_digit(16)).map(|d| u8::try_from(d).unwrap()).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    fn datagram(header: Header, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).unwrap();
+        [header.emit(length).as_slice(), payload].concat()
+    }
+
+    /// The octets, the numbers they stand for, and the octets of the payload
+    #[test]
+    fn rfc2637_section_4_1_golden_frames() {
+        let lcp = hex("ff03c02101010004");
+        let golden = [
+            ("3001880b00081234 00000000 ff03c02101010004", Some(0), None, &lcp[..]),
+            ("3081880b00081234 00000005 00000007 ff03c02101010004", Some(5), Some(7), &lcp),
+            ("2081880b00001234 00000007", None, Some(7), &[]),
+            ("2001880b00001234", None, None, &[]),
+        ];
+        for (octets, sequence, acknowledgment, payload) in golden {
+            let octets = hex(octets);
+            let header = Header { call_id: 0x1234, sequence, acknowledgment };
+            assert_eq!(datagram(header, payload), octets);
+            let (parsed, range) = Header::parse(&octets).unwrap();
+            assert_eq!((parsed, &octets[range]), (header, payload));
+        }
+    }
+
+    #[test]
+    fn only_sequence_and_acknowledgment_flags_may_vary() {
+        let mut octets = hex("3081880b00011234 00000005 00000007 ff");
+        let mut taken = Vec::new();
+        for flags in 0..=u16::MAX {
+            octets[..2].copy_from_slice(&flags.to_be_bytes());
+            match Header::parse(&octets) {
+                Ok(_) => taken.push(flags),
+                Err(error) => assert_eq!(error, ParseError::Flags(flags)),
+            }
+        }
+        assert_eq!(taken, [0x2001, 0x2081, 0x3001, 0x3081]);
+    }
+
+    #[test]
+    fn another_protocol_type_is_refused() {
+        let octets = hex("3001080000001234 00000000");
+        assert_eq!(Header::parse(&octets), Err(ParseError::Protocol(0x0800)));
+    }
+
+    #[test]
+    fn octets_behind_the_payload_length_are_trimmed() {
+        let octets = hex("3001880b00021234 00000000 c021 ffffff");
+        assert_eq!(Header::parse(&octets).unwrap().1, 12..14);
+    }
+
+    #[test]
+    fn without_a_sequence_number_there_is_no_payload() {
+        for octets in ["2081880b00021234 00000007 c021", "2081880b00021234 00000007"] {
+            assert_eq!(Header::parse(&hex(octets)).unwrap().1, 12..12);
+        }
+    }
+
+    #[test]
+    fn a_datagram_cut_anywhere_is_truncated() {
+        let octets = hex("3081880b00021234 00000005 00000007 c021");
+        for cut in 0..octets.len() {
+            assert_eq!(Header::parse(&octets[..cut]), Err(ParseError::Truncated), "at {cut}");
+        }
+    }
+
+    fn header() -> impl Strategy<Value = Header> {
+        (any::<u16>(), option::of(any::<u32>()), option::of(any::<u32>())).prop_map(
+            |(call_id, sequence, acknowledgment)| Header { call_id, sequence, acknowledgment },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn parse_reads_what_emit_wrote(
+            header in header(), payload in vec(any::<u8>(), 0..64), trailing in vec(any::<u8>(), 0..8)
+        ) {
+            let octets = [datagram(header, &payload), trailing].concat();
+            let (parsed, range) = Header::parse(&octets).unwrap();
+            prop_assert_eq!(parsed, header);
+            let carried: &[u8] = if header.sequence.is_some() { &payload } else { &[] };
+            prop_assert_eq!(&octets[range], carried);
+        }
+
+        #[test]
+        fn arbitrary_octets_give_a_range_within_them(octets in vec(any::<u8>(), 0..40)) {
+            if let Ok((_, range)) = Header::parse(&octets) {
+                prop_assert!(octets.get(range).is_some());
+            }
+        }
+    }
 }

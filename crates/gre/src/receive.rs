@@ -1,11 +1,26 @@
-//! What the peer's sequence numbers mean (RFC 2637 section 4.3)
+//! What the peer's sequence numbers mean, and which of them it is owed (RFC 2637 section 4.3)
+
+use std::time::{Duration, Instant};
+
+/// How far ahead of the highest committed number, or behind it, a datagram may be and still belong
+/// to the stream
+const REACH: i32 = 6000;
+
+/// Datagrams in sequence that make a stream of their own beyond the reach
+const AGREEING: u8 = 8;
+
+/// Committed numbers that wait for an acknowledgment before one is due at once
+const UNACKNOWLEDGED: u32 = 2;
+
+/// How long a single one may wait; FreeBSD's and Windows's windows stall much above that
+const ACKNOWLEDGMENT_DELAY: Duration = Duration::from_millis(100);
 
 /// Where a sequence number stands relative to the highest one committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Ahead of it, or the first of the call
     Ahead,
-    /// Behind it: a late frame
+    /// Behind it: a late frame, or an old duplicate
     Behind,
 }
 
@@ -38,7 +53,143 @@ pub enum Discard {
     /// It has no sequence number: a bare acknowledgment
     #[error("no sequence number")]
     Unsequenced,
-    /// Its sequence number was committed before
+    /// Its sequence number is one of the latest 64 and was committed before
     #[error("duplicate sequence number")]
     Duplicate,
+}
+
+/// What committing a verdict came to
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// The next number, or one ahead that passes over `missing` others
+    Next { missing: u32 },
+    /// A number beyond the reach, and with it a new base
+    Jump,
+    /// A number behind
+    Late,
+}
+
+/// The receiving side of a session
+#[derive(Debug, Default)]
+pub(crate) struct Receive {
+    highest: Option<u32>,
+    /// Bit n stands for `highest - n`: whether it was committed
+    seen: u64,
+    candidate: Option<Candidate>,
+    /// Numbers committed since the last acknowledgment
+    unacknowledged: u32,
+    acknowledge_by: Option<Instant>,
+}
+
+/// A stream beyond the reach that may turn out to be the peer's
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    next: u32,
+    in_sequence: u8,
+}
+
+impl Receive {
+    pub(crate) fn check(&mut self, sequence: u32) -> Result<Verdict, Discard> {
+        let Some(distance) = self.distance(sequence) else {
+            return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
+        };
+        let order = if distance > 0 { Order::Ahead } else { Order::Behind };
+        if self.has_seen(distance) {
+            Err(Discard::Duplicate)
+        } else if is_within_reach(distance) {
+            Ok(Verdict::new(sequence, order, Evidence::Accepted))
+        } else if self.note_candidate(sequence) >= AGREEING {
+            Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted))
+        } else {
+            Ok(Verdict::new(sequence, order, Evidence::Decrypted))
+        }
+    }
+
+    pub(crate) fn commit(&mut self, now: Instant, verdict: Verdict) -> Committed {
+        let committed = match self.distance(verdict.sequence) {
+            None => Committed::Next { missing: 0 },
+            Some(distance) if !is_within_reach(distance) => match verdict.order {
+                Order::Ahead => Committed::Jump,
+                Order::Behind => Committed::Late,
+            },
+            Some(distance) if distance > 0 => {
+                Committed::Next { missing: distance.unsigned_abs().saturating_sub(1) }
+            }
+            Some(distance) => {
+                self.seen |= bit(distance);
+                Committed::Late
+            }
+        };
+        if let Committed::Next { missing } = committed {
+            self.seen = self.seen.checked_shl(missing.saturating_add(1)).unwrap_or(0) | 1;
+        } else if committed == Committed::Jump {
+            self.seen = 1;
+        }
+        if committed != Committed::Late {
+            self.advance(now, verdict.sequence);
+        }
+        committed
+    }
+
+    /// The number to acknowledge, if any is owed; it is owed no longer
+    pub(crate) fn take_acknowledgment(&mut self) -> Option<u32> {
+        let owed = self.highest.filter(|_| self.unacknowledged > 0);
+        self.unacknowledged = 0;
+        self.acknowledge_by = None;
+        owed
+    }
+
+    /// Whether an acknowledgment should go without waiting for a datagram to ride on
+    pub(crate) fn is_acknowledgment_due(&self, now: Instant) -> bool {
+        self.unacknowledged >= UNACKNOWLEDGED || self.acknowledge_by.is_some_and(|by| by <= now)
+    }
+
+    pub(crate) const fn acknowledge_by(&self) -> Option<Instant> {
+        self.acknowledge_by
+    }
+
+    fn advance(&mut self, now: Instant, sequence: u32) {
+        self.highest = Some(sequence);
+        self.candidate = None;
+        self.unacknowledged = self.unacknowledged.saturating_add(1);
+        if self.acknowledge_by.is_none() {
+            self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
+        }
+    }
+
+    /// Counts datagrams in sequence beyond the reach
+    fn note_candidate(&mut self, sequence: u32) -> u8 {
+        let in_sequence = match self.candidate {
+            Some(candidate) if candidate.next == sequence => {
+                candidate.in_sequence.saturating_add(1)
+            }
+            _ => 1,
+        };
+        self.candidate = Some(Candidate { next: sequence.wrapping_add(1), in_sequence });
+        in_sequence
+    }
+
+    /// How far `sequence` is ahead of the highest committed number; negative behind it
+    fn distance(&self, sequence: u32) -> Option<i32> {
+        self.highest.map(|highest| sequence.wrapping_sub(highest).cast_signed())
+    }
+
+    fn has_seen(&self, distance: i32) -> bool {
+        self.seen & bit(distance) != 0
+    }
+}
+
+impl Verdict {
+    const fn new(sequence: u32, order: Order, evidence: Evidence) -> Self {
+        Self { sequence, order, evidence }
+    }
+}
+
+fn is_within_reach(distance: i32) -> bool {
+    (-REACH..=REACH).contains(&distance)
+}
+
+/// The bit of a number at or behind the highest; none where [`Receive::seen`] does not reach
+fn bit(distance: i32) -> u64 {
+    if distance > 0 { 0 } else { 1_u64.checked_shl(distance.unsigned_abs()).unwrap_or(0) }
 }

@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use pptp_packet::PacketBuf;
 
-use crate::{Discard, Header, Verdict};
+use crate::{
+    Discard, Evidence, Header, Verdict,
+    receive::{Committed, Receive},
+    transmit::Transmit,
+};
 
 /// The GRE session of one call (RFC 2637 sections 4.2 to 4.4)
 ///
@@ -14,6 +18,9 @@ use crate::{Discard, Header, Verdict};
 /// [`poll_timeout`](Self::poll_timeout). So one acknowledgment answers a whole batch.
 #[derive(Debug)]
 pub struct Session {
+    peer_call_id: u16,
+    receive: Receive,
+    transmit: Transmit,
     stats: Stats,
 }
 
@@ -21,9 +28,15 @@ impl Session {
     /// The session of a call that the peer knows by `peer_call_id`
     ///
     /// `peer_window` is the receive window of its Outgoing-Call-Reply, in packets; 0 means that it
-    /// named none, and nothing is paced then.
-    pub fn new(peer_call_id: u16, peer_window: u16, now: Instant) -> Self {
-        todo!("{peer_call_id} {peer_window} {now:?}")
+    /// named none, and nothing is paced then. `now` starts nothing yet: the first deadline comes
+    /// with the first datagram.
+    pub fn new(peer_call_id: u16, peer_window: u16, _now: Instant) -> Self {
+        Self {
+            peer_call_id,
+            receive: Receive::default(),
+            transmit: Transmit::new(peer_window),
+            stats: Stats::default(),
+        }
     }
 
     /// Judges the sequence number of a datagram, without making it count
@@ -32,50 +45,97 @@ impl Session {
     /// accepted, and is dropped otherwise. All that may change here is the candidate for a new
     /// base that the forward-jump guard holds.
     pub fn check(&mut self, header: &Header) -> Result<Verdict, Discard> {
-        todo!("{header:?}")
+        let verdict = self.receive.check(header.sequence.ok_or(Discard::Unsequenced)?);
+        match verdict {
+            Err(_) => increment(&mut self.stats.duplicates),
+            Ok(Verdict { evidence: Evidence::Decrypted, .. }) => {
+                increment(&mut self.stats.beyond_guard);
+            }
+            Ok(_) => {}
+        }
+        verdict
     }
 
     /// Makes the sequence number of an accepted payload count, and owes the peer its acknowledgment
+    ///
+    /// A datagram without any payload has nothing to be accepted by: commit it if its verdict asks
+    /// for no more than [`Evidence::Accepted`], for its number is spent.
     pub fn commit(&mut self, now: Instant, verdict: Verdict) {
-        todo!("{now:?} {verdict:?}")
+        self.stats.committed = self.stats.committed.saturating_add(1);
+        match self.receive.commit(now, verdict) {
+            Committed::Next { missing } => {
+                self.stats.missing = self.stats.missing.saturating_add(missing.into());
+            }
+            Committed::Jump => increment(&mut self.stats.jumps),
+            Committed::Late => {
+                increment(&mut self.stats.late);
+                self.stats.missing = self.stats.missing.saturating_sub(1);
+            }
+        }
     }
 
     /// Takes the peer's acknowledgment of our datagrams
     ///
     /// One that names a number never sent, or one acknowledged before, is counted and ignored.
     pub fn handle_acknowledgment(&mut self, now: Instant, acknowledgment: u32) {
-        todo!("{now:?} {acknowledgment}")
+        if self.transmit.handle_acknowledgment(now, acknowledgment) {
+            increment(&mut self.stats.acknowledgments_taken);
+        } else {
+            increment(&mut self.stats.acknowledgments_ignored);
+        }
     }
 
     /// Ends what is over at `now`: an adaptive time-out
+    ///
+    /// An acknowledgment that became due is for [`poll_acknowledgment`](Self::poll_acknowledgment).
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!("{now:?}")
+        if self.transmit.handle_timeout(now) {
+            increment(&mut self.stats.timeouts);
+        }
     }
 
     /// Puts the GRE header in front of a PPP frame, with the next sequence number
     ///
-    /// An acknowledgment that is owed rides along.
+    /// An acknowledgment that is owed rides along. The frame needs 16 octets of headroom.
     pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
-        todo!("{now:?} {packet:?}")
+        let header = Header {
+            call_id: self.peer_call_id,
+            sequence: Some(self.transmit.take_sequence(now)),
+            acknowledgment: self.receive.take_acknowledgment(),
+        };
+        let length = u16::try_from(packet.len());
+        debug_assert!(length.is_ok(), "a PPP frame fits a datagram");
+        let sealed = packet.prepend_slice(header.emit(length.unwrap_or(u16::MAX)).as_slice());
+        debug_assert!(sealed, "the headroom has room for the GRE header");
+        self.stats.sealed = self.stats.sealed.saturating_add(1);
     }
 
     /// A bare acknowledgment, if one is due: two datagrams wait for it, or one for 100 ms
     ///
-    /// Called once, at the end of a turn.
+    /// Called once, at the end of a turn, when all that could carry it has been sealed.
     pub fn poll_acknowledgment(&mut self, now: Instant) -> Option<[u8; 12]> {
-        todo!("{now:?}")
+        if !self.receive.is_acknowledgment_due(now) {
+            return None;
+        }
+        let acknowledgment = self.receive.take_acknowledgment();
+        let header = Header { call_id: self.peer_call_id, sequence: None, acknowledgment };
+        let octets = header.emit(0).as_slice().try_into().ok()?;
+        increment(&mut self.stats.acknowledgments_sent);
+        Some(octets)
     }
 
     /// Until when the peer's full window asks for a pause, or `None` to send now
     ///
     /// The window is advisory: a pause lasts at most 50 ms and ends without an acknowledgment.
     pub fn may_send(&self, now: Instant) -> Option<Instant> {
-        todo!("{now:?}")
+        self.transmit.may_send(now)
     }
 
     /// The next deadline and why it exists
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        let acknowledgment = self.receive.acknowledge_by().map(|at| (at, Timer::Acknowledgment));
+        let adaptive = self.transmit.timeout_at().map(|at| (at, Timer::AdaptiveTimeout));
+        [acknowledgment, adaptive].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// What was counted so far
@@ -83,14 +143,21 @@ impl Session {
         &self.stats
     }
 
+    /// The Call ID that our datagrams carry
+    pub fn peer_call_id(&self) -> u16 {
+        self.peer_call_id
+    }
+
     /// The smoothed round-trip time, once an acknowledgment was timed
+    ///
+    /// It holds the peer's delay in acknowledging, so it is an upper bound.
     pub fn round_trip_time(&self) -> Option<Duration> {
-        todo!()
+        self.transmit.round_trip().smoothed()
     }
 
     /// Whether the peer let three time-outs pass without ever acknowledging anything
     pub fn peer_never_acknowledges(&self) -> bool {
-        todo!()
+        self.transmit.peer_never_acknowledges()
     }
 }
 
@@ -130,4 +197,8 @@ pub struct Stats {
     pub acknowledgments_ignored: u32,
     /// Adaptive time-outs
     pub timeouts: u32,
+}
+
+fn increment(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
 }

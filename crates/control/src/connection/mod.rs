@@ -11,8 +11,8 @@ mod tests;
 
 use std::{mem, time::Instant};
 
-pub use self::shared::Stats;
 use self::shared::Shared;
+pub use self::shared::Stats;
 #[cfg(feature = "server")]
 use crate::ServerConfig;
 use crate::{
@@ -60,7 +60,7 @@ impl ControlConnection {
         let mut rest = octets;
         while !self.is_closed() {
             match self.decoder.decode(&mut rest) {
-                Ok(Some(message)) => self.handle_message(now, message),
+                Ok(Some(message)) => self.handle_message(now, &message),
                 Ok(None) => break,
                 Err(error) => self.lose_sync(error, rest),
             }
@@ -132,7 +132,7 @@ impl ControlConnection {
         Stats { skipped: self.decoder.skipped(), ..self.shared.stats }
     }
 
-    fn handle_message(&mut self, now: Instant, message: Message) {
+    fn handle_message(&mut self, now: Instant, message: &Message) {
         self.shared.stats.messages_in = self.shared.stats.messages_in.saturating_add(1);
         self.advance(|machine, shared| machine.handle(shared, now, message));
     }
@@ -204,19 +204,19 @@ enum Machine {
 }
 
 impl Machine {
-    fn handle(self, shared: &mut Shared, now: Instant, message: Message) -> Self {
+    fn handle(self, shared: &mut Shared, now: Instant, message: &Message) -> Self {
         match self {
             #[cfg(feature = "server")]
-            Self::WaitControlRequest(state) => state.handle(shared, now, &message),
-            Self::WaitControlReply(state) => state.handle(shared, now, &message),
+            Self::WaitControlRequest(state) => state.handle(shared, now, message),
+            Self::WaitControlReply(state) => state.handle(shared, now, message),
             #[cfg(feature = "server")]
-            Self::WaitCallRequest(state) => state.handle(shared, now, &message),
-            Self::WaitCallReply(state) => state.handle(shared, now, &message),
-            Self::CallEstablished(state) => state.handle(shared, now, &message),
+            Self::WaitCallRequest(state) => state.handle(shared, now, message),
+            Self::WaitCallReply(state) => state.handle(shared, now, message),
+            Self::CallEstablished(state) => state.handle(shared, now, message),
             #[cfg(feature = "server")]
-            Self::CallServed(state) => state.handle(shared, now, &message),
-            Self::WaitDisconnect(state) => state.handle(shared, now, &message),
-            Self::WaitStopReply(state) => state.handle(shared, &message),
+            Self::CallServed(state) => state.handle(shared, now, message),
+            Self::WaitDisconnect(state) => state.handle(shared, now, message),
+            Self::WaitStopReply(state) => state.handle(shared, message),
             Self::Closed => Self::Closed,
         }
     }
@@ -228,7 +228,7 @@ impl Machine {
             Self::WaitControlReply(_) => shared.close(Err(Failed::NoControlReply)),
             #[cfg(feature = "server")]
             Self::WaitCallRequest(state) => state.handle_timeout(shared, now),
-            Self::WaitCallReply(state) => state.handle_timeout(shared, now),
+            Self::WaitCallReply(_) => pns::give_up_call(shared, now),
             Self::CallEstablished(state) => state.handle_timeout(shared, now),
             #[cfg(feature = "server")]
             Self::CallServed(state) => state.handle_timeout(shared, now),

@@ -118,6 +118,7 @@ impl WaitCallRequest {
         if !connected {
             return Machine::WaitCallRequest(self);
         }
+        shared.peer_call_id = Some(request.call_id);
         shared.tell(Event::CallConnected {
             peer_call_id: request.call_id,
             connect_speed,
@@ -139,7 +140,7 @@ impl CallServed {
         self.echo.heard(shared, now);
         match message {
             Message::CallClearRequest(request) => {
-                shared.note_call_id(request.call_id, Some(self.peer_call_id));
+                shared.note_call_id(request.call_id);
                 return self.clear(shared);
             }
             Message::OutgoingCallRequest(request) => shared.send(OutgoingCallReply {

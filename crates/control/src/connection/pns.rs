@@ -28,7 +28,6 @@ pub(super) struct WaitCallReply {
 #[derive(Debug)]
 pub(super) struct CallEstablished {
     pub(super) echo: Echo,
-    peer_call_id: u16,
 }
 
 pub(super) fn connect(
@@ -92,7 +91,7 @@ impl WaitCallReply {
     pub(super) fn handle(self, shared: &mut Shared, now: Instant, message: &Message) -> Machine {
         match message {
             Message::OutgoingCallReply(reply) => self.handle_reply(shared, now, reply),
-            Message::CallDisconnectNotify(notify) => disconnected(shared, now, notify, None),
+            Message::CallDisconnectNotify(notify) => disconnected(shared, now, notify),
             Message::StopControlConnectionRequest(request) => {
                 shared.agree_to_stop(Err(Failed::StoppedByPeer { reason: request.reason }))
             }
@@ -103,25 +102,15 @@ impl WaitCallReply {
         }
     }
 
-    /// The call is aborted as if it were established: the reply may be on its way
-    pub(super) fn handle_timeout(self, shared: &mut Shared, now: Instant) -> Machine {
-        shared.tell(Event::CallEnded(Failed::NoCallReply));
-        stop::clear_call(shared, now, StopReason::None, Err(Failed::NoCallReply))
-    }
-
-    fn handle_reply(
-        self,
-        shared: &mut Shared,
-        now: Instant,
-        reply: &OutgoingCallReply,
-    ) -> Machine {
+    fn handle_reply(self, shared: &mut Shared, now: Instant, reply: &OutgoingCallReply) -> Machine {
         let OutgoingCallReply { call_id, result, error, cause, .. } = *reply;
-        shared.note_call_id(reply.peer_call_id, None);
+        shared.note_call_id(reply.peer_call_id);
         if result != OutgoingCallResult::Connected {
             let failed = Failed::CallRefused { result, error, cause };
             shared.tell(Event::CallEnded(failed.clone()));
             return stop::stop(shared, now, StopReason::None, Err(failed));
         }
+        shared.peer_call_id = Some(call_id);
         shared.tell(Event::CallConnected {
             peer_call_id: call_id,
             connect_speed: reply.connect_speed,
@@ -136,7 +125,7 @@ impl WaitCallReply {
             });
         }
         let echo = Echo::new(shared, now);
-        Machine::CallEstablished(CallEstablished { echo, peer_call_id: call_id })
+        Machine::CallEstablished(CallEstablished { echo })
     }
 }
 
@@ -150,7 +139,7 @@ impl CallEstablished {
         self.echo.heard(shared, now);
         match message {
             Message::CallDisconnectNotify(notify) => {
-                return disconnected(shared, now, notify, Some(self.peer_call_id));
+                return disconnected(shared, now, notify);
             }
             Message::StopControlConnectionRequest(request) => {
                 let failed = Failed::StoppedByPeer { reason: request.reason };
@@ -180,15 +169,16 @@ impl From<&StartControlConnectionReply> for Peer {
     }
 }
 
+/// No Outgoing-Call-Reply came: the call is aborted as if there were one, for it may be on its way
+pub(super) fn give_up_call(shared: &mut Shared, now: Instant) -> Machine {
+    shared.tell(Event::CallEnded(Failed::NoCallReply));
+    stop::clear_call(shared, now, StopReason::None, Err(Failed::NoCallReply))
+}
+
 /// The peer ended the call; the control connection has no other, so it ends too
-fn disconnected(
-    shared: &mut Shared,
-    now: Instant,
-    notify: &CallDisconnectNotify,
-    peer_call_id: Option<u16>,
-) -> Machine {
+fn disconnected(shared: &mut Shared, now: Instant, notify: &CallDisconnectNotify) -> Machine {
     let CallDisconnectNotify { call_id, result, error, cause, .. } = *notify;
-    shared.note_call_id(call_id, peer_call_id);
+    shared.note_call_id(call_id);
     let failed = Failed::CallDisconnected { result, error, cause };
     shared.tell(Event::CallEnded(failed.clone()));
     stop::stop(shared, now, StopReason::None, Err(failed))

@@ -40,6 +40,8 @@ pub struct Stats {
 pub(super) struct Shared {
     /// Our Call ID
     pub(super) call_id: u16,
+    /// The peer's, once the call was established
+    pub(super) peer_call_id: Option<u16>,
     pub(super) timeouts: Timeouts,
     pub(super) stats: Stats,
     pub(super) peer: Option<Box<Peer>>,
@@ -51,6 +53,7 @@ impl Shared {
     pub(super) fn new(call_id: u16, timeouts: Timeouts) -> Self {
         Self {
             call_id,
+            peer_call_id: None,
             timeouts,
             stats: Stats::default(),
             peer: None,
@@ -81,7 +84,10 @@ impl Shared {
 
     /// Agrees to the peer's Stop-Control-Connection-Request, and closes
     pub(super) fn agree_to_stop(&mut self, outcome: Result<(), Failed>) -> Machine {
-        self.send(StopControlConnectionReply { result: ReplyResult::Ok, error: GeneralError::None });
+        self.send(StopControlConnectionReply {
+            result: ReplyResult::Ok,
+            error: GeneralError::None,
+        });
         self.close(outcome)
     }
 
@@ -103,8 +109,8 @@ impl Shared {
     /// Counts a message about the one call that names neither of its Call IDs
     ///
     /// There is but one call it can mean. accel-ppp once swapped the octets of the id.
-    pub(super) fn note_call_id(&mut self, named: u16, peer_call_id: Option<u16>) {
-        let known = [Some(self.call_id), peer_call_id];
+    pub(super) fn note_call_id(&mut self, named: u16) {
+        let known = [Some(self.call_id), self.peer_call_id];
         if !known.contains(&Some(named)) && !known.contains(&Some(named.swap_bytes())) {
             self.stats.foreign_call_ids = self.stats.foreign_call_ids.saturating_add(1);
         }
@@ -162,4 +168,4 @@ pub(super) fn after(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
 }
 
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);

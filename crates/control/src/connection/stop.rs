@@ -49,7 +49,7 @@ impl WaitDisconnect {
     pub(super) fn handle(self, shared: &mut Shared, now: Instant, message: &Message) -> Machine {
         match message {
             Message::CallDisconnectNotify(notify) => {
-                shared.note_call_id(notify.call_id, None);
+                shared.note_call_id(notify.call_id);
                 self.stop(shared, now)
             }
             Message::StopControlConnectionRequest(_) => shared.agree_to_stop(self.outcome),

@@ -3,11 +3,12 @@
 mod code;
 mod layout;
 mod prefix;
-mod text;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text;
 
 use self::layout::Layout;
+pub(crate) use self::prefix::{HEADER_LEN, Prefix};
 pub use self::{
     code::{
         ControlType, DisconnectResult, GeneralError, IncomingCallResult, OutgoingCallResult,
@@ -22,7 +23,6 @@ pub use self::{
     prefix::ParseError,
     text::Text,
 };
-pub(crate) use self::prefix::{HEADER_LEN, Prefix};
 
 /// Version 1.0 of PPTP, the only one there is
 pub const PROTOCOL_VERSION: u16 = 0x0100;
@@ -31,10 +31,6 @@ macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         /// A control message (RFC 2637 section 2)
         #[derive(Clone, Debug, PartialEq, Eq)]
-        #[expect(
-            clippy::large_enum_variant,
-            reason = "a message lives for one call of the automaton, and never in a queue"
-        )]
         pub enum Message {
             $($(#[$doc])* $name($name),)*
         }

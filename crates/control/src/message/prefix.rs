@@ -67,8 +67,7 @@ impl Prefix {
     /// does not depend on how the stream was cut, and a wrong protocol is seen at its first octet.
     pub(crate) fn judge(octets: &[u8]) -> Result<Self, ParseError> {
         let length = match *octets {
-            [] => return Ok(Self::Partial),
-            [0] => return Ok(Self::Partial),
+            [] | [0] => return Ok(Self::Partial),
             [high] => return Err(ParseError::Length(u16::from_be_bytes([high, 0]))),
             [high, low, ..] => u16::from_be_bytes([high, low]),
         };
@@ -87,11 +86,7 @@ impl Prefix {
         }
     }
 
-    fn of(
-        length: u16,
-        message_type: u16,
-        control_type: ControlType,
-    ) -> Result<Self, ParseError> {
+    fn of(length: u16, message_type: u16, control_type: ControlType) -> Result<Self, ParseError> {
         match control_type.message_len() {
             Some(len) if message_type == CONTROL_MESSAGE => {
                 if usize::from(length) == len {
