@@ -24,6 +24,8 @@ mod header;
 mod receive;
 mod round_trip;
 mod session;
+#[cfg(test)]
+mod tests;
 mod transmit;
 
 pub use header::{Header, HeaderOctets, ParseError};

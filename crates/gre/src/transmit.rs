@@ -55,6 +55,12 @@ impl Transmit {
         }
     }
 
+    /// Sending that has come to `next`, with all before it acknowledged
+    #[cfg(test)]
+    pub(crate) const fn starting_at(offered: u16, next: u32) -> Self {
+        Self { next, unacknowledged: next, window_start: next, ..Self::new(offered) }
+    }
+
     /// The number of a datagram that is sent now
     pub(crate) fn take_sequence(&mut self, now: Instant) -> u32 {
         let sequence = self.next;
