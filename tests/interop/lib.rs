@@ -1,1 +1,0 @@
-//! What the interop tests share.
