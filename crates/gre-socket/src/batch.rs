@@ -37,6 +37,19 @@ impl ReceiveBatch {
         })
     }
 
+    /// The datagram in slot `index`, which is less than [`BATCH`]; `None` if the slot is empty
+    ///
+    /// For an owner that goes through a batch in another order than that of arrival.
+    pub fn datagram(&mut self, index: usize) -> Option<Datagram<'_>> {
+        let received = (*self.received.get(index)?)?;
+        let slot = self.octets.chunks_exact_mut(SLOT).nth(index)?;
+        Some(Datagram {
+            source: received.source,
+            destination: received.destination,
+            gre: slot.get_mut(received.start..received.end)?,
+        })
+    }
+
     /// Datagrams discarded so far: larger than [`SLOT`], or with a broken IP header
     pub const fn discarded(&self) -> u64 {
         self.discarded
@@ -200,6 +213,16 @@ impl SendBatch {
     /// Whether [`SendBatch::take_slot`] would give a slot
     pub fn has_room(&self) -> bool {
         self.slots.has_room()
+    }
+
+    /// How many times [`SendBatch::take_slot`] would give a slot now
+    pub fn room(&self) -> usize {
+        self.slots.room()
+    }
+
+    /// Makes new slots for those that a panic between taking and pushing has lost
+    pub fn replace_lost_slots(&mut self) {
+        self.slots.replace_lost(self.waiting.len());
     }
 
     /// Datagrams waiting

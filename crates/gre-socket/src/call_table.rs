@@ -86,6 +86,13 @@ impl<T> CallTable<T> {
         page.get(low).filter(|entry| entry.peer == source).map(|entry| &entry.value)
     }
 
+    /// The call with this Call ID, whoever its peer is
+    pub fn get_by_id(&self, call_id: u16) -> Option<&T> {
+        let [high, low] = call_id.to_be_bytes();
+        let page = self.pages.get(usize::from(high))?.as_ref()?;
+        page.get(low).map(|entry| &entry.value)
+    }
+
     /// All calls with their IDs, in no particular order
     pub fn iter(&self) -> impl Iterator<Item = (u16, &T)> {
         (0..=u8::MAX).zip(self.pages.iter()).flat_map(|(high, page)| {

@@ -12,13 +12,7 @@
 //! Linux only: the batch calls, the error queue and the packet filter are Linux's.
 #![cfg_attr(
     not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
 #[cfg(not(target_os = "linux"))]
@@ -139,7 +133,7 @@ impl GreSocket {
     pub fn receive_buffer(&self) -> usize {
         match self {
             Self::Raw(socket) => socket.receive_buffer(),
-            Self::Memory(socket) => socket.receive_buffer(),
+            Self::Memory(_) => memory::GreSocket::receive_buffer(),
         }
     }
 

@@ -20,10 +20,10 @@ pub struct FileLimit {
     pub source: io::Error,
 }
 
-/// Raises RLIMIT_NOFILE to at least `needed` descriptors; returns the limit then in effect
+/// Raises `RLIMIT_NOFILE` to at least `needed` descriptors; returns the limit then in effect
 ///
 /// Each tunnel needs one descriptor for its control connection. The soft limit is raised up to the
-/// hard one by anybody; the hard limit only with CAP_SYS_RESOURCE. A limit that suffices is left
+/// hard one by anybody; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
 /// alone.
 pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
     let failed = |limit, source: nix::Error| FileLimit { needed, limit, source: source.into() };

@@ -11,3 +11,6 @@ mod tcp;
 pub use gre::GreSocket;
 pub use network::{Blocked, Host, Impairment, Network};
 pub use tcp::{MemoryListener, MemoryStream};
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ pub use open::{BUFFER, OpenError, SocketOptions};
 pub struct RawSocket {}
 
 impl RawSocket {
-    /// Opens a raw socket, which needs CAP_NET_RAW
+    /// Opens a raw socket, which needs `CAP_NET_RAW`
     ///
     /// # Panics
     ///

@@ -12,7 +12,7 @@ use rand::Rng;
 ///
 /// The peer may go on sending for the old call until it notices; a late datagram must not reach
 /// the new one.
-pub const REST: Duration = Duration::from_secs(120);
+pub const REST: Duration = Duration::from_mins(2);
 
 /// All 65,535 Call IDs are in use or at rest
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,52 +1,226 @@
 //! GRE between hosts in memory
 
-use std::{io, net::Ipv4Addr};
+use std::{
+    collections::VecDeque,
+    io,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use crate::{DeliveryFailure, ReceiveBatch, SendBatch};
+use pptp_packet::SLOT;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::network::{Network, now};
+use crate::{BATCH, DeliveryFailure, ReceiveBatch, SendBatch};
 
 /// A host's GRE socket in memory; used as [`GreSocket`](crate::GreSocket)
 #[derive(Debug)]
-pub struct GreSocket {}
+pub struct GreSocket {
+    network: Network,
+    address: Ipv4Addr,
+    inbox: Arc<Inbox>,
+    stalled: watch::Receiver<bool>,
+}
 
 impl GreSocket {
+    pub(super) const fn new(
+        network: Network,
+        address: Ipv4Addr,
+        inbox: Arc<Inbox>,
+        stalled: watch::Receiver<bool>,
+    ) -> Self {
+        Self { network, address, inbox, stalled }
+    }
+
     pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> usize {
-        let _ = batch;
-        todo!()
+        batch.clear();
+        let now = now();
+        let mut held = self.inbox.held();
+        let mut count = 0;
+        while count < BATCH
+            && let Some(datagram) = held.next_datagram(now)
+        {
+            batch.put(count, datagram.source, datagram.destination, &datagram.octets);
+            held.spare(datagram.octets);
+            count += 1;
+        }
+        count
     }
 
     pub(crate) fn send(
         &mut self,
         batch: &mut SendBatch,
-        failed: impl FnMut(u32, io::Error),
+        mut failed: impl FnMut(u32, io::Error),
     ) -> bool {
-        let _ = (batch, failed);
-        todo!()
+        while let Some(outgoing) = batch.next() {
+            if *self.stalled.borrow() {
+                return false;
+            }
+            if let Err(error) = self.network.carry(self.address, outgoing) {
+                failed(outgoing.tag, error);
+            }
+            batch.remove(1);
+        }
+        true
     }
 
-    pub(crate) fn take_failures(&mut self, each: impl FnMut(DeliveryFailure)) -> usize {
-        let _ = each;
-        todo!()
+    pub(crate) fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> usize {
+        let now = now();
+        let mut count = 0;
+        loop {
+            let report = self.inbox.held().next_report(now);
+            let Some(report) = report else { return count };
+            each(report.into());
+            count += 1;
+        }
     }
 
     pub(crate) async fn readable(&self) {
-        std::future::ready(()).await;
-        todo!()
+        loop {
+            let arrived = self.inbox.arrived.notified();
+            let due = self.inbox.held().due();
+            match due {
+                Some(due) if due <= now() => return,
+                // An Err is the due time, and the next round finds what arrived at it.
+                Some(due) => drop(timeout_at(due, arrived).await),
+                None => arrived.await,
+            }
+        }
     }
 
     pub(crate) async fn writable(&self) {
-        std::future::ready(()).await;
-        todo!()
+        let mut stalled = self.stalled.clone();
+        // An Err says that the network is gone, and with it whatever could be sent.
+        let _ = stalled.wait_for(|stalled| !stalled).await;
     }
 
     pub(crate) fn drops(&self) -> u64 {
-        todo!()
+        self.inbox.held().drops
     }
 
-    pub(crate) fn receive_buffer(&self) -> usize {
-        todo!()
+    pub(crate) const fn receive_buffer() -> usize {
+        DATAGRAMS * SLOT
     }
 
-    pub(crate) fn local_address(&self) -> Ipv4Addr {
-        todo!()
+    pub(crate) const fn local_address(&self) -> Ipv4Addr {
+        self.address
     }
 }
+
+/// What is on its way to a socket, or there and not yet taken
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    held: Mutex<Held>,
+    arrived: Notify,
+}
+
+impl Inbox {
+    /// Adds a datagram that arrives when it is `due`; drops and counts it if the inbox is full
+    pub(super) fn push(&self, due: Instant, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
+        self.held().push(due, source, destination, gre);
+        self.arrived.notify_one();
+    }
+
+    /// Adds a report that arrives when it is `due`; drops it if the inbox is full
+    pub(super) fn push_report(&self, due: Instant, report: Report) {
+        self.held().push_report(due, report);
+        self.arrived.notify_one();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    datagrams: VecDeque<Datagram>,
+    reports: VecDeque<(Instant, Report)>,
+    /// Buffers of datagrams that were taken, for those to come
+    spares: Vec<Vec<u8>>,
+    drops: u64,
+}
+
+impl Held {
+    fn push(&mut self, due: Instant, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
+        if self.datagrams.len() >= DATAGRAMS {
+            self.drops = self.drops.saturating_add(1);
+            return;
+        }
+        let mut octets = self.spares.pop().unwrap_or_default();
+        octets.extend_from_slice(gre);
+        let place = self.datagrams.partition_point(|earlier| earlier.due <= due);
+        self.datagrams.insert(place, Datagram { due, source, destination, octets });
+    }
+
+    fn push_report(&mut self, due: Instant, report: Report) {
+        if self.reports.len() < REPORTS {
+            self.reports.push_back((due, report));
+        }
+    }
+
+    fn next_datagram(&mut self, now: Instant) -> Option<Datagram> {
+        self.datagrams.front().filter(|datagram| datagram.due <= now)?;
+        self.datagrams.pop_front()
+    }
+
+    fn next_report(&mut self, now: Instant) -> Option<Report> {
+        self.reports.front().filter(|(due, _)| *due <= now)?;
+        self.reports.pop_front().map(|(_, report)| report)
+    }
+
+    fn spare(&mut self, mut octets: Vec<u8>) {
+        if self.spares.len() < SPARES {
+            octets.clear();
+            self.spares.push(octets);
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let datagram = self.datagrams.front().map(|datagram| datagram.due);
+        let report = self.reports.front().map(|(due, _)| *due);
+        datagram.into_iter().chain(report).min()
+    }
+}
+
+#[derive(Debug)]
+struct Datagram {
+    due: Instant,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    octets: Vec<u8>,
+}
+
+/// A [`DeliveryFailure`] that can be copied to each of a host's sockets
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    pub(super) destination: Ipv4Addr,
+    pub(super) peer_call_id: Option<u16>,
+    pub(super) reporter: Ipv4Addr,
+    pub(super) icmp: (u8, u8),
+    pub(super) raw_os_error: i32,
+}
+
+impl From<Report> for DeliveryFailure {
+    fn from(report: Report) -> Self {
+        Self {
+            destination: report.destination,
+            peer_call_id: report.peer_call_id,
+            reporter: Some(report.reporter),
+            icmp: report.icmp,
+            error: io::Error::from_raw_os_error(report.raw_os_error),
+        }
+    }
+}
+
+/// Datagrams an inbox holds, those on their way included
+const DATAGRAMS: usize = 4096;
+
+/// Reports an inbox holds
+const REPORTS: usize = 256;
+
+/// Buffers kept for datagrams to come
+const SPARES: usize = 256;

@@ -1,16 +1,88 @@
 //! The network itself: who is there, how far away, and what goes wrong
 
 use std::{
+    collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use super::{GreSocket, MemoryListener, MemoryStream};
+use nix::libc::{EHOSTUNREACH, EINVAL, ENOPROTOOPT};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    GreSocket, MemoryListener, MemoryStream,
+    gre::{Inbox, Report},
+    tcp::Backlog,
+};
+use crate::{Outgoing, delivery::call_id_of};
 
 /// A network in memory; clones are the same network
 #[derive(Clone, Debug)]
-pub struct Network {}
+pub struct Network(Arc<Mutex<State>>);
+
+impl Network {
+    /// A network without hosts and latency; `seed` decides every random choice in it
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            hosts: HashMap::new(),
+            refused: HashMap::new(),
+            latency: Duration::ZERO,
+            impairment: Impairment::default(),
+            rng: StdRng::seed_from_u64(seed),
+        })))
+    }
+
+    /// Sets the time from any host to any other, one way, for all that is sent from now on
+    ///
+    /// Zero at first. Tokio's clock counts whole milliseconds.
+    pub fn set_latency(&self, one_way: Duration) {
+        self.state().latency = one_way;
+    }
+
+    /// Sets what happens to GRE sent from now on; connections are not impaired
+    pub fn set_impairment(&self, impairment: Impairment) {
+        self.state().impairment = impairment;
+    }
+
+    /// The host with this address, added to the network if it is new
+    pub fn host(&self, address: Ipv4Addr) -> Host {
+        self.state().hosts.entry(address).or_insert_with(HostState::new);
+        Host { network: self.clone(), address }
+    }
+
+    /// Makes everything that is sent to `destination` fail at the sender with an error number
+    ///
+    /// As a missing route (ENETUNREACH) or a packet filter (EPERM) does: GRE at each send,
+    /// connections when they are begun.
+    pub fn refuse(&self, destination: Ipv4Addr, raw_os_error: i32) {
+        self.state().refused.insert(destination, raw_os_error);
+    }
+
+    /// Undoes [`Network::refuse`]
+    pub fn allow(&self, destination: Ipv4Addr) {
+        self.state().refused.remove(&destination);
+    }
+
+    /// When something sent now arrives
+    pub(super) fn arrival(&self) -> Instant {
+        now() + self.state().latency
+    }
+
+    /// Sends one datagram of the host `from`
+    pub(super) fn carry(&self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
+        self.state().carry(from, outgoing)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What happens to GRE on its way, beside the latency
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,89 +109,228 @@ pub enum Blocked {
     Both,
 }
 
-impl Network {
-    /// A network without hosts and latency; `seed` decides every random choice in it
-    pub fn new(seed: u64) -> Self {
-        let _ = seed;
-        Self {}
-    }
-
-    /// Sets the time from any host to any other, one way, for all that is sent from now on
-    ///
-    /// Zero at first. Tokio's clock counts whole milliseconds.
-    pub fn set_latency(&self, one_way: Duration) {
-        let _ = one_way;
-    }
-
-    /// Sets what happens to GRE sent from now on; connections are not impaired
-    pub fn set_impairment(&self, impairment: Impairment) {
-        let _ = impairment;
-    }
-
-    /// The host with this address, added to the network if it is new
-    pub fn host(&self, address: Ipv4Addr) -> Host {
-        let _ = address;
-        todo!()
-    }
-
-    /// Makes everything that is sent to `destination` fail at the sender with an error number
-    ///
-    /// As a missing route (ENETUNREACH) or a packet filter (EPERM) does: GRE at each send,
-    /// connections when they are begun.
-    pub fn refuse(&self, destination: Ipv4Addr, raw_os_error: i32) {
-        let _ = (destination, raw_os_error);
-    }
-
-    /// Undoes [`Network::refuse`]
-    pub fn allow(&self, destination: Ipv4Addr) {
-        let _ = destination;
-    }
-}
-
 /// A host of a [`Network`]; clones are the same host
 #[derive(Clone, Debug)]
-pub struct Host {}
+pub struct Host {
+    network: Network,
+    address: Ipv4Addr,
+}
 
 impl Host {
     /// Its address
-    pub fn address(&self) -> Ipv4Addr {
-        todo!()
+    pub const fn address(&self) -> Ipv4Addr {
+        self.address
     }
 
     /// Opens a GRE socket; each socket of a host receives all its GRE, as the kernel's do
     pub fn open_gre(&self) -> GreSocket {
-        todo!()
+        let inbox = Arc::new(Inbox::default());
+        let stalled = self.with_state(|host| {
+            host.sockets.retain(|socket| socket.strong_count() > 0);
+            host.sockets.push(Arc::downgrade(&inbox));
+            host.stalled.subscribe()
+        });
+        GreSocket::new(self.network.clone(), self.address, inbox, stalled)
     }
 
     /// Makes GRE vanish on its way, without an error, until called again
     pub fn block_gre(&self, blocked: Blocked) {
-        let _ = blocked;
+        self.with_state(|host| host.blocked = blocked);
     }
 
     /// Makes the host's GRE sockets take nothing to send, as a full send buffer does, or lifts that
     pub fn stall_gre(&self, stalled: bool) {
-        let _ = stalled;
+        self.with_state(|host| host.stalled.send_replace(stalled));
     }
 
     /// Connects to a listener, which takes one round trip
     ///
-    /// Errors: connection refused if nobody listens there, host unreachable if there is no such
-    /// host, each after one round trip; what [`Network::refuse`] says, at once.
+    /// Errors: connection refused if nobody listens there or too many connections wait there, host
+    /// unreachable if there is no such host, each after one round trip; what [`Network::refuse`]
+    /// says, at once.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves no connection behind.
     pub async fn connect_tcp(&self, to: SocketAddrV4) -> io::Result<MemoryStream> {
-        std::future::ready(()).await;
-        let _ = to;
-        todo!()
+        let latency = self.network.state().begin(*to.ip())?;
+        sleep(latency).await;
+        let answer = self.network.state().backlog(to);
+        sleep(latency).await;
+        let backlog = answer?;
+        let port = self.with_state(HostState::ephemeral_port);
+        let from = SocketAddrV4::new(self.address, port);
+        let (ours, theirs) = MemoryStream::pair(&self.network, from, to);
+        backlog.push(self.network.arrival(), theirs)?;
+        Ok(ours)
     }
 
     /// Listens on a port; 0 takes a free one
     ///
     /// Error: address in use.
     pub fn listen_tcp(&self, port: u16) -> io::Result<MemoryListener> {
-        let _ = port;
-        todo!()
+        let backlog = Arc::new(Backlog::default());
+        let port = self.with_state(|host| host.listen(port, Arc::downgrade(&backlog)))?;
+        Ok(MemoryListener::new(SocketAddrV4::new(self.address, port), backlog))
+    }
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut HostState) -> R) -> R {
+        let mut state = self.network.state();
+        change(state.hosts.entry(self.address).or_insert_with(HostState::new))
     }
 }
+
+#[derive(Debug)]
+struct State {
+    hosts: HashMap<Ipv4Addr, HostState>,
+    refused: HashMap<Ipv4Addr, i32>,
+    latency: Duration,
+    impairment: Impairment,
+    rng: StdRng,
+}
+
+impl State {
+    /// Begins a connection: the latency to wait before its answer is known and again before it is
+    /// told
+    fn begin(&self, destination: Ipv4Addr) -> io::Result<Duration> {
+        self.check_refused(destination)?;
+        Ok(self.latency)
+    }
+
+    fn backlog(&self, to: SocketAddrV4) -> io::Result<Arc<Backlog>> {
+        let unreachable = || io::Error::from_raw_os_error(EHOSTUNREACH);
+        let host = self.hosts.get(to.ip()).ok_or_else(unreachable)?;
+        let backlog = host.listeners.get(&to.port()).and_then(Weak::upgrade);
+        backlog.ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
+    }
+
+    fn carry(&mut self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
+        self.check_refused(outgoing.destination)?;
+        if outgoing.source.is_some_and(|source| source != from) {
+            return Err(io::Error::from_raw_os_error(EINVAL));
+        }
+        if self.vanishes(from, outgoing.destination) {
+            return Ok(());
+        }
+        let copies = if self.chance(self.impairment.duplicate_per_mille) { 2 } else { 1 };
+        for _ in 0..copies {
+            let due = now() + self.latency + self.jitter();
+            if let Some(icmp) = self.deliver(due, from, outgoing) {
+                self.report(from, outgoing, icmp);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_refused(&self, destination: Ipv4Addr) -> io::Result<()> {
+        match self.refused.get(&destination) {
+            Some(raw_os_error) => Err(io::Error::from_raw_os_error(*raw_os_error)),
+            None => Ok(()),
+        }
+    }
+
+    fn vanishes(&mut self, from: Ipv4Addr, to: Ipv4Addr) -> bool {
+        let blocked = |address| self.hosts.get(&address).map(|host: &HostState| host.blocked);
+        matches!(blocked(from), Some(Blocked::Outbound | Blocked::Both))
+            || matches!(blocked(to), Some(Blocked::Inbound | Blocked::Both))
+            || self.chance(self.impairment.loss_per_mille)
+    }
+
+    /// Puts a datagram into the sockets of its destination, or says what is wrong there
+    fn deliver(&self, due: Instant, from: Ipv4Addr, outgoing: &Outgoing) -> Option<Icmp> {
+        let Some(host) = self.hosts.get(&outgoing.destination) else {
+            return Some(Icmp { reporter: from, code: 1, raw_os_error: EHOSTUNREACH });
+        };
+        let mut sockets = host.open_sockets().peekable();
+        if sockets.peek().is_none() {
+            let reporter = outgoing.destination;
+            return Some(Icmp { reporter, code: 2, raw_os_error: ENOPROTOOPT });
+        }
+        for socket in sockets {
+            socket.push(due, from, outgoing.destination, outgoing.packet.as_slice());
+        }
+        None
+    }
+
+    /// Reports to the sender what is wrong with a datagram, one round trip after it was sent
+    fn report(&self, from: Ipv4Addr, outgoing: &Outgoing, icmp: Icmp) {
+        let due = now() + self.latency * 2;
+        let report = Report {
+            destination: outgoing.destination,
+            peer_call_id: call_id_of(outgoing.packet.as_slice()),
+            reporter: icmp.reporter,
+            icmp: (3, icmp.code),
+            raw_os_error: icmp.raw_os_error,
+        };
+        for socket in self.hosts.get(&from).into_iter().flat_map(HostState::open_sockets) {
+            socket.push_report(due, report);
+        }
+    }
+
+    fn chance(&mut self, per_mille: u16) -> bool {
+        per_mille > 0 && self.rng.random_range(0..1000) < per_mille
+    }
+
+    fn jitter(&mut self) -> Duration {
+        let most = self.impairment.jitter;
+        if most.is_zero() { most } else { self.rng.random_range(Duration::ZERO..=most) }
+    }
+}
+
+/// A destination unreachable message (RFC 792)
+#[derive(Clone, Copy)]
+struct Icmp {
+    reporter: Ipv4Addr,
+    code: u8,
+    raw_os_error: i32,
+}
+
+#[derive(Debug)]
+struct HostState {
+    sockets: Vec<Weak<Inbox>>,
+    listeners: HashMap<u16, Weak<Backlog>>,
+    next_port: u16,
+    blocked: Blocked,
+    stalled: watch::Sender<bool>,
+}
+
+impl HostState {
+    fn new() -> Self {
+        Self {
+            sockets: Vec::new(),
+            listeners: HashMap::new(),
+            next_port: EPHEMERAL,
+            blocked: Blocked::Nothing,
+            stalled: watch::Sender::new(false),
+        }
+    }
+
+    fn listen(&mut self, port: u16, backlog: Weak<Backlog>) -> io::Result<u16> {
+        self.listeners.retain(|_, backlog| backlog.strong_count() > 0);
+        let free = |port: &u16| !self.listeners.contains_key(port);
+        let port = match port {
+            0 => (EPHEMERAL..=u16::MAX).find(free),
+            port => Some(port).filter(free),
+        };
+        let port = port.ok_or(io::ErrorKind::AddrInUse)?;
+        self.listeners.insert(port, backlog);
+        Ok(port)
+    }
+
+    fn ephemeral_port(&mut self) -> u16 {
+        let port = self.next_port;
+        self.next_port = port.checked_add(1).unwrap_or(EPHEMERAL);
+        port
+    }
+
+    fn open_sockets(&self) -> impl Iterator<Item = Arc<Inbox>> {
+        self.sockets.iter().filter_map(Weak::upgrade)
+    }
+}
+
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The first of the ports for whoever did not ask for one (RFC 6335 §6)
+const EPHEMERAL: u16 = 49152;

@@ -1,13 +1,24 @@
 //! Connections between hosts in memory
 
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddrV4,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+    time::{Instant, Sleep, sleep_until, timeout_at},
+};
+
+mod pipe;
+
+use super::network::{Network, now};
+use pipe::{End, Pipe, Reading};
 
 /// A connection in memory
 ///
@@ -15,33 +26,81 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// or unread. Dropping it ends the connection, after what was written has arrived: with end of
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
 #[derive(Debug)]
-pub struct MemoryStream {}
+pub struct MemoryStream {
+    network: Network,
+    local: SocketAddrV4,
+    peer: SocketAddrV4,
+    incoming: Arc<Pipe>,
+    outgoing: Arc<Pipe>,
+    /// Until what is on its way arrives; made when it is first waited for
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl MemoryStream {
-    /// The address of this end
-    pub fn local_addr(&self) -> SocketAddrV4 {
-        todo!()
-    }
-
-    /// The address of the other end
-    pub fn peer_addr(&self) -> SocketAddrV4 {
-        todo!()
+    /// Both ends of a connection, that of `from` first
+    pub(super) fn pair(network: &Network, from: SocketAddrV4, to: SocketAddrV4) -> (Self, Self) {
+        let (there, back) = (Arc::new(Pipe::default()), Arc::new(Pipe::default()));
+        let end = |local, peer, incoming: &Arc<Pipe>, outgoing: &Arc<Pipe>| Self {
+            network: network.clone(),
+            local,
+            peer,
+            incoming: incoming.clone(),
+            outgoing: outgoing.clone(),
+            timer: None,
+        };
+        (end(from, to, &back, &there), end(to, from, &there, &back))
     }
 
     /// Ends the connection with a reset: the other end's reads and writes fail from then on
     pub fn reset(self) {
-        todo!()
+        self.end(End::Reset);
+    }
+
+    /// The address of this end
+    pub const fn local_addr(&self) -> SocketAddrV4 {
+        self.local
+    }
+
+    /// The address of the other end
+    pub const fn peer_addr(&self) -> SocketAddrV4 {
+        self.peer
+    }
+
+    fn end(&self, end: End) {
+        let arrival = self.network.arrival();
+        self.outgoing.end(arrival, end);
+        self.incoming.abandon(arrival, end);
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl Drop for MemoryStream {
+    fn drop(&mut self) {
+        let unread = self.incoming.has_arrived(now());
+        self.end(if unread { End::Reset } else { End::Eof });
     }
 }
 
 impl AsyncRead for MemoryStream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let _ = (cx, buf);
-        todo!()
+        loop {
+            match self.incoming.read(now(), cx, buf) {
+                Reading::Done(outcome) => return Poll::Ready(outcome),
+                Reading::Due(due) => ready!(self.poll_due(cx, due)),
+                Reading::Nothing => return Poll::Pending,
+            }
+        }
     }
 }
 
@@ -51,8 +110,7 @@ impl AsyncWrite for MemoryStream {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let _ = (cx, octets);
-        todo!()
+        self.outgoing.write(now(), self.network.arrival(), cx, octets)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -60,27 +118,108 @@ impl AsyncWrite for MemoryStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        todo!()
+        self.outgoing.end(self.network.arrival(), End::Eof);
+        Poll::Ready(Ok(()))
     }
 }
 
 /// A port of a host in memory that takes connections; dropping it stops listening
+///
+/// Connections that were not accepted by then are reset.
 #[derive(Debug)]
-pub struct MemoryListener {}
+pub struct MemoryListener {
+    local: SocketAddrV4,
+    backlog: Arc<Backlog>,
+}
 
 impl MemoryListener {
+    pub(super) const fn new(local: SocketAddrV4, backlog: Arc<Backlog>) -> Self {
+        Self { local, backlog }
+    }
+
     /// Waits for a connection; returns it and the address it comes from
     ///
     /// # Cancel safety
     ///
     /// No connection is lost when the future is dropped.
-    pub async fn accept(&mut self) -> io::Result<(MemoryStream, SocketAddrV4)> {
-        std::future::ready(()).await;
-        todo!()
+    pub async fn accept(&self) -> io::Result<(MemoryStream, SocketAddrV4)> {
+        loop {
+            let arrived = self.backlog.arrived.notified();
+            let next = self.backlog.next(now());
+            match next {
+                Next::Arrived(stream) => {
+                    let peer = stream.peer_addr();
+                    return Ok((stream, peer));
+                }
+                // An Err is the due time, and the next round finds what arrived at it.
+                Next::Due(due) => drop(timeout_at(due, arrived).await),
+                Next::Nothing => arrived.await,
+            }
+        }
     }
 
     /// Where it listens
-    pub fn local_addr(&self) -> SocketAddrV4 {
-        todo!()
+    pub const fn local_addr(&self) -> SocketAddrV4 {
+        self.local
     }
 }
+
+impl Drop for MemoryListener {
+    fn drop(&mut self) {
+        for (_, stream) in self.backlog.close() {
+            stream.reset();
+        }
+    }
+}
+
+/// Connections on their way to a listener, or there and not yet accepted; `None` once it is gone
+#[derive(Debug)]
+pub(super) struct Backlog {
+    waiting: Mutex<Option<VecDeque<(Instant, MemoryStream)>>>,
+    arrived: Notify,
+}
+
+impl Backlog {
+    /// Adds a connection that arrives when it is `due`; refused if too many wait
+    pub(super) fn push(&self, due: Instant, stream: MemoryStream) -> io::Result<()> {
+        match &mut *self.waiting() {
+            Some(waiting) if waiting.len() < CONNECTIONS => waiting.push_back((due, stream)),
+            _ => return Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    fn next(&self, now: Instant) -> Next {
+        let mut waiting = self.waiting();
+        let Some(waiting) = waiting.as_mut() else { return Next::Nothing };
+        match waiting.front() {
+            Some((due, _)) if *due > now => Next::Due(*due),
+            _ => waiting.pop_front().map_or(Next::Nothing, |(_, stream)| Next::Arrived(stream)),
+        }
+    }
+
+    fn close(&self) -> VecDeque<(Instant, MemoryStream)> {
+        self.waiting().take().unwrap_or_default()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<VecDeque<(Instant, MemoryStream)>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Some(VecDeque::new())), arrived: Notify::new() }
+    }
+}
+
+/// What there is to accept
+enum Next {
+    Arrived(MemoryStream),
+    Due(Instant),
+    Nothing,
+}
+
+/// Connections that wait at a listener at most
+const CONNECTIONS: usize = 1024;

@@ -10,13 +10,13 @@ pub const BUFFER: usize = 4 << 20;
 pub struct SocketOptions {
     /// The local address to receive on and send from; any if `None`
     pub local_address: Option<Ipv4Addr>,
-    /// The network device to use, by name (SO_BINDTODEVICE); any if `None`
+    /// The network device to use, by name (`SO_BINDTODEVICE`); any if `None`
     pub device: Option<String>,
-    /// The mark of all that is sent, for policy routing (SO_MARK; needs CAP_NET_ADMIN)
+    /// The mark of all that is sent, for policy routing (`SO_MARK`; needs `CAP_NET_ADMIN`)
     pub fwmark: Option<u32>,
     /// Octets asked for the receive buffer; [`BUFFER`] by default
     ///
-    /// Without CAP_NET_ADMIN the kernel grants at most `net.core.rmem_max`:
+    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`:
     /// [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) says what it granted.
     pub receive_buffer: usize,
 }

@@ -1,0 +1,435 @@
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
+
+use nix::libc::{EHOSTUNREACH, EINVAL, ENETUNREACH, ENOPROTOOPT, EPERM};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{Blocked, Host, Impairment, MemoryStream, Network};
+use crate::{DeliveryFailure, GreSocket, Outgoing, ReceiveBatch, SendBatch};
+
+const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const B: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const C: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+const LATENCY: Duration = Duration::from_millis(20);
+
+fn network() -> Network {
+    let network = Network::new(1);
+    network.set_latency(LATENCY);
+    network
+}
+
+fn gre(host: &Host) -> GreSocket {
+    host.open_gre().into()
+}
+
+/// A data packet's header for call 0x1234, and `number`
+fn datagram(number: u32) -> Vec<u8> {
+    let mut octets = vec![0x30, 0x01, 0x88, 0x0B, 0x00, 0x00, 0x12, 0x34];
+    octets.extend_from_slice(&number.to_be_bytes());
+    octets
+}
+
+fn push(batch: &mut SendBatch, destination: Ipv4Addr, number: u32) {
+    let mut packet = batch.take_slot().unwrap();
+    packet.reset(12).copy_from_slice(&datagram(number));
+    batch.push(Outgoing { packet, destination, source: None, tag: number });
+}
+
+/// Sends numbers; returns the tags that failed and why
+fn send(
+    socket: &mut GreSocket,
+    destination: Ipv4Addr,
+    numbers: impl IntoIterator<Item = u32>,
+) -> Vec<(u32, Option<i32>)> {
+    let mut batch = SendBatch::new(8192);
+    for number in numbers {
+        push(&mut batch, destination, number);
+    }
+    let mut failed = Vec::new();
+    assert!(
+        socket.send(&mut batch, |tag, error| failed.push((tag, error.raw_os_error()))).unwrap()
+    );
+    failed
+}
+
+/// The numbers that are there, without waiting
+fn take(socket: &mut GreSocket) -> Vec<u32> {
+    let mut batch = ReceiveBatch::new();
+    let mut numbers = Vec::new();
+    while socket.receive(&mut batch).unwrap() > 0 {
+        numbers.extend(batch.datagrams().map(|datagram| {
+            let number = datagram.gre.last_chunk().unwrap();
+            u32::from_be_bytes(*number)
+        }));
+    }
+    numbers
+}
+
+fn failures(socket: &mut GreSocket) -> Vec<DeliveryFailure> {
+    let mut failures = Vec::new();
+    socket.take_failures(|failure| failures.push(failure)).unwrap();
+    failures
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datagram_takes_one_latency_and_names_its_source() {
+    let network = network();
+    let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
+    let start = Instant::now();
+    send(&mut a, B, [7]);
+    assert_eq!(take(&mut b), [], "not there yet");
+    b.readable().await.unwrap();
+    assert_eq!(start.elapsed(), LATENCY);
+    let mut batch = ReceiveBatch::new();
+    assert_eq!(b.receive(&mut batch).unwrap(), 1);
+    let datagram = batch.datagrams().next().unwrap();
+    assert_eq!((datagram.source, datagram.destination), (A, B));
+    assert_eq!(datagram.gre, &self::datagram(7)[..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readable_wakes_for_what_is_sent_while_it_waits() {
+    let network = network();
+    let (mut a, b) = (gre(&network.host(A)), gre(&network.host(B)));
+    let start = Instant::now();
+    let sender = async {
+        sleep(Duration::from_secs(1)).await;
+        send(&mut a, B, [1]);
+    };
+    let (woken, ()) = tokio::join!(b.readable(), sender);
+    woken.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(1) + LATENCY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn order_is_kept_without_jitter_and_more_than_a_batch_arrives() {
+    let network = network();
+    let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
+    send(&mut a, B, 0..200);
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut b), (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_exceeds_the_queue_is_dropped_and_counted() {
+    let network = network();
+    let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
+    send(&mut a, B, 0..5000);
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut b), (0..4096).collect::<Vec<_>>());
+    assert_eq!(b.kernel_drops(), Some(5000 - 4096));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_socket_of_a_host_receives_its_gre() {
+    let network = network();
+    let host = network.host(B);
+    let (mut a, mut first, mut second) = (gre(&network.host(A)), gre(&host), gre(&host));
+    send(&mut a, B, [1]);
+    drop(gre(&host));
+    sleep(LATENCY).await;
+    assert_eq!((take(&mut first), take(&mut second)), (vec![1], vec![1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_destination_fails_under_its_tag_and_the_others_arrive() {
+    let network = network();
+    let (mut a, mut b, mut c) =
+        (gre(&network.host(A)), gre(&network.host(B)), gre(&network.host(C)));
+    network.refuse(B, EPERM);
+    let mut batch = SendBatch::new(100);
+    for number in 0..100 {
+        push(&mut batch, if number % 10 == 3 { B } else { C }, number);
+    }
+    let mut failed = Vec::new();
+    a.send(&mut batch, |tag, error| failed.push((tag, error.raw_os_error().unwrap()))).unwrap();
+    assert_eq!(failed, (0..10).map(|n| (n * 10 + 3, EPERM)).collect::<Vec<_>>());
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut c), (0..100).filter(|n| n % 10 != 3).collect::<Vec<_>>());
+
+    network.allow(B);
+    assert_eq!(send(&mut a, B, [1]), []);
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut b), [1]);
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_the_hosts_is_invalid() {
+    let network = network();
+    let mut a = gre(&network.host(A));
+    let mut batch = SendBatch::new(2);
+    for (tag, source) in [(1, A), (2, C)] {
+        let packet = batch.take_slot().unwrap();
+        batch.push(Outgoing { packet, destination: B, source: Some(source), tag });
+    }
+    let mut failed = Vec::new();
+    a.send(&mut batch, |tag, error| failed.push((tag, error.raw_os_error()))).unwrap();
+    assert_eq!(failed, [(2, Some(EINVAL))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocked_gre_vanishes_in_the_direction_said() {
+    let network = network();
+    let host = network.host(A);
+    let (mut a, mut b) = (gre(&host), gre(&network.host(B)));
+    for (blocked, out, back) in [
+        (Blocked::Inbound, true, false),
+        (Blocked::Outbound, false, true),
+        (Blocked::Both, false, false),
+        (Blocked::Nothing, true, true),
+    ] {
+        host.block_gre(blocked);
+        assert_eq!((send(&mut a, B, [1]), send(&mut b, A, [2])), (vec![], vec![]));
+        sleep(LATENCY).await;
+        assert_eq!((take(&mut b).len() == 1, take(&mut a).len() == 1), (out, back), "{blocked:?}");
+        assert!(failures(&mut a).is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_gre_is_reported_after_a_round_trip() {
+    let network = network();
+    network.host(B);
+    let mut a = gre(&network.host(A));
+    let start = Instant::now();
+    send(&mut a, B, [1]);
+    send(&mut a, C, [2]);
+    assert!(failures(&mut a).is_empty());
+    a.readable().await.unwrap();
+    assert_eq!(start.elapsed(), LATENCY * 2);
+    let reports: Vec<_> = failures(&mut a)
+        .into_iter()
+        .map(|f| (f.destination, f.peer_call_id, f.icmp, f.error.raw_os_error()))
+        .collect();
+    assert_eq!(
+        reports,
+        [
+            (B, Some(0x1234), (3, 2), Some(ENOPROTOOPT)),
+            (C, Some(0x1234), (3, 1), Some(EHOSTUNREACH))
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_socket_keeps_its_datagrams_in_order() {
+    let network = network();
+    let host = network.host(A);
+    let (mut a, mut b) = (gre(&host), gre(&network.host(B)));
+    host.stall_gre(true);
+    let mut batch = SendBatch::new(3);
+    (0..3).for_each(|number| push(&mut batch, B, number));
+    assert!(!a.send(&mut batch, |_, _| panic!("nothing failed")).unwrap());
+    assert_eq!((batch.len(), batch.has_room()), (3, false));
+    assert!(timeout(LATENCY, a.writable()).await.is_err());
+    let lift = async {
+        sleep(LATENCY).await;
+        host.stall_gre(false);
+    };
+    tokio::join!(a.writable(), lift).0.unwrap();
+    assert!(a.send(&mut batch, |_, _| panic!("nothing failed")).unwrap());
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut b), [0, 1, 2]);
+}
+
+async fn impaired(seed: u64) -> Vec<u32> {
+    let network = Network::new(seed);
+    network.set_latency(LATENCY);
+    let jitter = Duration::from_millis(5);
+    network.set_impairment(Impairment { jitter, loss_per_mille: 100, duplicate_per_mille: 50 });
+    let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
+    send(&mut a, B, 0..1000);
+    sleep(LATENCY + jitter).await;
+    take(&mut b)
+}
+
+#[tokio::test(start_paused = true)]
+async fn impairment_loses_doubles_and_reorders_as_the_seed_says() {
+    let arrived = impaired(1).await;
+    let distinct = arrived.iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert!((850..950).contains(&distinct), "{distinct} of 1000 at 10 % loss");
+    let doubled = arrived.len() - distinct;
+    assert!((20..80).contains(&doubled), "{doubled} doubled");
+    assert!(!arrived.is_sorted());
+    assert_eq!(arrived, impaired(1).await);
+    assert_ne!(arrived, impaired(2).await);
+}
+
+fn at(host: Ipv4Addr, port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(host, port)
+}
+
+/// A connection from A to B: its ends, A's first
+async fn connection(network: &Network) -> (MemoryStream, MemoryStream) {
+    let listener = network.host(B).listen_tcp(1723).unwrap();
+    let host = network.host(A);
+    let (ours, theirs) = tokio::join!(host.connect_tcp(at(B, 1723)), listener.accept());
+    (ours.unwrap(), theirs.unwrap().0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_takes_one_round_trip_and_octets_half_of_one() {
+    let network = network();
+    let listener = network.host(B).listen_tcp(1723).unwrap();
+    let start = Instant::now();
+    let mut client = network.host(A).connect_tcp(at(B, 1723)).await.unwrap();
+    assert_eq!(start.elapsed(), LATENCY * 2);
+    assert_eq!(client.peer_addr(), at(B, 1723));
+    client.write_all(b"hello").await.unwrap();
+
+    let (mut server, peer) = listener.accept().await.unwrap();
+    assert_eq!(start.elapsed(), LATENCY * 3);
+    assert_eq!((peer, server.local_addr()), (client.local_addr(), at(B, 1723)));
+    assert_eq!(*peer.ip(), A);
+    let mut octets = [0; 5];
+    server.read_exact(&mut octets).await.unwrap();
+    assert_eq!((&octets, start.elapsed()), (b"hello", LATENCY * 3));
+    server.write_all(b"world").await.unwrap();
+    client.read_exact(&mut octets).await.unwrap();
+    assert_eq!((&octets, start.elapsed()), (b"world", LATENCY * 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_fails_as_the_kernel_has_it() {
+    let network = network();
+    let a = network.host(A);
+    drop(network.host(B).listen_tcp(1723).unwrap());
+    let start = Instant::now();
+    let refused = a.connect_tcp(at(B, 1723)).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert_eq!(start.elapsed(), LATENCY * 2);
+    let unreachable = a.connect_tcp(at(C, 1723)).await.unwrap_err();
+    assert_eq!(unreachable.raw_os_error(), Some(EHOSTUNREACH));
+    network.refuse(B, ENETUNREACH);
+    let no_route = a.connect_tcp(at(B, 1723)).await.unwrap_err();
+    assert_eq!(no_route.raw_os_error(), Some(ENETUNREACH));
+    assert_eq!(start.elapsed(), LATENCY * 4, "a missing route is known at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_dropped_while_somebody_connects_refuses_him() {
+    let network = network();
+    let (a, listener) = (network.host(A), network.host(B).listen_tcp(1723).unwrap());
+    let stop = async {
+        sleep(LATENCY + LATENCY / 2).await;
+        drop(listener);
+    };
+    let (connected, ()) = tokio::join!(a.connect_tcp(at(B, 1723)), stop);
+    assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_dropped_resets_whom_it_did_not_accept() {
+    let network = network();
+    let (a, listener) = (network.host(A), network.host(B).listen_tcp(1723).unwrap());
+    let mut stream = a.connect_tcp(at(B, 1723)).await.unwrap();
+    drop(listener);
+    let error = stream.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_port_has_one_listener_and_zero_takes_a_free_one() {
+    let host = Network::new(1).host(B);
+    let first = host.listen_tcp(1723).unwrap();
+    assert_eq!(host.listen_tcp(1723).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    drop(first);
+    let again = host.listen_tcp(1723).unwrap();
+    let (free, other) = (host.listen_tcp(0).unwrap(), host.listen_tcp(0).unwrap());
+    assert_eq!(again.local_addr(), at(B, 1723));
+    assert_ne!(free.local_addr(), other.local_addr());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_is_end_of_file_after_what_was_written_and_half_closed() {
+    let network = network();
+    let (mut client, mut server) = connection(&network).await;
+    client.write_all(b"last words").await.unwrap();
+    client.shutdown().await.unwrap();
+    let error = client.write(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+
+    let mut octets = Vec::new();
+    server.read_to_end(&mut octets).await.unwrap();
+    assert_eq!(octets, b"last words");
+    server.write_all(b"answer").await.unwrap();
+    drop(server);
+    octets.clear();
+    client.read_to_end(&mut octets).await.unwrap();
+    assert_eq!(octets, b"answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_ends_with_end_of_file_and_then_a_broken_pipe() {
+    let network = network();
+    let (client, mut server) = connection(&network).await;
+    drop(client);
+    server.write_all(b"nobody knows yet").await.unwrap();
+    assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+    let error = server.write(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_with_unread_octets_is_a_reset_as_is_reset() {
+    let network = network();
+    for explicit in [false, true] {
+        let (client, mut server) = connection(&network).await;
+        if explicit {
+            client.reset();
+        } else {
+            server.write_all(b"unread").await.unwrap();
+            sleep(LATENCY).await;
+            drop(client);
+        }
+        let error = server.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let error = server.write(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_window_holds_the_writer_until_the_reader_reads() {
+    let network = network();
+    let (mut client, mut server) = connection(&network).await;
+    let octets = vec![7; 200 << 10];
+    let mut written = 0;
+    while let Ok(count) = timeout(LATENCY, client.write(&octets)).await {
+        written += count.unwrap();
+    }
+    assert_eq!(written, 64 << 10);
+    let write = async {
+        client.write_all(&octets).await.unwrap();
+        drop(client);
+    };
+    let mut read = Vec::new();
+    let (count, ()) = tokio::join!(server.read_to_end(&mut read), write);
+    assert_eq!(count.unwrap(), written + octets.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_held_by_a_full_window_is_woken_when_the_reader_goes() {
+    let network = network();
+    let (mut client, server) = connection(&network).await;
+    let write = async {
+        loop {
+            if let Err(error) = client.write_all(&[0; 1024]).await {
+                return error.kind();
+            }
+            tokio::task::yield_now().await;
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let leave = async {
+        sleep(Duration::from_secs(1)).await;
+        drop(server);
+    };
+    let (kind, ()) = tokio::join!(write, leave);
+    assert_eq!(kind, io::ErrorKind::ConnectionReset, "it left octets unread");
+}
