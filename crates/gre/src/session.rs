@@ -98,16 +98,23 @@ impl Session {
     ///
     /// An acknowledgment that is owed rides along. The frame needs 16 octets of headroom.
     pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
-        let header = Header {
+        let length = u16::try_from(packet.len());
+        debug_assert!(length.is_ok(), "a PPP frame fits a datagram");
+        let header = self.next_header(now).emit(length.unwrap_or(u16::MAX));
+        let sealed = packet.prepend_slice(header.as_slice());
+        debug_assert!(sealed, "the headroom has room for the GRE header");
+    }
+
+    /// The header of the next datagram with a payload, for whoever writes both at once
+    ///
+    /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go out.
+    pub fn next_header(&mut self, now: Instant) -> Header {
+        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        Header {
             call_id: self.peer_call_id,
             sequence: Some(self.transmit.take_sequence(now)),
             acknowledgment: self.receive.take_acknowledgment(),
-        };
-        let length = u16::try_from(packet.len());
-        debug_assert!(length.is_ok(), "a PPP frame fits a datagram");
-        let sealed = packet.prepend_slice(header.emit(length.unwrap_or(u16::MAX)).as_slice());
-        debug_assert!(sealed, "the headroom has room for the GRE header");
-        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        }
     }
 
     /// A bare acknowledgment, if one is due: two datagrams wait for it, or one for 100 ms

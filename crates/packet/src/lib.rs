@@ -123,6 +123,16 @@ impl SlotPool {
         !self.free.is_empty() || self.made < self.most
     }
 
+    /// Slots that [`SlotPool::take`] would give one after the other
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.made).saturating_add(self.free.len())
+    }
+
+    /// Counts the slots anew: `in_use` are out, and what is neither here nor there is lost
+    pub fn replace_lost(&mut self, in_use: usize) {
+        self.made = self.free.len().saturating_add(in_use);
+    }
+
     /// A slot, or `None` while all are in use
     pub fn take(&mut self) -> Option<PacketBuf> {
         if let Some(slot) = self.free.pop() {
@@ -228,9 +238,20 @@ mod tests {
         let _second = pool.take().unwrap();
         assert!(!pool.has_room());
         assert!(pool.take().is_none());
+        assert_eq!(pool.room(), 0);
         pool.put(first);
         assert!(pool.has_room());
+        assert_eq!(pool.room(), 1);
         assert!(pool.take().is_some());
+    }
+
+    #[test]
+    fn lost_slots_are_replaced() {
+        let mut pool = SlotPool::new(3);
+        drop(pool.take());
+        let _in_use = pool.take();
+        pool.replace_lost(1);
+        assert_eq!(pool.room(), 2);
     }
 
     #[test]

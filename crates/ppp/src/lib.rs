@@ -39,4 +39,6 @@ pub use config::{ServerConfig, ServerEncryption, ServerOrder};
 pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
 pub use link::{Link, Received};
+pub use pptp_mppe::{Arrival, KeyStrength, Order};
+pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 pub use stats::{Discard, Stats};

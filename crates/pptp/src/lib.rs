@@ -1,1 +1,66 @@
 //! A PPTP client: thousands of tunnels in one process, entirely in userspace
+//!
+//! Control connection, enhanced GRE, PPP, MS-CHAPv2 and MPPE run in this process, and each tunnel
+//! has a TCP/IP stack of its own. So no kernel interface and no route is needed, and any number of
+//! remote networks may use the same addresses.
+//!
+//! ```no_run
+//! use pptp::{Client, TunnelConfig};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::new()?; // one raw socket: needs CAP_NET_RAW
+//!     let (north, south) = tokio::try_join!(
+//!         async { client.connect(TunnelConfig::new("198.51.100.1", "user", "secret")).await },
+//!         async { client.connect(TunnelConfig::new("198.51.100.2", "user", "secret")).await },
+//!     )?;
+//!     for tunnel in [north, south] {
+//!         // the same address in both, and yet two different devices
+//!         let mut http = tunnel.tcp_connect(([192, 168, 1, 3], 80)).await?;
+//!         http.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+//!         let mut page = String::new();
+//!         http.read_to_string(&mut page).await?;
+//!         println!("{}: {page}", tunnel.name());
+//!         tunnel.close().await;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
+//! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
+//! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
+//! with MS-CHAPv2, the server's proof verified, and stateless MPPE with 128 bits, or not at all.
+
+mod client;
+mod config;
+mod connecting;
+mod dial;
+mod driver;
+mod hub;
+mod network;
+mod raw_ip;
+mod shared;
+mod state;
+mod tunnel;
+mod turn;
+
+pub use pptp_gre_socket::{OpenError, memory};
+pub use pptp_netstack::{
+    CongestionControl, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpOptions, TcpStream,
+    UdpOptions, UdpSocket, WriteHalf,
+};
+pub use pptp_tunnel::{
+    EchoPolicy, Failure, HashName, KeyStrength, Ladder, PasswordEncoding, Peer, Phase, Record,
+    TunnelError,
+};
+
+pub use crate::{
+    client::{Client, ClientBuilder, ClientError, ClientStats},
+    config::TunnelConfig,
+    connecting::Connecting,
+    raw_ip::IpPackets,
+    state::State,
+    tunnel::{Info, Stats, Tunnel},
+};

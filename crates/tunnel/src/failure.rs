@@ -170,7 +170,9 @@ impl Failure {
             Self::TcpRefused { .. } => {
                 "nothing listens there: is this the PPTP server, and is PPTP switched on?"
             }
-            Self::TcpFailed { .. } => "check the address, the route and firewalls for TCP port 1723",
+            Self::TcpFailed { .. } => {
+                "check the address, the route and firewalls for TCP port 1723"
+            }
             Self::OuterIpv6 { .. } => "give the server's IPv4 address",
             Self::TooManyFiles { .. } => "raise it: ulimit -n, or LimitNOFILE= in systemd",
             Self::GreBlocked { .. } => {

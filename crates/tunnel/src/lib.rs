@@ -21,15 +21,17 @@ mod ladder;
 mod recorder;
 mod tunnel;
 
+#[cfg(feature = "server")]
+pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Peer};
 pub use pptp_ppp::{
     EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password, PasswordEncoding,
 };
 #[cfg(feature = "server")]
-pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
-#[cfg(feature = "server")]
 pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
 
+#[cfg(feature = "server")]
+pub use crate::tunnel::ServerConfig;
 pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Failure, Retry, TunnelError},
@@ -37,5 +39,3 @@ pub use crate::{
     recorder::{Kind, Record, Recorder},
     tunnel::{Config, GreError, Tunnel},
 };
-#[cfg(feature = "server")]
-pub use crate::tunnel::ServerConfig;

@@ -320,7 +320,11 @@ mod tests {
         recorder.frame(now, Kind::FrameSent, response);
         recorder.frame(now, Kind::FrameSent, b"\xC0\x23\x01\x01\x00\x10\x04user\x06passwd");
         recorder.frame(now, Kind::FrameSent, b"\xFF\x03\xC0\x21\x09\x01\x00\x08\0\0\0\0");
-        recorder.control(now, Kind::ControlSent, &[0, 16, 0, 1, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 1]);
+        recorder.control(
+            now,
+            Kind::ControlSent,
+            &[0, 16, 0, 1, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 1],
+        );
         let records = recorder.records();
         assert_eq!(records.len(), 2);
         assert_eq!(recorder.echoes(), 2);

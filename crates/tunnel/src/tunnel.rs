@@ -74,6 +74,7 @@ pub struct Tunnel {
     link: Link,
     /// From the Outgoing-Call-Reply on
     session: Option<Session>,
+    peer_call_id: Option<u16>,
     /// GRE that overtook the Outgoing-Call-Reply
     early: Vec<Vec<u8>>,
     stage: Stage,
@@ -136,16 +137,12 @@ impl Tunnel {
         tunnel
     }
 
-    const fn new(
-        control: ControlConnection,
-        link: Link,
-        ladder: Ladder,
-        recorder: Recorder,
-    ) -> Self {
+    fn new(control: ControlConnection, link: Link, ladder: Ladder, recorder: Recorder) -> Self {
         Self {
             control,
             link,
             session: None,
+            peer_call_id: None,
             early: Vec::new(),
             stage: Stage::Connecting,
             ladder,
@@ -154,7 +151,7 @@ impl Tunnel {
             send_error: None,
             events: VecDeque::new(),
             recorder,
-            stats: Stats::ZERO,
+            stats: Stats::default(),
         }
     }
 
@@ -257,7 +254,7 @@ impl Tunnel {
                 self.connect_deadline = None;
                 self.silent_since = None;
                 if matches!(self.link.phase(), LinkPhase::Dead) {
-                    self.control.close(now, StopReason::LocalShutdown);
+                    self.control.close(now, StopReason::StopLocalShutdown);
                 } else {
                     self.link.close(now);
                 }
@@ -370,6 +367,11 @@ impl Tunnel {
         self.stage == Stage::Finished
     }
 
+    /// The Call ID that our GRE carries, from the Outgoing-Call-Reply on
+    pub const fn peer_call_id(&self) -> Option<u16> {
+        self.peer_call_id
+    }
+
     /// What the server said of itself
     pub fn peer(&self) -> Option<&pptp_control::Peer> {
         self.control.peer()
@@ -425,6 +427,7 @@ impl Tunnel {
             return;
         }
         self.session = Some(Session::new(peer_call_id, window, now));
+        self.peer_call_id = Some(peer_call_id);
         self.silent_since = Some(now);
         self.enter(now, Phase::LinkControl);
         self.link.open(now);
@@ -438,7 +441,9 @@ impl Tunnel {
     fn link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.poll_event() {
             match event {
-                LinkEvent::Phase(LinkPhase::Authentication) => self.reach(now, Phase::Authentication),
+                LinkEvent::Phase(LinkPhase::Authentication) => {
+                    self.reach(now, Phase::Authentication)
+                }
                 LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
                 LinkEvent::Up(negotiated) => self.up(now, negotiated),
                 LinkEvent::Renegotiating => {
@@ -447,7 +452,7 @@ impl Tunnel {
                         self.events.push_back(Event::Renegotiating);
                     }
                 }
-                LinkEvent::Closed => self.control.close(now, StopReason::LocalShutdown),
+                LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure),
                 _ => {}
             }
@@ -476,7 +481,7 @@ impl Tunnel {
 
     fn link_down(&mut self, now: Instant, failure: LinkFailure) {
         if self.stage == Stage::Closing {
-            self.control.close(now, StopReason::LocalShutdown);
+            self.control.close(now, StopReason::StopLocalShutdown);
         } else {
             self.fail(now, failure.into());
         }
@@ -499,7 +504,7 @@ impl Tunnel {
         let error = TunnelError::new(failure, self.ladder.clone());
         self.events.push_back(Event::Down(error));
         self.link.close(now);
-        self.control.close(now, StopReason::LocalShutdown);
+        self.control.close(now, StopReason::StopLocalShutdown);
         self.control_events(now);
     }
 
@@ -548,5 +553,5 @@ const fn order(order: pptp_gre::Order) -> Order {
 
 /// Whether a PPP frame carries a control protocol: those begin with 8 or above (RFC 1661 §2)
 fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0x80.., ..]) || matches!(frame, [0x80..=0xFE, ..])
+    matches!(frame, [0xFF, 0x03, 0x80..=0xFF, ..] | [0x80..=0xFE, ..])
 }

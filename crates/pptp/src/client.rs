@@ -1,0 +1,192 @@
+use std::{
+    net::Ipv4Addr,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering},
+};
+
+use pptp_gre_socket::{OpenError, RawSocket, SocketOptions, memory};
+use pptp_tunnel::Phase;
+use tokio::sync::watch;
+
+use crate::{
+    Connecting, State, TunnelConfig, dial,
+    hub::HubHandle,
+    network::Network,
+    shared::{Handle, Shared},
+};
+
+/// A PPTP client: one GRE socket and one driver for any number of tunnels
+///
+/// Cheap to clone. Clients with the same options on the same runtime share one socket. The socket
+/// is closed when the last client and the last tunnel are gone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    hub: Arc<HubHandle>,
+    network: Network,
+}
+
+impl Client {
+    /// A client with the default options
+    ///
+    /// # Errors
+    /// Opening the raw socket needs `CAP_NET_RAW`; the error says how to grant it. Must be called
+    /// within a tokio runtime.
+    pub fn new() -> Result<Self, ClientError> {
+        Self::builder().build()
+    }
+
+    /// A client with options of its own
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Begins to connect; await what it returns for the tunnel
+    ///
+    /// The work is done by tasks of the current runtime, also while nobody awaits.
+    pub fn connect(&self, config: TunnelConfig) -> Connecting {
+        let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
+        let name = config.display_name().to_owned();
+        let shared = Arc::new(Shared::new(name, Arc::clone(&self.hub), state));
+        let span = shared.span.clone();
+        let dial = dial::run(Arc::clone(&shared), self.network.clone(), config);
+        tokio::spawn(tracing::Instrument::instrument(dial, span));
+        Connecting::new(Arc::new(Handle { shared }), receiver)
+    }
+
+    /// Waits until no tunnel of this client's socket is left, their hang-ups included
+    ///
+    /// A process that ends without it, or without [`Tunnel::close`](crate::Tunnel::close), may leave servers
+    /// to find out by themselves.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn wait_idle(&self) {
+        self.hub.hub.idle().await;
+    }
+
+    /// Figures of the socket that this client's tunnels share
+    pub fn stats(&self) -> ClientStats {
+        let counters = &self.hub.hub.counters;
+        ClientStats {
+            receive_buffer: counters.receive_buffer.load(Ordering::Relaxed),
+            kernel_drops: counters.kernel_drops.load(Ordering::Relaxed),
+            unknown_call: counters.unknown_call.load(Ordering::Relaxed),
+            panics: counters.panics.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Figures of the socket that a client's tunnels share
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientStats {
+    /// The receive buffer that the kernel granted, in octets
+    pub receive_buffer: usize,
+    /// Datagrams that the kernel dropped because that buffer was full
+    pub kernel_drops: u64,
+    /// Datagrams for none of our calls, or not from the server of the call
+    pub unknown_call: u64,
+    /// Turns that panicked, each of which ended its tunnel
+    pub panics: u64,
+}
+
+/// The options of a [`Client`]
+#[derive(Debug, Default)]
+pub struct ClientBuilder {
+    options: SocketOptions,
+    carrier: Carrier,
+}
+
+#[derive(Debug, Default)]
+enum Carrier {
+    #[default]
+    Open,
+    Given(OwnedFd),
+    Memory(memory::Host),
+}
+
+impl ClientBuilder {
+    /// The local address of control connections and GRE; the kernel's choice by default
+    #[must_use]
+    pub const fn local_address(mut self, address: Ipv4Addr) -> Self {
+        self.options.local_address = Some(address);
+        self
+    }
+
+    /// The network device that control connections and GRE are bound to
+    #[must_use]
+    pub fn device(mut self, name: impl Into<String>) -> Self {
+        self.options.device = Some(name.into());
+        self
+    }
+
+    /// The firewall mark of control connections and GRE; needs `CAP_NET_ADMIN`
+    #[must_use]
+    pub const fn fwmark(mut self, mark: u32) -> Self {
+        self.options.fwmark = Some(mark);
+        self
+    }
+
+    /// The receive buffer to ask the kernel for, in octets; 4 MiB by default
+    ///
+    /// [`Client::stats`] tells what was granted.
+    #[must_use]
+    pub const fn receive_buffer(mut self, octets: usize) -> Self {
+        self.options.receive_buffer = octets;
+        self
+    }
+
+    /// An open raw socket for IP protocol 47, made by someone who may (root, systemd)
+    ///
+    /// The process then needs no capability.
+    #[must_use]
+    pub fn raw_socket(mut self, socket: OwnedFd) -> Self {
+        self.carrier = Carrier::Given(socket);
+        self
+    }
+
+    /// A network in memory instead of the kernel's, for tests without privileges
+    #[must_use]
+    pub fn memory(mut self, host: memory::Host) -> Self {
+        self.carrier = Carrier::Memory(host);
+        self
+    }
+
+    /// Opens the socket and starts the driver on the current tokio runtime
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn build(self) -> Result<Client, ClientError> {
+        let Self { options, carrier } = self;
+        let (hub, network) = match carrier {
+            Carrier::Open => (HubHandle::shared(&options)?, Network::Kernel(options)),
+            Carrier::Given(fd) => {
+                let socket = RawSocket::from_fd(fd, &options)?;
+                (HubHandle::start(socket.into())?, Network::Kernel(options))
+            }
+            Carrier::Memory(host) => {
+                (HubHandle::start(host.open_gre().into())?, Network::Memory(host))
+            }
+        };
+        if matches!(network, Network::Kernel(_)) {
+            // each tunnel holds one TCP socket; an attempt that is refused shows when they run out
+            let _ = pptp_gre_socket::raise_file_limit(MANY_TUNNELS);
+        }
+        Ok(Client { hub, network })
+    }
+}
+
+/// All the Call IDs there are, and some files beside them
+const MANY_TUNNELS: u64 = 66_000;
+
+/// Why a client could not be made
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The raw socket could not be opened; the source says what to do
+    #[error(transparent)]
+    Socket(#[from] OpenError),
+    /// There is no tokio runtime here for the driver to run on
+    #[error("a client needs a tokio runtime: make it inside one")]
+    NoRuntime,
+}

@@ -1,0 +1,148 @@
+use std::{net::Ipv4Addr, time::Duration};
+
+use pptp_tunnel::{EchoPolicy, HashName, Password, PasswordEncoding};
+
+/// What one tunnel needs to know: the server, who we are, and what to ask for
+///
+/// ```
+/// # use std::time::Duration;
+/// let config = pptp::TunnelConfig::new("vpn.example.com", "testuser", "test123")
+///     .name("building 7")
+///     .connect_timeout(Duration::from_secs(10));
+/// ```
+#[derive(Debug, Clone)]
+pub struct TunnelConfig {
+    pub(crate) name: Option<String>,
+    pub(crate) server: String,
+    pub(crate) user: String,
+    pub(crate) password: Password,
+    pub(crate) password_encoding: PasswordEncoding,
+    pub(crate) hash_name: HashName,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) mru: u16,
+    pub(crate) echo: EchoPolicy,
+    pub(crate) wanted_address: Option<Ipv4Addr>,
+    pub(crate) request_dns: bool,
+    pub(crate) client_host_name: String,
+    pub(crate) phone_number: String,
+}
+
+impl TunnelConfig {
+    /// A tunnel to `server` (`host` or `host:port`; the port is 1723 by default)
+    ///
+    /// `user` may carry a Windows domain, `DOMAIN\user`.
+    pub fn new(
+        server: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: None,
+            server: server.into(),
+            user: user.into(),
+            password: Password::new(password),
+            password_encoding: PasswordEncoding::default(),
+            hash_name: HashName::default(),
+            connect_timeout: Duration::from_secs(30),
+            mru: DEFAULT_MRU,
+            echo: EchoPolicy::default(),
+            wanted_address: None,
+            request_dns: true,
+            client_host_name: String::new(),
+            phone_number: String::new(),
+        }
+    }
+
+    /// The tunnel's name in logs and errors; the server's name by default
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long a connect may take in all, from the name's resolution to the first IP packet; 30 s by default
+    ///
+    /// The error that ends it tells what each phase took.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The largest PPP payload asked of the server, in octets; 1400 by default (RFC 1661 §6.1)
+    ///
+    /// 1400 leaves room for every outer header on any usual path; the inner MTU is 4 less.
+    #[must_use]
+    pub const fn mru(mut self, mru: u16) -> Self {
+        self.mru = mru;
+        self
+    }
+
+    /// When an idle link is probed with LCP Echo-Requests and when it counts as dead
+    #[must_use]
+    pub const fn echo(mut self, echo: EchoPolicy) -> Self {
+        self.echo = echo;
+        self
+    }
+
+    /// The inner address to ask for first; the server may assign another (RFC 1332 §3.3)
+    #[must_use]
+    pub const fn wanted_address(mut self, address: Ipv4Addr) -> Self {
+        self.wanted_address = Some(address);
+        self
+    }
+
+    /// Whether to ask the server for DNS servers (RFC 1877); yes by default
+    #[must_use]
+    pub const fn request_dns(mut self, request: bool) -> Self {
+        self.request_dns = request;
+        self
+    }
+
+    /// The host name in our Start-Control-Connection-Request (RFC 2637 §2.1); empty by default
+    ///
+    /// Some servers choose a group by it.
+    #[must_use]
+    pub fn client_host_name(mut self, name: impl Into<String>) -> Self {
+        self.client_host_name = name.into();
+        self
+    }
+
+    /// The phone number in our Outgoing-Call-Request (RFC 2637 §2.7); empty by default
+    #[must_use]
+    pub fn phone_number(mut self, number: impl Into<String>) -> Self {
+        self.phone_number = number.into();
+        self
+    }
+
+    /// Which form of `DOMAIN\user` goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
+    #[must_use]
+    pub const fn hash_name(mut self, form: HashName) -> Self {
+        self.hash_name = form;
+        self
+    }
+
+    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3)
+    #[must_use]
+    pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
+        self.password_encoding = encoding;
+        self
+    }
+
+    pub(crate) fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.server)
+    }
+}
+
+const DEFAULT_MRU: u16 = 1400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_in_no_debug_output() {
+        let config = TunnelConfig::new("server", "user", "hunter2");
+        assert!(!format!("{config:?} {config:#?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,158 @@
+//! A tunnel's control task: resolves, connects, then moves octets between TCP and the state machine
+
+use std::{sync::Arc, time::Duration};
+
+use pptp_tunnel::{Failure, Ladder, Phase, Tunnel as Machine, TunnelError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    State, TunnelConfig,
+    network::{Network, Octets, Opened},
+    shared::{Route, Shared, now},
+};
+
+/// Dials, and then serves the control connection until the tunnel has ended
+pub(crate) async fn run(tunnel: Arc<Shared>, network: Network, config: TunnelConfig) {
+    let mut ladder = Ladder::new(now());
+    let deadline = Instant::now() + config.connect_timeout;
+    let dialled = tokio::select! {
+        dialled = timeout_at(deadline, dial(&tunnel, &network, &config, &mut ladder)) => dialled,
+        () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
+    };
+    match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit: config.connect_timeout })) {
+        Ok(mut octets) => {
+            ladder.enter(now(), Phase::ControlConnection);
+            let config = machine_config(&config, deadline);
+            start(&tunnel, config, ladder);
+            serve(&tunnel, &mut *octets).await;
+        }
+        Err(failure) => {
+            ladder.end(now());
+            tunnel.end(TunnelError::new(failure, ladder));
+            tunnel.finish();
+        }
+    }
+}
+
+async fn dial(
+    tunnel: &Arc<Shared>,
+    network: &Network,
+    config: &TunnelConfig,
+    ladder: &mut Ladder,
+) -> Result<Box<dyn Octets>, Failure> {
+    let addresses = network.resolve(&config.server).await?;
+    ladder.enter(now(), Phase::TcpConnect);
+    tunnel.state.send_replace(State::Connecting { phase: Phase::TcpConnect });
+    let Opened { octets, server, local } = network.connect(&addresses).await?;
+    // GRE may arrive before the Outgoing-Call-Reply: the Call ID is known to the driver first
+    let entered = tunnel.hub.hub.enter(*server.ip(), tunnel, now());
+    let call_id = entered.map_err(|_| Failure::CallIdsExhausted)?;
+    // set once: this task is the only one that dials this tunnel
+    let _ = tunnel.route.set(Route { server, local, call_id });
+    Ok(octets)
+}
+
+async fn abandoned(tunnel: &Shared) {
+    while !tunnel.lock().abandoned {
+        tunnel.control.notified().await;
+    }
+}
+
+fn machine_config(config: &TunnelConfig, deadline: Instant) -> pptp_tunnel::Config {
+    let mut machine = pptp_tunnel::Config::new(&config.user, config.password.clone());
+    machine.connect_deadline = Some((deadline.into_std(), config.connect_timeout));
+    machine.link.mru = config.mru;
+    machine.link.echo = config.echo;
+    machine.link.wanted_address = config.wanted_address;
+    machine.link.request_dns = config.request_dns;
+    machine.link.hash_name = config.hash_name;
+    machine.link.password_encoding = config.password_encoding;
+    machine.control.host_name.clone_from(&config.client_host_name);
+    machine.control.phone_number.clone_from(&config.phone_number);
+    machine
+}
+
+fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
+    let Some(route) = tunnel.route.get() else { return };
+    let machine = Machine::connect(config, route.call_id, rand::random(), ladder, now());
+    let abandoned = {
+        let mut inner = tunnel.lock();
+        inner.machine = Some(Box::new(machine));
+        inner.abandoned
+    };
+    if abandoned { tunnel.hang_up() } else { tunnel.mark_ready() }
+}
+
+async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
+    let mut buffer = [0; 512];
+    loop {
+        tokio::select! {
+            read = octets.read(&mut buffer) => {
+                let received = read.ok().and_then(|count| buffer.get(..count)).unwrap_or_default();
+                received_control(tunnel, received);
+                if received.is_empty() {
+                    break;
+                }
+            }
+            () = tunnel.control.notified() => {}
+        }
+        let (out, finished) = take_output(tunnel);
+        if !out.is_empty() && !write(tunnel, octets, &out).await {
+            break;
+        }
+        if finished {
+            // best effort: the reason is told already
+            let _ = timeout(FAREWELL, octets.shutdown()).await;
+            return;
+        }
+    }
+    // The other end has closed: the state machine still decides how and when this ends.
+    while !tunnel.lock().finished {
+        tunnel.control.notified().await;
+    }
+}
+
+/// How long the end of a tunnel may wait for its last octets to be taken
+const FAREWELL: Duration = Duration::from_secs(1);
+
+fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
+    if let Some(machine) = &mut tunnel.lock().machine {
+        if octets.is_empty() {
+            machine.handle_control_eof(now());
+        } else {
+            machine.handle_control(now(), octets);
+        }
+    }
+    tunnel.mark_ready();
+}
+
+fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
+    let mut inner = tunnel.lock();
+    (std::mem::take(&mut inner.control_out), inner.finished)
+}
+
+/// Writes all of `out`, unless the connection breaks or the tunnel is finished first
+///
+/// A peer that does not read holds up this task only: the state machine's deadlines go on.
+async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> bool {
+    let finished = async {
+        while !tunnel.lock().finished {
+            tunnel.control.notified().await;
+        }
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        written = octets.write_all(out) => {
+            // a notification that was meant for the loop may have been taken here
+            tunnel.control.notify_one();
+            if written.is_err() {
+                received_control(tunnel, &[]);
+            }
+            written.is_ok()
+        }
+        () = finished => false,
+    }
+}

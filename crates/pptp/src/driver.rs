@@ -1,0 +1,290 @@
+//! The driver: one task, one socket, all tunnels of a client
+//!
+//! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::{Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use pptp_gre_socket::{BATCH, GreSocket, ReceiveBatch, SendBatch};
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use crate::{
+    hub::Hub,
+    shared::{Shared, now},
+    turn::{Turn, guarded},
+};
+
+pub(crate) struct Driver {
+    hub: Arc<Hub>,
+    socket: GreSocket,
+    receive: ReceiveBatch,
+    send: SendBatch,
+    deadlines: Deadlines,
+    /// Which datagram of the batch belongs to which call; used again for each batch
+    order: Vec<(u16, usize)>,
+    wakers: Vec<Waker>,
+    /// The socket took less than it was given: nothing is composed until it is writable
+    blocked: bool,
+    drops_read: Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(hub: Arc<Hub>, socket: GreSocket) -> Self {
+        Self {
+            hub,
+            socket,
+            receive: ReceiveBatch::new(),
+            // a reply for each datagram of a batch, and as much again for what the sockets send
+            send: SendBatch::new(2 * BATCH),
+            deadlines: Deadlines::default(),
+            order: Vec::with_capacity(BATCH),
+            wakers: Vec::new(),
+            blocked: false,
+            drops_read: now(),
+        }
+    }
+
+    /// Until the last client and the last tunnel are gone
+    pub(crate) async fn run(mut self) {
+        while !self.hub.is_closing() {
+            self.wait().await;
+            self.round();
+            // users' tasks on this thread read what this round brought before the next one
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn wait(&mut self) {
+        if !self.blocked && self.hub.ready_count() > 0 {
+            return;
+        }
+        tokio::select! {
+            biased;
+            call_id = self.deadlines.next(), if !self.blocked => self.expire(call_id),
+            () = self.hub.woken(), if !self.blocked => {}
+            _ = self.socket.readable(), if !self.blocked => {}
+            _ = self.socket.writable(), if self.blocked => self.flush(),
+        }
+    }
+
+    /// One batch from the socket, then a turn of each tunnel that was ready when the round began
+    fn round(&mut self) {
+        let now = now();
+        self.flush();
+        if !self.blocked {
+            self.receive(now);
+        }
+        for _ in 0..self.hub.ready_count() {
+            if self.blocked {
+                break;
+            }
+            let Some(tunnel) = self.hub.pop_ready() else { break };
+            tunnel.begin_turn();
+            self.turn(&tunnel, now, 0..0);
+        }
+        self.flush();
+        self.take_failures();
+        self.count_drops(now);
+    }
+
+    fn receive(&mut self, now: Instant) {
+        match self.socket.receive(&mut self.receive) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the GRE socket cannot be read");
+                return;
+            }
+        }
+        self.sort_by_call();
+        let mut from = 0;
+        while let Some((call_id, _)) = self.order.get(from).copied() {
+            let same = self.order[from..].iter().take_while(|(call, _)| *call == call_id).count();
+            let group = from..from + same;
+            from = group.end;
+            if let Some(tunnel) = self.hub.tunnel(call_id) {
+                self.turn(&tunnel, now, group);
+            }
+        }
+        self.order.clear();
+    }
+
+    /// Orders the batch by call, each call's datagrams in the order of their arrival, so that a
+    /// tunnel is locked once per batch
+    fn sort_by_call(&mut self) {
+        self.order.clear();
+        let calls = self.hub.calls();
+        let mut unknown = 0;
+        for index in 0..BATCH {
+            let Some(datagram) = self.receive.datagram(index) else { continue };
+            let call_id = match datagram.gre {
+                [_, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([*high, *low]),
+                _ => 0,
+            };
+            if calls.get(call_id, datagram.source).is_some() {
+                self.order.push((call_id, index));
+            } else {
+                unknown += 1;
+            }
+        }
+        drop(calls);
+        self.hub.counters.unknown_call.fetch_add(unknown, Ordering::Relaxed);
+        self.order.sort_unstable();
+    }
+
+    /// The tunnel's turn, with the datagrams `self.order[group]`
+    fn turn(&mut self, tunnel: &Arc<Shared>, now: Instant, group: std::ops::Range<usize>) {
+        if !self.send.has_room() {
+            self.flush();
+        }
+        let later = self.order.len().saturating_sub(group.end);
+        let mut turn = Turn {
+            now,
+            tunnel,
+            datagrams: self.order.get(group).unwrap_or_default(),
+            receive: &mut self.receive,
+            send: &mut self.send,
+            // datagrams of other tunnels in this batch may each need a reply
+            reserve: later.min(BATCH),
+            wakers: &mut self.wakers,
+        };
+        match guarded(|| turn.take()) {
+            Ok(outcome) => {
+                self.deadlines.set(tunnel, outcome.deadline);
+                if outcome.more {
+                    tunnel.mark_ready();
+                }
+                if let Some(reason) = outcome.ended {
+                    tunnel.end(reason);
+                }
+                if outcome.finished {
+                    tunnel.finish();
+                    self.deadlines.forget(tunnel);
+                }
+            }
+            Err(message) => {
+                self.hub.counters.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
+                tunnel.end_after_panic(message);
+                self.deadlines.forget(tunnel);
+                self.send.replace_lost_slots();
+            }
+        }
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn flush(&mut self) {
+        if self.send.is_empty() {
+            self.blocked = false;
+            return;
+        }
+        let hub = &self.hub;
+        let sent = self.socket.send(&mut self.send, |tag, error| {
+            let tunnel = u16::try_from(tag).ok().and_then(|call_id| hub.tunnel(call_id));
+            if let Some(tunnel) = tunnel {
+                tunnel.send_failed(&error);
+            }
+        });
+        match sent {
+            Ok(all_gone) => self.blocked = !all_gone,
+            Err(error) => tracing::warn!(%error, "the GRE socket cannot be written"),
+        }
+    }
+
+    /// Hands ICMP's protocol-unreachable to the tunnels that it names
+    fn take_failures(&mut self) {
+        let hub = &self.hub;
+        let taken = self.socket.take_failures(|failure| {
+            if failure.icmp != PROTOCOL_UNREACHABLE {
+                return;
+            }
+            let calls = hub.calls();
+            let named = calls.iter().map(|(_, tunnel)| tunnel).find(|tunnel| {
+                let server = tunnel.route.get().map(|route| *route.server.ip());
+                server == Some(failure.destination) && tunnel.is_call(failure.peer_call_id)
+            });
+            let named = named.map(Arc::clone);
+            drop(calls);
+            if let Some(tunnel) = named {
+                tunnel.protocol_unreachable();
+            }
+        });
+        if let Err(error) = taken {
+            tracing::warn!(%error, "the GRE socket's error queue cannot be read");
+        }
+    }
+
+    fn count_drops(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.drops_read) < DROPS_INTERVAL {
+            return;
+        }
+        self.drops_read = now;
+        if let Some(drops) = self.socket.kernel_drops() {
+            self.hub.counters.kernel_drops.store(drops, Ordering::Relaxed);
+        }
+    }
+
+    fn expire(&self, call_id: u16) {
+        if let Some(tunnel) = self.hub.tunnel(call_id) {
+            tunnel.mark_ready();
+        }
+    }
+}
+
+/// ICMP type 3, code 2 (RFC 792)
+const PROTOCOL_UNREACHABLE: (u8, u8) = (3, 2);
+
+/// The kernel's drops are read from a file, which takes some 50 µs
+const DROPS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One deadline for each tunnel, in one wheel
+///
+/// A deadline that moves into the future is left where it is: when it strikes, the turn finds
+/// nothing to do and sets it anew. So a busy tunnel, whose deadline moves with each packet, does not
+/// touch the wheel.
+#[derive(Default)]
+struct Deadlines {
+    wheel: DelayQueue<u16>,
+    keys: HashMap<u16, (delay_queue::Key, Instant)>,
+}
+
+impl Deadlines {
+    fn set(&mut self, tunnel: &Shared, deadline: Option<Instant>) {
+        let (Some(route), Some(deadline)) = (tunnel.route.get(), deadline) else { return };
+        match self.keys.get_mut(&route.call_id) {
+            Some((_, struck)) if *struck <= deadline => {}
+            Some((key, struck)) => {
+                self.wheel.reset_at(key, deadline.into());
+                *struck = deadline;
+            }
+            None => {
+                let key = self.wheel.insert_at(route.call_id, deadline.into());
+                self.keys.insert(route.call_id, (key, deadline));
+            }
+        }
+    }
+
+    fn forget(&mut self, tunnel: &Shared) {
+        let key = tunnel.route.get().and_then(|route| self.keys.remove(&route.call_id));
+        if let Some((key, _)) = key {
+            self.wheel.remove(&key);
+        }
+    }
+
+    /// The next Call ID whose deadline has struck
+    async fn next(&mut self) -> u16 {
+        let call_id = poll_fn(|cx| match self.wheel.poll_expired(cx) {
+            Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
+            // an empty wheel is woken by the next insertion's own turn of the loop
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        })
+        .await;
+        self.keys.remove(&call_id);
+        call_id
+    }
+}

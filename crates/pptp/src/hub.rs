@@ -1,0 +1,160 @@
+//! What a driver, its tunnels and its clients share: the calls, the ready queue, the counters
+
+use std::{
+    collections::VecDeque,
+    net::Ipv4Addr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, SocketOptions};
+use tokio::{runtime, sync::Notify};
+
+use crate::{ClientError, driver::Driver, shared::Shared};
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
+    calls: Mutex<CallTable<Arc<Shared>>>,
+    /// Bounded by the number of tunnels: each is in it once at most
+    ready: Mutex<VecDeque<Arc<Shared>>>,
+    wake: Notify,
+    /// Told whenever a tunnel has left
+    left: Notify,
+    closing: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// Of one driver and its socket
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) receive_buffer: AtomicUsize,
+    pub(crate) kernel_drops: AtomicU64,
+    pub(crate) unknown_call: AtomicU64,
+    pub(crate) panics: AtomicU64,
+}
+
+impl Hub {
+    /// Chooses our Call ID for a tunnel to `server` and enters the tunnel that `make` makes of it
+    pub(crate) fn enter(
+        &self,
+        server: Ipv4Addr,
+        tunnel: &Arc<Shared>,
+        now: std::time::Instant,
+    ) -> Result<u16, Exhausted> {
+        self.calls().insert(&mut rand::rng(), server, Arc::clone(tunnel), now)
+    }
+
+    pub(crate) fn leave(&self, call_id: u16, now: std::time::Instant) {
+        self.calls().remove(call_id, now);
+        self.left.notify_waiters();
+    }
+
+    /// Until no tunnel is left
+    pub(crate) async fn idle(&self) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // enabled before the look, so that a tunnel leaving in between is not missed
+            left.as_mut().enable();
+            if self.calls().is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    pub(crate) fn tunnel(&self, call_id: u16) -> Option<Arc<Shared>> {
+        self.calls().get_by_id(call_id).map(Arc::clone)
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, CallTable<Arc<Shared>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push_ready(&self, tunnel: Arc<Shared>) {
+        self.ready().push_back(tunnel);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
+        self.ready().pop_front()
+    }
+
+    pub(crate) fn ready_count(&self) -> usize {
+        self.ready().len()
+    }
+
+    /// Until a tunnel was made ready, or the last handle is gone
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a driver running: held by clients and by tunnels that have not ended
+#[derive(Debug)]
+pub(crate) struct HubHandle {
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl HubHandle {
+    /// Starts a driver on the current runtime
+    pub(crate) fn start(socket: GreSocket) -> Result<Arc<Self>, ClientError> {
+        let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
+        let hub = Arc::new(Hub {
+            calls: Mutex::new(CallTable::new()),
+            ready: Mutex::new(VecDeque::new()),
+            wake: Notify::new(),
+            left: Notify::new(),
+            closing: AtomicBool::new(false),
+            counters: Counters::default(),
+        });
+        hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
+        runtime.spawn(Driver::new(Arc::clone(&hub), socket).run());
+        Ok(Arc::new(Self { hub }))
+    }
+
+    /// The driver for `options` on the current runtime: one raw socket however many clients
+    pub(crate) fn shared(options: &SocketOptions) -> Result<Arc<Self>, ClientError> {
+        let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?.id();
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|r| r.handle.strong_count() > 0);
+        let same = running.iter().find(|r| r.runtime == runtime && r.options == *options);
+        if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
+            return Ok(handle);
+        }
+        let handle = Self::start(RawSocket::open(options)?.into())?;
+        let weak = Arc::downgrade(&handle);
+        running.push(Running { runtime, options: options.clone(), handle: weak });
+        Ok(handle)
+    }
+}
+
+impl Drop for HubHandle {
+    fn drop(&mut self) {
+        self.hub.closing.store(true, Ordering::Release);
+        self.hub.wake.notify_one();
+    }
+}
+
+/// Drivers of this process, so that clients with the same options share one raw socket
+///
+/// The kernel walks all raw sockets of a host for each packet; a second one would cost every packet.
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+struct Running {
+    /// A driver ends with its runtime, so another runtime needs another one
+    runtime: runtime::Id,
+    options: SocketOptions,
+    handle: Weak<HubHandle>,
+}

@@ -1,0 +1,189 @@
+//! Where control connections are made: the kernel's TCP, or a network in memory
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
+
+use pptp_gre_socket::{SocketOptions, memory};
+use pptp_tunnel::Failure;
+use socket2::{Domain, Socket, Type};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpSocket,
+    time::timeout,
+};
+
+/// An open control connection's octets
+pub(crate) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
+
+/// An open control connection and its ends
+pub(crate) struct Opened {
+    pub(crate) octets: Box<dyn Octets>,
+    pub(crate) server: SocketAddrV4,
+    /// GRE leaves from here: a server compares the source of both
+    pub(crate) local: Option<Ipv4Addr>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Network {
+    Kernel(SocketOptions),
+    Memory(memory::Host),
+}
+
+impl Network {
+    /// All IPv4 addresses of `server`, `host` or `host:port`
+    pub(crate) async fn resolve(&self, server: &str) -> Result<Vec<SocketAddrV4>, Failure> {
+        let (host, port) = split_port(server)?;
+        if let Ok(address) = host.parse::<Ipv4Addr>() {
+            return Ok(vec![SocketAddrV4::new(address, port)]);
+        }
+        if matches!(self, Self::Memory(_)) {
+            let reason = "the network in memory has addresses only".into();
+            return Err(Failure::NameNotResolved { name: host.into(), reason });
+        }
+        let all = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|e| Failure::NameNotResolved { name: host.into(), reason: e.to_string() })?;
+        let (mut found, mut any) = (Vec::new(), false);
+        for address in all {
+            any = true;
+            if let SocketAddr::V4(address) = address
+                && !found.contains(&address)
+            {
+                found.push(address);
+            }
+        }
+        match (found.is_empty(), any) {
+            (false, _) => Ok(found),
+            (true, true) => Err(Failure::OuterIpv6 { server: server.into() }),
+            (true, false) => Err(Failure::NameNotResolved {
+                name: host.into(),
+                reason: "the name has no address".into(),
+            }),
+        }
+    }
+
+    /// Opens TCP to the first of `addresses` that accepts
+    ///
+    /// Cancel safe: a connection half open is closed.
+    pub(crate) async fn connect(&self, addresses: &[SocketAddrV4]) -> Result<Opened, Failure> {
+        let mut last = Failure::NameNotResolved {
+            name: String::new(),
+            reason: "the name has no address".into(),
+        };
+        for (i, address) in addresses.iter().enumerate() {
+            let others_follow = i + 1 < addresses.len();
+            let attempt = self.connect_one(*address);
+            let outcome = if others_follow {
+                timeout(PATIENCE_WHILE_OTHERS_FOLLOW, attempt)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            } else {
+                attempt.await
+            };
+            match outcome {
+                Ok(opened) => return Ok(opened),
+                Err(error) => last = tcp_failure(*address, &error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_one(&self, server: SocketAddrV4) -> io::Result<Opened> {
+        match self {
+            Self::Kernel(options) => connect_kernel(options, server).await,
+            Self::Memory(host) => {
+                let octets = Box::new(host.connect_tcp(server).await?);
+                Ok(Opened { octets, server, local: Some(host.address()) })
+            }
+        }
+    }
+}
+
+/// A server with several addresses, one of which swallows our SYN, must not eat the whole deadline
+const PATIENCE_WHILE_OTHERS_FOLLOW: Duration = Duration::from_secs(5);
+
+/// RFC 2637 §1.3
+const PORT: u16 = 1723;
+
+async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Result<Opened> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    if let Some(mark) = options.fwmark {
+        socket.set_mark(mark)?;
+    }
+    if let Some(device) = &options.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    if let Some(address) = options.local_address {
+        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+    }
+    let stream = TcpSocket::from_std_stream(socket.into()).connect(server.into()).await?;
+    // an Echo-Reply or a Call-Clear-Request must not wait for an acknowledgment of what went before
+    stream.set_nodelay(true)?;
+    let local = match stream.local_addr()?.ip() {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    };
+    Ok(Opened { octets: Box::new(stream), server, local })
+}
+
+fn tcp_failure(address: SocketAddrV4, error: &io::Error) -> Failure {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::ConnectionRefused, _) => Failure::TcpRefused { address },
+        (_, Some(EMFILE | ENFILE)) => {
+            Failure::TooManyFiles { limit: pptp_gre_socket::file_limit() }
+        }
+        (kind, _) => Failure::TcpFailed { address, kind, reason: error.to_string() },
+    }
+}
+
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+fn split_port(server: &str) -> Result<(&str, u16), Failure> {
+    let invalid = || Failure::InvalidServer { server: server.into() };
+    let bare = server.trim_start_matches('[').split(']').next().unwrap_or_default();
+    if server.parse::<SocketAddr>().is_ok_and(|a| a.is_ipv6())
+        || bare.parse::<IpAddr>().is_ok_and(|a| a.is_ipv6())
+    {
+        return Err(Failure::OuterIpv6 { server: server.into() });
+    }
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|p| *p != 0).ok_or_else(invalid)?),
+        None => (server, PORT),
+    };
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == ':') {
+        return Err(invalid());
+    }
+    Ok((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_perhaps_a_port() {
+        assert_eq!(split_port("vpn.example").unwrap(), ("vpn.example", 1723));
+        assert_eq!(split_port("10.0.0.1:99").unwrap(), ("10.0.0.1", 99));
+        for invalid in ["", ":1723", "host:", "host:0", "host:99999", "a b", "a:b:1"] {
+            assert!(
+                matches!(split_port(invalid), Err(Failure::InvalidServer { .. })),
+                "{invalid:?} was accepted"
+            );
+        }
+    }
+
+    #[test]
+    fn outer_ipv6_is_refused() {
+        for server in ["::1", "[::1]", "[2001:db8::1]:1723", "2001:db8::1"] {
+            assert!(
+                matches!(split_port(server), Err(Failure::OuterIpv6 { .. })),
+                "{server} was accepted"
+            );
+        }
+    }
+}

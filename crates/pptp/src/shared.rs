@@ -1,0 +1,233 @@
+//! One tunnel's state, its lock, and who may touch it when
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::Instant,
+};
+
+use pptp_netstack::{Owner, Stack};
+use pptp_tunnel::{Failure, GreError, Ladder, TunnelError};
+use tokio::sync::{Notify, watch};
+
+use crate::{Info, State, hub::HubHandle, raw_ip::RawPort};
+
+/// One tunnel, as its driver, its control task and its handles see it
+///
+/// The lock is never held across an await, and nothing is woken while it is held.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) span: tracing::Span,
+    pub(crate) hub: Arc<HubHandle>,
+    pub(crate) state: watch::Sender<State>,
+    /// Wakes the control task: octets to write, or the end
+    pub(crate) control: Notify,
+    pub(crate) route: OnceLock<Route>,
+    pub(crate) unsendable: AtomicU64,
+    /// In the ready queue already
+    queued: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+/// Where a tunnel's datagrams go, and where they come from
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) server: SocketAddrV4,
+    pub(crate) local: Option<Ipv4Addr>,
+    pub(crate) call_id: u16,
+}
+
+/// What the lock guards
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    /// From the open control connection to the end
+    pub(crate) machine: Option<Box<pptp_tunnel::Tunnel>>,
+    /// From the first time the tunnel is up, also past its end: sockets ask it why they failed
+    pub(crate) stack: Option<Box<Stack>>,
+    pub(crate) raw: Option<Box<RawPort>>,
+    pub(crate) info: Option<Arc<Info>>,
+    /// Waiting for the control task; bounded by the state machine
+    pub(crate) control_out: Vec<u8>,
+    pub(crate) ended: Option<TunnelError>,
+    pub(crate) finished: bool,
+    /// Hang up as soon as there is something to hang up
+    pub(crate) abandoned: bool,
+    #[cfg(feature = "fault-injection")]
+    pub(crate) panic_next: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(name: String, hub: Arc<HubHandle>, state: watch::Sender<State>) -> Self {
+        let span = tracing::info_span!("tunnel", %name);
+        Self {
+            name,
+            span,
+            hub,
+            state,
+            control: Notify::new(),
+            route: OnceLock::new(),
+            unsendable: AtomicU64::new(0),
+            queued: AtomicBool::new(false),
+            inner: Mutex::new(Inner::default()),
+        }
+    }
+
+    /// A turn that panicked leaves a poisoned lock; its tunnel is ended by whoever caught the panic
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the driver for a turn; any number of calls before that turn are one
+    pub(crate) fn mark_ready(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.hub.hub.push_ready(Arc::clone(self));
+        }
+    }
+
+    /// From here on [`Self::mark_ready`] asks for another turn
+    pub(crate) fn begin_turn(&self) {
+        self.queued.store(false, Ordering::Release);
+    }
+
+    /// Starts an orderly hang-up, which the state machine bounds in time
+    pub(crate) fn hang_up(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        inner.abandoned = true;
+        if let Some(machine) = &mut inner.machine {
+            machine.close(now());
+            drop(inner);
+            self.mark_ready();
+        } else {
+            drop(inner);
+            self.control.notify_one();
+        }
+    }
+
+    /// The tunnel is over: fails all calls on it and tells everyone why
+    ///
+    /// The state machine stays until it has hung up: see [`Self::finish`].
+    pub(crate) fn end(&self, error: TunnelError) {
+        let mut wakers = Vec::new();
+        {
+            let mut inner = self.lock();
+            if inner.ended.is_some() {
+                return;
+            }
+            inner.end(&error, &mut wakers);
+        }
+        tracing::info!(parent: &self.span, reason = %error, "down");
+        self.state.send_replace(State::Down { reason: error });
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Nothing more will happen: the Call ID is given back and the control task ends
+    pub(crate) fn finish(&self) {
+        let machine = {
+            let mut inner = self.lock();
+            inner.finished = true;
+            inner.machine.take()
+        };
+        drop(machine);
+        if let Some(route) = self.route.get() {
+            self.hub.hub.leave(route.call_id, now());
+        }
+        self.control.notify_one();
+    }
+
+    /// The kernel refused to send one of this tunnel's datagrams
+    pub(crate) fn send_failed(&self, error: &io::Error) {
+        self.unsendable.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(parent: &self.span, %error, "a GRE datagram was not sent");
+        if let Some(machine) = &mut self.lock().machine {
+            machine.handle_gre_error(now(), GreError::NotSent(error.to_string()));
+        }
+    }
+
+    /// Whether GRE to this peer carries that Call ID, as far as either is known
+    pub(crate) fn is_call(&self, peer_call_id: Option<u16>) -> bool {
+        let known = self.lock().machine.as_ref().and_then(|machine| machine.peer_call_id());
+        known.is_some() && (peer_call_id.is_none() || known == peer_call_id)
+    }
+
+    /// An ICMP message says that this peer does not know GRE
+    pub(crate) fn protocol_unreachable(self: &Arc<Self>) {
+        if let Some(machine) = &mut self.lock().machine {
+            machine.handle_gre_error(now(), GreError::ProtocolUnreachable);
+        }
+        self.mark_ready();
+    }
+
+    /// The end of a tunnel whose turn panicked
+    ///
+    /// What the panic left behind is not trusted: if it cannot be shut down either, it is dropped.
+    pub(crate) fn end_after_panic(&self, message: String) {
+        let ladder = self
+            .lock()
+            .machine
+            .as_ref()
+            .map_or_else(|| Ladder::new(now()), |machine| machine.ladder().clone());
+        let error = TunnelError::new(Failure::Internal { message }, ladder);
+        if catch_unwind(AssertUnwindSafe(|| self.end(error.clone()))).is_err() {
+            self.lock().stack = None;
+            self.lock().ended = None;
+            self.end(error);
+        }
+        self.finish();
+    }
+}
+
+impl Inner {
+    fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
+        if let Some(stack) = &mut self.stack {
+            stack.shut_down(Arc::new(error.clone()), error.io_kind());
+            stack.drain_wakers(wakers);
+        }
+        if let Some(mut raw) = self.raw.take() {
+            raw.drain_all_wakers(wakers);
+        }
+        self.ended = Some(error.clone());
+    }
+}
+
+/// What users hold: the last one to go hangs up
+///
+/// Tunnel handles and open sockets hold one together, so a stream that outlives its `Tunnel`
+/// variable goes on.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Owner for Handle {
+    fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
+        let mut wakers = Vec::new();
+        let mut ready = false;
+        if let Some(stack) = &mut self.shared.lock().stack {
+            f(stack);
+            stack.drain_wakers(&mut wakers);
+            ready = stack.take_ready();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        if ready {
+            self.shared.mark_ready();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.hang_up();
+    }
+}
+
+/// The one clock: tokio's, which tests may pause
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,265 @@
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use pptp_netstack::{Net, Owner, TcpListener, TcpOptions, TcpStream, UdpOptions, UdpSocket};
+use pptp_tunnel::{Facts, KeyStrength, Ladder, Peer, TunnelError};
+use tokio::sync::watch;
+
+use crate::{
+    IpPackets, State,
+    raw_ip::RawPort,
+    shared::{Handle, Route, now},
+};
+
+/// A connected tunnel: sockets into the remote network
+///
+/// Cheap to clone. Dropping the last handle, open sockets included, hangs up in bounded time;
+/// [`Tunnel::close`] waits for that.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    handle: Arc<Handle>,
+    net: Net,
+    /// As it was when the tunnel came up first
+    first_info: Arc<Info>,
+}
+
+impl Tunnel {
+    pub(crate) fn new(handle: Arc<Handle>, first_info: Arc<Info>) -> Self {
+        let owner: Arc<dyn Owner> = Arc::clone(&handle) as _;
+        Self { net: Net::new(owner), handle, first_info }
+    }
+
+    /// The tunnel's name, from [`TunnelConfig::name`](crate::TunnelConfig::name)
+    pub fn name(&self) -> &str {
+        &self.handle.shared.name
+    }
+
+    /// Everything that was negotiated, the last time the tunnel came up
+    pub fn info(&self) -> Arc<Info> {
+        let latest = self.handle.shared.lock().info.clone();
+        latest.unwrap_or_else(|| Arc::clone(&self.first_info))
+    }
+
+    /// Opens a TCP connection to an address behind the tunnel
+    ///
+    /// # Errors
+    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; the reason for which the tunnel ended.
+    ///
+    /// # Cancel safety
+    /// A connection half open is reset.
+    pub async fn tcp_connect(&self, address: impl Into<SocketAddr>) -> io::Result<TcpStream> {
+        self.tcp_connect_with(address, TcpOptions::default()).await
+    }
+
+    /// Opens a TCP connection with options of its own: buffers, time-outs, nodelay
+    ///
+    /// # Errors
+    /// As [`Self::tcp_connect`].
+    pub async fn tcp_connect_with(
+        &self,
+        address: impl Into<SocketAddr>,
+        options: TcpOptions,
+    ) -> io::Result<TcpStream> {
+        self.net.tcp_connect(address.into(), options).await
+    }
+
+    /// Accepts TCP connections that the remote network opens to our inner address
+    ///
+    /// `port` 0 chooses one. At most `backlog` connections wait for [`TcpListener::accept`].
+    ///
+    /// # Errors
+    /// `AddrInUse`; the reason for which the tunnel ended.
+    pub fn tcp_listen(&self, port: u16, backlog: usize) -> io::Result<TcpListener> {
+        self.net.tcp_listen(any(port), backlog, TcpOptions::default())
+    }
+
+    /// A UDP socket on our inner address; `port` 0 chooses one
+    ///
+    /// # Errors
+    /// `AddrInUse`; the reason for which the tunnel ended.
+    pub fn udp_bind(&self, port: u16) -> io::Result<UdpSocket> {
+        self.udp_bind_with(port, UdpOptions::default())
+    }
+
+    /// A UDP socket with options of its own: buffers, broadcast
+    ///
+    /// # Errors
+    /// As [`Self::udp_bind`].
+    pub fn udp_bind_with(&self, port: u16, options: UdpOptions) -> io::Result<UdpSocket> {
+        self.net.udp_bind(any(port), options)
+    }
+
+    /// Sends one ICMP echo request and returns the time until its reply
+    ///
+    /// # Errors
+    /// `TimedOut` after `timeout`; `HostUnreachable` or `NetworkUnreachable` if a router said so.
+    ///
+    /// # Cancel safety
+    /// A reply that comes later is ignored.
+    pub async fn ping(&self, address: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
+        self.net.ping(address, timeout).await
+    }
+
+    /// The IPv4 addresses of `name`, asked of the DNS servers that IPCP gave (RFC 1877)
+    ///
+    /// # Errors
+    /// `NotFound` if the name does not exist; `TimedOut` if no server answered.
+    pub async fn lookup_host(&self, name: &str) -> io::Result<Vec<Ipv4Addr>> {
+        self.net.lookup_host(name).await
+    }
+
+    /// The TXT records of `name`, asked of the DNS servers that IPCP gave
+    ///
+    /// # Errors
+    /// As [`Self::lookup_host`].
+    pub async fn lookup_txt(&self, name: &str) -> io::Result<Vec<String>> {
+        self.net.lookup_txt(name).await
+    }
+
+    /// The tunnel's IP packets themselves, instead of its sockets
+    ///
+    /// Open sockets fail with `ConnectionAborted`, and new ones too.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
+    pub fn ip_packets(&self) -> io::Result<IpPackets> {
+        let mut wakers = Vec::new();
+        {
+            let mut inner = self.handle.shared.lock();
+            if let Some(error) = &inner.ended {
+                return Err(error.to_io());
+            }
+            if inner.raw.is_some() {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
+            if let Some(stack) = &mut inner.stack {
+                let reason = "the tunnel's IP packets were taken by `ip_packets`";
+                stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
+                stack.drain_wakers(&mut wakers);
+            }
+            inner.raw = Some(Box::new(RawPort::new(mtu)));
+        }
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        Ok(IpPackets::new(Arc::clone(&self.handle)))
+    }
+
+    /// What has passed so far
+    pub fn stats(&self) -> Stats {
+        let inner = self.handle.shared.lock();
+        let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
+        Stats {
+            tunnel: inner.machine.as_ref().map(|m| m.stats()).unwrap_or_default(),
+            ip_dropped: dropped,
+            unsendable: self.handle.shared.unsendable.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the server said of itself (RFC 2637 §2.2)
+    pub fn peer(&self) -> Option<Peer> {
+        self.handle.shared.lock().machine.as_ref().and_then(|m| m.peer().cloned())
+    }
+
+    /// The flight recorder: what was said on the wire at the connect, and lately
+    pub fn flight_record(&self) -> Vec<pptp_tunnel::Record> {
+        let inner = self.handle.shared.lock();
+        inner.machine.as_ref().map(|m| m.recorder().records()).unwrap_or_default()
+    }
+
+    /// The tunnel's state, and each change of it
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.handle.shared.state.subscribe()
+    }
+
+    /// Waits until the tunnel has ended, and tells why
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn closed(&self) -> TunnelError {
+        let mut state = self.state();
+        loop {
+            if let State::Down { reason } = &*state.borrow_and_update() {
+                return reason.clone();
+            }
+            // the sender lives as long as our handle
+            let _ = state.changed().await;
+        }
+    }
+
+    /// Hangs up properly: LCP, then the call, then the control connection; at most 8 s
+    ///
+    /// # Cancel safety
+    /// The hang-up goes on.
+    pub async fn close(&self) {
+        self.handle.shared.hang_up();
+        self.closed().await;
+    }
+
+    /// Makes this tunnel's next turn panic
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn inject_panic(&self) {
+        self.handle.shared.lock().panic_next = true;
+        self.handle.shared.mark_ready();
+    }
+}
+
+const fn any(port: u16) -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
+}
+
+/// What was negotiated, and how
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Info {
+    /// Our address in the remote network
+    pub inner_address: Ipv4Addr,
+    /// The server's address in the remote network, if it told one: no more than a label
+    pub peer_address: Option<Ipv4Addr>,
+    /// The server's outer address
+    pub server: SocketAddrV4,
+    /// DNS servers of the remote network
+    pub dns: Vec<Ipv4Addr>,
+    /// The largest IP packet that fits the tunnel, in octets
+    pub mtu: u16,
+    /// The strength of MPPE's session keys
+    pub key_strength: Option<KeyStrength>,
+    /// From the start of the connect to the first moment in which IP packets could flow
+    pub connect_time: Duration,
+    /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
+    pub round_trips: u16,
+    /// What each phase took
+    pub ladder: Ladder,
+}
+
+impl Info {
+    pub(crate) fn new(route: &Route, facts: &Facts) -> Self {
+        Self {
+            inner_address: facts.address,
+            peer_address: facts.peer_address,
+            server: route.server,
+            dns: facts.dns.clone(),
+            mtu: facts.mtu,
+            key_strength: facts.key_strength,
+            connect_time: facts.connect_time,
+            round_trips: facts.round_trips,
+            ladder: facts.ladder.clone(),
+        }
+    }
+}
+
+/// What has passed through a tunnel
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Of the protocol: frames, losses, what was discarded and why
+    pub tunnel: pptp_tunnel::Stats,
+    /// IP packets dropped because an [`IpPackets`] was not read in time
+    pub ip_dropped: u64,
+    /// Datagrams that the kernel refused to send: no route, a firewall, too large
+    pub unsendable: u64,
+}

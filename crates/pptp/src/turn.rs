@@ -1,0 +1,221 @@
+//! One tunnel's turn: inputs and commands at one moment, then the outputs once, in a fixed order
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Waker,
+    time::Instant,
+};
+
+use pptp_gre_socket::{Outgoing, ReceiveBatch, SendBatch};
+use pptp_netstack::{Stack, StackConfig};
+use pptp_packet::{Egress, PacketBuf};
+use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
+
+use crate::{
+    Info, State,
+    raw_ip::RawPort,
+    shared::{Inner, Route, Shared},
+};
+
+/// What a turn needs
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Instant,
+    pub(crate) tunnel: &'a Arc<Shared>,
+    /// This tunnel's datagrams of the batch: (Call ID, index in `receive`)
+    pub(crate) datagrams: &'a [(u16, usize)],
+    pub(crate) receive: &'a mut ReceiveBatch,
+    pub(crate) send: &'a mut SendBatch,
+    /// Slots that stay free for the others
+    pub(crate) reserve: usize,
+    /// To be woken when the lock is released
+    pub(crate) wakers: &'a mut Vec<Waker>,
+}
+
+/// What came of a turn
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) deadline: Option<Instant>,
+    /// There is more to send than there was room for
+    pub(crate) more: bool,
+    pub(crate) ended: Option<TunnelError>,
+    /// Nothing more will happen
+    pub(crate) finished: bool,
+}
+
+impl Turn<'_> {
+    pub(crate) fn take(&mut self) -> Outcome {
+        let _entered = self.tunnel.span.enter();
+        let Some(route) = self.tunnel.route.get().copied() else { return Outcome::default() };
+        let mut guard = self.tunnel.lock();
+        let inner = &mut *guard;
+        #[cfg(feature = "fault-injection")]
+        assert!(!inner.panic_next, "injected");
+        self.inputs(inner, route);
+        self.outputs(inner, route)
+    }
+
+    fn inputs(&mut self, inner: &mut Inner, route: Route) {
+        let Some(machine) = inner.machine.as_deref_mut() else { return };
+        machine.handle_timeout(self.now);
+        for (_, index) in self.datagrams {
+            let Some(datagram) = self.receive.datagram(*index) else { continue };
+            let Some(packet) = machine.handle_gre(self.now, datagram.gre) else { continue };
+            let mut uplink = Uplink { machine, send: self.send, route, now: self.now, reserve: 0 };
+            if let Some(raw) = &mut inner.raw {
+                raw.deliver(packet);
+            } else if let Some(stack) = &mut inner.stack {
+                stack.ingress(self.now, packet, &mut uplink);
+            }
+        }
+    }
+
+    fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
+        let mut outcome = Outcome { ended: self.events(inner), ..Outcome::default() };
+        let Inner { machine: Some(machine), stack, raw, control_out, .. } = inner else {
+            return outcome;
+        };
+        let mut uplink =
+            Uplink { machine, send: self.send, route, now: self.now, reserve: self.reserve };
+        if let Some(raw) = raw {
+            raw_egress(raw, &mut uplink);
+            raw.drain_wakers(self.wakers);
+        } else if let Some(stack) = stack {
+            stack.egress(self.now, &mut uplink);
+            stack.drain_wakers(self.wakers);
+            stack.take_ready();
+        }
+        // what an event of this turn ended still gets its last frames and messages out
+        let mut datagrams = Datagrams { send: self.send, route, reserve: self.reserve };
+        machine.poll_gre(self.now, &mut datagrams);
+        if machine.poll_control(self.now, control_out) {
+            self.tunnel.control.notify_one();
+        }
+        outcome.more = self.send.room() <= self.reserve;
+        let stack_deadline = match (&raw, stack) {
+            (None, Some(stack)) => stack.poll_timeout(self.now),
+            _ => None,
+        };
+        let machine_deadline = machine.poll_timeout().map(|(at, _)| at);
+        outcome.finished = machine.is_finished();
+        outcome.deadline = [machine_deadline, stack_deadline].into_iter().flatten().min();
+        outcome
+    }
+
+    fn events(&mut self, inner: &mut Inner) -> Option<TunnelError> {
+        let mut ended = None;
+        while let Some(event) = inner.machine.as_mut().and_then(|machine| machine.poll_event()) {
+            match event {
+                Event::Phase(phase) => {
+                    tracing::debug!(%phase, "reached");
+                    self.tunnel.state.send_replace(State::Connecting { phase });
+                }
+                Event::Up(facts) => self.up(inner, &facts),
+                Event::Renegotiating => {
+                    tracing::info!("renegotiating");
+                    self.tunnel.state.send_replace(State::Renegotiating);
+                }
+                Event::Down(error) => ended = Some(error),
+            }
+        }
+        ended
+    }
+
+    fn up(&mut self, inner: &mut Inner, facts: &Facts) {
+        let Some(route) = self.tunnel.route.get() else { return };
+        let info = Arc::new(Info::new(route, facts));
+        tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
+        let mtu = usize::from(info.mtu);
+        match &mut inner.stack {
+            Some(stack) => stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone()),
+            None => {
+                let config = StackConfig {
+                    dns: info.dns.clone(),
+                    ..StackConfig::new(info.inner_address, mtu, rand::random())
+                };
+                inner.stack = Some(Box::new(Stack::new(config, self.now)));
+            }
+        }
+        if let Some(raw) = &mut inner.raw {
+            raw.set_mtu(mtu);
+        }
+        inner.info = Some(info);
+        self.tunnel.state.send_replace(State::Up);
+    }
+}
+
+fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) {
+    while uplink.has_room() {
+        let Some(packet) = raw.next_to_send() else { break };
+        uplink.compose(packet.len(), |room| room.copy_from_slice(packet));
+        raw.sent();
+    }
+}
+
+/// The one place where the state machine and the stack meet: what the stack composes is sealed
+struct Uplink<'a> {
+    machine: &'a mut Machine,
+    send: &'a mut SendBatch,
+    route: Route,
+    now: Instant,
+    reserve: usize,
+}
+
+impl Egress for Uplink<'_> {
+    fn has_room(&self) -> bool {
+        self.send.room() > self.reserve && self.machine.may_send(self.now).is_ok()
+    }
+
+    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Self { machine, send, route, now, .. } = self;
+        let Some(mut packet) = send.take_slot() else { return fill(&mut vec![0; len]) };
+        let filled = fill(packet.reset(len));
+        if machine.may_send(*now) == Err(NotNow::NotUp) {
+            send.put_back(packet);
+        } else {
+            // a reply within the stack does not ask: the peer's window is advisory, so it may pass
+            machine.seal(*now, &mut packet);
+            send.push(route.outgoing(packet));
+        }
+        filled
+    }
+}
+
+/// Whole datagrams of the state machine itself: control frames and acknowledgments
+struct Datagrams<'a> {
+    send: &'a mut SendBatch,
+    route: Route,
+    reserve: usize,
+}
+
+impl Egress for Datagrams<'_> {
+    fn has_room(&self) -> bool {
+        self.send.room() > self.reserve
+    }
+
+    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Some(mut packet) = self.send.take_slot() else { return fill(&mut vec![0; len]) };
+        let filled = fill(packet.reset(len));
+        self.send.push(self.route.outgoing(packet));
+        filled
+    }
+}
+
+impl Route {
+    fn outgoing(&self, packet: PacketBuf) -> Outgoing {
+        Outgoing {
+            packet,
+            destination: *self.server.ip(),
+            source: self.local,
+            tag: u32::from(self.call_id),
+        }
+    }
+}
+
+/// Runs a turn so that its panic stays its own
+pub(crate) fn guarded<R>(turn: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(turn)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    })
+}
