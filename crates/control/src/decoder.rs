@@ -79,3 +79,124 @@ impl Decoder {
         *octets = rest;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        ControlType,
+        message::tests::{any_message, blank, emitted, one_of_each},
+    };
+
+    /// What a stream comes to that arrives in these pieces
+    fn decoded<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Vec<Message>, u32, Option<ParseError>) {
+        let mut decoder = Decoder::new();
+        let mut messages = Vec::new();
+        for piece in pieces {
+            let mut rest = piece;
+            loop {
+                match decoder.decode(&mut rest) {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(error) => return (messages, decoder.skipped(), Some(error)),
+                }
+                assert!(decoder.partial().len() <= 220);
+            }
+            assert!(rest.is_empty(), "all is taken");
+        }
+        (messages, decoder.skipped(), None)
+    }
+
+    /// One of each, with two to be skipped among them
+    fn stream() -> Vec<u8> {
+        let mut octets: Vec<u8> = one_of_each().iter().flat_map(emitted).collect();
+        octets.splice(156..156, blank(16, 12));
+        let mut management = blank(5, 220);
+        management[3] = 2;
+        octets.extend(management);
+        octets.extend(emitted(&one_of_each()[4]));
+        octets
+    }
+
+    #[test]
+    fn a_stream_cut_at_any_octet_gives_the_same_messages() {
+        let stream = stream();
+        let whole = decoded([&stream[..]]);
+        assert_eq!((whole.0.len(), whole.1, whole.2), (16, 2, None));
+        for cut in 0..=stream.len() {
+            assert_eq!(decoded([&stream[..cut], &stream[cut..]]), whole, "at {cut}");
+        }
+        assert_eq!(decoded(stream.chunks(1)), whole);
+    }
+
+    #[test]
+    fn a_fault_ends_the_stream_at_its_first_octet_however_it_is_cut() {
+        let control_type = ControlType::EchoReply;
+        let faults = [
+            (1, 11, ParseError::Length(11)),
+            (1, 221, ParseError::Length(221)),
+            (0, 0x48, ParseError::Length(0x4810)),
+            (4, 0, ParseError::MagicCookie),
+            (5, 0, ParseError::MagicCookie),
+            (6, 0, ParseError::MagicCookie),
+            (7, 0, ParseError::MagicCookie),
+            (9, 6, ParseError::TypeLength { control_type, length: 16 }),
+        ];
+        for (offset, octet, error) in faults {
+            let mut octets = emitted(&one_of_each()[4]);
+            octets[offset] = octet;
+            let judged = offset.max(1);
+            assert_eq!(decoded(octets[..judged].chunks(1)).2, None);
+            assert_eq!(decoded(octets[..=judged].chunks(1)).2, Some(error));
+            assert_eq!(decoded([&octets[..]]).2, Some(error));
+        }
+    }
+
+    #[test]
+    fn after_a_fault_nothing_is_hunted_for() {
+        let mut decoder = Decoder::new();
+        assert_eq!(decoder.decode(&mut &[0xFF; 2][..]), Err(ParseError::Length(0xFFFF)));
+        let stream = stream();
+        assert_eq!(decoder.decode(&mut &stream[..]), Err(ParseError::Length(0xFFFF)));
+    }
+
+    #[test]
+    fn nothing_is_held_between_messages() {
+        let mut decoder = Decoder::new();
+        let octets = emitted(&one_of_each()[0]);
+        let (first, second) = octets.split_at(100);
+        assert_eq!(decoder.decode(&mut &first[..]), Ok(None));
+        assert_eq!(decoder.partial(), first);
+        assert!(decoder.decode(&mut &second[..]).unwrap().is_some());
+        assert_eq!(decoder.partial.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_messages_in_any_pieces(
+            messages in vec(any_message(), 0..6), cuts in vec(1..50_usize, 1..40)
+        ) {
+            let octets: Vec<u8> = messages.iter().flat_map(emitted).collect();
+            let mut rest = &octets[..];
+            let mut pieces = Vec::new();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, behind) = rest.split_at((*cut).min(rest.len()));
+                pieces.push(piece);
+                rest = behind;
+            }
+            prop_assert_eq!(decoded(pieces), (messages, 0, None));
+        }
+
+        #[test]
+        fn arbitrary_octets_come_to_the_same_end_in_any_pieces(octets in vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(decoded([&octets[..]]), decoded(octets.chunks(1)));
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::ControlType;
 pub(crate) const HEADER_LEN: usize = 12;
 
 /// Octets of the longest message: Incoming-Call-Request
-pub(crate) const MAX_LEN: usize = 220;
+pub(super) const MAX_LEN: usize = 220;
 
 const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
 const CONTROL_MESSAGE: u16 = 1;
@@ -64,13 +64,12 @@ impl Prefix {
     /// Judges as many of a message's first octets as there are
     ///
     /// Each field is judged as soon as its octets are there, in their order, so that the verdict
-    /// does not depend on how the stream was cut, and a wrong protocol is seen at its first octet.
+    /// does not depend on how the stream was cut, and a wrong protocol is seen in its first octets.
     pub(crate) fn judge(octets: &[u8]) -> Result<Self, ParseError> {
-        let length = match *octets {
-            [] | [0] => return Ok(Self::Partial),
-            [high] => return Err(ParseError::Length(u16::from_be_bytes([high, 0]))),
-            [high, low, ..] => u16::from_be_bytes([high, low]),
+        let [high, low, ..] = *octets else {
+            return Ok(Self::Partial);
         };
+        let length = u16::from_be_bytes([high, low]);
         if !(HEADER_LEN..=MAX_LEN).contains(&usize::from(length)) {
             return Err(ParseError::Length(length));
         }
