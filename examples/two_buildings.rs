@@ -1,2 +1,274 @@
-//! placeholder
-fn main() {}
+//! Buildings that all use 192.168.1.0/24, reached at once from one process, without an interface or a route
+//!
+//!     cargo run --release --example two_buildings
+//!
+//! plays both sides: two PPTP servers of the testkit in the same process, no root, no network. With
+//! `--server` (any number of them) it dials real ones, which needs `CAP_NET_RAW`.
+
+use std::{
+    error::Error,
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use pptp::{Client, Connecting, Phase, State, Tunnel, TunnelConfig};
+use pptp_testkit::Server;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+/// Dials PPTP servers at once and talks to 192.168.1.3 behind each of them
+#[derive(Parser)]
+struct Arguments {
+    /// A PPTP server, host or host:port; without any, two of the testkit in this process
+    #[arg(long = "server")]
+    servers: Vec<String>,
+    /// The user on all servers
+    #[arg(long, default_value = "testuser")]
+    user: String,
+    /// The password on all servers
+    #[arg(long, env = "PPTP_PASSWORD", hide_env_values = true, default_value = "test123")]
+    password: String,
+    /// A file that holds the password
+    #[arg(long, conflicts_with = "password")]
+    password_file: Option<PathBuf>,
+    /// Seconds that a connect may take
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// Print one JSON object a line for each building
+    #[arg(long)]
+    json: bool,
+}
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    match run(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True if every building answered
+async fn run(arguments: Arguments) -> Result<bool> {
+    let password = match &arguments.password_file {
+        Some(file) => std::fs::read_to_string(file)?.trim_end_matches(['\r', '\n']).to_owned(),
+        None => arguments.password,
+    };
+    let (client, servers, _testkit) = if arguments.servers.is_empty() {
+        testkit()?
+    } else {
+        (Client::new()?, arguments.servers, Vec::new())
+    };
+    let buildings = servers.into_iter().map(|server| {
+        let config = TunnelConfig::new(&server, &arguments.user, &password)
+            .connect_timeout(Duration::from_secs(arguments.timeout));
+        let connecting = client.connect(config);
+        tokio::spawn(visit(server, connecting, arguments.json))
+    });
+    let mut visits = Vec::new();
+    for building in buildings.collect::<Vec<_>>() {
+        visits.push(building.await?);
+    }
+    // also those that failed half-way are hung up
+    let _ = timeout(Duration::from_secs(8), client.wait_idle()).await;
+    visits.iter().for_each(|visit| visit.print(arguments.json));
+    let two_say_the_same = visits.iter().enumerate().any(|(i, visit)| {
+        visit.http_body.is_some() && visits[..i].iter().any(|v| v.http_body == visit.http_body)
+    });
+    if two_say_the_same {
+        eprintln!("error: two servers lead to the same building");
+    }
+    Ok(!two_say_the_same && visits.iter().all(|visit| visit.error.is_none()))
+}
+
+/// Two buildings in memory, and a client on the same network
+fn testkit() -> Result<(Client, Vec<String>, Vec<Server>)> {
+    let network = pptp::memory::Network::new(0);
+    network.set_latency(Duration::from_millis(5));
+    let addresses = [Ipv4Addr::new(10, 99, 0, 11), Ipv4Addr::new(10, 99, 0, 12)];
+    let servers = (1..).zip(addresses).map(|(building, address)| {
+        Server::builder(building).serve_memory(&network, address)
+    });
+    let servers = servers.collect::<std::io::Result<Vec<_>>>()?;
+    let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    Ok((client, addresses.map(|address| address.to_string()).to_vec(), servers))
+}
+
+/// What one building answered
+#[derive(Default)]
+struct Visit {
+    server: String,
+    info: Option<std::sync::Arc<pptp::Info>>,
+    http_body: Option<String>,
+    knx_name: Option<String>,
+    dns_txt: Option<String>,
+    pings: Vec<Duration>,
+    error: Option<String>,
+}
+
+async fn visit(server: String, connecting: Connecting, json: bool) -> Visit {
+    let mut visit = Visit { server, ..Visit::default() };
+    if !json {
+        tokio::spawn(print_phases(visit.server.clone(), connecting.state()));
+    }
+    let tunnel = match connecting.await {
+        Ok(tunnel) => tunnel,
+        Err(error) => {
+            visit.error = Some(error.to_string());
+            return visit;
+        }
+    };
+    visit.info = Some(tunnel.info());
+    if let Err(error) = visit.ask(&tunnel).await {
+        visit.error = Some(error.to_string());
+    }
+    tunnel.close().await;
+    visit
+}
+
+impl Visit {
+    async fn ask(&mut self, tunnel: &Tunnel) -> Result<()> {
+        let http = self.http_body.insert(within("HTTP", http(tunnel)).await?);
+        let knx = self.knx_name.insert(within("KNX", knx(tunnel)).await?);
+        let txt = self.dns_txt.insert(within("DNS", whoami(tunnel)).await?);
+        for _ in 0..3 {
+            self.pings.push(tunnel.ping(DEVICE, PATIENCE).await?);
+        }
+        let number = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        if number(http) != number(knx) || number(http) != number(txt) {
+            return Err("the answers are of different buildings: packets were mixed up".into());
+        }
+        Ok(())
+    }
+
+    fn print(&self, json: bool) {
+        let info = self.info.as_ref();
+        if json {
+            let object = json!({
+                "server": self.server,
+                "inner_address": info.map(|i| i.inner_address.to_string()),
+                "dns": info.map(|i| i.dns.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                "mtu": info.map(|i| i.mtu),
+                "connect_ms": info.map(|i| milliseconds(i.connect_time)),
+                "round_trips": info.map(|i| i.round_trips),
+                "http_body": self.http_body,
+                "knx_name": self.knx_name,
+                "dns_txt": self.dns_txt,
+                "ping_ms": self.pings.iter().copied().map(milliseconds).collect::<Vec<_>>(),
+                "error": self.error,
+            });
+            println!("{object}");
+            return;
+        }
+        println!("\n{}", self.server);
+        if let Some(info) = info {
+            let dns = info.dns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            println!("  inner address  {}", info.inner_address);
+            println!("  DNS servers    {dns}");
+            println!("  MTU            {}", info.mtu);
+            let (time, trips) = (milliseconds(info.connect_time), info.round_trips);
+            println!("  connected in   {time} ms, {trips} round trips");
+        }
+        let answer = |name, text: &Option<String>| {
+            if let Some(text) = text {
+                println!("  {name}  {}", text.trim_end());
+            }
+        };
+        answer("HTTP body    ", &self.http_body);
+        answer("KNX device   ", &self.knx_name);
+        answer("DNS whoami   ", &self.dns_txt);
+        for ping in &self.pings {
+            println!("  ping           {} ms", milliseconds(*ping));
+        }
+        if let Some(error) = &self.error {
+            println!("  FAILED         {error}");
+        }
+    }
+}
+
+/// One line for each phase; a phase passed in the same moment as the next one is told with it
+async fn print_phases(server: String, mut state: tokio::sync::watch::Receiver<State>) {
+    let start = Instant::now();
+    let mut phases = Phase::ALL.into_iter().peekable();
+    loop {
+        let reached = match &*state.borrow_and_update() {
+            State::Connecting { phase } => *phase,
+            State::Down { .. } => return,
+            _ => Phase::Up,
+        };
+        while let Some(phase) = phases.next_if(|phase| *phase <= reached) {
+            println!("{server:<16} {:>7} ms  {phase}", milliseconds(start.elapsed()));
+        }
+        if reached == Phase::Up || state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn http(tunnel: &Tunnel) -> Result<String> {
+    let mut stream = tunnel.tcp_connect((DEVICE, 80)).await?;
+    stream.write_all(b"GET / HTTP/1.0\r\nHost: 192.168.1.3\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
+        _ => Err(format!("HTTP: unexpected answer {answer:?}").into()),
+    }
+}
+
+/// Asks a KNXnet/IP device for its description and returns its friendly name
+///
+/// The HPAI 0.0.0.0:0 says "route back": answer to where this came from, as behind any NAT.
+async fn knx(tunnel: &Tunnel) -> Result<String> {
+    const DESCRIPTION_REQUEST: [u8; 14] = [6, 0x10, 2, 3, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
+    const DESCRIPTION_RESPONSE: &[u8] = &[6, 0x10, 2, 4];
+    const NAME: std::ops::Range<usize> = 30..60;
+    let socket = tunnel.udp_bind(0)?;
+    socket.connect((DEVICE, 3671).into())?;
+    let mut answer = [0; 512];
+    for _ in 0..3 {
+        socket.send(&DESCRIPTION_REQUEST).await?;
+        let Ok(received) = timeout(Duration::from_secs(2), socket.recv(&mut answer)).await else {
+            continue;
+        };
+        let answer = &answer[..received?];
+        let name = answer.strip_prefix(DESCRIPTION_RESPONSE).and_then(|_| answer.get(NAME));
+        let name = name.ok_or("KNX: not a DESCRIPTION_RESPONSE")?;
+        return Ok(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned());
+    }
+    Err("KNX: no answer".into())
+}
+
+async fn whoami(tunnel: &Tunnel) -> Result<String> {
+    let records = tunnel.lookup_txt("whoami.lan").await?;
+    records.into_iter().next().ok_or_else(|| "DNS: no TXT record".into())
+}
+
+async fn within<T>(what: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| format!("{what}: {error}").into()),
+        Err(_) => Err(format!("{what}: no answer within {} s", PATIENCE.as_secs()).into()),
+    }
+}
+
+fn milliseconds(time: Duration) -> Value {
+    json!((time.as_secs_f64() * 1e5).round() / 1e2)
+}
+
+const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
+const PATIENCE: Duration = Duration::from_secs(10);

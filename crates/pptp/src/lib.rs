@@ -53,7 +53,7 @@ pub use pptp_netstack::{
 };
 pub use pptp_tunnel::{
     EchoPolicy, Failure, HashName, KeyStrength, Ladder, PasswordEncoding, Peer, Phase, Record,
-    TunnelError,
+    Retry, TunnelError,
 };
 
 pub use crate::{

@@ -190,6 +190,11 @@ impl Tunnel {
         }
     }
 
+    /// Begins to hang up properly, and does not wait for it: see [`Tunnel::close`]
+    pub fn hang_up(&self) {
+        self.handle.shared.hang_up();
+    }
+
     /// Hangs up properly: LCP, then the call, then the control connection; at most 8 s
     ///
     /// # Cancel safety
@@ -227,7 +232,7 @@ pub struct Info {
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
     /// The strength of MPPE's session keys
-    pub key_strength: Option<KeyStrength>,
+    pub key_strength: KeyStrength,
     /// From the start of the connect to the first moment in which IP packets could flow
     pub connect_time: Duration,
     /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other

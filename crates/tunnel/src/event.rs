@@ -36,8 +36,8 @@ pub struct Facts {
     pub mtu: u16,
     /// The name that the peer gave in its challenge
     pub peer_name: String,
-    /// MPPE's key strength, if packets are encrypted
-    pub key_strength: Option<KeyStrength>,
+    /// Length of the MPPE keys of both directions; MPPE is stateless
+    pub key_strength: KeyStrength,
     /// From the ladder's first rung to the first time up
     pub connect_time: Duration,
     /// Round trips of the connect, TCP's included
@@ -54,7 +54,7 @@ impl Facts {
             dns: negotiated.dns,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
-            key_strength: negotiated.encryption,
+            key_strength: negotiated.key_strength,
             connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
             round_trips,
             ladder,
