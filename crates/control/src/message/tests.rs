@@ -28,6 +28,12 @@ pub(crate) fn blank(control_type: u16, length: u16) -> Vec<u8> {
 
 /// One message of each type, in the order of their types
 pub(crate) fn one_of_each() -> Vec<Message> {
+    let mut messages = of_the_connection();
+    messages.extend(of_a_call());
+    messages
+}
+
+fn of_the_connection() -> Vec<Message> {
     vec![
         StartControlConnectionRequest {
             version: 0x0100,
@@ -64,6 +70,11 @@ pub(crate) fn one_of_each() -> Vec<Message> {
             error: GeneralError::NotConnected,
         }
         .into(),
+    ]
+}
+
+fn of_a_call() -> Vec<Message> {
+    vec![
         OutgoingCallRequest {
             call_id: 0x1234,
             call_serial_number: 0x0001,
