@@ -288,15 +288,15 @@ mod tests {
 
     #[test]
     fn what_a_partial_send_left_goes_first_next_time() {
-        let mut batch = SendBatch::new(BATCH + 8);
-        for tag in 0..(BATCH + 8) as u32 {
+        let mut batch = SendBatch::new(72);
+        for tag in 0..72 {
             let outgoing = outgoing(&mut batch, None, tag);
             batch.push(outgoing);
         }
         assert_eq!(batch.run().len(), BATCH, "one system call takes no more");
         batch.remove(3);
         assert_eq!(batch.next().unwrap().tag, 3);
-        assert_eq!(tags(batch.run()), (3..(BATCH + 3) as u32).collect::<Vec<_>>());
+        assert_eq!(tags(batch.run()), (3..67).collect::<Vec<_>>());
     }
 
     #[test]
@@ -316,11 +316,11 @@ mod tests {
         assert!(batch.has_room());
     }
 
-    fn ip_packet(options: usize, payload: &[u8]) -> Vec<u8> {
+    fn ip_packet(options: u8, payload: &[u8]) -> Vec<u8> {
         let header = 20 + options;
-        let mut packet = vec![0; header];
-        packet[0] = 0x40 | (header / 4) as u8;
-        packet[2..4].copy_from_slice(&((header + payload.len()) as u16).to_be_bytes());
+        let mut packet = vec![0; usize::from(header)];
+        packet[0] = 0x40 | header / 4;
+        packet[3] = header + u8::try_from(payload.len()).unwrap();
         packet[9] = 47;
         packet[12..16].copy_from_slice(&[10, 0, 0, 1]);
         packet[16..20].copy_from_slice(&[10, 0, 0, 2]);

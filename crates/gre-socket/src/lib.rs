@@ -159,3 +159,16 @@ impl From<memory::GreSocket> for GreSocket {
         Self::Memory(socket)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn movable<T: Send + 'static>() {}
+
+    #[test]
+    fn a_driver_may_move_between_threads_with_all_it_owns() {
+        const { movable::<(GreSocket, ReceiveBatch, SendBatch, CallTable<()>)>() }
+        const { movable::<(memory::MemoryStream, memory::MemoryListener, memory::Host)>() }
+    }
+}

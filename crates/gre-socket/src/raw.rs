@@ -1,16 +1,41 @@
 //! The kernel's raw socket
 
-use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
+use std::{
+    io,
+    net::Ipv4Addr,
+    os::fd::{AsFd, OwnedFd},
+    task::{Context, Waker},
+    time::Duration,
+};
 
-use crate::{DeliveryFailure, ReceiveBatch, SendBatch};
+use socket2::Socket;
+use tokio::{
+    io::{Interest, Ready},
+    net::UdpSocket,
+};
 
+use crate::{BATCH, DeliveryFailure, ReceiveBatch, SendBatch};
+
+mod drops;
+mod messages;
 mod open;
 
 pub use open::{BUFFER, OpenError, SocketOptions};
 
 /// A raw socket of IP protocol 47, shared by all tunnels of a driver
+///
+/// It takes datagrams of GRE version 1 with a key only (a BPF filter drops the others in the
+/// kernel), sends without Don't Fragment, and hears of ICMP. Used as
+/// [`GreSocket`](crate::GreSocket).
 #[derive(Debug)]
-pub struct RawSocket {}
+pub struct RawSocket {
+    /// Tokio's way to watch any datagram socket without unsafe code: nothing of UDP is used
+    io: UdpSocket,
+    /// Its number in the kernel's table of sockets
+    inode: Option<u64>,
+    receive_buffer: usize,
+    local_address: Option<Ipv4Addr>,
+}
 
 impl RawSocket {
     /// Opens a raw socket, which needs `CAP_NET_RAW`
@@ -19,58 +44,167 @@ impl RawSocket {
     ///
     /// Outside a tokio runtime with its I/O driver enabled.
     pub fn open(options: &SocketOptions) -> Result<Self, OpenError> {
-        let _ = options;
-        todo!()
+        Self::new(open::open()?, options)
     }
 
     /// Takes over a raw socket of protocol 47 that somebody opened, and needs no capability
+    ///
+    /// Whoever opened it (root, a systemd unit) may have set a mark or a device before: what
+    /// `options` asks for is set only where the socket does not have it yet.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with its I/O driver enabled.
     pub fn from_fd(descriptor: OwnedFd, options: &SocketOptions) -> Result<Self, OpenError> {
-        let _ = (descriptor, options);
-        todo!()
+        let socket = Socket::from(descriptor);
+        open::check(&socket)?;
+        Self::new(socket, options)
+    }
+
+    fn new(socket: Socket, options: &SocketOptions) -> Result<Self, OpenError> {
+        open::prepare(&socket, options)?;
+        let local_address = open::local_address(&socket);
+        let inode = drops::inode(socket.as_fd());
+        let receive_buffer = open::receive_buffer(&socket);
+        let io = UdpSocket::from_std(OwnedFd::from(socket).into()).map_err(OpenError::Runtime)?;
+        Ok(Self { io, inode, receive_buffer, local_address })
     }
 
     pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
-        let _ = batch;
-        todo!()
+        for _ in 0..ATTEMPTS {
+            let mut count = 0;
+            let outcome = self.io.try_io(Interest::READABLE, || {
+                count = messages::receive(self.io.as_fd(), batch)?;
+                // A batch that is not full emptied the queue. Saying so here saves the call that
+                // would find out: epoll reports whatever arrives, or goes wrong, after that.
+                if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match outcome {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+                Err(error) if !is_reported(&error) => return Err(error),
+                Err(_) => {}
+                Ok(()) => return Ok(count),
+            }
+        }
+        Ok(0)
     }
 
     pub(crate) fn send(
         &mut self,
         batch: &mut SendBatch,
-        failed: impl FnMut(u32, io::Error),
+        mut failed: impl FnMut(u32, io::Error),
     ) -> io::Result<bool> {
-        let _ = (batch, failed);
-        todo!()
+        let mut attempts = 1;
+        while let Some(next) = batch.next() {
+            match self.send_run(batch) {
+                Ok(sent) => {
+                    batch.remove(sent);
+                    attempts = 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.renew_readiness()?;
+                    return Ok(false);
+                }
+                // Perhaps not about this datagram: the kernel returns what was reported about an
+                // earlier one from the next call, once.
+                Err(error) if is_reported(&error) && attempts < ATTEMPTS => attempts += 1,
+                Err(error) => {
+                    failed(next.tag, error);
+                    batch.remove(1);
+                    attempts = 1;
+                }
+            }
+        }
+        Ok(true)
     }
 
-    pub(crate) fn take_failures(&mut self, each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
-        let _ = each;
-        todo!()
+    pub(crate) fn take_failures(
+        &mut self,
+        mut each: impl FnMut(DeliveryFailure),
+    ) -> io::Result<usize> {
+        for taken in 0..FAILURES {
+            match self.io.try_io(Interest::ERROR, || messages::failure(self.io.as_fd())) {
+                Ok(failure) => failure.into_iter().for_each(&mut each),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(FAILURES)
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        std::future::ready(()).await;
-        todo!()
+        self.io.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        std::future::ready(()).await;
-        todo!()
+        if self.io.ready(Interest::WRITABLE).await? == Ready::WRITE_CLOSED {
+            // An error was reported while the socket was full: it may still be full.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn kernel_drops(&self) -> Option<u64> {
-        todo!()
+        drops::kernel_drops(self.inode?)
     }
 
-    pub(crate) fn receive_buffer(&self) -> usize {
-        todo!()
+    pub(crate) const fn receive_buffer(&self) -> usize {
+        self.receive_buffer
     }
 
-    pub(crate) fn local_address(&self) -> Option<Ipv4Addr> {
-        todo!()
+    pub(crate) const fn local_address(&self) -> Option<Ipv4Addr> {
+        self.local_address
+    }
+
+    /// Sends what goes next from one source address; returns how many datagrams went
+    fn send_run(&self, batch: &SendBatch) -> io::Result<usize> {
+        self.io.try_io(Interest::WRITABLE, || {
+            messages::send(self.io.as_fd(), batch, self.local_address)
+        })
+    }
+
+    /// Registers the socket anew if tokio takes it for writable after it was found full
+    ///
+    /// An error on the socket makes epoll report it writable and failed at once, which tokio takes
+    /// for the end of a connection and never forgets: from the first ICMP message on,
+    /// [`Self::writable`] would return at once, for ever.
+    fn renew_readiness(&mut self) -> io::Result<()> {
+        let mut context = Context::from_waker(Waker::noop());
+        if self.io.poll_send_ready(&mut context).is_ready() {
+            let descriptor = self.io.as_fd().try_clone_to_owned()?;
+            self.io = UdpSocket::from_std(descriptor.into())?;
+        }
+        Ok(())
     }
 }
+
+/// Whether the kernel makes this error of an ICMP message
+///
+/// It returns such an error from whichever call is next, so it belongs to nobody there. The error
+/// queue has it too, with its destination.
+fn is_reported(error: &io::Error) -> bool {
+    use nix::libc;
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENETUNREACH
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::ECONNREFUSED
+                | libc::EMSGSIZE
+                | libc::EOPNOTSUPP
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EPROTO
+        )
+    )
+}
+
+/// How often a call is made before an error that ICMP can cause counts as the call's own
+///
+/// Each call clears what was reported before it. Two in a row can happen, if another report comes
+/// in between; three in a row within microseconds do not.
+const ATTEMPTS: u32 = 3;
+
+/// Delivery failures taken at a time
+const FAILURES: usize = 256;

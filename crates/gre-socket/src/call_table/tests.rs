@@ -61,7 +61,7 @@ fn an_id_rests_120_seconds() {
     table.remove(first, start).unwrap();
     table.remove(second, start + REST / 2).unwrap();
 
-    let too_soon = start + REST - std::time::Duration::from_millis(1);
+    let too_soon = start + std::time::Duration::from_millis(119_999);
     let exhausted = Exhausted { in_use: 65_533, at_rest: 2 };
     assert_eq!(table.insert(&mut rng, PEER, (), too_soon), Err(exhausted));
     assert_eq!(table.insert(&mut rng, PEER, (), start + REST), Ok(first));

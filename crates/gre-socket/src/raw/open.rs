@@ -1,6 +1,14 @@
 //! Opening the raw socket, and everything that is set on it
 
-use std::{io, net::Ipv4Addr, path::PathBuf};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
+};
+
+use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 /// Octets asked for each of the socket's buffers: thousands of tunnels share them
 pub const BUFFER: usize = 4 << 20;
@@ -75,3 +83,117 @@ pub enum OpenError {
     #[error("cannot register the raw socket with the runtime")]
     Runtime(#[source] io::Error),
 }
+
+/// Opens a raw socket of protocol 47
+pub(super) fn open() -> Result<Socket, OpenError> {
+    Socket::new(Domain::IPV4, Type::RAW, Some(GRE.into())).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => OpenError::MissingCapability { program: program() },
+        _ => OpenError::Refused(error),
+    })
+}
+
+/// Makes sure that a socket which somebody else opened is a raw socket of protocol 47
+pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
+    let raw_gre = socket.domain().is_ok_and(|domain| domain == Domain::IPV4)
+        && socket.r#type().is_ok_and(|r#type| r#type == Type::RAW)
+        && socket.protocol().is_ok_and(|protocol| protocol == Some(GRE.into()));
+    if raw_gre { Ok(()) } else { Err(OpenError::NotRawGre) }
+}
+
+/// Sets everything that is set on the socket
+pub(super) fn prepare(socket: &Socket, options: &SocketOptions) -> Result<(), OpenError> {
+    let failed = |option| move |source| OpenError::Option { option, source };
+    // First, so that nothing else arrives meanwhile.
+    socket.attach_filter(&filter()).map_err(failed("SO_ATTACH_FILTER"))?;
+    socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
+    socket.set_header_included_v4(false).map_err(failed("IP_HDRINCL"))?;
+    // A raw socket sends with Don't Fragment otherwise.
+    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)
+        .map_err(|error| failed("IP_MTU_DISCOVER")(error.into()))?;
+    // Without it a socket that is not connected never hears of ICMP.
+    setsockopt(socket, sockopt::Ipv4RecvErr, &true)
+        .map_err(|error| failed("IP_RECVERR")(error.into()))?;
+    set_buffers(socket, options.receive_buffer)?;
+    if let Some(mark) = options.fwmark
+        && socket.mark().ok() != Some(mark)
+    {
+        socket.set_mark(mark).map_err(failed("SO_MARK"))?;
+    }
+    if let Some(device) = &options.device {
+        bind_device(socket, device)?;
+    }
+    if let Some(address) = options.local_address {
+        socket
+            .bind(&SocketAddrV4::new(address, 0).into())
+            .map_err(|source| OpenError::LocalAddress { address, source })?;
+    }
+    Ok(())
+}
+
+/// The address the socket is bound to
+pub(super) fn local_address(socket: &Socket) -> Option<Ipv4Addr> {
+    let address = *socket.local_addr().ok()?.as_socket_ipv4()?.ip();
+    (!address.is_unspecified()).then_some(address)
+}
+
+/// The receive buffer the kernel granted, in octets; it says twice that, for its own bookkeeping
+pub(super) fn receive_buffer(socket: &Socket) -> usize {
+    socket.recv_buffer_size().unwrap_or_default() / 2
+}
+
+/// Asks for the buffers: past the system's limit, and up to it where that is not permitted
+///
+/// The send buffer is as large, because datagrams that wait in the kernel for one peer's link
+/// layer address count against it for seconds, and there is only one for all peers.
+fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> {
+    fn set<O: SetSockOpt<Val = usize>, F: SetSockOpt<Val = usize>>(
+        socket: &Socket,
+        (forced, plain): (F, O),
+        size: usize,
+    ) -> nix::Result<()> {
+        setsockopt(socket, forced, &size).or_else(|_| setsockopt(socket, plain, &size))
+    }
+    let failed =
+        |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
+    set(socket, (sockopt::RcvBufForce, sockopt::RcvBuf), receive_buffer)
+        .map_err(failed("SO_RCVBUF"))?;
+    set(socket, (sockopt::SndBufForce, sockopt::SndBuf), BUFFER).map_err(failed("SO_SNDBUF"))
+}
+
+fn bind_device(socket: &Socket, device: &str) -> Result<(), OpenError> {
+    let bound = socket.device().ok().flatten();
+    if bound.is_some_and(|bound| bound == device.as_bytes()) {
+        return Ok(());
+    }
+    socket
+        .bind_device(Some(device.as_bytes()))
+        .map_err(|source| OpenError::Device { device: device.to_owned(), source })
+}
+
+/// Passes GRE version 1 with a key (RFC 2637 §4.1) and drops every other datagram in the kernel
+///
+/// The program sees the IP header first, whose length varies with its options.
+const fn filter() -> [SockFilter; 8] {
+    const LOAD_HEADER_LENGTH: u16 = 0xB1; // ldx 4*([k]&0xf)
+    const LOAD_HALF_BEHIND_HEADER: u16 = 0x48; // ldh [x + k]
+    const AND: u16 = 0x54; // and #k
+    const JUMP_IF_EQUAL: u16 = 0x15; // jeq #k, true, false
+    const RETURN: u16 = 0x06; // ret #k
+    [
+        SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
+        SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 0),
+        SockFilter::new(AND, 0, 0, 0xEF7F), // all but the S and A bits
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0x2001),
+        SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 2),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0x880B),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "PROGRAM".into())
+}
+
+/// IP protocol 47
+const GRE: i32 = 47;
