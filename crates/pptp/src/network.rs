@@ -134,7 +134,10 @@ fn tcp_failure(address: SocketAddrV4, error: &io::Error) -> Failure {
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::ConnectionRefused, _) => Failure::TcpRefused { address },
         (_, Some(EMFILE | ENFILE)) => {
-            Failure::TooManyFiles { limit: pptp_gre_socket::file_limit() }
+            Failure::TooManyFiles {
+                // asking for none tells what is in effect
+                limit: pptp_gre_socket::raise_file_limit(0).unwrap_or_default(),
+            }
         }
         (kind, _) => Failure::TcpFailed { address, kind, reason: error.to_string() },
     }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     IpPackets, State,
     raw_ip::RawPort,
-    shared::{Handle, Route, now},
+    shared::{Handle, Route},
 };
 
 /// A connected tunnel: sockets into the remote network

@@ -116,6 +116,8 @@ impl Turn<'_> {
                     self.tunnel.state.send_replace(State::Renegotiating);
                 }
                 Event::Down(error) => ended = Some(error),
+                // an event of a later version of the state machine
+                _ => {}
             }
         }
         ended

@@ -81,7 +81,10 @@ pub enum Failure {
     #[error("all Call IDs are in use")]
     CallIdsExhausted,
     /// The process may not open another socket
-    #[error("too many open files: the limit is {limit}, and each tunnel needs one")]
+    #[error(
+        "too many open files: the limit of {limit} is reached, at least {} are needed, one for each tunnel",
+        limit.saturating_add(1)
+    )]
     TooManyFiles {
         /// The limit of open files (`RLIMIT_NOFILE`)
         limit: u64,
