@@ -39,6 +39,10 @@ pub struct Journal {
     start: usize,
 }
 
+/// A delay on the line of a building, gone when dropped
+#[derive(Debug)]
+pub struct Delay(Lab, Building);
+
 impl Lab {
     /// The lab's name if the environment does not give another in `LAB_NAME`: not the script's own
     /// default, so that a lab started by hand stays untouched.
@@ -73,6 +77,22 @@ impl Lab {
     pub fn sh(&self, command: &str) -> io::Result<String> {
         let output = self.command("sh").arg(command).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Kill the processes that hold the control connections of `building`'s server.
+    pub fn end_connections(&self, building: Building) -> io::Result<()> {
+        let number = building.0;
+        let of_the_building = format!("for p in $(ip netns pids b{number}); do");
+        let kill = r#"[ "$(cat /proc/$p/comm)" = pptpctrl ] && kill -9 $p; done"#;
+        self.sh(&format!("{of_the_building} {kill}")).map(drop)
+    }
+
+    /// Add `round_trip` to the way to `building` and back until the result is dropped.
+    pub fn delay(&self, building: Building, round_trip: Duration) -> io::Result<Delay> {
+        let delay = Delay(self.clone(), building);
+        let netem = format!("root netem limit 20000 delay {}us", (round_trip / 2).as_micros());
+        let said = self.sh(&delay.at_both_ends("add", &netem))?;
+        if said.is_empty() { Ok(delay) } else { Err(io::Error::other(said)) }
     }
 
     /// What the lab prints from now on
@@ -200,6 +220,20 @@ impl Journal {
 
     fn octets(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap_or_default()
+    }
+}
+
+impl Delay {
+    fn at_both_ends(&self, verb: &str, what: &str) -> String {
+        let number = self.1.0;
+        let here = format!("tc qdisc {verb} dev o{number} {what}");
+        format!("{here}; ip netns exec b{number} tc qdisc {verb} dev eth0 {what}")
+    }
+}
+
+impl Drop for Delay {
+    fn drop(&mut self) {
+        let _ = self.0.sh(&self.at_both_ends("del", "root"));
     }
 }
 

@@ -18,7 +18,7 @@ mod trial;
 
 pub use capture::{Capture, Recording};
 pub use http::get;
-pub use lab::{Building, DEVICE, Journal, Lab, PASSWORD, ROUTER, USER};
+pub use lab::{Building, DEVICE, Delay, Journal, Lab, PASSWORD, ROUTER, USER};
 pub use network::{Nft, Route};
 pub use program::{Example, Finished, Program};
 pub use run::{Stage, run};

@@ -1,0 +1,260 @@
+//! The example `connector`, used by the programs that its README names.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use pptp_interop::{
+    Building, Example, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256, trial, upload,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::buildings::hung_up_cleanly;
+
+const SITES: [Building; 2] = [Building::ONE, Building::TWO];
+/// What is forwarded in each site: the device's port, and the local port for the first site; that
+/// of the second is one higher.
+const HTTP: Forward = Forward { protocol: "tcp", device: 80, local: 8010 };
+const IPERF: Forward = Forward { protocol: "tcp", device: 5201, local: 8020 };
+const IPERF_UDP: Forward = Forward { protocol: "udp", device: 5201, local: 8020 };
+const SINK: Forward = Forward { protocol: "tcp", device: 9, local: 8030 };
+const LAST_WORD: Forward = Forward { protocol: "tcp", device: 10, local: 8040 };
+const KNX: Forward = Forward { protocol: "udp", device: 3671, local: 3671 };
+const FORWARDS: [Forward; 6] = [HTTP, IPERF, IPERF_UDP, SINK, LAST_WORD, KNX];
+const LIMIT: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Copy)]
+struct Forward {
+    protocol: &'static str,
+    device: u16,
+    local: u16,
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("curl_through_the_connector_both_ways", curl),
+        trial("iperf3_through_the_connector_both_ways_in_tcp_and_udp", iperf3),
+        trial("two_knx_clients_at_once_through_the_connector", knx),
+        trial("knxd_tunnels_through_the_connector", knxd),
+        trial("half_closed_connections_through_the_connector_both_ways", half_closed),
+        trial("the_connector_redials_when_a_site_was_lost", redial),
+        trial("ctrl_c_makes_the_connector_hang_up_cleanly", ctrl_c),
+        trial("the_connector_refuses_wrong_arguments", wrong_arguments),
+    ]
+}
+
+async fn curl(_: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    for site in SITES {
+        let url = format!("http://{}", HTTP.local(site));
+        let number = site.number();
+        assert_eq!(curl_body(&[&format!("{url}/")])?, format!("building {number}\n").as_bytes());
+        assert_eq!(sha256(&curl_body(&[&format!("{url}/16M")])?), sha256(&download(number)));
+        let file = std::env::temp_dir().join(format!("pptp-interop-upload-{number}"));
+        std::fs::write(&file, upload(number))?;
+        let answer = curl_body(&["-T", &file.to_string_lossy(), &format!("{url}/upload")]);
+        std::fs::remove_file(&file)?;
+        assert_eq!(String::from_utf8(answer?)?.trim_end(), sha256(&upload(number)));
+    }
+    Ok(())
+}
+
+fn curl_body(arguments: &[&str]) -> Result<Vec<u8>, Failed> {
+    let output =
+        Command::new("curl").args(["-sS", "--fail", "-m", "60"]).args(arguments).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(output.stdout) } else { Err(format!("curl: {said}").into()) }
+}
+
+async fn iperf3(_: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    let udp = ["-u", "-b", "2M", "-l", "1200"];
+    for (name, options) in [("tcp", &[][..]), ("udp", &udp)] {
+        for way in ["up", "down"] {
+            let mut command = Command::new("iperf3");
+            command.args(["-c", "127.0.0.1", "-t", "3", "--json", "-p", &IPERF.local.to_string()]);
+            command.args(options).args((way == "down").then_some("-R"));
+            let printed = Program::run(command, LIMIT).await?.printed;
+            let report: serde_json::Value = serde_json::from_str(&printed)?;
+            assert!(report["error"].is_null(), "{name} {way}: {}", report["error"]);
+            let sum = if name == "udp" { "sum" } else { "sum_received" };
+            let rate = report["end"][sum]["bits_per_second"].as_f64().unwrap_or_default() / 1e6;
+            println!("  iperf3 {name} {way}: {rate:.1} Mbit/s");
+            assert!(rate > 1.0, "{printed}");
+        }
+    }
+    Ok(())
+}
+
+/// Each local peer has a socket of its own in the tunnel, so each has its own answers.
+async fn knx(_: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    let description = |site| async move {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        describe(&socket, KNX.local(site)).await
+    };
+    let [one, two] = SITES;
+    let names = tokio::try_join!(description(one), description(one), description(two))?;
+    assert_eq!(names, ("building-1".to_owned(), "building-1".to_owned(), "building-2".to_owned()));
+    Ok(())
+}
+
+/// The device's friendly name, asked by a KNXnet/IP `DESCRIPTION_REQUEST` with "route back"
+async fn describe(socket: &UdpSocket, server: SocketAddr) -> Result<String, Failed> {
+    const REQUEST: [u8; 14] = [6, 0x10, 2, 3, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
+    const FRIENDLY_NAME: std::ops::Range<usize> = 30..60;
+    socket.send_to(&REQUEST, server).await?;
+    let mut answer = [0; 512];
+    let (length, _) = timeout(Duration::from_secs(10), socket.recv_from(&mut answer)).await??;
+    let name = answer[..length].get(FRIENDLY_NAME).ok_or("the answer is too short")?;
+    if answer[2..4] != [2, 4] {
+        return Err(format!("not a DESCRIPTION_RESPONSE: {:?}", &answer[..length]).into());
+    }
+    Ok(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
+}
+
+/// knxd itself as the client: it opens a tunnelling connection to the building's knxd.
+async fn knxd(_: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    let socket = std::env::temp_dir().join(format!("pptp-interop-knx-{}", std::process::id()));
+    let mut command = Command::new("knxd");
+    // 0.0.0.0:0 for its own address and port is "route back", the way to talk through forwards and NATs.
+    let server = format!("iptn:127.0.0.1:{}:0:0.0.0.0:0", KNX.local);
+    command.args(["-e", "1.1.20", "-E", "1.1.21:2", "-u"]).arg(&socket);
+    command.args(["-f", "9", "-t", "0xffff", "-B", "single", "-b", &server]);
+    let mut client = Program::start(command)?;
+    // a CONNECT_RESPONSE: its eighth octet, behind the channel, is the status
+    let connected = client.wait_for("06 10 02 06 00 14 ", Duration::from_secs(10)).await;
+    let _ = std::fs::remove_file(&socket);
+    connected?;
+    let printed = client.printed();
+    let response = printed.split("06 10 02 06 00 14 ").nth(1).unwrap_or_default();
+    assert_eq!(response.split_whitespace().nth(1), Some("00"), "{response}");
+    Ok(())
+}
+
+async fn half_closed(_: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    for site in SITES {
+        let octets = upload(site.number());
+        let mut sink = TcpStream::connect(SINK.local(site)).await?;
+        sink.write_all(&octets[..1 << 20]).await?;
+        sink.shutdown().await?;
+        let mut answer = String::new();
+        timeout(LIMIT, sink.read_to_string(&mut answer)).await??;
+        assert_eq!(answer.trim_end(), sha256(&octets[..1 << 20]));
+        last_word(site, &octets[..1 << 20]).await?;
+    }
+    Ok(())
+}
+
+/// The device closes its half at once, and still hears all that we say afterwards.
+async fn last_word(site: Building, octets: &[u8]) -> Outcome {
+    let mut stream = TcpStream::connect(LAST_WORD.local(site)).await?;
+    let mut greeting = String::new();
+    timeout(LIMIT, stream.read_to_string(&mut greeting)).await??;
+    assert_eq!(greeting, format!("building {}\n", site.number()));
+    stream.write_all(octets).await?;
+    stream.shutdown().await?;
+    drop(stream);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let heard = get(TcpStream::connect(HTTP.local(site)).await?, "/10").await?;
+        if String::from_utf8_lossy(&heard).trim_end() == sha256(octets) {
+            return Ok(());
+        }
+        assert!(Instant::now() < deadline, "the device heard something else");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn redial(lab: &Lab) -> Outcome {
+    let connector = connected().await?;
+    let printed = connector.printed().len();
+    lab.end_connections(Building::ONE)?;
+    sleep(Duration::from_millis(500)).await;
+    answers(&connector, Building::ONE).await?;
+    let told = connector.printed().split_off(printed);
+    println!("  it printed: {}", told.trim_end().replace('\n', "\n              "));
+    assert!(told.contains("b1") && !told.contains("b2"), "{told}");
+    Ok(())
+}
+
+async fn ctrl_c(lab: &Lab) -> Outcome {
+    let connector = connected().await?;
+    let journal = lab.journal();
+    connector.interrupt()?;
+    let finished = connector.finish(Duration::from_secs(10)).await?;
+    assert!(finished.status.success(), "{}: {}", finished.status, finished.printed);
+    for site in SITES {
+        hung_up_cleanly(&journal, site).await?;
+    }
+    Ok(())
+}
+
+async fn wrong_arguments(_: &Lab) -> Outcome {
+    let forward_to_nowhere = format!("tcp:127.0.0.1:1=nowhere:{}", SITES[0].device(80));
+    for wrong in [["--forward", &forward_to_nowhere], ["--forward", "no forward"], ["--site", "b3"]]
+    {
+        let mut command = connector()?;
+        command.args(wrong);
+        let finished = Program::run(command, LIMIT).await?;
+        assert_eq!(finished.status.code(), Some(2), "{wrong:?}: {}", finished.printed);
+    }
+    Ok(())
+}
+
+impl Forward {
+    fn local(self, site: Building) -> SocketAddr {
+        let offset = u16::from(site != Building::ONE);
+        (Ipv4Addr::LOCALHOST, self.local + offset).into()
+    }
+
+    fn argument(self, site: Building) -> String {
+        let Self { protocol, device, .. } = self;
+        format!("{protocol}:{}=b{}:{}", self.local(site), site.number(), site.device(device))
+    }
+}
+
+fn connector() -> Result<Command, Failed> {
+    let mut command = Example::Connector.command()?;
+    command.args(["--user", USER, "--password", PASSWORD]);
+    for site in SITES {
+        command.args(["--site", &format!("b{}={}", site.number(), site.server())]);
+        for forward in FORWARDS {
+            command.args(["--forward", &forward.argument(site)]);
+        }
+    }
+    Ok(command)
+}
+
+/// A connector whose sites are all up
+async fn connected() -> Result<Program, Failed> {
+    let connector = Program::start(connector()?)?;
+    for site in SITES {
+        answers(&connector, site).await?;
+    }
+    Ok(connector)
+}
+
+/// Wait until the device of `site` answers through `connector`.
+async fn answers(connector: &Program, site: Building) -> Outcome {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < deadline {
+        let body = async { get(TcpStream::connect(HTTP.local(site)).await?, "/").await };
+        if let Ok(Ok(body)) = timeout(Duration::from_secs(5), body).await {
+            assert_eq!(String::from_utf8(body)?, format!("building {}\n", site.number()));
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!(
+        "site b{} does not answer; the connector printed:\n{}",
+        site.number(),
+        connector.printed()
+    )
+    .into())
+}

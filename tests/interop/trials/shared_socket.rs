@@ -1,0 +1,105 @@
+//! One raw socket carries all tunnels, and nothing of one tunnel hurts another.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use pptp::{Client, Tunnel};
+use pptp_interop::{Building, Lab, Nft, Outcome, Route, trial};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::{config, dial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("of_100_tunnels_two_lose_their_way_and_98_lose_nothing", ninety_eight),
+        trial("clients_of_one_process_share_one_raw_socket", one_raw_socket),
+    ]
+}
+
+/// The tunnels of buildings one and two stay well; that of three is forbidden, that of four has no route.
+async fn ninety_eight(_: &Lab) -> Outcome {
+    let client = Client::new()?;
+    let well = dial_many(&client, &[Building::ONE, Building::TWO], 98).await?;
+    let forbidden = dial(&client, Building::THREE).await?;
+    let unrouted = dial(&client, Building::FOUR).await?;
+    assert_eq!(raw_sockets()?, 1, "100 tunnels share one raw socket");
+
+    let _rule = Nft::forbid_gre_to(Building::THREE.server())?;
+    let _route = Route::unreachable(Building::FOUR.server())?;
+    let noise = [forbidden, unrouted]
+        .map(|tunnel| tokio::spawn(async move { send_in_vain(&tunnel).await }));
+    let mut echoes = JoinSet::new();
+    for (building, tunnel) in well {
+        echoes.spawn(async move { echo(building.device(7), &tunnel).await });
+    }
+    while let Some(echoed) = echoes.join_next().await {
+        echoed??;
+    }
+    for task in noise {
+        task.abort();
+    }
+    Ok(())
+}
+
+/// pptpd's listening queue has room for few, so some at a time
+async fn dial_many(
+    client: &Client,
+    buildings: &[Building],
+    count: usize,
+) -> Result<Vec<(Building, Tunnel)>, Failed> {
+    let turns = Arc::new(Semaphore::new(6));
+    let mut dialling = JoinSet::new();
+    for building in buildings.iter().copied().cycle().take(count) {
+        let (client, turns) = (client.clone(), turns.clone());
+        dialling.spawn(async move {
+            let _turn = turns.acquire().await;
+            client.connect(config(building)).await.map(|tunnel| (building, tunnel))
+        });
+    }
+    let mut tunnels = Vec::new();
+    while let Some(dialled) = dialling.join_next().await {
+        tunnels.push(dialled??);
+    }
+    Ok(tunnels)
+}
+
+/// Twenty datagrams to the device and back, one at a time: each one must return.
+async fn echo(device: SocketAddr, tunnel: &Tunnel) -> io::Result<()> {
+    let socket = tunnel.udp_bind(0)?;
+    for round in 0..20_u8 {
+        socket.send_to(&[round; 100], device).await?;
+        let mut heard = [0; 200];
+        let came = timeout(Duration::from_secs(20), socket.recv_from(&mut heard)).await;
+        let (length, _) =
+            came.map_err(|_| io::Error::other(format!("datagram {round} was lost")))??;
+        assert_eq!(heard[..length], [round; 100]);
+    }
+    Ok(())
+}
+
+async fn send_in_vain(tunnel: &Tunnel) -> io::Result<()> {
+    let socket = tunnel.udp_bind(0)?;
+    loop {
+        socket.send_to(&[0; 100], Building::THREE.device(7)).await?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn one_raw_socket(_: &Lab) -> Outcome {
+    let (first, second) = (Client::new()?, Client::new()?);
+    let (one, two) = tokio::try_join!(dial(&first, Building::ONE), dial(&second, Building::TWO))?;
+    assert_eq!(raw_sockets()?, 1);
+    tokio::join!(one.close(), two.close());
+    Ok(())
+}
+
+/// How many raw IPv4 sockets there are in this network namespace, all processes counted
+fn raw_sockets() -> io::Result<usize> {
+    Ok(fs::read_to_string("/proc/self/net/raw")?.lines().count() - 1)
+}
