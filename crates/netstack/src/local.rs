@@ -1,33 +1,150 @@
-//! An owner without a carrier (interface first, bodies to come)
-#![allow(missing_docs, unused_variables, clippy::todo, clippy::unused_async, clippy::unused_self)]
+//! An owner without a carrier: a host whose packets are exchanged by hand
 
-use std::time::Instant;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Instant,
+};
 
-use pptp_packet::Egress;
+use pptp_packet::{Egress, VecEgress};
+use tokio::{sync::Notify, time};
 
-use crate::{Net, StackConfig};
+use crate::{Net, Owner, Stack, StackConfig, Stats};
 
+/// An owner of a stack without any carrier, for tests and for the hosts of a simulated network
+pub struct Local {
+    inner: Mutex<Inner>,
+    /// A turn is due, or the deadline has changed
+    due: Notify,
+}
+
+/// The packets of a [`Local`], in and out
+///
+/// Whoever holds it drives the stack: packets that came for the host go to
+/// [`LocalLink::handle_ip`], [`LocalLink::ready`] tells when a turn is due, and
+/// [`LocalLink::turn`] takes it.
 #[derive(Debug)]
-pub struct Local {}
+pub struct LocalLink {
+    local: Arc<Local>,
+}
 
-#[derive(Debug)]
-pub struct LocalLink {}
+struct Inner {
+    stack: Stack,
+    /// What the stack answered at once, until the next turn
+    replies: VecEgress,
+    deadline: Option<Instant>,
+    /// More packets wait than the last turn had room for
+    more: bool,
+}
 
 impl Local {
-    #[allow(clippy::new_ret_no_self)]
+    /// A host, by its sockets and by its packets
+    #[expect(clippy::new_ret_no_self, reason = "it is of use only as these two")]
     pub fn new(config: StackConfig) -> (Net, LocalLink) {
-        todo!()
+        let stack = Stack::new(config, time::Instant::now().into_std());
+        let replies = VecEgress::new(MOST_REPLIES);
+        let inner = Inner { stack, replies, deadline: None, more: false };
+        let local = Arc::new(Self { inner: Mutex::new(inner), due: Notify::new() });
+        (Net::new(local.clone()), LocalLink { local })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut wakers = Vec::new();
+        let mut inner = self.lock();
+        let result = f(&mut inner);
+        inner.stack.drain_wakers(&mut wakers);
+        let ready = inner.stack.take_ready();
+        drop(inner);
+        if ready {
+            self.due.notify_one();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+impl Owner for Local {
+    fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
+        self.with(|inner| f(&mut inner.stack));
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("stack", &self.lock().stack).finish_non_exhaustive()
     }
 }
 
 impl LocalLink {
+    /// Takes in a packet; a turn is due then
+    ///
+    /// What the stack answers at once waits for that turn, up to 64 packets.
     pub fn handle_ip(&self, now: Instant, packet: &[u8]) {
-        todo!()
+        self.local.with(|inner| inner.stack.ingress(now, packet, &mut inner.replies));
+        self.local.due.notify_one();
     }
+
+    /// Waits until a turn is due
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
     pub async fn ready(&self) {
-        todo!()
+        let (more, deadline) = {
+            let inner = self.local.lock();
+            (inner.more, inner.deadline)
+        };
+        if more {
+            return;
+        }
+        match deadline {
+            Some(at) => {
+                // both an expired deadline and a call on a socket make a turn due
+                let _ = time::timeout_at(at.into(), self.local.due.notified()).await;
+            }
+            None => self.local.due.notified().await,
+        }
     }
+
+    /// Composes what the host has to send, as far as `out` has room
     pub fn turn(&self, now: Instant, out: &mut impl Egress) {
-        todo!()
+        self.local.with(|inner| {
+            inner.pass_replies(out);
+            inner.more = inner.stack.egress(now, out) || !inner.replies.packets.is_empty();
+            inner.deadline = inner.stack.poll_timeout(now);
+            // what the turn itself made ready it has done
+            inner.stack.take_ready();
+        });
+    }
+
+    /// Runs `f` on the stack, as one of its sockets would
+    pub fn with_stack<R>(&self, f: impl FnOnce(&mut Stack) -> R) -> R {
+        self.local.with(|inner| f(&mut inner.stack))
+    }
+
+    /// What the stack has counted
+    pub fn stats(&self) -> Stats {
+        self.local.lock().stack.stats()
     }
 }
+
+impl Inner {
+    fn pass_replies(&mut self, out: &mut impl Egress) {
+        let mut passed = 0_usize;
+        while out.has_room()
+            && let Some(packet) = self.replies.packets.get(passed)
+        {
+            out.compose(packet.len(), |octets| octets.copy_from_slice(packet));
+            passed = passed.saturating_add(1);
+        }
+        self.replies.packets.drain(..passed);
+    }
+}
+
+/// Replies kept until the next turn
+const MOST_REPLIES: usize = 64;

@@ -1,27 +1,145 @@
-//! tokio sockets (interface first, bodies to come)
-#![allow(missing_docs, unused_variables, clippy::todo, clippy::unused_async, clippy::missing_const_for_fn, clippy::needless_pass_by_value, clippy::unused_self, dead_code)]
+//! Sockets for tokio, over whoever owns the stack
+
+mod listener;
+mod lookup;
+mod split;
+mod stream;
+mod udp;
+mod wait;
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
-use crate::{Stack, TcpOptions, UdpOptions};
+pub use self::{
+    listener::TcpListener,
+    lookup::LookupError,
+    split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
+    stream::TcpStream,
+    udp::UdpSocket,
+};
+use self::{stream::Connection, wait::Wait};
+use crate::{SocketError, Stack, TcpOptions, UdpOptions, stack::Waiting};
 
 /// Whoever keeps the stack under its lock
 pub trait Owner: Send + Sync + 'static {
-    /// Locks, calls `f` once, unlocks, then wakes what `drain_wakers` gave, and schedules a turn if `take_ready`
+    /// Locks, calls `f` exactly once, and unlocks; then does what the call has made due
+    ///
+    /// With the lock held and after `f`, [`Stack::take_ready`] and [`Stack::drain_wakers`] are
+    /// called. After unlocking the wakers are woken and, if the stack was ready, a turn is
+    /// scheduled. The lock is never held across an await, so a `std::sync::Mutex` is right.
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack));
 }
 
+/// What makes sockets: a handle to a stack, cheap to clone
+///
+/// The sockets behave as those of `tokio::net` unless they say otherwise; they work in any task of
+/// any tokio runtime with a timer. Of a [`SocketAddr`] the IPv4 half alone is supported.
 #[derive(Clone)]
 pub struct Net(Arc<dyn Owner>);
+
+impl Net {
+    /// Sockets over this owner's stack
+    pub fn new(owner: Arc<dyn Owner>) -> Self {
+        Self(owner)
+    }
+
+    /// Connects to a TCP server
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` after [`TcpOptions::connect_timeout`], `ConnectionRefused`, `HostUnreachable`,
+    /// `NetworkUnreachable`, or the reason if the stack has been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the attempt and frees its socket.
+    pub async fn tcp_connect(
+        &self,
+        addr: SocketAddr,
+        options: TcpOptions,
+    ) -> io::Result<TcpStream> {
+        let peer = v4(addr)?;
+        let (id, flow) = self.with(|stack| stack.tcp_connect(peer, &options))?;
+        let connection = Connection::new(self.clone(), id, flow);
+        let connected =
+            Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp_poll_connected(id));
+        let connected = timeout(options.connect_timeout, connected).await;
+        connected.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))?;
+        Ok(TcpStream::new(connection))
+    }
+
+    /// Listens for TCP connections from inside the network
+    ///
+    /// The address may be unspecified, and the port 0 for one of the stack's choice. As many as
+    /// `backlog` connections wait to be accepted; a SYN beyond is dropped, so that its sender
+    /// repeats it. Each connection gets `options`, and its buffers when its SYN comes.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse`, `AddrNotAvailable`, or the reason if the stack has been shut down.
+    pub fn tcp_listen(
+        &self,
+        addr: SocketAddr,
+        backlog: usize,
+        options: TcpOptions,
+    ) -> io::Result<TcpListener> {
+        let local = v4(addr)?;
+        let (id, local) = self.with(|stack| stack.tcp_listen(local, backlog, options))?;
+        Ok(TcpListener::new(self.clone(), id, local))
+    }
+
+    /// Binds a UDP socket
+    ///
+    /// The address may be unspecified, and the port 0 for one of the stack's choice.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse`, `AddrNotAvailable`, or the reason if the stack has been shut down.
+    #[expect(clippy::needless_pass_by_value, reason = "options as of the other sockets")]
+    pub fn udp_bind(&self, addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
+        let local = v4(addr)?;
+        let (id, local) = self.with(|stack| stack.udp_bind(local, &options))?;
+        Ok(UdpSocket::new(self.clone(), id, local))
+    }
+
+    /// Sends one echo request (RFC 792) and measures the time to its reply
+    ///
+    /// The time in the stack's own queue does not count. Any number of callers may ping at once.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` after `timeout`, `HostUnreachable` or `NetworkUnreachable` if a router said so,
+    /// or the reason if the stack has been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the request.
+    pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
+        let id = self.with(|stack| stack.echo(addr))?;
+        let _forget = Forget { net: self, id };
+        let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.poll_echo(id));
+        let reply = tokio::time::timeout(timeout, reply).await;
+        reply.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))
+    }
+
+    /// Calls `f` under the owner's lock
+    fn with<R>(&self, f: impl FnOnce(&mut Stack) -> R) -> R {
+        let (mut f, mut result) = (Some(f), None);
+        self.0.with_stack(&mut |stack| {
+            if let Some(f) = f.take() {
+                result = Some(f(stack));
+            }
+        });
+        #[expect(clippy::expect_used, reason = "the owner's contract, not a peer's doing")]
+        result.expect("an owner calls its argument")
+    }
+}
 
 impl fmt::Debug for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,172 +147,21 @@ impl fmt::Debug for Net {
     }
 }
 
-impl Net {
-    pub fn new(owner: Arc<dyn Owner>) -> Self {
-        Self(owner)
-    }
-    pub async fn tcp_connect(&self, addr: SocketAddr, options: TcpOptions) -> io::Result<TcpStream> {
-        todo!()
-    }
-    pub fn tcp_listen(&self, addr: SocketAddr, backlog: usize, options: TcpOptions) -> io::Result<TcpListener> {
-        todo!()
-    }
-    pub fn udp_bind(&self, addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
-        todo!()
-    }
-    pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
-        todo!()
-    }
-    pub async fn lookup_host(&self, name: &str) -> io::Result<Vec<Ipv4Addr>> {
-        todo!()
-    }
-    pub async fn lookup_txt(&self, name: &str) -> io::Result<Vec<String>> {
-        todo!()
+/// Forgets an echo request when its caller does
+struct Forget<'a> {
+    net: &'a Net,
+    id: u32,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        drop(self.net.with(|stack| stack.remove_echo(self.id)));
     }
 }
 
-macro_rules! reader {
-    ($($t:ty),*) => {$(
-        impl AsyncRead for $t {
-            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-                todo!()
-            }
-        }
-    )*};
-}
-macro_rules! writer {
-    ($($t:ty),*) => {$(
-        impl AsyncWrite for $t {
-            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-                todo!()
-            }
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                todo!()
-            }
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                todo!()
-            }
-        }
-    )*};
-}
-reader!(TcpStream, OwnedReadHalf, ReadHalf<'_>);
-writer!(TcpStream, OwnedWriteHalf, WriteHalf<'_>);
-
-#[derive(Debug)]
-pub struct TcpStream(Net);
-#[derive(Debug)]
-pub struct OwnedReadHalf(Net);
-#[derive(Debug)]
-pub struct OwnedWriteHalf(Net);
-#[derive(Debug)]
-pub struct ReadHalf<'a>(&'a TcpStream);
-#[derive(Debug)]
-pub struct WriteHalf<'a>(&'a TcpStream);
-#[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
-
-impl TcpStream {
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        todo!()
-    }
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        todo!()
-    }
-    pub fn nodelay(&self) -> io::Result<bool> {
-        todo!()
-    }
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        todo!()
-    }
-    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
-        todo!()
-    }
-    pub fn set_keepalive(&self, keepalive: Option<Duration>) -> io::Result<()> {
-        todo!()
-    }
-    pub fn set_linger(&self, linger: Duration) -> io::Result<()> {
-        todo!()
-    }
-    pub fn abort(self) {
-        todo!()
-    }
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        todo!()
-    }
-    pub async fn readable(&self) -> io::Result<()> {
-        todo!()
-    }
-    pub async fn writable(&self) -> io::Result<()> {
-        todo!()
-    }
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        todo!()
-    }
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        todo!()
-    }
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        todo!()
-    }
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        todo!()
-    }
-}
-
-#[derive(Debug)]
-pub struct TcpListener(Net);
-
-impl TcpListener {
-    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        todo!()
-    }
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        todo!()
-    }
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        todo!()
-    }
-}
-
-#[derive(Debug)]
-pub struct UdpSocket(Net);
-
-impl UdpSocket {
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        todo!()
-    }
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        todo!()
-    }
-    /// Unlike tokio's it needs no name resolution, so it is not async
-    pub fn connect(&self, addr: SocketAddr) -> io::Result<()> {
-        todo!()
-    }
-    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        todo!()
-    }
-    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        todo!()
-    }
-    pub async fn send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        todo!()
-    }
-    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        todo!()
-    }
-    pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        todo!()
-    }
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        todo!()
-    }
-    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        todo!()
-    }
-    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        todo!()
-    }
-    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        todo!()
+fn v4(addr: SocketAddr) -> Result<SocketAddrV4, SocketError> {
+    match addr {
+        SocketAddr::V4(addr) => Ok(addr),
+        SocketAddr::V6(_) => Err(SocketError::Ipv6),
     }
 }

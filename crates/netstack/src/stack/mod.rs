@@ -1,46 +1,543 @@
-//! The stack proper (interface first, bodies to come)
-#![allow(missing_docs, unused_variables, clippy::todo, clippy::missing_const_for_fn, clippy::needless_pass_by_value, clippy::unused_self, clippy::needless_pass_by_ref_mut)]
+//! The stack proper: IP packets and the time come in, IP packets and the next deadline come out
 
-use std::{error::Error, io, net::Ipv4Addr, sync::Arc, task::Waker, time::Instant};
+mod closing;
+mod datagram;
+mod device;
+mod echo;
+mod ingress;
+mod listen;
+mod multicast;
+mod random;
+mod table;
+mod tcp;
+mod tcp_calls;
+mod udp;
+mod udp_calls;
+mod waiters;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    error::Error,
+    fmt, io,
+    net::Ipv4Addr,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use pptp_packet::Egress;
+use smoltcp::iface::{Interface, PollResult, SocketSet};
 
-use crate::StackConfig;
+use self::{
+    closing::Closing,
+    device::{Addresses, Clock, NEVER, Port, Time, to_smoltcp},
+    echo::Echo,
+    listen::Listener,
+    multicast::Multicast,
+    random::Random,
+    table::Table,
+    tcp::{Cause, Connection, Fate, Keeper},
+    udp::UdpSocket,
+};
+pub(crate) use self::{table::Id, tcp::Flow, waiters::Waiters};
+use crate::{ShutDown, SocketError, StackConfig};
 
-#[derive(Debug)]
-pub struct Stack {}
+/// A TCP/IP stack without I/O, clock or lock of its own
+///
+/// Its owner keeps it under a lock (see [`Owner`](crate::Owner)) and gives it **turns**: any number
+/// of [`Stack::ingress`] calls at one `now`, then once each, in this order, [`Stack::egress`],
+/// [`Stack::poll_timeout`] and [`Stack::drain_wakers`]. A turn is due when packets came, when the
+/// deadline of the last turn is reached, and when [`Stack::take_ready`] says so after a socket was
+/// used.
+///
+/// Nothing in here is unbounded: connections have the buffers they were opened with, a listener's
+/// backlog is the caller's number, and of closed connections 128 are remembered. A stack without
+/// sockets holds no memory but its own and its list of DNS servers.
+pub struct Stack {
+    interface: Interface,
+    /// The empty set: what smoltcp answers a packet that is nobody's with
+    nobody: SocketSet<'static>,
+    clock: Clock,
+    now: Time,
+    addresses: Addresses,
+    mtu: usize,
+    dns: Vec<Ipv4Addr>,
+    random: Random,
+    connections: Table<Connection>,
+    /// When each connection wants a turn, by its number
+    deadlines: Vec<Time>,
+    flows: BTreeMap<Flow, Id>,
+    closing: Closing,
+    listeners: Table<Listener>,
+    udp: Table<UdpSocket>,
+    udp_ports: BTreeSet<(u16, Id)>,
+    echoes: Table<Echo>,
+    multicast: Multicast,
+    /// Who has something to send, the longest waiting first
+    queue: VecDeque<Ticket>,
+    ready: bool,
+    wakes: Vec<Waker>,
+    ended: Option<ShutDown>,
+    stats: Stats,
+}
 
+/// What a stack has counted since it was made
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {}
+pub struct Stats {
+    /// IP packets that came in
+    pub packets_in: u64,
+    /// IP packets that were composed
+    pub packets_out: u64,
+    /// Packets dropped for a bad header or checksum, or for being no IPv4
+    pub malformed: u64,
+    /// Fragments, which are dropped
+    pub fragments: u64,
+    /// Packets that were for no socket
+    pub unclaimed: u64,
+    /// UDP datagrams dropped because their socket's receive buffer was full
+    pub udp_overflows: u64,
+    /// SYNs dropped because the listener's backlog was full
+    pub backlog_overflows: u64,
+    /// TCP connections now, those being flushed after they were dropped included
+    pub connections: usize,
+    /// UDP sockets now
+    pub udp_sockets: usize,
+}
+
+/// A place in the queue of those with something to send
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ticket {
+    Tcp(Id),
+    Udp(Id),
+    Echo(Id),
+}
+
+/// Which tasks are meant
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    TcpRead(Id),
+    TcpWrite(Id),
+    Accept(Id),
+    UdpRead(Id),
+    UdpWrite(Id),
+    Echo(Id),
+}
 
 impl Stack {
+    /// A stack without sockets
+    ///
+    /// `now` is where its time begins: no later `now` may be before it. An MTU below 68 octets is
+    /// taken for 68 (RFC 791 §3.2).
     pub fn new(config: StackConfig, now: Instant) -> Self {
-        todo!()
+        let addresses = Addresses {
+            first: config.address,
+            second: config.second_address,
+            prefix_len: config.prefix_len.min(32),
+        };
+        let (mtu, mut random) = (config.mtu.max(LEAST_MTU), Random::new(config.seed));
+        Self {
+            interface: device::interface(&addresses, mtu, random.next(), 0),
+            nobody: SocketSet::new(Vec::new()),
+            clock: Clock::new(now),
+            now: 0,
+            addresses,
+            mtu,
+            dns: config.dns,
+            random,
+            connections: Table::new(),
+            deadlines: Vec::new(),
+            flows: BTreeMap::new(),
+            closing: Closing::default(),
+            listeners: Table::new(),
+            udp: Table::new(),
+            udp_ports: BTreeSet::new(),
+            echoes: Table::new(),
+            multicast: Multicast::default(),
+            queue: VecDeque::new(),
+            ready: false,
+            wakes: Vec::new(),
+            ended: None,
+            stats: Stats::default(),
+        }
     }
+
+    /// Sets address, MTU and DNS servers anew, as after a renegotiation
+    ///
+    /// With the same address all sockets live on. With another one, what is bound to the old
+    /// address fails with [`SocketError::AddressChanged`]: connections, and sockets that were bound
+    /// to it by name; the rest lives on. The second address of a test host is kept.
     pub fn reconfigure(&mut self, now: Instant, address: Ipv4Addr, mtu: usize, dns: Vec<Ipv4Addr>) {
-        todo!()
+        self.advance(now);
+        let old = std::mem::replace(&mut self.addresses.first, address);
+        (self.mtu, self.dns) = (mtu.max(LEAST_MTU), dns);
+        let seed = self.random.next();
+        self.interface = device::interface(&self.addresses, self.mtu, seed, self.now);
+        self.multicast.join_again(&mut self.interface);
+        if old != address {
+            self.abandon(old);
+        }
+        self.ready = self.ended.is_none();
     }
+
+    /// Takes in one IP packet
+    ///
+    /// What the stack itself has to say at once (a reset, an echo reply, an acknowledgment of data
+    /// out of order) goes to `out`, which is not asked for room first. What sockets have to say is
+    /// left to [`Stack::egress`].
     pub fn ingress(&mut self, now: Instant, packet: &[u8], out: &mut impl Egress) {
-        todo!()
+        self.advance(now);
+        if self.ended.is_none() {
+            self.stats.packets_in = self.stats.packets_in.saturating_add(1);
+            self.take_in(packet, out);
+        }
     }
-    /// True if something is left that found no room
+
+    /// Composes what the sockets have to send, one packet each in turn, while `out` has room
+    ///
+    /// True if something had to stay for want of room: it keeps its place for the next turn.
     pub fn egress(&mut self, now: Instant, out: &mut impl Egress) -> bool {
-        todo!()
+        self.advance(now);
+        self.queue_due();
+        self.multicast_egress(out);
+        while out.has_room() {
+            let Some(ticket) = self.queue.pop_front() else {
+                if self.queue.capacity() > KEPT_QUEUE && self.connections.is_empty() {
+                    self.queue = VecDeque::new();
+                }
+                return false;
+            };
+            let sent = match ticket {
+                Ticket::Tcp(id) => self.tcp_egress(id, out),
+                Ticket::Udp(id) => self.udp_egress(id, out),
+                Ticket::Echo(id) => self.echo_egress(id, out),
+            };
+            if sent {
+                self.queue.push_back(ticket);
+            } else if let Some(queued) = self.queued_mut(ticket) {
+                *queued = false;
+            }
+        }
+        !self.queue.is_empty()
     }
+
+    /// When the next turn is due at the latest, if nothing happens
+    ///
+    /// Asked once a turn, after [`Stack::egress`]; any call may change it. It is not later than
+    /// `now` while something waits for room.
+    #[must_use]
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
-        todo!()
+        self.advance(now);
+        if self.ended.is_some() {
+            return None;
+        }
+        if !self.queue.is_empty() {
+            return Some(now);
+        }
+        let connections = self.deadlines.iter().copied().min().unwrap_or(NEVER);
+        self.clock.instant(connections.min(self.closing.next()).min(self.multicast.next()))
     }
+
+    /// Ends everything: what is pending and what comes later fails with `kind` and `reason`
+    ///
+    /// All buffers are freed. The reason is the [`source`](Error::source) of each such
+    /// [`io::Error`]. The first call counts.
     pub fn shut_down(&mut self, reason: Arc<dyn Error + Send + Sync>, kind: io::ErrorKind) {
-        todo!()
+        self.ended.get_or_insert(ShutDown::new(reason, kind));
+        for (_, connection) in self.connections.iter_mut() {
+            connection.kill(SocketError::Aborted);
+            connection.readers.wake(&mut self.wakes);
+            connection.writers.wake(&mut self.wakes);
+        }
+        for (_, listener) in self.listeners.iter_mut() {
+            listener.acceptors.wake(&mut self.wakes);
+        }
+        for (_, socket) in self.udp.iter_mut() {
+            socket.kill(SocketError::Aborted, &mut self.wakes);
+        }
+        for (_, echo) in self.echoes.iter_mut() {
+            echo.waiters.wake(&mut self.wakes);
+        }
+        let kept = |connection: &Connection| connection.keeper == Keeper::User;
+        let left = self.connections.iter().filter(|(_, connection)| !kept(connection));
+        for id in left.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.remove_connection(id);
+        }
+        self.flows.clear();
+        self.closing.clear();
+        (self.queue, self.deadlines, self.dns) = (VecDeque::new(), Vec::new(), Vec::new());
+        self.ready = false;
     }
+
+    /// Whether a socket was used since the last call so that a turn is due
+    ///
+    /// True after connect, listen, a write that may leave, a read that reopens the window,
+    /// shutdown, drop, and an option that moves a deadline.
     pub fn take_ready(&mut self) -> bool {
-        todo!()
+        std::mem::take(&mut self.ready)
     }
+
+    /// Hands out the wakers of the tasks whose wait is over
+    ///
+    /// Called with the lock held; they are to be woken, and so dropped, after unlocking.
     pub fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
-        todo!()
+        if into.is_empty() {
+            std::mem::swap(into, &mut self.wakes);
+        } else {
+            into.append(&mut self.wakes);
+        }
     }
+
+    /// What was counted
     pub fn stats(&self) -> Stats {
-        todo!()
+        Stats { connections: self.connections.len(), udp_sockets: self.udp.len(), ..self.stats }
+    }
+
+    /// The stack's own address
+    pub const fn address(&self) -> Ipv4Addr {
+        self.addresses.first
+    }
+
+    /// Octets of the largest IP packet
+    pub const fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    pub(crate) fn dns(&self) -> &[Ipv4Addr] {
+        &self.dns
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random.next()
+    }
+
+    /// The tasks that wait for it; `None` once it is gone
+    pub(crate) fn waiters(&mut self, waiting: Waiting) -> Option<&mut Waiters> {
+        match waiting {
+            Waiting::TcpRead(id) => self.connections.get_mut(id).map(|it| &mut it.readers),
+            Waiting::TcpWrite(id) => self.connections.get_mut(id).map(|it| &mut it.writers),
+            Waiting::Accept(id) => self.listeners.get_mut(id).map(|it| &mut it.acceptors),
+            Waiting::UdpRead(id) => self.udp.get_mut(id).map(|it| &mut it.readers),
+            Waiting::UdpWrite(id) => self.udp.get_mut(id).map(|it| &mut it.writers),
+            Waiting::Echo(id) => self.echoes.get_mut(id).map(|it| &mut it.waiters),
+        }
+    }
+
+    pub(crate) fn check_ended(&self) -> io::Result<()> {
+        self.ended.clone().map_or(Ok(()), |ended| Err(ended.into()))
+    }
+
+    /// Starts an echo request to `to`
+    pub(crate) fn echo(&mut self, to: Ipv4Addr) -> io::Result<Id> {
+        self.check_ended()?;
+        if to.is_unspecified() {
+            return Err(SocketError::InvalidDestination.into());
+        }
+        let taken = |ident| self.echoes.iter().any(|(_, echo)| echo.ident == ident);
+        let offset = self.random.next_u16();
+        let ident =
+            (0..=u16::MAX).map(|step| offset.wrapping_add(step)).find(|ident| !taken(*ident));
+        let ident = ident.ok_or(SocketError::AddressNotAvailable)?;
+        let id = self.echoes.insert(Echo::new(to, ident));
+        self.enqueue(Ticket::Echo(id));
+        self.ready = true;
+        Ok(id)
+    }
+
+    pub(crate) fn poll_echo(&self, id: Id) -> std::task::Poll<io::Result<Duration>> {
+        self.check_ended()?;
+        self.echoes.get(id).map_or(std::task::Poll::Pending, Echo::poll).map_err(Into::into)
+    }
+
+    #[must_use = "its waker is to be dropped after unlocking"]
+    pub(crate) fn remove_echo(&mut self, id: Id) -> Option<Waiters> {
+        self.queue.retain(|ticket| *ticket != Ticket::Echo(id));
+        self.echoes.remove(id).map(|echo| echo.waiters)
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(self.clock.time(now));
+    }
+
+    fn enqueue(&mut self, ticket: Ticket) {
+        if let Some(queued) = self.queued_mut(ticket)
+            && !std::mem::replace(queued, true)
+        {
+            self.queue.push_back(ticket);
+        }
+    }
+
+    fn queued_mut(&mut self, ticket: Ticket) -> Option<&mut bool> {
+        match ticket {
+            Ticket::Tcp(id) => self.connections.get_mut(id).map(|it| &mut it.queued),
+            Ticket::Udp(id) => self.udp.get_mut(id).map(|it| &mut it.queued),
+            Ticket::Echo(id) => self.echoes.get_mut(id).map(|it| &mut it.queued),
+        }
+    }
+
+    fn queue_due(&mut self) {
+        self.closing.sweep(self.now);
+        for at in 0..self.deadlines.len() {
+            if self.deadlines.get(at).is_some_and(|deadline| *deadline <= self.now) {
+                self.enqueue(Ticket::Tcp(Id::try_from(at).unwrap_or(Id::MAX)));
+            }
+        }
+    }
+
+    /// Lets one connection send one packet; false if it has no more to send for now
+    fn tcp_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
+        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return false };
+        connection.check_time(*now);
+        let Some(set) = connection.set_mut() else { return false };
+        let mut port = Port { packet: None, out, sent: &mut stats.packets_out, mtu: *mtu };
+        let sent = interface.poll_egress(to_smoltcp(*now), &mut port, set);
+        self.look(id, Cause::Turn);
+        if sent == PollResult::SocketStateChanged {
+            return self.connections.get(id).is_some();
+        }
+        self.note_deadline(id);
+        false
+    }
+
+    fn udp_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
+        let Some(socket) = self.udp.get_mut(id) else { return false };
+        if socket.egress(&self.addresses, self.mtu, out, &mut self.wakes) {
+            self.stats.packets_out = self.stats.packets_out.saturating_add(1);
+        }
+        let more = socket.has_egress();
+        if socket.dropped && !more {
+            self.udp.remove(id);
+        }
+        more
+    }
+
+    fn echo_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
+        if let Some(echo) = self.echoes.get_mut(id) {
+            echo.egress(self.addresses.first, self.now, out);
+            self.stats.packets_out = self.stats.packets_out.saturating_add(1);
+        }
+        false
+    }
+
+    /// Lets smoltcp say what it has to say of multicast groups
+    fn multicast_egress(&mut self, out: &mut impl Egress) {
+        if self.multicast.is_due(self.now) && out.has_room() {
+            let Self { interface, nobody, stats, mtu, now, .. } = self;
+            let mut port = Port { packet: None, out, sent: &mut stats.packets_out, mtu: *mtu };
+            interface.poll_egress(to_smoltcp(*now), &mut port, nobody);
+            self.multicast.done(self.now);
+        }
+    }
+
+    /// Fails what is bound to an address that is no longer the stack's
+    fn abandon(&mut self, old: Ipv4Addr) {
+        let error = SocketError::AddressChanged { old };
+        let flows = self.flows.iter().filter(|(flow, _)| *flow.local.ip() == old);
+        for id in flows.map(|(_, id)| *id).collect::<Vec<_>>() {
+            self.fail_connection(id, error);
+        }
+        for (_, listener) in self.listeners.iter_mut() {
+            if *listener.local.ip() == old {
+                listener.failed = Some(error);
+                listener.acceptors.wake(&mut self.wakes);
+            }
+        }
+        for (_, socket) in self.udp.iter_mut() {
+            if *socket.local.ip() == old {
+                socket.kill(error, &mut self.wakes);
+            }
+        }
+        for (_, echo) in self.echoes.iter_mut() {
+            echo.fail(error);
+            echo.waiters.wake(&mut self.wakes);
+        }
+        self.closing.clear();
+    }
+
+    /// Finds out what has become of a connection and does what follows
+    fn look(&mut self, id: Id, cause: Cause) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let flow = connection.flow;
+        match connection.look(cause, &mut self.wakes) {
+            Fate::Lives => {}
+            Fate::Established => self.hand_to_listener(id),
+            Fate::Retired { kept, time_wait } => {
+                self.flows.remove(&flow);
+                if time_wait {
+                    self.closing.insert(flow, true, self.now);
+                }
+                if !kept {
+                    self.remove_connection(id);
+                }
+            }
+            Fate::HalfClosed => {
+                self.closing.insert(flow, false, self.now);
+                self.remove_connection(id);
+            }
+            Fate::Gone => self.remove_connection(id),
+        }
+    }
+
+    /// After a call on a connection: makes the stack ready if it wants a turn earlier than it did
+    fn schedule(&mut self, id: Id) {
+        let at = self.wanted(id);
+        if at <= self.now {
+            self.enqueue(Ticket::Tcp(id));
+            self.ready = true;
+        } else if at < self.set_deadline(id, at) {
+            self.ready = true;
+        }
+    }
+
+    /// After a connection had its turn and sent nothing: notes when it wants the next
+    ///
+    /// "Now" is taken for a millisecond later: smoltcp would otherwise keep the owner turning for a
+    /// packet that it does not compose.
+    fn note_deadline(&mut self, id: Id) {
+        let at = self.wanted(id);
+        self.set_deadline(id, at.max(self.now.saturating_add(1_000)));
+    }
+
+    fn wanted(&mut self, id: Id) -> Time {
+        let Self { interface, connections, now, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return NEVER };
+        let own = connection.deadline();
+        let of_set = |set: &mut _| device::from_smoltcp(interface.poll_at(to_smoltcp(*now), set));
+        connection.set_mut().map_or(NEVER, of_set).min(own)
+    }
+
+    /// Sets when a connection wants its next turn, and tells when it wanted it before
+    fn set_deadline(&mut self, id: Id, at: Time) -> Time {
+        let index = usize::try_from(id).unwrap_or(usize::MAX);
+        if at != NEVER && self.deadlines.len() <= index {
+            self.deadlines.resize(index.saturating_add(1), NEVER);
+        }
+        self.deadlines.get_mut(index).map_or(NEVER, |deadline| std::mem::replace(deadline, at))
     }
 }
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("address", &self.addresses.first)
+            .field("mtu", &self.mtu)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Copies what fits, and tells how much that is
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let count = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..count), to.get_mut(..count)) {
+        to.copy_from_slice(from);
+    }
+    count
+}
+
+/// RFC 791 §3.2: every host forwards 68 octets
+const LEAST_MTU: usize = 68;
+
+/// Entries of the queue that are kept while no connection is left
+const KEPT_QUEUE: usize = 16;

@@ -1,0 +1,72 @@
+//! A port on which TCP connections come in
+
+use std::{
+    io,
+    net::{SocketAddr, SocketAddrV4},
+    task::{Context, Poll},
+};
+
+use super::{
+    Net,
+    stream::{Connection, TcpStream},
+    wait::{self, Wait},
+};
+use crate::{
+    Stack,
+    stack::{Flow, Id, Waiting},
+};
+
+/// A port on which TCP connections come in
+///
+/// As `tokio::net::TcpListener`. Dropped, it resets what was not accepted.
+#[derive(Debug)]
+pub struct TcpListener {
+    net: Net,
+    id: Id,
+    local: SocketAddrV4,
+}
+
+impl TcpListener {
+    pub(super) const fn new(net: Net, id: Id, local: SocketAddrV4) -> Self {
+        Self { net, id, local }
+    }
+
+    /// Waits for a connection
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionAborted` if the stack has lost the address it listens on, or the reason if the
+    /// stack has been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// No connection is lost if the future is dropped.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let id = self.id;
+        let accept = |stack: &mut Stack| stack.tcp_accept(id);
+        Wait::new(&self.net, Waiting::Accept(id), accept).await.map(|it| self.accepted(it))
+    }
+
+    /// As [`TcpListener::accept`], for the task that polls last
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let waiting = Waiting::Accept(self.id);
+        let accepted = wait::poll(&self.net, waiting, cx, |stack| stack.tcp_accept(self.id));
+        accepted.map_ok(|it| self.accepted(it))
+    }
+
+    /// The address and port it listens on
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local.into())
+    }
+
+    fn accepted(&self, (id, flow): (Id, Flow)) -> (TcpStream, SocketAddr) {
+        let stream = TcpStream::new(Connection::new(self.net.clone(), id, flow));
+        (stream, flow.peer.into())
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        drop(self.net.with(|stack| stack.tcp_stop_listening(self.id)));
+    }
+}

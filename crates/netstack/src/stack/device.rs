@@ -1,0 +1,237 @@
+//! smoltcp's view of the one link there is, and of time
+
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use pptp_packet::Egress;
+use smoltcp::{
+    iface::{Config, Interface},
+    phy::{self, Device, DeviceCapabilities, Medium},
+    time,
+    wire::{HardwareAddress, IpCidr, Ipv4Cidr},
+};
+
+/// Microseconds since the stack was made
+pub(super) type Time = u64;
+
+/// No time at all: a deadline that never comes
+pub(super) const NEVER: Time = Time::MAX;
+
+pub(super) fn micros(duration: Duration) -> Time {
+    Time::try_from(duration.as_micros()).unwrap_or(NEVER)
+}
+
+pub(super) fn to_smoltcp(time: Time) -> time::Instant {
+    time::Instant::from_micros(i64::try_from(time).unwrap_or(i64::MAX))
+}
+
+pub(super) fn from_smoltcp(time: Option<time::Instant>) -> Time {
+    time.map_or(NEVER, |at| Time::try_from(at.total_micros()).unwrap_or(0))
+}
+
+/// Where the stack's time begins
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    pub(super) const fn new(epoch: Instant) -> Self {
+        Self { epoch }
+    }
+
+    pub(super) fn time(self, at: Instant) -> Time {
+        micros(at.saturating_duration_since(self.epoch))
+    }
+
+    pub(super) fn instant(self, at: Time) -> Option<Instant> {
+        if at == NEVER { None } else { self.epoch.checked_add(Duration::from_micros(at)) }
+    }
+}
+
+/// The addresses an interface answers to
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) first: Ipv4Addr,
+    pub(super) second: Option<Ipv4Addr>,
+    pub(super) prefix_len: u8,
+}
+
+impl Addresses {
+    pub(super) fn own(&self, address: Ipv4Addr) -> bool {
+        address == self.first || self.second == Some(address)
+    }
+
+    /// Whether datagrams sent there are meant for everyone on the link
+    pub(super) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        address.is_broadcast() || self.subnet_broadcast() == Some(address)
+    }
+
+    /// Whether a datagram that came in was sent to everyone
+    ///
+    /// Without a known subnet, the broadcast address of any subnet this host may be in: nothing
+    /// else than a relayed broadcast is ever sent into a point-to-point link with such a
+    /// destination.
+    pub(super) fn was_broadcast(&self, address: Ipv4Addr) -> bool {
+        if self.own(address) {
+            return false;
+        }
+        self.is_broadcast(address)
+            || (self.prefix_len == 32
+                && (8..=30).any(|prefix_len| broadcast(self.first, prefix_len) == address))
+    }
+
+    fn subnet_broadcast(&self) -> Option<Ipv4Addr> {
+        (self.prefix_len < 31).then(|| broadcast(self.first, self.prefix_len))
+    }
+}
+
+fn broadcast(address: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
+    let host = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
+    Ipv4Addr::from_bits(address.to_bits() | host)
+}
+
+/// An interface with these addresses and a route to everywhere
+///
+/// smoltcp fixes the MTU when the interface is made: another MTU is another interface, with the
+/// same sockets.
+pub(super) fn interface(addresses: &Addresses, mtu: usize, seed: u64, now: Time) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut interface = Interface::new(config, &mut Unplugged { mtu }, to_smoltcp(now));
+    interface.update_ip_addrs(|list| {
+        for address in std::iter::once(addresses.first).chain(addresses.second) {
+            // smoltcp's interface holds two addresses, and there are no more than two
+            let _ = list.push(IpCidr::Ipv4(Ipv4Cidr::new(address, addresses.prefix_len)));
+        }
+    });
+    let _ = interface.routes_mut().add_default_ipv4_route(addresses.first);
+    interface
+}
+
+/// A device that lives as long as one call: the packet that came in, and the way out
+pub(super) struct Port<'a, E> {
+    pub(super) packet: Option<&'a [u8]>,
+    pub(super) out: &'a mut E,
+    pub(super) sent: &'a mut u64,
+    pub(super) mtu: usize,
+}
+
+impl<E: Egress> Device for Port<'_, E> {
+    type RxToken<'t>
+        = Receive<'t>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = Transmit<'t, E>
+    where
+        Self: 't;
+
+    fn receive(&mut self, _: time::Instant) -> Option<(Receive<'_>, Transmit<'_, E>)> {
+        let packet = self.packet.take()?;
+        Some((Receive(packet), Transmit { out: self.out, sent: self.sent }))
+    }
+
+    fn transmit(&mut self, _: time::Instant) -> Option<Transmit<'_, E>> {
+        self.out.has_room().then(|| Transmit { out: self.out, sent: self.sent })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.mtu)
+    }
+}
+
+pub(super) struct Receive<'a>(&'a [u8]);
+
+impl phy::RxToken for Receive<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+pub(super) struct Transmit<'a, E> {
+    out: &'a mut E,
+    sent: &'a mut u64,
+}
+
+impl<E: Egress> phy::TxToken for Transmit<'_, E> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        *self.sent = self.sent.saturating_add(1);
+        self.out.compose(len, f)
+    }
+}
+
+/// What an interface is made from: it asks for nothing but the capabilities
+struct Unplugged {
+    mtu: usize,
+}
+
+impl Device for Unplugged {
+    type RxToken<'t> = Receive<'t>;
+    type TxToken<'t> = NoTransmit;
+
+    fn receive(&mut self, _: time::Instant) -> Option<(Receive<'_>, NoTransmit)> {
+        None
+    }
+
+    fn transmit(&mut self, _: time::Instant) -> Option<NoTransmit> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.mtu)
+    }
+}
+
+enum NoTransmit {}
+
+impl phy::TxToken for NoTransmit {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
+        match self {}
+    }
+}
+
+fn capabilities(mtu: usize) -> DeviceCapabilities {
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ip;
+    capabilities.max_transmission_unit = mtu;
+    capabilities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 234);
+
+    #[test]
+    fn without_a_subnet_any_broadcast_address_of_the_host_is_heard() {
+        let addresses = Addresses { first: OWN, second: None, prefix_len: 32 };
+        for heard in ["255.255.255.255", "192.168.1.255", "192.168.255.255", "192.168.1.239"] {
+            assert!(addresses.was_broadcast(heard.parse().unwrap()), "{heard}");
+        }
+        for other in ["192.168.1.234", "192.168.1.3", "192.168.2.255"] {
+            assert!(!addresses.was_broadcast(other.parse().unwrap()), "{other}");
+        }
+        assert!(!addresses.is_broadcast(Ipv4Addr::new(192, 168, 1, 255)), "not known to be one");
+    }
+
+    #[test]
+    fn with_a_subnet_its_broadcast_address_alone_is_heard() {
+        let addresses = Addresses { first: OWN, second: None, prefix_len: 24 };
+        assert!(addresses.is_broadcast(Ipv4Addr::new(192, 168, 1, 255)));
+        assert!(!addresses.was_broadcast(Ipv4Addr::new(192, 168, 255, 255)));
+    }
+
+    #[test]
+    fn time_survives_the_way_to_smoltcp_and_back() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+        let clock = Clock::new(Instant::now());
+        assert_eq!(clock.time(clock.instant(1_234_567).unwrap()), 1_234_567);
+        assert_eq!(clock.instant(NEVER), None);
+        assert_eq!(from_smoltcp(Some(to_smoltcp(42))), 42);
+        assert_eq!(from_smoltcp(None), NEVER);
+    }
+}

@@ -1,0 +1,72 @@
+//! Echo requests on their way (RFC 792)
+
+use std::{net::Ipv4Addr, task::Poll, time::Duration};
+
+use pptp_packet::Egress;
+use smoltcp::{
+    phy::ChecksumCapabilities,
+    wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr},
+};
+
+use super::{device::Time, waiters::Waiters};
+use crate::SocketError;
+
+/// One echo request, and what became of it
+#[derive(Debug)]
+pub(super) struct Echo {
+    pub(super) to: Ipv4Addr,
+    pub(super) ident: u16,
+    pub(super) waiters: Waiters,
+    pub(super) queued: bool,
+    /// When the request was composed: the time in the queue is not the network's
+    sent: Option<Time>,
+    outcome: Option<Result<Duration, SocketError>>,
+}
+
+impl Echo {
+    pub(super) fn new(to: Ipv4Addr, ident: u16) -> Self {
+        Self { to, ident, waiters: Waiters::default(), queued: false, sent: None, outcome: None }
+    }
+
+    pub(super) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
+        (self.to, self.ident, SEQUENCE) == (to, ident, sequence) && self.sent.is_some()
+    }
+
+    pub(super) fn answer(&mut self, now: Time) {
+        let took = Duration::from_micros(now.saturating_sub(self.sent.unwrap_or(now)));
+        self.outcome.get_or_insert(Ok(took));
+    }
+
+    pub(super) fn fail(&mut self, error: SocketError) {
+        self.outcome.get_or_insert(Err(error));
+    }
+
+    pub(super) fn poll(&self) -> Poll<Result<Duration, SocketError>> {
+        self.outcome.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
+        self.sent = Some(now);
+        let checksums = ChecksumCapabilities::default();
+        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no: SEQUENCE, data: DATA };
+        let ip = Ipv4Repr {
+            src_addr: from,
+            dst_addr: self.to,
+            next_header: IpProtocol::Icmp,
+            payload_len: request.buffer_len(),
+            hop_limit: 64,
+        };
+        out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
+            let mut packet = Ipv4Packet::new_unchecked(octets);
+            ip.emit(&mut packet, &checksums);
+            let mut message = Icmpv4Packet::new_unchecked(packet.payload_mut());
+            request.emit(&mut message, &checksums);
+        });
+    }
+}
+
+/// Every caller has an identifier of its own, so one sequence number is enough
+const SEQUENCE: u16 = 1;
+
+/// As much as the ping program sends
+const DATA: &[u8] = &[0x2A; 56];

@@ -1,0 +1,195 @@
+//! Whose packet it is
+
+use std::net::SocketAddrV4;
+
+use pptp_packet::Egress;
+use smoltcp::wire::IpProtocol;
+
+use super::{
+    Stack, Ticket,
+    closing::{self, Answer},
+    datagram::{Datagram, Icmp, Quoted, Segment, Unusable},
+    device::{Port, to_smoltcp},
+    table::Id,
+    tcp::{Cause, Connection, Flow, Keeper},
+};
+use crate::SocketError;
+
+impl Stack {
+    pub(super) fn take_in(&mut self, packet: &[u8], out: &mut impl Egress) {
+        let datagram = match Datagram::parse(packet) {
+            Ok(datagram) => datagram,
+            Err(Unusable::Fragment) => return count(&mut self.stats.fragments),
+            Err(Unusable::Malformed) => return count(&mut self.stats.malformed),
+        };
+        match datagram.protocol {
+            IpProtocol::Tcp => self.take_in_tcp(&datagram, packet, out),
+            IpProtocol::Udp => self.take_in_udp(&datagram, packet, out),
+            IpProtocol::Icmp => self.take_in_icmp(&datagram, packet, out),
+            IpProtocol::Igmp => {
+                self.multicast.handle_query(datagram.payload, self.now);
+                self.give_to_nobody(packet, out);
+            }
+            _ => self.unclaimed(packet, out),
+        }
+    }
+
+    fn take_in_tcp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
+        let Some(segment) = datagram.tcp() else { return count(&mut self.stats.malformed) };
+        if !self.addresses.own(datagram.destination) {
+            return count(&mut self.stats.unclaimed);
+        }
+        let flow = Flow { local: segment.local, peer: segment.peer };
+        if let Some(id) = self.flows.get(&flow).copied() {
+            return self.give_to_connection(id, &segment, packet, out);
+        }
+        let answer = self.closing.handle(&segment, self.now);
+        if answer != Answer::NotOurs {
+            if closing::compose(answer, &segment, out) {
+                count(&mut self.stats.packets_out);
+            }
+            return;
+        }
+        if segment.syn && !segment.acknowledges && !segment.rst {
+            let listeners = self.listeners.iter();
+            let mut takes = listeners.filter(|(_, listener)| listener.takes(segment.local));
+            let listener = takes.next().map(|(id, _)| id);
+            drop(takes);
+            if let Some(listener) = listener {
+                return self.open_from_listener(listener, &segment, packet, out);
+            }
+        }
+        self.unclaimed(packet, out);
+    }
+
+    fn give_to_connection(
+        &mut self,
+        id: Id,
+        segment: &Segment,
+        packet: &[u8],
+        out: &mut impl Egress,
+    ) {
+        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return };
+        connection.hear(*now);
+        if let Some(set) = connection.set_mut() {
+            let mut port =
+                Port { packet: Some(packet), out, sent: &mut stats.packets_out, mtu: *mtu };
+            interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        }
+        self.look(id, Cause::Segment { rst: segment.rst });
+        self.enqueue(Ticket::Tcp(id));
+    }
+
+    fn open_from_listener(
+        &mut self,
+        listener: Id,
+        segment: &Segment,
+        packet: &[u8],
+        out: &mut impl Egress,
+    ) {
+        let Some(entry) = self.listeners.get_mut(listener) else { return };
+        if entry.is_full() {
+            return count(&mut self.stats.backlog_overflows);
+        }
+        entry.waiting = entry.waiting.saturating_add(1);
+        let flow = Flow { local: segment.local, peer: segment.peer };
+        let mut connection =
+            Connection::new(flow, Keeper::Backlog(listener), &entry.options, self.now);
+        connection.listen();
+        let id = self.connections.insert(connection);
+        self.flows.insert(flow, id);
+        self.give_to_connection(id, segment, packet, out);
+    }
+
+    fn take_in_udp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
+        let Some((from, to, payload)) = datagram.udp() else {
+            return count(&mut self.stats.malformed);
+        };
+        let source = SocketAddrV4::new(datagram.source, from);
+        let destination = SocketAddrV4::new(datagram.destination, to);
+        let all = self.addresses.was_broadcast(datagram.destination);
+        let own = self.addresses.own(datagram.destination);
+        if !all && !own && !self.multicast.holds(datagram.destination) {
+            return count(&mut self.stats.unclaimed);
+        }
+        let mut claimed = false;
+        for (_, id) in self.udp_ports.range((to, 0)..=(to, Id::MAX)) {
+            let Some(socket) = self.udp.get_mut(*id) else { continue };
+            if socket.takes(source, destination, all) {
+                claimed = true;
+                if !socket.receive(source, payload, &mut self.wakes) {
+                    count(&mut self.stats.udp_overflows);
+                }
+            }
+        }
+        if !claimed {
+            self.unclaimed(packet, out);
+        }
+    }
+
+    fn take_in_icmp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
+        match datagram.icmp() {
+            Some(Icmp::EchoReply { ident, sequence }) => {
+                let now = self.now;
+                for (_, echo) in self.echoes.iter_mut() {
+                    if echo.is_of(datagram.source, ident, sequence) {
+                        echo.answer(now);
+                        echo.waiters.wake(&mut self.wakes);
+                    }
+                }
+            }
+            Some(Icmp::Unreachable { error, quoted }) => self.tell_unreachable(error, quoted),
+            None => self.give_to_nobody(packet, out),
+        }
+    }
+
+    /// Passes an ICMP message on to the socket whose datagram it complains of
+    ///
+    /// A connection that is established does not end by it (RFC 1122 §4.2.3.9), as with the
+    /// kernel's sockets; a UDP socket is told only if it is connected.
+    fn tell_unreachable(&mut self, error: SocketError, quoted: Quoted) {
+        match quoted {
+            Quoted::Tcp { local, peer } => {
+                let Some(id) = self.flows.get(&Flow { local, peer }).copied() else { return };
+                if self.connections.get(id).is_some_and(Connection::is_connecting) {
+                    self.fail_connection(id, error);
+                }
+            }
+            Quoted::Udp { local, peer } => {
+                let port = local.port();
+                for (_, id) in self.udp_ports.range((port, 0)..=(port, Id::MAX)) {
+                    if let Some(socket) = self.udp.get_mut(*id)
+                        && socket.peer == Some(peer)
+                    {
+                        socket.tell(error, &mut self.wakes);
+                    }
+                }
+            }
+            Quoted::Echo { to, ident, sequence } => {
+                for (_, echo) in self.echoes.iter_mut() {
+                    if echo.is_of(to, ident, sequence) {
+                        echo.fail(error);
+                        echo.waiters.wake(&mut self.wakes);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unclaimed(&mut self, packet: &[u8], out: &mut impl Egress) {
+        count(&mut self.stats.unclaimed);
+        self.give_to_nobody(packet, out);
+    }
+
+    /// Lets smoltcp answer: a reset, an echo reply, port or protocol unreachable
+    fn give_to_nobody(&mut self, packet: &[u8], out: &mut impl Egress) {
+        let Self { interface, nobody, stats, mtu, now, .. } = self;
+        let mut port = Port { packet: Some(packet), out, sent: &mut stats.packets_out, mtu: *mtu };
+        interface.poll_ingress_single(to_smoltcp(*now), &mut port, nobody);
+    }
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}

@@ -1,0 +1,52 @@
+//! A port on which connections come in
+
+use std::{collections::VecDeque, net::SocketAddrV4};
+
+use super::{table::Id, waiters::Waiters};
+use crate::{SocketError, TcpOptions};
+
+/// A port on which connections come in
+///
+/// smoltcp's listener is one socket that becomes the connection. Here the socket is made when the
+/// SYN comes, so that a backlog costs nothing until it is used.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) local: SocketAddrV4,
+    pub(super) options: TcpOptions,
+    /// Connections whose handshake is complete, the oldest first
+    pub(super) accepted: VecDeque<Id>,
+    pub(super) acceptors: Waiters,
+    pub(super) failed: Option<SocketError>,
+    /// Connections not yet handed out, handshakes included
+    pub(super) waiting: usize,
+    pub(super) backlog: usize,
+}
+
+impl Listener {
+    pub(super) fn new(local: SocketAddrV4, backlog: usize, options: TcpOptions) -> Self {
+        Self {
+            local,
+            options,
+            accepted: VecDeque::new(),
+            acceptors: Waiters::default(),
+            failed: None,
+            waiting: 0,
+            backlog: backlog.max(1),
+        }
+    }
+
+    /// Whether a SYN to this address and port is for this listener
+    pub(super) fn takes(&self, local: SocketAddrV4) -> bool {
+        self.failed.is_none() && overlap(self.local, local)
+    }
+
+    /// A SYN beyond the backlog is dropped: the peer repeats it
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= self.backlog
+    }
+}
+
+/// Whether two sockets on these addresses would get each other's packets
+pub(super) fn overlap(a: SocketAddrV4, b: SocketAddrV4) -> bool {
+    a.port() == b.port() && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+}

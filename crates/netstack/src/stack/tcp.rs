@@ -1,0 +1,453 @@
+//! One TCP connection
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddrV4,
+    task::{Poll, Waker},
+};
+
+use smoltcp::{
+    iface::{Interface, SocketHandle, SocketSet},
+    socket::tcp::{self, State},
+    wire::{IpAddress, IpEndpoint},
+};
+
+use super::{
+    copy,
+    device::{NEVER, Time, micros},
+    table::Id,
+    waiters::Waiters,
+};
+use crate::{CongestionControl, SocketError, TcpOptions};
+
+/// Both ends of a connection
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Flow {
+    pub(crate) local: SocketAddrV4,
+    pub(crate) peer: SocketAddrV4,
+}
+
+/// Who has the connection
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// A `TcpStream`
+    User,
+    /// A listener, until it is accepted
+    Backlog(Id),
+    /// Nobody: it was dropped, and flushes until then
+    Nobody { until: Option<Time> },
+}
+
+/// How a connection ended
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// `None` if both sides have finished properly
+    pub(super) error: Option<SocketError>,
+    /// Whether the peer's FIN had come: what it had to say is complete
+    pub(super) peer_finished: bool,
+}
+
+/// Why a connection is looked at
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Segment { rst: bool },
+    Turn,
+}
+
+/// What is to be done with a connection after it was looked at
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Lives,
+    /// The three-way handshake is complete
+    Established,
+    /// It needs no buffers any more; if it is kept, its user may still read
+    Retired {
+        kept: bool,
+        time_wait: bool,
+    },
+    /// Nobody wants it, and the peer may still send its FIN
+    HalfClosed,
+    /// Nothing is left to be done
+    Gone,
+}
+
+/// One TCP connection: smoltcp's socket, and what smoltcp does not keep
+///
+/// The socket is alone in its set. So a segment is given to its own socket without asking the
+/// others, a turn touches only sockets with something to do, and whose packet leaves next is
+/// decided by [`Stack`](crate::Stack), not by the order of the set.
+pub(super) struct Connection {
+    pub(super) flow: Flow,
+    pub(super) keeper: Keeper,
+    pub(super) readers: Waiters,
+    pub(super) writers: Waiters,
+    /// Whether it stands in the queue of those with something to send
+    pub(super) queued: bool,
+    pub(super) end: Option<End>,
+    /// `None` once no segment is to be sent or received any more
+    set: Option<SocketSet<'static>>,
+    /// What came before the end and is not yet read
+    unread: Vec<u8>,
+    /// Octets of `unread` that were read
+    read: usize,
+    /// The state when it was last looked at
+    was: State,
+    established: bool,
+    /// When a segment last came
+    heard: Time,
+    /// Since when the peer owes an acknowledgment
+    owed: Option<Time>,
+    user_timeout: Time,
+    linger: Time,
+}
+
+impl Connection {
+    pub(super) fn new(flow: Flow, keeper: Keeper, options: &TcpOptions, now: Time) -> Self {
+        let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len.clamp(1, MOST_BUFFER)]);
+        let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
+        let mut socket = tcp::Socket::new(receive, send);
+        socket.set_nagle_enabled(!options.nodelay);
+        socket.set_keep_alive(options.keepalive.map(Into::into));
+        socket.set_congestion_control(match options.congestion_control {
+            CongestionControl::Reno => tcp::CongestionControl::Reno,
+            CongestionControl::Cubic => tcp::CongestionControl::Cubic,
+        });
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        set.add(socket);
+        Self {
+            flow,
+            keeper,
+            readers: Waiters::default(),
+            writers: Waiters::default(),
+            queued: false,
+            end: None,
+            set: Some(set),
+            unread: Vec::new(),
+            read: 0,
+            was: State::Closed,
+            established: false,
+            heard: now,
+            owed: None,
+            user_timeout: micros(options.user_timeout),
+            linger: micros(options.linger).min(MOST_LINGER),
+        }
+    }
+
+    /// Starts the handshake
+    pub(super) fn connect(&mut self, interface: &mut Interface) -> Result<(), SocketError> {
+        let Flow { local, peer } = self.flow;
+        let socket = self.socket_mut().ok_or(SocketError::NotConnected)?;
+        let started = socket.connect(interface.context(), endpoint(peer), endpoint(local));
+        self.was = State::SynSent;
+        started.map_err(|_| SocketError::InvalidDestination)
+    }
+
+    /// Waits for a SYN to the connection's own address and port
+    pub(super) fn listen(&mut self) {
+        let local = endpoint(self.flow.local);
+        if let Some(socket) = self.socket_mut() {
+            // fails for an open socket and for port 0 only
+            let _ = socket.listen(local);
+        }
+        self.was = State::Listen;
+    }
+
+    pub(super) const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        self.socket().is_some_and(|socket| socket.state() == State::SynSent)
+    }
+
+    pub(super) fn set_mut(&mut self) -> Option<&mut SocketSet<'static>> {
+        self.set.as_mut()
+    }
+
+    pub(super) fn socket(&self) -> Option<&tcp::Socket<'static>> {
+        self.set.as_ref().map(|set| set.get(alone()))
+    }
+
+    pub(super) fn socket_mut(&mut self) -> Option<&mut tcp::Socket<'static>> {
+        self.set.as_mut().map(|set| set.get_mut(alone()))
+    }
+
+    pub(super) fn hear(&mut self, now: Time) {
+        self.heard = now;
+    }
+
+    /// Whether the handshake is complete, or why it never will be
+    pub(super) fn poll_connected(&self) -> Poll<Result<(), SocketError>> {
+        match self.socket().map(tcp::Socket::state) {
+            _ if self.end.is_some() => Poll::Ready(self.failed()),
+            Some(State::SynSent | State::SynReceived) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads what there is; `Ok(0)` once the peer has finished
+    ///
+    /// What came before a reset is read first, and then the error.
+    pub(super) fn read(&mut self, into: &mut [u8], peek: bool) -> Poll<io::Result<usize>> {
+        if into.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let read = self.read_buffered(into, peek);
+        if read > 0 {
+            return Poll::Ready(Ok(read));
+        }
+        match self.end {
+            Some(End { error: Some(error), peer_finished: false }) => {
+                Poll::Ready(Err(error.into()))
+            }
+            Some(_) => Poll::Ready(Ok(0)),
+            None if self.socket().is_some_and(tcp::Socket::may_recv) => Poll::Pending,
+            None if self.poll_connected().is_pending() => Poll::Pending,
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    fn read_buffered(&mut self, into: &mut [u8], peek: bool) -> usize {
+        if let Some(socket) = self.socket_mut() {
+            let read = if peek { socket.peek_slice(into) } else { socket.recv_slice(into) };
+            return read.unwrap_or(0);
+        }
+        let unread = self.unread.get(self.read..).unwrap_or_default();
+        let count = copy(unread, into);
+        if !peek {
+            self.read = self.read.saturating_add(count);
+            if self.read >= self.unread.len() {
+                (self.unread, self.read) = (Vec::new(), 0);
+            }
+        }
+        count
+    }
+
+    /// Writes what there is room for
+    pub(super) fn write(&mut self, octets: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let open = self.socket().is_some_and(tcp::Socket::may_send);
+        if !open && self.end.is_none() && self.poll_connected().is_pending() {
+            return Poll::Pending;
+        }
+        if !open || self.end.is_some() {
+            return Poll::Ready(Err(self.failed().err().unwrap_or(SocketError::ShutDown).into()));
+        }
+        if octets.iter().all(|slice| slice.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let Some(socket) = self.socket_mut() else { return Poll::Pending };
+        let written = octets.iter().fold(0_usize, |written, slice| {
+            written.saturating_add(socket.send_slice(slice).unwrap_or(0))
+        });
+        if written == 0 { Poll::Pending } else { Poll::Ready(Ok(written)) }
+    }
+
+    /// Whether a read would not wait
+    pub(super) fn is_readable(&self) -> bool {
+        self.end.is_some()
+            || self.socket().is_some_and(|socket| socket.can_recv() || !socket.may_recv())
+                && !self.poll_connected().is_pending()
+    }
+
+    /// Whether a write would not wait
+    pub(super) fn is_writable(&self) -> bool {
+        self.end.is_some()
+            || self.socket().is_some_and(|socket| socket.can_send() || !socket.may_send())
+                && !self.poll_connected().is_pending()
+    }
+
+    /// No more will be written: a FIN follows what was
+    pub(super) fn shut_down(&mut self) {
+        if let Some(socket) = self.socket_mut() {
+            socket.close();
+        }
+    }
+
+    /// Ends the connection with a reset; `error` is what its user gets from now on
+    pub(super) fn abort(&mut self, error: SocketError) {
+        self.finish(error);
+        if let Some(socket) = self.socket_mut() {
+            socket.abort();
+        }
+    }
+
+    /// The user has let go: flushes and says FIN, or resets if it may not linger
+    ///
+    /// True if there is nothing more to be done.
+    pub(super) fn let_go(&mut self) -> bool {
+        self.keeper = Keeper::Nobody { until: None };
+        let linger = self.linger;
+        let Some(socket) = self.socket_mut() else { return true };
+        if matches!(socket.state(), State::SynSent | State::Listen) {
+            return true;
+        }
+        if linger == 0 {
+            socket.abort();
+        } else {
+            socket.close();
+        }
+        false
+    }
+
+    pub(super) fn set_linger(&mut self, linger: Time) {
+        self.linger = linger.min(MOST_LINGER);
+    }
+
+    /// Frees the buffers at once; every call gives `end` from now on
+    pub(super) fn kill(&mut self, error: SocketError) {
+        self.finish(error);
+        self.set = None;
+        (self.unread, self.read) = (Vec::new(), 0);
+    }
+
+    /// Gives up if the peer is silent for too long, or nobody is there to wait for it
+    pub(super) fn check_time(&mut self, now: Time) {
+        if let Keeper::Nobody { until } = &mut self.keeper {
+            let until = *until.get_or_insert(now.saturating_add(self.linger));
+            if now >= until && self.end.is_none() {
+                self.abort(SocketError::Aborted);
+            }
+        }
+        self.owed = if self.owes() { Some(self.owed.unwrap_or(now)) } else { None };
+        if now >= self.patience() && self.end.is_none() {
+            self.abort(SocketError::TimedOut);
+        }
+    }
+
+    /// When [`Connection::check_time`] has something to say
+    pub(super) fn deadline(&self) -> Time {
+        let linger = match self.keeper {
+            Keeper::Nobody { until } => until.unwrap_or(NEVER),
+            Keeper::User | Keeper::Backlog(_) => NEVER,
+        };
+        if self.end.is_some() { NEVER } else { linger.min(self.patience()) }
+    }
+
+    fn patience(&self) -> Time {
+        let keepalive = self.socket().and_then(tcp::Socket::keep_alive);
+        match (self.owed, keepalive, self.was) {
+            (Some(_), _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
+            (Some(owed), _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
+            (None, Some(every), _) => {
+                self.heard.saturating_add(every.total_micros()).saturating_add(self.user_timeout)
+            }
+            (None, None, _) => NEVER,
+        }
+    }
+
+    /// Whether the peer has something to acknowledge; of a SYN the caller's own time is the limit
+    fn owes(&self) -> bool {
+        self.socket().is_some_and(|socket| match socket.state() {
+            State::Closed | State::Listen | State::SynSent | State::TimeWait => false,
+            State::SynReceived | State::FinWait1 | State::Closing | State::LastAck => true,
+            State::Established | State::FinWait2 | State::CloseWait => socket.send_queue() > 0,
+        })
+    }
+
+    /// Finds out what has become of the connection, and wakes whom it concerns
+    pub(super) fn look(&mut self, cause: Cause, wakes: &mut Vec<Waker>) -> Fate {
+        let fate = self.find_out(cause);
+        if self.is_readable() {
+            self.readers.wake(wakes);
+        }
+        if self.may_wake_writers() {
+            self.writers.wake(wakes);
+        }
+        fate
+    }
+
+    fn find_out(&mut self, cause: Cause) -> Fate {
+        let nobody = matches!(self.keeper, Keeper::Nobody { .. });
+        let Some(socket) = self.socket_mut() else { return Fate::Lives };
+        if nobody && socket.can_recv() {
+            // nobody will read it; the window stays open until what was written is flushed
+            while socket.recv(|octets| (octets.len(), octets.len())).is_ok_and(|read| read > 0) {}
+        }
+        let (state, reset_due) = (socket.state(), socket.remote_endpoint().is_some());
+        let was = std::mem::replace(&mut self.was, state);
+        match state {
+            State::Closed => {
+                let error = match (was, cause) {
+                    (State::SynSent, _) => Some(SocketError::Refused),
+                    (_, Cause::Segment { rst: true }) => Some(SocketError::Reset),
+                    (_, Cause::Segment { rst: false }) => None,
+                    (_, Cause::Turn) => Some(SocketError::Aborted),
+                };
+                self.end.get_or_insert(End { error, peer_finished: peer_finished(was) });
+                if reset_due { Fate::Lives } else { self.retire(false) }
+            }
+            State::TimeWait => {
+                self.end.get_or_insert(End { error: None, peer_finished: true });
+                self.retire(true)
+            }
+            State::FinWait2 if nobody => Fate::HalfClosed,
+            State::Listen => Fate::Gone,
+            State::SynSent | State::SynReceived => Fate::Lives,
+            _ if self.established => Fate::Lives,
+            _ => {
+                self.established = true;
+                Fate::Established
+            }
+        }
+    }
+
+    /// Records the end, if it is the first to come
+    fn finish(&mut self, error: SocketError) {
+        let peer_finished = peer_finished(self.was);
+        self.end.get_or_insert(End { error: Some(error), peer_finished });
+    }
+
+    /// Lets the buffers go but for what is still to be read
+    fn retire(&mut self, time_wait: bool) -> Fate {
+        let kept = match self.keeper {
+            Keeper::User => true,
+            Keeper::Backlog(_) => self.established,
+            Keeper::Nobody { .. } => false,
+        };
+        if let Some(socket) = self.socket_mut()
+            && kept
+        {
+            let mut unread = vec![0; socket.recv_queue()];
+            let _ = socket.peek_slice(&mut unread);
+            (self.unread, self.read) = (unread, 0);
+        }
+        self.set = None;
+        Fate::Retired { kept, time_wait }
+    }
+
+    /// A writer is woken once a third of the buffer is free, not for every acknowledged segment
+    fn may_wake_writers(&self) -> bool {
+        self.is_writable()
+            && self.socket().is_none_or(|socket| {
+                let free = socket.send_capacity().saturating_sub(socket.send_queue());
+                !socket.may_send() || free.saturating_mul(3) >= socket.send_capacity()
+            })
+    }
+
+    fn failed(&self) -> Result<(), SocketError> {
+        self.end.and_then(|end| end.error).map_or(Ok(()), Err)
+    }
+}
+
+fn endpoint(address: SocketAddrV4) -> IpEndpoint {
+    IpEndpoint::new(IpAddress::Ipv4(*address.ip()), address.port())
+}
+
+/// The only socket of its set
+fn alone() -> SocketHandle {
+    SocketHandle::default()
+}
+
+/// Whether the peer's FIN had come in this state
+const fn peer_finished(state: State) -> bool {
+    matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
+}
+
+/// smoltcp panics on a larger receive buffer
+const MOST_BUFFER: usize = 1 << 30;
+
+/// A connection nobody has any more is not kept for longer than this
+const MOST_LINGER: Time = 60_000_000;
+
+/// How long the peer of a connection that comes in may take for its part of the handshake
+const HANDSHAKE: Time = 30_000_000;

@@ -1,0 +1,292 @@
+//! What TCP sockets ask of the stack
+
+use std::{
+    io::{self, IoSlice},
+    net::{Ipv4Addr, SocketAddrV4},
+    task::Poll,
+    time::Duration,
+};
+
+use super::{
+    Stack, Ticket, Waiters,
+    device::micros,
+    listen::{Listener, overlap},
+    table::Id,
+    tcp::{Connection, Flow, Keeper},
+};
+use crate::{SocketError, TcpOptions};
+
+/// The tasks of a socket that is gone: they are dropped after unlocking
+pub(crate) type Leftover = Vec<Waiters>;
+
+impl Stack {
+    /// Starts a connection to `peer`
+    pub(crate) fn tcp_connect(
+        &mut self,
+        peer: SocketAddrV4,
+        options: &TcpOptions,
+    ) -> io::Result<(Id, Flow)> {
+        self.check_ended()?;
+        if peer.port() == 0 || peer.ip().is_unspecified() {
+            return Err(SocketError::InvalidDestination.into());
+        }
+        if peer.ip().is_multicast() || self.addresses.is_broadcast(*peer.ip()) {
+            return Err(SocketError::NetworkUnreachable.into());
+        }
+        let address = options.local_address.unwrap_or(self.addresses.first);
+        if !self.addresses.own(address) {
+            return Err(SocketError::AddressNotAvailable.into());
+        }
+        let flow = |port| Flow { local: SocketAddrV4::new(address, port), peer };
+        let Self { random, flows, closing, listeners, .. } = &mut *self;
+        let taken = |port| {
+            flows.contains_key(&flow(port))
+                || closing.holds(&flow(port))
+                || listeners.iter().any(|(_, listener)| overlap(listener.local, flow(port).local))
+        };
+        let flow = flow(random.port(taken).ok_or(SocketError::AddressNotAvailable)?);
+        let mut connection = Connection::new(flow, Keeper::User, options, self.now);
+        connection.connect(&mut self.interface)?;
+        let id = self.connections.insert(connection);
+        self.flows.insert(flow, id);
+        self.schedule(id);
+        Ok((id, flow))
+    }
+
+    pub(crate) fn tcp_poll_connected(&self, id: Id) -> Poll<io::Result<()>> {
+        self.check_ended()?;
+        let connected = self.connections.get(id).map(Connection::poll_connected);
+        connected.unwrap_or(Poll::Ready(Err(SocketError::NotConnected))).map_err(Into::into)
+    }
+
+    pub(crate) fn tcp_read(
+        &mut self,
+        id: Id,
+        into: &mut [u8],
+        peek: bool,
+    ) -> Poll<io::Result<usize>> {
+        self.check_ended()?;
+        let read = self.connection(id)?.read(into, peek);
+        if !peek && matches!(read, Poll::Ready(Ok(1..))) {
+            self.schedule(id);
+        }
+        read
+    }
+
+    pub(crate) fn tcp_write(&mut self, id: Id, octets: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.check_ended()?;
+        let written = self.connection(id)?.write(octets);
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.schedule(id);
+        }
+        written
+    }
+
+    pub(crate) fn tcp_poll_readable(&mut self, id: Id) -> Poll<io::Result<()>> {
+        self.check_ended()?;
+        if self.connection(id)?.is_readable() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    pub(crate) fn tcp_poll_writable(&mut self, id: Id) -> Poll<io::Result<()>> {
+        self.check_ended()?;
+        if self.connection(id)?.is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    pub(crate) fn tcp_shut_down(&mut self, id: Id) -> io::Result<()> {
+        self.check_ended()?;
+        self.connection(id)?.shut_down();
+        self.schedule(id);
+        Ok(())
+    }
+
+    /// Resets the connection
+    pub(crate) fn tcp_abort(&mut self, id: Id) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.abort(SocketError::Aborted);
+            connection.readers.wake(&mut self.wakes);
+            connection.writers.wake(&mut self.wakes);
+            self.schedule(id);
+        }
+    }
+
+    /// The user has let go of a connection: what is written is flushed, then it is freed
+    #[must_use]
+    pub(crate) fn tcp_release(&mut self, id: Id) -> Leftover {
+        let Some(connection) = self.connections.get_mut(id) else { return Vec::new() };
+        let waiters = [&mut connection.readers, &mut connection.writers];
+        let leftover = waiters.map(std::mem::take).into_iter().filter(|it| !it.is_empty());
+        let leftover = leftover.collect();
+        self.let_go(id);
+        leftover
+    }
+
+    pub(crate) fn tcp_nodelay(&mut self, id: Id) -> io::Result<bool> {
+        self.check_ended()?;
+        Ok(self.connection(id)?.socket().is_some_and(|socket| !socket.nagle_enabled()))
+    }
+
+    pub(crate) fn tcp_set_nodelay(&mut self, id: Id, nodelay: bool) -> io::Result<()> {
+        self.check_ended()?;
+        if let Some(socket) = self.connection(id)?.socket_mut() {
+            socket.set_nagle_enabled(!nodelay);
+        }
+        self.schedule(id);
+        Ok(())
+    }
+
+    pub(crate) fn tcp_keepalive(&mut self, id: Id) -> io::Result<Option<Duration>> {
+        self.check_ended()?;
+        let socket = self.connection(id)?.socket();
+        Ok(socket.and_then(|socket| socket.keep_alive()).map(Into::into))
+    }
+
+    pub(crate) fn tcp_set_keepalive(&mut self, id: Id, every: Option<Duration>) -> io::Result<()> {
+        self.check_ended()?;
+        if let Some(socket) = self.connection(id)?.socket_mut() {
+            socket.set_keep_alive(every.map(Into::into));
+        }
+        self.schedule(id);
+        Ok(())
+    }
+
+    pub(crate) fn tcp_set_linger(&mut self, id: Id, linger: Duration) -> io::Result<()> {
+        self.check_ended()?;
+        self.connection(id)?.set_linger(micros(linger));
+        Ok(())
+    }
+
+    /// Listens on an address and port, a random port if it is 0
+    pub(crate) fn tcp_listen(
+        &mut self,
+        local: SocketAddrV4,
+        backlog: usize,
+        options: TcpOptions,
+    ) -> io::Result<(Id, SocketAddrV4)> {
+        self.check_ended()?;
+        let Self { random, listeners, .. } = &mut *self;
+        let taken = |port| {
+            let local = SocketAddrV4::new(*local.ip(), port);
+            listeners.iter().any(|(_, listener)| overlap(listener.local, local))
+        };
+        let port = match local.port() {
+            0 => random.port(taken).ok_or(SocketError::AddressInUse)?,
+            port if taken(port) => return Err(SocketError::AddressInUse.into()),
+            port => port,
+        };
+        self.check_own(*local.ip())?;
+        let local = SocketAddrV4::new(*local.ip(), port);
+        let id = self.listeners.insert(Listener::new(local, backlog, options));
+        self.ready = true;
+        Ok((id, local))
+    }
+
+    /// Takes the oldest connection whose handshake is complete
+    pub(crate) fn tcp_accept(&mut self, id: Id) -> Poll<io::Result<(Id, Flow)>> {
+        self.check_ended()?;
+        let listener = self.listeners.get_mut(id).ok_or(SocketError::NotConnected)?;
+        let Some(accepted) = listener.accepted.pop_front() else {
+            return listener.failed.map_or(Poll::Pending, |error| Poll::Ready(Err(error.into())));
+        };
+        listener.waiting = listener.waiting.saturating_sub(1);
+        let connection = self.connection(accepted)?;
+        connection.keeper = Keeper::User;
+        Poll::Ready(Ok((accepted, connection.flow)))
+    }
+
+    /// Stops listening; what was not accepted is reset
+    #[must_use]
+    pub(crate) fn tcp_stop_listening(&mut self, id: Id) -> Leftover {
+        let connections = self.connections.iter();
+        let waiting = connections.filter(|(_, it)| it.keeper == Keeper::Backlog(id));
+        for id in waiting.map(|(id, _)| id).collect::<Vec<_>>() {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.set_linger(0);
+            }
+            self.let_go(id);
+        }
+        self.listeners.remove(id).map(|listener| listener.acceptors).into_iter().collect()
+    }
+
+    pub(super) fn check_own(&self, address: Ipv4Addr) -> Result<(), SocketError> {
+        if address.is_unspecified() || self.addresses.own(address) {
+            Ok(())
+        } else {
+            Err(SocketError::AddressNotAvailable)
+        }
+    }
+
+    /// The handshake of a connection that came in is complete
+    pub(super) fn hand_to_listener(&mut self, id: Id) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if let Keeper::Backlog(listener) = connection.keeper
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.accepted.push_back(id);
+            listener.acceptors.wake(&mut self.wakes);
+        }
+    }
+
+    /// Ends a connection without a word to the peer
+    pub(super) fn fail_connection(&mut self, id: Id, error: SocketError) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.kill(error);
+        connection.readers.wake(&mut self.wakes);
+        connection.writers.wake(&mut self.wakes);
+        self.flows.remove(&connection.flow);
+        let gone = match connection.keeper {
+            Keeper::User => false,
+            Keeper::Backlog(_) => !connection.is_established(),
+            Keeper::Nobody { .. } => true,
+        };
+        if gone {
+            self.remove_connection(id);
+        } else {
+            self.schedule(id);
+        }
+    }
+
+    pub(super) fn remove_connection(&mut self, id: Id) {
+        let Some(connection) = self.connections.remove(id) else { return };
+        if let Keeper::Backlog(listener) = connection.keeper
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.waiting = listener.waiting.saturating_sub(1);
+            listener.accepted.retain(|accepted| *accepted != id);
+        }
+        if self.flows.get(&connection.flow) == Some(&id) {
+            self.flows.remove(&connection.flow);
+        }
+        if connection.queued {
+            self.queue.retain(|ticket| *ticket != Ticket::Tcp(id));
+        }
+        self.set_deadline(id, super::NEVER);
+        if self.connections.is_empty() {
+            self.deadlines = Vec::new();
+        }
+        debug_assert!(
+            connection.readers.is_empty() && connection.writers.is_empty(),
+            "wakers are not dropped under the lock"
+        );
+    }
+
+    fn let_go(&mut self, id: Id) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Keeper::Backlog(listener) = connection.keeper
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.waiting = listener.waiting.saturating_sub(1);
+            listener.accepted.retain(|accepted| *accepted != id);
+        }
+        if connection.let_go() {
+            self.remove_connection(id);
+            return;
+        }
+        self.look(id, super::Cause::Turn);
+        self.enqueue(Ticket::Tcp(id));
+        self.ready = true;
+    }
+
+    fn connection(&mut self, id: Id) -> Result<&mut Connection, SocketError> {
+        self.connections.get_mut(id).ok_or(SocketError::NotConnected)
+    }
+}

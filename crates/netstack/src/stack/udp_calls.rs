@@ -1,0 +1,143 @@
+//! What UDP sockets ask of the stack
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    task::Poll,
+};
+
+use super::{Stack, Ticket, listen::overlap, table::Id, tcp_calls::Leftover, udp::UdpSocket};
+use crate::{SocketError, UdpOptions};
+
+impl Stack {
+    /// Binds to an address and port, a random port if it is 0
+    pub(crate) fn udp_bind(
+        &mut self,
+        local: SocketAddrV4,
+        options: &UdpOptions,
+    ) -> io::Result<(Id, SocketAddrV4)> {
+        self.check_ended()?;
+        self.check_own(*local.ip())?;
+        let Self { random, udp, udp_ports, .. } = &mut *self;
+        let taken = |port| {
+            let local = SocketAddrV4::new(*local.ip(), port);
+            let bound = udp_ports.range((port, 0)..=(port, Id::MAX));
+            bound.filter_map(|(_, id)| udp.get(*id)).any(|socket| overlap(socket.local, local))
+        };
+        let port = match local.port() {
+            0 => random.port(taken).ok_or(SocketError::AddressInUse)?,
+            port if taken(port) => return Err(SocketError::AddressInUse.into()),
+            port => port,
+        };
+        let local = SocketAddrV4::new(*local.ip(), port);
+        let id = self.udp.insert(UdpSocket::new(local, options, self.mtu));
+        self.udp_ports.insert((port, id));
+        Ok((id, local))
+    }
+
+    pub(crate) fn udp_connect(&mut self, id: Id, peer: SocketAddrV4) -> io::Result<()> {
+        self.check_ended()?;
+        if peer.port() == 0 || peer.ip().is_unspecified() {
+            return Err(SocketError::InvalidDestination.into());
+        }
+        self.udp(id)?.connect(peer);
+        Ok(())
+    }
+
+    pub(crate) fn udp_peer(&mut self, id: Id) -> io::Result<SocketAddrV4> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.peer.ok_or(SocketError::NotConnected)?)
+    }
+
+    pub(crate) fn udp_recv(
+        &mut self,
+        id: Id,
+        into: &mut [u8],
+        peek: bool,
+    ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
+        self.check_ended()?;
+        self.udp(id)?.recv(into, peek)
+    }
+
+    pub(crate) fn udp_send(
+        &mut self,
+        id: Id,
+        payload: &[u8],
+        to: Option<SocketAddrV4>,
+    ) -> Poll<io::Result<usize>> {
+        self.check_ended()?;
+        let (addresses, mtu) = (self.addresses, self.mtu);
+        let sent = self.udp(id)?.send(payload, to, &addresses, mtu);
+        if matches!(sent, Poll::Ready(Ok(_))) {
+            self.enqueue(Ticket::Udp(id));
+            self.ready = true;
+        }
+        sent
+    }
+
+    pub(crate) fn udp_poll_readable(&mut self, id: Id) -> Poll<io::Result<()>> {
+        self.check_ended()?;
+        if self.udp(id)?.is_readable() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    pub(crate) fn udp_poll_writable(&mut self, id: Id) -> Poll<io::Result<()>> {
+        self.check_ended()?;
+        if self.udp(id)?.is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    pub(crate) fn udp_broadcast(&mut self, id: Id) -> io::Result<bool> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.broadcast)
+    }
+
+    pub(crate) fn udp_set_broadcast(&mut self, id: Id, broadcast: bool) -> io::Result<()> {
+        self.check_ended()?;
+        self.udp(id)?.broadcast = broadcast;
+        Ok(())
+    }
+
+    pub(crate) fn udp_join(&mut self, id: Id, group: Ipv4Addr) -> io::Result<()> {
+        self.check_ended()?;
+        if !group.is_multicast() {
+            return Err(SocketError::MulticastGroup.into());
+        }
+        if self.udp(id)?.groups.contains(&group) {
+            return Err(SocketError::AddressInUse.into());
+        }
+        self.multicast.join(group, &mut self.interface, self.now)?;
+        self.udp(id)?.groups.push(group);
+        self.ready = true;
+        Ok(())
+    }
+
+    pub(crate) fn udp_leave(&mut self, id: Id, group: Ipv4Addr) -> io::Result<()> {
+        self.check_ended()?;
+        let groups = &mut self.udp(id)?.groups;
+        let at = groups.iter().position(|joined| *joined == group);
+        groups.swap_remove(at.ok_or(SocketError::AddressNotAvailable)?);
+        self.multicast.leave(group, &mut self.interface, self.now);
+        self.ready = true;
+        Ok(())
+    }
+
+    /// The user has let go of a socket: it is freed once what it has sent has left
+    #[must_use]
+    pub(crate) fn udp_release(&mut self, id: Id) -> Leftover {
+        let Some(socket) = self.udp.get_mut(id) else { return Vec::new() };
+        self.udp_ports.remove(&(socket.local.port(), id));
+        socket.dropped = true;
+        let waiters = [&mut socket.readers, &mut socket.writers].map(std::mem::take);
+        for group in std::mem::take(&mut socket.groups) {
+            self.multicast.leave(group, &mut self.interface, self.now);
+            self.ready = true;
+        }
+        if !socket.has_egress() {
+            self.udp.remove(id);
+        }
+        waiters.into_iter().filter(|waiters| !waiters.is_empty()).collect()
+    }
+
+    fn udp(&mut self, id: Id) -> Result<&mut UdpSocket, SocketError> {
+        self.udp.get_mut(id).ok_or(SocketError::NotConnected)
+    }
+}
