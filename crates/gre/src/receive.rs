@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// to the stream
 const REACH: i32 = 6000;
 
-/// Datagrams in sequence that make a stream of their own beyond the reach
+/// Datagrams in sequence, none of them committed, that make a stream of their own
 const AGREEING: u8 = 8;
 
 /// Committed numbers that wait for an acknowledgment before one is due at once
@@ -44,6 +44,8 @@ pub struct Verdict {
     pub order: Order,
     /// What its payload must show
     pub evidence: Evidence,
+    /// Whether the numbers after it are counted from it, wherever the highest one stands
+    new_base: bool,
 }
 
 /// Why a datagram carries nothing for the layer above
@@ -63,7 +65,7 @@ pub enum Discard {
 pub(crate) enum Committed {
     /// The next number, or one ahead that passes over `missing` others
     Next { missing: u32 },
-    /// A number beyond the reach, and with it a new base
+    /// A new base
     Jump,
     /// A number behind
     Late,
@@ -81,7 +83,7 @@ pub(crate) struct Receive {
     acknowledge_by: Option<Instant>,
 }
 
-/// A stream beyond the reach that may turn out to be the peer's
+/// A stream elsewhere that may turn out to be the peer's
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     next: u32,
@@ -93,42 +95,43 @@ impl Receive {
         let Some(distance) = self.distance(sequence) else {
             return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
         };
-        let order = if distance > 0 { Order::Ahead } else { Order::Behind };
         if self.has_seen(distance) {
-            Err(Discard::Duplicate)
-        } else if is_within_reach(distance) {
-            Ok(Verdict::new(sequence, order, Evidence::Accepted))
-        } else if self.note_candidate(sequence) >= AGREEING {
-            Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted))
-        } else {
-            Ok(Verdict::new(sequence, order, Evidence::Decrypted))
+            return Err(Discard::Duplicate);
         }
+        if (1..=REACH).contains(&distance) {
+            return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
+        }
+        if self.note_candidate(sequence) >= AGREEING {
+            return Ok(Verdict::new_base(sequence, Evidence::Accepted));
+        }
+        Ok(if distance > 0 {
+            Verdict::new_base(sequence, Evidence::Decrypted)
+        } else if distance >= -REACH {
+            Verdict::new(sequence, Order::Behind, Evidence::Accepted)
+        } else {
+            Verdict::new(sequence, Order::Behind, Evidence::Decrypted)
+        })
     }
 
     pub(crate) fn commit(&mut self, now: Instant, verdict: Verdict) -> Committed {
-        let committed = match self.distance(verdict.sequence) {
-            None => Committed::Next { missing: 0 },
-            Some(distance) if !is_within_reach(distance) => match verdict.order {
-                Order::Ahead => Committed::Jump,
-                Order::Behind => Committed::Late,
-            },
-            Some(distance) if distance > 0 => {
-                Committed::Next { missing: distance.unsigned_abs().saturating_sub(1) }
+        self.candidate = None;
+        match self.distance(verdict.sequence) {
+            _ if verdict.new_base => {
+                self.advance(now, verdict.sequence);
+                self.seen = 1;
+                Committed::Jump
             }
-            Some(distance) => {
+            Some(distance @ ..=0) => {
                 self.seen |= bit(distance);
                 Committed::Late
             }
-        };
-        if let Committed::Next { missing } = committed {
-            self.seen = self.seen.checked_shl(missing.saturating_add(1)).unwrap_or(0) | 1;
-        } else if committed == Committed::Jump {
-            self.seen = 1;
+            distance => {
+                let distance = distance.map_or(1, i32::unsigned_abs);
+                self.advance(now, verdict.sequence);
+                self.seen = self.seen.checked_shl(distance).unwrap_or(0) | 1;
+                Committed::Next { missing: distance.saturating_sub(1) }
+            }
         }
-        if committed != Committed::Late {
-            self.advance(now, verdict.sequence);
-        }
-        committed
     }
 
     /// The number to acknowledge, if any is owed; it is owed no longer
@@ -150,14 +153,16 @@ impl Receive {
 
     fn advance(&mut self, now: Instant, sequence: u32) {
         self.highest = Some(sequence);
-        self.candidate = None;
         self.unacknowledged = self.unacknowledged.saturating_add(1);
         if self.acknowledge_by.is_none() {
             self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
         }
     }
 
-    /// Counts datagrams in sequence beyond the reach
+    /// Counts datagrams in sequence that are not ahead within reach
+    ///
+    /// Late ones are committed and end the count. So it reaches eight only where the highest number
+    /// is not the peer's: a forged control frame put it there, or the first one was forged.
     fn note_candidate(&mut self, sequence: u32) -> u8 {
         let in_sequence = match self.candidate {
             Some(candidate) if candidate.next == sequence => {
@@ -181,12 +186,12 @@ impl Receive {
 
 impl Verdict {
     const fn new(sequence: u32, order: Order, evidence: Evidence) -> Self {
-        Self { sequence, order, evidence }
+        Self { sequence, order, evidence, new_base: false }
     }
-}
 
-fn is_within_reach(distance: i32) -> bool {
-    (-REACH..=REACH).contains(&distance)
+    const fn new_base(sequence: u32, evidence: Evidence) -> Self {
+        Self { sequence, order: Order::Ahead, evidence, new_base: true }
+    }
 }
 
 /// The bit of a number at or behind the highest; none where [`Receive::seen`] does not reach

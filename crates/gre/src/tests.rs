@@ -196,6 +196,39 @@ fn a_forged_first_number_is_outlived() {
     let mut lab = Lab::with_highest(0x7000_0000);
     (0..20).for_each(|sequence| lab.accept(sequence));
     assert_eq!(lab.seal().acknowledgment, Some(19));
+    assert_eq!(lab.session.stats().jumps, 1);
+}
+
+#[test]
+fn a_forged_control_frame_within_reach_is_outlived() {
+    let mut lab = Lab::with_highest(10);
+    lab.accept(5000);
+    for sequence in 11..18 {
+        assert_eq!(lab.check(sequence), Ok((Order::Behind, Evidence::Accepted)));
+    }
+    assert_eq!(lab.check(18), Ok((Order::Ahead, Evidence::Accepted)), "MPPE opened none of them");
+    lab.accept(19);
+    assert_eq!(lab.check(20), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.seal().acknowledgment, Some(19));
+}
+
+#[test]
+fn late_datagrams_that_are_committed_are_no_new_base() {
+    let mut lab = Lab::with_highest(10);
+    lab.accept(100);
+    (11..60).for_each(|sequence| lab.accept(sequence));
+    assert_eq!(lab.check(60), Ok((Order::Behind, Evidence::Accepted)));
+    assert_eq!((lab.session.stats().late, lab.seal().acknowledgment), (49, Some(100)));
+}
+
+#[test]
+fn a_verdict_committed_after_a_later_one_does_not_move_the_highest_number_back() {
+    let mut lab = Lab::with_highest(10);
+    let [first, second] = [11, 12].map(|sequence| lab.session.check(&numbered(sequence)).unwrap());
+    lab.session.commit(lab.now, second);
+    lab.session.commit(lab.now, first);
+    assert_eq!(lab.seal().acknowledgment, Some(12));
+    assert_eq!(lab.check(11), Err(Discard::Duplicate));
 }
 
 #[test]
