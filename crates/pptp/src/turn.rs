@@ -128,15 +128,12 @@ impl Turn<'_> {
         let info = Arc::new(Info::new(route, facts));
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);
-        match &mut inner.stack {
-            Some(stack) => stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone()),
-            None => {
-                let config = StackConfig {
-                    dns: info.dns.clone(),
-                    ..StackConfig::new(info.inner_address, mtu, rand::random())
-                };
-                inner.stack = Some(Box::new(Stack::new(config, self.now)));
-            }
+        if let Some(stack) = &mut inner.stack {
+            stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone());
+        } else {
+            let config = StackConfig::new(info.inner_address, mtu, rand::random());
+            let config = StackConfig { dns: info.dns.clone(), ..config };
+            inner.stack = Some(Box::new(Stack::new(config, self.now)));
         }
         if let Some(raw) = &mut inner.raw {
             raw.set_mtu(mtu);

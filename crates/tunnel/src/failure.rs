@@ -273,13 +273,13 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
 
 const fn link_retry(failure: &LinkFailure) -> Retry {
     match failure {
-        // restricted logon hours
-        LinkFailure::AuthFailed { code: 646, .. } => Retry::Later,
-        LinkFailure::AuthFailed { .. } | LinkFailure::ServerNotAuthentic => Retry::Never,
-        LinkFailure::AuthProtocolRefused { .. }
+        // 646: not at this hour
+        LinkFailure::AuthFailed { code: 646, .. }
+        | LinkFailure::AuthProtocolRefused { .. }
         | LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::NoAddress
         | LinkFailure::RejectedProtocol { .. } => Retry::Later,
+        LinkFailure::AuthFailed { .. } | LinkFailure::ServerNotAuthentic => Retry::Never,
         _ => Retry::Soon,
     }
 }

@@ -14,6 +14,10 @@
         clippy::arithmetic_side_effects
     )
 )]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "a test's virtual time begins at some moment")
+)]
 
 mod event;
 mod failure;

@@ -175,22 +175,25 @@ enum Sensitivity {
 
 impl Sensitivity {
     fn of(frame: &[u8]) -> Self {
-        let (skipped, body) = match frame {
-            [0xFF, 0x03, body @ ..] => (2, body),
-            body => (0, body),
+        let (open, body) = match frame {
+            [0xFF, 0x03, body @ ..] => (ADDRESS_TO_LENGTH, body),
+            body => (PROTOCOL_TO_LENGTH, body),
         };
         match body {
             [0xC0, 0x21, 9..=11, ..] => Self::Echo,
             // CHAP Response and the change-password codes; all of PAP; EAP from its type on
             [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, ..] | [0xC2, 0x27, 2, ..] => {
-                Self::Secret { open: skipped + PROTOCOL_CODE_ID_LENGTH }
+                Self::Secret { open }
             }
             _ => Self::Open,
         }
     }
 }
 
-const PROTOCOL_CODE_ID_LENGTH: usize = 6;
+/// Protocol 2, code 1, identifier 1, length 2
+const PROTOCOL_TO_LENGTH: usize = 6;
+/// The same behind address 1 and control 1
+const ADDRESS_TO_LENGTH: usize = 8;
 
 /// Whether these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
 fn is_control_echo(octets: &[u8]) -> bool {

@@ -442,15 +442,13 @@ impl Tunnel {
         while let Some(event) = self.link.poll_event() {
             match event {
                 LinkEvent::Phase(LinkPhase::Authentication) => {
-                    self.reach(now, Phase::Authentication)
+                    self.reach(now, Phase::Authentication);
                 }
                 LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
                 LinkEvent::Up(negotiated) => self.up(now, negotiated),
-                LinkEvent::Renegotiating => {
-                    if self.stage == Stage::Up {
-                        self.stage = Stage::Renegotiating;
-                        self.events.push_back(Event::Renegotiating);
-                    }
+                LinkEvent::Renegotiating if self.stage == Stage::Up => {
+                    self.stage = Stage::Renegotiating;
+                    self.events.push_back(Event::Renegotiating);
                 }
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure),
@@ -490,10 +488,9 @@ impl Tunnel {
     /// Tells why the tunnel is over, once, and tears down what still stands
     fn fail(&mut self, now: Instant, failure: Failure) {
         let failure = match self.stage {
-            Stage::Ending | Stage::Finished => return,
             Stage::Closing if self.control.is_closed() => Failure::Closed,
-            // the answer to our Call-Clear-Request
-            Stage::Closing => return,
+            // told already, or the answer to our own Call-Clear-Request
+            Stage::Closing | Stage::Ending | Stage::Finished => return,
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
         self.stage = Stage::Ending;
