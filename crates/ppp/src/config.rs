@@ -135,7 +135,7 @@ pub enum ServerOrder {
 pub enum ServerEncryption {
     /// 128 bit, stateless, and no link without it
     Mppe128,
-    /// None: MPPE is rejected, and IPCP goes its way without it
+    /// None: MPPE is rejected; a client that insists on it hangs up
     None,
 }
 

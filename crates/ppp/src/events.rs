@@ -76,8 +76,8 @@ pub struct Negotiated {
     pub acfc: bool,
     /// The name the peer gave in CHAP: the server's own for a client, the user's for a server
     pub peer_name: String,
-    /// The cipher of both directions; `None` only where a server was told to do without
-    pub encryption: Option<KeyStrength>,
+    /// The keys of both directions; MPPE is stateless
+    pub key_strength: KeyStrength,
     /// Our inner address
     pub address: Ipv4Addr,
     /// The peer's inner address, if it told one: a label, since everything is routed to the link

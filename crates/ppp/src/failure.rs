@@ -9,7 +9,7 @@ pub enum Failure {
     /// The server did not accept user name or password (RFC 2759 §6)
     #[error("the server refused the login: {}", login_refusal(*code, message))]
     AuthFailed {
-        /// The server's error code, for example 691
+        /// The server's error code, for example 691; 0 if it gave none
         code: u32,
         /// Whether the server would take another attempt on the same link
         retry: bool,
@@ -34,6 +34,9 @@ pub enum Failure {
     /// The peer closed or restarted the encryption of a link that was up
     #[error("the peer took the encryption down while the link was in use")]
     EncryptionLost,
+    /// What the peer encrypts can no longer be opened
+    #[error("what the peer encrypts can no longer be opened: {0}")]
+    Undecryptable(pptp_mppe::Discard),
     /// IPCP ended without an inner address that can be used
     #[error("the server gave no usable inner address")]
     NoAddress,
@@ -89,9 +92,6 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The Success or Failure text of MS-CHAPv2 has a fixed beginning (RFC 2759 §5, §6)
-    #[error("an authentication result without the form of RFC 2759")]
-    AuthenticationResult,
     /// A link is negotiated anew now and then, not all the time
     #[error("it renegotiates without end")]
     EndlessRenegotiation,

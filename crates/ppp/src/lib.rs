@@ -27,11 +27,31 @@
     )
 )]
 
+mod automaton;
+mod ccp;
+mod chap;
 mod config;
+mod context;
+mod echo;
 mod events;
 mod failure;
+pub mod frame;
+mod ipcp;
+mod lcp;
 mod link;
+mod machine;
+mod negotiator;
+pub mod packet;
+mod random;
+mod rate;
+mod receive;
+mod role;
+mod round_trips;
+#[cfg(feature = "server")]
+mod server;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use config::{ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]

@@ -5,10 +5,17 @@ use std::time::Instant;
 use pptp_mppe::Arrival;
 use pptp_packet::PacketBuf;
 
+use crate::ccp::Ccp;
+use crate::chap::Chap;
 use crate::config::ClientConfig;
 #[cfg(feature = "server")]
 use crate::config::ServerConfig;
 use crate::events::{Event, Phase, Timer};
+use crate::ipcp::Ipcp;
+use crate::lcp::Lcp;
+use crate::machine::{Machine, Parts};
+use crate::negotiator::Negotiator;
+use crate::role::Client;
 use crate::stats::{Discard, Stats};
 
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
@@ -17,7 +24,25 @@ use crate::stats::{Discard, Stats};
 /// command, the owner asks [`Link::poll_event`] and [`Link::poll_frame`] until both are empty, and
 /// [`Link::poll_timeout`] once.
 #[derive(Debug)]
-pub struct Link {}
+pub struct Link(Inner);
+
+/// The same machine in either role; no build without a server has its code
+#[derive(Debug)]
+enum Inner {
+    Client(Machine<Client>),
+    #[cfg(feature = "server")]
+    Server(Machine<crate::server::Server>),
+}
+
+macro_rules! each {
+    ($inner:expr, $machine:ident => $call:expr) => {
+        match $inner {
+            Inner::Client($machine) => $call,
+            #[cfg(feature = "server")]
+            Inner::Server($machine) => $call,
+        }
+    };
+}
 
 /// What became of a frame that came in
 #[derive(Debug, PartialEq, Eq)]
@@ -35,25 +60,25 @@ impl Link {
     ///
     /// All randomness (Magic-Numbers, challenges) comes from `seed`: it has to be fresh and secret.
     pub fn client(config: ClientConfig, seed: [u8; 32]) -> Self {
-        todo!()
+        Self(Inner::Client(client(config, seed)))
     }
 
     /// The side that checks who the other is and assigns its address
     #[cfg(feature = "server")]
     pub fn server(config: ServerConfig, seed: [u8; 32]) -> Self {
-        todo!()
+        Self(Inner::Server(crate::server::machine(config, seed)))
     }
 
     /// The carrier is up: sends LCP's Configure-Request at once
     pub fn open(&mut self, now: Instant) {
-        todo!()
+        each!(&mut self.0, machine => machine.open(now));
     }
 
     /// Ends the link: sends a Terminate-Request; [`Event::Closed`] follows within 2 s
     ///
     /// Does nothing if the link has ended already.
     pub fn close(&mut self, now: Instant) {
-        todo!()
+        each!(&mut self.0, machine => machine.close(now));
     }
 
     /// Takes one PPP frame as it was in the carrier, and opens it in place
@@ -66,12 +91,12 @@ impl Link {
         arrival: Arrival,
         frame: &'p mut [u8],
     ) -> Received<'p> {
-        todo!()
+        each!(&mut self.0, machine => machine.handle_frame(now, arrival, frame))
     }
 
     /// Does what is due at `now`; too early does nothing
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        each!(&mut self.0, machine => machine.handle_timeout(now));
     }
 
     /// Turns an inner IP packet into a PPP frame, in its headroom
@@ -79,32 +104,32 @@ impl Link {
     /// Only while [`Link::is_up`]: otherwise the packet is left as it was, and false comes back. The frames must go out in the
     /// order in which they were sealed.
     pub fn seal(&mut self, packet: &mut PacketBuf) -> bool {
-        todo!()
+        each!(&mut self.0, machine => machine.seal(packet))
     }
 
     /// The next control frame to send, complete with address and control field
     pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
-        todo!()
+        each!(&mut self.0, machine => machine.poll_frame())
     }
 
     /// The next thing to know
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        each!(&mut self.0, machine => machine.poll_event())
     }
 
     /// When [`Link::handle_timeout`] wants to be called, and why
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        each!(&self.0, machine => machine.poll_timeout())
     }
 
     /// Whether IP packets pass
     pub fn is_up(&self) -> bool {
-        todo!()
+        each!(&self.0, machine => machine.is_up())
     }
 
     /// How far the link has come
     pub fn phase(&self) -> Phase {
-        todo!()
+        each!(&self.0, machine => machine.phase)
     }
 
     /// Round trips of the negotiation so far
@@ -112,16 +137,29 @@ impl Link {
     /// Counted by cause: each request remembers how many had passed when it was sent, and its answer
     /// makes it one more. Without loss this is the time it took divided by the round-trip time.
     pub fn round_trips(&self) -> u16 {
-        todo!()
+        each!(&self.0, machine => machine.round_trips())
     }
 
     /// What the link has counted
     pub fn stats(&self) -> Stats {
-        todo!()
+        each!(&self.0, machine => machine.stats())
     }
 
     /// What the decryptor has counted, once there is one
     pub fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
-        todo!()
+        each!(&self.0, machine => machine.decryptor_stats())
     }
+}
+
+fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
+    let parts = Parts {
+        role: Client,
+        lcp: Negotiator::prompted(Lcp::new(config.mru)),
+        ccp: Negotiator::new(Ccp::default()),
+        ipcp: Negotiator::prompted(Ipcp::new(config.wanted_address, config.request_dns)),
+        echo: config.echo,
+        carrier_limit: config.carrier_limit,
+        authentication: Chap::new(config),
+    };
+    Machine::new(parts, seed)
 }

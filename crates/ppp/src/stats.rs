@@ -16,7 +16,7 @@ pub enum Discard {
     Plaintext,
     /// MPPE did not open it
     Undecryptable(pptp_mppe::Discard),
-    /// MPPE opened it, and it is no IPv4 packet
+    /// MPPE opened it, and it is no IPv4 packet: IPV6CP is not open
     InnerProtocol,
     /// Its protocol is not known here; told to the peer by a Protocol-Reject
     UnknownProtocol,
@@ -32,7 +32,7 @@ pub struct Stats {
     pub malformed: u64,
     /// [`Discard::Duplicate`]
     pub duplicates: u64,
-    /// [`Discard::OutOfPhase`]
+    /// [`Discard::OutOfPhase`] and [`Discard::Dead`]
     pub out_of_phase: u64,
     /// [`Discard::Plaintext`]
     pub plaintext: u64,
@@ -54,4 +54,37 @@ pub struct Stats {
     pub renegotiations: u64,
     /// The shortest time between a request of ours and its answer
     pub shortest_round_trip: Option<Duration>,
+}
+
+impl Stats {
+    pub(crate) const fn new() -> Self {
+        Self {
+            malformed: 0,
+            duplicates: 0,
+            out_of_phase: 0,
+            plaintext: 0,
+            undecryptable: 0,
+            inner_protocol: 0,
+            unknown_protocol: 0,
+            stale_answers: 0,
+            echo_requests: 0,
+            reset_requests: 0,
+            outbox_overflow: 0,
+            renegotiations: 0,
+            shortest_round_trip: None,
+        }
+    }
+
+    pub(crate) fn count(&mut self, discard: Discard) {
+        let counter = match discard {
+            Discard::Malformed => &mut self.malformed,
+            Discard::Duplicate => &mut self.duplicates,
+            Discard::OutOfPhase | Discard::Dead => &mut self.out_of_phase,
+            Discard::Plaintext => &mut self.plaintext,
+            Discard::Undecryptable(_) => &mut self.undecryptable,
+            Discard::InnerProtocol => &mut self.inner_protocol,
+            Discard::UnknownProtocol => &mut self.unknown_protocol,
+        };
+        *counter = counter.saturating_add(1);
+    }
 }

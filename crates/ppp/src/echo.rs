@@ -1,0 +1,119 @@
+//! Whether the peer is still there (RFC 1661 §5.8)
+
+use std::time::Instant;
+
+use crate::config::EchoPolicy;
+
+/// Asks a silent peer, and leaves one that sends anything alone
+#[derive(Debug)]
+pub(crate) struct Echo {
+    policy: EchoPolicy,
+    heard: Option<Instant>,
+    /// Not moved by every packet: looked at again when it has come
+    deadline: Option<Instant>,
+    unanswered: u8,
+}
+
+/// What a silence calls for
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// An Echo-Request
+    Ask,
+    /// The end: this many were not answered
+    Dead(u8),
+}
+
+impl Echo {
+    pub(crate) const fn new(policy: EchoPolicy) -> Self {
+        Self { policy, heard: None, deadline: None, unanswered: 0 }
+    }
+
+    /// LCP is open
+    pub(crate) fn start(&mut self, now: Instant) {
+        if self.policy.silence.is_zero() {
+            return;
+        }
+        self.heard(now);
+        self.deadline = now.checked_add(self.policy.silence);
+    }
+
+    /// LCP is not open any more
+    pub(crate) const fn stop(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Something came in
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.unanswered = 0;
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Silence> {
+        self.deadline.filter(|deadline| *deadline <= now)?;
+        let silent_until = self.heard.and_then(|heard| heard.checked_add(self.policy.silence));
+        if self.unanswered == 0 && silent_until.is_some_and(|until| until > now) {
+            self.deadline = silent_until;
+            return None;
+        }
+        if self.unanswered >= self.policy.unanswered {
+            self.deadline = None;
+            return Some(Silence::Dead(self.unanswered));
+        }
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.deadline = now.checked_add(self.policy.interval);
+        Some(Silence::Ask)
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tests::epoch;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The moments at which something was done, in seconds
+    fn run(echo: &mut Echo, start: Instant, heard_at: &[u32]) -> Vec<(u32, Silence)> {
+        let mut done = Vec::new();
+        for second in 0..200 {
+            let now = start + second * SECOND;
+            if heard_at.contains(&second) {
+                echo.heard(now);
+            }
+            done.extend(echo.handle_timeout(now).map(|silence| (second, silence)));
+        }
+        done
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_four_times_and_then_dead() {
+        let now = epoch();
+        let mut echo = Echo::new(EchoPolicy::default());
+        echo.start(now);
+        let asked = [30, 40, 50, 60].map(|second| (second, Silence::Ask));
+        let expected = [&asked[..], &[(70, Silence::Dead(4))]].concat();
+        assert_eq!(run(&mut echo, now, &[]), expected);
+    }
+
+    #[test]
+    fn whoever_sends_anything_is_left_alone_for_as_long() {
+        let now = epoch();
+        let mut echo = Echo::new(EchoPolicy::default());
+        echo.start(now);
+        let done = run(&mut echo, now, &[20, 45, 76, 100, 125, 150, 175]);
+        assert_eq!(done, [(75, Silence::Ask)], "30 s after 45, and answered at once");
+    }
+
+    #[test]
+    fn a_silence_of_zero_switches_it_off() {
+        let mut echo = Echo::new(EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() });
+        echo.start(epoch());
+        assert_eq!(echo.deadline(), None);
+    }
+}

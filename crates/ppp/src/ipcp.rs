@@ -1,0 +1,250 @@
+//! IPCP's options: our address, the peer's, and DNS servers (RFC 1332 §3, RFC 1877 §1)
+
+use std::net::Ipv4Addr;
+
+use crate::failure::{Failure, Protocol};
+use crate::frame;
+use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::random::Random;
+use crate::role::AddressOptions;
+
+pub(crate) const IP_ADDRESS: u8 = 3;
+pub(crate) const PRIMARY_DNS: u8 = 129;
+pub(crate) const SECONDARY_DNS: u8 = 131;
+
+/// What IPCP found out
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AddressFacts {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) peer_address: Option<Ipv4Addr>,
+    pub(crate) dns: Vec<Ipv4Addr>,
+}
+
+/// IPCP of the side that is given its address
+#[derive(Debug)]
+pub(crate) struct Ipcp {
+    address: Ipv4Addr,
+    peer_address: Option<Ipv4Addr>,
+    dns: [Dns; 2],
+    wants_dns: bool,
+    naks: u8,
+}
+
+/// One DNS server, primary or secondary
+#[derive(Clone, Copy, Debug)]
+struct Dns {
+    kind: u8,
+    /// Whether it goes into our request
+    wanted: bool,
+    address: Ipv4Addr,
+}
+
+impl Dns {
+    const fn new(kind: u8, wanted: bool) -> Self {
+        Self { kind, wanted, address: Ipv4Addr::UNSPECIFIED }
+    }
+}
+
+impl Ipcp {
+    pub(crate) const fn new(wanted: Option<Ipv4Addr>, wants_dns: bool) -> Self {
+        let address = match wanted {
+            Some(address) => address,
+            None => Ipv4Addr::UNSPECIFIED,
+        };
+        Self { address, peer_address: None, dns: Self::dns(wants_dns), wants_dns, naks: 0 }
+    }
+
+    const fn dns(wanted: bool) -> [Dns; 2] {
+        [Dns::new(PRIMARY_DNS, wanted), Dns::new(SECONDARY_DNS, wanted)]
+    }
+
+    /// A server that has none to give may Nak for ever: better no DNS than no link
+    fn give_up_dns(&mut self) {
+        for dns in &mut self.dns {
+            dns.wanted = false;
+        }
+    }
+}
+
+impl OptionSet for Ipcp {
+    const PROTOCOL: Protocol = Protocol::Ipcp;
+    const NUMBER: u16 = frame::IPCP;
+
+    /// Asks for the address it had: a server that agrees spares every socket
+    fn restart(&mut self, _: &mut Random) {
+        *self = Self::new(Some(self.address), self.wants_dns);
+    }
+
+    fn request(&self) -> OptionsBuf {
+        let mut request = OptionsBuf::default();
+        request.push(IP_ADDRESS, &self.address.octets());
+        for dns in self.dns.iter().filter(|dns| dns.wanted) {
+            request.push(dns.kind, &dns.address.octets());
+        }
+        request
+    }
+
+    /// The peer's address is but a label; compression of headers is worth nothing under MPPE
+    fn judge(
+        &mut self,
+        option: &ConfigurationOption<'_>,
+        _: &mut Random,
+    ) -> Result<Judgement, Failure> {
+        Ok(match (option.kind, address(option)) {
+            (IP_ADDRESS, Some(address)) if !address.is_unspecified() => Judgement::Ack,
+            // A server without an address asks us for one: we have none to give.
+            _ => Judgement::Reject,
+        })
+    }
+
+    fn agree(&mut self, request: &Options<'_>) {
+        self.peer_address = request.find(IP_ADDRESS).and_then(|option| address(&option));
+    }
+
+    fn acknowledged(&mut self) -> Result<(), Failure> {
+        if is_usable(self.address) { Ok(()) } else { Err(Failure::NoAddress) }
+    }
+
+    /// Values for what was asked; DNS servers also if they were not asked for
+    fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+        let before = self.address;
+        for option in options {
+            let Some(address) = address(&option) else { continue };
+            if option.kind == IP_ADDRESS {
+                self.address = address;
+            }
+            for dns in self.dns.iter_mut().filter(|dns| dns.kind == option.kind) {
+                dns.address = address;
+            }
+        }
+        self.naks = self.naks.saturating_add(1);
+        if self.naks < MAX_FAILURE {
+            return Ok(());
+        }
+        if self.naks > MAX_FAILURE || self.address != before {
+            return Err(Failure::NoAddress);
+        }
+        self.give_up_dns();
+        Ok(())
+    }
+
+    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+        if options.find(IP_ADDRESS).is_some() {
+            return Err(Failure::NoAddress);
+        }
+        for dns in &mut self.dns {
+            dns.wanted &= options.find(dns.kind).is_none();
+        }
+        Ok(())
+    }
+}
+
+impl AddressOptions for Ipcp {
+    fn facts(&self) -> AddressFacts {
+        let dns = self.dns.iter().map(|dns| dns.address);
+        AddressFacts {
+            address: self.address,
+            peer_address: self.peer_address,
+            dns: dns.filter(|address| is_usable(*address)).collect(),
+        }
+    }
+}
+
+pub(crate) fn address(option: &ConfigurationOption<'_>) -> Option<Ipv4Addr> {
+    option.u32().map(Ipv4Addr::from_bits)
+}
+
+/// Whether a host can have this address
+fn is_usable(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVEN: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 200);
+    const DNS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+
+    fn list(options: &[(u8, Ipv4Addr)]) -> Vec<u8> {
+        let mut list = OptionsBuf::default();
+        for (kind, address) in options {
+            list.push(*kind, &address.octets());
+        }
+        list.into_vec()
+    }
+
+    fn nak(ipcp: &mut Ipcp, options: &[(u8, Ipv4Addr)]) -> Result<(), Failure> {
+        ipcp.naked(&Options::parse(&list(options)).unwrap(), &mut Random::new([0; 32]))
+    }
+
+    #[test]
+    fn rfc1332_section_3_3_zeros_are_asked_and_values_taken() {
+        let mut ipcp = Ipcp::new(None, true);
+        let zero = Ipv4Addr::UNSPECIFIED;
+        assert_eq!(ipcp.request().into_vec(), list(&[(3, zero), (129, zero), (131, zero)]));
+        nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]).unwrap();
+        assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN), (129, DNS), (131, zero)]));
+        ipcp.acknowledged().unwrap();
+        let expected = AddressFacts { address: GIVEN, peer_address: None, dns: vec![DNS] };
+        assert_eq!(ipcp.facts(), expected);
+    }
+
+    #[test]
+    fn rejected_dns_is_left_out_and_a_hint_is_kept() {
+        let mut ipcp = Ipcp::new(None, true);
+        ipcp.rejected(&Options::parse(&list(&[(131, DNS)])).unwrap()).unwrap();
+        assert_eq!(ipcp.request().into_vec().len(), 12);
+        let mut silent = Ipcp::new(Some(GIVEN), false);
+        assert_eq!(silent.request().into_vec(), list(&[(3, GIVEN)]));
+        nak(&mut silent, &[(129, DNS)]).unwrap();
+        assert_eq!(silent.request().into_vec(), list(&[(3, GIVEN)]), "not asked for");
+        assert_eq!(silent.facts().dns, [DNS]);
+    }
+
+    #[test]
+    fn an_address_no_host_can_have_is_none() {
+        for octets in [[0; 4], [255; 4], [224, 0, 0, 5], [127, 0, 0, 1]] {
+            let mut ipcp = Ipcp::new(Some(octets.into()), true);
+            assert_eq!(ipcp.acknowledged(), Err(Failure::NoAddress), "{octets:?}");
+        }
+        let rejected =
+            Ipcp::new(None, true).rejected(&Options::parse(&list(&[(3, GIVEN)])).unwrap());
+        assert_eq!(rejected, Err(Failure::NoAddress));
+    }
+
+    #[test]
+    fn endless_naks_end_it_but_for_dns_only_dns_is_given_up() {
+        let mut ipcp = Ipcp::new(None, true);
+        let mut results = (1..=9_u8).map(|n| nak(&mut ipcp, &[(3, Ipv4Addr::new(10, 0, 0, n))]));
+        assert_eq!(results.position(|result| result == Err(Failure::NoAddress)), Some(4));
+
+        let mut ipcp = Ipcp::new(Some(GIVEN), true);
+        for _ in 0..5 {
+            nak(&mut ipcp, &[(3, GIVEN), (129, Ipv4Addr::UNSPECIFIED)]).unwrap();
+        }
+        assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN)]));
+        assert_eq!(nak(&mut ipcp, &[(3, GIVEN)]), Err(Failure::NoAddress));
+    }
+
+    #[test]
+    fn the_option_table_of_the_servers_request() {
+        let table: [(u8, &[u8], Judgement); 6] = [
+            (3, &[10, 0, 0, 1], Judgement::Ack),
+            (3, &[0; 4], Judgement::Reject),
+            (3, &[10], Judgement::Reject),
+            (1, &[0; 8], Judgement::Reject),
+            (2, &[0x00, 0x2D, 15, 1], Judgement::Reject),
+            (129, &[0; 4], Judgement::Reject),
+        ];
+        for (kind, value, expected) in table {
+            let option = ConfigurationOption { kind, value };
+            let verdict = Ipcp::new(None, true).judge(&option, &mut Random::new([0; 32]));
+            assert_eq!(verdict, Ok(expected), "option {kind} {value:02x?}");
+        }
+    }
+}

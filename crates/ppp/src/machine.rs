@@ -1,0 +1,442 @@
+//! The phases of a link: what starts what, what ends it, and what comes out
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use pptp_mppe::{Decryptor, Encryptor, KeyStrength};
+use pptp_mschap::StartKeys;
+
+use crate::chap::{Authenticated, Authentication};
+use crate::config::EchoPolicy;
+use crate::context::Context;
+use crate::echo::{Echo, Silence};
+use crate::events::{Event, Negotiated, Phase, Timer};
+use crate::failure::{Failure, Protocol, Rule};
+use crate::frame;
+use crate::lcp::LinkFacts;
+use crate::negotiator::{Layer, Negotiator};
+use crate::packet::{Code, Packet};
+use crate::rate::{Rate, Window};
+use crate::role::{AddressOptions, EncryptionOptions, IpcpStart, LinkOptions, Role};
+use crate::stats::Stats;
+
+/// A link of one role
+///
+/// What comes in is in `receive`; here is what follows from it.
+#[derive(Debug)]
+pub(crate) struct Machine<R: Role> {
+    pub(crate) role: R,
+    pub(crate) phase: Phase,
+    pub(crate) lcp: Negotiator<R::Lcp>,
+    pub(crate) authentication: R::Authentication,
+    pub(crate) ccp: Negotiator<R::Ccp>,
+    pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) echo: Echo,
+    pub(crate) context: Context,
+    /// What LCP agreed on, while it is open
+    pub(crate) link: Option<LinkFacts>,
+    /// From the authentication until CCP is open
+    keys: Option<StartKeys>,
+    pub(crate) cipher: Option<Cipher>,
+    /// Control frames that came in lately
+    pub(crate) window: Window,
+    pub(crate) protocol_rejects: Rate,
+    /// Identifier of our latest Echo-Request or Protocol-Reject
+    pub(crate) id: u8,
+    peer_name: String,
+    carrier_limit: u16,
+    renegotiations: Rate,
+    events: VecDeque<Event>,
+}
+
+/// Both directions of MPPE
+#[derive(Debug)]
+pub(crate) struct Cipher {
+    pub(crate) encryptor: Encryptor,
+    pub(crate) decryptor: Decryptor,
+}
+
+/// What a machine is made of; the rest is the same for both roles
+#[derive(Debug)]
+pub(crate) struct Parts<R: Role> {
+    pub(crate) role: R,
+    pub(crate) lcp: Negotiator<R::Lcp>,
+    pub(crate) authentication: R::Authentication,
+    pub(crate) ccp: Negotiator<R::Ccp>,
+    pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) echo: EchoPolicy,
+    pub(crate) carrier_limit: u16,
+}
+
+impl<R: Role> Machine<R> {
+    pub(crate) fn new(parts: Parts<R>, seed: [u8; 32]) -> Self {
+        Self {
+            role: parts.role,
+            phase: Phase::Dead,
+            lcp: parts.lcp,
+            authentication: parts.authentication,
+            ccp: parts.ccp,
+            ipcp: parts.ipcp,
+            echo: Echo::new(parts.echo),
+            context: Context::new(seed),
+            link: None,
+            keys: None,
+            cipher: None,
+            window: Window::new(),
+            protocol_rejects: Rate::new(PROTOCOL_REJECTS),
+            id: 0,
+            peer_name: String::new(),
+            carrier_limit: parts.carrier_limit,
+            renegotiations: Rate::new(RENEGOTIATIONS),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn open(&mut self, now: Instant) {
+        if self.phase != Phase::Dead || !self.lcp.is_initial() {
+            return;
+        }
+        self.enter(Phase::LinkControl);
+        self.lcp.open(now, &mut self.context);
+        self.lcp.up(now, &mut self.context);
+    }
+
+    pub(crate) fn close(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Dead | Phase::Terminating => return,
+            _ => self.enter(Phase::Terminating),
+        }
+        self.lower_network_layer(now);
+        self.lcp.close(now, &mut self.context);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.phase == Phase::Dead {
+            return;
+        }
+        if self.lcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
+            return self.give_up_lcp(now);
+        }
+        if let Err(failure) = self.authentication.handle_timeout(now, &mut self.context) {
+            return self.fail(now, failure);
+        }
+        if self.ccp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
+            return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
+        }
+        if self.ipcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
+            return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ipcp });
+        }
+        if let Some(cipher) = &mut self.cipher {
+            cipher.decryptor.handle_timeout(now);
+        }
+        match self.echo.handle_timeout(now) {
+            Some(Silence::Ask) => self.send_echo_request(),
+            Some(Silence::Dead(unanswered)) => self.fail(now, Failure::EchoTimeout { unanswered }),
+            None => {}
+        }
+    }
+
+    pub(crate) fn poll_frame(&mut self) -> Option<Vec<u8>> {
+        self.context.poll_frame()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let lcp = match self.phase {
+            Phase::Dead => return None,
+            Phase::Terminating => Timer::Terminate,
+            _ => Timer::Restart(Protocol::Lcp),
+        };
+        let kept_keys = self.cipher.as_ref().and_then(|cipher| cipher.decryptor.poll_timeout());
+        let deadlines = [
+            (self.lcp.deadline(), lcp),
+            (self.authentication.deadline(), Timer::Authentication),
+            (self.ccp.deadline(), Timer::Restart(Protocol::Ccp)),
+            (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
+            (self.echo.deadline(), Timer::Echo),
+            (kept_keys, Timer::KeptKeys),
+        ];
+        let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
+        deadlines.min_by_key(|(at, _)| *at)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    pub(crate) const fn round_trips(&self) -> u16 {
+        self.context.round_trips.count()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let shortest_round_trip = self.context.round_trips.shortest();
+        Stats { shortest_round_trip, ..self.context.stats }
+    }
+
+    pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
+        self.cipher.as_ref().map(|cipher| cipher.decryptor.stats())
+    }
+
+    /// Something happened to LCP
+    pub(crate) fn lcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
+        match layer {
+            Some(Layer::Up) => match self.lcp.options.facts() {
+                Ok(facts) => self.authenticate(now, facts),
+                Err(failure) => self.fail(now, failure),
+            },
+            Some(Layer::Down) if self.phase != Phase::Terminating => self.start_over(now),
+            Some(Layer::Finished) => self.give_up_lcp(now),
+            _ => {}
+        }
+    }
+
+    fn authenticate(&mut self, now: Instant, facts: LinkFacts) {
+        self.link = Some(facts);
+        self.echo.start(now);
+        self.enter(Phase::Authentication);
+        self.authentication.start(now, &mut self.context);
+    }
+
+    /// The peer negotiates LCP anew: everything above it has to begin again, keys included
+    fn start_over(&mut self, now: Instant) {
+        self.lower_network_layer(now);
+        if self.renegotiates(now) {
+            self.enter(Phase::LinkControl);
+        }
+    }
+
+    /// LCP does not carry anything above it any more
+    fn lower_network_layer(&mut self, now: Instant) {
+        self.ccp.down(now, &mut self.context);
+        self.ipcp.down(now, &mut self.context);
+        if self.role.ipcp_start() != IpcpStart::BesideCcp {
+            self.ipcp.close(now, &mut self.context);
+        }
+        self.authentication.stop();
+        self.echo.stop();
+        self.link = None;
+        self.keys = None;
+        self.cipher = None;
+    }
+
+    fn give_up_lcp(&mut self, now: Instant) {
+        if self.phase == Phase::Terminating {
+            return self.end(Event::Closed);
+        }
+        let timeout = Failure::NegotiationTimeout { protocol: Protocol::Lcp };
+        let failure = self.lcp.options.disagreement().unwrap_or(timeout);
+        self.fail(now, failure);
+    }
+
+    /// Both ends have proven who they are
+    pub(crate) fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
+        self.keys = Some(authenticated.keys);
+        self.peer_name = authenticated.peer_name;
+        self.enter(Phase::Network);
+        self.ccp.open(now, &mut self.context);
+        self.ccp.up(now, &mut self.context);
+        match self.role.ipcp_start() {
+            IpcpStart::BesideCcp => {
+                self.ipcp.open(now, &mut self.context);
+                self.ipcp.up(now, &mut self.context);
+            }
+            #[cfg(feature = "server")]
+            IpcpStart::ClosedUntilCcp => {
+                self.ipcp.up(now, &mut self.context);
+            }
+            #[cfg(feature = "server")]
+            IpcpStart::DeafUntilCcp => {}
+        }
+    }
+
+    /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
+    pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
+        match layer {
+            Some(Layer::Up) if !self.ccp.options.is_encrypted() => {
+                self.fail(now, self.ccp.options.unavailable());
+            }
+            Some(Layer::Up) => {
+                self.make_cipher();
+                #[cfg(feature = "server")]
+                if self.role.ipcp_start() == IpcpStart::ClosedUntilCcp {
+                    self.ipcp.open(now, &mut self.context);
+                }
+                self.come_up();
+            }
+            // The keys were used, and only a new authentication gives others.
+            Some(Layer::Down) if was_used => self.fail(now, Failure::EncryptionLost),
+            Some(Layer::Down) => self.go_down(now),
+            Some(Layer::Finished) => self.fail(now, self.ccp.options.unavailable()),
+            None => {}
+        }
+    }
+
+    /// The start keys of an authentication serve once
+    fn make_cipher(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            let strength = KeyStrength::Bits128;
+            self.cipher = Some(Cipher {
+                encryptor: Encryptor::stateless(keys.send.as_bytes(), strength),
+                decryptor: Decryptor::stateless(keys.receive.as_bytes(), strength),
+            });
+        }
+    }
+
+    /// Something happened to IPCP
+    pub(crate) fn ipcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
+        match layer {
+            Some(Layer::Up) => self.come_up(),
+            Some(Layer::Down) => self.go_down(now),
+            Some(Layer::Finished) => self.fail(now, Failure::NoAddress),
+            None => {}
+        }
+    }
+
+    /// Up needs CCP and IPCP: an inner packet never leaves in the clear
+    fn come_up(&mut self) {
+        let is_open = self.ccp.is_open() && self.ipcp.is_open();
+        if let (Phase::Network, true, Some(_), Some(link)) =
+            (self.phase, is_open, &self.cipher, self.link)
+        {
+            let negotiated = self.negotiated(&link);
+            self.enter(Phase::Up);
+            self.push(Event::Up(negotiated));
+        }
+    }
+
+    fn negotiated(&self, link: &LinkFacts) -> Negotiated {
+        let addresses = self.ipcp.options.facts();
+        Negotiated {
+            mru: link.mru,
+            peer_mru: link.peer_mru,
+            magic: link.magic,
+            peer_magic: link.peer_magic,
+            pfc: link.form.pfc,
+            acfc: link.form.acfc,
+            peer_name: self.peer_name.clone(),
+            key_strength: KeyStrength::Bits128,
+            address: addresses.address,
+            peer_address: addresses.peer_address,
+            dns: addresses.dns,
+            mtu: mtu(link, self.carrier_limit),
+        }
+    }
+
+    fn go_down(&mut self, now: Instant) {
+        if self.phase == Phase::Up && self.renegotiates(now) {
+            self.enter(Phase::Network);
+        }
+    }
+
+    /// Whether the peer may negotiate anew once more
+    fn renegotiates(&mut self, now: Instant) -> bool {
+        if self.phase == Phase::Up {
+            let stats = &mut self.context.stats;
+            stats.renegotiations = stats.renegotiations.saturating_add(1);
+            self.push(Event::Renegotiating);
+        }
+        let may = self.renegotiations.take(now);
+        if !may {
+            self.fail(now, Failure::PeerMisbehaved(Rule::EndlessRenegotiation));
+        }
+        may
+    }
+
+    /// Ends the link for a reason of ours: the peer is told once, and not waited for
+    pub(crate) fn fail(&mut self, now: Instant, failure: Failure) {
+        if self.phase == Phase::Dead {
+            return;
+        }
+        self.lcp.close(now, &mut self.context);
+        self.end_with(failure);
+    }
+
+    /// Ends the link because the peer did
+    pub(crate) fn end_with(&mut self, failure: Failure) {
+        let phase = self.phase;
+        self.end(Event::Down { phase, failure });
+    }
+
+    fn end(&mut self, event: Event) {
+        if self.phase == Phase::Dead {
+            return;
+        }
+        self.phase = Phase::Dead;
+        self.keys = None;
+        self.cipher = None;
+        self.authentication.stop();
+        self.push(event);
+    }
+
+    fn send_echo_request(&mut self) {
+        self.id = self.id.wrapping_add(1);
+        let stats = &mut self.context.stats;
+        stats.echo_requests = stats.echo_requests.saturating_add(1);
+        let magic = self.link.and_then(|link| link.magic).unwrap_or_default().to_be_bytes();
+        let code = Code::EchoRequest.into();
+        self.context.send(frame::LCP, &Packet { code, id: self.id, data: &magic });
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.push(Event::Phase(phase));
+    }
+
+    /// An owner that does not look loses the oldest events: the last one tells how it ended
+    fn push(&mut self, event: Event) {
+        if self.events.len() >= MOST_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// Octets of the largest inner packet: it, the inner protocol and MPPE's header have to fit the
+/// Information field that either end and the carrier allow
+///
+/// Not below what IPv4 wants of every link, unless the peer will not take that much.
+fn mtu(link: &LinkFacts, carrier_limit: u16) -> u16 {
+    let carrier = carrier_limit.saturating_sub(link.form.header_len());
+    let information = link.mru.min(link.peer_mru).min(carrier);
+    let floor = LEAST_MTU.min(link.peer_mru.saturating_sub(MPPE_OVERHEAD));
+    information.saturating_sub(MPPE_OVERHEAD).max(floor)
+}
+
+/// MPPE's header, and the protocol of what is encrypted
+const MPPE_OVERHEAD: u16 = 4;
+/// What every IPv4 host takes (RFC 791 §3.1)
+const LEAST_MTU: u16 = 576;
+/// Events that wait for an owner that does not look
+const MOST_EVENTS: usize = 32;
+/// Protocol-Rejects in a second
+const PROTOCOL_REJECTS: (u8, u64) = (10, 1);
+/// Negotiations begun anew in a minute
+const RENEGOTIATIONS: (u8, u64) = (8, 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(mru: u16, peer_mru: u16) -> LinkFacts {
+        let form = frame::Form::default();
+        LinkFacts { mru, peer_mru, magic: None, peer_magic: None, form }
+    }
+
+    #[test]
+    fn the_inner_mtu_follows_the_least_of_three() {
+        assert_eq!(mtu(&link(1400, 1400), 1464), 1396);
+        assert_eq!(mtu(&link(1500, 1436), 1464), 1432, "accel-ppp's MRU");
+        assert_eq!(mtu(&link(1500, 1500), 1464), 1456, "an Ethernet path");
+        assert_eq!(mtu(&link(1500, 128), 1464), 124, "a peer that takes no more");
+        assert_eq!(mtu(&link(200, 1500), 1464), 576);
+        let form = frame::Form { acfc: true, pfc: true };
+        assert_eq!(mtu(&LinkFacts { form, ..link(1500, 1500) }, 1464), 1459);
+    }
+}

@@ -1,0 +1,309 @@
+//! What comes in: the phase gate, and one function for each protocol
+
+use std::time::Instant;
+
+use pptp_mppe::Arrival;
+use pptp_packet::PacketBuf;
+
+use crate::chap::Authentication;
+use crate::context::Trouble;
+use crate::events::Phase;
+use crate::failure::{Failure, Protocol};
+use crate::frame;
+use crate::link::Received;
+use crate::machine::Machine;
+use crate::packet::{Code, Packet};
+#[cfg(feature = "server")]
+use crate::role::IpcpStart;
+use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::stats::Discard;
+
+impl<R: Role> Machine<R> {
+    pub(crate) fn handle_frame<'p>(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        frame: &'p mut [u8],
+    ) -> Received<'p> {
+        let received = self.receive(now, arrival, frame);
+        received.unwrap_or_else(|discard| {
+            self.context.stats.count(discard);
+            Received::Discarded(discard)
+        })
+    }
+
+    /// Encrypts an inner packet; false while the link is not up
+    pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
+        let (true, Some(cipher), Some(link)) = (self.is_up(), &mut self.cipher, &self.link) else {
+            return false;
+        };
+        packet.prepend_slice(&frame::IP.to_be_bytes());
+        let header = cipher.encryptor.seal(packet.as_mut_slice());
+        packet.prepend_slice(&header);
+        match frame::MPPE.to_be_bytes() {
+            [0, octet] if link.form.pfc => packet.prepend_slice(&[octet]),
+            octets => packet.prepend_slice(&octets),
+        };
+        if !link.form.acfc {
+            packet.prepend_slice(&frame::ADDRESS_AND_CONTROL);
+        }
+        true
+    }
+
+    fn receive<'p>(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        frame: &'p mut [u8],
+    ) -> Result<Received<'p>, Discard> {
+        if self.phase == Phase::Dead {
+            return Err(Discard::Dead);
+        }
+        let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
+        match protocol {
+            frame::MPPE => self.open_encrypted(now, arrival, information).map(Received::Ip),
+            ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
+            _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
+            _ => {
+                self.receive_control(now, protocol, information)?;
+                self.window.insert(arrival.sequence);
+                Ok(Received::Control)
+            }
+        }
+    }
+
+    fn open_encrypted<'p>(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        information: &'p mut [u8],
+    ) -> Result<&'p mut [u8], Discard> {
+        let cipher = self.cipher.as_mut().filter(|_| self.ccp.is_open());
+        let cipher = cipher.ok_or(Discard::OutOfPhase)?;
+        let opened = match cipher.decryptor.open(now, arrival, information) {
+            Ok(opened) => opened,
+            Err(discard) => {
+                if discard.is_fatal() {
+                    self.fail(now, Failure::Undecryptable(discard));
+                }
+                return Err(Discard::Undecryptable(discard));
+            }
+        };
+        self.ccp.note_peer_is_open();
+        self.echo.heard(now);
+        if opened.protocol != frame::IP {
+            return Err(Discard::InnerProtocol);
+        }
+        if self.phase != Phase::Up {
+            return Err(Discard::OutOfPhase);
+        }
+        self.ipcp.note_peer_is_open();
+        Ok(opened.payload)
+    }
+
+    fn receive_control(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Result<(), Discard> {
+        self.pass_gate(protocol)?;
+        let packet = Packet::parse(information).map_err(|_| Discard::Malformed);
+        let outcome = match protocol {
+            frame::LCP => self.receive_lcp(now, &packet?),
+            frame::CHAP => self.receive_chap(now, &packet?),
+            frame::CCP => self.receive_ccp(now, &packet?),
+            frame::IPCP => self.receive_ipcp(now, &packet?),
+            _ => Err(self.reject_protocol(now, protocol, information)),
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Trouble::Discard(discard)) => Err(discard),
+            Err(Trouble::Fail(failure)) => {
+                self.fail(now, failure);
+                Ok(())
+            }
+        }
+    }
+
+    /// What a phase lets in (RFC 1661 §3.4, §3.5)
+    fn pass_gate(&mut self, protocol: u16) -> Result<(), Discard> {
+        if protocol != frame::LCP {
+            self.lcp.note_peer_is_open();
+        }
+        let may_pass = match (self.phase, protocol) {
+            (Phase::Network | Phase::Up, _)
+            | (_, frame::LCP)
+            | (Phase::Authentication, frame::CHAP) => true,
+            (Phase::Authentication, frame::CCP | frame::IPCP) => {
+                self.authentication.peer_went_ahead(&mut self.context);
+                false
+            }
+            _ => false,
+        };
+        if may_pass { Ok(()) } else { Err(Discard::OutOfPhase) }
+    }
+
+    fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+        match Code::from(packet.code) {
+            Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
+            Code::EchoRequest => self.answer_echo(packet)?,
+            Code::EchoReply if self.is_our_own(packet) => return Ok(()),
+            Code::EchoReply | Code::DiscardRequest | Code::Identification | Code::TimeRemaining => {
+            }
+            code => {
+                let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
+                if code == Code::TerminateRequest && self.phase != Phase::Terminating {
+                    self.end_by_peer(packet);
+                    return Ok(());
+                }
+                self.lcp_changed(now, layer);
+            }
+        }
+        self.echo.heard(now);
+        Ok(())
+    }
+
+    /// The peer hung up; if it was asked for too much before, that is why
+    fn end_by_peer(&mut self, packet: &Packet<'_>) {
+        let terminated = terminated(Protocol::Lcp, packet);
+        let disagreement = self.lcp.options.disagreement();
+        self.end_with(disagreement.unwrap_or(terminated));
+    }
+
+    fn answer_echo(&mut self, request: &Packet<'_>) -> Result<(), Trouble> {
+        let (Some(link), true) = (&self.link, self.lcp.answers_echo()) else {
+            return Err(Trouble::Discard(Discard::OutOfPhase));
+        };
+        let mut data = link.magic.unwrap_or_default().to_be_bytes().to_vec();
+        data.extend(request.data.get(data.len()..).unwrap_or_default());
+        data.truncate(usize::from(link.peer_mru.saturating_sub(Packet::HEADER)));
+        let code = Code::EchoReply.into();
+        self.context.send(frame::LCP, &Packet { code, id: request.id, data: &data });
+        self.lcp.note_peer_is_open();
+        Ok(())
+    }
+
+    /// Whether an Echo-Reply came back to its sender: the line is looped, and nobody is alive there
+    fn is_our_own(&self, reply: &Packet<'_>) -> bool {
+        let magic = self.link.and_then(|link| link.magic).map(u32::to_be_bytes);
+        magic.is_some_and(|magic| reply.data.starts_with(&magic))
+    }
+
+    /// Only in the Opened state (RFC 1661 §5.7)
+    fn receive_protocol_reject(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+    ) -> Result<(), Trouble> {
+        let protocol = packet.data.first_chunk().ok_or(Trouble::Discard(Discard::Malformed))?;
+        if !self.lcp.is_open() {
+            return Err(Trouble::Discard(Discard::OutOfPhase));
+        }
+        let protocol = match u16::from_be_bytes(*protocol) {
+            frame::CCP => {
+                let failure = self.encryption_ended();
+                let layer = self.ccp.protocol_rejected(now, &mut self.context);
+                return if layer.is_some() { Err(failure.into()) } else { Ok(()) };
+            }
+            frame::LCP => Protocol::Lcp,
+            frame::CHAP => Protocol::Chap,
+            frame::IPCP => Protocol::Ipcp,
+            // IPV6CP and what else we never sent
+            _ => return Ok(()),
+        };
+        Err(Failure::RejectedProtocol { protocol }.into())
+    }
+
+    fn receive_chap(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+        let lcp_ack = self.lcp.ack();
+        let authentication = &mut self.authentication;
+        let outcome = authentication.handle_packet(now, packet, lcp_ack, &mut self.context)?;
+        self.echo.heard(now);
+        if let Some(authenticated) = outcome {
+            self.authenticated(now, authenticated);
+        }
+        Ok(())
+    }
+
+    fn receive_ccp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+        match Code::from(packet.code) {
+            Code::ResetRequest => self.answer_reset(packet),
+            Code::ResetAck => {}
+            code => {
+                let was_used = self.ccp.peer_is_open();
+                let failure = self.encryption_ended();
+                let layer = self.ccp.handle_packet(now, packet, &mut self.context)?;
+                if code == Code::TerminateRequest {
+                    return Err(failure.into());
+                }
+                if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
+                    // A server that is deaf to IPCP until its CCP is open hears it now.
+                    self.ipcp.prompt(now, &mut self.context);
+                }
+                self.ccp_changed(now, layer, was_used);
+            }
+        }
+        self.echo.heard(now);
+        Ok(())
+    }
+
+    /// What it means if the peer closes CCP now
+    fn encryption_ended(&self) -> Failure {
+        if self.ccp.peer_is_open() {
+            return Failure::EncryptionLost;
+        }
+        self.ccp.options.unavailable()
+    }
+
+    /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
+    /// everything until the Reset-Ack comes
+    fn answer_reset(&mut self, request: &Packet<'_>) {
+        let stats = &mut self.context.stats;
+        stats.reset_requests = stats.reset_requests.saturating_add(1);
+        let code = Code::ResetAck.into();
+        self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });
+    }
+
+    fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+        #[cfg(feature = "server")]
+        self.hear_ipcp(now);
+        let layer = self.ipcp.handle_packet(now, packet, &mut self.context)?;
+        if Code::from(packet.code) == Code::TerminateRequest {
+            return Err(terminated(Protocol::Ipcp, packet).into());
+        }
+        self.ipcp_changed(now, layer);
+        self.echo.heard(now);
+        Ok(())
+    }
+
+    /// A server that was deaf to IPCP begins when the client's request comes
+    #[cfg(feature = "server")]
+    fn hear_ipcp(&mut self, now: Instant) {
+        let is_deaf = self.role.ipcp_start() == IpcpStart::DeafUntilCcp && self.ipcp.is_initial();
+        if is_deaf && self.ccp.is_open() {
+            self.ipcp.open(now, &mut self.context);
+            self.ipcp.up(now, &mut self.context);
+        }
+    }
+
+    /// Told to the peer, though not for ever (RFC 1661 §5.7)
+    fn reject_protocol(&mut self, now: Instant, protocol: u16, information: &[u8]) -> Trouble {
+        if let (true, Some(link)) = (self.protocol_rejects.take(now), &self.link) {
+            self.id = self.id.wrapping_add(1);
+            let mut data = [&protocol.to_be_bytes(), information].concat();
+            data.truncate(usize::from(link.peer_mru.saturating_sub(Packet::HEADER)));
+            let code = Code::ProtocolReject.into();
+            self.context.send(frame::LCP, &Packet { code, id: self.id, data: &data });
+        }
+        Trouble::Discard(Discard::UnknownProtocol)
+    }
+}
+
+fn terminated(protocol: Protocol, packet: &Packet<'_>) -> Failure {
+    let message = packet.data.get(..MOST_MESSAGE).unwrap_or(packet.data);
+    Failure::TerminatedByPeer { protocol, message: String::from_utf8_lossy(message).into_owned() }
+}
+
+/// Octets kept of a peer's last words
+const MOST_MESSAGE: usize = 256;

@@ -1,0 +1,103 @@
+//! How many round trips a negotiation took, counted by cause
+
+use std::time::{Duration, Instant};
+
+/// The count so far, and the shortest round trip met
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrips {
+    count: u16,
+    shortest: Option<Duration>,
+}
+
+/// When something was sent, and how many round trips had passed by then
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    at: Instant,
+    count: u16,
+}
+
+impl RoundTrips {
+    pub(crate) const fn new() -> Self {
+        Self { count: 0, shortest: None }
+    }
+
+    pub(crate) const fn count(&self) -> u16 {
+        self.count
+    }
+
+    pub(crate) const fn shortest(&self) -> Option<Duration> {
+        self.shortest
+    }
+
+    /// Something that wants an answer goes out
+    pub(crate) const fn stamp(&self, now: Instant) -> Sent {
+        Sent { at: now, count: self.count }
+    }
+
+    /// The answer to `sent` came in
+    pub(crate) fn answered(&mut self, now: Instant, sent: Sent) {
+        let took = now.saturating_duration_since(sent.at);
+        self.shortest = Some(self.shortest.map_or(took, |shortest| shortest.min(took)));
+        self.count = self.count.max(sent.count.saturating_add(1));
+    }
+
+    /// The answer to one of several transmissions of the same request came in
+    ///
+    /// It cannot be an answer to one sent less than a round trip ago, and of the others the peer may
+    /// have dropped all but the last: pppd and accel-ppp are deaf to IPCP until their CCP is open.
+    pub(crate) fn answered_one_of(&mut self, now: Instant, transmissions: &[Sent]) {
+        // A quarter of slack: round trips vary.
+        let shortest = self.shortest.unwrap_or(Duration::MAX);
+        let least = shortest.saturating_sub(shortest.checked_div(4).unwrap_or_default());
+        let is_old = |sent: &&Sent| now.saturating_duration_since(sent.at) >= least;
+        let cause = transmissions.iter().rev().find(is_old).or_else(|| transmissions.first());
+        if let Some(sent) = cause {
+            self.answered(now, *sent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::epoch;
+
+    const RTT: Duration = Duration::from_millis(40);
+
+    #[test]
+    fn answers_to_requests_sent_together_are_one_round_trip() {
+        let now = epoch();
+        let mut round_trips = RoundTrips::new();
+        let (one, two) = (round_trips.stamp(now), round_trips.stamp(now));
+        round_trips.answered(now + RTT, one);
+        round_trips.answered(now + RTT, two);
+        assert_eq!(round_trips.count(), 1);
+        let three = round_trips.stamp(now + RTT);
+        round_trips.answered(now + 2 * RTT, three);
+        assert_eq!((round_trips.count(), round_trips.shortest()), (2, Some(RTT)));
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_youngest_transmission_a_round_trip_old() {
+        let now = epoch();
+        let mut round_trips = RoundTrips::new();
+        let first = round_trips.stamp(now);
+        round_trips.answered(now + RTT, first);
+        let (dropped, heard, fresh) = (
+            Sent { at: now + RTT, count: 1 },
+            Sent { at: now + 2 * RTT, count: 2 },
+            Sent { at: now + 3 * RTT, count: 3 },
+        );
+        round_trips.answered_one_of(now + 3 * RTT, &[dropped, heard, fresh]);
+        assert_eq!(round_trips.count(), 3);
+    }
+
+    #[test]
+    fn without_a_measure_the_first_transmission_counts() {
+        let now = epoch();
+        let mut round_trips = RoundTrips::new();
+        let sent = [round_trips.stamp(now), Sent { at: now, count: 5 }];
+        round_trips.answered_one_of(now + RTT, &sent);
+        assert_eq!(round_trips.count(), 1);
+    }
+}

@@ -1,0 +1,101 @@
+//! IPCP of the side that assigns addresses
+
+use std::net::Ipv4Addr;
+
+use crate::config::ServerConfig;
+use crate::failure::{Failure, Protocol};
+use crate::frame;
+use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
+use crate::negotiator::{Judgement, OptionSet};
+use crate::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::random::Random;
+use crate::role::AddressOptions;
+
+/// Our address, and what the client is given
+#[derive(Debug)]
+pub(crate) struct Ipcp {
+    address: Ipv4Addr,
+    assigned: Ipv4Addr,
+    dns: Vec<Ipv4Addr>,
+    /// Whether the client takes our address
+    tells_address: bool,
+}
+
+impl Ipcp {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        Self {
+            address: config.address,
+            assigned: config.assigned_address,
+            dns: config.dns.clone(),
+            tells_address: true,
+        }
+    }
+
+    /// What the client is to have in this option
+    fn value(&self, kind: u8) -> Option<Ipv4Addr> {
+        match kind {
+            IP_ADDRESS => Some(self.assigned),
+            PRIMARY_DNS => self.dns.first().copied(),
+            SECONDARY_DNS => self.dns.get(1).copied(),
+            _ => None,
+        }
+    }
+}
+
+impl OptionSet for Ipcp {
+    const PROTOCOL: Protocol = Protocol::Ipcp;
+    const NUMBER: u16 = frame::IPCP;
+
+    fn restart(&mut self, _: &mut Random) {
+        self.tells_address = true;
+    }
+
+    fn request(&self) -> OptionsBuf {
+        let mut request = OptionsBuf::default();
+        if self.tells_address {
+            request.push(IP_ADDRESS, &self.address.octets());
+        }
+        request
+    }
+
+    fn judge(
+        &mut self,
+        option: &ConfigurationOption<'_>,
+        _: &mut Random,
+    ) -> Result<Judgement, Failure> {
+        Ok(match self.value(option.kind) {
+            Some(value) if address(option) == Some(value) => Judgement::Ack,
+            Some(value) => Judgement::Nak(value.octets().into()),
+            None => Judgement::Reject,
+        })
+    }
+
+    fn missing(&mut self, request: &Options<'_>) -> Result<OptionsBuf, Failure> {
+        let mut missing = OptionsBuf::default();
+        if request.find(IP_ADDRESS).is_none() {
+            missing.push(IP_ADDRESS, &self.assigned.octets());
+        }
+        Ok(missing)
+    }
+
+    fn agree(&mut self, _: &Options<'_>) {}
+
+    fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+        self.tells_address &= options.find(IP_ADDRESS).is_none();
+        Ok(())
+    }
+}
+
+impl AddressOptions for Ipcp {
+    fn facts(&self) -> AddressFacts {
+        AddressFacts {
+            address: self.address,
+            peer_address: Some(self.assigned),
+            dns: self.dns.clone(),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Links against each other and against scripted peers, in virtual time
+
+#[cfg(feature = "server")]
+mod connect;
+mod scripted;
+#[cfg(feature = "server")]
+mod wire;
+
+use std::time::Instant;
+
+/// Virtual time has to begin somewhere
+#[expect(clippy::disallowed_methods, reason = "the one moment that all others are counted from")]
+pub(crate) fn epoch() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,192 @@
+//! Two links joined by a line in virtual time
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use pptp_mppe::{Arrival, Order};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::epoch;
+use crate::{Event, Failure, Link, Negotiated, Received};
+
+/// One end of the line
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) name: &'static str,
+    pub(crate) link: Link,
+    pub(crate) events: Vec<(Duration, Event)>,
+    sequence: u32,
+    highest: Option<u32>,
+    /// Frames on their way to this end
+    inbound: VecDeque<(Instant, u32, Vec<u8>)>,
+}
+
+impl End {
+    fn new(name: &'static str, link: Link) -> Self {
+        let (events, inbound) = (Vec::new(), VecDeque::new());
+        Self { name, link, events, sequence: 0, highest: None, inbound }
+    }
+
+    pub(crate) fn up(&self) -> Option<(Duration, &Negotiated)> {
+        self.events.iter().rev().find_map(|(at, event)| match event {
+            Event::Up(negotiated) => Some((*at, negotiated)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Down { failure, .. } => Some(failure),
+            _ => None,
+        })
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let arrival = self.inbound.iter().map(|(at, ..)| *at).min();
+        arrival.into_iter().chain(self.link.poll_timeout().map(|(at, _)| at)).min()
+    }
+}
+
+/// Two ends, the line between them and the time
+pub(crate) struct Wire {
+    pub(crate) client: End,
+    pub(crate) server: End,
+    pub(crate) now: Instant,
+    pub(crate) ladder: String,
+    start: Instant,
+    delay: Duration,
+    loss: f64,
+    random: ChaCha8Rng,
+}
+
+impl Wire {
+    pub(crate) fn new(client: Link, server: Link, delay: Duration) -> Self {
+        let now = epoch();
+        Self {
+            client: End::new("client", client),
+            server: End::new("server", server),
+            now,
+            ladder: String::new(),
+            start: now,
+            delay,
+            loss: 0.0,
+            random: ChaCha8Rng::seed_from_u64(0),
+        }
+    }
+
+    /// From now on a share of the frames is lost
+    pub(crate) fn lose(&mut self, loss: f64, seed: u64) -> &mut Self {
+        (self.loss, self.random) = (loss, ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
+    /// The server begins half a round trip before its word that it has reaches the client
+    pub(crate) fn connect(&mut self) -> &mut Self {
+        self.server.link.open(self.now);
+        self.turn();
+        self.now += self.delay;
+        self.start = self.now;
+        self.client.link.open(self.now);
+        self.turn();
+        self
+    }
+
+    /// Runs until nothing is left to do, or `limit` has passed
+    pub(crate) fn run(&mut self, limit: Duration) -> &mut Self {
+        let end = self.now + limit;
+        while let Some(next) = self.client.next().into_iter().chain(self.server.next()).min() {
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self.now = self.now.max(end);
+        self
+    }
+
+    /// Runs until both ends are up
+    pub(crate) fn run_until_up(&mut self, limit: Duration) -> &mut Self {
+        let end = self.now + limit;
+        while !(self.client.link.is_up() && self.server.link.is_up()) {
+            let next = self.client.next().into_iter().chain(self.server.next()).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self
+    }
+
+    /// Everything that is due now, at both ends
+    pub(crate) fn turn(&mut self) {
+        for _ in 0..2 {
+            let (now, start) = (self.now, self.start);
+            for end in [&mut self.client, &mut self.server] {
+                Self::deliver(end, now);
+                end.link.handle_timeout(now);
+                let at = now.saturating_duration_since(start);
+                end.events.extend(std::iter::from_fn(|| end.link.poll_event()).map(|e| (at, e)));
+            }
+            self.collect();
+        }
+    }
+
+    fn deliver(end: &mut End, now: Instant) {
+        while let Some(at) = end.inbound.iter().position(|(at, ..)| *at <= now) {
+            let Some((_, sequence, mut frame)) = end.inbound.remove(at) else { break };
+            let is_ahead =
+                end.highest.is_none_or(|highest| sequence.wrapping_sub(highest) as i32 > 0);
+            let order = if is_ahead { Order::Ahead } else { Order::Behind };
+            let received = end.link.handle_frame(now, Arrival { sequence, order }, &mut frame);
+            if is_ahead && !matches!(received, Received::Discarded(_)) {
+                end.highest = Some(sequence);
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let (now, delay) = (self.now, self.delay);
+        for to_server in [true, false] {
+            let (from, to) = match to_server {
+                true => (&mut self.client, &mut self.server),
+                false => (&mut self.server, &mut self.client),
+            };
+            while let Some(frame) = from.link.poll_frame() {
+                let lost = self.random.random_bool(self.loss);
+                let at = now.saturating_duration_since(self.start).as_millis();
+                let lost_mark = if lost { "  LOST" } else { "" };
+                let arrow = if to_server { "  ->    " } else { "     <- " };
+                writeln!(self.ladder, "{at:6} ms {arrow} {}{lost_mark}", describe(&frame)).unwrap();
+                if !lost {
+                    to.inbound.push_back((now + delay, from.sequence, frame));
+                }
+                from.sequence = from.sequence.wrapping_add(1);
+            }
+        }
+    }
+}
+
+/// A control frame in words
+pub(crate) fn describe(frame: &[u8]) -> String {
+    let mut frame = frame.to_vec();
+    let (protocol, information) = crate::frame::parse(&mut frame).unwrap();
+    let packet = crate::packet::Packet::parse(information).unwrap();
+    let (protocol, code) = match protocol {
+        crate::frame::CHAP => {
+            ("CHAP", ["Challenge", "Response", "Success", "Failure"][usize::from(packet.code) - 1])
+        }
+        other => {
+            let code = crate::packet::Code::from(packet.code);
+            let name = match other {
+                crate::frame::LCP => "LCP ",
+                crate::frame::CCP => "CCP ",
+                crate::frame::IPCP => "IPCP",
+                _ => "?",
+            };
+            return format!("{name} {code:?} id={} {:02x?}", packet.id, packet.data);
+        }
+    };
+    format!("{protocol} {code} id={}", packet.id)
+}
