@@ -319,7 +319,7 @@ mod tests {
     fn ip_packet(options: u8, payload: &[u8]) -> Vec<u8> {
         let header = 20 + options;
         let mut packet = vec![0; usize::from(header)];
-        packet[0] = 0x40 | header / 4;
+        packet[0] = 0x40 | (header / 4);
         packet[3] = header + u8::try_from(payload.len()).unwrap();
         packet[9] = 47;
         packet[12..16].copy_from_slice(&[10, 0, 0, 1]);

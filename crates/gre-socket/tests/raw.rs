@@ -1,7 +1,7 @@
 //! The raw socket against the kernel, in a network namespace of each test's own
 //!
-//! Needs root, `unshare`, `ip`, `tc` and `nft`, and PPTP_INTEROP=1; without them each test says why
-//! it did nothing. One test needs the opposite and gives up root by itself.
+//! Needs root, `unshare`, `ip`, `tc` and `nft`, and `PPTP_INTEROP=1`; without them each test says
+//! why it did nothing. One test needs the opposite and gives up root by itself.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use nix::libc::{EACCES, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EPERM};
+use nix::libc::{EACCES, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
 use pptp_gre_socket::{
     BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket, ReceiveBatch, SendBatch,
     SocketOptions,
@@ -86,7 +86,7 @@ fn push(
     len: usize,
 ) {
     let mut packet = batch.take_slot().unwrap();
-    let header = header(number as u16, number);
+    let header = header(u16::try_from(number).unwrap(), number);
     packet.reset(len)[..header.len()].copy_from_slice(&header);
     batch.push(Outgoing { packet, destination, source, tag: number });
 }
@@ -110,20 +110,24 @@ struct Received {
 
 /// What arrives until nothing did for 100 ms
 async fn receive(socket: &mut GreSocket) -> Vec<Received> {
-    let mut batch = ReceiveBatch::new();
     let mut received = Vec::new();
-    let silence = Duration::from_millis(100);
-    while timeout(silence, socket.readable()).await.is_ok() {
-        while socket.receive(&mut batch).unwrap() > 0 {
-            received.extend(batch.datagrams().map(|datagram| Received {
-                source: datagram.source,
-                destination: datagram.destination,
-                number: u32::from_be_bytes(*datagram.gre[8..].first_chunk().unwrap()),
-            }));
-        }
+    while timeout(Duration::from_millis(100), socket.readable()).await.is_ok() {
+        take(socket, &mut received);
         socket.take_failures(drop).unwrap();
     }
     received
+}
+
+/// Takes what is there
+fn take(socket: &mut GreSocket, received: &mut Vec<Received>) {
+    let mut batch = ReceiveBatch::new();
+    while socket.receive(&mut batch).unwrap() > 0 {
+        received.extend(batch.datagrams().map(|datagram| Received {
+            source: datagram.source,
+            destination: datagram.destination,
+            number: u32::from_be_bytes(*datagram.gre[8..].first_chunk().unwrap()),
+        }));
+    }
 }
 
 fn numbers(received: &[Received]) -> Vec<u32> {
@@ -187,7 +191,7 @@ fn what_fails_for_some_destinations_costs_the_others_nothing() {
             let mut socket = open(&SocketOptions::default());
             let mut batch = SendBatch::new(1000);
             for number in 0..1000 {
-                let tunnel = (number % 100) as u8;
+                let tunnel = u8::try_from(number % 100).unwrap();
                 let len = if tunnel == 15 { 65_530 } else { 200 };
                 push(&mut batch, destination(tunnel), None, number, len);
             }
@@ -221,7 +225,7 @@ fn a_hundred_tunnels_one_without_route_and_one_forbidden() {
             for tunnel in 0..100 {
                 let destination = match tunnel {
                     33 => Ipv4Addr::new(203, 0, 113, 1),
-                    tunnel => Ipv4Addr::new(127, 0, 1, tunnel as u8),
+                    tunnel => Ipv4Addr::new(127, 0, 1, u8::try_from(tunnel).unwrap()),
                 };
                 push(&mut batch, destination, None, tunnel, 100 + round);
             }
@@ -242,8 +246,8 @@ fn only_enhanced_gre_passes_the_filter_whatever_the_ip_options() {
         let sender = Socket::new(Domain::IPV4, Type::RAW, Some(47.into())).unwrap();
         sender.set_header_included_v4(true).unwrap();
         let send = |options: &[u8], gre: &[u8]| {
-            let header = 20 + options.len() as u8;
-            let mut packet = vec![0x40 | header / 4, 0, 0, 0, 0, 0, 0, 0, 64, 47, 0, 0];
+            let header = 20 + u8::try_from(options.len()).unwrap();
+            let mut packet = vec![0x40 | (header / 4), 0, 0, 0, 0, 0, 0, 0, 64, 47, 0, 0];
             packet.extend_from_slice(&[127, 0, 0, 1, 127, 0, 0, 1]);
             packet.extend_from_slice(options);
             packet.extend_from_slice(gre);
@@ -282,7 +286,9 @@ fn a_datagram_leaves_from_the_source_it_names() {
         for (number, source) in (0..).zip(sources) {
             push(&mut batch, LOCALHOST, source, number, 50);
         }
-        assert_eq!(send(&mut socket, &mut batch).await, [(4, EINVAL)]);
+        let failed = send(&mut socket, &mut batch).await;
+        // Which error it is depends on the kernel.
+        assert!(matches!(failed[..], [(4, ENETUNREACH | EINVAL)]), "{failed:?}");
         let received = receive(&mut socket).await;
         assert_eq!(numbers(&received), [0, 1, 2, 3, 5]);
         let sources: Vec<_> = received.iter().map(|received| received.source).collect();
@@ -365,7 +371,7 @@ fn an_error_pending_is_not_taken_for_an_empty_queue() {
     });
 }
 
-/// A link that takes 8 Mbit/s: what waits in its queue fills the send buffer
+/// What waits in the queue of a slow link fills the send buffer
 #[test]
 fn a_full_send_buffer_keeps_the_order_and_waits_without_spinning() {
     let test = "a_full_send_buffer_keeps_the_order_and_waits_without_spinning";
@@ -373,28 +379,38 @@ fn a_full_send_buffer_keeps_the_order_and_waits_without_spinning() {
     in_namespace(test, &commands, async || {
         let (mut socket, dead) = (bound(LOCALHOST), Ipv4Addr::new(127, 0, 0, 2));
         // From here on epoll has reported an error once.
-        let mut batch = SendBatch::new(8192);
+        let mut batch = SendBatch::new(5000);
         push(&mut batch, dead, None, 0, 100);
         assert_eq!(send(&mut socket, &mut batch).await, []);
         assert_eq!(failures(&mut socket).await.len(), 1);
 
-        (0..8000).for_each(|number| push(&mut batch, LOCALHOST, None, number, 1400));
+        (0..5000).for_each(|number| push(&mut batch, LOCALHOST, None, number, 1400));
         let (mut waits, mut arrived) = (0, Vec::new());
-        let mut received = ReceiveBatch::new();
         while !socket.send(&mut batch, |tag, error| panic!("{tag}: {error}")).unwrap() {
             waits += 1;
             socket.writable().await.unwrap();
-            while socket.receive(&mut received).unwrap() > 0 {
-                arrived.extend(
-                    received.datagrams().map(|datagram| {
-                        u32::from_be_bytes(*datagram.gre[8..].first_chunk().unwrap())
-                    }),
-                );
-            }
+            take(&mut socket, &mut arrived);
         }
-        assert!((1..500).contains(&waits), "waited {waits} times for room");
-        arrived.extend(numbers(&receive(&mut socket).await));
-        assert_eq!(arrived, (0..8000).collect::<Vec<_>>());
+        assert!((1..50).contains(&waits), "waited {waits} times for room");
+        arrived.extend(receive(&mut socket).await);
+        assert_eq!(numbers(&arrived), (0..5000).collect::<Vec<_>>());
+    });
+}
+
+/// As above with a queue that overflows first: the datagram is lost, and its tunnel told
+#[test]
+fn a_full_queue_of_the_device_costs_the_datagram() {
+    let test = "a_full_queue_of_the_device_costs_the_datagram";
+    let commands = ["tc qdisc add dev lo root tbf rate 80mbit burst 20kb limit 50kb"];
+    in_namespace(test, &commands, async || {
+        let mut socket = open(&SocketOptions::default());
+        let mut batch = SendBatch::new(500);
+        (0..500).for_each(|number| push(&mut batch, LOCALHOST, None, number, 1400));
+        let failed = send(&mut socket, &mut batch).await;
+        assert!(!failed.is_empty() && failed.iter().all(|(_, error)| *error == ENOBUFS));
+        let arrived = numbers(&receive(&mut socket).await);
+        let lost: Vec<_> = failed.into_iter().map(|(tag, _)| tag).collect();
+        assert_eq!(arrived, (0..500).filter(|n| !lost.contains(n)).collect::<Vec<_>>());
     });
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nix::libc::{EHOSTUNREACH, EINVAL, ENOPROTOOPT};
+use nix::libc::{EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::watch,
@@ -207,7 +207,7 @@ impl State {
     fn carry(&mut self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
         self.check_refused(outgoing.destination)?;
         if outgoing.source.is_some_and(|source| source != from) {
-            return Err(io::Error::from_raw_os_error(EINVAL));
+            return Err(io::Error::from_raw_os_error(ENETUNREACH));
         }
         if self.vanishes(from, outgoing.destination) {
             return Ok(());

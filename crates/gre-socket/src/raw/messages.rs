@@ -13,7 +13,9 @@ use std::{
 
 use nix::{
     cmsg_space,
+    errno::Errno,
     libc::{in_addr, in_pktinfo, sock_extended_err, sockaddr_in},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{
         ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, recvmmsg,
         recvmsg, sendmmsg,
@@ -77,7 +79,8 @@ fn whole(message: &RecvMsg<'_, '_, SockaddrIn>) -> usize {
 
 /// Sends the datagrams that go next from one source; returns how many the kernel took
 ///
-/// An error is about the first of them, or about none.
+/// An error is about the first of them, or about none. `WouldBlock` says that the send buffer is
+/// full.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     batch: &SendBatch,
@@ -113,9 +116,20 @@ pub(super) fn send(
             addresses,
             from,
             MsgFlags::MSG_DONTWAIT,
-        )?;
-        Ok(sent.count())
+        );
+        match sent {
+            // A full send buffer is this to a raw socket, and so is a full queue of the device.
+            Err(Errno::ENOBUFS) if !has_room(socket) => Err(io::ErrorKind::WouldBlock.into()),
+            sent => Ok(sent?.count()),
+        }
     })
+}
+
+fn has_room(socket: BorrowedFd<'_>) -> bool {
+    let mut sockets = [PollFd::new(socket, PollFlags::POLLOUT)];
+    let polled = poll(&mut sockets, PollTimeout::ZERO);
+    polled.is_ok()
+        && sockets.iter().filter_map(PollFd::revents).any(|room| room.contains(PollFlags::POLLOUT))
 }
 
 fn address(outgoing: &Outgoing) -> SockaddrIn {

@@ -10,7 +10,7 @@ use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-/// Octets asked for each of the socket's buffers: thousands of tunnels share them
+/// Octets asked for the receive buffer by default: thousands of tunnels share it
 pub const BUFFER: usize = 4 << 20;
 
 /// What can be chosen about the raw socket; the same is to be chosen for the control connections
@@ -142,9 +142,6 @@ pub(super) fn receive_buffer(socket: &Socket) -> usize {
 }
 
 /// Asks for the buffers: past the system's limit, and up to it where that is not permitted
-///
-/// The send buffer is as large, because datagrams that wait in the kernel for one peer's link
-/// layer address count against it for seconds, and there is only one for all peers.
 fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> {
     fn set<O: SetSockOpt<Val = usize>, F: SetSockOpt<Val = usize>>(
         socket: &Socket,
@@ -157,7 +154,7 @@ fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> 
         |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
     set(socket, (sockopt::RcvBufForce, sockopt::RcvBuf), receive_buffer)
         .map_err(failed("SO_RCVBUF"))?;
-    set(socket, (sockopt::SndBufForce, sockopt::SndBuf), BUFFER).map_err(failed("SO_SNDBUF"))
+    set(socket, (sockopt::SndBufForce, sockopt::SndBuf), SEND_BUFFER).map_err(failed("SO_SNDBUF"))
 }
 
 fn bind_device(socket: &Socket, device: &str) -> Result<(), OpenError> {
@@ -194,6 +191,13 @@ const fn filter() -> [SockFilter; 8] {
 fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "PROGRAM".into())
 }
+
+/// Octets asked for the send buffer
+///
+/// Datagrams to a neighbour whose link layer address does not answer count against it until the
+/// kernel gives up, up to 208 KiB each for seconds; a larger one only lengthens the queue that all
+/// tunnels wait in.
+const SEND_BUFFER: usize = 1 << 20;
 
 /// IP protocol 47
 const GRE: i32 = 47;
