@@ -15,13 +15,12 @@ pub struct Decoder {
     /// The first octets of a message whose rest has not come yet
     partial: Vec<u8>,
     skipped: u32,
-    lost: Option<ParseError>,
 }
 
 impl Decoder {
     /// A decoder at the start of a stream
     pub const fn new() -> Self {
-        Self { partial: Vec::new(), skipped: 0, lost: None }
+        Self { partial: Vec::new(), skipped: 0 }
     }
 
     /// The next message, taking its octets off the front of `octets`; `None` once more are needed
@@ -29,27 +28,6 @@ impl Decoder {
     /// Called until it gives `None`; all of `octets` is consumed then. After an error it gives that
     /// error for ever, [`partial`](Self::partial) has the octets at fault, and `octets` those behind.
     pub fn decode(&mut self, octets: &mut &[u8]) -> Result<Option<Message>, ParseError> {
-        if let Some(error) = self.lost {
-            return Err(error);
-        }
-        let message = self.advance(octets);
-        if let Err(error) = message {
-            self.lost = Some(error);
-        }
-        message
-    }
-
-    /// Messages skipped because their type is unknown
-    pub const fn skipped(&self) -> u32 {
-        self.skipped
-    }
-
-    /// The octets held of a message whose rest has not come yet
-    pub fn partial(&self) -> &[u8] {
-        &self.partial
-    }
-
-    fn advance(&mut self, octets: &mut &[u8]) -> Result<Option<Message>, ParseError> {
         loop {
             let prefix = Prefix::judge(&self.partial)?;
             let wanted = match prefix {
@@ -69,6 +47,16 @@ impl Decoder {
             }
             self.skipped = self.skipped.saturating_add(1);
         }
+    }
+
+    /// Messages skipped because their type is unknown
+    pub const fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// The octets held of a message whose rest has not come yet
+    pub fn partial(&self) -> &[u8] {
+        &self.partial
     }
 
     /// Moves octets over until `wanted` are held, or none are left

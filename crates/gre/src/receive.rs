@@ -154,9 +154,7 @@ impl Receive {
     fn advance(&mut self, now: Instant, sequence: u32) {
         self.highest = Some(sequence);
         self.unacknowledged = self.unacknowledged.saturating_add(1);
-        if self.acknowledge_by.is_none() {
-            self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
-        }
+        self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
     }
 
     /// Counts datagrams in sequence that are not ahead within reach

@@ -21,9 +21,7 @@ struct Lab {
 
 impl Lab {
     fn new(window: u16) -> Self {
-        // the one place where a clock is read: tests have to start somewhere
-        #[expect(clippy::disallowed_methods, reason = "an Instant can come from nowhere else")]
-        let now = Instant::now();
+        let now = start();
         Self { session: Session::new(PEER_CALL_ID, window, now), now }
     }
 
@@ -83,6 +81,11 @@ impl Lab {
     fn acknowledge(&mut self, sequence: u32) {
         self.session.handle_acknowledgment(self.now, sequence);
     }
+}
+
+pub(crate) fn start() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "an Instant can come from nowhere else")]
+    Instant::now()
 }
 
 const fn ms(count: u64) -> Duration {
@@ -192,6 +195,15 @@ fn one_decrypted_beyond_the_reach_is_a_new_base() {
 }
 
 #[test]
+fn a_new_base_knows_no_number_behind_it() {
+    let mut lab = Lab::new(WINDOW);
+    (0..64).for_each(|sequence| lab.accept(sequence));
+    lab.decrypt(1 << 20);
+    assert_eq!(lab.check(1 << 20), Err(Discard::Duplicate));
+    assert_eq!(lab.check((1 << 20) - 1), Ok((Order::Behind, Evidence::Accepted)));
+}
+
+#[test]
 fn a_forged_first_number_is_outlived() {
     let mut lab = Lab::with_highest(0x7000_0000);
     (0..20).for_each(|sequence| lab.accept(sequence));
@@ -271,9 +283,9 @@ fn an_acknowledgment_is_never_acknowledged() {
     let bare = Header { call_id: 1, sequence: None, acknowledgment: Some(0) };
     assert_eq!(lab.session.check(&bare), Err(Discard::Unsequenced));
     lab.acknowledge(0);
+    assert_eq!(lab.session.poll_timeout(), None, "all is acknowledged: no deadline");
     lab.pass(ms(1000));
     assert_eq!(lab.acknowledgment(), None);
-    assert_eq!(lab.session.poll_timeout(), None, "all is acknowledged: no deadline");
 }
 
 #[test]
@@ -342,6 +354,31 @@ fn the_window_never_exceeds_the_offer_and_halves_at_a_timeout() {
     assert!(lab.session.may_send(lab.now).is_some(), "4 became 2");
 }
 
+#[test]
+fn each_datagram_is_timed_by_its_own_acknowledgment() {
+    let mut lab = Lab::new(WINDOW);
+    for round in 0..2 {
+        lab.seal();
+        lab.pass(ms(20));
+        lab.acknowledge(round);
+        lab.pass(ms(5000));
+    }
+    // 100 ms less an eighth of 80 ms, less an eighth of 70 ms
+    assert_eq!(lab.session.round_trip_time(), Some(Duration::from_micros(81_250)));
+}
+
+#[test]
+fn each_timeout_doubles_the_next() {
+    let mut lab = Lab::new(WINDOW);
+    for wait in [100, 200, 400] {
+        lab.seal();
+        assert_eq!(lab.session.poll_timeout(), Some((lab.now + ms(wait), Timer::AdaptiveTimeout)));
+        lab.pass(ms(wait));
+    }
+    lab.seal();
+    assert_eq!(lab.session.poll_timeout(), None, "the peer does not acknowledge");
+}
+
 /// Sends `count` datagrams, pausing as told; how long that took
 fn upload(lab: &mut Lab, count: u32) -> Duration {
     let start = lab.now;
@@ -375,7 +412,10 @@ fn a_peer_that_falls_silent_is_paced_again_once_it_acknowledges() {
     assert!(!lab.session.peer_never_acknowledges(), "it did once");
     assert_eq!(lab.session.may_send(lab.now), None);
     lab.acknowledge(10_000);
-    (0..33).for_each(|_| _ = lab.seal());
+    for _ in 0..33 {
+        assert_eq!(lab.session.may_send(lab.now), None);
+        lab.seal();
+    }
     assert!(
         lab.session.may_send(lab.now).is_some(),
         "half the offer again, and the one it grew by"
@@ -390,7 +430,7 @@ fn without_an_offer_nothing_is_paced() {
 }
 
 /// Where a counter starts: the beginnings seen in the field, the wrap, and anywhere
-fn start() -> impl Strategy<Value = u32> {
+fn first_number() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), Just(1), Just(u32::MAX - 99), any::<u32>()]
 }
 
@@ -403,7 +443,7 @@ proptest! {
     /// The model counts in 64 bits, where nothing wraps, and remembers everything
     #[test]
     fn verdicts_agree_with_a_model_that_does_not_wrap(
-        start in start(), steps in vec((step(), any::<bool>(), 0..4_u8), 1..400)
+        start in first_number(), steps in vec((step(), any::<bool>(), 0..4_u8), 1..400)
     ) {
         let mut lab = Lab::new(WINDOW);
         let mut highest = (1_i64 << 40) + i64::from(start);
@@ -444,9 +484,9 @@ proptest! {
 
     #[test]
     fn acknowledgments_agree_with_a_model_that_does_not_wrap(
-        start in start(), steps in vec((0..6_u32, -3..6_i64), 1..200)
+        start in first_number(), steps in vec((0..6_u32, -3..6_i64), 1..200)
     ) {
-        let now = Lab::new(0).now;
+        let now = crate::tests::start();
         let mut transmit = Transmit::starting_at(WINDOW, start);
         let first = (1_i64 << 40) + i64::from(start);
         let (mut unacknowledged, mut next) = (first, first);

@@ -29,7 +29,7 @@ pub(crate) struct Transmit {
     silent_timeouts: u8,
     /// Whether the peer ever acknowledged anything
     heard: bool,
-    /// When the window became full
+    /// When the window became full the last time
     full_since: Option<Instant>,
     timeout_at: Option<Instant>,
     /// The number being timed, and when it was sent
@@ -93,9 +93,6 @@ impl Transmit {
         if self.unacknowledged.wrapping_sub(self.window_start).cast_signed() > 0 {
             self.window_start = self.unacknowledged;
         }
-        if self.outstanding() < self.window.into() {
-            self.full_since = None;
-        }
         self.timeout_at = match self.outstanding() {
             0 => None,
             _ => now.checked_add(self.round_trip.timeout()),
@@ -112,7 +109,6 @@ impl Transmit {
         }
         self.timeout_at = None;
         self.timed = None;
-        self.full_since = None;
         self.window_start = self.next;
         self.window = self.window.div_ceil(2);
         self.acknowledged = 0;
@@ -192,4 +188,21 @@ impl Transmit {
 /// Half of what the peer offers, at least one
 const fn first_window(offered: u16) -> u16 {
     offered.div_ceil(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::start;
+
+    #[test]
+    fn what_is_never_acknowledged_does_not_outgrow_what_can_be_compared() {
+        let half = 0x8000_0000;
+        let mut transmit = Transmit::starting_at(64, half);
+        transmit.unacknowledged = 0;
+        for sequence in half..half + 3 {
+            assert_eq!(transmit.take_sequence(start()), sequence);
+        }
+        assert_eq!(transmit.next - transmit.unacknowledged, half, "one is forgotten for one sent");
+    }
 }

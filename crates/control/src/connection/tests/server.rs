@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
-    AfterCallClear, CallClearRequest, OutgoingCallRequest, PeerMisbehaved, ServerConfig,
-    StartControlConnectionRequest, StopControlConnectionRequest, message::tests::one_of_each,
+    AfterCallClear, CallClearRequest, EchoRequest, OutgoingCallRequest, PeerMisbehaved,
+    ServerConfig, StartControlConnectionRequest, StopControlConnectionRequest,
+    message::tests::one_of_each,
 };
 
 fn start_request() -> StartControlConnectionRequest {
@@ -217,6 +218,9 @@ fn a_server_refuses_another_version() {
 fn a_server_asks_silent_clients_for_a_sign_of_life() {
     for steps in 1..4 {
         let mut lab = server_after(steps);
+        lab.pass(secs(30));
+        lab.give(EchoRequest { identifier: 1 });
+        lab.sent();
         assert_eq!(lab.expire(), (Timer::EchoIdle, secs(60)));
         assert!(matches!(lab.sent()[..], [Message::EchoRequest(_)]));
         assert_eq!(lab.expire(), (Timer::EchoReply, secs(60)));
