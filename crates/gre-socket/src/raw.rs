@@ -71,6 +71,7 @@ impl RawSocket {
     }
 
     pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        batch.clear();
         for _ in 0..ATTEMPTS {
             let mut count = 0;
             let outcome = self.io.try_io(Interest::READABLE, || {
@@ -94,28 +95,11 @@ impl RawSocket {
         batch: &mut SendBatch,
         mut failed: impl FnMut(u32, io::Error),
     ) -> io::Result<bool> {
-        let mut attempts = 1;
-        while let Some(next) = batch.next() {
-            match self.send_run(batch) {
-                Ok(sent) => {
-                    batch.remove(sent);
-                    attempts = 1;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.renew_readiness()?;
-                    return Ok(false);
-                }
-                // Perhaps not about this datagram: the kernel returns what was reported about an
-                // earlier one from the next call, once.
-                Err(error) if is_reported(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => {
-                    failed(next.tag, error);
-                    batch.remove(1);
-                    attempts = 1;
-                }
-            }
+        let all_gone = send_all(batch, |batch| self.send_run(batch), &mut failed);
+        if !all_gone {
+            self.renew_readiness()?;
         }
-        Ok(true)
+        Ok(all_gone)
     }
 
     pub(crate) fn take_failures(
@@ -178,6 +162,34 @@ impl RawSocket {
     }
 }
 
+/// Sends with `send`, which takes some of what goes next, and skips what cannot be sent
+///
+/// False if the socket takes no more now.
+fn send_all(
+    batch: &mut SendBatch,
+    mut send: impl FnMut(&SendBatch) -> io::Result<usize>,
+    failed: &mut impl FnMut(u32, io::Error),
+) -> bool {
+    let mut attempts = 1;
+    while let Some(next) = batch.next() {
+        match send(batch) {
+            Ok(sent) => batch.remove(sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // Perhaps it is not about this datagram but was reported about an earlier one.
+            Err(error) if is_reported(&error) && attempts < ATTEMPTS => {
+                attempts += 1;
+                continue;
+            }
+            Err(error) => {
+                failed(next.tag, error);
+                batch.remove(1);
+            }
+        }
+        attempts = 1;
+    }
+    true
+}
+
 /// Whether the kernel makes this error of an ICMP message
 ///
 /// It returns such an error from whichever call is next, so it belongs to nobody there. The error
@@ -208,3 +220,64 @@ const ATTEMPTS: u32 = 3;
 
 /// Delivery failures taken at a time
 const FAILURES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use nix::libc::{ECONNREFUSED, EPERM};
+
+    use super::*;
+    use crate::Outgoing;
+
+    /// Sends the tags 0 to 5 through a kernel that answers `answers` and then takes one at a time;
+    /// returns whether all went, the tags tried, and those that failed
+    fn send_six(answers: &[Result<usize, i32>]) -> (bool, Vec<u32>, Vec<(u32, i32)>) {
+        let mut batch = SendBatch::new(6);
+        for tag in 0..6 {
+            let packet = batch.take_slot().unwrap();
+            batch.push(Outgoing { packet, destination: UNSPECIFIED, source: None, tag });
+        }
+        let mut answers = answers.iter();
+        let (mut tried, mut failed) = (Vec::new(), Vec::new());
+        let send = |batch: &SendBatch| {
+            tried.push(batch.next().unwrap().tag);
+            let answer = answers.next().copied().unwrap_or(Ok(1));
+            answer.map_err(io::Error::from_raw_os_error)
+        };
+        let gone = send_all(&mut batch, send, &mut |tag, error| {
+            failed.push((tag, error.raw_os_error().unwrap()));
+        });
+        (gone, tried, failed)
+    }
+
+    const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+    #[test]
+    fn an_error_reported_about_another_datagram_skips_none() {
+        let (gone, tried, failed) =
+            send_six(&[Ok(2), Err(ECONNREFUSED), Ok(2), Err(ECONNREFUSED), Err(ECONNREFUSED)]);
+        assert_eq!((gone, failed), (true, vec![]));
+        assert_eq!(tried, [0, 2, 2, 4, 4, 4, 5]);
+    }
+
+    #[test]
+    fn an_error_that_stays_skips_its_datagram_alone() {
+        let refused = Err(ECONNREFUSED);
+        let (gone, tried, failed) = send_six(&[Ok(1), refused, refused, refused, refused, Ok(4)]);
+        assert_eq!((gone, failed), (true, vec![(1, ECONNREFUSED)]));
+        assert_eq!(tried, [0, 1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn an_error_no_report_can_cause_is_the_datagrams_own_at_once() {
+        let (gone, tried, failed) = send_six(&[Ok(3), Err(EPERM), Ok(2)]);
+        assert_eq!((gone, failed), (true, vec![(3, EPERM)]));
+        assert_eq!(tried, [0, 3, 4]);
+    }
+
+    #[test]
+    fn a_full_socket_ends_it_with_the_rest_in_place() {
+        let (gone, tried, failed) = send_six(&[Ok(2), Err(nix::libc::EAGAIN)]);
+        assert_eq!((gone, failed), (false, vec![]));
+        assert_eq!(tried, [0, 2]);
+    }
+}

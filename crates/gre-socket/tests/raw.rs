@@ -363,6 +363,7 @@ fn an_error_pending_is_not_taken_for_an_empty_queue() {
         let mut received = ReceiveBatch::new();
         assert_eq!(socket.receive(&mut received).unwrap(), 1);
         assert_eq!(socket.receive(&mut received).unwrap(), 0);
+        assert_eq!(received.datagrams().count(), 0, "those taken before are not there again");
         let mut count = 0;
         assert_eq!(socket.take_failures(|_| count += 1).unwrap(), 1);
         assert_eq!((count, socket.take_failures(drop).unwrap()), (1, 0));

@@ -48,9 +48,8 @@ thread_local! {
     static HEADERS: RefCell<Headers> = RefCell::new(Headers::new());
 }
 
-/// Takes what arrived, at most [`BATCH`] datagrams; returns how many, discarded ones included
+/// Takes what arrived into an empty batch; returns how many datagrams, discarded ones included
 pub(super) fn receive(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> io::Result<usize> {
-    batch.clear();
     let mut lengths = [0; BATCH];
     let count = HEADERS.with_borrow_mut(|headers| {
         let mut slots = batch.slots();
