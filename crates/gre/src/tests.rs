@@ -368,6 +368,18 @@ fn each_datagram_is_timed_by_its_own_acknowledgment() {
 }
 
 #[test]
+fn the_nearest_deadline_comes_first() {
+    let mut lab = Lab::new(WINDOW);
+    lab.seal();
+    let adaptive = (lab.now + ms(100), Timer::AdaptiveTimeout);
+    lab.pass(ms(50));
+    lab.accept(0);
+    assert_eq!(lab.session.poll_timeout(), Some(adaptive));
+    lab.pass(ms(50));
+    assert_eq!(lab.session.poll_timeout(), Some((lab.now + ms(50), Timer::Acknowledgment)));
+}
+
+#[test]
 fn each_timeout_doubles_the_next() {
     let mut lab = Lab::new(WINDOW);
     for wait in [100, 200, 400] {

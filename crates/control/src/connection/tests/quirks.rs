@@ -117,3 +117,11 @@ fn unknown_messages_are_skipped() {
     assert_eq!(lab.connection.state(), State::WaitCallReply);
     assert_eq!(lab.connection.stats().skipped, 2);
 }
+
+#[test]
+fn what_sent_an_unknown_message_did_speak_pptp() {
+    let mut lab = Lab::client_in(State::WaitControlReply);
+    lab.connection.handle_octets(lab.now, &[&blank(16, 12)[..], b"HTTP/1.1"].concat());
+    let error = crate::ParseError::Length(u16::from_be_bytes(*b"HT"));
+    lab.assert_closed(Err(crate::PeerMisbehaved::LostSync(error).into()));
+}

@@ -113,6 +113,24 @@ fn a_client_hangs_up_on_every_kind_of_server() {
 }
 
 #[test]
+fn a_call_disconnect_notify_names_the_servers_call_or_as_accel_ppp_the_clients() {
+    for (after_call_clear, named) in [
+        (AfterCallClear::Notify, PEER_CALL_ID),
+        (AfterCallClear::NotifyWithPeerCallId, call_request().call_id),
+    ] {
+        let mut lab = accept(ServerConfig { after_call_clear, ..ServerConfig::default() });
+        lab.give(start_request());
+        lab.give(call_request());
+        lab.sent();
+        lab.give(CallClearRequest { call_id: OUR_CALL_ID });
+        match &lab.sent()[..] {
+            [Message::CallDisconnectNotify(notify)] => assert_eq!(notify.call_id, named),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_server_hangs_up_on_a_client() {
     let (mut client, mut server) = pair(ServerConfig::default());
     client.events();
