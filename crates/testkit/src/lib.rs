@@ -1,1 +1,87 @@
-//! PPTP servers with buildings behind them, in memory or on real sockets, for tests of PPTP clients
+//! PPTP servers with buildings behind them, for tests of PPTP clients and of programs that use them
+//!
+//! A [`Server`] answers PPTP as pptpd, accel-ppp or Windows RRAS does, with MS-CHAPv2 and MPPE, and
+//! behind it lies the network of a building, always the same one:
+//!
+//! | address | service | what it does |
+//! |---|---|---|
+//! | 192.168.1.1 | DNS, UDP and TCP 53 | `whoami.lan` TXT `building-N`, `knx.lan` A 192.168.1.3, `big.lan` TXT too large for UDP; any other name does not exist |
+//! | 192.168.1.3 | HTTP, TCP 80 | `GET /` gives `building N`, `GET /16M` sixteen MiB of the building's [`content`], `PUT` the SHA-256 of what was put |
+//! | 192.168.1.3 | echo, TCP and UDP 7 | sends back what it gets (RFC 862) |
+//! | 192.168.1.3 | sink, TCP 9 | answers the SHA-256 of what came, once its peer has closed its half |
+//! | 192.168.1.3 | source, TCP 19 | reads a line with a number of octets and sends as many; an empty line: without end |
+//! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, and is found by a search |
+//! | both | ICMP | answers echo requests |
+//!
+//! Each client gets an address of its own from 192.168.1.20 on, and can itself be reached from the
+//! building: [`Server::net`] makes sockets there. The number of the building is in every answer, so
+//! that a test notices when two buildings are mixed up.
+//!
+//! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
+//! All time is tokio's: with the clock paused an hour passes in an instant, and a run has the same
+//! outcome each time.
+//!
+//! ```
+//! use std::{net::Ipv4Addr, time::Duration};
+//!
+//! use pptp::{Client, TunnelConfig};
+//! use pptp_testkit::{Server, memory};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let network = memory::Network::new(0);
+//! network.set_latency(Duration::from_millis(20));
+//! let server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+//!
+//! let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+//! let tunnel = client.connect(TunnelConfig::new("10.99.0.7", "testuser", "test123")).await?;
+//! let mut http = tunnel.tcp_connect(([192, 168, 1, 3], 80)).await?;
+//! http.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+//! let mut page = String::new();
+//! http.read_to_string(&mut page).await?;
+//! assert!(page.ends_with("building 7\n"));
+//!
+//! drop(http);
+//! tunnel.close().await;
+//! server.idle().await;
+//! assert!(server.stats().ended[0].is_clean(), "the server saw a proper hang-up");
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod builder;
+mod connection;
+pub mod content;
+mod driver;
+mod hosts;
+mod lan;
+mod outlet;
+mod router;
+mod server;
+mod session;
+mod stats;
+mod tasks;
+
+pub use pptp_control::{AfterCallClear, OutgoingCallResult, ServerConfig as Control, StartResult};
+pub use pptp_gre_socket::memory;
+pub use pptp_netstack::Net;
+pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder};
+pub use pptp_tunnel::TunnelError;
+
+pub use crate::{
+    builder::ServerBuilder,
+    lan::{DEVICE, ROUTER},
+    server::Server,
+    stats::{Ended, Stats},
+};

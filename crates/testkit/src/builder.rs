@@ -1,0 +1,213 @@
+use std::{io, net::Ipv4Addr};
+
+use pptp_control::AfterCallClear;
+use pptp_gre_socket::{RawSocket, SocketOptions, memory};
+use pptp_ppp::{EchoPolicy, HashName, Password, ServerEncryption, ServerOrder};
+use tokio::net::TcpListener;
+
+use crate::{
+    Control, ROUTER, Server,
+    connection::Listener,
+    lan::{ADDRESSES, MTU},
+};
+
+/// The options of a [`Server`]
+#[derive(Debug, Clone)]
+pub struct ServerBuilder {
+    pub(crate) options: Options,
+}
+
+/// What a server is told before it starts
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) building: u32,
+    pub(crate) seed: u64,
+    pub(crate) secrets: Vec<(String, Password)>,
+    pub(crate) hash_name: HashName,
+    pub(crate) control: Control,
+    pub(crate) order: ServerOrder,
+    pub(crate) encryption: ServerEncryption,
+    pub(crate) echo: EchoPolicy,
+    pub(crate) mru: u16,
+    pub(crate) dns: Vec<Ipv4Addr>,
+    pub(crate) sessions: usize,
+    pub(crate) mute_gre: bool,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new(building: u32) -> Self {
+        let options = Options {
+            building,
+            seed: building.into(),
+            secrets: Vec::new(),
+            hash_name: HashName::default(),
+            control: Control::default(),
+            order: ServerOrder::Pppd,
+            encryption: ServerEncryption::Mppe128,
+            echo: EchoPolicy::default(),
+            mru: DEFAULT_MRU,
+            dns: vec![ROUTER],
+            sessions: ADDRESSES,
+            mute_gre: false,
+        };
+        Self { options }.order(ServerOrder::Pppd)
+    }
+
+    /// Adds an account; without any, there is `testuser` with the password `test123`
+    #[must_use]
+    pub fn secret(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.options.secrets.push((user.into(), Password::new(password)));
+        self
+    }
+
+    /// Whose manners the server has: the order of its PPP messages, and its control connection
+    ///
+    /// pptpd's by default. To have another control connection with it, call [`Self::control`]
+    /// afterwards.
+    #[must_use]
+    pub fn order(mut self, order: ServerOrder) -> Self {
+        self.options.order = order;
+        self.options.control = control_of(order);
+        self
+    }
+
+    /// What the server says on the control connection, and what it does there (RFC 2637 §2)
+    #[must_use]
+    pub fn control(mut self, control: Control) -> Self {
+        self.options.control = control;
+        self
+    }
+
+    /// Whether the server has MPPE (RFC 3078); by default it insists on 128 bit, stateless
+    #[must_use]
+    pub const fn encryption(mut self, encryption: ServerEncryption) -> Self {
+        self.options.encryption = encryption;
+        self
+    }
+
+    /// Which part of `DOMAIN\user` the server hashes (RFC 2759 §4); `user` by default
+    #[must_use]
+    pub const fn hash_name(mut self, hash_name: HashName) -> Self {
+        self.options.hash_name = hash_name;
+        self
+    }
+
+    /// When the server probes an idle client with LCP Echo-Requests, and when it gives it up
+    #[must_use]
+    pub const fn echo(mut self, echo: EchoPolicy) -> Self {
+        self.options.echo = echo;
+        self
+    }
+
+    /// The Maximum-Receive-Unit that the server asks for (RFC 1661 §6.1), in octets; 1400 by default
+    #[must_use]
+    pub const fn mru(mut self, mru: u16) -> Self {
+        self.options.mru = mru;
+        self
+    }
+
+    /// The DNS servers given to a client that asks, at most two (RFC 1877); 192.168.1.1 by default
+    #[must_use]
+    pub fn dns(mut self, dns: impl Into<Vec<Ipv4Addr>>) -> Self {
+        self.options.dns = dns.into();
+        self
+    }
+
+    /// How many clients get an address, at most 200, which is the default; further calls are
+    /// refused as busy (RFC 2637 §2.8)
+    #[must_use]
+    pub fn sessions(mut self, most: usize) -> Self {
+        self.options.sessions = most.min(ADDRESSES);
+        self
+    }
+
+    /// Makes the server never send GRE, as behind a firewall that swallows it
+    ///
+    /// [`Server::mute_gre`] changes it later.
+    #[must_use]
+    pub const fn mute_gre(mut self, mute: bool) -> Self {
+        self.options.mute_gre = mute;
+        self
+    }
+
+    /// What challenges, Magic-Numbers, Call IDs and ports are derived from; the building by default
+    ///
+    /// So a run is like any other. What a client has to guess is known here: a server of the
+    /// testkit protects nothing.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// Starts the server on a host of a network in memory, within the current tokio runtime
+    ///
+    /// # Errors
+    /// `AddrInUse` if the host has a server already.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn serve_memory(self, network: &memory::Network, address: Ipv4Addr) -> io::Result<Server> {
+        let host = network.host(address);
+        let listener = Listener::Memory(host.listen_tcp(PORT)?);
+        Server::start(self.finished(), listener, host.open_gre().into(), address)
+    }
+
+    /// Starts the server on real sockets: TCP port 1723 and raw GRE, both bound to `address`
+    ///
+    /// Needs `CAP_NET_RAW`. Any address of this host will do, 127.0.0.0/8 included, so that several
+    /// servers run on one host.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`; a missing capability, with the command that grants it.
+    pub async fn serve(self, address: Ipv4Addr) -> io::Result<Server> {
+        let listener = Listener::Tcp(TcpListener::bind((address, PORT)).await?);
+        let options = SocketOptions { local_address: Some(address), ..SocketOptions::default() };
+        let socket = RawSocket::open(&options).map_err(io::Error::other)?;
+        Server::start(self.finished(), listener, socket.into(), address)
+    }
+
+    fn finished(self) -> Options {
+        let mut options = self.options;
+        if options.secrets.is_empty() {
+            options.secrets.push((USER.to_owned(), Password::new(PASSWORD)));
+        }
+        options
+    }
+}
+
+/// The control connections of the servers that are known best
+fn control_of(order: ServerOrder) -> Control {
+    match order {
+        ServerOrder::Pppd => Control {
+            host_name: "local".to_owned(),
+            vendor: "linux".to_owned(),
+            framing_capabilities: 0,
+            bearer_capabilities: 0,
+            after_call_clear: AfterCallClear::CloseConnection,
+            ..Control::default()
+        },
+        ServerOrder::AccelPpp => Control {
+            host_name: "local".to_owned(),
+            vendor: "accel-ppp".to_owned(),
+            after_call_clear: AfterCallClear::NotifyWithPeerCallId,
+            ..Control::default()
+        },
+        ServerOrder::Rras => Control {
+            vendor: "Microsoft".to_owned(),
+            max_channels: 0,
+            after_call_clear: AfterCallClear::Notify,
+            ..Control::default()
+        },
+    }
+}
+
+/// RFC 2637 §1.3
+const PORT: u16 = 1723;
+
+const DEFAULT_MRU: u16 = 1400;
+const _: () =
+    assert!(DEFAULT_MRU as usize <= MTU, "the building's network takes what a tunnel gives");
+
+const USER: &str = "testuser";
+const PASSWORD: &str = "test123";

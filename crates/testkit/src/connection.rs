@@ -1,0 +1,139 @@
+//! Control connections: accepts them, and moves octets between each and the driver
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use pptp_gre_socket::memory::{MemoryListener, MemoryStream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+
+use crate::tasks::Tasks;
+
+/// Where control connections come from
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Memory(MemoryListener),
+    Tcp(TcpListener),
+}
+
+/// What a control connection tells the driver
+#[derive(Debug)]
+pub(crate) enum FromClient {
+    /// It was accepted
+    Opened {
+        client: Ipv4Addr,
+        /// What is to be written; once it is dropped, the connection is closed
+        writer: mpsc::Sender<Vec<u8>>,
+        /// The Call ID by which the connection is known from now on
+        call_id: oneshot::Sender<u16>,
+    },
+    Octets {
+        call_id: u16,
+        octets: Vec<u8>,
+    },
+    /// The client has closed it, or it broke
+    Closed {
+        call_id: u16,
+    },
+}
+
+/// Pieces that wait to be written, at most: a client that lets more pile up is gone
+pub(crate) const WRITES: usize = 64;
+
+/// Accepts control connections for as long as the listener works
+pub(crate) async fn accept(listener: Listener, driver: mpsc::Sender<FromClient>, tasks: Tasks) {
+    loop {
+        match listener.accept().await {
+            Ok((Stream::Memory(stream), client)) => {
+                tasks.spawn(serve(stream, client, driver.clone()));
+            }
+            Ok((Stream::Tcp(stream), client)) => tasks.spawn(serve(stream, client, driver.clone())),
+            Err(error) => {
+                // the client may have gone before it was accepted, or files have run out
+                tracing::warn!(%error, "no control connection accepted");
+                sleep(AFTER_A_FAILURE).await;
+            }
+        }
+    }
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Stream, Ipv4Addr)> {
+        match self {
+            Self::Memory(listener) => {
+                let (stream, client) = listener.accept().await?;
+                Ok((Stream::Memory(stream), *client.ip()))
+            }
+            Self::Tcp(listener) => {
+                let (stream, client) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                match client.ip() {
+                    IpAddr::V4(client) => Ok((Stream::Tcp(stream), client)),
+                    IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+                }
+            }
+        }
+    }
+}
+
+enum Stream {
+    Memory(MemoryStream),
+    Tcp(TcpStream),
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite,
+    client: Ipv4Addr,
+    driver: mpsc::Sender<FromClient>,
+) {
+    let (writer, writes) = mpsc::channel(WRITES);
+    let (call_id, known) = oneshot::channel();
+    if driver.send(FromClient::Opened { client, writer, call_id }).await.is_err() {
+        return;
+    }
+    // without a Call ID the driver has turned the client away
+    let Ok(call_id) = known.await else { return };
+    let (reader, writer) = tokio::io::split(stream);
+    let reading = async {
+        read(reader, call_id, &driver).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = write(writer, writes) => {}
+        () = reading => {}
+    }
+}
+
+async fn read(mut from: impl AsyncRead + Unpin, call_id: u16, driver: &mpsc::Sender<FromClient>) {
+    let mut buffer = [0; 512];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let octets = buffer.get(..count).unwrap_or_default().to_vec();
+        if driver.send(FromClient::Octets { call_id, octets }).await.is_err() {
+            return;
+        }
+    }
+    // an error says that the server is gone too
+    let _ = driver.send(FromClient::Closed { call_id }).await;
+}
+
+/// Writes what there is, until the driver wants the connection closed
+async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u8>>) {
+    while let Some(octets) = writes.recv().await {
+        if to.write_all(&octets).await.is_err() {
+            // the reader finds out as well, and it is the one who says so
+            while writes.recv().await.is_some() {}
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+/// Time until a listener that failed is tried again
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);

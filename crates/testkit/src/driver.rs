@@ -1,0 +1,304 @@
+//! The driver: one task with a server's GRE socket, all its sessions, and its building's network
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
+
+use pptp_control::OutgoingCallResult;
+use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
+use pptp_netstack::LocalLink;
+use pptp_tunnel::{LinkServerConfig, ServerConfig, Tunnel};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep_until,
+};
+
+use crate::{
+    ROUTER, Stats, builder::Options, connection::FromClient, lan::Pool, outlet::Outlet,
+    router::Router, session::Session,
+};
+
+/// What the server's owner wants
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Orders {
+    /// How often all clients were to be hung up so far
+    pub(crate) hang_ups: u64,
+    pub(crate) mute_gre: bool,
+}
+
+pub(crate) struct Driver {
+    options: Options,
+    socket: GreSocket,
+    receive: ReceiveBatch,
+    outlet: Outlet,
+    lan: LocalLink,
+    /// Which Call IDs are whose
+    calls: CallTable<()>,
+    /// By our Call ID; ordered, so that a run is like any other
+    sessions: BTreeMap<u16, Session>,
+    pool: Pool,
+    rng: StdRng,
+    clients: mpsc::Receiver<FromClient>,
+    orders: watch::Receiver<Orders>,
+    stats: watch::Sender<Stats>,
+    hang_ups: u64,
+    /// Of the building's packets, since the statistics were published
+    undeliverable: u64,
+    unknown_call: u64,
+    stale_stats: bool,
+}
+
+/// Something that woke the driver, and that it has taken
+enum Woken {
+    Client(FromClient),
+    Orders,
+    /// To be found in the round
+    Other,
+    /// The server is gone
+    Ended,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        options: Options,
+        address: Ipv4Addr,
+        socket: GreSocket,
+        lan: LocalLink,
+        clients: mpsc::Receiver<FromClient>,
+        orders: watch::Receiver<Orders>,
+        stats: watch::Sender<Stats>,
+    ) -> Self {
+        let Orders { mute_gre, hang_ups } = *orders.borrow();
+        Self {
+            outlet: Outlet::new(address, mute_gre),
+            pool: Pool::new(options.sessions),
+            rng: StdRng::seed_from_u64(options.seed),
+            options,
+            socket,
+            receive: ReceiveBatch::new(),
+            lan,
+            calls: CallTable::new(),
+            sessions: BTreeMap::new(),
+            clients,
+            orders,
+            stats,
+            hang_ups,
+            undeliverable: 0,
+            unknown_call: 0,
+            stale_stats: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            let woken = self.wait().await;
+            let now = now();
+            match woken {
+                Woken::Client(from_client) => self.handle_client(now, from_client),
+                Woken::Orders => self.follow_orders(now),
+                Woken::Other => {}
+                Woken::Ended => return,
+            }
+            self.round(now);
+            // on one thread the others have their turn before the next round
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let blocked = self.outlet.is_blocked();
+        if !blocked && self.sessions.values().any(Session::is_touched) {
+            return Woken::Other;
+        }
+        let deadline = self.sessions.values().filter_map(Session::deadline).min();
+        let expired = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            changed = self.orders.changed() => changed.map_or(Woken::Ended, |()| Woken::Orders),
+            client = self.clients.recv() => client.map_or(Woken::Ended, Woken::Client),
+            _ = self.socket.readable(), if !blocked => Woken::Other,
+            _ = self.socket.writable(), if blocked => Woken::Other,
+            () = self.lan.ready(), if !blocked => Woken::Other,
+            () = expired => Woken::Other,
+        }
+    }
+
+    /// Inputs, then events, then the building's packets, then what the sessions themselves have to say
+    fn round(&mut self, now: Instant) {
+        self.outlet.flush(&mut self.socket);
+        if !self.outlet.is_blocked() {
+            self.receive(now);
+        }
+        for session in self.sessions.values_mut() {
+            session.handle_timeout(now);
+        }
+        self.take_events();
+        if !self.outlet.is_blocked() {
+            self.lan_turn(now);
+        }
+        for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
+            if !session.take_outputs(now, &mut self.outlet) {
+                break;
+            }
+        }
+        self.remove_finished(now);
+        self.outlet.flush(&mut self.socket);
+        self.publish();
+    }
+
+    fn receive(&mut self, now: Instant) {
+        if let Err(error) = self.socket.receive(&mut self.receive) {
+            tracing::warn!(%error, "the GRE socket cannot be read");
+            return;
+        }
+        for datagram in self.receive.datagrams() {
+            let call_id = call_id(datagram.gre).unwrap_or_default();
+            let ours = self.calls.get(call_id, datagram.source).is_some();
+            let Some(session) = self.sessions.get_mut(&call_id).filter(|_| ours) else {
+                self.unknown_call = self.unknown_call.saturating_add(1);
+                self.stale_stats = true;
+                continue;
+            };
+            if let Some(packet) = session.handle_gre(now, datagram.gre) {
+                self.lan.handle_ip(now, packet);
+            }
+        }
+        // what became of datagrams sent earlier is nobody's concern here
+        let _ = self.socket.take_failures(|_| {});
+    }
+
+    fn lan_turn(&mut self, now: Instant) {
+        let Self { lan, sessions, pool, outlet, undeliverable, .. } = self;
+        let before = *undeliverable;
+        lan.turn(now, &mut Router { sessions, pool, outlet, now, undeliverable });
+        self.stale_stats |= self.undeliverable != before;
+    }
+
+    fn take_events(&mut self) {
+        for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
+            let noticed = session.take_events();
+            self.stale_stats |= noticed.anything;
+            if noticed.came_up {
+                self.stats.send_modify(|stats| stats.up_ever = stats.up_ever.saturating_add(1));
+            }
+        }
+    }
+
+    fn follow_orders(&mut self, now: Instant) {
+        let Orders { hang_ups, mute_gre } = *self.orders.borrow_and_update();
+        self.outlet.set_mute(mute_gre);
+        if std::mem::replace(&mut self.hang_ups, hang_ups) != hang_ups {
+            self.sessions.values_mut().for_each(|session| session.close(now));
+        }
+    }
+
+    fn handle_client(&mut self, now: Instant, from_client: FromClient) {
+        match from_client {
+            FromClient::Opened { client, writer, call_id } => {
+                self.open(now, client, writer, call_id);
+            }
+            FromClient::Octets { call_id, octets } => {
+                if let Some(session) = self.sessions.get_mut(&call_id) {
+                    session.handle_control(now, &octets);
+                }
+            }
+            FromClient::Closed { call_id } => {
+                if let Some(session) = self.sessions.get_mut(&call_id) {
+                    session.handle_control_eof(now);
+                }
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        client: Ipv4Addr,
+        writer: mpsc::Sender<Vec<u8>>,
+        known: oneshot::Sender<u16>,
+    ) {
+        self.stale_stats = true;
+        let room = self.sessions.len() < CONNECTIONS;
+        let taken = room.then(|| self.calls.insert(&mut self.rng, client, (), now).ok()).flatten();
+        let Some(call_id) = taken else {
+            self.stats.send_modify(|s| s.turned_away = s.turned_away.saturating_add(1));
+            return;
+        };
+        let inner_address = self.pool.take(call_id);
+        let config = self.config(inner_address);
+        let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
+        self.sessions.insert(call_id, Session::new(tunnel, client, inner_address, writer));
+        self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
+        // a connection that is gone by now says so itself
+        let _ = known.send(call_id);
+    }
+
+    fn config(&self, inner_address: Option<Ipv4Addr>) -> ServerConfig {
+        let options = &self.options;
+        let mut control = options.control.clone();
+        if inner_address.is_none() {
+            control.call_result = OutgoingCallResult::Busy;
+        }
+        let assigned = inner_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let mut link = LinkServerConfig::new(ROUTER, assigned);
+        link.secrets.clone_from(&options.secrets);
+        link.hash_name = options.hash_name;
+        link.dns.clone_from(&options.dns);
+        link.mru = options.mru;
+        link.echo = options.echo;
+        link.order = options.order;
+        link.encryption = options.encryption;
+        ServerConfig { control, link }
+    }
+
+    fn remove_finished(&mut self, now: Instant) {
+        let Self { sessions, calls, pool, stats, stale_stats, .. } = self;
+        sessions.retain(|call_id, session| {
+            if session.is_touched() || !session.is_finished() {
+                return true;
+            }
+            calls.remove(*call_id, now);
+            if let Some(address) = session.inner_address() {
+                pool.give_back(address);
+            }
+            if let Some(ended) = session.ended() {
+                stats.send_modify(|stats| stats.note_end(ended));
+            }
+            *stale_stats = true;
+            false
+        });
+    }
+
+    fn publish(&mut self) {
+        if !std::mem::take(&mut self.stale_stats) {
+            return;
+        }
+        self.stats.send_modify(|stats| {
+            stats.connections = self.sessions.len();
+            stats.up = self.sessions.values().filter(|session| session.is_up()).count();
+            stats.undeliverable = self.undeliverable;
+            stats.unknown_call = self.unknown_call;
+            stats.unsendable = self.outlet.unsendable();
+        });
+    }
+}
+
+/// The Call ID of an enhanced GRE header (RFC 2637 §4.1)
+fn call_id(gre: &[u8]) -> Option<u16> {
+    match gre {
+        [_, _, _, _, _, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
+/// The one clock: tokio's, which tests may pause
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Control connections at a time, at most
+const CONNECTIONS: usize = 1024;

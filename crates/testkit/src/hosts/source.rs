@@ -1,0 +1,32 @@
+//! Sends as many octets as it is asked for: what a download is measured with
+
+use std::io;
+
+use pptp_netstack::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+use crate::content::block;
+
+/// Reads a line with a decimal number of octets, or an empty one for no end, and sends them
+pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut stream).take(LINE).read_line(&mut line).await?;
+    let mut left = match line.trim() {
+        "" => u64::MAX,
+        number => number.parse().map_err(io::Error::other)?,
+    };
+    for index in 0.. {
+        let mut octets = block(building, index);
+        octets.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        stream.write_all(&octets).await?;
+        left = left.saturating_sub(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+        if left == 0 {
+            break;
+        }
+    }
+    stream.shutdown().await
+}
+
+/// Octets of the longest line
+const LINE: u64 = 32;

@@ -1,0 +1,105 @@
+//! The building's network: its addresses, and which of them are whose
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::Ipv4Addr,
+};
+
+/// The building's router and DNS server, as its clients see it
+pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+
+/// The building's device, with all the other services
+pub const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
+
+pub(crate) const PREFIX_LEN: u8 = 24;
+
+/// Octets of the largest IP packet in the building's network, Ethernet's
+pub(crate) const MTU: usize = 1500;
+
+/// Addresses for clients: 192.168.1.20 to 192.168.1.219
+pub(crate) const ADDRESSES: usize = 200;
+
+const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
+
+/// The addresses for clients, and the calls that have them
+///
+/// An address that was given back is the last to be given out again, so that packets under way to
+/// an old client do not meet a new one.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    free: VecDeque<Ipv4Addr>,
+    taken: BTreeMap<Ipv4Addr, u16>,
+}
+
+impl Pool {
+    /// The first `count` addresses
+    pub(crate) fn new(count: usize) -> Self {
+        let addresses = (u32::from(FIRST)..).map(Ipv4Addr::from);
+        Self { free: addresses.take(count).collect(), taken: BTreeMap::new() }
+    }
+
+    /// Gives an address to a call, unless all are taken
+    pub(crate) fn take(&mut self, call_id: u16) -> Option<Ipv4Addr> {
+        let address = self.free.pop_front()?;
+        self.taken.insert(address, call_id);
+        Some(address)
+    }
+
+    /// Takes an address back
+    pub(crate) fn give_back(&mut self, address: Ipv4Addr) {
+        if self.taken.remove(&address).is_some() {
+            self.free.push_back(address);
+        }
+    }
+
+    /// The call that has this address
+    pub(crate) fn call(&self, address: Ipv4Addr) -> Option<u16> {
+        self.taken.get(&address).copied()
+    }
+}
+
+/// Where an IP packet goes (RFC 791 §3.1)
+pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
+    let (header, _) = packet.split_first_chunk::<20>()?;
+    let [first, .., a, b, c, d] = *header;
+    (first >> 4 == 4).then_some(Ipv4Addr::new(a, b, c, d))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_given_out_once_and_rest_longest() {
+        let mut pool = Pool::new(2);
+        assert_eq!(pool.take(7), Some(FIRST));
+        let second = pool.take(8).unwrap();
+        assert_eq!(pool.take(9), None);
+        assert_eq!(pool.call(second), Some(8));
+        pool.give_back(second);
+        pool.give_back(second);
+        pool.give_back(FIRST);
+        assert_eq!(pool.call(second), None);
+        assert_eq!(pool.take(9), Some(second));
+        assert_eq!(pool.take(10), Some(FIRST));
+        assert_eq!(pool.take(11), None, "an address given back twice is there once");
+    }
+
+    #[test]
+    fn the_pool_ends_where_it_says() {
+        let mut pool = Pool::new(ADDRESSES);
+        let all: Vec<_> = std::iter::from_fn(|| pool.take(1)).collect();
+        assert_eq!(all.last(), Some(&Ipv4Addr::new(192, 168, 1, 219)));
+    }
+
+    #[test]
+    fn only_whole_ipv4_headers_have_a_destination() {
+        let mut packet = [0; 20];
+        packet[0] = 0x45;
+        packet[16..].copy_from_slice(&DEVICE.octets());
+        assert_eq!(destination(&packet), Some(DEVICE));
+        assert_eq!(destination(&packet[..19]), None);
+        packet[0] = 0x60;
+        assert_eq!(destination(&packet), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The way out of a server's sessions, onto its GRE socket
+
+use std::{io, net::Ipv4Addr};
+
+use pptp_gre_socket::{BATCH, GreSocket, Outgoing, SendBatch};
+use pptp_packet::{Egress, PacketBuf};
+
+/// Datagrams on their way out; all leave from the server's address
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    batch: SendBatch,
+    address: Ipv4Addr,
+    /// Datagrams vanish here
+    mute: bool,
+    /// The socket takes no more for now
+    blocked: bool,
+    unsendable: u64,
+}
+
+impl Outlet {
+    pub(crate) const fn new(address: Ipv4Addr, mute: bool) -> Self {
+        // a batch for each of the two that write: the building's hosts, and the sessions themselves
+        let most = BATCH.saturating_mul(2);
+        Self { batch: SendBatch::new(most), address, mute, blocked: false, unsendable: 0 }
+    }
+
+    pub(crate) const fn set_mute(&mut self, mute: bool) {
+        self.mute = mute;
+    }
+
+    /// Gives the socket what there is
+    pub(crate) fn flush(&mut self, socket: &mut GreSocket) {
+        let unsendable = &mut self.unsendable;
+        let sent = socket.send(&mut self.batch, |_, error: io::Error| {
+            tracing::debug!(%error, "a GRE datagram was not sent");
+            *unsendable = unsendable.saturating_add(1);
+        });
+        match sent {
+            Ok(all_gone) => self.blocked = !all_gone,
+            Err(error) => tracing::warn!(%error, "the GRE socket cannot be written"),
+        }
+    }
+
+    pub(crate) fn take_slot(&mut self) -> Option<PacketBuf> {
+        self.batch.take_slot()
+    }
+
+    pub(crate) fn put_back(&mut self, slot: PacketBuf) {
+        self.batch.put_back(slot);
+    }
+
+    pub(crate) fn push(&mut self, packet: PacketBuf, client: Ipv4Addr) {
+        if self.mute {
+            self.batch.put_back(packet);
+        } else {
+            let source = Some(self.address);
+            self.batch.push(Outgoing { packet, destination: client, source, tag: 0 });
+        }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.batch.has_room()
+    }
+
+    /// Whether the building's hosts may send: half of the room is for the sessions themselves
+    pub(crate) fn has_room_for_hosts(&self) -> bool {
+        self.batch.room() > BATCH
+    }
+
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    pub(crate) const fn unsendable(&self) -> u64 {
+        self.unsendable
+    }
+
+    /// Room for the datagrams of one client's session
+    pub(crate) const fn towards(&mut self, client: Ipv4Addr) -> Towards<'_> {
+        Towards { outlet: self, client }
+    }
+}
+
+pub(crate) struct Towards<'a> {
+    outlet: &'a mut Outlet,
+    client: Ipv4Addr,
+}
+
+impl Egress for Towards<'_> {
+    fn has_room(&self) -> bool {
+        self.outlet.has_room()
+    }
+
+    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Some(mut packet) = self.outlet.take_slot() else { return fill(&mut vec![0; len]) };
+        let filled = fill(packet.reset(len));
+        self.outlet.push(packet, self.client);
+        filled
+    }
+}

@@ -1,0 +1,201 @@
+//! One client's control connection and tunnel, as the server has it
+
+use std::{net::Ipv4Addr, time::Instant};
+
+use pptp_control::{Decoder, Message};
+use pptp_packet::PacketBuf;
+use pptp_tunnel::{Event, NotNow, Phase, Tunnel, TunnelError};
+use tokio::sync::mpsc;
+
+use crate::{Ended, outlet::Outlet};
+
+/// One client, from the moment its control connection was accepted
+#[derive(Debug)]
+pub(crate) struct Session {
+    tunnel: Tunnel,
+    client: Ipv4Addr,
+    inner_address: Option<Ipv4Addr>,
+    writer: mpsc::Sender<Vec<u8>>,
+    /// Octets of the largest IP packet that fits, once the tunnel is up
+    mtu: usize,
+    up: bool,
+    down: Option<TunnelError>,
+    deadline: Option<Instant>,
+    /// Something happened since the outputs were taken
+    touched: bool,
+    heard: Heard,
+}
+
+/// What a client said on the control connection, for the statistics
+#[derive(Debug, Default)]
+struct Heard {
+    decoder: Decoder,
+    call_cleared: bool,
+    stopped: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        tunnel: Tunnel,
+        client: Ipv4Addr,
+        inner_address: Option<Ipv4Addr>,
+        writer: mpsc::Sender<Vec<u8>>,
+    ) -> Self {
+        Self {
+            tunnel,
+            client,
+            inner_address,
+            writer,
+            mtu: 0,
+            up: false,
+            down: None,
+            deadline: None,
+            touched: true,
+            heard: Heard::default(),
+        }
+    }
+
+    pub(crate) fn handle_control(&mut self, now: Instant, octets: &[u8]) {
+        self.touched = true;
+        self.heard.listen(octets);
+        self.tunnel.handle_control(now, octets);
+    }
+
+    pub(crate) fn handle_control_eof(&mut self, now: Instant) {
+        self.touched = true;
+        self.tunnel.handle_control_eof(now);
+    }
+
+    /// Takes one GRE datagram; gives the IP packet that was in it
+    pub(crate) fn handle_gre<'p>(
+        &mut self,
+        now: Instant,
+        datagram: &'p mut [u8],
+    ) -> Option<&'p mut [u8]> {
+        self.touched = true;
+        self.tunnel.handle_gre(now, datagram)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.touched = true;
+            self.tunnel.handle_timeout(now);
+        }
+    }
+
+    /// Hangs up
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.touched = true;
+        self.tunnel.close(now);
+    }
+
+    /// Takes notice of what the inputs have led to, and says whether the statistics change
+    pub(crate) fn take_events(&mut self) -> Noticed {
+        let mut noticed = Noticed::default();
+        while let Some(event) = self.tunnel.poll_event() {
+            match event {
+                Event::Up(facts) => {
+                    noticed.came_up |= self.mtu == 0;
+                    self.mtu = usize::from(facts.mtu);
+                    self.up = true;
+                }
+                Event::Renegotiating => self.up = false,
+                Event::Down(reason) => {
+                    tracing::debug!(client = %self.client, %reason, "down");
+                    self.up = false;
+                    self.down.get_or_insert(reason);
+                }
+                _ => {}
+            }
+            noticed.anything = true;
+        }
+        noticed
+    }
+
+    /// Puts an IP packet of the building into the tunnel, or gives the slot back
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        mut packet: PacketBuf,
+        outlet: &mut Outlet,
+    ) -> bool {
+        let fits = packet.len() <= self.mtu;
+        // the client's window is advisory, and servers are known to ignore it
+        if !fits || self.tunnel.may_send(now) == Err(NotNow::NotUp) {
+            outlet.put_back(packet);
+            return false;
+        }
+        self.touched = true;
+        self.tunnel.seal(now, &mut packet);
+        outlet.push(packet, self.client);
+        true
+    }
+
+    /// The session's own output, and its next deadline; false if there was not room for all of it
+    pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
+        self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
+        let mut octets = Vec::new();
+        if self.tunnel.poll_control(now, &mut octets) && self.writer.try_send(octets).is_err() {
+            self.tunnel.handle_control_eof(now);
+            self.take_events();
+        }
+        self.deadline = self.tunnel.poll_timeout().map(|(at, _)| at);
+        self.touched = !outlet.has_room();
+        !self.touched
+    }
+
+    pub(crate) const fn is_touched(&self) -> bool {
+        self.touched
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.tunnel.is_finished()
+    }
+
+    pub(crate) const fn inner_address(&self) -> Option<Ipv4Addr> {
+        self.inner_address
+    }
+
+    /// How it ended, if it has
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        Some(Ended {
+            client: self.client,
+            inner_address: self.inner_address,
+            was_up: self.mtu > 0,
+            lcp_began: self.tunnel.ladder().reached(Phase::LinkControl).is_some(),
+            call_cleared: self.heard.call_cleared,
+            stopped: self.heard.stopped,
+            reason: self.down.clone()?,
+        })
+    }
+}
+
+/// What [`Session::take_events`] found
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Noticed {
+    pub(crate) anything: bool,
+    /// IP packets pass for the first time
+    pub(crate) came_up: bool,
+}
+
+impl Heard {
+    /// Octets out of sync are the tunnel's concern
+    fn listen(&mut self, mut octets: &[u8]) {
+        while let Ok(Some(message)) = self.decoder.decode(&mut octets) {
+            match message {
+                Message::CallClearRequest(_) => self.call_cleared = true,
+                Message::StopControlConnectionRequest(_)
+                | Message::StopControlConnectionReply(_) => self.stopped = true,
+                _ => {}
+            }
+        }
+    }
+}
