@@ -8,7 +8,9 @@ use std::time::Duration;
 /// number, a vendor string, a framing of 1) can be set one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Host name of the Start-Control-Connection-Request, cut at 64 octets; some servers choose by it
+    /// Host name of the Start-Control-Connection-Request, cut at 64 octets
+    ///
+    /// Some servers choose what the client gets by it.
     pub host_name: String,
     /// Vendor string, cut at 64 octets
     pub vendor: String,

@@ -222,7 +222,9 @@ mod tests {
     proptest! {
         #[test]
         fn parse_reads_what_emit_wrote(
-            header in header(), payload in vec(any::<u8>(), 0..64), trailing in vec(any::<u8>(), 0..8)
+            header in header(),
+            payload in vec(any::<u8>(), 0..64),
+            trailing in vec(any::<u8>(), 0..8),
         ) {
             let octets = [datagram(header, &payload), trailing].concat();
             let (parsed, range) = Header::parse(&octets).unwrap();

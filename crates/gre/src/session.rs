@@ -107,7 +107,8 @@ impl Session {
 
     /// The header of the next datagram with a payload, for whoever writes both at once
     ///
-    /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go out.
+    /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go
+    /// out.
     pub fn next_header(&mut self, now: Instant) -> Header {
         self.stats.sealed = self.stats.sealed.saturating_add(1);
         Header {

@@ -163,7 +163,7 @@ impl CallServed {
         self.echo.handle_timeout(shared, now).unwrap_or(Machine::CallServed(self))
     }
 
-    /// Notifies and stops in one go, as accel-ppp does: a PAC need not wait for an answer in between
+    /// Notifies and stops in one go, as accel-ppp does: a PAC need not wait for an answer between
     pub(super) fn close(self, shared: &mut Shared, now: Instant, reason: StopReason) -> Machine {
         let named = match self.config.after_call_clear {
             AfterCallClear::NotifyWithPeerCallId => self.peer_call_id,

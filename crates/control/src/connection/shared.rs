@@ -163,7 +163,7 @@ impl Shared {
 
 /// The instant `wait` after `now`
 ///
-/// Saturates a century ahead where the clock would overflow, which only a configured time-out can ask.
+/// A century ahead where the clock would overflow, which only a configured time-out can ask for.
 pub(super) fn after(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
 }

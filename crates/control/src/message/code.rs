@@ -1,7 +1,9 @@
 //! The codes of RFC 2637: control types, results, errors, reasons
 
 macro_rules! code {
-    ($(#[$doc:meta])* $name:ident: $int:ty { $($(#[$item:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident: $int:ty {
+        $($(#[$item:meta])* $variant:ident = $code:literal $text:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
@@ -101,7 +103,7 @@ impl StartResult {
 }
 
 code! {
-    /// General error code, which says something where the result is a general error (RFC 2637 §2.16)
+    /// General error code, for where the result is a general error (RFC 2637 §2.16)
     GeneralError: u8 {
         /// No general error
         None = 0 "no error",
