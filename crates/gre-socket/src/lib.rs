@@ -50,7 +50,7 @@ impl GreSocket {
     ///
     /// 0 says that nothing is there: wait for [`GreSocket::readable`]. An error that the kernel
     /// returned on behalf of one destination never ends up here; an error from here is about the
-    /// socket itself.
+    /// socket itself. Never waits.
     pub fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         match self {
             Self::Raw(socket) => socket.receive(batch),
@@ -62,7 +62,9 @@ impl GreSocket {
     ///
     /// False says that the socket takes no more now: the rest stays in `batch`, in order, until
     /// [`GreSocket::writable`]. A datagram that cannot be sent (no route, EPERM, EMSGSIZE and the
-    /// like) is skipped and reported to `failed` with its [`Outgoing::tag`]; the others go out.
+    /// like) is skipped and reported to `failed` with its [`Outgoing::tag`]; the others go out. The
+    /// first call after opening may return false because the runtime has not looked at the socket
+    /// yet. Never waits; an error is about the socket itself, and the rest stays in `batch`.
     pub fn send(
         &mut self,
         batch: &mut SendBatch,
@@ -74,10 +76,11 @@ impl GreSocket {
         }
     }
 
-    /// Hands what the network reported about datagrams sent earlier to `each`; returns how many
+    /// Hands what the network reported about datagrams sent earlier to `each`
     ///
-    /// To be called when [`GreSocket::readable`] returned, as [`GreSocket::receive`] is. Takes a
-    /// bounded number at a time; 0 says that nothing is left.
+    /// To be called when [`GreSocket::readable`] returned, as [`GreSocket::receive`] is: it returns
+    /// at once while reports are left. Returns how many reports were taken, a bounded number at a
+    /// time; 0 says that none is left.
     pub fn take_failures(&mut self, each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
         match self {
             Self::Raw(socket) => socket.take_failures(each),
