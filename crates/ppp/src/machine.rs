@@ -216,7 +216,7 @@ impl<R: Role> Machine<R> {
     fn lower_network_layer(&mut self, now: Instant) {
         self.ccp.down(now, &mut self.context);
         self.ipcp.down(now, &mut self.context);
-        if self.role.ipcp_start() != IpcpStart::BesideCcp {
+        if self.role.ipcp_start() != IpcpStart::AtOnce {
             self.ipcp.close(now, &mut self.context);
         }
         self.authentication.stop();
@@ -243,16 +243,16 @@ impl<R: Role> Machine<R> {
         self.ccp.open(now, &mut self.context);
         self.ccp.up(now, &mut self.context);
         match self.role.ipcp_start() {
-            IpcpStart::BesideCcp => {
+            IpcpStart::AtOnce => {
                 self.ipcp.open(now, &mut self.context);
                 self.ipcp.up(now, &mut self.context);
             }
             #[cfg(feature = "server")]
-            IpcpStart::ClosedUntilCcp => {
+            IpcpStart::ClosedAtFirst => {
                 self.ipcp.up(now, &mut self.context);
             }
             #[cfg(feature = "server")]
-            IpcpStart::DeafUntilCcp => {}
+            IpcpStart::DeafAtFirst => {}
         }
     }
 
@@ -265,7 +265,7 @@ impl<R: Role> Machine<R> {
             Some(Layer::Up) => {
                 self.make_cipher();
                 #[cfg(feature = "server")]
-                if self.role.ipcp_start() == IpcpStart::ClosedUntilCcp {
+                if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
                     self.ipcp.open(now, &mut self.context);
                 }
                 self.come_up();

@@ -272,8 +272,11 @@ impl<O: OptionSet> Negotiator<O> {
             Answer::Ack(_) => Event::RcrGood,
             _ => Event::RcrBad,
         };
-        // Before our Ack: behind it the peer may be open, and start over.
-        self.prompt(now, context);
+        if !matches!(answer, Answer::Refuse(Code::ConfigureNak, ..)) {
+            // Before our Ack: behind it the peer may be open, and start over. Not beside a Nak: on a
+            // looped line our own request, sent again, would look like another's.
+            self.prompt(now, context);
+        }
         Ok(self.perform(now, event, &answer, context))
     }
 

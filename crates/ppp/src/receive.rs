@@ -280,7 +280,7 @@ impl<R: Role> Machine<R> {
     /// A server that was deaf to IPCP begins when the client's request comes
     #[cfg(feature = "server")]
     fn hear_ipcp(&mut self, now: Instant) {
-        let is_deaf = self.role.ipcp_start() == IpcpStart::DeafUntilCcp && self.ipcp.is_initial();
+        let is_deaf = self.role.ipcp_start() == IpcpStart::DeafAtFirst && self.ipcp.is_initial();
         if is_deaf && self.ccp.is_open() {
             self.ipcp.open(now, &mut self.context);
             self.ipcp.up(now, &mut self.context);

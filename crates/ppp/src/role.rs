@@ -21,14 +21,14 @@ pub(crate) trait Role: std::fmt::Debug {
 /// When IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers do not
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IpcpStart {
-    /// Beside CCP
-    BesideCcp,
+    /// At once, beside CCP
+    AtOnce,
     /// Closed, and so answering Terminate-Ack, until CCP is open
     #[cfg(feature = "server")]
-    ClosedUntilCcp,
+    ClosedAtFirst,
     /// Deaf until CCP is open, and then waiting for the client
     #[cfg(feature = "server")]
-    DeafUntilCcp,
+    DeafAtFirst,
 }
 
 /// LCP's options, whichever role has them
@@ -67,6 +67,6 @@ impl Role for Client {
     type Ipcp = Ipcp;
 
     fn ipcp_start(&self) -> IpcpStart {
-        IpcpStart::BesideCcp
+        IpcpStart::AtOnce
     }
 }

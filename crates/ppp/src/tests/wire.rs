@@ -14,7 +14,6 @@ use crate::{Event, Failure, Link, Negotiated, Received};
 /// One end of the line
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) name: &'static str,
     pub(crate) link: Link,
     pub(crate) events: Vec<(Duration, Event)>,
     sequence: u32,
@@ -24,9 +23,9 @@ pub(crate) struct End {
 }
 
 impl End {
-    fn new(name: &'static str, link: Link) -> Self {
+    fn new(link: Link) -> Self {
         let (events, inbound) = (Vec::new(), VecDeque::new());
-        Self { name, link, events, sequence: 0, highest: None, inbound }
+        Self { link, events, sequence: 0, highest: None, inbound }
     }
 
     pub(crate) fn up(&self) -> Option<(Duration, &Negotiated)> {
@@ -65,8 +64,8 @@ impl Wire {
     pub(crate) fn new(client: Link, server: Link, delay: Duration) -> Self {
         let now = epoch();
         Self {
-            client: End::new("client", client),
-            server: End::new("server", server),
+            client: End::new(client),
+            server: End::new(server),
             now,
             ladder: String::new(),
             start: now,
@@ -137,7 +136,7 @@ impl Wire {
         while let Some(at) = end.inbound.iter().position(|(at, ..)| *at <= now) {
             let Some((_, sequence, mut frame)) = end.inbound.remove(at) else { break };
             let is_ahead =
-                end.highest.is_none_or(|highest| sequence.wrapping_sub(highest) as i32 > 0);
+                end.highest.is_none_or(|highest| sequence.wrapping_sub(highest).cast_signed() > 0);
             let order = if is_ahead { Order::Ahead } else { Order::Behind };
             let received = end.link.handle_frame(now, Arrival { sequence, order }, &mut frame);
             if is_ahead && !matches!(received, Received::Discarded(_)) {
@@ -149,9 +148,10 @@ impl Wire {
     fn collect(&mut self) {
         let (now, delay) = (self.now, self.delay);
         for to_server in [true, false] {
-            let (from, to) = match to_server {
-                true => (&mut self.client, &mut self.server),
-                false => (&mut self.server, &mut self.client),
+            let (from, to) = if to_server {
+                (&mut self.client, &mut self.server)
+            } else {
+                (&mut self.server, &mut self.client)
             };
             while let Some(frame) = from.link.poll_frame() {
                 let lost = self.random.random_bool(self.loss);

@@ -1,0 +1,116 @@
+//! Whatever comes in, in whatever phase: no panic, bounded memory, an end
+
+use std::time::Duration;
+
+use pptp_mppe::{Arrival, Order};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script};
+use crate::frame;
+use crate::packet::Packet;
+
+/// Something a bad peer does
+#[derive(Clone, Debug)]
+enum Op {
+    Octets(Vec<u8>),
+    Packet { protocol: u16, code: u8, id: u8, data: Vec<u8> },
+    Encrypted(Vec<u8>),
+    Wait(u16),
+    Rewind(u32),
+    Close,
+}
+
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    let option = (0..40_u8, vec(any::<u8>(), 0..8)).prop_map(|(kind, value)| {
+        let length = u8::try_from(value.len() + 2).unwrap();
+        [&[kind, length][..], &value].concat()
+    });
+    prop_oneof![
+        vec(any::<u8>(), 0..40),
+        vec(option, 0..6).prop_map(|options| options.concat()),
+        Just(LCP_REQUEST.to_vec()),
+        Just(MPPE_128.to_vec()),
+        Just(PEER_ADDRESS.to_vec()),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    const PROTOCOLS: [u16; 8] = [
+        frame::LCP,
+        frame::LCP,
+        frame::CHAP,
+        frame::CCP,
+        frame::IPCP,
+        frame::PAP,
+        frame::EAP,
+        0x8057,
+    ];
+    let packet = (prop::sample::select(&PROTOCOLS[..]), 0..17_u8, 0..4_u8, data());
+    prop_oneof![
+        1 => vec(any::<u8>(), 0..60).prop_map(Op::Octets),
+        8 => packet.prop_map(|(protocol, code, id, data)| Op::Packet { protocol, code, id, data }),
+        1 => vec(any::<u8>(), 0..60).prop_map(Op::Encrypted),
+        1 => (0..20_000_u16).prop_map(Op::Wait),
+        1 => (0..100_u32).prop_map(Op::Rewind),
+        1 => prop::bool::weighted(0.05).prop_map(|close| if close { Op::Close } else { Op::Wait(3) }),
+    ]
+}
+
+fn perform(script: &mut Script, op: Op) {
+    match op {
+        Op::Octets(mut octets) => drop(script.receive_frame(&mut octets)),
+        Op::Packet { protocol, code, id, data } => {
+            let mut packet = Vec::new();
+            Packet { code, id, data: &data }.emit(&mut packet);
+            let _ = script.receive_frame(&mut frame::control(protocol, &packet));
+        }
+        Op::Encrypted(octets) => {
+            let mut octets = [&[0x00, 0xFD, 0x90][..], &octets].concat();
+            let _ = script.receive_frame(&mut octets);
+            let arrival = Arrival { sequence: script.sequence, order: Order::Behind };
+            let _ = script.link.handle_frame(script.now, arrival, &mut octets);
+        }
+        Op::Wait(milliseconds) => script.wait(Duration::from_millis(milliseconds.into())),
+        Op::Rewind(frames) => script.sequence = script.sequence.wrapping_sub(frames),
+        Op::Close => script.link.close(script.now),
+    }
+}
+
+fn survive(mut script: Script, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    for op in ops {
+        perform(&mut script, op);
+        let frames = std::iter::from_fn(|| script.link.poll_frame()).count();
+        prop_assert!(frames <= 64);
+        prop_assert!(!script.link.is_up() || script.link.poll_timeout().is_some());
+    }
+    let events = script.events();
+    prop_assert!(events.len() <= 32);
+    // Whatever state it was brought to, silence ends it.
+    script.wait(Duration::from_mins(5));
+    prop_assert_eq!(script.link.poll_timeout(), None);
+    prop_assert_eq!(script.link.phase(), crate::Phase::Dead);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn before_lcp_is_open(ops in vec(op(), 0..60)) {
+        survive(Script::new(), ops)?;
+    }
+
+    #[test]
+    fn before_the_authentication(ops in vec(op(), 0..60)) {
+        survive(Script::at_authentication(), ops)?;
+    }
+
+    #[test]
+    fn before_ccp_and_ipcp_are_open(ops in vec(op(), 0..60)) {
+        survive(Script::at_network(), ops)?;
+    }
+
+    #[test]
+    fn while_up(ops in vec(op(), 0..60)) {
+        survive(Script::up(), ops)?;
+    }
+}
