@@ -125,7 +125,7 @@ pub enum ServerOrder {
     Pppd,
     /// accel-ppp: IPCP is deaf until CCP is open, and then waits for the client's request
     AccelPpp,
-    /// Windows RRAS: an LCP request full of options, IPCP beside CCP, and every kind of MPPE offered
+    /// Windows RRAS: an LCP request full of options, IPCP beside CCP, every kind of MPPE offered
     Rras,
 }
 

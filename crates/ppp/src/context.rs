@@ -30,7 +30,7 @@ impl Context {
 
     /// Queues a packet of `protocol` to be sent
     ///
-    /// Beyond [`MOST_FRAMES`] it is dropped: whatever it was, it would have been lost on the way too.
+    /// Beyond [`MOST_FRAMES`] it is dropped: whatever it was, the way could have lost it too.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if self.outbox.len() >= MOST_FRAMES {
             self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);

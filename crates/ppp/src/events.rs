@@ -12,7 +12,8 @@ use crate::failure::{Failure, Protocol};
 pub enum Event {
     /// The link entered this phase
     Phase(Phase),
-    /// IP packets pass from now on; comes again after every renegotiation, with the facts as they are then
+    /// IP packets pass from now on; comes again, with the facts as they are then, after every
+    /// renegotiation
     Up(Negotiated),
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,

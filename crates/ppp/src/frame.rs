@@ -58,7 +58,8 @@ impl Form {
 
 /// Splits a frame into its protocol and the Information field, whatever form its header has
 ///
-/// Protocol 00FF is reserved, so that a frame without address and control field never begins with FF.
+/// Protocol 00FF is reserved, so that a frame without address and control field never begins with
+/// FF.
 pub fn parse(frame: &mut [u8]) -> Result<(u16, &mut [u8]), ParseError> {
     let (protocol, header) = header(frame)?;
     let information = frame.get_mut(header..).ok_or(ParseError::new("PPP frame"))?;
@@ -109,7 +110,8 @@ mod tests {
     proptest! {
         #[test]
         fn all_four_forms_are_read(
-            acfc: bool, pfc: bool, high in 0..=0x7f_u8, low in 0..=0x7f_u8, mut information in vec(any::<u8>(), 0..40),
+            acfc: bool, pfc: bool, high in 0..=0x7f_u8, low in 0..=0x7f_u8,
+            mut information in vec(any::<u8>(), 0..40),
         ) {
             let protocol = u16::from_be_bytes([high << 1, low << 1 | 1]);
             prop_assume!(protocol != 0x00FF);

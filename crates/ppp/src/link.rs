@@ -83,8 +83,8 @@ impl Link {
 
     /// Takes one PPP frame as it was in the carrier, and opens it in place
     ///
-    /// `arrival` tells where the carrier's sequence number stands: MPPE needs it for late frames, and
-    /// control frames that come twice are found by it.
+    /// `arrival` tells where the carrier's sequence number stands: MPPE needs it for late frames,
+    /// and control frames that come twice are found by it.
     pub fn handle_frame<'p>(
         &mut self,
         now: Instant,
@@ -101,8 +101,8 @@ impl Link {
 
     /// Turns an inner IP packet into a PPP frame, in its headroom
     ///
-    /// Only while [`Link::is_up`]: otherwise the packet is left as it was, and false comes back. The frames must go out in the
-    /// order in which they were sealed.
+    /// Only while [`Link::is_up`]: otherwise the packet is left as it was, and false comes back.
+    /// The frames must go out in the order in which they were sealed.
     pub fn seal(&mut self, packet: &mut PacketBuf) -> bool {
         each!(&mut self.0, machine => machine.seal(packet))
     }
@@ -134,8 +134,9 @@ impl Link {
 
     /// Round trips of the negotiation so far
     ///
-    /// Counted by cause: each request remembers how many had passed when it was sent, and its answer
-    /// makes it one more. Without loss this is the time it took divided by the round-trip time.
+    /// Counted by cause: each request remembers how many had passed when it was sent, and its
+    /// answer makes it one more. Without loss this is the time it took divided by the round-trip
+    /// time.
     pub fn round_trips(&self) -> u16 {
         each!(&self.0, machine => machine.round_trips())
     }

@@ -1,5 +1,8 @@
 //! Drives the automaton of one protocol: identifiers, the restart timer, who answered what
 
+mod receive;
+mod send;
+
 use std::time::{Duration, Instant};
 
 use crate::automaton::{Actions, Event, State, transition};
@@ -74,7 +77,8 @@ pub(crate) struct Negotiator<O> {
     answered: bool,
     /// Identifier of our latest Code-Reject
     reject_id: u8,
-    /// Its transmissions, until it is answered: the first ones and the latest, [`MOST_TRANSMISSIONS`]
+    /// Its transmissions, until it is answered: the first ones and the latest,
+    /// [`MOST_TRANSMISSIONS`]
     transmissions: Vec<Sent>,
     /// Identifier and options of the peer's request that we acknowledged last
     acknowledged: Option<(u8, Box<[u8]>)>,
@@ -129,9 +133,9 @@ impl<O: OptionSet> Negotiator<O> {
 
     /// A Configure-Request of the peer makes us send ours again at once, if it is still unanswered
     ///
-    /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP closed
-    /// until CCP is open. Their own request tells that they listen now, three seconds before our
-    /// restart timer would.
+    /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP
+    /// closed until CCP is open. Their own request tells that they listen now, three seconds before
+    /// our restart timer would.
     pub(crate) fn prompted(options: O) -> Self {
         Self { prompted: true, ..Self::new(options) }
     }
@@ -247,194 +251,6 @@ impl<O: OptionSet> Negotiator<O> {
         self.deadline
     }
 
-    fn handle_request(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
-        let options = Options::parse(packet.data)?;
-        if matches!(self.state, State::Closed | State::Closing | State::Stopping) {
-            return Ok(self.perform(now, Event::RcrGood, &Answer::Id(packet.id), context));
-        }
-        if self.is_repeated(packet) {
-            self.send_ack(now, packet, context);
-            return Ok(None);
-        }
-        if let Some((_, refusal)) = self.refusal.take_if(|(id, _)| *id != packet.id) {
-            context.round_trips.answered(now, refusal);
-        }
-        if matches!(self.state, State::Stopped | State::Opened) {
-            self.begin(context);
-        }
-        let answer = self.judge(packet, &options, context)?;
-        let event = match answer {
-            Answer::Ack(_) => Event::RcrGood,
-            _ => Event::RcrBad,
-        };
-        if !matches!(answer, Answer::Refuse(Code::ConfigureNak, ..)) {
-            // Before our Ack: behind it the peer may be open, and start over. Not beside a Nak: on a
-            // looped line our own request, sent again, would look like another's.
-            self.prompt(now, context);
-        }
-        Ok(self.perform(now, event, &answer, context))
-    }
-
-    /// Whether this is the request we acknowledged, sent again because our Configure-Ack was lost
-    ///
-    /// RFC 1661 would have both ends start over. Once more the same Ack does, as long as the peer has
-    /// shown no sign of being open: then it waits for that Ack and for nothing else.
-    fn is_repeated(&self, packet: &Packet<'_>) -> bool {
-        self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
-    }
-
-    fn judge<'a>(
-        &mut self,
-        packet: &'a Packet<'a>,
-        options: &Options<'a>,
-        context: &mut Context,
-    ) -> Result<Answer<'a>, Failure> {
-        let (mut naks, mut rejects) = (OptionsBuf::default(), OptionsBuf::default());
-        for option in options {
-            match self.options.judge(&option, &mut context.random)? {
-                Judgement::Ack => {}
-                Judgement::Nak(value) if self.naks < MAX_FAILURE => {
-                    naks.push(option.kind, &value);
-                }
-                Judgement::Nak(_) | Judgement::Reject => {
-                    rejects.push(option.kind, option.value);
-                }
-            }
-        }
-        if !rejects.is_empty() {
-            return self.refuse(Code::ConfigureReject, packet, rejects);
-        }
-        if self.naks < MAX_FAILURE {
-            naks.append(self.options.missing(options)?);
-        }
-        if !naks.is_empty() {
-            self.naks = self.naks.saturating_add(1);
-            return self.refuse(Code::ConfigureNak, packet, naks);
-        }
-        self.naks = 0;
-        self.options.agree(options);
-        Ok(Answer::Ack(packet))
-    }
-
-    fn refuse<'a>(
-        &mut self,
-        code: Code,
-        packet: &Packet<'_>,
-        options: OptionsBuf,
-    ) -> Result<Answer<'a>, Failure> {
-        self.next_round()?;
-        Ok(Answer::Refuse(code, packet.id, options.into_vec()))
-    }
-
-    /// Negotiations that refuse each other's options for ever do not converge (RFC 1661 §4.6)
-    fn next_round(&mut self) -> Result<(), Failure> {
-        self.rounds = self.rounds.saturating_add(1);
-        if self.rounds > MOST_ROUNDS {
-            return Err(Failure::NoAgreement { protocol: O::PROTOCOL });
-        }
-        Ok(())
-    }
-
-    fn handle_ack(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
-        if !self.take_answer(now, packet, context)? {
-            return Ok(None);
-        }
-        if self.awaits_answer() {
-            self.options.acknowledged()?;
-        }
-        Ok(self.perform(now, Event::Rca, &Answer::Id(packet.id), context))
-    }
-
-    fn handle_refusal(
-        &mut self,
-        now: Instant,
-        code: Code,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
-        let options = Options::parse(packet.data)?;
-        if !self.take_answer(now, packet, context)? {
-            return Ok(None);
-        }
-        if self.awaits_answer() {
-            self.next_round()?;
-            match code {
-                Code::ConfigureNak => self.options.naked(&options, &mut context.random)?,
-                _ => self.options.rejected(&options)?,
-            }
-        }
-        Ok(self.perform(now, Event::Rcn, &Answer::Id(packet.id), context))
-    }
-
-    const fn awaits_answer(&self) -> bool {
-        matches!(self.state, State::ReqSent | State::AckRcvd | State::AckSent | State::Opened)
-    }
-
-    /// Whether an Ack, Nak or Reject is the first answer to our latest request
-    ///
-    /// Every other one is stale, and ignored: answers cross requests that are sent again.
-    fn take_answer(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Result<bool, Trouble> {
-        if !self.awaits_answer() {
-            return Ok(true);
-        }
-        if self.answered || packet.id != self.id {
-            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
-            return Ok(false);
-        }
-        let is_ack = packet.code == u8::from(Code::ConfigureAck);
-        if is_ack && packet.data != self.request {
-            return Err(Trouble::Discard(Discard::Malformed));
-        }
-        self.answered = true;
-        context.round_trips.answered_one_of(now, &self.transmissions);
-        self.transmissions = Vec::new();
-        Ok(true)
-    }
-
-    /// A Terminate-Ack with the identifier of our request says that the peer was closed when that
-    /// came; if the request has been answered since, it is old news
-    fn handle_terminate_ack(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Option<Layer> {
-        let is_late = matches!(self.state, State::AckRcvd | State::Opened) && packet.id == self.id;
-        if is_late {
-            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
-            return None;
-        }
-        self.perform(now, Event::Rta, &Answer::None, context)
-    }
-
-    fn handle_code_reject(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
-        let code = *packet.data.first().ok_or(Trouble::Discard(Discard::Malformed))?;
-        if (1..=u8::from(Code::CodeReject)).contains(&code) {
-            return Err(Failure::RejectedCode { protocol: O::PROTOCOL, code }.into());
-        }
-        Ok(self.perform(now, Event::RxjGood, &Answer::None, context))
-    }
-
     /// Performs one event of the automaton
     fn perform(
         &mut self,
@@ -472,94 +288,6 @@ impl<O: OptionSet> Negotiator<O> {
         self.refusal = None;
         self.acknowledged = None;
     }
-
-    fn set_restart_counter(&mut self, now: Instant, actions: Actions) {
-        if actions.contain(Actions::IRC) {
-            let terminates = actions.contain(Actions::STR);
-            self.restart = if terminates { MAX_TERMINATE } else { MAX_CONFIGURE };
-        }
-        if actions.contain(Actions::ZRC) {
-            self.restart = 0;
-            self.deadline = now.checked_add(RESTART);
-        }
-    }
-
-    fn send(
-        &mut self,
-        now: Instant,
-        actions: Actions,
-        event: Event,
-        answer: &Answer<'_>,
-        context: &mut Context,
-    ) {
-        if actions.contain(Actions::SCR) {
-            self.send_request(now, event, context);
-        }
-        if actions.contain(Actions::STR) {
-            self.send_terminate_request(now, context);
-        }
-        match answer {
-            Answer::Ack(packet) if actions.contain(Actions::SCA) => {
-                self.send_ack(now, packet, context);
-            }
-            Answer::Refuse(code, id, data) if actions.contain(Actions::SCN) => {
-                self.refusal = Some((*id, context.round_trips.stamp(now)));
-                Self::send_packet(*code, *id, data, context);
-            }
-            Answer::Id(id) if actions.contain(Actions::STA) => {
-                Self::send_packet(Code::TerminateAck, *id, &[], context);
-            }
-            Answer::Reject(packet) if actions.contain(Actions::SCJ) => {
-                self.send_code_reject(packet, context);
-            }
-            _ => {}
-        }
-    }
-
-    /// The same request with the same identifier if the timer sends it, else one made anew
-    fn send_request(&mut self, now: Instant, event: Event, context: &mut Context) {
-        if event != Event::TimeoutPositive || self.answered {
-            self.id = self.id.wrapping_add(1);
-            self.request = self.options.request().into_vec();
-            self.answered = false;
-            self.transmissions = Vec::new();
-        }
-        self.restart = self.restart.saturating_sub(1);
-        self.deadline = now.checked_add(RESTART);
-        self.transmit_request(now, context);
-    }
-
-    fn transmit_request(&mut self, now: Instant, context: &mut Context) {
-        self.transmissions.truncate(MOST_TRANSMISSIONS.saturating_sub(1));
-        self.transmissions.push(context.round_trips.stamp(now));
-        Self::send_packet(Code::ConfigureRequest, self.id, &self.request, context);
-    }
-
-    fn send_ack(&mut self, now: Instant, packet: &Packet<'_>, context: &mut Context) {
-        self.ack = Some(context.round_trips.stamp(now));
-        self.acknowledged = Some((packet.id, packet.data.into()));
-        Self::send_packet(Code::ConfigureAck, packet.id, packet.data, context);
-    }
-
-    fn send_terminate_request(&mut self, now: Instant, context: &mut Context) {
-        self.id = self.id.wrapping_add(1);
-        self.answered = true;
-        self.restart = self.restart.saturating_sub(1);
-        self.deadline = now.checked_add(TERMINATE_RESTART);
-        Self::send_packet(Code::TerminateRequest, self.id, &[], context);
-    }
-
-    fn send_code_reject(&mut self, rejected: &Packet<'_>, context: &mut Context) {
-        self.reject_id = self.reject_id.wrapping_add(1);
-        let mut data = Vec::new();
-        rejected.emit(&mut data);
-        data.truncate(MOST_REJECTED);
-        Self::send_packet(Code::CodeReject, self.reject_id, &data, context);
-    }
-
-    fn send_packet(code: Code, id: u8, data: &[u8], context: &mut Context) {
-        context.send(O::NUMBER, &Packet { code: code.into(), id, data });
-    }
 }
 
 /// Time before an unanswered request is sent again (RFC 1661 §4.6)
@@ -572,8 +300,8 @@ const MAX_CONFIGURE: u8 = 10;
 const MAX_TERMINATE: u8 = 2;
 /// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
 pub(crate) const MAX_FAILURE: u8 = 5;
-/// Refusals, ours and the peer's together, after which a negotiation does not converge: both may Nak
-/// [`MAX_FAILURE`] times and then reject option after option
+/// Refusals, ours and the peer's together, after which a negotiation does not converge: both may
+/// Nak [`MAX_FAILURE`] times and then reject option after option
 const MOST_ROUNDS: u8 = 24;
 /// Transmissions of one request whose time is remembered
 const MOST_TRANSMISSIONS: usize = 8;

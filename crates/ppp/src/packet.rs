@@ -1,4 +1,4 @@
-//! The packet of LCP and all NCPs, its options, and the packet of CHAP (RFC 1661 §5, §6; RFC 1994 §4)
+//! The packets of LCP, all NCPs and CHAP, and their options (RFC 1661 §5, §6; RFC 1994 §4)
 
 use nom::bytes::complete::take;
 use nom::combinator::verify;
@@ -347,7 +347,9 @@ mod tests {
         }
 
         #[test]
-        fn options_are_read_as_they_were_written(list in vec((any::<u8>(), vec(any::<u8>(), 0..9)), 0..20)) {
+        fn options_are_read_as_they_were_written(
+            list in vec((any::<u8>(), vec(any::<u8>(), 0..9)), 0..20),
+        ) {
             let octets = options(&list);
             let mut expected: Vec<(u8, Vec<u8>)> = Vec::new();
             for (kind, value) in list {
@@ -361,7 +363,9 @@ mod tests {
         }
 
         #[test]
-        fn a_chap_value_is_read_as_it_was_written(value in vec(any::<u8>(), 0..256), name in vec(any::<u8>(), 0..99)) {
+        fn a_chap_value_is_read_as_it_was_written(
+            value in vec(any::<u8>(), 0..256), name in vec(any::<u8>(), 0..99),
+        ) {
             let chap = ChapValue { value: &value, name: &name };
             let mut octets = Vec::new();
             chap.emit(&mut octets);

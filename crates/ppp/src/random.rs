@@ -5,8 +5,8 @@ use rand::{Rng, SeedableRng};
 
 /// Draws from a seed; each draw is a stream of its own
 ///
-/// A link draws a handful of times in its life. The generator's buffer, 300 octets, would be held by
-/// every idle tunnel; the seed and a count are 40.
+/// A link draws a handful of times in its life. The generator's buffer, 300 octets, would be held
+/// by every idle tunnel; the seed and a count are 40.
 pub(crate) struct Random {
     seed: [u8; 32],
     drawn: u64,

@@ -43,8 +43,9 @@ impl RoundTrips {
 
     /// The answer to one of several transmissions of the same request came in
     ///
-    /// It cannot be an answer to one sent less than a round trip ago, and of the others the peer may
-    /// have dropped all but the last: pppd and accel-ppp are deaf to IPCP until their CCP is open.
+    /// It cannot be an answer to one sent less than a round trip ago, and of the others the peer
+    /// may have dropped all but the last: pppd and accel-ppp are deaf to IPCP until their CCP is
+    /// open.
     pub(crate) fn answered_one_of(&mut self, now: Instant, transmissions: &[Sent]) {
         // A quarter of slack: round trips vary.
         let shortest = self.shortest.unwrap_or(Duration::MAX);

@@ -58,6 +58,17 @@ fn the_round_trips_counted_are_the_time_it_took() {
 }
 
 #[test]
+fn a_first_request_lost_in_a_terminal_costs_nothing() {
+    for (order, expected) in [(ServerOrder::Pppd, 4), (ServerOrder::Rras, 5)] {
+        let mut wire = wire(client_config(), server_config(order));
+        wire.swallow_first().connect().run_until_up(Duration::from_secs(5));
+        let (at, _) = wire.client.up().expect("up");
+        assert_eq!(at, expected * 2 * DELAY, "{order:?}\n{}", wire.ladder);
+        assert_eq!(u32::from(wire.client.link.round_trips()), expected);
+    }
+}
+
+#[test]
 fn every_fact_negotiated_is_told() {
     for order in ORDERS {
         let wire = connected(order);

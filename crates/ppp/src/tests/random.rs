@@ -53,7 +53,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => vec(any::<u8>(), 0..60).prop_map(Op::Encrypted),
         1 => (0..20_000_u16).prop_map(Op::Wait),
         1 => (0..100_u32).prop_map(Op::Rewind),
-        1 => prop::bool::weighted(0.05).prop_map(|close| if close { Op::Close } else { Op::Wait(3) }),
+        1 => prop::bool::weighted(0.05)
+            .prop_map(|close| if close { Op::Close } else { Op::Wait(3) }),
     ]
 }
 
@@ -107,6 +108,23 @@ proptest! {
     #[test]
     fn before_ccp_and_ipcp_are_open(ops in vec(op(), 0..60)) {
         survive(Script::at_network(), ops)?;
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_server(order in 0..3_usize, ops in vec(op(), 0..60)) {
+        use crate::{Link, ServerConfig, ServerOrder};
+
+        let orders = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
+        let config = ServerConfig {
+            order: orders[order],
+            secrets: vec![("User".to_owned(), crate::Password::new("clientPass"))],
+            ..ServerConfig::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into())
+        };
+        let mut script = Script::new();
+        script.link = Link::server(config, [4; 32]);
+        script.link.open(script.now);
+        survive(script, ops)?;
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) struct Wire {
     pub(crate) ladder: String,
     start: Instant,
     delay: Duration,
+    /// Frames of the client that are lost first of all
+    swallow: u8,
     loss: f64,
     random: ChaCha8Rng,
 }
@@ -70,6 +72,7 @@ impl Wire {
             ladder: String::new(),
             start: now,
             delay,
+            swallow: 0,
             loss: 0.0,
             random: ChaCha8Rng::seed_from_u64(0),
         }
@@ -78,6 +81,12 @@ impl Wire {
     /// From now on a share of the frames is lost
     pub(crate) fn lose(&mut self, loss: f64, seed: u64) -> &mut Self {
         (self.loss, self.random) = (loss, ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
+    /// The client's first frame is lost: pppd empties its terminal when it starts
+    pub(crate) fn swallow_first(&mut self) -> &mut Self {
+        self.swallow = 1;
         self
     }
 
@@ -154,7 +163,9 @@ impl Wire {
                 (&mut self.server, &mut self.client)
             };
             while let Some(frame) = from.link.poll_frame() {
-                let lost = self.random.random_bool(self.loss);
+                let swallowed = to_server && self.swallow > 0;
+                self.swallow -= u8::from(swallowed);
+                let lost = swallowed || self.random.random_bool(self.loss);
                 let at = now.saturating_duration_since(self.start).as_millis();
                 let lost_mark = if lost { "  LOST" } else { "" };
                 let arrow = if to_server { "  ->    " } else { "     <- " };

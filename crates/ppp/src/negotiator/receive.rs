@@ -1,0 +1,200 @@
+//! What each packet of the peer means to the automaton
+
+use std::time::Instant;
+
+use super::{Answer, Judgement, Layer, MAX_FAILURE, MOST_ROUNDS, Negotiator, OptionSet};
+use crate::automaton::{Event, State};
+use crate::context::{Context, Trouble};
+use crate::failure::Failure;
+use crate::packet::{Code, Options, OptionsBuf, Packet};
+use crate::stats::Discard;
+
+impl<O: OptionSet> Negotiator<O> {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Result<Option<Layer>, Trouble> {
+        let options = Options::parse(packet.data)?;
+        if matches!(self.state, State::Closed | State::Closing | State::Stopping) {
+            return Ok(self.perform(now, Event::RcrGood, &Answer::Id(packet.id), context));
+        }
+        if self.is_repeated(packet) {
+            self.send_ack(now, packet, context);
+            return Ok(None);
+        }
+        if let Some((_, refusal)) = self.refusal.take_if(|(id, _)| *id != packet.id) {
+            context.round_trips.answered(now, refusal);
+        }
+        if matches!(self.state, State::Stopped | State::Opened) {
+            self.begin(context);
+        }
+        let answer = self.judge(packet, &options, context)?;
+        let event = match answer {
+            Answer::Ack(_) => Event::RcrGood,
+            _ => Event::RcrBad,
+        };
+        if !matches!(answer, Answer::Refuse(Code::ConfigureNak, ..)) {
+            // Before our Ack: behind it the peer may be open, and start over. Not beside a Nak: on
+            // a looped line our own request, sent again, would look like another's.
+            self.prompt(now, context);
+        }
+        Ok(self.perform(now, event, &answer, context))
+    }
+
+    /// Whether this is the request we acknowledged, sent again because our Configure-Ack was lost
+    ///
+    /// RFC 1661 would have both ends start over. Once more the same Ack does, as long as the peer
+    /// has shown no sign of being open: then it waits for that Ack and for nothing else.
+    fn is_repeated(&self, packet: &Packet<'_>) -> bool {
+        self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
+    }
+
+    fn judge<'a>(
+        &mut self,
+        packet: &'a Packet<'a>,
+        options: &Options<'a>,
+        context: &mut Context,
+    ) -> Result<Answer<'a>, Failure> {
+        let (mut naks, mut rejects) = (OptionsBuf::default(), OptionsBuf::default());
+        for option in options {
+            match self.options.judge(&option, &mut context.random)? {
+                Judgement::Ack => {}
+                Judgement::Nak(value) if self.naks < MAX_FAILURE => {
+                    naks.push(option.kind, &value);
+                }
+                Judgement::Nak(_) | Judgement::Reject => {
+                    rejects.push(option.kind, option.value);
+                }
+            }
+        }
+        if !rejects.is_empty() {
+            return self.refuse(Code::ConfigureReject, packet, rejects);
+        }
+        if self.naks < MAX_FAILURE {
+            naks.append(self.options.missing(options)?);
+        }
+        if !naks.is_empty() {
+            self.naks = self.naks.saturating_add(1);
+            return self.refuse(Code::ConfigureNak, packet, naks);
+        }
+        self.naks = 0;
+        self.options.agree(options);
+        Ok(Answer::Ack(packet))
+    }
+
+    fn refuse<'a>(
+        &mut self,
+        code: Code,
+        packet: &Packet<'_>,
+        options: OptionsBuf,
+    ) -> Result<Answer<'a>, Failure> {
+        self.next_round()?;
+        Ok(Answer::Refuse(code, packet.id, options.into_vec()))
+    }
+
+    /// Negotiations that refuse each other's options for ever do not converge (RFC 1661 §4.6)
+    fn next_round(&mut self) -> Result<(), Failure> {
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds > MOST_ROUNDS {
+            return Err(Failure::NoAgreement { protocol: O::PROTOCOL });
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_ack(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Result<Option<Layer>, Trouble> {
+        if !self.take_answer(now, packet, context)? {
+            return Ok(None);
+        }
+        if self.awaits_answer() {
+            self.options.acknowledged()?;
+        }
+        Ok(self.perform(now, Event::Rca, &Answer::Id(packet.id), context))
+    }
+
+    pub(super) fn handle_refusal(
+        &mut self,
+        now: Instant,
+        code: Code,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Result<Option<Layer>, Trouble> {
+        let options = Options::parse(packet.data)?;
+        if !self.take_answer(now, packet, context)? {
+            return Ok(None);
+        }
+        if self.awaits_answer() {
+            self.next_round()?;
+            match code {
+                Code::ConfigureNak => self.options.naked(&options, &mut context.random)?,
+                _ => self.options.rejected(&options)?,
+            }
+        }
+        Ok(self.perform(now, Event::Rcn, &Answer::Id(packet.id), context))
+    }
+
+    const fn awaits_answer(&self) -> bool {
+        matches!(self.state, State::ReqSent | State::AckRcvd | State::AckSent | State::Opened)
+    }
+
+    /// Whether an Ack, Nak or Reject is the first answer to our latest request
+    ///
+    /// Every other one is stale, and ignored: answers cross requests that are sent again.
+    fn take_answer(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Result<bool, Trouble> {
+        if !self.awaits_answer() {
+            return Ok(true);
+        }
+        if self.answered || packet.id != self.id {
+            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
+            return Ok(false);
+        }
+        let is_ack = packet.code == u8::from(Code::ConfigureAck);
+        if is_ack && packet.data != self.request {
+            return Err(Trouble::Discard(Discard::Malformed));
+        }
+        self.answered = true;
+        context.round_trips.answered_one_of(now, &self.transmissions);
+        self.transmissions = Vec::new();
+        Ok(true)
+    }
+
+    /// A Terminate-Ack with the identifier of our request says that the peer was closed when that
+    /// came; if the request has been answered since, it is old news
+    pub(super) fn handle_terminate_ack(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Option<Layer> {
+        let is_late = matches!(self.state, State::AckRcvd | State::Opened) && packet.id == self.id;
+        if is_late {
+            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
+            return None;
+        }
+        self.perform(now, Event::Rta, &Answer::None, context)
+    }
+
+    pub(super) fn handle_code_reject(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        context: &mut Context,
+    ) -> Result<Option<Layer>, Trouble> {
+        let code = *packet.data.first().ok_or(Trouble::Discard(Discard::Malformed))?;
+        if (1..=u8::from(Code::CodeReject)).contains(&code) {
+            return Err(Failure::RejectedCode { protocol: O::PROTOCOL, code }.into());
+        }
+        Ok(self.perform(now, Event::RxjGood, &Answer::None, context))
+    }
+}
