@@ -389,7 +389,10 @@ impl Stack {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return false };
         connection.check_time(*now);
-        let Some(set) = connection.set_mut() else { return false };
+        let Some(set) = connection.set_mut() else {
+            self.set_deadline(id, NEVER);
+            return false;
+        };
         let mut port = Port { packet: None, out, sent: &mut stats.packets_out, mtu: *mtu };
         let sent = interface.poll_egress(to_smoltcp(*now), &mut port, set);
         self.look(id, Cause::Turn);

@@ -62,12 +62,24 @@ impl Waiters {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, task::Wake};
+
     use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn task() -> Waker {
+        Arc::new(Task).into()
+    }
 
     #[test]
     fn a_future_keeps_one_place_and_leaves_it() {
         let (mut waiters, mut key) = (Waiters::default(), None);
-        let waker = Waker::noop();
+        let waker = &task();
         assert!(waiters.list(&mut key, waker).is_none());
         assert!(waiters.list(&mut key, waker).is_none());
         let mut other = None;
@@ -83,18 +95,21 @@ mod tests {
 
     #[test]
     fn a_woken_future_that_still_waits_is_listed_anew() {
+        let waker = task();
         let (mut waiters, mut key) = (Waiters::default(), None);
-        assert!(waiters.list(&mut key, Waker::noop()).is_none());
+        assert!(waiters.list(&mut key, &waker).is_none());
         waiters.wake(&mut Vec::new());
-        assert!(waiters.list(&mut key, Waker::noop()).is_none());
+        assert!(waiters.list(&mut key, &waker).is_none());
         assert!(waiters.leave(key.unwrap()).is_some());
     }
 
     #[test]
     fn the_last_poller_wins() {
-        let mut waiters = Waiters::default();
-        assert!(waiters.set_polled(Waker::noop()).is_none());
-        assert!(waiters.set_polled(Waker::noop()).is_none(), "the same task again");
+        let (mut waiters, waker) = (Waiters::default(), task());
+        assert!(waiters.set_polled(&waker).is_none());
+        assert!(waiters.set_polled(&waker).is_none(), "the same task again");
+        let replaced = waiters.set_polled(&task());
+        assert!(replaced.is_some_and(|replaced| replaced.will_wake(&waker)));
         let mut woken = Vec::new();
         waiters.wake(&mut woken);
         assert_eq!(woken.len(), 1);
