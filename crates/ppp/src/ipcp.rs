@@ -141,13 +141,12 @@ impl OptionSet for Ipcp {
 }
 
 impl AddressOptions for Ipcp {
+    /// pppd with one DNS server gives it as primary and as secondary
     fn facts(&self) -> AddressFacts {
         let dns = self.dns.iter().map(|dns| dns.address);
-        AddressFacts {
-            address: self.address,
-            peer_address: self.peer_address,
-            dns: dns.filter(|address| is_usable(*address)).collect(),
-        }
+        let mut dns: Vec<_> = dns.filter(|address| is_usable(*address)).collect();
+        dns.dedup();
+        AddressFacts { address: self.address, peer_address: self.peer_address, dns }
     }
 }
 
@@ -192,6 +191,13 @@ mod tests {
         ipcp.acknowledged().unwrap();
         let expected = AddressFacts { address: GIVEN, peer_address: None, dns: vec![DNS] };
         assert_eq!(ipcp.facts(), expected);
+    }
+
+    #[test]
+    fn a_dns_server_that_is_given_twice_is_told_once() {
+        let mut ipcp = Ipcp::new(None, true);
+        nak(&mut ipcp, &[(3, GIVEN), (129, DNS), (131, DNS)]).unwrap();
+        assert_eq!(ipcp.facts().dns, [DNS]);
     }
 
     #[test]
