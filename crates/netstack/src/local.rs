@@ -1,7 +1,7 @@
 //! An owner without a carrier: a host whose packets are exchanged by hand
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Instant,
@@ -132,6 +132,19 @@ impl LocalLink {
         self.local.lock().stack.stats()
     }
 }
+
+/// The host has no network any more: what its sockets do fails with `NotConnected`
+impl Drop for LocalLink {
+    fn drop(&mut self) {
+        let gone = Arc::new(LinkGone);
+        self.local.with(|inner| inner.stack.shut_down(gone, io::ErrorKind::NotConnected));
+    }
+}
+
+/// Whoever drove the host has dropped its link
+#[derive(Debug, thiserror::Error)]
+#[error("the host's link is gone")]
+struct LinkGone;
 
 impl Inner {
     fn pass_replies(&mut self, out: &mut impl Egress) {

@@ -303,6 +303,19 @@ impl Stack {
         self.mtu
     }
 
+    /// Whether there is no socket, nothing to send, and nobody who waits
+    ///
+    /// Connections that were dropped and are still being flushed count as sockets; those of which
+    /// only the memory of TIME-WAIT is left do not.
+    pub fn is_idle(&self) -> bool {
+        self.connections.is_empty()
+            && self.listeners.is_empty()
+            && self.udp.is_empty()
+            && self.echoes.is_empty()
+            && self.flows.is_empty()
+            && self.queue.is_empty()
+    }
+
     pub(crate) fn dns(&self) -> &[Ipv4Addr] {
         &self.dns
     }

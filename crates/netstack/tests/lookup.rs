@@ -1,0 +1,224 @@
+//! Names, by a scripted DNS server
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use common::*;
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::{
+        Name, RData, Record,
+        rdata::{A, CNAME, TXT},
+    },
+};
+use pptp_netstack::{LookupError, StackConfig, TcpOptions, UdpOptions};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
+
+/// What a server does with a query: its answers, if any; the flag is true over TCP
+type Script = Arc<dyn Fn(&Message, bool) -> Vec<Message> + Send + Sync>;
+
+fn serve(pair: &Pair, address: Ipv4Addr, script: Script) -> Arc<Mutex<Vec<(SocketAddr, u16)>>> {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let udp = pair.server.udp_bind(at(address, 53), UdpOptions::default()).unwrap();
+    let (over_udp, seen) = (script.clone(), asked.clone());
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        loop {
+            let (count, from) = udp.recv_from(&mut buffer).await.unwrap();
+            let query = Message::from_vec(&buffer[..count]).unwrap();
+            seen.lock().unwrap().push((from, query.metadata.id));
+            for answer in over_udp(&query, false) {
+                udp.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        }
+    });
+    let tcp = pair.server.tcp_listen(at(address, 53), 4, TcpOptions::default()).unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut query).await.unwrap();
+            for answer in script(&Message::from_vec(&query).unwrap(), true) {
+                let answer = answer.to_vec().unwrap();
+                stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+            }
+        }
+    });
+    asked
+}
+
+fn answer(query: &Message, code: ResponseCode, records: Vec<Record>) -> Message {
+    let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
+    answer.metadata.response_code = code;
+    answer.add_queries(query.queries.iter().cloned());
+    answer.add_answers(records);
+    answer
+}
+
+fn name(name: &str) -> Name {
+    Name::from_ascii(name).unwrap()
+}
+
+fn a(owner: &str, last: u8) -> Record {
+    Record::from_rdata(name(owner), 60, RData::A(A::new(192, 168, 1, last)))
+}
+
+fn alias(owner: &str, target: &str) -> Record {
+    Record::from_rdata(name(owner), 60, RData::CNAME(CNAME(name(target))))
+}
+
+fn says(code: ResponseCode, records: Vec<Record>) -> Script {
+    Arc::new(move |query, _| vec![answer(query, code, records.clone())])
+}
+
+fn silent() -> Script {
+    Arc::new(|_, _| Vec::new())
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_are_their_own_answer() {
+    let pair = Pair::new();
+    assert_eq!(pair.client.lookup_host("192.168.1.3").await.unwrap(), [SECOND]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_found_and_the_question_is_hard_to_guess() {
+    let pair = Pair::new();
+    let asked =
+        serve(&pair, SERVER, says(ResponseCode::NoError, vec![a("www.lan.", 3), a("www.lan.", 4)]));
+    for lookup in ["www.lan", "www.lan.", "WWW.lan"] {
+        let found = pair.client.lookup_host(lookup).await.unwrap();
+        assert_eq!(found, [SECOND, Ipv4Addr::new(192, 168, 1, 4)], "{lookup}");
+    }
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    for pair in asked.windows(2) {
+        let [(from, id), (other_from, other_id)] = pair else { unreachable!() };
+        assert!(from.port() != other_from.port() && id != other_id, "{asked:?}");
+    }
+    assert_eq!(pair.client_stats().udp_sockets, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn aliases_are_followed_and_strangers_ignored() {
+    let pair = Pair::new();
+    let records = vec![
+        a("stranger.lan.", 66),
+        alias("b.lan.", "c.lan."),
+        alias("a.lan.", "b.lan."),
+        a("C.lan.", 3),
+    ];
+    serve(&pair, SERVER, says(ResponseCode::NoError, records));
+    assert_eq!(pair.client.lookup_host("a.lan").await.unwrap(), [SECOND]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_of_aliases_ends() {
+    let pair = Pair::new();
+    let records = vec![alias("a.lan.", "b.lan."), alias("b.lan.", "a.lan.")];
+    serve(&pair, SERVER, says(ResponseCode::NoError, records));
+    let error = pair.client.lookup_host("a.lan").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_such_name_tells_the_name_and_the_server() {
+    let pair = Pair::new();
+    serve(&pair, SERVER, says(ResponseCode::NXDomain, Vec::new()));
+    let error = pair.client.lookup_host("nobody.lan").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("nobody.lan") && error.to_string().contains("192.168.1.1"));
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<LookupError>());
+    assert!(matches!(error, Some(LookupError::NoSuchName { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_truncated_answer_is_asked_for_over_tcp() {
+    let pair = Pair::new();
+    let text = vec!["building 1".to_owned(), "x".repeat(200), "y".repeat(200), "z".repeat(200)];
+    let record = Record::from_rdata(name("whoami.lan."), 60, RData::TXT(TXT::new(text.clone())));
+    let script = move |query: &Message, over_tcp: bool| {
+        let mut answer = answer(query, ResponseCode::NoError, Vec::new());
+        answer.metadata.truncation = !over_tcp;
+        if over_tcp {
+            answer.add_answer(record.clone());
+        }
+        vec![answer]
+    };
+    serve(&pair, SERVER, Arc::new(script));
+    assert_eq!(pair.client.lookup_txt("whoami.lan").await.unwrap(), [text.concat()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_server_is_asked_when_one_is_silent_or_unable() {
+    for first in [silent(), says(ResponseCode::ServFail, Vec::new())] {
+        let pair = Pair::new();
+        serve(&pair, SERVER, first);
+        serve(&pair, SECOND, says(ResponseCode::NoError, vec![a("www.lan.", 3)]));
+        assert_eq!(pair.client.lookup_host("www.lan").await.unwrap(), [SECOND]);
+    }
+    // no server on the first at all: port unreachable, and no time is lost
+    let pair = Pair::new();
+    serve(&pair, SECOND, says(ResponseCode::NoError, vec![a("www.lan.", 3)]));
+    let start = Instant::now();
+    assert_eq!(pair.client.lookup_host("www.lan").await.unwrap(), [SECOND]);
+    assert!(start.elapsed() < Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_query_is_repeated() {
+    let pair = Pair::with(StackConfig { dns: vec![SERVER], ..client_config() }, server_config());
+    serve(&pair, SERVER, says(ResponseCode::NoError, vec![a("www.lan.", 3)]));
+    let mut first = true;
+    pair.set_filter(move |_, _| !std::mem::take(&mut first));
+    let start = Instant::now();
+    assert_eq!(pair.client.lookup_host("www.lan").await.unwrap(), [SECOND]);
+    assert_eq!(start.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_times_out() {
+    let pair = Pair::new();
+    pair.cut();
+    let start = Instant::now();
+    let error = pair.client.lookup_host("www.lan").await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::TimedOut, 12));
+    assert_eq!(pair.client_stats().udp_sockets, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_another_question_is_ignored() {
+    let pair = Pair::new();
+    let script = |query: &Message, _| {
+        let good = answer(query, ResponseCode::NoError, vec![a("www.lan.", 3)]);
+        let mut wrong_id = good.clone();
+        wrong_id.metadata.id ^= 1;
+        wrong_id.answers = vec![a("www.lan.", 66)];
+        let mut wrong_question = good.clone();
+        wrong_question.queries[0].set_name(name("other.lan."));
+        wrong_question.answers = vec![a("www.lan.", 67)];
+        vec![query.clone(), wrong_id, wrong_question, good]
+    };
+    serve(&pair, SERVER, Arc::new(script));
+    assert_eq!(pair.client.lookup_host("www.lan").await.unwrap(), [SECOND]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_asked_is_an_error() {
+    let pair = Pair::with(StackConfig { dns: Vec::new(), ..client_config() }, server_config());
+    let error = pair.client.lookup_host("www.lan").await.unwrap_err();
+    assert!(error.to_string().contains("no DNS server"), "{error}");
+    let error = pair.client.lookup_host(&"x".repeat(64)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
