@@ -248,6 +248,10 @@ impl Driver {
         link.secrets.clone_from(&options.secrets);
         link.hash_name = options.hash_name;
         link.dns.clone_from(&options.dns);
+        if let [only] = *options.dns {
+            // as pppd does; to reject the secondary one would cost the client a round trip
+            link.dns.push(only);
+        }
         link.mru = options.mru;
         link.echo = options.echo;
         link.order = options.order;

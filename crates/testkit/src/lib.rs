@@ -75,7 +75,7 @@ mod tasks;
 
 pub use pptp_control::{AfterCallClear, OutgoingCallResult, ServerConfig as Control, StartResult};
 pub use pptp_gre_socket::memory;
-pub use pptp_netstack::Net;
+pub use pptp_netstack::{Net, TcpOptions, UdpOptions};
 pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder};
 pub use pptp_tunnel::TunnelError;
 

@@ -37,8 +37,8 @@ pub struct Ended {
     pub inner_address: Option<Ipv4Addr>,
     /// Whether IP packets ever passed
     pub was_up: bool,
-    /// Whether LCP had begun: a client that hangs up properly ends that first
-    pub lcp_began: bool,
+    /// Whether LCP was open: a client that hangs up properly ends that first
+    pub lcp_opened: bool,
     /// Whether a Call-Clear-Request came (RFC 2637 §2.12)
     pub call_cleared: bool,
     /// Whether a Stop-Control-Connection-Request or -Reply came (RFC 2637 §2.3, §2.4)
@@ -55,11 +55,11 @@ impl Ended {
             Failure::Link(LinkFailure::TerminatedByPeer { protocol, .. }) if *protocol == lcp)
     }
 
-    /// Whether the client hung up as the RFCs want it: LCP if it had begun, then the control connection
+    /// Whether the client hung up as the RFCs want it: LCP if it was open, then the control connection
     ///
     /// A client that was hung up by the server, or that just went away, did not.
     pub fn is_clean(&self) -> bool {
-        (self.lcp_terminated() || !self.lcp_began) && (self.call_cleared || self.stopped)
+        (self.lcp_terminated() || !self.lcp_opened) && (self.call_cleared || self.stopped)
     }
 }
 

@@ -1,0 +1,189 @@
+//! How tunnels come up, and why they do not
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use pptp::{HashName, Phase, TunnelConfig, TunnelError};
+use pptp_testkit::{Server, ServerEncryption, ServerOrder};
+use pptp_tests::{World, address_of, client_at, config};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep},
+};
+
+#[tokio::test(start_paused = true)]
+async fn connect_time_is_round_trips_and_nothing_else() {
+    // TCP, control connection, call, LCP, authentication, and two for CCP and IPCP together; RRAS's
+    // LCP takes one more, for it asks for what has to be rejected
+    let orders = [(ServerOrder::Pppd, 7), (ServerOrder::AccelPpp, 7), (ServerOrder::Rras, 8)];
+    for (order, expected) in orders {
+        let world = World::new(50);
+        let building = world.serve(1, Server::builder(1).order(order));
+        let info = world.connect(&building).await.info();
+        println!("{order:?}: {} round trips; {}", info.round_trips, info.ladder);
+        assert_eq!(
+            info.connect_time,
+            Duration::from_millis(100) * u32::from(info.round_trips),
+            "{order:?}: {}",
+            info.ladder
+        );
+        assert_eq!(info.round_trips, expected, "{order:?}: {}", info.ladder);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_negotiated_fact_is_told() {
+    let world = World::new(1);
+    let builder =
+        Server::builder(1).dns([Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)]);
+    let building = world.serve(1, builder.mru(1300));
+    let info = world.connect(&building).await.info();
+    assert_eq!(info.inner_address, Ipv4Addr::new(192, 168, 1, 20));
+    assert_eq!(info.peer_address, Some(Ipv4Addr::new(192, 168, 1, 1)));
+    assert_eq!(*info.server.ip(), address_of(1));
+    assert_eq!(info.dns, [Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)]);
+    assert!(info.mtu <= 1300 && info.mtu >= 1290, "the MRU less what MPPE adds: {}", info.mtu);
+}
+
+async fn failure(world: &World, config: TunnelConfig) -> (TunnelError, Duration) {
+    let began = Instant::now();
+    let error = world.client.connect(config).await.expect_err("no tunnel");
+    world.client.wait_idle().await;
+    (error, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_or_user_is_authentication_failed_691() {
+    let world = World::new(10);
+    let building = world.building(1);
+    for (user, password) in [("testuser", "wrong"), ("nobody", "test123")] {
+        let config = TunnelConfig::new(address_of(1).to_string(), user, password);
+        let (error, _) = failure(&world, config).await;
+        assert_eq!((error.name(), error.phase), ("AuthFailed", Phase::Authentication), "{error}");
+        assert!(error.to_string().contains("691"), "{error}");
+        building.idle().await;
+    }
+    assert_eq!(building.stats().up_ever, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_tunnel_comes_up_without_encryption() {
+    for order in [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras] {
+        let world = World::new(10);
+        let builder = Server::builder(1).order(order).encryption(ServerEncryption::None);
+        let building = world.serve(1, builder);
+        let (error, took) = failure(&world, config(address_of(1))).await;
+        assert_eq!(
+            (error.name(), error.phase),
+            ("EncryptionUnavailable", Phase::Network),
+            "{error}"
+        );
+        assert!(took < Duration::from_secs(10), "{order:?}: {took:?}");
+        building.idle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_gre_is_swallowed_is_gre_blocked_within_12_s() {
+    let world = World::new(10);
+    let building = world.serve(1, Server::builder(1).mute_gre(true));
+    let (error, _) = failure(&world, config(address_of(1))).await;
+    assert_eq!((error.name(), error.phase), ("GreBlocked", Phase::LinkControl), "{error}");
+    let waited = error.ladder.shares().map(|(_, share)| share).sum::<Duration>();
+    assert!(waited <= Duration::from_secs(12), "{waited:?}");
+    building.idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_without_a_server_refuses() {
+    let world = World::new(10);
+    drop(world.network.host(address_of(9)));
+    let (error, _) = failure(&world, config(address_of(9))).await;
+    assert_eq!((error.name(), error.phase), ("TcpRefused", Phase::TcpConnect), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_without_a_host_and_a_name_are_told_apart() {
+    let world = World::new(10);
+    let (unreachable, _) = failure(&world, config(address_of(9))).await;
+    assert_eq!((unreachable.name(), unreachable.phase), ("TcpFailed", Phase::TcpConnect));
+    let (unknown, _) = failure(&world, TunnelConfig::new("no.such.host", "u", "p")).await;
+    assert_eq!((unknown.name(), unknown.phase), ("NameNotResolved", Phase::Resolve), "{unknown}");
+    let (ipv6, _) = failure(&world, TunnelConfig::new("[2001:db8::1]:1723", "u", "p")).await;
+    assert_eq!(ipv6.name(), "OuterIpv6", "{ipv6}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_web_server_on_the_port_is_not_pptp() {
+    let world = World::new(10);
+    let listener = world.network.host(address_of(9)).listen_tcp(1723).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 16];
+        stream.read_exact(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.unwrap();
+    });
+    let (error, took) = failure(&world, config(address_of(9))).await;
+    assert_eq!((error.name(), error.phase), ("NotPptp", Phase::ControlConnection), "{error}");
+    assert!(error.to_string().contains("HTTP"), "it shows what came: {error}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_says_nothing_is_no_control_reply_within_12_s() {
+    let world = World::new(10);
+    let listener = world.network.host(address_of(9)).listen_tcp(1723).unwrap();
+    let silent = tokio::spawn(async move {
+        let held = listener.accept().await;
+        sleep(Duration::from_mins(1)).await;
+        drop(held);
+    });
+    let (error, _) = failure(&world, config(address_of(9))).await;
+    assert_eq!((error.name(), error.phase), ("NoControlReply", Phase::ControlConnection));
+    let waited = error.ladder.shares().map(|(_, share)| share).sum::<Duration>();
+    assert!(waited <= Duration::from_secs(12), "{waited:?}");
+    silent.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_deadline_covers_the_whole_connect_and_tells_each_share() {
+    let world = World::new(100);
+    let building = world.serve(1, Server::builder(1).mute_gre(true));
+    let config = config(address_of(1)).connect_timeout(Duration::from_secs(3));
+    let (error, _) = failure(&world, config).await;
+    assert_eq!((error.name(), error.phase), ("ConnectTimeout", Phase::LinkControl), "{error}");
+    let text = error.to_string();
+    for share in ["TCP connect 200 ms", "control connection 200 ms", "call 200 ms", "LCP 2400 ms"] {
+        assert!(text.contains(share), "{share} is missing: {text}");
+    }
+    building.idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_server_is_busy_and_has_room_again_later() {
+    let world = World::new(10);
+    let building = world.serve(1, Server::builder(1).sessions(1));
+    let first = world.connect(&building).await;
+    let (error, _) = failure(&world_of_another_client(&world), config(address_of(1))).await;
+    assert_eq!((error.name(), error.phase), ("CallRefused", Phase::Call), "{error}");
+    first.close().await;
+    building.idle().await;
+    drop(world.connect(&building).await);
+}
+
+fn world_of_another_client(world: &World) -> World {
+    let network = world.network.clone();
+    let client = client_at(&network, Ipv4Addr::new(10, 99, 1, 2));
+    World { network, client }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_before_the_user_is_sent_and_not_hashed() {
+    let world = World::new(1);
+    let _building = world.serve(1, Server::builder(1).secret(r"CORP\testuser", "test123"));
+    let server = address_of(1).to_string();
+    let config = TunnelConfig::new(server, r"CORP\testuser", "test123");
+    world.client.connect(config.clone()).await.expect("a tunnel");
+    let as_sent = config.hash_name(HashName::AsSent);
+    let (error, _) = failure(&world, as_sent).await;
+    assert_eq!(error.name(), "AuthFailed", "{error}");
+}

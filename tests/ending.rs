@@ -1,0 +1,228 @@
+//! How tunnels end: properly, and without leaving anything behind
+
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
+
+use pptp::{Connecting, Phase, State, Tunnel};
+use pptp_testkit::{DEVICE, Server, ServerOrder};
+use pptp_tests::{World, get};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep, timeout},
+};
+
+const ORDERS: [ServerOrder; 3] = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
+
+/// Longer than any hang-up may take
+const BOUND: Duration = Duration::from_secs(8);
+
+async fn leaves_nothing(world: &World, building: &Server) {
+    timeout(BOUND, world.client.wait_idle()).await.expect("the client holds no tunnel");
+    timeout(BOUND, building.idle()).await.expect("the server holds no session");
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_hangs_up_properly() {
+    for order in ORDERS {
+        let world = World::new(20);
+        let building = world.serve(1, Server::builder(1).order(order));
+        let tunnel = world.connect(&building).await;
+        let began = Instant::now();
+        tunnel.close().await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{order:?}: {:?}", began.elapsed());
+        assert_eq!(tunnel.closed().await.name(), "Closed");
+        leaves_nothing(&world, &building).await;
+        let ended = &building.stats().ended[0];
+        assert!(ended.was_up && ended.is_clean(), "{order:?}: {ended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_to_go_hangs_up() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let mut stream = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
+    let clone = tunnel.clone();
+    drop(tunnel);
+    drop(clone);
+    // the stream is a handle too
+    sleep(Duration::from_secs(10)).await;
+    stream.write_all(b"still here").await.unwrap();
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!((&answer, building.stats().up), (b"still here", 1));
+    drop(stream);
+    leaves_nothing(&world, &building).await;
+    assert!(building.stats().ended[0].is_clean(), "{:?}", building.stats().ended);
+}
+
+/// A read that waits, a write that waits, and what each of them comes to
+async fn stuck(tunnel: &Tunnel) -> [tokio::task::JoinHandle<io::Error>; 3] {
+    let mut reading = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
+    let mut writing = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
+    let receiving = tunnel.udp_bind(0).unwrap();
+    [
+        tokio::spawn(async move { reading.read_u8().await.unwrap_err() }),
+        tokio::spawn(async move {
+            // the echo is not read, so that all buffers fill
+            loop {
+                if let Err(error) = writing.write_all(&[0; 4096]).await {
+                    return error;
+                }
+            }
+        }),
+        tokio::spawn(async move { receiving.recv_from(&mut [0; 16]).await.unwrap_err() }),
+    ]
+}
+
+/// Every call on a tunnel that ended fails with the reason
+async fn fails_everywhere(tunnel: &Tunnel, stuck: [tokio::task::JoinHandle<io::Error>; 3]) {
+    let reason = timeout(Duration::from_secs(1), tunnel.closed()).await.expect("it has ended");
+    let mut errors = Vec::new();
+    for task in stuck {
+        errors.push(timeout(Duration::from_secs(1), task).await.expect("it is not stuck").unwrap());
+    }
+    errors.push(tunnel.tcp_connect((DEVICE, 80)).await.unwrap_err());
+    errors.push(tunnel.udp_bind(0).unwrap_err());
+    errors.push(tunnel.tcp_listen(80, 1).unwrap_err());
+    errors.push(tunnel.ping(DEVICE, BOUND).await.unwrap_err());
+    errors.push(tunnel.lookup_host("knx.lan").await.unwrap_err());
+    errors.push(tunnel.ip_packets().unwrap_err());
+    for error in errors {
+        assert_eq!(error.kind(), reason.io_kind(), "{error:?}");
+        assert!(error.to_string().contains(reason.name()), "{error} does not tell {reason}");
+    }
+    assert!(matches!(&*tunnel.state().borrow(), State::Down { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_up_of_the_server_is_told_to_everyone() {
+    for order in ORDERS {
+        let world = World::new(20);
+        let building = world.serve(1, Server::builder(1).order(order));
+        let tunnel = world.connect(&building).await;
+        let stuck = stuck(&tunnel).await;
+        sleep(Duration::from_secs(1)).await;
+        building.hang_up_all();
+        sleep(Duration::from_secs(1)).await;
+        let reason = timeout(BOUND, tunnel.closed()).await.unwrap();
+        assert_eq!((reason.name(), reason.phase), ("TerminatedByPeer", Phase::Up), "{reason}");
+        fails_everywhere(&tunnel, stuck).await;
+        leaves_nothing(&world, &building).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_vanishes_is_noticed_at_once_by_its_tcp() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let stuck = stuck(&tunnel).await;
+    drop(building);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(tunnel.closed().await.name(), "ConnectionLost");
+    fails_everywhere(&tunnel, stuck).await;
+    timeout(BOUND, world.client.wait_idle()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn gre_that_stops_passing_is_noticed_by_echoes() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    sleep(Duration::from_mins(5)).await;
+    assert!(matches!(&*tunnel.state().borrow(), State::Up));
+    let stuck = stuck(&tunnel).await;
+    building.mute_gre(true);
+    let began = Instant::now();
+    let reason = tunnel.closed().await;
+    assert_eq!((reason.name(), reason.phase), ("EchoTimeout", Phase::Up), "{reason}");
+    let took = began.elapsed().as_secs();
+    assert!((60..=80).contains(&took), "30 s of silence and four echoes: {took} s");
+    fails_everywhere(&tunnel, stuck).await;
+    leaves_nothing(&world, &building).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shut_down_hangs_up_and_stops() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    timeout(BOUND, building.shut_down()).await.expect("in bounded time");
+    assert_eq!(tunnel.closed().await.name(), "TerminatedByPeer");
+    timeout(BOUND, world.client.wait_idle()).await.unwrap();
+    drop(world.building(1));
+}
+
+async fn reached(connecting: &Connecting, phase: Phase) {
+    let mut state = connecting.state();
+    let reached = |state: &State| match state {
+        State::Connecting { phase: now } => *now >= phase,
+        _ => true,
+    };
+    state.wait_for(reached).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_dropped_in_any_phase_leaves_nothing() {
+    for phase in Phase::ALL {
+        let world = World::new(50);
+        let building = world.building(1);
+        let connecting = world.dial(&building);
+        reached(&connecting, phase).await;
+        drop(connecting);
+        leaves_nothing(&world, &building).await;
+        for ended in building.stats().ended {
+            assert!(ended.is_clean(), "dropped in phase {phase}: {ended:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_dropped_at_any_moment_leaves_nothing() {
+    let world = World::new(50);
+    let building = world.building(1);
+    for moment in (0..=800).step_by(10) {
+        let connecting = world.dial(&building);
+        let _ = timeout(Duration::from_millis(moment), connecting).await;
+        leaves_nothing(&world, &building).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_its_tunnel_alone() {
+    let world = World::new(5);
+    let (north, south) = (world.building(1), world.building(2));
+    let (broken, other) = tokio::join!(world.connect(&north), world.connect(&south));
+    let stuck = stuck(&broken).await;
+    let download = tokio::spawn({
+        let other = other.clone();
+        async move { get(&other, "/16M").await.map(|body| body.len()) }
+    });
+    sleep(Duration::from_millis(50)).await;
+    broken.inject_panic();
+    let reason = timeout(BOUND, broken.closed()).await.unwrap();
+    assert_eq!(reason.name(), "Internal", "{reason}");
+    fails_everywhere(&broken, stuck).await;
+    assert_eq!(download.await.unwrap().unwrap(), 16 << 20);
+    assert_eq!(world.client.stats().panics, 1);
+    other.close().await;
+    timeout(BOUND, world.client.wait_idle()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tcp_listener_and_its_connections_end_with_the_tunnel() {
+    let world = World::new(5);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let listener = tunnel.tcp_listen(8080, 4).unwrap();
+    let accepting = tokio::spawn(async move { listener.accept().await.map(drop).unwrap_err() });
+    sleep(Duration::from_millis(10)).await;
+    tunnel.close().await;
+    let error = timeout(BOUND, accepting).await.unwrap().unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    leaves_nothing(&world, &building).await;
+}

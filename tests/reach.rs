@@ -1,0 +1,99 @@
+//! Into a client from its building, and past its stack
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use pptp_testkit::{DEVICE, ROUTER, TcpOptions};
+use pptp_tests::{World, client_at, config, get};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn the_building_connects_to_a_listener_in_the_client() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let listener = tunnel.tcp_listen(8080, 4).unwrap();
+    let client = SocketAddr::from((tunnel.info().inner_address, 8080));
+    let served = tokio::spawn(async move {
+        let (mut stream, from) = listener.accept().await.unwrap();
+        let mut request = String::new();
+        stream.read_to_string(&mut request).await.unwrap();
+        stream.write_all(request.to_uppercase().as_bytes()).await.unwrap();
+        from
+    });
+    let mut stream = building.net().tcp_connect(client, TcpOptions::default()).await.unwrap();
+    stream.write_all(b"from the building").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "FROM THE BUILDING");
+    assert_eq!(served.await.unwrap().ip(), ROUTER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_one_building_have_addresses_of_their_own() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let other_client = client_at(&world.network, Ipv4Addr::new(10, 99, 1, 2));
+    let (first, second, third) =
+        tokio::join!(world.connect(&building), world.connect(&building), async {
+            other_client.connect(config(building.address())).await.unwrap()
+        },);
+    let tunnels = [first, second, third];
+    for tunnel in &tunnels {
+        let address = tunnel.info().inner_address;
+        let same = tunnels.iter().filter(|other| other.info().inner_address == address).count();
+        assert_eq!(same, 1, "{address} was given twice");
+        assert_eq!(get(tunnel, "/").await.unwrap(), b"building 1\n");
+        building.net().ping(address, SECOND).await.expect("an answer from the client");
+    }
+    assert_eq!(building.stats().up, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_echo_request_made_by_hand_is_answered() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let packets = tunnel.ip_packets().unwrap();
+    assert!(tunnel.ip_packets().is_err(), "they are given out once");
+    assert!(tunnel.tcp_connect((DEVICE, 80)).await.is_err(), "and the stack is no more");
+    let request = echo_request(tunnel.info().inner_address, DEVICE);
+    packets.send(&request).await.unwrap();
+    let mut reply = [0; 2000];
+    let count = timeout(SECOND, packets.recv(&mut reply)).await.unwrap().unwrap();
+    let reply = &reply[..count];
+    assert_eq!(reply[12..16], DEVICE.octets());
+    assert_eq!(reply[16..20], tunnel.info().inner_address.octets());
+    assert_eq!(reply[20], 0, "an echo reply");
+    assert_eq!(reply[24..], request[24..], "identifier, sequence number and data come back");
+}
+
+/// RFC 791 and RFC 792, by hand
+fn echo_request(from: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
+    let mut icmp = vec![8, 0, 0, 0, 0x12, 0x34, 0, 1];
+    icmp.extend(b"by hand!");
+    let sum = checksum(&icmp);
+    icmp[2..4].copy_from_slice(&sum);
+    let mut packet = vec![0x45, 0, 0, 36, 0, 1, 0, 0, 64, 1, 0, 0];
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum);
+    packet.extend(icmp);
+    packet
+}
+
+fn checksum(octets: &[u8]) -> [u8; 2] {
+    let words = octets.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    (!u16::try_from(folded).unwrap()).to_be_bytes()
+}
