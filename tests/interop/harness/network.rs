@@ -28,7 +28,7 @@ impl Nft {
         let chain = format!("chain only {{ type filter hook {hook} priority 0; {rule}; }}");
         let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = nft.stdin.take() {
-            writeln!(stdin, "table ip {table} {{ {chain} }}")?;
+            writeln!(stdin, "table ip {table} {{ {chain}; }}")?;
         }
         succeed("nft", nft.wait()?.success())?;
         Ok(Self(table))

@@ -177,8 +177,11 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         // `id` is none once the end was waited for: nobody else's process is hit.
-        if let Some(group) = self.id() {
-            let _ = killpg(group, Signal::SIGKILL);
+        let Some(group) = self.id() else { return };
+        let _ = killpg(group, Signal::SIGKILL);
+        // Its ports are free only when it is gone.
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -34,6 +34,8 @@ where
             Ok(Err(failed)) => failed.message().unwrap_or("failed").to_owned(),
             Err(panic) => panicked(panic.as_ref()),
         };
+        // the servers' last lines are on their way
+        std::thread::sleep(Duration::from_millis(500));
         Err(report(&failed, &journal))
     })
 }

@@ -37,7 +37,8 @@ async fn ask_everything(building: Building, tunnel: &Tunnel) -> Outcome {
     assert_eq!(String::from_utf8(body)?, format!("building {number}\n"));
     assert_eq!(tunnel.lookup_txt("whoami.lan").await?, [format!("building-{number}")]);
     assert_eq!(tunnel.lookup_host("knx.lan").await?, [DEVICE]);
-    assert_eq!(tunnel.info().dns, [ROUTER]);
+    // pppd with one server to give gives it twice
+    assert!(tunnel.info().dns.contains(&ROUTER));
     assert_eq!(tunnel.info().peer_address, Some(ROUTER));
     tunnel.ping(ROUTER, PATIENCE).await?;
     tunnel.ping(DEVICE, PATIENCE).await?;
@@ -171,7 +172,8 @@ async fn users(_: &Lab) -> Outcome {
     for (user, password) in [("BUILDING\\testuser", PASSWORD), ("flat", "p@ss wörd")] {
         let connected = client.connect(TunnelConfig::new(server.clone(), user, password)).await;
         let tunnel = connected.map_err(|error| format!("{user}: {error}"))?;
-        tunnel.ping(ROUTER, PATIENCE).await?;
+        // Not a ping: for some milliseconds after IPCP pppd drops what comes, and nothing repeats a ping.
+        get(tunnel.tcp_connect(Building::ONE.device(80)).await?, "/").await?;
         tunnel.close().await;
     }
     Ok(())

@@ -69,7 +69,10 @@ fn check_object(building: Building, object: &Value) {
     let inner: Option<Ipv4Addr> =
         object["inner_address"].as_str().and_then(|told| told.parse().ok());
     assert!(inner.is_some_and(|inner| inner.octets().starts_with(&[192, 168, 1])), "{object}");
-    assert_eq!(object["dns"], serde_json::json!(["192.168.1.1"]));
+    assert!(
+        object["dns"].as_array().is_some_and(|dns| dns.contains(&"192.168.1.1".into())),
+        "{object}"
+    );
     assert!(object["mtu"].as_u64().is_some_and(|mtu| (1000..=1500).contains(&mtu)), "{object}");
     assert!(object["connect_ms"].as_f64().is_some_and(|took| took > 0.0), "{object}");
     assert!(
