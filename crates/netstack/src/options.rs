@@ -87,8 +87,8 @@ impl Default for TcpOptions {
             send_buffer: 64 << 10,
             nodelay: false,
             keepalive: None,
-            user_timeout: Duration::from_secs(120),
-            linger: Duration::from_secs(60),
+            user_timeout: Duration::from_mins(2),
+            linger: Duration::from_mins(1),
             congestion_control: CongestionControl::default(),
             local_address: None,
         }

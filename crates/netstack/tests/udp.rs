@@ -6,7 +6,7 @@ mod common;
 use std::{collections::BTreeSet, io::ErrorKind, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::*;
-use pptp_netstack::{StackConfig, UdpOptions};
+use pptp_netstack::{StackConfig, TcpOptions, UdpOptions};
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{Icmpv4Packet, Ipv4Packet},
@@ -203,7 +203,8 @@ async fn icmp_errors_end_a_connect_and_not_a_connection() {
         pair.cut();
         let net = pair.client.clone();
         let far = at(Ipv4Addr::new(10, 1, 2, 3), 80);
-        let connect = tokio::spawn(async move { net.tcp_connect(far, Default::default()).await });
+        let connect =
+            tokio::spawn(async move { net.tcp_connect(far, TcpOptions::default()).await });
         sleep(Duration::from_millis(100)).await;
         let sent = pair.record();
         pair.inject(&icmp(SERVER, 3, code, &sent[0].1));
@@ -212,9 +213,9 @@ async fn icmp_errors_end_a_connect_and_not_a_connection() {
         assert_eq!(pair.client_stats().connections, 0);
     }
     let pair = Pair::new();
-    let listener = pair.server.tcp_listen(any(80), 1, Default::default()).unwrap();
+    let listener = pair.server.tcp_listen(any(80), 1, TcpOptions::default()).unwrap();
     pair.record();
-    let client = pair.client.tcp_connect(at(SERVER, 80), Default::default()).await.unwrap();
+    let client = pair.client.tcp_connect(at(SERVER, 80), TcpOptions::default()).await.unwrap();
     let sent = pair.record();
     pair.inject(&icmp(SERVER, 3, 1, &sent[0].1));
     let read = timeout(Duration::from_secs(1), client.readable()).await;

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::Net;
-use crate::{TcpOptions, UdpOptions};
+use crate::{Stack, TcpOptions, UdpOptions};
 
 /// Why a name was not found
 ///
@@ -179,7 +179,7 @@ impl Net {
     /// Asks one server over UDP, and over TCP if the answer did not fit
     async fn ask(&self, server: Ipv4Addr, question: &Query) -> io::Result<Message> {
         let server = SocketAddr::from((server, 53));
-        let [id_high, id_low, ..] = self.with(|stack| stack.random()).to_be_bytes();
+        let [id_high, id_low, ..] = self.with(Stack::random).to_be_bytes();
         let id = u16::from_be_bytes([id_high, id_low]);
         let mut query = Message::new(id, MessageType::Query, OpCode::Query);
         query.metadata.recursion_desired = true;

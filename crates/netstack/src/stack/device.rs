@@ -135,7 +135,7 @@ impl<E: Egress> Device for Port<'_, E> {
     }
 
     fn transmit(&mut self, _: time::Instant) -> Option<Transmit<'_, E>> {
-        self.out.has_room().then(|| Transmit { out: self.out, sent: self.sent })
+        self.out.has_room().then_some(Transmit { out: self.out, sent: self.sent })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -243,7 +243,7 @@ impl Stack {
     /// All buffers are freed. The reason is the [`source`](Error::source) of each such
     /// [`io::Error`]. The first call counts.
     pub fn shut_down(&mut self, reason: Arc<dyn Error + Send + Sync>, kind: io::ErrorKind) {
-        self.ended.get_or_insert(ShutDown::new(reason, kind));
+        self.ended.get_or_insert_with(|| ShutDown::new(reason, kind));
         for (_, connection) in self.connections.iter_mut() {
             connection.kill(SocketError::Aborted);
             connection.readers.wake(&mut self.wakes);

@@ -7,7 +7,7 @@ use smoltcp::iface::Interface;
 use super::device::{NEVER, Time};
 use crate::SocketError;
 
-/// The groups the stack listens to, and when smoltcp has to speak of them (IGMPv2, RFC 2236)
+/// The groups the stack listens to, and when smoltcp has to speak of them (IGMP version 2, RFC 2236)
 ///
 /// smoltcp answers a router's query some time later, but has no deadline for it.
 #[derive(Debug, Default)]
@@ -69,11 +69,12 @@ impl Multicast {
             return;
         }
         let most = Time::from(response_time).saturating_mul(100_000);
-        let groups = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        // a report for each group, and one time more until smoltcp is done with the query
+        let times = u32::try_from(self.groups.len()).unwrap_or(u32::MAX).saturating_add(1);
         let general = Ipv4Addr::new(g0, g1, g2, g3).is_unspecified();
         let (step, count) = match (general, response_time) {
-            (true, 0) => (100_000, groups.saturating_add(1)),
-            (true, _) => (most / Time::from(groups).saturating_add(1), groups.saturating_add(1)),
+            (true, 0) => (100_000, times),
+            (true, _) => (most.checked_div(times.into()).unwrap_or(most), times),
             (false, _) => (most / 4, 1),
         };
         self.reports = (step, count);

@@ -200,10 +200,9 @@ impl Connection {
             Some(End { error: Some(error), peer_finished: false }) => {
                 Poll::Ready(Err(error.into()))
             }
-            Some(_) => Poll::Ready(Ok(0)),
             None if self.socket().is_some_and(tcp::Socket::may_recv) => Poll::Pending,
             None if self.poll_connected().is_pending() => Poll::Pending,
-            None => Poll::Ready(Ok(0)),
+            Some(_) | None => Poll::Ready(Ok(0)),
         }
     }
 
@@ -373,7 +372,8 @@ impl Connection {
                     (_, Cause::Segment { rst: false }) => None,
                     (_, Cause::Turn) => Some(SocketError::Aborted),
                 };
-                self.end.get_or_insert(End { error, peer_finished: peer_finished(was) });
+                let end = End { error, peer_finished: peer_finished(was) };
+                self.end.get_or_insert(end);
                 if reset_due { Fate::Lives } else { self.retire(false) }
             }
             State::TimeWait => {

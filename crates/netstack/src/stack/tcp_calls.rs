@@ -137,7 +137,7 @@ impl Stack {
     pub(crate) fn tcp_keepalive(&mut self, id: Id) -> io::Result<Option<Duration>> {
         self.check_ended()?;
         let socket = self.connection(id)?.socket();
-        Ok(socket.and_then(|socket| socket.keep_alive()).map(Into::into))
+        Ok(socket.and_then(smoltcp::socket::tcp::Socket::keep_alive).map(Into::into))
     }
 
     pub(crate) fn tcp_set_keepalive(&mut self, id: Id, every: Option<Duration>) -> io::Result<()> {
