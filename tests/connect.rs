@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{HashName, Phase, TunnelConfig, TunnelError};
+use pptp::{HashName, Phase, State, TunnelConfig, TunnelError, memory::Impairment};
 use pptp_testkit::{Server, ServerEncryption, ServerOrder};
 use pptp_tests::{World, address_of, client_at, config};
 use tokio::{
@@ -186,4 +186,44 @@ async fn a_domain_before_the_user_is_sent_and_not_hashed() {
     let as_sent = config.hash_name(HashName::AsSent);
     let (error, _) = failure(&world, as_sent).await;
     assert_eq!(error.name(), "AuthFailed", "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_goes_through_the_phases_in_order() {
+    let world = World::new(50);
+    let building = world.building(1);
+    let connecting = world.dial(&building);
+    let mut state = connecting.state();
+    let watching = tokio::spawn(async move {
+        let mut phases = Vec::new();
+        loop {
+            match &*state.borrow_and_update() {
+                State::Connecting { phase } => phases.push(*phase),
+                State::Up => return phases,
+                other => panic!("{other:?}"),
+            }
+            state.changed().await.unwrap();
+        }
+    });
+    let _tunnel = connecting.await.unwrap();
+    let phases = watching.await.unwrap();
+    assert!(phases.is_sorted(), "{phases:?}");
+    // each takes a round trip, but for the name, which is an address
+    assert_eq!(phases[phases.len() - 6..], Phase::ALL[1..7], "{phases:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_line_delays_the_connect_and_does_not_prevent_it() {
+    let world = World::new(30);
+    let (jitter, loss_per_mille, duplicate_per_mille) = (Duration::from_millis(30), 150, 100);
+    world.network.set_impairment(Impairment { jitter, loss_per_mille, duplicate_per_mille });
+    for order in [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras] {
+        let building = world.serve(1, Server::builder(1).order(order));
+        for attempt in 0..20 {
+            let tunnel = world.dial(&building).await;
+            let tunnel = tunnel.unwrap_or_else(|error| panic!("{order:?}, {attempt}: {error}"));
+            tunnel.close().await;
+        }
+        building.shut_down().await;
+    }
 }

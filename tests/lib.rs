@@ -5,14 +5,14 @@ use std::{fmt::Write, io, net::Ipv4Addr, time::Duration};
 use pptp::{Client, Connecting, Tunnel, TunnelConfig};
 use pptp_testkit::{DEVICE, Server, ServerBuilder, memory::Network};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A network in memory, and a client on it
 #[derive(Debug)]
 pub struct World {
     /// The network, for what goes wrong in it
     pub network: Network,
-    /// The client, at 10.99.1.1
+    /// The client, at [`CLIENT`]
     pub client: Client,
 }
 
@@ -21,7 +21,7 @@ impl World {
     pub fn new(latency_ms: u64) -> Self {
         let network = Network::new(1);
         network.set_latency(Duration::from_millis(latency_ms));
-        let client = client_at(&network, Ipv4Addr::new(10, 99, 1, 1));
+        let client = client_at(&network, CLIENT);
         Self { network, client }
     }
 
@@ -45,6 +45,9 @@ impl World {
         self.dial(server).await.expect("a tunnel")
     }
 }
+
+/// Where the client of a [`World`] is
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 99, 1, 1);
 
 /// Where the server of a building is
 pub const fn address_of(building: u8) -> Ipv4Addr {
@@ -85,13 +88,6 @@ pub async fn knx_name(tunnel: &Tunnel) -> io::Result<String> {
 
 /// `DESCRIPTION_REQUEST` with the control endpoint 0.0.0.0:0, "route back"
 const KNX_DESCRIPTION_REQUEST: &[u8] = &[6, 0x10, 0x02, 0x03, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
-
-/// The SHA-256 of everything that can be read, as the testkit's sink tells it
-pub async fn digest(mut from: impl AsyncRead + Unpin) -> io::Result<String> {
-    let mut all = Vec::new();
-    from.read_to_end(&mut all).await?;
-    Ok(digest_of(&all))
-}
 
 /// The SHA-256 of some octets, as the testkit's sink tells it
 pub fn digest_of(octets: &[u8]) -> String {

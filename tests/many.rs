@@ -1,11 +1,14 @@
 //! Many tunnels on one driver: what happens to some is nothing to the others
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use pptp::{State, Tunnel};
 use pptp_testkit::{DEVICE, Ended, Server};
-use pptp_tests::{World, get};
-use tokio::time::{sleep, timeout};
+use pptp_tests::{CLIENT, World, digest_of, get};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{sleep, timeout},
+};
 
 /// Error numbers of the kernel
 const ENETUNREACH: i32 = 101;
@@ -98,3 +101,80 @@ async fn a_building_has_two_hundred_addresses() {
     let error = world.dial(&servers[0]).await.unwrap_err();
     assert_eq!(error.name(), "CallRefused", "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_send_buffer_holds_everybody_up_and_loses_nothing() {
+    let world = World::new(5);
+    let servers: Vec<_> = (1..=2).map(|number| world.building(number)).collect();
+    let tunnels = connect_all(&world, &servers, 6).await;
+    let host = world.network.host(CLIENT);
+    let stalling = tokio::spawn(async move {
+        for _ in 0..20 {
+            host.stall_gre(true);
+            sleep(Duration::from_millis(40)).await;
+            host.stall_gre(false);
+            sleep(Duration::from_millis(15)).await;
+        }
+    });
+    let uploads: Vec<_> = tunnels.iter().cloned().map(|t| tokio::spawn(upload(t))).collect();
+    for task in uploads {
+        task.await.unwrap();
+    }
+    stalling.await.unwrap();
+    assert!(tunnels.iter().all(|tunnel| tunnel.stats().unsendable == 0));
+}
+
+/// Half a MiB into the sink, and the right digest back
+async fn upload(tunnel: Tunnel) {
+    let body: Vec<u8> = (0..1 << 17).flat_map(u32::to_be_bytes).collect();
+    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await.unwrap();
+    sink.write_all(&body).await.unwrap();
+    sink.shutdown().await.unwrap();
+    let mut answer = String::new();
+    sink.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, digest_of(&body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_socket_serves_many_tasks() {
+    let world = World::new(5);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let socket = Arc::new(tunnel.udp_bind(0).unwrap());
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let socket = Arc::clone(&socket);
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                let mut buffer = [0; 8];
+                while let Ok(received) = timeout(IDLE, socket.recv_from(&mut buffer)).await {
+                    assert_eq!(received.unwrap().0, 2);
+                    got.push(u16::from_be_bytes([buffer[0], buffer[1]]));
+                }
+                got
+            })
+        })
+        .collect();
+    let writers = (0..20_u16).map(|writer| {
+        let socket = Arc::clone(&socket);
+        tokio::spawn(async move {
+            for number in 0..20 {
+                let datagram = (writer * 20 + number).to_be_bytes();
+                socket.send_to(&datagram, (DEVICE, 7).into()).await.unwrap();
+                sleep(Duration::from_millis(3)).await;
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let mut got = Vec::new();
+    for reader in readers {
+        got.extend(reader.await.unwrap());
+    }
+    got.sort_unstable();
+    assert!(got.iter().copied().eq(0..400), "each comes once, to one of them");
+}
+
+/// Longer than any echo takes
+const IDLE: Duration = Duration::from_secs(1);

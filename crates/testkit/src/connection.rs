@@ -13,6 +13,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::sleep,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::tasks::Tasks;
 
@@ -29,8 +30,7 @@ pub(crate) enum FromClient {
     /// It was accepted
     Opened {
         client: Ipv4Addr,
-        /// What is to be written; once it is dropped, the connection is closed
-        writer: mpsc::Sender<Vec<u8>>,
+        writer: Writer,
         /// The Call ID by which the connection is known from now on
         call_id: oneshot::Sender<u16>,
     },
@@ -44,8 +44,19 @@ pub(crate) enum FromClient {
     },
 }
 
-/// Pieces that wait to be written, at most: a client that lets more pile up is gone
-pub(crate) const WRITES: usize = 64;
+/// The way to write to a control connection; dropping it closes the connection
+#[derive(Debug)]
+pub(crate) struct Writer {
+    octets: mpsc::Sender<Vec<u8>>,
+    _open: DropGuard,
+}
+
+impl Writer {
+    /// Queues octets; false if the client has let too many pile up, or is gone
+    pub(crate) fn write(&self, octets: Vec<u8>) -> bool {
+        self.octets.try_send(octets).is_ok()
+    }
+}
 
 /// Accepts control connections for as long as the listener works
 pub(crate) async fn accept(listener: Listener, driver: mpsc::Sender<FromClient>, tasks: Tasks) {
@@ -93,7 +104,9 @@ async fn serve(
     client: Ipv4Addr,
     driver: mpsc::Sender<FromClient>,
 ) {
-    let (writer, writes) = mpsc::channel(WRITES);
+    let (octets, writes) = mpsc::channel(WRITES);
+    let closed = CancellationToken::new();
+    let writer = Writer { octets, _open: closed.clone().drop_guard() };
     let (call_id, known) = oneshot::channel();
     if driver.send(FromClient::Opened { client, writer, call_id }).await.is_err() {
         return;
@@ -102,8 +115,9 @@ async fn serve(
     let Ok(call_id) = known.await else { return };
     let (reader, writer) = tokio::io::split(stream);
     let reading = async {
-        read(reader, call_id, &driver).await;
-        std::future::pending::<()>().await;
+        closed.run_until_cancelled(read(reader, call_id, &driver)).await;
+        closed.cancelled().await;
+        sleep(FAREWELL).await;
     };
     tokio::select! {
         () = write(writer, writes) => {}
@@ -134,6 +148,12 @@ async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u
     }
     let _ = to.shutdown().await;
 }
+
+/// Pieces that wait to be written, at most
+const WRITES: usize = 64;
+
+/// How long a client may take to read the last octets
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Time until a listener that failed is tried again
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);

@@ -13,8 +13,13 @@ use tokio::{
 };
 
 use crate::{
-    ROUTER, Stats, builder::Options, connection::FromClient, lan::Pool, outlet::Outlet,
-    router::Router, session::Session,
+    ROUTER, Stats,
+    builder::Options,
+    connection::{FromClient, Writer},
+    lan::Pool,
+    outlet::Outlet,
+    router::Router,
+    session::Session,
 };
 
 /// What the server's owner wants
@@ -218,7 +223,7 @@ impl Driver {
         &mut self,
         now: Instant,
         client: Ipv4Addr,
-        writer: mpsc::Sender<Vec<u8>>,
+        writer: Writer,
         known: oneshot::Sender<u16>,
     ) {
         self.stale_stats = true;

@@ -5,9 +5,8 @@ use std::{net::Ipv4Addr, time::Instant};
 use pptp_control::{Decoder, Message};
 use pptp_packet::PacketBuf;
 use pptp_tunnel::{Event, NotNow, Phase, Tunnel, TunnelError};
-use tokio::sync::mpsc;
 
-use crate::{Ended, outlet::Outlet};
+use crate::{Ended, connection::Writer, outlet::Outlet};
 
 /// One client, from the moment its control connection was accepted
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct Session {
     tunnel: Tunnel,
     client: Ipv4Addr,
     inner_address: Option<Ipv4Addr>,
-    writer: mpsc::Sender<Vec<u8>>,
+    writer: Writer,
     /// Octets of the largest IP packet that fits, once the tunnel is up
     mtu: usize,
     up: bool,
@@ -39,7 +38,7 @@ impl Session {
         tunnel: Tunnel,
         client: Ipv4Addr,
         inner_address: Option<Ipv4Addr>,
-        writer: mpsc::Sender<Vec<u8>>,
+        writer: Writer,
     ) -> Self {
         Self {
             tunnel,
@@ -135,7 +134,7 @@ impl Session {
     pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
         self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
         let mut octets = Vec::new();
-        if self.tunnel.poll_control(now, &mut octets) && self.writer.try_send(octets).is_err() {
+        if self.tunnel.poll_control(now, &mut octets) && !self.writer.write(octets) {
             self.tunnel.handle_control_eof(now);
             self.take_events();
         }
