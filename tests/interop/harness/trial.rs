@@ -12,8 +12,8 @@ use crate::lab::{Journal, Lab};
 /// How a trial ends; any error that can be printed fails it.
 pub type Outcome = Result<(), Failed>;
 
-/// No trial may hang the run; the slowest takes a third of this on two busy cores.
-const LIMIT: Duration = Duration::from_mins(3);
+/// No trial may hang the run; the slowest takes a quarter of this on two busy cores.
+const LIMIT: Duration = Duration::from_mins(5);
 /// This many lines of the lab's log are shown with a failure.
 const LOG_LINES: usize = 60;
 
