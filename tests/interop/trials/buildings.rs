@@ -26,6 +26,15 @@ pub(crate) fn trials() -> Vec<Trial> {
 async fn own_number(_: &Lab) -> Outcome {
     let client = Client::new()?;
     let (one, two) = tokio::try_join!(dial(&client, Building::ONE), dial(&client, Building::TWO))?;
+    for tunnel in [&one, &two] {
+        let info = tunnel.info();
+        println!(
+            "  {}: {} round trips, {:.0?}",
+            tunnel.name(),
+            info.round_trips,
+            info.connect_time
+        );
+    }
     tokio::try_join!(ask_everything(Building::ONE, &one), ask_everything(Building::TWO, &two))?;
     tokio::join!(one.close(), two.close());
     Ok(())
