@@ -1,39 +1,352 @@
 use std::time::Instant;
 
-use crate::{Arrival, Discard, KeyStrength, Opened, Stats};
+use crate::{
+    Arrival, Discard, KeyStrength, Opened, Order, Stats,
+    agreement::Agreement,
+    header::{COHERENCY_COUNT, Header},
+    kept::KeptKeys,
+    key::{KeyChain, SessionKey},
+    lookahead::Lookahead,
+    meter::Meter,
+    plaintext::{self, Plaintext},
+};
 
 /// Decrypts one direction of a link, in place
+///
+/// The chain of session keys follows the frames that open. A frame ahead of them opens with the key
+/// as many steps ahead as its coherency count says, and the keys of the frames it skipped are kept
+/// for a while; a late frame opens with its kept key, and that key is then gone, so that nothing
+/// opens twice. A frame that does not open moves nothing and leaves its octets as they were.
+///
+/// A count up to 512 ahead is tried at once. Beyond, the coherency count may have wrapped and a
+/// forged frame could cost much: three frames that agree with each other are waited for, and the
+/// third begins a pursuit along the chain, through every place the count allows, up to where the
+/// carrier's sequence number says the peer is. If 16 agree and none opens, the peer has used up
+/// counts without sequence numbers, and the pursuit goes on to 2^20 frames ahead.
+///
+/// What a pursuit may cost is metered: 4096 key changes each second, saved up for 32 seconds, of
+/// which 16,384 go to one frame. So after an outage of up to 130,000 frames two frames are lost,
+/// and one more for every 16,384 frames of the outage; after a longer one, more.
+///
+/// Memory: none on the heap while frames come in order. At most 256 kept keys (10 KiB), and after
+/// frames that did not open at most 768 keys ahead (12 KiB), all for at most 2 seconds after their
+/// last use.
 #[derive(Debug)]
-pub struct Decryptor {}
+pub struct Decryptor {
+    chain: KeyChain,
+    /// Of the frame opened furthest ahead
+    key: SessionKey,
+    /// Steps of the chain that led to it: its coherency count is one less, modulo 4096
+    steps: u64,
+    /// The carrier's sequence number of that frame
+    sequence: Option<u32>,
+    kept: KeptKeys,
+    lookahead: Lookahead,
+    agreement: Agreement,
+    meter: Meter,
+    score: u16,
+    stats: Stats,
+}
 
 impl Decryptor {
-    /// A stateless session (RFC 3078 §4)
-    pub fn stateless(_start_key: &[u8; 16], _strength: KeyStrength) -> Self {
-        todo!()
+    /// A stateless session, before its first frame (RFC 3078 §7.2)
+    ///
+    /// 40 and 56 bits use the first 8 octets of the start key.
+    pub fn stateless(start_key: &[u8; 16], strength: KeyStrength) -> Self {
+        let chain = KeyChain::new(start_key, strength);
+        let key = chain.initial();
+        Self {
+            chain,
+            key,
+            steps: 0,
+            sequence: None,
+            kept: KeptKeys::default(),
+            lookahead: Lookahead::default(),
+            agreement: Agreement::default(),
+            meter: Meter::new(),
+            score: 0,
+            stats: Stats::default(),
+        }
     }
 
     /// Opens the octets behind the protocol number 00FD, in place
+    ///
+    /// `Ok` is the moment to commit the carrier's sequence number. On `Err` nothing has moved;
+    /// [`Discard::is_fatal`] tells whether the link is to be closed.
+    ///
+    /// The carrier must hand over frames however far they are ahead of the last: only what comes
+    /// out of them can tell.
     pub fn open<'p>(
         &mut self,
-        _now: Instant,
-        _arrival: Arrival,
-        _frame: &'p mut [u8],
+        now: Instant,
+        arrival: Arrival,
+        frame: &'p mut [u8],
     ) -> Result<Opened<'p>, Discard> {
-        todo!()
+        let opened = self.open_in_place(now, arrival, frame);
+        self.stats.kept_keys = self.kept.len();
+        match opened {
+            Ok(_) => self.stats.opened = self.stats.opened.saturating_add(1),
+            Err(discard) => self.stats.count(discard),
+        }
+        opened
     }
 
     /// Forgets keys that are too old
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.kept.expire(now);
+        self.lookahead.expire(now);
+        self.stats.kept_keys = self.kept.len();
     }
 
-    /// When keys will be too old
+    /// When keys will be too old: `None` while frames come in order
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        let deadlines = [self.kept.poll_timeout(), self.lookahead.poll_timeout()];
+        deadlines.into_iter().flatten().min()
     }
 
-    /// Counters
-    pub fn stats(&self) -> &Stats {
-        todo!()
+    /// What was done so far
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn open_in_place<'p>(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        frame: &'p mut [u8],
+    ) -> Result<Opened<'p>, Discard> {
+        let (header, ciphertext) = frame.split_first_chunk_mut().ok_or(Discard::TooShort)?;
+        if ciphertext.is_empty() {
+            return Err(Discard::TooShort);
+        }
+        let count = self.check(Header::parse(*header))?;
+        let plaintext = if self.is_ahead(arrival) {
+            self.open_ahead(now, arrival, count, ciphertext)?
+        } else {
+            self.open_late(now, count, ciphertext)?
+        };
+        let (_, payload) =
+            ciphertext.split_at_mut_checked(plaintext.field).ok_or(Discard::Implausible)?;
+        Ok(Opened { protocol: plaintext.protocol, payload })
+    }
+
+    /// The coherency count of a header that a stateless sender may have sent
+    fn check(&mut self, header: Header) -> Result<u16, Discard> {
+        let violation = match header {
+            Header { encrypted: false, .. } => Discard::NotEncrypted,
+            Header { flushed: false, .. } => Discard::NotFlushed,
+            Header { at_front: true, .. } | Header { compressed: true, .. } => {
+                return Err(Discard::Compressed);
+            }
+            _ => return Ok(header.coherency_count),
+        };
+        self.score = self.score.saturating_add(VIOLATION);
+        Err(if self.score >= SCORE_LIMIT { Discard::ScoreLimit } else { violation })
+    }
+
+    /// Whether the frame was sent after all that were opened
+    ///
+    /// The carrier also counts frames in the clear, so that a frame behind one of these may still be
+    /// ahead here; and it may have taken up a new range of sequence numbers.
+    fn is_ahead(&self, arrival: Arrival) -> bool {
+        arrival.order == Order::Ahead
+            || self.sequence.is_none_or(|opened| {
+                matches!(arrival.sequence.wrapping_sub(opened), 1..=0x7FFF_FFFF)
+            })
+    }
+
+    fn open_ahead(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        count: u16,
+        ciphertext: &mut [u8],
+    ) -> Result<Plaintext, Discard> {
+        let distance = self.distance(count);
+        let discard = match self.open_near(now, distance, ciphertext) {
+            Ok(plaintext) => {
+                self.commit(arrival, distance.into());
+                return Ok(plaintext);
+            }
+            Err(discard) => discard,
+        };
+        let agreeing = self.agreement.note(arrival.sequence, count);
+        if agreeing < AGREEING {
+            return Err(discard);
+        }
+        let reach = self.reach(arrival, agreeing);
+        let (distance, plaintext) = self.pursue(now, distance, reach, ciphertext)?;
+        self.commit(arrival, distance);
+        Ok(plaintext)
+    }
+
+    /// Tries the key at `distance` if it is near
+    fn open_near(
+        &mut self,
+        now: Instant,
+        distance: u16,
+        ciphertext: &mut [u8],
+    ) -> Result<Plaintext, Discard> {
+        match distance {
+            1 if self.lookahead.is_empty() => self.open_next(now, ciphertext),
+            1..=NEAR => self.open_skipping(now, distance, ciphertext),
+            _ => Err(Discard::TooFarAhead),
+        }
+    }
+
+    /// The undisturbed path: one step, nothing kept
+    fn open_next(&mut self, now: Instant, ciphertext: &mut [u8]) -> Result<Plaintext, Discard> {
+        let key = self.chain.next(&self.key);
+        self.stats.rekeyed(1);
+        if let Some(plaintext) = plaintext::open(&self.chain, &key, ciphertext) {
+            self.key = key;
+            return Ok(plaintext);
+        }
+        self.meter.spend(1);
+        self.lookahead.push_first(now, key);
+        Err(Discard::Implausible)
+    }
+
+    fn open_skipping(
+        &mut self,
+        now: Instant,
+        distance: u16,
+        ciphertext: &mut [u8],
+    ) -> Result<Plaintext, Discard> {
+        let end = self.steps.saturating_add(distance.into());
+        let distance = usize::from(distance);
+        self.pay(now, self.lookahead.missing(distance))?;
+        let key = self.lookahead.near(now, &self.chain, &self.key, distance);
+        let plaintext = key.and_then(|key| plaintext::open(&self.chain, key, ciphertext));
+        let plaintext = plaintext.ok_or(Discard::Implausible)?;
+        self.kept.keep(now, end, self.lookahead.take_near(distance.saturating_sub(1)));
+        if let Some(key) = self.lookahead.take_near(1).next() {
+            self.key = key;
+        }
+        Ok(plaintext)
+    }
+
+    /// Follows the chain through every place that leaves `remainder` modulo 4096, up to `reach`
+    fn pursue(
+        &mut self,
+        now: Instant,
+        remainder: u16,
+        reach: u64,
+        ciphertext: &mut [u8],
+    ) -> Result<(u64, Plaintext), Discard> {
+        let saved = self.meter.tokens(now).saturating_sub(RESERVE);
+        let mut allowance = saved.clamp(PER_AGREEING_FRAME, PER_FRAME);
+        let pursuit = self.lookahead.pursuit(now, &self.key);
+        let mut candidate = pursuit.first_candidate(remainder);
+        while candidate <= reach {
+            let missing = candidate.saturating_sub(pursuit.distance());
+            let steps = missing.min(allowance);
+            allowance = allowance.saturating_sub(steps);
+            pursuit.advance(&self.chain, steps);
+            self.meter.spend(steps);
+            self.stats.rekeyed(steps);
+            if steps < missing {
+                return Err(Discard::OverBudget);
+            }
+            let opened = pursuit.key_at(candidate).and_then(|key| {
+                Some((key.clone(), plaintext::open(&self.chain, key, ciphertext)?))
+            });
+            if let Some((key, plaintext)) = opened {
+                let skipped = self.lookahead.take_pursuit(candidate);
+                self.kept.keep(now, self.steps.saturating_add(candidate), skipped.into_iter());
+                self.key = key;
+                return Ok((candidate, plaintext));
+            }
+            candidate = candidate.saturating_add(COUNTS);
+        }
+        Err(if reach < FARTHEST { Discard::Implausible } else { Discard::OutOfReach })
+    }
+
+    /// How far ahead a peer may be whose frames agree but do not open
+    fn reach(&self, arrival: Arrival, agreeing: u16) -> u64 {
+        if agreeing >= PERSISTENT {
+            return FARTHEST;
+        }
+        // The peer has sent at most that many frames since; before the first one, in all.
+        let sent = match self.sequence {
+            Some(opened) => u64::from(arrival.sequence.wrapping_sub(opened)),
+            None => u64::from(arrival.sequence).saturating_add(1),
+        };
+        sent.clamp(COUNTS.saturating_sub(1), FARTHEST.saturating_sub(1))
+    }
+
+    fn open_late(
+        &mut self,
+        now: Instant,
+        count: u16,
+        ciphertext: &mut [u8],
+    ) -> Result<Plaintext, Discard> {
+        self.kept.expire(now);
+        let behind = COUNTS.saturating_sub(self.distance(count).into());
+        let steps = self.steps.checked_sub(behind).ok_or(Discard::Late)?;
+        let key = self.kept.get(steps).ok_or(Discard::Late)?;
+        let plaintext =
+            plaintext::open(&self.chain, key, ciphertext).ok_or(Discard::Implausible)?;
+        self.kept.forget(steps);
+        self.stats.opened_late = self.stats.opened_late.saturating_add(1);
+        Ok(plaintext)
+    }
+
+    /// What stays to be done when a frame has opened `distance` ahead, its key being in place
+    fn commit(&mut self, arrival: Arrival, distance: u64) {
+        self.steps = self.steps.saturating_add(distance);
+        self.sequence = Some(arrival.sequence);
+        self.kept.follow(self.steps);
+        self.lookahead.settle();
+        self.agreement = Agreement::default();
+        self.meter.earn(distance);
+        self.score /= 2;
+    }
+
+    /// Pays for key changes near by, for which the pursuit leaves a reserve
+    fn pay(&mut self, now: Instant, steps: usize) -> Result<(), Discard> {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        if steps > 0 && steps > self.meter.tokens(now) {
+            return Err(Discard::OverBudget);
+        }
+        self.meter.spend(steps);
+        self.stats.rekeyed(steps);
+        Ok(())
+    }
+
+    /// Steps from the frame opened furthest ahead to one with this count, modulo 4096
+    fn distance(&self, count: u16) -> u16 {
+        let [.., high, low] = self.steps.to_be_bytes();
+        let next = u16::from_be_bytes([high, low]);
+        count.wrapping_add(1).wrapping_sub(next) & COHERENCY_COUNT
     }
 }
+
+/// Tried at once
+const NEAR: u16 = 512;
+/// Frames that must agree before the chain is followed further than that
+const AGREEING: u16 = 3;
+/// Frames that must agree before the carrier's sequence numbers are doubted
+///
+/// Linux consumes a coherency count, but no sequence number, for a packet it has no route for.
+const PERSISTENT: u16 = 16;
+/// As far as the chain is ever followed, in frames
+const FARTHEST: u64 = 1 << 20;
+/// Values of the coherency count
+const COUNTS: u64 = 4096;
+
+/// Key changes that one frame may cost: some milliseconds
+const PER_FRAME: u64 = 16_384;
+/// Key changes that a pursuit may always have for a frame
+///
+/// More than one: else it would never catch up with a peer that sends faster than the meter earns.
+const PER_AGREEING_FRAME: u64 = 4;
+/// What the pursuit leaves in the meter for gaps near by
+const RESERVE: u64 = 1024;
+
+/// What a frame with a wrong D or A bit adds to the score, as in Linux; a good frame halves it
+const VIOLATION: u16 = 100;
+const SCORE_LIMIT: u16 = 1600;
+
+#[cfg(test)]
+mod tests;

@@ -78,3 +78,25 @@ pub struct Stats {
     /// Keys kept for late frames now
     pub kept_keys: u16,
 }
+
+impl Stats {
+    pub(crate) fn rekeyed(&mut self, steps: u64) {
+        self.rekeys = self.rekeys.saturating_add(steps);
+    }
+
+    pub(crate) fn count(&mut self, discard: Discard) {
+        let counter = match discard {
+            Discard::TooShort => &mut self.too_short,
+            Discard::NotEncrypted => &mut self.not_encrypted,
+            Discard::NotFlushed => &mut self.not_flushed,
+            Discard::Compressed => &mut self.compressed,
+            Discard::Late => &mut self.late,
+            Discard::Implausible => &mut self.implausible,
+            Discard::TooFarAhead => &mut self.too_far_ahead,
+            Discard::OverBudget => &mut self.over_budget,
+            Discard::ScoreLimit => &mut self.score_limit,
+            Discard::OutOfReach => &mut self.out_of_reach,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}

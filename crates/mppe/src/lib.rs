@@ -38,9 +38,17 @@
     )
 )]
 
+mod agreement;
 mod decryptor;
 mod discard;
 mod encryptor;
+mod header;
+mod kept;
+mod key;
+mod lookahead;
+mod meter;
+mod plaintext;
+mod rc4;
 
 pub use decryptor::Decryptor;
 pub use discard::{Discard, Stats};
@@ -85,3 +93,6 @@ pub struct Opened<'p> {
     /// The packet behind it, in place
     pub payload: &'p mut [u8],
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Keys ahead of the frame that was opened last
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::key::{KeyChain, SessionKey};
+
+/// Keys ahead that were computed for frames that did not open
+///
+/// The chain does not depend on what a forger sends, so no key has to be computed twice: neither
+/// for the next forged frame nor, when it comes, for the true one. Distances are in steps of the
+/// chain from the frame that was opened last. While all frames open there is nothing here.
+#[derive(Debug, Default)]
+pub(crate) struct Lookahead {
+    /// From distance 1 on
+    near: VecDeque<SessionKey>,
+    pursuit: Option<Pursuit>,
+    used: Option<Instant>,
+}
+
+impl Lookahead {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.used.is_none()
+    }
+
+    /// How many keys must be computed to have that at `distance`
+    pub(crate) fn missing(&self, distance: usize) -> usize {
+        distance.saturating_sub(self.near.len())
+    }
+
+    /// The key at `distance`, and all before it, `opened` being that at 0
+    pub(crate) fn near(
+        &mut self,
+        now: Instant,
+        chain: &KeyChain,
+        opened: &SessionKey,
+        distance: usize,
+    ) -> Option<&SessionKey> {
+        self.used = Some(now);
+        for _ in 0..self.missing(distance) {
+            let key = chain.next(self.near.back().unwrap_or(opened));
+            self.near.push_back(key);
+        }
+        self.near.get(distance.checked_sub(1)?)
+    }
+
+    /// Keeps a key at distance 1 that opened nothing
+    pub(crate) fn push_first(&mut self, now: Instant, key: SessionKey) {
+        self.used = Some(now);
+        self.near.push_back(key);
+    }
+
+    /// The keys up to `distance`, which then is the new 0
+    pub(crate) fn take_near(
+        &mut self,
+        distance: usize,
+    ) -> impl ExactSizeIterator<Item = SessionKey> {
+        self.near.drain(..distance.min(self.near.len()))
+    }
+
+    /// Where the pursuit stands, or begins: behind the near keys
+    pub(crate) fn pursuit(&mut self, now: Instant, opened: &SessionKey) -> &mut Pursuit {
+        self.used = Some(now);
+        self.pursuit.get_or_insert_with(|| Pursuit::begin(opened, &self.near))
+    }
+
+    /// The kept keys of the pursuit in front of `distance`, which then is the new 0
+    pub(crate) fn take_pursuit(&mut self, distance: u64) -> VecDeque<SessionKey> {
+        let pursuit = self.pursuit.take();
+        *self = Self::default();
+        pursuit.map_or_else(VecDeque::new, |pursuit| pursuit.into_keys_before(distance))
+    }
+
+    /// Ends the pursuit, since a frame opened, and frees what is empty
+    pub(crate) fn settle(&mut self) {
+        self.pursuit = None;
+        if self.near.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// Forgets keys that served for nothing; how far the pursuit came is not forgotten
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.near = VecDeque::new();
+            self.used = None;
+            if let Some(pursuit) = &mut self.pursuit {
+                pursuit.before = VecDeque::new();
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.used?.checked_add(LIFETIME)
+    }
+}
+
+/// How far the chain was followed in search of a peer that is far ahead
+#[derive(Debug)]
+pub(crate) struct Pursuit {
+    distance: u64,
+    key: SessionKey,
+    /// The keys right before it, for frames that come late
+    before: VecDeque<SessionKey>,
+}
+
+impl Pursuit {
+    fn begin(opened: &SessionKey, near: &VecDeque<SessionKey>) -> Self {
+        let mut pursuit = Self { distance: 0, key: opened.clone(), before: VecDeque::new() };
+        for key in near {
+            pursuit.push(key.clone());
+        }
+        pursuit
+    }
+
+    pub(crate) const fn distance(&self) -> u64 {
+        self.distance
+    }
+
+    pub(crate) fn advance(&mut self, chain: &KeyChain, steps: u64) {
+        for _ in 0..steps {
+            self.push(chain.next(&self.key));
+        }
+    }
+
+    /// The key at `distance` if the pursuit is there or has just passed it
+    pub(crate) fn key_at(&self, distance: u64) -> Option<&SessionKey> {
+        let back = usize::try_from(self.distance.checked_sub(distance)?).ok()?;
+        match self.before.len().checked_sub(back) {
+            _ if back == 0 => Some(&self.key),
+            Some(index) => self.before.get(index),
+            None => None,
+        }
+    }
+
+    /// The lowest distance with a key that leaves `remainder` modulo 4096
+    pub(crate) fn first_candidate(&self, remainder: u16) -> u64 {
+        let passed = u64::try_from(self.before.len()).unwrap_or_default();
+        let lowest = self.distance.saturating_sub(passed).max(1);
+        let further = u64::from(remainder).wrapping_sub(lowest) & 0x0FFF;
+        lowest.saturating_add(further)
+    }
+
+    fn push(&mut self, key: SessionKey) {
+        let before = std::mem::replace(&mut self.key, key);
+        if self.distance > 0 {
+            if self.before.len() >= PASSED {
+                self.before.pop_front();
+            }
+            self.before.push_back(before);
+        }
+        self.distance = self.distance.saturating_add(1);
+    }
+
+    fn into_keys_before(mut self, distance: u64) -> VecDeque<SessionKey> {
+        let back = usize::try_from(self.distance.saturating_sub(distance)).unwrap_or(usize::MAX);
+        self.before.truncate(self.before.len().saturating_sub(back));
+        self.before
+    }
+}
+
+const LIFETIME: Duration = Duration::from_secs(2);
+/// As many as are kept for late frames
+const PASSED: usize = 256;

@@ -1,0 +1,43 @@
+//! What may be spent on frames that may be forged
+
+use std::time::{Duration, Instant};
+
+/// A token bucket of key changes
+///
+/// A key change takes about half a microsecond. Whoever forges frames can ask for thousands of them
+/// with each, so work that may lead nowhere is paid from here, and what turned out to be needed is
+/// given back. The bucket is deep, 32 seconds of its income: a true outage is followed in one go.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    tokens: u64,
+    refilled: Option<Instant>,
+}
+
+impl Meter {
+    pub(crate) const fn new() -> Self {
+        Self { tokens: DEPTH, refilled: None }
+    }
+
+    /// What may be spent now
+    pub(crate) fn tokens(&mut self, now: Instant) -> u64 {
+        let since = *self.refilled.get_or_insert(now);
+        let micros = u64::try_from(now.saturating_duration_since(since).as_micros());
+        let income = micros.unwrap_or(u64::MAX).saturating_mul(PER_SECOND) / 1_000_000;
+        // What was not enough for a whole token counts next time.
+        let paid = Duration::from_micros(income.saturating_mul(1_000_000) / PER_SECOND);
+        self.refilled = since.checked_add(paid);
+        self.earn(income);
+        self.tokens
+    }
+
+    pub(crate) fn spend(&mut self, tokens: u64) {
+        self.tokens = self.tokens.saturating_sub(tokens);
+    }
+
+    pub(crate) fn earn(&mut self, tokens: u64) {
+        self.tokens = self.tokens.saturating_add(tokens).min(DEPTH);
+    }
+}
+
+const PER_SECOND: u64 = 4096;
+const DEPTH: u64 = 32 * PER_SECOND;
