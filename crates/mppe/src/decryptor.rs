@@ -3,7 +3,7 @@ use std::time::Instant;
 use crate::{
     Arrival, Discard, KeyStrength, Opened, Order, Stats,
     agreement::Agreement,
-    header::{COHERENCY_COUNT, Header},
+    header::{COHERENCY_COUNT, COUNTS, Header},
     kept::KeptKeys,
     key::{KeyChain, SessionKey},
     lookahead::Lookahead,
@@ -175,7 +175,11 @@ impl Decryptor {
             return Err(discard);
         }
         let reach = self.reach(arrival, agreeing);
-        let (distance, plaintext) = self.pursue(now, distance, reach, ciphertext)?;
+        let pursued = self.pursue(now, distance, reach, ciphertext);
+        let (distance, plaintext) = pursued.map_err(|discard| match discard {
+            Discard::Implausible if reach == FARTHEST => Discard::OutOfReach,
+            other => other,
+        })?;
         self.commit(arrival, distance);
         Ok(plaintext)
     }
@@ -226,7 +230,7 @@ impl Decryptor {
         Ok(plaintext)
     }
 
-    /// Follows the chain through every place that leaves `remainder` modulo 4096, up to `reach`
+    /// Looks for the key at every distance up to `reach` that is `remainder` modulo 4096
     fn pursue(
         &mut self,
         now: Instant,
@@ -234,32 +238,19 @@ impl Decryptor {
         reach: u64,
         ciphertext: &mut [u8],
     ) -> Result<(u64, Plaintext), Discard> {
-        let saved = self.meter.tokens(now).saturating_sub(RESERVE);
-        let mut allowance = saved.clamp(PER_AGREEING_FRAME, PER_FRAME);
+        let allowance = self.meter.take_allowance(now);
+        let mut left = allowance;
         let pursuit = self.lookahead.pursuit(now, &self.key);
-        let mut candidate = pursuit.first_candidate(remainder);
-        while candidate <= reach {
-            let missing = candidate.saturating_sub(pursuit.distance());
-            let steps = missing.min(allowance);
-            allowance = allowance.saturating_sub(steps);
-            pursuit.advance(&self.chain, steps);
-            self.meter.spend(steps);
-            self.stats.rekeyed(steps);
-            if steps < missing {
-                return Err(Discard::OverBudget);
-            }
-            let opened = pursuit.key_at(candidate).and_then(|key| {
-                Some((key.clone(), plaintext::open(&self.chain, key, ciphertext)?))
-            });
-            if let Some((key, plaintext)) = opened {
-                let skipped = self.lookahead.take_pursuit(candidate);
-                self.kept.keep(now, self.steps.saturating_add(candidate), skipped.into_iter());
-                self.key = key;
-                return Ok((candidate, plaintext));
-            }
-            candidate = candidate.saturating_add(COUNTS);
+        let found = pursuit.follow(&self.chain, remainder, reach, &mut left, ciphertext);
+        self.meter.give_back(allowance, left);
+        self.stats.rekeyed(allowance.saturating_sub(left));
+        let (distance, plaintext) = found?;
+        if let Some((key, skipped)) = self.lookahead.take_pursuit(distance) {
+            let end = self.steps.saturating_add(distance);
+            self.kept.keep(now, end, skipped.into_iter());
+            self.key = key;
         }
-        Err(if reach < FARTHEST { Discard::Implausible } else { Discard::OutOfReach })
+        Ok((distance, plaintext))
     }
 
     /// How far ahead a peer may be whose frames agree but do not open
@@ -332,17 +323,6 @@ const AGREEING: u16 = 3;
 const PERSISTENT: u16 = 16;
 /// As far as the chain is ever followed, in frames
 const FARTHEST: u64 = 1 << 20;
-/// Values of the coherency count
-const COUNTS: u64 = 4096;
-
-/// Key changes that one frame may cost: some milliseconds
-const PER_FRAME: u64 = 16_384;
-/// Key changes that a pursuit may always have for a frame
-///
-/// More than one: else it would never catch up with a peer that sends faster than the meter earns.
-const PER_AGREEING_FRAME: u64 = 4;
-/// What the pursuit leaves in the meter for gaps near by
-const RESERVE: u64 = 1024;
 
 /// What a frame with a wrong D or A bit adds to the score, as in Linux; a good frame halves it
 const VIOLATION: u16 = 100;

@@ -49,3 +49,5 @@ const AT_FRONT: u16 = 0x4000;
 const COMPRESSED: u16 = 0x2000;
 const ENCRYPTED: u16 = 0x1000;
 pub(crate) const COHERENCY_COUNT: u16 = 0x0FFF;
+/// Values of the coherency count
+pub(crate) const COUNTS: u64 = 4096;

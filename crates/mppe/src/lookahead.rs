@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::key::{KeyChain, SessionKey};
+use crate::{
+    Discard,
+    header::{COHERENCY_COUNT, COUNTS},
+    key::{KeyChain, SessionKey},
+    plaintext::{self, Plaintext},
+};
 
 /// Keys ahead that were computed for frames that did not open
 ///
@@ -66,11 +71,14 @@ impl Lookahead {
         self.pursuit.get_or_insert_with(|| Pursuit::begin(opened, &self.near))
     }
 
-    /// The kept keys of the pursuit in front of `distance`, which then is the new 0
-    pub(crate) fn take_pursuit(&mut self, distance: u64) -> VecDeque<SessionKey> {
+    /// The key at `distance`, which then is the new 0, and those in front of it
+    pub(crate) fn take_pursuit(
+        &mut self,
+        distance: u64,
+    ) -> Option<(SessionKey, VecDeque<SessionKey>)> {
         let pursuit = self.pursuit.take();
         *self = Self::default();
-        pursuit.map_or_else(VecDeque::new, |pursuit| pursuit.into_keys_before(distance))
+        pursuit?.into_keys(distance)
     }
 
     /// Ends the pursuit, since a frame opened, and frees what is empty
@@ -90,6 +98,11 @@ impl Lookahead {
                 pursuit.before = VecDeque::new();
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> usize {
+        self.near.len() + self.pursuit.as_ref().map_or(0, |pursuit| pursuit.before.len() + 1)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -115,32 +128,57 @@ impl Pursuit {
         pursuit
     }
 
-    pub(crate) const fn distance(&self) -> u64 {
-        self.distance
+    /// Opens a frame with the first key that does, and returns its distance
+    ///
+    /// The frame's distance leaves `remainder` modulo 4096 and is at most `reach`. Each step costs
+    /// one of what is `left`.
+    pub(crate) fn follow(
+        &mut self,
+        chain: &KeyChain,
+        remainder: u16,
+        reach: u64,
+        left: &mut u64,
+        ciphertext: &mut [u8],
+    ) -> Result<(u64, Plaintext), Discard> {
+        let mut candidate = self.first_candidate(remainder);
+        while candidate <= reach {
+            self.advance(chain, candidate, left)?;
+            let key = self.key_at(candidate);
+            if let Some(plaintext) = key.and_then(|key| plaintext::open(chain, key, ciphertext)) {
+                return Ok((candidate, plaintext));
+            }
+            candidate = candidate.saturating_add(COUNTS);
+        }
+        Err(Discard::Implausible)
     }
 
-    pub(crate) fn advance(&mut self, chain: &KeyChain, steps: u64) {
-        for _ in 0..steps {
+    /// Steps to `distance`, or as far as what is `left` allows
+    fn advance(&mut self, chain: &KeyChain, distance: u64, left: &mut u64) -> Result<(), Discard> {
+        while self.distance < distance {
+            *left = left.checked_sub(1).ok_or(Discard::OverBudget)?;
             self.push(chain.next(&self.key));
         }
+        Ok(())
     }
 
     /// The key at `distance` if the pursuit is there or has just passed it
-    pub(crate) fn key_at(&self, distance: u64) -> Option<&SessionKey> {
-        let back = usize::try_from(self.distance.checked_sub(distance)?).ok()?;
-        match self.before.len().checked_sub(back) {
-            _ if back == 0 => Some(&self.key),
-            Some(index) => self.before.get(index),
-            None => None,
+    fn key_at(&self, distance: u64) -> Option<&SessionKey> {
+        match self.steps_back(distance)? {
+            0 => Some(&self.key),
+            back => self.before.get(self.before.len().checked_sub(back)?),
         }
     }
 
-    /// The lowest distance with a key that leaves `remainder` modulo 4096
-    pub(crate) fn first_candidate(&self, remainder: u16) -> u64 {
+    /// The lowest distance whose key is here or ahead and that is `remainder` modulo 4096
+    fn first_candidate(&self, remainder: u16) -> u64 {
         let passed = u64::try_from(self.before.len()).unwrap_or_default();
         let lowest = self.distance.saturating_sub(passed).max(1);
-        let further = u64::from(remainder).wrapping_sub(lowest) & 0x0FFF;
+        let further = u64::from(remainder).wrapping_sub(lowest) & u64::from(COHERENCY_COUNT);
         lowest.saturating_add(further)
+    }
+
+    fn steps_back(&self, distance: u64) -> Option<usize> {
+        usize::try_from(self.distance.checked_sub(distance)?).ok()
     }
 
     fn push(&mut self, key: SessionKey) {
@@ -154,10 +192,11 @@ impl Pursuit {
         self.distance = self.distance.saturating_add(1);
     }
 
-    fn into_keys_before(mut self, distance: u64) -> VecDeque<SessionKey> {
-        let back = usize::try_from(self.distance.saturating_sub(distance)).unwrap_or(usize::MAX);
-        self.before.truncate(self.before.len().saturating_sub(back));
-        self.before
+    fn into_keys(mut self, distance: u64) -> Option<(SessionKey, VecDeque<SessionKey>)> {
+        let back = self.steps_back(distance)?;
+        self.before.push_back(self.key);
+        self.before.truncate(self.before.len().checked_sub(back)?);
+        Some((self.before.pop_back()?, self.before))
     }
 }
 

@@ -30,6 +30,18 @@ impl Meter {
         self.tokens
     }
 
+    /// What a pursuit may spend on a frame, to be settled by [`give_back`](Self::give_back)
+    pub(crate) fn take_allowance(&mut self, now: Instant) -> u64 {
+        let saved = self.tokens(now).saturating_sub(RESERVE).min(PER_FRAME);
+        self.spend(saved);
+        saved.saturating_add(PER_AGREEING_FRAME)
+    }
+
+    /// Takes back what was `left` of an allowance; what comes for free was spent first
+    pub(crate) fn give_back(&mut self, allowance: u64, left: u64) {
+        self.earn(left.min(allowance.saturating_sub(PER_AGREEING_FRAME)));
+    }
+
     pub(crate) fn spend(&mut self, tokens: u64) {
         self.tokens = self.tokens.saturating_sub(tokens);
     }
@@ -41,3 +53,12 @@ impl Meter {
 
 const PER_SECOND: u64 = 4096;
 const DEPTH: u64 = 32 * PER_SECOND;
+
+/// What a pursuit leaves for gaps near by
+const RESERVE: u64 = 1024;
+/// What a pursuit may take for one frame: some milliseconds
+const PER_FRAME: u64 = 16_384;
+/// What a pursuit has for each frame even if nothing is saved
+///
+/// More than one: else it would never catch up with a peer that sends faster than the meter earns.
+const PER_AGREEING_FRAME: u64 = 4;
