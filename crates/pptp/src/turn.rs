@@ -43,6 +43,13 @@ pub(crate) struct Outcome {
     pub(crate) finished: bool,
 }
 
+/// What is left to do for the IP packets that wait
+#[derive(Default)]
+struct Packets {
+    more: bool,
+    deadline: Option<Instant>,
+}
+
 impl Turn<'_> {
     pub(crate) fn take(&mut self) -> Outcome {
         let _entered = self.tunnel.span.enter();
@@ -50,7 +57,7 @@ impl Turn<'_> {
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         #[cfg(feature = "fault-injection")]
-        assert!(!inner.panic_next, "injected");
+        assert!(!std::mem::take(&mut inner.panic_next), "injected");
         self.inputs(inner, route);
         self.outputs(inner, route)
     }
@@ -71,35 +78,54 @@ impl Turn<'_> {
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
-        let mut outcome = Outcome { ended: self.events(inner), ..Outcome::default() };
-        let Inner { machine: Some(machine), stack, raw, control_out, .. } = inner else {
-            return outcome;
-        };
-        let mut uplink =
-            Uplink { machine, send: self.send, route, now: self.now, reserve: self.reserve };
-        if let Some(raw) = raw {
-            raw_egress(raw, &mut uplink);
-            raw.drain_wakers(self.wakers);
-        } else if let Some(stack) = stack {
-            stack.egress(self.now, &mut uplink);
-            stack.drain_wakers(self.wakers);
-            stack.take_ready();
-        }
-        // what an event of this turn ended still gets its last frames and messages out
+        let ended = self.events(inner);
+        let packets = self.egress(inner, route);
+        let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
         let mut datagrams = Datagrams { send: self.send, route, reserve: self.reserve };
         machine.poll_gre(self.now, &mut datagrams);
-        if machine.poll_control(self.now, control_out) {
+        if machine.poll_control(self.now, &mut inner.control_out) {
             self.tunnel.control.notify_one();
         }
-        outcome.more = self.send.room() <= self.reserve;
-        let stack_deadline = match (&raw, stack) {
-            (None, Some(stack)) => stack.poll_timeout(self.now),
-            _ => None,
+        let deadline = machine.poll_timeout().map(|(at, _)| at);
+        Outcome {
+            deadline: [deadline, packets.deadline].into_iter().flatten().min(),
+            more: packets.more,
+            ended,
+            finished: machine.is_finished(),
+        }
+    }
+
+    /// Lets the sockets, or whoever took their place, send what they have
+    fn egress(&mut self, inner: &mut Inner, route: Route) -> Packets {
+        let Inner { machine: Some(machine), stack, raw, .. } = inner else {
+            return Packets::default();
         };
-        let machine_deadline = machine.poll_timeout().map(|(at, _)| at);
-        outcome.finished = machine.is_finished();
-        outcome.deadline = [machine_deadline, stack_deadline].into_iter().flatten().min();
-        outcome
+        let now = self.now;
+        let mut uplink = Uplink { machine, send: self.send, route, now, reserve: self.reserve };
+        let (left, deadline) = match (raw, stack) {
+            (Some(raw), _) => {
+                let left = raw_egress(raw, &mut uplink);
+                raw.drain_wakers(self.wakers);
+                (left, None)
+            }
+            (None, Some(stack)) => {
+                let left = stack.egress(now, &mut uplink);
+                let deadline = stack.poll_timeout(now);
+                stack.drain_wakers(self.wakers);
+                stack.take_ready();
+                (left, deadline)
+            }
+            (None, None) => return Packets::default(),
+        };
+        match machine.may_send(now) {
+            Ok(()) => Packets { more: left, deadline },
+            Err(NotNow::PacedUntil(until)) if left => {
+                Packets { more: false, deadline: Some(until) }
+            }
+            Err(NotNow::PacedUntil(_)) => Packets { more: false, deadline },
+            // the event that ends this brings a turn of its own
+            Err(NotNow::NotUp) => Packets::default(),
+        }
     }
 
     fn events(&mut self, inner: &mut Inner) -> Option<TunnelError> {
@@ -143,12 +169,16 @@ impl Turn<'_> {
     }
 }
 
-fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) {
-    while uplink.has_room() {
-        let Some(packet) = raw.next_to_send() else { break };
+/// True if something is left for which there was no room
+fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) -> bool {
+    while let Some(packet) = raw.next_to_send() {
+        if !uplink.has_room() {
+            return true;
+        }
         uplink.compose(packet.len(), |room| room.copy_from_slice(packet));
         raw.sent();
     }
+    false
 }
 
 /// The one place where the state machine and the stack meet: what the stack composes is sealed
