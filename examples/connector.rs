@@ -35,7 +35,12 @@ struct Arguments {
     #[arg(long)]
     user: String,
     /// The password on all servers
-    #[arg(long, env = "PPTP_PASSWORD", hide_env_values = true, required_unless_present = "password_file")]
+    #[arg(
+        long,
+        env = "PPTP_PASSWORD",
+        hide_env_values = true,
+        required_unless_present = "password_file"
+    )]
     password: Option<String>,
     /// A file that holds the password
     #[arg(long, conflicts_with = "password")]

@@ -86,7 +86,9 @@ async fn run(arguments: Arguments) -> Result<bool> {
     }
     // also those that failed half-way are hung up
     let _ = timeout(Duration::from_secs(8), client.wait_idle()).await;
-    visits.iter().for_each(|visit| visit.print(arguments.json));
+    for visit in &visits {
+        visit.print(arguments.json);
+    }
     let two_say_the_same = visits.iter().enumerate().any(|(i, visit)| {
         visit.http_body.is_some() && visits[..i].iter().any(|v| v.http_body == visit.http_body)
     });
@@ -101,9 +103,9 @@ fn testkit() -> Result<(Client, Vec<String>, Vec<Server>)> {
     let network = pptp::memory::Network::new(0);
     network.set_latency(Duration::from_millis(5));
     let addresses = [Ipv4Addr::new(10, 99, 0, 11), Ipv4Addr::new(10, 99, 0, 12)];
-    let servers = (1..).zip(addresses).map(|(building, address)| {
-        Server::builder(building).serve_memory(&network, address)
-    });
+    let servers = (1..)
+        .zip(addresses)
+        .map(|(building, address)| Server::builder(building).serve_memory(&network, address));
     let servers = servers.collect::<std::io::Result<Vec<_>>>()?;
     let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
     Ok((client, addresses.map(|address| address.to_string()).to_vec(), servers))

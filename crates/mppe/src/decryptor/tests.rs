@@ -476,6 +476,16 @@ fn the_other_strengths_open_what_they_sealed() {
     }
 }
 
+#[test]
+fn a_compressed_protocol_field_is_one_octet() {
+    let (mut sender, mut receiver) = pair();
+    let mut inner = packet(sender.number)[1..].to_vec();
+    let header = sender.encryptor.seal(&mut inner);
+    let octets = [&header[..], &inner[..]].concat();
+    let frame = Frame { sequence: sender.sequence, number: sender.number, octets };
+    assert_eq!(receiver.receive(&frame), Ok(frame.number));
+}
+
 /// What happens to a frame in the network
 #[derive(Clone, Copy, Debug)]
 enum Fate {
