@@ -15,7 +15,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use pptp::{Client, Retry, Tunnel, TunnelConfig};
 use tokio::{
     io::copy_bidirectional,
@@ -48,6 +48,26 @@ struct Arguments {
     /// tcp|udp:LOCAL_ADDRESS:PORT=SITE:ADDRESS:PORT
     #[arg(long = "forward")]
     forwards: Vec<Forward>,
+}
+
+impl Arguments {
+    /// Ends the program where the arguments do not fit together
+    fn check(&self) {
+        let twice =
+            self.sites.iter().enumerate().find(|(i, site)| {
+                self.sites.iter().take(*i).any(|earlier| earlier.name == site.name)
+            });
+        let unknown = self
+            .forwards
+            .iter()
+            .find(|forward| self.sites.iter().all(|site| site.name != forward.site));
+        let wrong = match (twice, unknown) {
+            (Some((_, site)), _) => format!("two sites are named {:?}", site.name),
+            (None, Some(forward)) => format!("there is no site {:?} to forward to", forward.site),
+            (None, None) => return,
+        };
+        Self::command().error(clap::error::ErrorKind::ValueValidation, wrong).exit();
+    }
 }
 
 #[derive(Clone)]
@@ -111,7 +131,9 @@ async fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    arguments.check();
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -135,15 +157,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let config =
             TunnelConfig::new(site.server, &arguments.user, &password).name(site.name.clone());
         let (sender, line) = watch::channel(None);
-        if lines.insert(site.name.clone(), line).is_some() {
-            return Err(format!("two sites are named {}", site.name).into());
-        }
+        lines.insert(site.name.clone(), line);
         sites.spawn(keep_connected(client.clone(), site.name, config, sender));
     }
     let mut forwards = JoinSet::new();
     for forward in arguments.forwards {
-        let line = lines.get(&forward.site).cloned();
-        let line = line.ok_or_else(|| format!("there is no site {}", forward.site))?;
+        let Some(line) = lines.get(&forward.site).cloned() else { continue };
         match forward.protocol {
             Protocol::Tcp => {
                 let listener = TcpListener::bind(forward.local).await?;

@@ -205,6 +205,9 @@ fn quoted(message: &str) -> String {
 }
 
 fn login_refusal(code: u32, message: &str) -> String {
+    if code == 0 && message.is_empty() {
+        return "it gave no reason".into();
+    }
     let meaning = match code {
         646 => "not at this hour",
         647 => "the account is disabled",

@@ -109,7 +109,7 @@ pub enum Failure {
     #[error(transparent)]
     Control(#[from] ControlFailure),
     /// The call is connected, but no GRE datagram of the server arrives
-    #[error("no GRE (IP protocol 47) from the server {}{}", waited(*.after), sent(.send_error.as_ref()))]
+    #[error("GRE (IP protocol 47) does not pass: nothing {}{}", waited(*.after), sent(.send_error.as_ref()))]
     GreBlocked {
         /// How long was waited for the first one; zero if a router said that GRE does not pass
         after: Duration,
@@ -286,9 +286,9 @@ const fn link_retry(failure: &LinkFailure) -> Retry {
 
 fn waited(after: Duration) -> String {
     if after.is_zero() {
-        "can arrive: a router on the path says so".into()
+        "can arrive, as an ICMP message says".into()
     } else {
-        format!("within {} s", after.as_secs())
+        format!("was heard in answer within {} s", after.as_secs())
     }
 }
 

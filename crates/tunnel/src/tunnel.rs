@@ -80,8 +80,10 @@ pub struct Tunnel {
     stage: Stage,
     ladder: Ladder,
     connect_deadline: Option<(Instant, Duration)>,
-    /// Since when GRE is waited for, until the first datagram
+    /// Since when GRE is waited for, until LCP is through
     silent_since: Option<Instant>,
+    /// Whether a GRE datagram of the peer has arrived
+    heard: bool,
     /// Why the kernel would not send the datagram that it refused last
     send_error: Option<String>,
     events: VecDeque<Event>,
@@ -148,6 +150,7 @@ impl Tunnel {
             ladder,
             connect_deadline: None,
             silent_since: None,
+            heard: false,
             send_error: None,
             events: VecDeque::new(),
             recorder,
@@ -185,7 +188,7 @@ impl Tunnel {
             self.keep_early(datagram);
             return None;
         };
-        self.silent_since = None;
+        self.heard = true;
         if let Some(acknowledgment) = header.acknowledgment {
             session.handle_acknowledgment(now, acknowledgment);
         }
@@ -223,7 +226,7 @@ impl Tunnel {
     /// forge one.
     pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
         match error {
-            GreError::ProtocolUnreachable if self.silent_since.is_some() => {
+            GreError::ProtocolUnreachable if self.silent_since.is_some() && !self.heard => {
                 let send_error = self.send_error.take();
                 self.fail(now, Failure::GreBlocked { after: Duration::ZERO, send_error });
             }
@@ -459,6 +462,7 @@ impl Tunnel {
 
     /// Notes a phase of the first connect; a renegotiation goes through the same phases unseen
     fn reach(&mut self, now: Instant, phase: Phase) {
+        self.silent_since = None;
         if self.stage == Stage::Connecting {
             self.enter(now, phase);
         }
@@ -517,8 +521,10 @@ impl Tunnel {
         }
     }
 
+    /// Until when GRE has to have passed: the peer's, and ours where the kernel refuses to send it
     fn first_datagram_due(&self) -> Option<Instant> {
-        self.silent_since?.checked_add(FIRST_DATAGRAM)
+        let waiting = !self.heard || self.send_error.is_some();
+        self.silent_since.filter(|_| waiting)?.checked_add(FIRST_DATAGRAM)
     }
 }
 

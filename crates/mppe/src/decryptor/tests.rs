@@ -40,7 +40,11 @@ impl Sender {
     }
 
     fn lose(&mut self, frames: usize) {
-        (0..frames).for_each(|_| drop(self.send()));
+        for _ in 0..frames {
+            self.encryptor.seal(&mut []);
+            self.sequence = self.sequence.wrapping_add(1);
+            self.number += 1;
+        }
     }
 
     fn send_in_the_clear(&mut self, frames: u32) {
@@ -253,8 +257,8 @@ fn sequence_numbers_may_wrap_or_begin_anew() {
 #[test]
 fn a_peer_out_of_reach_ends_the_link() {
     let (mut sender, mut receiver) = pair();
-    sender.lose(1 << 20);
-    let fatal = (0..1_000_000).find_map(|_| {
+    sender.encryptor = Encryptor::stateless(b"another peer's 1", KeyStrength::Bits128);
+    let fatal = (0..10_000).find_map(|_| {
         receiver.now += Duration::from_millis(100);
         receiver.receive(&sender.send()).err().filter(|discard| discard.is_fatal())
     });
