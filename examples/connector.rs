@@ -45,7 +45,7 @@ struct Arguments {
     /// A file that holds the password
     #[arg(long, conflicts_with = "password")]
     password_file: Option<PathBuf>,
-    /// tcp|udp:LOCAL_ADDRESS:PORT=SITE:ADDRESS:PORT
+    /// `tcp|udp:LOCAL_ADDRESS:PORT=SITE:ADDRESS:PORT`
     #[arg(long = "forward")]
     forwards: Vec<Forward>,
 }
@@ -207,7 +207,7 @@ async fn keep_connected(
 ) {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(Duration::from_secs(60))
+        .with_max_delay(Duration::from_mins(1))
         .without_max_times()
         .with_jitter();
     let mut pause = pauses.build();
@@ -317,10 +317,10 @@ async fn serve_peer(
 }
 
 /// A tunnel that was up for so long starts its pauses anew
-const STABLE: Duration = Duration::from_secs(60);
+const STABLE: Duration = Duration::from_mins(1);
 /// How long a local connection waits for its site to come up
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A UDP peer that was silent for so long is forgotten
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// Local UDP peers of one forward
 const MOST_PEERS: usize = 1024;
