@@ -24,7 +24,7 @@ impl Meter {
         let micros = u64::try_from(now.saturating_duration_since(since).as_micros());
         let income = micros.unwrap_or(u64::MAX).saturating_mul(PER_SECOND) / 1_000_000;
         // What was not enough for a whole token counts next time.
-        let paid = Duration::from_micros(income.saturating_mul(1_000_000) / PER_SECOND);
+        let paid = Duration::from_nanos(income.saturating_mul(1_000_000_000) / PER_SECOND);
         self.refilled = since.checked_add(paid);
         self.earn(income);
         self.tokens
@@ -62,3 +62,46 @@ const PER_FRAME: u64 = 16_384;
 ///
 /// More than one: else it would never catch up with a peer that sends faster than the meter earns.
 const PER_AGREEING_FRAME: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::epoch;
+
+    #[test]
+    fn earns_4096_a_second_however_often_it_is_asked() {
+        let mut now = epoch();
+        let mut meter = Meter::new();
+        let saved = meter.tokens(now);
+        meter.spend(saved);
+        for _ in 0..10_000 {
+            now += Duration::from_micros(100);
+            meter.tokens(now);
+        }
+        assert_eq!(meter.tokens(now), 4096);
+    }
+
+    #[test]
+    fn saves_for_32_seconds() {
+        let now = epoch();
+        let mut meter = Meter::new();
+        assert_eq!(meter.tokens(now), DEPTH);
+        meter.spend(DEPTH);
+        assert_eq!(meter.tokens(now + Duration::from_secs(31)), 31 * PER_SECOND);
+        assert_eq!(meter.tokens(now + Duration::from_hours(1)), DEPTH);
+        assert_eq!(meter.tokens(now), DEPTH, "time does not run backwards");
+    }
+
+    #[test]
+    fn a_pursuit_leaves_a_reserve_and_has_a_little_for_free() {
+        let now = epoch();
+        let mut meter = Meter::new();
+        assert_eq!(meter.take_allowance(now), PER_FRAME + PER_AGREEING_FRAME);
+        meter.give_back(PER_FRAME + PER_AGREEING_FRAME, PER_FRAME);
+        assert_eq!(meter.tokens(now), DEPTH, "the free ones were spent first");
+        while meter.take_allowance(now) > PER_AGREEING_FRAME {}
+        assert_eq!(meter.tokens(now), RESERVE);
+        meter.give_back(PER_AGREEING_FRAME, 1);
+        assert_eq!(meter.tokens(now), RESERVE);
+    }
+}

@@ -92,6 +92,10 @@ impl EncryptionOptions for Ccp {
         Failure::EncryptionUnavailable { offered: self.offered }
     }
 
+    fn disagreement(&self) -> Option<Failure> {
+        (self.refused > 0).then(|| self.unavailable())
+    }
+
     fn is_encrypted(&self) -> bool {
         self.is_encrypted
     }

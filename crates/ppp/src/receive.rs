@@ -167,7 +167,8 @@ impl<R: Role> Machine<R> {
     /// The peer hung up; if it was asked for too much before, that is why
     fn end_by_peer(&mut self, packet: &Packet<'_>) {
         let terminated = terminated(Protocol::Lcp, packet);
-        let disagreement = self.lcp.options.disagreement();
+        let encryption = || self.ccp.options.disagreement().filter(|_| !self.ccp.is_open());
+        let disagreement = self.lcp.options.disagreement().or_else(encryption);
         self.end_with(disagreement.unwrap_or(terminated));
     }
 

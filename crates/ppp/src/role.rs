@@ -46,6 +46,10 @@ pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
 pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
     /// Why the link ends when CCP does not open
     fn unavailable(&self) -> Failure;
+    /// Why a peer that hangs up now may have done so: what it offered was refused
+    fn disagreement(&self) -> Option<Failure> {
+        None
+    }
     /// Whether the peer's own direction was agreed to be encrypted
     fn is_encrypted(&self) -> bool;
 }

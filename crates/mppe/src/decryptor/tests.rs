@@ -249,9 +249,12 @@ fn sequence_numbers_may_wrap_or_begin_anew() {
         let frame = sender.send();
         assert_eq!(receiver.receive(&frame), Ok(frame.number));
     }
-    sender.sequence = 0x7000_0000;
-    let frame = sender.send();
-    assert_eq!(receiver.receive(&frame), Ok(frame.number));
+    for begin in [0x7000_0000, 0xF000_0000, 0] {
+        sender.sequence = begin;
+        receiver.highest = None;
+        let frame = sender.send();
+        assert_eq!(receiver.receive(&frame), Ok(frame.number), "GRE says that it is ahead");
+    }
 }
 
 #[test]
@@ -398,29 +401,73 @@ fn a_frame_forged_in_a_run_costs_at_most_its_beginning() {
     assert_eq!(lost_before_recovery(&mut sender, &mut receiver, Duration::ZERO), 2);
 }
 
-/// Floods of forged frames, each asking for as much work as it can
+/// A flood of forged frames for 2000 of them a second, and the key changes they were worth
+fn rekeys_for(frames: u32, forge: impl Fn(u32) -> (u32, u32)) -> u64 {
+    let (mut sender, mut receiver) = pair();
+    let before = receiver.decryptor.stats().rekeys;
+    for frame in 0..frames {
+        receiver.wait(Duration::from_micros(500));
+        let (sequence, count) = forge(frame);
+        let frame = forged(sender.sequence + sequence, sender.number + count);
+        assert!(receiver.receive(&frame).is_err());
+    }
+    let rekeys = receiver.decryptor.stats().rekeys - before;
+    sender.lose(500);
+    let frame = sender.send();
+    assert_eq!(receiver.receive(&frame), Ok(frame.number), "true gaps are still followed");
+    rekeys
+}
+
 #[test]
 fn work_on_forged_frames_is_metered() {
-    let near: fn(u32) -> (u32, u32) = |frame| (1 + frame, 1 + frame * 7919 % 512);
-    let far: fn(u32) -> (u32, u32) = |frame| (1 + frame, 600 + frame * 7919 % 3400);
-    let agreeing: fn(u32) -> (u32, u32) = |frame| (100_000 + frame, 600 + frame);
-    // key changes allowed: what is saved, what is earned, and what the frames themselves have
-    let cases = [(near, 512 * 5), (far, 0), (agreeing, 128 * 1024 + 10 * 4096 + 4 * 20_000)];
-    for (frame, allowed) in cases {
-        let (mut sender, mut receiver) = pair();
-        let before = receiver.decryptor.stats().rekeys;
-        for number in 0..20_000 {
-            receiver.wait(Duration::from_micros(500));
-            let (sequence, count) = frame(number);
-            let frame = forged(sender.sequence + sequence, sender.number + count);
-            assert!(receiver.receive(&frame).is_err());
-        }
-        let rekeys = receiver.decryptor.stats().rekeys - before;
-        assert!(rekeys <= allowed, "{rekeys} > {allowed}");
-        sender.lose(400);
+    let near = rekeys_for(20_000, |frame| (frame, frame * 7919 % 512));
+    assert!(near <= 512, "each near key once: {near}");
+    let far = rekeys_for(20_000, |frame| (frame, 600 + frame * 7919 % 3400));
+    assert_eq!(far, 0, "frames that do not agree");
+    let agreeing = rekeys_for(3000, |frame| (100_000 + frame, 600 + frame));
+    let (saved, earned, free) = (32 * 4096, 4096 * 3 / 2, 4 * 3000);
+    assert!(agreeing <= saved + earned + free, "{agreeing}");
+}
+
+#[test]
+fn true_gaps_cost_nothing_in_the_end() {
+    let (mut sender, mut receiver) = pair();
+    for _ in 0..50_000 {
+        sender.lose(3);
         let frame = sender.send();
-        assert_eq!(receiver.receive(&frame), Ok(frame.number), "true gaps are still followed");
+        assert_eq!(receiver.receive(&frame), Ok(frame.number));
     }
+}
+
+#[test]
+fn a_frame_that_opens_ends_what_others_began() {
+    let (mut sender, mut receiver) = pair();
+    let far = |sender: &Sender, ahead| forged(sender.sequence + ahead, sender.number + ahead);
+    for ahead in 600..602 {
+        assert_eq!(receiver.receive(&far(&sender, ahead)), Err(Discard::TooFarAhead));
+    }
+    assert!(receiver.receive(&sender.send()).is_ok());
+    assert_eq!(receiver.receive(&far(&sender, 602)), Err(Discard::TooFarAhead));
+    for ahead in 603..606 {
+        assert!(receiver.receive(&far(&sender, ahead)).is_err());
+    }
+    assert!(receiver.receive(&sender.send()).is_ok());
+    sender.lose(1000);
+    assert_eq!(lost_before_recovery(&mut sender, &mut receiver, Duration::ZERO), 2);
+}
+
+#[test]
+fn an_opened_frame_does_not_open_under_a_new_sequence_number() {
+    let (mut sender, mut receiver) = (Sender::new(), Receiver::new());
+    let frames: Vec<Frame> = (0..5000).map(|_| sender.send()).collect();
+    for frame in &frames {
+        assert!(receiver.receive(frame).is_ok());
+    }
+    for frame in &frames {
+        let replayed = Frame { sequence: frame.sequence + 100_000, ..frame.clone() };
+        assert!(receiver.receive(&replayed).is_err(), "{}", frame.number);
+    }
+    assert_eq!(receiver.decryptor.sequence, Some(4999));
 }
 
 #[test]
@@ -429,13 +476,13 @@ fn memory_after_forged_frames_is_bounded_and_given_back() {
     for frame in 0..1000 {
         let far = forged(sender.sequence + 600 + frame, sender.number + 600 + frame);
         assert!(receiver.receive(&far).is_err());
-        let near = forged(sender.sequence + 512, sender.number + 512);
+        let near = forged(sender.sequence + 511, sender.number + 511);
         assert!(receiver.receive(&near).is_err());
     }
-    assert!(receiver.decryptor.lookahead.keys() <= 768 + 1);
+    assert_eq!(receiver.decryptor.lookahead.keys(), 512 + 256 + 1);
     receiver.wait(Duration::from_secs(2));
     assert!(receiver.is_free());
-    assert!(receiver.decryptor.lookahead.keys() <= 1);
+    assert_eq!(receiver.decryptor.lookahead.keys(), 1, "how far the pursuit came");
 }
 
 #[test]

@@ -232,6 +232,20 @@ mod encryption_policy {
         assert_eq!(script.failure(), nothing);
     }
 
+    /// pppd with `require-mppe-40`, while its answer to our own request is still on its way
+    #[test]
+    fn a_server_that_hangs_up_over_it_gave_that_reason() {
+        let mut script = Script::at_network();
+        script.send(frame::CCP, Code::ConfigureRequest, 1, &[18, 6, 1, 0, 0, 0x20]);
+        script.send(frame::LCP, Code::TerminateRequest, 2, b"MPPE required but peer refused");
+        let offered = Some(MppeBits(0x0100_0020));
+        assert_eq!(script.failure(), Some(Failure::EncryptionUnavailable { offered }));
+
+        let mut script = Script::at_network();
+        script.send(frame::LCP, Code::TerminateRequest, 2, b"bye");
+        assert!(matches!(script.failure(), Some(Failure::TerminatedByPeer { .. })));
+    }
+
     #[test]
     fn a_request_without_mppe_is_never_acknowledged() {
         let mut script = Script::at_network();
