@@ -93,7 +93,8 @@ impl EncryptionOptions for Ccp {
     }
 
     fn disagreement(&self) -> Option<Failure> {
-        (self.refused > 0).then(|| self.unavailable())
+        let theirs = self.refusals > 0 && !self.is_encrypted;
+        (theirs || self.refused > 0).then(|| self.unavailable())
     }
 
     fn is_encrypted(&self) -> bool {
