@@ -32,7 +32,7 @@ struct Arguments {
     #[arg(long = "site", required = true)]
     sites: Vec<Site>,
     /// The user on all servers
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
     /// The password on all servers
     #[arg(
@@ -77,15 +77,16 @@ struct Site {
 }
 
 impl FromStr for Site {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, server)) if !name.is_empty() && !server.is_empty() => {
-                Ok(Self { name: name.into(), server: server.into() })
-            }
-            _ => Err("NAME=HOST[:PORT] is wanted"),
-        }
+        let (name, server) = text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or("NAME=HOST[:PORT] is wanted")?;
+        let config = TunnelConfig::new(server, "user", "");
+        config.check().map_err(|failure| failure.to_string())?;
+        Ok(Self { name: name.into(), server: server.into() })
     }
 }
 

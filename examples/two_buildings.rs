@@ -16,7 +16,7 @@ use std::{
 use clap::Parser;
 use pptp::{Client, Connecting, Phase, State, Tunnel, TunnelConfig};
 use pptp_testkit::Server;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -26,10 +26,10 @@ use tokio::{
 #[derive(Parser)]
 struct Arguments {
     /// A PPTP server, host or host:port; without any, two of the testkit in this process
-    #[arg(long = "server")]
+    #[arg(long = "server", value_parser = server)]
     servers: Vec<String>,
     /// The user on all servers
-    #[arg(long, default_value = "testuser")]
+    #[arg(long, default_value = "testuser", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
     /// The password on all servers
     #[arg(long, env = "PPTP_PASSWORD", hide_env_values = true, default_value = "test123")]
@@ -43,6 +43,12 @@ struct Arguments {
     /// Print one JSON object a line for each building
     #[arg(long)]
     json: bool,
+}
+
+fn server(text: &str) -> std::result::Result<String, String> {
+    let config = TunnelConfig::new(text, "user", "");
+    config.check().map_err(|failure| failure.to_string())?;
+    Ok(text.into())
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -123,6 +129,22 @@ struct Visit {
     error: Option<String>,
 }
 
+/// A visit as a line of JSON
+#[derive(Serialize)]
+struct Report<'a> {
+    server: &'a str,
+    inner_address: Option<String>,
+    dns: Option<Vec<String>>,
+    mtu: Option<u16>,
+    connect_ms: Option<f64>,
+    round_trips: Option<u16>,
+    http_body: Option<&'a str>,
+    knx_name: Option<&'a str>,
+    dns_txt: Option<&'a str>,
+    ping_ms: Vec<f64>,
+    error: Option<&'a str>,
+}
+
 async fn visit(server: String, connecting: Connecting, json: bool) -> Visit {
     let mut visit = Visit { server, ..Visit::default() };
     if !json {
@@ -148,10 +170,7 @@ impl Visit {
         let http = self.http_body.insert(within("HTTP", http(tunnel)).await?);
         let knx = self.knx_name.insert(within("KNX", knx(tunnel)).await?);
         let txt = self.dns_txt.insert(within("DNS", whoami(tunnel)).await?);
-        for _ in 0..3 {
-            self.pings.push(tunnel.ping(DEVICE, PATIENCE).await?);
-        }
-        let number = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        self.pings = within("ping", three_pings(tunnel)).await?;
         if number(http) != number(knx) || number(http) != number(txt) {
             return Err("the answers are of different buildings: packets were mixed up".into());
         }
@@ -161,20 +180,20 @@ impl Visit {
     fn print(&self, json: bool) {
         let info = self.info.as_ref();
         if json {
-            let object = json!({
-                "server": self.server,
-                "inner_address": info.map(|i| i.inner_address.to_string()),
-                "dns": info.map(|i| i.dns.iter().map(ToString::to_string).collect::<Vec<_>>()),
-                "mtu": info.map(|i| i.mtu),
-                "connect_ms": info.map(|i| milliseconds(i.connect_time)),
-                "round_trips": info.map(|i| i.round_trips),
-                "http_body": self.http_body,
-                "knx_name": self.knx_name,
-                "dns_txt": self.dns_txt,
-                "ping_ms": self.pings.iter().copied().map(milliseconds).collect::<Vec<_>>(),
-                "error": self.error,
-            });
-            println!("{object}");
+            let report = Report {
+                server: &self.server,
+                inner_address: info.map(|i| i.inner_address.to_string()),
+                dns: info.map(|i| i.dns.iter().map(ToString::to_string).collect()),
+                mtu: info.map(|i| i.mtu),
+                connect_ms: info.map(|i| milliseconds(i.connect_time)),
+                round_trips: info.map(|i| i.round_trips),
+                http_body: self.http_body.as_deref(),
+                knx_name: self.knx_name.as_deref(),
+                dns_txt: self.dns_txt.as_deref(),
+                ping_ms: self.pings.iter().copied().map(milliseconds).collect(),
+                error: self.error.as_deref(),
+            };
+            println!("{}", serde_json::to_string(&report).expect("names are strings"));
             return;
         }
         println!("\n{}", self.server);
@@ -225,8 +244,9 @@ async fn print_phases(server: String, mut state: tokio::sync::watch::Receiver<St
 async fn http(tunnel: &Tunnel) -> Result<String> {
     let mut stream = tunnel.tcp_connect((DEVICE, 80)).await?;
     stream.write_all(b"GET / HTTP/1.0\r\nHost: 192.168.1.3\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
+    let mut answer = Vec::new();
+    stream.take(1 << 20).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
     match answer.split_once("\r\n\r\n") {
         Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
         _ => Err(format!("HTTP: unexpected answer {answer:?}").into()),
@@ -261,6 +281,24 @@ async fn whoami(tunnel: &Tunnel) -> Result<String> {
     records.into_iter().next().ok_or_else(|| "DNS: no TXT record".into())
 }
 
+/// A ping that is lost on the way is sent again, as `ping` would
+async fn three_pings(tunnel: &Tunnel) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    while times.len() < 3 {
+        match tunnel.ping(DEVICE, Duration::from_secs(1)).await {
+            Ok(time) => times.push(time),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(times)
+}
+
+/// The building's number, with which each of its answers ends
+fn number(answer: &str) -> Option<&str> {
+    answer.split(|c: char| !c.is_ascii_digit()).rfind(|digits| !digits.is_empty())
+}
+
 async fn within<T>(what: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
     match timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(|error| format!("{what}: {error}").into()),
@@ -268,8 +306,8 @@ async fn within<T>(what: &str, answer: impl Future<Output = Result<T>>) -> Resul
     }
 }
 
-fn milliseconds(time: Duration) -> Value {
-    json!((time.as_secs_f64() * 1e5).round() / 1e2)
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e5).round() / 1e2
 }
 
 const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);

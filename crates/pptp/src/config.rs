@@ -1,6 +1,8 @@
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp_tunnel::{EchoPolicy, HashName, Password, PasswordEncoding};
+use pptp_tunnel::{EchoPolicy, Failure, HashName, Password, PasswordEncoding};
+
+use crate::network::split_port;
 
 /// What one tunnel needs to know: the server, who we are, and what to ask for
 ///
@@ -129,6 +131,24 @@ impl TunnelConfig {
         self
     }
 
+    /// Whether a tunnel can be dialled with this, as far as that can be told before dialling
+    ///
+    /// # Errors
+    /// The first option that cannot be used. [`Client::connect`](crate::Client::connect) fails with the same, at
+    /// once.
+    pub fn check(&self) -> Result<(), Failure> {
+        split_port(&self.server)?;
+        let options = [
+            ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
+            ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
+            ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
+            ("client_host_name", FIELD, self.client_host_name.len() <= 64),
+            ("phone_number", FIELD, self.phone_number.len() <= 64),
+        ];
+        let wrong = options.into_iter().find(|(_, _, usable)| !usable);
+        wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
+    }
+
     pub(crate) fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.server)
     }
@@ -136,9 +156,34 @@ impl TunnelConfig {
 
 const DEFAULT_MRU: u16 = 1400;
 
+/// RFC 2637 §2.1 and §2.7
+const FIELD: &str = "a text of at most 64 octets";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_dialled_is_told_before() {
+        let good = TunnelConfig::new("server:99", "user", "");
+        assert_eq!(good.check(), Ok(()));
+        let wrong = [
+            (TunnelConfig::new("server", "", ""), "user"),
+            (good.clone().mru(575), "mru"),
+            (good.clone().mru(1501), "mru"),
+            (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
+            (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
+            (good.phone_number("1".repeat(65)), "phone_number"),
+        ];
+        for (config, name) in wrong {
+            let failure = config.check().unwrap_err();
+            assert!(matches!(failure, Failure::InvalidOption { option, .. } if option == name));
+        }
+        let server = TunnelConfig::new("server:x", "user", "");
+        assert!(matches!(server.check(), Err(Failure::InvalidServer { .. })));
+        let server = TunnelConfig::new("[::1]", "user", "");
+        assert!(matches!(server.check(), Err(Failure::OuterIpv6 { .. })));
+    }
 
     #[test]
     fn the_password_is_in_no_debug_output() {

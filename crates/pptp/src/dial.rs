@@ -43,6 +43,7 @@ async fn dial(
     config: &TunnelConfig,
     ladder: &mut Ladder,
 ) -> Result<Box<dyn Octets>, Failure> {
+    config.check()?;
     let addresses = network.resolve(&config.server).await?;
     ladder.enter(now(), Phase::TcpConnect);
     tunnel.state.send_replace(State::Connecting { phase: Phase::TcpConnect });

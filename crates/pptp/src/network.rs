@@ -146,7 +146,7 @@ fn tcp_failure(address: SocketAddrV4, error: &io::Error) -> Failure {
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
-fn split_port(server: &str) -> Result<(&str, u16), Failure> {
+pub(crate) fn split_port(server: &str) -> Result<(&str, u16), Failure> {
     let invalid = || Failure::InvalidServer { server: server.into() };
     let bare = server.trim_start_matches('[').split(']').next().unwrap_or_default();
     if server.parse::<SocketAddr>().is_ok_and(|a| a.is_ipv6())

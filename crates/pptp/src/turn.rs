@@ -83,13 +83,15 @@ impl Turn<'_> {
         let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
         let mut datagrams = Datagrams { send: self.send, route, reserve: self.reserve };
         machine.poll_gre(self.now, &mut datagrams);
+        let full = !datagrams.has_room();
         if machine.poll_control(self.now, &mut inner.control_out) {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
         Outcome {
             deadline: [deadline, packets.deadline].into_iter().flatten().min(),
-            more: packets.more,
+            // what there was no room for has no deadline
+            more: packets.more || full,
             ended,
             finished: machine.is_finished(),
         }

@@ -63,6 +63,14 @@ pub enum Failure {
         /// As it was given
         server: String,
     },
+    /// An option has a value that no tunnel can have
+    #[error("the option {option} cannot be used as it is: {wanted} is wanted")]
+    InvalidOption {
+        /// The option
+        option: &'static str,
+        /// What it should be
+        wanted: &'static str,
+    },
     /// The server's name could not be resolved
     #[error("the name {name:?} could not be resolved: {reason}")]
     NameNotResolved {
@@ -152,6 +160,7 @@ impl Failure {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::InvalidServer { .. } => "InvalidServer",
+            Self::InvalidOption { .. } => "InvalidOption",
             Self::NameNotResolved { .. } => "NameNotResolved",
             Self::OuterIpv6 { .. } => "OuterIpv6",
             Self::CallIdsExhausted => "CallIdsExhausted",
@@ -191,7 +200,9 @@ impl Failure {
     /// Whether dialling again may help
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::InvalidServer { .. } | Self::OuterIpv6 { .. } => Retry::Never,
+            Self::InvalidServer { .. } | Self::InvalidOption { .. } | Self::OuterIpv6 { .. } => {
+                Retry::Never
+            }
             Self::GreBlocked { .. }
             | Self::CallIdsExhausted
             | Self::TooManyFiles { .. }
