@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use pptp::State;
 use pptp_testkit::{DEVICE, ROUTER, TcpOptions};
 use pptp_tests::{World, client_at, config, get};
 use tokio::{
@@ -96,4 +97,35 @@ fn checksum(octets: &[u8]) -> [u8; 2] {
     let sum: u32 = words.sum();
     let folded = (sum & 0xFFFF) + (sum >> 16);
     (!u16::try_from(folded).unwrap()).to_be_bytes()
+}
+
+/// The link is negotiated anew under them, and they notice a pause
+#[tokio::test(start_paused = true)]
+async fn sockets_outlive_a_renegotiation_that_keeps_the_address() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let before = tunnel.info();
+    let mut echo = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
+    let datagrams = tunnel.udp_bind(0).unwrap();
+    let mut states = tunnel.state();
+
+    for round in 0..3_u8 {
+        building.renegotiate_all();
+        states.wait_for(|state| matches!(state, State::Renegotiating)).await.unwrap();
+        // written while nothing passes
+        echo.write_all(&[round; 20_000]).await.unwrap();
+        states.wait_for(|state| matches!(state, State::Up)).await.unwrap();
+        let mut answer = vec![0; 20_000];
+        echo.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [round; 20_000]);
+        datagrams.send_to(&[round], (DEVICE, 7).into()).await.unwrap();
+        let mut answer = [0; 2];
+        assert_eq!(datagrams.recv_from(&mut answer).await.unwrap().0, 1);
+        assert_eq!(answer[0], round);
+    }
+    assert_eq!(tunnel.info().inner_address, before.inner_address);
+    tunnel.close().await;
+    building.idle().await;
+    assert!(building.stats().ended[0].is_clean());
 }

@@ -81,6 +81,13 @@ impl Link {
         each!(&mut self.0, machine => machine.close(now));
     }
 
+    /// Negotiates everything anew, from LCP on: new authentication, new keys (RFC 1661 §4.3, restart option)
+    ///
+    /// Does nothing while LCP is not open.
+    pub fn renegotiate(&mut self, now: Instant) {
+        each!(&mut self.0, machine => machine.renegotiate(now));
+    }
+
     /// Takes one PPP frame as it was in the carrier, and opens it in place
     ///
     /// `arrival` tells where the carrier's sequence number stands: MPPE needs it for late frames,

@@ -110,6 +110,16 @@ impl<R: Role> Machine<R> {
         self.lcp.close(now, &mut self.context);
     }
 
+    pub(crate) fn renegotiate(&mut self, now: Instant) {
+        if self.lcp.is_open() {
+            self.lcp.down(now, &mut self.context);
+            self.start_over(now);
+            if self.phase == Phase::LinkControl {
+                self.lcp.up(now, &mut self.context);
+            }
+        }
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.phase == Phase::Dead {
             return;
@@ -204,7 +214,7 @@ impl<R: Role> Machine<R> {
         self.authentication.start(now, &mut self.context);
     }
 
-    /// The peer negotiates LCP anew: everything above it has to begin again, keys included
+    /// LCP is negotiated anew: everything above it has to begin again, keys included
     fn start_over(&mut self, now: Instant) {
         self.lower_network_layer(now);
         if self.renegotiates(now) {
@@ -335,7 +345,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Whether the peer may negotiate anew once more
+    /// Whether the link may be negotiated anew once more
     fn renegotiates(&mut self, now: Instant) -> bool {
         if self.phase == Phase::Up {
             let stats = &mut self.context.stats;

@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Orders {
     /// How often all clients were to be hung up so far
     pub(crate) hang_ups: u64,
+    /// How often PPP was to be negotiated anew with all clients so far
+    pub(crate) renegotiations: u64,
     pub(crate) mute_gre: bool,
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct Driver {
     orders: watch::Receiver<Orders>,
     stats: watch::Sender<Stats>,
     hang_ups: u64,
+    renegotiations: u64,
     /// Of the building's packets, since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
@@ -72,7 +75,7 @@ impl Driver {
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
-        let Orders { mute_gre, hang_ups } = *orders.borrow();
+        let Orders { mute_gre, hang_ups, renegotiations } = *orders.borrow();
         Self {
             outlet: Outlet::new(address, mute_gre),
             pool: Pool::new(options.sessions),
@@ -87,6 +90,7 @@ impl Driver {
             orders,
             stats,
             hang_ups,
+            renegotiations,
             undeliverable: 0,
             unknown_call: 0,
             stale_stats: false,
@@ -194,10 +198,13 @@ impl Driver {
     }
 
     fn follow_orders(&mut self, now: Instant) {
-        let Orders { hang_ups, mute_gre } = *self.orders.borrow_and_update();
+        let Orders { hang_ups, renegotiations, mute_gre } = *self.orders.borrow_and_update();
         self.outlet.set_mute(mute_gre);
         if std::mem::replace(&mut self.hang_ups, hang_ups) != hang_ups {
             self.sessions.values_mut().for_each(|session| session.close(now));
+        }
+        if std::mem::replace(&mut self.renegotiations, renegotiations) != renegotiations {
+            self.sessions.values_mut().for_each(|session| session.renegotiate(now));
         }
     }
 

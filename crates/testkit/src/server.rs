@@ -56,7 +56,7 @@ impl Server {
         let (net, lan) = Local::new(config);
         hosts::start(building, &net, &tasks)?;
         let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
-        let first = Orders { hang_ups: 0, mute_gre: options.mute_gre };
+        let first = Orders { mute_gre: options.mute_gre, ..Orders::default() };
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
         let driver = Driver::new(options, address, socket, lan, clients, given, published);
@@ -70,6 +70,14 @@ impl Server {
     /// [`Server::idle`] waits until that is done. New clients may connect meanwhile.
     pub fn hang_up_all(&self) {
         self.orders.send_modify(|orders| orders.hang_ups = orders.hang_ups.wrapping_add(1));
+    }
+
+    /// Negotiates PPP anew with all clients, as servers do that change keys or accounts in service
+    ///
+    /// Clients keep their addresses, and their sockets.
+    pub fn renegotiate_all(&self) {
+        self.orders
+            .send_modify(|orders| orders.renegotiations = orders.renegotiations.wrapping_add(1));
     }
 
     /// Makes the server send no GRE any more, or lifts that

@@ -88,6 +88,12 @@ impl Session {
         self.tunnel.close(now);
     }
 
+    /// Negotiates PPP anew
+    pub(crate) fn renegotiate(&mut self, now: Instant) {
+        self.touched = true;
+        self.tunnel.renegotiate(now);
+    }
+
     /// Takes notice of what the inputs have led to, and says whether the statistics change
     pub(crate) fn take_events(&mut self) -> Noticed {
         let mut noticed = Noticed::default();

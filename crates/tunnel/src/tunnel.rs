@@ -57,7 +57,7 @@ pub struct ServerConfig {
 /// - inputs: [`handle_control`](Self::handle_control), [`handle_control_eof`](Self::handle_control_eof),
 ///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
 ///   [`handle_timeout`](Self::handle_timeout)
-/// - commands: [`close`](Self::close), [`seal`](Self::seal)
+/// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`seal`](Self::seal)
 /// - outputs: [`poll_event`](Self::poll_event), [`poll_gre`](Self::poll_gre),
 ///   [`poll_control`](Self::poll_control), [`poll_timeout`](Self::poll_timeout)
 ///
@@ -266,6 +266,14 @@ impl Tunnel {
             }
             Stage::Closing | Stage::Ending | Stage::Finished => {}
         }
+    }
+
+    /// Negotiates PPP anew over the same call: new authentication, new keys, perhaps other addresses
+    ///
+    /// [`Event::Renegotiating`] follows, then [`Event::Up`] again. Does nothing before LCP is open.
+    pub fn renegotiate(&mut self, now: Instant) {
+        self.link.renegotiate(now);
+        self.link_events(now);
     }
 
     /// Turns an IP packet into a GRE datagram, in its headroom
