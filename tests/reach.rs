@@ -114,11 +114,11 @@ async fn sockets_outlive_a_renegotiation_that_keeps_the_address() {
         building.renegotiate_all();
         states.wait_for(|state| matches!(state, State::Renegotiating)).await.unwrap();
         // written while nothing passes
-        echo.write_all(&[round; 20_000]).await.unwrap();
+        echo.write_all(&vec![round; 20_000]).await.unwrap();
         states.wait_for(|state| matches!(state, State::Up)).await.unwrap();
         let mut answer = vec![0; 20_000];
         echo.read_exact(&mut answer).await.unwrap();
-        assert_eq!(answer, [round; 20_000]);
+        assert_eq!(answer, vec![round; 20_000]);
         datagrams.send_to(&[round], (DEVICE, 7).into()).await.unwrap();
         let mut answer = [0; 2];
         assert_eq!(datagrams.recv_from(&mut answer).await.unwrap().0, 1);
