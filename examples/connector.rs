@@ -203,7 +203,7 @@ async fn asked_to_stop() -> std::io::Result<()> {
 async fn keep_connected(
     client: Client,
     name: String,
-    config: TunnelConfig,
+    mut config: TunnelConfig,
     line: watch::Sender<Option<Tunnel>>,
 ) {
     let pauses = ExponentialBuilder::default()
@@ -218,6 +218,7 @@ async fn keep_connected(
             Ok(tunnel) => {
                 let info = tunnel.info();
                 println!("{name}: up as {} in {:?}", info.inner_address, info.connect_time);
+                config = config.resuming(&info);
                 let since = Instant::now();
                 line.send_replace(Some(tunnel.clone()));
                 let reason = tunnel.closed().await;

@@ -30,6 +30,25 @@ async fn connect_time_is_round_trips_and_nothing_else() {
     }
 }
 
+/// What the server gave before, it does not have to change: its Configure-Nak is spared
+#[tokio::test(start_paused = true)]
+async fn resuming_saves_a_round_trip() {
+    for order in [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras] {
+        let world = World::new(50);
+        let building = world.serve(1, Server::builder(1).order(order).sessions(1));
+        let first = world.connect(&building).await;
+        first.close().await;
+        building.idle().await;
+        let config = config(building.address()).resuming(&first.info());
+        let again = world.client.connect(config).await.unwrap();
+        let (first, again) = (first.info(), again.info());
+        println!("{order:?}: {} round trips, then {}", first.round_trips, again.round_trips);
+        assert_eq!(again.round_trips, first.round_trips - 1, "{order:?}\n{}", again.ladder);
+        assert_eq!(again.connect_time, Duration::from_millis(100) * u32::from(again.round_trips));
+        assert_eq!((again.inner_address, &again.dns), (first.inner_address, &first.dns));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_negotiated_fact_is_told() {
     let world = World::new(1);

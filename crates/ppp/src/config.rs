@@ -26,10 +26,8 @@ pub struct ClientConfig {
     pub carrier_limit: u16,
     /// How a dead peer is noticed
     pub echo: EchoPolicy,
-    /// Whether to ask for DNS servers (RFC 1877 §1.1, §1.3); yes by default
-    pub request_dns: bool,
-    /// The inner address to ask for; without one the server chooses
-    pub wanted_address: Option<Ipv4Addr>,
+    /// What to ask IPCP for
+    pub addresses: AddressRequest,
 }
 
 impl ClientConfig {
@@ -43,9 +41,30 @@ impl ClientConfig {
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
-            request_dns: true,
-            wanted_address: None,
+            addresses: AddressRequest::default(),
         }
+    }
+}
+
+/// The addresses that a client asks IPCP for (RFC 1332 §3.3, RFC 1877 §1.1 and §1.3)
+///
+/// 0.0.0.0 leaves the choice to the server, which costs a round trip: its Configure-Nak. A DNS server
+/// that is `None` is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRequest {
+    /// Our inner address
+    pub address: Ipv4Addr,
+    /// The DNS server to be asked first
+    pub primary_dns: Option<Ipv4Addr>,
+    /// The DNS server to be asked next
+    pub secondary_dns: Option<Ipv4Addr>,
+}
+
+impl Default for AddressRequest {
+    /// An address and two DNS servers of the server's choice
+    fn default() -> Self {
+        let any = Ipv4Addr::UNSPECIFIED;
+        Self { address: any, primary_dns: Some(any), secondary_dns: Some(any) }
     }
 }
 

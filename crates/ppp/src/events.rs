@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use pptp_mppe::KeyStrength;
 
+use crate::config::AddressRequest;
 use crate::failure::{Failure, Protocol};
 
 /// Something the owner of a link has to know
@@ -85,6 +86,8 @@ pub struct Negotiated {
     pub peer_address: Option<Ipv4Addr>,
     /// The DNS servers the peer named, in its order: at most two
     pub dns: Vec<Ipv4Addr>,
+    /// What a client would have to ask for next time so that the server has nothing to change
+    pub request: AddressRequest,
     /// Octets of the largest inner IP packet
     pub mtu: u16,
 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::config::AddressRequest;
 use crate::failure::{Failure, Protocol};
 use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
@@ -19,6 +20,7 @@ pub(crate) struct AddressFacts {
     pub(crate) address: Ipv4Addr,
     pub(crate) peer_address: Option<Ipv4Addr>,
     pub(crate) dns: Vec<Ipv4Addr>,
+    pub(crate) request: AddressRequest,
 }
 
 /// IPCP of the side that is given its address
@@ -27,7 +29,6 @@ pub(crate) struct Ipcp {
     address: Ipv4Addr,
     peer_address: Option<Ipv4Addr>,
     dns: [Dns; 2],
-    wants_dns: bool,
     naks: u8,
 }
 
@@ -41,22 +42,27 @@ struct Dns {
 }
 
 impl Dns {
-    const fn new(kind: u8, wanted: bool) -> Self {
-        Self { kind, wanted, address: Ipv4Addr::UNSPECIFIED }
+    fn new(kind: u8, wanted: Option<Ipv4Addr>) -> Self {
+        Self { kind, wanted: wanted.is_some(), address: wanted.unwrap_or(Ipv4Addr::UNSPECIFIED) }
+    }
+
+    fn request(self) -> Option<Ipv4Addr> {
+        self.wanted.then_some(self.address)
     }
 }
 
 impl Ipcp {
-    pub(crate) const fn new(wanted: Option<Ipv4Addr>, wants_dns: bool) -> Self {
-        let address = match wanted {
-            Some(address) => address,
-            None => Ipv4Addr::UNSPECIFIED,
-        };
-        Self { address, peer_address: None, dns: Self::dns(wants_dns), wants_dns, naks: 0 }
+    pub(crate) fn new(request: AddressRequest) -> Self {
+        let primary = Dns::new(PRIMARY_DNS, request.primary_dns);
+        let secondary = Dns::new(SECONDARY_DNS, request.secondary_dns);
+        let address = request.address;
+        Self { address, peer_address: None, dns: [primary, secondary], naks: 0 }
     }
 
-    const fn dns(wanted: bool) -> [Dns; 2] {
-        [Dns::new(PRIMARY_DNS, wanted), Dns::new(SECONDARY_DNS, wanted)]
+    /// What is asked for now
+    fn address_request(&self) -> AddressRequest {
+        let [primary_dns, secondary_dns] = self.dns.map(|dns| dns.request());
+        AddressRequest { address: self.address, primary_dns, secondary_dns }
     }
 
     /// A server that has none to give may Nak for ever: better no DNS than no link
@@ -71,9 +77,9 @@ impl OptionSet for Ipcp {
     const PROTOCOL: Protocol = Protocol::Ipcp;
     const NUMBER: u16 = frame::IPCP;
 
-    /// Asks for the address it had: a server that agrees spares every socket
+    /// Asks for what it had: a server that agrees spares every socket, and a round trip
     fn restart(&mut self, _: &mut Random) {
-        *self = Self::new(Some(self.address), self.wants_dns);
+        *self = Self::new(self.address_request());
     }
 
     fn request(&self) -> OptionsBuf {
@@ -146,7 +152,12 @@ impl AddressOptions for Ipcp {
         let dns = self.dns.iter().map(|dns| dns.address);
         let mut dns: Vec<_> = dns.filter(|address| is_usable(*address)).collect();
         dns.dedup();
-        AddressFacts { address: self.address, peer_address: self.peer_address, dns }
+        AddressFacts {
+            address: self.address,
+            peer_address: self.peer_address,
+            dns,
+            request: self.address_request(),
+        }
     }
 }
 
@@ -183,29 +194,37 @@ mod tests {
 
     #[test]
     fn rfc1332_section_3_3_zeros_are_asked_and_values_taken() {
-        let mut ipcp = Ipcp::new(None, true);
+        let mut ipcp = Ipcp::new(AddressRequest::default());
         let zero = Ipv4Addr::UNSPECIFIED;
         assert_eq!(ipcp.request().into_vec(), list(&[(3, zero), (129, zero), (131, zero)]));
         nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]).unwrap();
         assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN), (129, DNS), (131, zero)]));
         ipcp.acknowledged().unwrap();
-        let expected = AddressFacts { address: GIVEN, peer_address: None, dns: vec![DNS] };
+        let request = AddressRequest {
+            address: GIVEN,
+            primary_dns: Some(DNS),
+            secondary_dns: Some(Ipv4Addr::UNSPECIFIED),
+        };
+        let expected = AddressFacts { address: GIVEN, peer_address: None, dns: vec![DNS], request };
         assert_eq!(ipcp.facts(), expected);
+        ipcp.restart(&mut Random::new([0; 32]));
+        assert_eq!(ipcp.address_request(), request, "a renegotiation asks for what there was");
     }
 
     #[test]
     fn a_dns_server_that_is_given_twice_is_told_once() {
-        let mut ipcp = Ipcp::new(None, true);
+        let mut ipcp = Ipcp::new(AddressRequest::default());
         nak(&mut ipcp, &[(3, GIVEN), (129, DNS), (131, DNS)]).unwrap();
         assert_eq!(ipcp.facts().dns, [DNS]);
     }
 
     #[test]
     fn rejected_dns_is_left_out_and_a_hint_is_kept() {
-        let mut ipcp = Ipcp::new(None, true);
+        let mut ipcp = Ipcp::new(AddressRequest::default());
         ipcp.rejected(&Options::parse(&list(&[(131, DNS)])).unwrap()).unwrap();
         assert_eq!(ipcp.request().into_vec().len(), 12);
-        let mut silent = Ipcp::new(Some(GIVEN), false);
+        let mut silent =
+            Ipcp::new(AddressRequest { address: GIVEN, primary_dns: None, secondary_dns: None });
         assert_eq!(silent.request().into_vec(), list(&[(3, GIVEN)]));
         nak(&mut silent, &[(129, DNS)]).unwrap();
         assert_eq!(silent.request().into_vec(), list(&[(3, GIVEN)]), "not asked for");
@@ -215,21 +234,22 @@ mod tests {
     #[test]
     fn an_address_no_host_can_have_is_none() {
         for octets in [[0; 4], [255; 4], [224, 0, 0, 5], [127, 0, 0, 1]] {
-            let mut ipcp = Ipcp::new(Some(octets.into()), true);
+            let mut ipcp =
+                Ipcp::new(AddressRequest { address: octets.into(), ..Default::default() });
             assert_eq!(ipcp.acknowledged(), Err(Failure::NoAddress), "{octets:?}");
         }
-        let rejected =
-            Ipcp::new(None, true).rejected(&Options::parse(&list(&[(3, GIVEN)])).unwrap());
+        let rejected = Ipcp::new(AddressRequest::default())
+            .rejected(&Options::parse(&list(&[(3, GIVEN)])).unwrap());
         assert_eq!(rejected, Err(Failure::NoAddress));
     }
 
     #[test]
     fn endless_naks_end_it_but_for_dns_only_dns_is_given_up() {
-        let mut ipcp = Ipcp::new(None, true);
+        let mut ipcp = Ipcp::new(AddressRequest::default());
         let mut results = (1..=9_u8).map(|n| nak(&mut ipcp, &[(3, Ipv4Addr::new(10, 0, 0, n))]));
         assert_eq!(results.position(|result| result == Err(Failure::NoAddress)), Some(4));
 
-        let mut ipcp = Ipcp::new(Some(GIVEN), true);
+        let mut ipcp = Ipcp::new(AddressRequest { address: GIVEN, ..Default::default() });
         for _ in 0..5 {
             nak(&mut ipcp, &[(3, GIVEN), (129, Ipv4Addr::UNSPECIFIED)]).unwrap();
         }
@@ -249,7 +269,8 @@ mod tests {
         ];
         for (kind, value, expected) in table {
             let option = ConfigurationOption { kind, value };
-            let verdict = Ipcp::new(None, true).judge(&option, &mut Random::new([0; 32]));
+            let verdict =
+                Ipcp::new(AddressRequest::default()).judge(&option, &mut Random::new([0; 32]));
             assert_eq!(verdict, Ok(expected), "option {kind} {value:02x?}");
         }
     }

@@ -53,7 +53,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClientConfig, EchoPolicy};
+pub use config::{AddressRequest, ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]
 pub use config::{ServerConfig, ServerEncryption, ServerOrder};
 pub use events::{Event, Negotiated, Phase, Timer};

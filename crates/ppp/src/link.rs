@@ -164,7 +164,7 @@ fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
         role: Client,
         lcp: Negotiator::prompted(Lcp::new(config.mru)),
         ccp: Negotiator::new(Ccp::default()),
-        ipcp: Negotiator::prompted(Ipcp::new(config.wanted_address, config.request_dns)),
+        ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
         echo: config.echo,
         carrier_limit: config.carrier_limit,
         authentication: Chap::new(config),

@@ -335,6 +335,7 @@ impl<R: Role> Machine<R> {
             address: addresses.address,
             peer_address: addresses.peer_address,
             dns: addresses.dns,
+            request: addresses.request,
             mtu: mtu(link, self.carrier_limit),
         }
     }

@@ -67,8 +67,7 @@ fn machine_config(config: &TunnelConfig, deadline: Instant) -> pptp_tunnel::Conf
     machine.connect_deadline = Some((deadline.into_std(), config.connect_timeout));
     machine.link.mru = config.mru;
     machine.link.echo = config.echo;
-    machine.link.wanted_address = config.wanted_address;
-    machine.link.request_dns = config.request_dns;
+    machine.link.addresses = config.addresses;
     machine.link.hash_name = config.hash_name;
     machine.link.password_encoding = config.password_encoding;
     machine.control.host_name.clone_from(&config.client_host_name);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pptp_netstack::{Net, Owner, TcpListener, TcpOptions, TcpStream, UdpOptions, UdpSocket};
-use pptp_tunnel::{Facts, KeyStrength, Ladder, Peer, TunnelError};
+use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
@@ -239,6 +239,7 @@ pub struct Info {
     pub round_trips: u16,
     /// What each phase took
     pub ladder: Ladder,
+    pub(crate) request: AddressRequest,
 }
 
 impl Info {
@@ -253,6 +254,7 @@ impl Info {
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),
+            request: facts.request,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_ppp::{KeyStrength, Negotiated};
+use pptp_ppp::{AddressRequest, KeyStrength, Negotiated};
 
 use crate::{Ladder, Phase, TunnelError};
 
@@ -32,6 +32,8 @@ pub struct Facts {
     pub peer_address: Option<Ipv4Addr>,
     /// DNS servers of the remote network
     pub dns: Vec<Ipv4Addr>,
+    /// What to ask for on a reconnect so that the server has nothing to change
+    pub request: AddressRequest,
     /// Octets of the largest IP packet that fits
     pub mtu: u16,
     /// The name that the peer gave in its challenge
@@ -52,6 +54,7 @@ impl Facts {
             address: negotiated.address,
             peer_address: negotiated.peer_address,
             dns: negotiated.dns,
+            request: negotiated.request,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
             key_strength: negotiated.key_strength,

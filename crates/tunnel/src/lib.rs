@@ -22,14 +22,18 @@
 mod event;
 mod failure;
 mod ladder;
+mod passage;
 mod recorder;
+#[cfg(all(test, feature = "server"))]
+mod tests;
 mod tunnel;
 
 #[cfg(feature = "server")]
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Peer};
 pub use pptp_ppp::{
-    EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password, PasswordEncoding,
+    AddressRequest, EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password,
+    PasswordEncoding,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::config::AddressRequest;
 use crate::config::ServerConfig;
 use crate::failure::{Failure, Protocol};
 use crate::frame;
@@ -96,6 +97,7 @@ impl AddressOptions for Ipcp {
             address: self.address,
             peer_address: Some(self.assigned),
             dns: self.dns.clone(),
+            request: AddressRequest::default(),
         }
     }
 }
