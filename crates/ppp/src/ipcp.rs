@@ -61,7 +61,7 @@ impl Ipcp {
 
     /// What is asked for now
     fn address_request(&self) -> AddressRequest {
-        let [primary_dns, secondary_dns] = self.dns.map(|dns| dns.request());
+        let [primary_dns, secondary_dns] = self.dns.map(Dns::request);
         AddressRequest { address: self.address, primary_dns, secondary_dns }
     }
 
