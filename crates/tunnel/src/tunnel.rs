@@ -11,6 +11,7 @@ use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
 
 use crate::{
     Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    passage::Passage,
     recorder::{Kind, Recorder},
 };
 
@@ -80,12 +81,8 @@ pub struct Tunnel {
     stage: Stage,
     ladder: Ladder,
     connect_deadline: Option<(Instant, Duration)>,
-    /// Since when GRE is waited for, until LCP is through
-    silent_since: Option<Instant>,
-    /// Whether a GRE datagram of the peer has arrived
-    heard: bool,
-    /// Why the kernel would not send the datagram that it refused last
-    send_error: Option<String>,
+    /// Whether GRE passes, until LCP is through
+    passage: Passage,
     events: VecDeque<Event>,
     recorder: Recorder,
     stats: Stats,
@@ -149,9 +146,7 @@ impl Tunnel {
             stage: Stage::Connecting,
             ladder,
             connect_deadline: None,
-            silent_since: None,
-            heard: false,
-            send_error: None,
+            passage: Passage::default(),
             events: VecDeque::new(),
             recorder,
             stats: Stats::default(),
@@ -160,6 +155,9 @@ impl Tunnel {
 
     /// Takes octets of the control connection, in whatever pieces they arrive
     pub fn handle_control(&mut self, now: Instant, octets: &[u8]) {
+        if self.stage == Stage::Finished {
+            return;
+        }
         self.recorder.control(now, Kind::ControlReceived, octets);
         self.control.handle_octets(now, octets);
         self.control_events(now);
@@ -176,6 +174,9 @@ impl Tunnel {
     /// The caller has compared its source address with the control connection's peer. Returns the IP packet
     /// in it, if it holds one that counts.
     pub fn handle_gre<'p>(&mut self, now: Instant, datagram: &'p mut [u8]) -> Option<&'p mut [u8]> {
+        if self.stage == Stage::Finished {
+            return None;
+        }
         let Ok((header, payload)) = Header::parse(datagram) else {
             self.stats.malformed = self.stats.malformed.saturating_add(1);
             return None;
@@ -188,7 +189,7 @@ impl Tunnel {
             self.keep_early(datagram);
             return None;
         };
-        self.heard = true;
+        self.passage.hear();
         if let Some(acknowledgment) = header.acknowledgment {
             session.handle_acknowledgment(now, acknowledgment);
         }
@@ -226,17 +227,20 @@ impl Tunnel {
     /// forge one.
     pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
         match error {
-            GreError::ProtocolUnreachable if self.silent_since.is_some() && !self.heard => {
-                let send_error = self.send_error.take();
-                self.fail(now, Failure::GreBlocked { after: Duration::ZERO, send_error });
+            GreError::ProtocolUnreachable => {
+                if let Some(failure) = self.passage.unreachable() {
+                    self.fail(now, failure);
+                }
             }
-            GreError::ProtocolUnreachable => {}
-            GreError::NotSent(reason) => self.send_error = Some(reason),
+            GreError::NotSent(reason) => self.passage.refuse(now, reason),
         }
     }
 
     /// Does what is due at `now`; too early does nothing
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.stage == Stage::Finished {
+            return;
+        }
         self.control.handle_timeout(now);
         self.link.handle_timeout(now);
         if let Some(session) = &mut self.session {
@@ -254,8 +258,7 @@ impl Tunnel {
         match self.stage {
             Stage::Connecting | Stage::Up | Stage::Renegotiating => {
                 self.stage = Stage::Closing;
-                self.connect_deadline = None;
-                self.silent_since = None;
+                self.stop_waiting();
                 if matches!(self.link.phase(), LinkPhase::Dead) {
                     self.control.close(now, StopReason::StopLocalShutdown);
                 } else {
@@ -307,6 +310,7 @@ impl Tunnel {
         let Some(session) = &mut self.session else { return };
         while out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
+            self.passage.compose(now);
             self.recorder.frame(now, Kind::FrameSent, &frame);
             let Ok(length) = u16::try_from(frame.len()) else { continue };
             let header = session.next_header(now).emit(length);
@@ -320,9 +324,11 @@ impl Tunnel {
                 }
             });
         }
-        if out.has_room()
+        if self.stage != Stage::Finished
+            && out.has_room()
             && let Some(acknowledgment) = session.poll_acknowledgment(now)
         {
+            self.passage.compose(now);
             out.compose(acknowledgment.len(), |room| {
                 if let Some(room) = room.first_chunk_mut() {
                     *room = acknowledgment;
@@ -343,11 +349,14 @@ impl Tunnel {
 
     /// The next deadline and why it exists
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        if self.stage == Stage::Finished {
+            return None;
+        }
         let control = self.control.poll_timeout().map(|(at, why)| (at, Timer::Control(why)));
         let link = self.link.poll_timeout().map(|(at, why)| (at, Timer::Link(why)));
         let gre = self.session.as_ref().and_then(Session::poll_timeout);
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
-        let first = self.first_datagram_due().map(|at| (at, Timer::FirstDatagram));
+        let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let connect = self.connect_deadline.map(|(at, _)| (at, Timer::Connect));
         [control, link, gre, first, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
@@ -373,9 +382,12 @@ impl Tunnel {
         &self.ladder
     }
 
-    /// Whether all is done: [`Event::Down`] was given, and there is no more to send or to wait for
+    /// Whether all is done: [`Event::Down`] was given, and there is no more to wait for
+    ///
+    /// Asked at the end of a turn: the turn that finishes it may still have something to send.
+    /// From then on the tunnel takes no input and has no output.
     pub fn is_finished(&self) -> bool {
-        self.stage == Stage::Finished
+        self.stage == Stage::Finished && self.events.is_empty()
     }
 
     /// The Call ID that our GRE carries, from the Outgoing-Call-Reply on
@@ -439,7 +451,7 @@ impl Tunnel {
         }
         self.session = Some(Session::new(peer_call_id, window, now));
         self.peer_call_id = Some(peer_call_id);
-        self.silent_since = Some(now);
+        self.passage.watch(now);
         self.enter(now, Phase::LinkControl);
         self.link.open(now);
         for mut datagram in std::mem::take(&mut self.early) {
@@ -470,7 +482,7 @@ impl Tunnel {
 
     /// Notes a phase of the first connect; a renegotiation goes through the same phases unseen
     fn reach(&mut self, now: Instant, phase: Phase) {
-        self.silent_since = None;
+        self.passage.stop();
         if self.stage == Stage::Connecting {
             self.enter(now, phase);
         }
@@ -506,9 +518,7 @@ impl Tunnel {
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
         self.stage = Stage::Ending;
-        self.connect_deadline = None;
-        self.silent_since = None;
-        self.early = Vec::new();
+        self.stop_waiting();
         self.ladder.end(now);
         let error = TunnelError::new(failure, self.ladder.clone());
         self.events.push_back(Event::Down(error));
@@ -517,22 +527,22 @@ impl Tunnel {
         self.control_events(now);
     }
 
+    /// What a connect waits for does not matter any more
+    fn stop_waiting(&mut self) {
+        self.connect_deadline = None;
+        self.passage.stop();
+        self.early = Vec::new();
+    }
+
     fn check_deadlines(&mut self, now: Instant) {
-        if self.first_datagram_due().is_some_and(|due| due <= now) {
-            let send_error = self.send_error.take();
-            self.fail(now, Failure::GreBlocked { after: FIRST_DATAGRAM, send_error });
+        if let Some(failure) = self.passage.handle_timeout(now) {
+            self.fail(now, failure);
         }
         if let Some((deadline, limit)) = self.connect_deadline
             && deadline <= now
         {
             self.fail(now, Failure::ConnectTimeout { limit });
         }
-    }
-
-    /// Until when GRE has to have passed: the peer's, and ours where the kernel refuses to send it
-    fn first_datagram_due(&self) -> Option<Instant> {
-        let waiting = !self.heard || self.send_error.is_some();
-        self.silent_since.filter(|_| waiting)?.checked_add(FIRST_DATAGRAM)
     }
 }
 
@@ -548,9 +558,6 @@ pub enum GreError {
 
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
-
-/// Time for the first GRE datagram: three of our LCP Configure-Requests are out by then (0, 3, 6, 9 s)
-const FIRST_DATAGRAM: Duration = Duration::from_secs(10);
 
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;

@@ -1,0 +1,95 @@
+//! Whether GRE passes, the peer's and ours
+
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// Watches GRE from the Outgoing-Call-Reply until LCP is through
+#[derive(Debug, Default)]
+pub(crate) struct Passage {
+    /// Since when it is watched
+    since: Option<Instant>,
+    /// Whether a datagram of the peer has arrived
+    heard: bool,
+    /// When a datagram of ours was composed last
+    composed: Option<Instant>,
+    refusal: Option<Refusal>,
+}
+
+/// Datagrams of ours that the kernel would not send, with none between them that it did
+#[derive(Debug)]
+struct Refusal {
+    first: Instant,
+    latest: Instant,
+    reason: String,
+}
+
+impl Passage {
+    /// The call is connected
+    pub(crate) fn watch(&mut self, now: Instant) {
+        *self = Self { since: Some(now), ..Self::default() };
+    }
+
+    /// It passes, or does not matter any more
+    pub(crate) fn stop(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A datagram of the peer arrived
+    pub(crate) const fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    /// A datagram of ours was composed: if it does not pass, [`Self::refused`] follows
+    pub(crate) fn compose(&mut self, now: Instant) {
+        // what was composed in the same turn may still be refused
+        if self.composed.is_some_and(|composed| composed < now) && self.refused_last().is_none() {
+            self.refusal = None;
+        }
+        self.composed = Some(now);
+    }
+
+    /// The kernel refused to send the datagram composed last
+    pub(crate) fn refuse(&mut self, now: Instant, reason: String) {
+        if self.since.is_some() {
+            let first = self.refusal.as_ref().map_or(now, |refusal| refusal.first);
+            self.refusal = Some(Refusal { first, latest: now, reason });
+        }
+    }
+
+    /// What an ICMP protocol-unreachable means: before the peer's first datagram it is believed
+    pub(crate) fn unreachable(&mut self) -> Option<Failure> {
+        let awaited = self.since.is_some() && !self.heard;
+        awaited.then(|| self.blocked(Duration::ZERO))
+    }
+
+    /// The failure, if GRE is blocked for so long
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Failure> {
+        self.poll_timeout().filter(|due| *due <= now)?;
+        if self.heard && self.refused_last().is_none() {
+            self.refusal = None;
+            return None;
+        }
+        Some(self.blocked(PATIENCE))
+    }
+
+    /// Until when the peer's first datagram has to be there, or one of ours to have been sent
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let refused = self.refusal.as_ref().map(|refusal| refusal.first);
+        let since = if self.heard { self.since.and(refused) } else { self.since };
+        since?.checked_add(PATIENCE)
+    }
+
+    fn blocked(&self, after: Duration) -> Failure {
+        let send_error = self.refused_last().map(|refusal| refusal.reason.clone());
+        Failure::GreBlocked { after, send_error }
+    }
+
+    /// The refusal, unless a datagram was composed after it and not refused
+    fn refused_last(&self) -> Option<&Refusal> {
+        self.refusal.as_ref().filter(|it| self.composed.is_none_or(|at| at <= it.latest))
+    }
+}
+
+/// Three of our LCP Configure-Requests are out by then, at 0, 3, 6 and 9 s
+const PATIENCE: Duration = Duration::from_secs(10);

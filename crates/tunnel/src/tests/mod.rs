@@ -1,0 +1,8 @@
+//! A client and a server against each other, and each against silence and noise, in virtual time
+
+mod connect;
+mod gre;
+mod hang_up;
+mod packets;
+mod pair;
+mod totality;

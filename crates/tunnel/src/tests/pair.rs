@@ -1,0 +1,454 @@
+//! Two tunnels joined by two lines, TCP's and GRE's, in virtual time
+
+use std::{
+    collections::VecDeque,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use pptp_control::{AfterCallClear, Decoder};
+use pptp_gre::Header;
+use pptp_packet::{PacketBuf, VecEgress};
+use pptp_ppp::{Password, ServerOrder};
+
+use crate::{
+    Config, Event, Facts, GreError, Ladder, NotNow, Phase, ServerConfig, Timer, Tunnel, TunnelError,
+};
+
+/// From one end to the other, unless a test wants it otherwise
+pub(super) const DELAY: Duration = Duration::from_millis(20);
+pub(super) const ROUND_TRIP: Duration = Duration::from_millis(40);
+pub(super) const ORDERS: [ServerOrder; 3] =
+    [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
+
+pub(super) const CLIENT_CALL: u16 = 0x1234;
+pub(super) const SERVER_CALL: u16 = 0xABCD;
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 200);
+pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+
+pub(super) const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub(super) const fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// What becomes of a GRE datagram that an end sends
+pub(super) enum Fate {
+    /// It arrives, once for each of these, that much later than usual
+    Arrives(Vec<Duration>),
+    /// The kernel refuses to send it, in these words
+    Refused(&'static str),
+}
+
+impl Fate {
+    pub(super) fn passes() -> Self {
+        Self::Arrives(vec![Duration::ZERO])
+    }
+
+    pub(super) const fn lost() -> Self {
+        Self::Arrives(Vec::new())
+    }
+}
+
+enum Inbound {
+    Control(Vec<u8>),
+    Eof,
+    Gre(Vec<u8>),
+}
+
+/// Decides on the datagrams of one end, in the order in which they are sent
+type Judge = Box<dyn FnMut(Instant, &[u8]) -> Fate>;
+
+/// One end of the lines
+pub(super) struct End {
+    pub(super) tunnel: Tunnel,
+    pub(super) events: Vec<(Duration, Event)>,
+    /// Control messages and PPP control frames sent: `Stop-Control-Connection-Request`, `C021 05`
+    pub(super) said: Vec<String>,
+    /// GRE datagrams sent, those that went lost included
+    pub(super) datagrams: Vec<Vec<u8>>,
+    /// IP packets that came out of the tunnel
+    pub(super) packets: Vec<Vec<u8>>,
+    /// IP packets that wait to go into the tunnel
+    pub(super) waiting: VecDeque<Vec<u8>>,
+    /// What comes to this end takes so long
+    pub(super) control_delay: Duration,
+    pub(super) gre_delay: Duration,
+    /// Datagrams that a turn has room for
+    pub(super) room: usize,
+    /// What this end sends on the control connection goes lost, its end included
+    pub(super) is_cut_off: bool,
+    pub(super) finished_at: Option<Duration>,
+    judge: Judge,
+    inbound: Vec<(Instant, Inbound)>,
+    deadline: Option<Instant>,
+    decoder: Decoder,
+}
+
+/// What a turn sends
+#[derive(Default)]
+struct Outputs {
+    control: Vec<u8>,
+    has_ended: bool,
+    gre: Vec<(Duration, Vec<u8>)>,
+}
+
+impl End {
+    fn new(tunnel: Tunnel, now: Instant) -> Self {
+        Self {
+            tunnel,
+            events: Vec::new(),
+            said: Vec::new(),
+            datagrams: Vec::new(),
+            packets: Vec::new(),
+            waiting: VecDeque::new(),
+            control_delay: DELAY,
+            gre_delay: DELAY,
+            room: usize::MAX,
+            is_cut_off: false,
+            finished_at: None,
+            judge: Box::new(|_, _| Fate::passes()),
+            inbound: Vec::new(),
+            deadline: Some(now),
+            decoder: Decoder::new(),
+        }
+    }
+
+    /// Lets `judge` decide what becomes of each GRE datagram from now on
+    pub(super) fn judge(&mut self, judge: impl FnMut(Instant, &[u8]) -> Fate + 'static) {
+        self.judge = Box::new(judge);
+    }
+
+    /// Nothing that this end sends arrives any more
+    pub(super) fn fall_silent(&mut self) {
+        self.is_cut_off = true;
+        self.judge(|_, _| Fate::lost());
+    }
+
+    pub(super) fn up(&self) -> Option<(Duration, &Facts)> {
+        self.events.iter().rev().find_map(|(at, event)| match event {
+            Event::Up(facts) => Some((*at, &**facts)),
+            _ => None,
+        })
+    }
+
+    /// When and why it went down; told once at most
+    pub(super) fn down(&self) -> Option<(Duration, &TunnelError)> {
+        let mut all = self.events.iter().filter_map(|(at, event)| match event {
+            Event::Down(error) => Some((*at, error)),
+            _ => None,
+        });
+        let first = all.next();
+        assert_eq!(all.next(), None, "told twice");
+        first
+    }
+
+    pub(super) fn phases(&self) -> Vec<Phase> {
+        let phase = |(_, event): &(Duration, Event)| match event {
+            Event::Phase(phase) => Some(*phase),
+            _ => None,
+        };
+        self.events.iter().filter_map(phase).collect()
+    }
+
+    /// Where these are among what was said, in this order
+    pub(super) fn assert_said_in_order(&self, wanted: &[&str]) {
+        let mut said = self.said.iter();
+        for wanted in wanted {
+            assert!(said.any(|said| said == wanted), "no {wanted:?} in its place: {:?}", self.said);
+        }
+    }
+
+    /// When something is to be done here, and for what, as the owner of a tunnel sees it
+    fn next(&self) -> Option<Instant> {
+        self.inbound.iter().map(|(at, _)| *at).chain(self.deadline).min()
+    }
+
+    /// One turn, as the documentation of [`Tunnel`] wants it; then the lines take what it sent
+    ///
+    /// The rule of every owner's loop is asserted: nothing that was due is left.
+    fn turn(&mut self, start: Instant, now: Instant) -> Outputs {
+        let was_finished = self.finished_at.is_some();
+        let before = (self.events.len(), self.datagrams.len(), self.packets.len());
+        self.tunnel.handle_timeout(now);
+        self.take_inputs(now);
+        while let Some(event) = self.tunnel.poll_event() {
+            self.events.push((now - start, event));
+        }
+        let paced = self.send_packets(now);
+        let mut room = VecEgress::new(self.room);
+        self.tunnel.poll_gre(now, &mut room);
+        assert_eq!(room.dropped, 0, "composed without room");
+        self.datagrams.extend(room.packets);
+        let mut control = Vec::new();
+        self.tunnel.poll_control(now, &mut control);
+        let timeout = self.tunnel.poll_timeout();
+        let is_settled = timeout.is_none_or(|(at, _)| at > now);
+        assert!(is_settled || self.room == 0, "still due: {timeout:?} at {now:?}");
+        self.deadline = paced.into_iter().chain(timeout.map(|(at, _)| at)).min();
+        if was_finished {
+            let after = (self.events.len(), self.datagrams.len(), self.packets.len());
+            assert_eq!((before, &control), (after, &Vec::new()), "finished, and goes on");
+        } else if self.tunnel.is_finished() && self.room > 0 {
+            assert_eq!(timeout, None, "finished, and waits");
+            self.finished_at = Some(now - start);
+        }
+        let has_ended = !was_finished && self.finished_at.is_some();
+        let gre = self.send(now, before.1);
+        Outputs { control: self.say(control), has_ended, gre }
+    }
+
+    fn take_inputs(&mut self, now: Instant) {
+        self.inbound.sort_by_key(|(at, _)| *at);
+        let due = self.inbound.iter().take_while(|(at, _)| *at <= now).count();
+        for (_, inbound) in self.inbound.drain(..due) {
+            match inbound {
+                Inbound::Control(octets) => self.tunnel.handle_control(now, &octets),
+                Inbound::Eof => self.tunnel.handle_control_eof(now),
+                Inbound::Gre(mut datagram) => {
+                    let packet = self.tunnel.handle_gre(now, &mut datagram);
+                    self.packets.extend(packet.map(|packet| packet.to_vec()));
+                }
+            }
+        }
+    }
+
+    /// Until when the window asks for a pause, if something is left
+    fn send_packets(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(next) = self.waiting.front() {
+            match self.tunnel.may_send(now) {
+                Ok(()) => {}
+                Err(NotNow::PacedUntil(until)) => {
+                    assert!(until > now, "a pause that is over");
+                    return Some(until);
+                }
+                Err(NotNow::NotUp) => return None,
+            }
+            let mut packet = PacketBuf::new();
+            packet.reset(next.len()).copy_from_slice(next);
+            self.tunnel.seal(now, &mut packet);
+            self.datagrams.push(packet.as_slice().to_vec());
+            self.waiting.pop_front();
+        }
+        None
+    }
+
+    fn say(&mut self, control: Vec<u8>) -> Vec<u8> {
+        let mut octets = control.as_slice();
+        while let Some(message) = self.decoder.decode(&mut octets).expect("our own messages") {
+            self.said.push(message.control_type().to_string());
+        }
+        control
+    }
+
+    /// What arrives of the datagrams from this one on, and how much later than usual
+    fn send(&mut self, now: Instant, first: usize) -> Vec<(Duration, Vec<u8>)> {
+        let mut sent = Vec::new();
+        for datagram in &self.datagrams[first..] {
+            self.said.extend(control_frame(datagram));
+            match (self.judge)(now, datagram) {
+                Fate::Arrives(times) => {
+                    sent.extend(times.into_iter().map(|later| (later, datagram.clone())));
+                }
+                Fate::Refused(reason) => {
+                    self.tunnel.handle_gre_error(now, GreError::NotSent(reason.to_owned()));
+                }
+            }
+        }
+        sent
+    }
+
+    fn receive(&mut self, now: Instant, outputs: Outputs) {
+        for (later, datagram) in outputs.gre {
+            self.inbound.push((now + self.gre_delay + later, Inbound::Gre(datagram)));
+        }
+        let at = now + self.control_delay;
+        if !outputs.control.is_empty() {
+            self.inbound.push((at, Inbound::Control(outputs.control)));
+        }
+        if outputs.has_ended {
+            self.inbound.push((at, Inbound::Eof));
+        }
+    }
+
+    /// A GRE datagram arrives now, from wherever
+    pub(super) fn forge(&mut self, now: Instant, datagram: Vec<u8>) {
+        self.inbound.push((now, Inbound::Gre(datagram)));
+    }
+
+    /// A control message of this type arrives now, with zeros in it
+    pub(super) fn say_to(&mut self, now: Instant, kind: u8) {
+        self.inbound.push((now, Inbound::Control(message(kind, &[]))));
+    }
+
+    /// The TCP connection ends now
+    pub(super) fn lose_connection(&mut self, now: Instant) {
+        self.inbound.push((now, Inbound::Eof));
+    }
+}
+
+/// Protocol and code of the PPP control frame in a datagram
+fn control_frame(datagram: &[u8]) -> Option<String> {
+    let (_, payload) = Header::parse(datagram).expect("our own datagrams");
+    match &datagram[payload] {
+        [0xFF, 0x03, high @ 0x80..=0xFF, low, code, ..] | [high @ 0x80..=0xFE, low, code, ..] => {
+            Some(format!("{high:02X}{low:02X} {code:02}"))
+        }
+        _ => None,
+    }
+}
+
+/// Both ends, and the time
+pub(super) struct Pair {
+    pub(super) client: End,
+    pub(super) server: End,
+    pub(super) now: Instant,
+    start: Instant,
+}
+
+impl Pair {
+    /// A pair whose TCP connection has just been opened, which took a round trip
+    pub(super) fn new(config: Config, server: ServerConfig) -> Self {
+        let start = Instant::now();
+        let now = start + ROUND_TRIP;
+        let mut ladder = Ladder::new(start);
+        ladder.enter(start, Phase::TcpConnect);
+        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, now);
+        let server = Tunnel::accept(server, SERVER_CALL, [2; 32], now);
+        Self { client: End::new(client, now), server: End::new(server, now), now, start }
+    }
+
+    pub(super) fn of(order: ServerOrder) -> Self {
+        Self::new(client_config(), server_config(order))
+    }
+
+    /// A pair that is up, and has had a second to become quiet
+    pub(super) fn up(order: ServerOrder) -> Self {
+        let mut pair = Self::of(order);
+        pair.run(secs(1));
+        assert!(pair.client.up().is_some() && pair.server.up().is_some(), "not up");
+        pair
+    }
+
+    /// Since the first rung of the client's ladder
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Runs for this long, whether something happens or not
+    pub(super) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until something is the case
+    pub(super) fn run_until(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) {
+        let end = self.now + limit;
+        while !is_so(self) {
+            assert!(self.step(end), "not within {limit:?}");
+        }
+    }
+
+    /// The next moment in which something happens; false if there is none up to `end`
+    fn step(&mut self, end: Instant) -> bool {
+        let next = self.client.next().into_iter().chain(self.server.next()).min();
+        let Some(next) = next.filter(|next| *next <= end) else { return false };
+        self.now = self.now.max(next);
+        if self.client.next().is_some_and(|at| at <= self.now) {
+            self.client_turn();
+        }
+        if self.server.next().is_some_and(|at| at <= self.now) {
+            self.server_turn();
+        }
+        true
+    }
+
+    pub(super) fn client_turn(&mut self) {
+        turn(&mut self.client, &mut self.server, self.start, self.now);
+    }
+
+    pub(super) fn server_turn(&mut self) {
+        turn(&mut self.server, &mut self.client, self.start, self.now);
+    }
+
+    pub(super) fn close_client(&mut self) {
+        self.client.tunnel.close(self.now);
+        self.client_turn();
+    }
+
+    pub(super) fn close_server(&mut self) {
+        self.server.tunnel.close(self.now);
+        self.server_turn();
+    }
+
+    /// How much longer it takes until both are finished
+    pub(super) fn run_until_finished(&mut self, limit: Duration) -> Duration {
+        let before = self.now;
+        self.run_until(limit, |pair| {
+            pair.client.tunnel.is_finished() && pair.server.tunnel.is_finished()
+        });
+        self.now - before
+    }
+}
+
+fn turn(end: &mut End, other: &mut End, start: Instant, now: Instant) {
+    let outputs = end.turn(start, now);
+    let is_cut_off = end.is_cut_off;
+    other.receive(
+        now,
+        if is_cut_off { Outputs { gre: outputs.gre, ..Outputs::default() } } else { outputs },
+    );
+}
+
+pub(super) fn client_config() -> Config {
+    Config::new("testuser", Password::new("test123"))
+}
+
+pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
+    let mut link = pptp_ppp::ServerConfig::new(GATEWAY, ADDRESS);
+    link.secrets = vec![("testuser".to_owned(), Password::new("test123"))];
+    link.order = order;
+    link.dns = vec![GATEWAY; 2];
+    let control = pptp_control::ServerConfig {
+        after_call_clear: match order {
+            ServerOrder::Pppd => AfterCallClear::CloseConnection,
+            ServerOrder::AccelPpp => AfterCallClear::NotifyWithPeerCallId,
+            ServerOrder::Rras => AfterCallClear::Notify,
+        },
+        ..pptp_control::ServerConfig::default()
+    };
+    ServerConfig { control, link }
+}
+
+/// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros
+pub(super) fn message(kind: u8, fields: &[u8]) -> Vec<u8> {
+    const LENGTHS: [u8; 15] = [156, 156, 16, 16, 16, 20, 168, 32, 220, 24, 28, 16, 148, 40, 24];
+    let length = LENGTHS.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or(16);
+    let mut message = vec![0, length, 0, 1, 0x1A, 0x2B, 0x3C, 0x4D, 0, kind, 0, 0];
+    message.extend(fields);
+    message.resize(length.into(), 0);
+    message
+}
+
+/// An IPv4 packet that tells its number, with a right header checksum
+pub(super) fn ip_packet(number: u16, len: usize) -> Vec<u8> {
+    let mut packet: Vec<u8> = (0..=u8::MAX).cycle().step_by(31).take(len).collect();
+    let total = u16::try_from(len).unwrap().to_be_bytes();
+    let number = number.to_be_bytes();
+    packet[..10]
+        .copy_from_slice(&[0x45, 0, total[0], total[1], number[0], number[1], 0, 0, 64, 17]);
+    packet[10..12].fill(0);
+    let (words, _) = packet[..20].as_chunks::<2>();
+    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+    let checksum = !u16::try_from((sum & 0xFFFF) + (sum >> 16)).unwrap();
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+/// Why the tunnel has its deadline now
+pub(super) fn timer(tunnel: &Tunnel) -> Option<Timer> {
+    tunnel.poll_timeout().map(|(_, timer)| timer)
+}
