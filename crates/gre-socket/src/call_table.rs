@@ -7,6 +7,7 @@ use rand::Rng;
 mod ids;
 mod page;
 
+use crate::Shard;
 use ids::CallIds;
 pub use ids::{Exhausted, REST};
 use page::{Entry, Page};
@@ -23,7 +24,12 @@ pub struct CallTable<T> {
 impl<T> CallTable<T> {
     /// An empty table
     pub fn new() -> Self {
-        Self { pages: Box::new([const { None }; 256]), ids: CallIds::new() }
+        Self::of_shard(Shard::ALL)
+    }
+
+    /// An empty table that gives out the IDs of one shard only
+    pub fn of_shard(shard: Shard) -> Self {
+        Self { pages: Box::new([const { None }; 256]), ids: CallIds::new(shard) }
     }
 
     /// Gives `value` a Call ID: random, not 0, and not in use within the last [`REST`]

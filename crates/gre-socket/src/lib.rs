@@ -28,12 +28,14 @@ mod delivery;
 mod limit;
 pub mod memory;
 mod raw;
+mod shard;
 
 pub use batch::{BATCH, Datagram, Outgoing, ReceiveBatch, SendBatch};
 pub use call_table::{CallTable, Exhausted, REST};
 pub use delivery::DeliveryFailure;
 pub use limit::{FileLimit, raise_file_limit};
 pub use raw::{BUFFER, OpenError, RawSocket, SocketOptions};
+pub use shard::Shard;
 
 /// IP protocol 47, through the kernel or in memory
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use std::{
 use nix::libc::{EACCES, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
 use pptp_gre_socket::{
     BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket, ReceiveBatch, SendBatch,
-    SocketOptions,
+    Shard, SocketOptions,
 };
 use socket2::{Domain, Socket, Type};
 use tokio::time::timeout;
@@ -271,6 +271,24 @@ fn only_enhanced_gre_passes_the_filter_whatever_the_ip_options() {
         send(&[], &changed(1, 0x81)[..]); // with an acknowledgment
         assert_eq!(numbers(&receive(&mut socket).await), [1, 2, 3, 99]);
         assert_eq!(socket.kernel_drops(), Some(0), "what the filter refuses is no drop");
+    });
+}
+
+#[test]
+fn each_shard_hears_its_own_calls_only() {
+    in_namespace("each_shard_hears_its_own_calls_only", &[], async || {
+        let options = |shard| SocketOptions { shard, ..SocketOptions::default() };
+        let mut sockets: Vec<_> =
+            Shard::split(3).map(|shard| (shard, open(&options(shard)))).collect();
+        let mut batch = SendBatch::new(100);
+        (0..100).for_each(|number| push(&mut batch, LOCALHOST, None, number, 100));
+        assert_eq!(send(&mut sockets[0].1, &mut batch).await, []);
+        for (shard, socket) in &mut sockets {
+            let received = numbers(&receive(socket).await);
+            let own = (0..100).filter(|number| shard.contains((*number).try_into().unwrap()));
+            assert_eq!(received, own.collect::<Vec<_>>(), "{shard:?}");
+            assert_eq!(socket.kernel_drops(), Some(0), "the others' are no loss");
+        }
     });
 }
 

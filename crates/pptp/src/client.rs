@@ -1,27 +1,33 @@
 use std::{
     net::Ipv4Addr,
     os::fd::OwnedFd,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use pptp_gre_socket::{OpenError, RawSocket, SocketOptions, memory};
+use pptp_gre_socket::{OpenError, RawSocket, Shard, SocketOptions, memory};
 use pptp_tunnel::Phase;
 use tokio::sync::watch;
 
 use crate::{
     Connecting, State, TunnelConfig, dial,
-    hub::HubHandle,
+    hub::{Hub, HubHandle},
     network::Network,
     shared::{Handle, Shared},
 };
 
-/// A PPTP client: one GRE socket and one driver for any number of tunnels
+/// A PPTP client: one GRE socket and one driver for any number of tunnels, or a few of each
 ///
 /// Cheap to clone. Clients with the same options on the same runtime share one socket. The socket
 /// is closed when the last client and the last tunnel are gone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    hub: Arc<HubHandle>,
+    /// One for each driver
+    hubs: Arc<[Arc<HubHandle>]>,
+    /// The driver of the next tunnel
+    next: Arc<AtomicUsize>,
     network: Network,
 }
 
@@ -46,7 +52,7 @@ impl Client {
     pub fn connect(&self, config: TunnelConfig) -> Connecting {
         let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
         let name = config.display_name().to_owned();
-        let shared = Arc::new(Shared::new(name, Arc::clone(&self.hub), state));
+        let shared = Arc::new(Shared::new(name, self.next_hub(), state));
         let span = shared.span.clone();
         let dial = dial::run(Arc::clone(&shared), self.network.clone(), config);
         tokio::spawn(tracing::Instrument::instrument(dial, span));
@@ -61,28 +67,40 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn wait_idle(&self) {
-        self.hub.hub.idle().await;
+        for hub in self.hubs() {
+            hub.idle().await;
+        }
     }
 
-    /// Figures of the socket that this client's tunnels share
+    /// Figures of the sockets that this client's tunnels share
     pub fn stats(&self) -> ClientStats {
-        let counters = &self.hub.hub.counters;
-        ClientStats {
-            receive_buffer: counters.receive_buffer.load(Ordering::Relaxed),
-            kernel_drops: counters.kernel_drops.load(Ordering::Relaxed),
-            unknown_call: counters.unknown_call.load(Ordering::Relaxed),
-            panics: counters.panics.load(Ordering::Relaxed),
+        let mut sum = ClientStats::default();
+        for Hub { counters, .. } in self.hubs() {
+            sum.receive_buffer += counters.receive_buffer.load(Ordering::Relaxed);
+            sum.kernel_drops += counters.kernel_drops.load(Ordering::Relaxed);
+            sum.unknown_call += counters.unknown_call.load(Ordering::Relaxed);
+            sum.panics += counters.panics.load(Ordering::Relaxed);
         }
+        sum
+    }
+
+    fn hubs(&self) -> impl Iterator<Item = &Hub> {
+        self.hubs.iter().map(|handle| &*handle.hub)
+    }
+
+    fn next_hub(&self) -> Arc<HubHandle> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.hubs.len();
+        Arc::clone(&self.hubs[next])
     }
 }
 
-/// Figures of the socket that a client's tunnels share
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Figures of the sockets that a client's tunnels share
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// The receive buffer that the kernel granted, in octets
+    /// The receive buffers that the kernel granted, in octets
     pub receive_buffer: usize,
-    /// Datagrams that the kernel dropped because that buffer was full
+    /// Datagrams that the kernel dropped because such a buffer was full
     pub kernel_drops: u64,
     /// Datagrams for none of our calls, or not from the server of the call
     pub unknown_call: u64,
@@ -91,15 +109,15 @@ pub struct ClientStats {
 }
 
 /// The options of a [`Client`]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientBuilder {
     options: SocketOptions,
+    drivers: u8,
     carrier: Carrier,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Carrier {
-    #[default]
     Open,
     Given(OwnedFd),
     Memory(memory::Host),
@@ -124,6 +142,22 @@ impl ClientBuilder {
     #[must_use]
     pub const fn fwmark(mut self, mark: u32) -> Self {
         self.options.fwmark = Some(mark);
+        self
+    }
+
+    /// How many drivers share the tunnels, 1 to 4, each with a socket and a task of its own; 1 by default
+    ///
+    /// Worth it where one processor is not enough: tunnels are dealt out in turn, and each socket's
+    /// filter drops the calls of the others in the kernel, which costs every datagram a little more.
+    /// Numbers outside are taken as the nearest inside. A socket handed over, and a network in
+    /// memory, have one driver always.
+    #[must_use]
+    pub const fn drivers(mut self, drivers: u8) -> Self {
+        self.drivers = match drivers {
+            0 => 1,
+            1..=MOST_DRIVERS => drivers,
+            _ => MOST_DRIVERS,
+        };
         self
     }
 
@@ -157,24 +191,39 @@ impl ClientBuilder {
     /// # Errors
     /// See [`ClientError`].
     pub fn build(self) -> Result<Client, ClientError> {
-        let Self { options, carrier } = self;
-        let (hub, network) = match carrier {
-            Carrier::Open => (HubHandle::shared(&options)?, Network::Kernel(options)),
+        let Self { options, drivers, carrier } = self;
+        let (hubs, network) = match carrier {
+            Carrier::Open => {
+                let options_of = |shard| SocketOptions { shard, ..options.clone() };
+                let hubs = Shard::split(drivers).map(|shard| HubHandle::shared(&options_of(shard)));
+                (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
+            }
             Carrier::Given(fd) => {
                 let socket = RawSocket::from_fd(fd, &options)?;
-                (HubHandle::start(socket.into())?, Network::Kernel(options))
+                let hub = HubHandle::start(socket.into(), Shard::ALL)?;
+                ([hub].into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
-                (HubHandle::start(host.open_gre().into())?, Network::Memory(host))
+                let hub = HubHandle::start(host.open_gre().into(), Shard::ALL)?;
+                ([hub].into(), Network::Memory(host))
             }
         };
         if matches!(network, Network::Kernel(_)) {
             // each tunnel holds one TCP socket; an attempt that is refused shows when they run out
             let _ = pptp_gre_socket::raise_file_limit(MANY_TUNNELS);
         }
-        Ok(Client { hub, network })
+        Ok(Client { hubs, next: Arc::default(), network })
     }
 }
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self { options: SocketOptions::default(), drivers: 1, carrier: Carrier::Open }
+    }
+}
+
+/// The kernel walks all raw sockets of a host for each datagram
+const MOST_DRIVERS: u8 = 4;
 
 /// All the Call IDs there are, and some files beside them
 const MANY_TUNNELS: u64 = 66_000;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, SocketOptions};
+use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions};
 use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
@@ -109,10 +109,10 @@ pub(crate) struct HubHandle {
 
 impl HubHandle {
     /// Starts a driver on the current runtime
-    pub(crate) fn start(socket: GreSocket) -> Result<Arc<Self>, ClientError> {
+    pub(crate) fn start(socket: GreSocket, shard: Shard) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let hub = Arc::new(Hub {
-            calls: Mutex::new(CallTable::new()),
+            calls: Mutex::new(CallTable::of_shard(shard)),
             ready: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             left: Notify::new(),
@@ -133,7 +133,7 @@ impl HubHandle {
         if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
             return Ok(handle);
         }
-        let handle = Self::start(RawSocket::open(options)?.into())?;
+        let handle = Self::start(RawSocket::open(options)?.into(), options.shard)?;
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)

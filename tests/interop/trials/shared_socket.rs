@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use pptp::{Client, Tunnel};
-use pptp_interop::{Building, Lab, Nft, Outcome, Route, trial};
+use pptp_interop::{Building, Lab, Nft, Outcome, Route, get, trial};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("of_100_tunnels_two_lose_their_way_and_98_lose_nothing", ninety_eight),
         trial("clients_of_one_process_share_one_raw_socket", one_raw_socket),
+        trial("drivers_have_a_raw_socket_each_and_share_the_tunnels", a_socket_for_each_driver),
     ]
 }
 
@@ -116,6 +117,25 @@ async fn one_raw_socket(_: &Lab) -> Outcome {
     let (one, two) = tokio::try_join!(dial(&first, Building::ONE), dial(&second, Building::TWO))?;
     assert_eq!(raw_sockets()?, 1);
     tokio::join!(one.close(), two.close());
+    Ok(())
+}
+
+async fn a_socket_for_each_driver(_: &Lab) -> Outcome {
+    let clients = [Client::builder().drivers(3).build()?, Client::builder().drivers(3).build()?];
+    let mut tunnels = Vec::new();
+    for client in &clients {
+        for building in [Building::ONE, Building::TWO, Building::THREE, Building::FOUR] {
+            let tunnel = dial(client, building).await?;
+            let page = get(tunnel.tcp_connect(building.device(80)).await?, "/").await?;
+            assert_eq!(page, format!("building {}\n", building.number()).into_bytes());
+            tunnels.push(tunnel);
+        }
+    }
+    assert_eq!(raw_sockets()?, 3, "as many as drivers, for both clients and all tunnels");
+    tunnels.iter().for_each(Tunnel::hang_up);
+    for client in &clients {
+        client.wait_idle().await;
+    }
     Ok(())
 }
 

@@ -8,13 +8,15 @@ use std::{
 
 use rand::Rng;
 
+use crate::Shard;
+
 /// How long a Call ID is not given to another call after its own has ended
 ///
 /// The peer may go on sending for the old call until it notices; a late datagram must not reach
 /// the new one.
 pub const REST: Duration = Duration::from_mins(2);
 
-/// All 65,535 Call IDs are in use or at rest
+/// All Call IDs, 65,535 for a socket that is alone, are in use or at rest
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no Call ID is free: {in_use} in use, {at_rest} at rest after their calls ended")]
 pub struct Exhausted {
@@ -24,9 +26,9 @@ pub struct Exhausted {
     pub at_rest: usize,
 }
 
-/// The 65,536 numbers a Call ID can be, less 0
+/// The numbers that a Call ID of a shard can be
 pub(super) struct CallIds {
-    /// A bit for each, set while it is in use or at rest
+    /// A bit for each of 65,536, set while it is in use or at rest, or if it belongs to another shard
     taken: Box<[u64; WORDS]>,
     /// Those at rest, longest first; each number is here once at most
     resting: VecDeque<(Instant, u16)>,
@@ -34,12 +36,11 @@ pub(super) struct CallIds {
 }
 
 impl CallIds {
-    pub(super) fn new() -> Self {
-        let mut taken = Box::new([0; WORDS]);
-        if let Some(first) = taken.first_mut() {
-            *first = 1; // 0 is no Call ID of ours
-        }
-        Self { taken, resting: VecDeque::new(), in_use: 0 }
+    pub(super) fn new(shard: Shard) -> Self {
+        let mut ids = Self { taken: Box::new([0; WORDS]), resting: VecDeque::new(), in_use: 0 };
+        let is_ours = |id| id != 0 && shard.contains(id);
+        (0..=u16::MAX).filter(|id| !is_ours(*id)).for_each(|id| ids.set(id, true));
+        ids
     }
 
     /// Takes the first free number at or after a random one

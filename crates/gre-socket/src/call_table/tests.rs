@@ -34,6 +34,23 @@ fn ids_are_random_and_seldom_neighbours() {
 }
 
 #[test]
+fn the_shards_of_several_sockets_share_the_ids_out() {
+    let mut rng = StdRng::seed_from_u64(4);
+    for count in 1..=4 {
+        let mut owners = vec![0; 65_536];
+        for shard in Shard::split(count) {
+            let mut table = CallTable::of_shard(shard);
+            while let Ok(id) = table.insert(&mut rng, PEER, (), now()) {
+                assert!(shard.contains(id), "{id} is not of {shard:?}");
+                owners[usize::from(id)] += 1;
+            }
+        }
+        assert_eq!(owners[0], 0);
+        assert!(owners[1..].iter().all(|count| *count == 1), "{count} sockets");
+    }
+}
+
+#[test]
 fn every_id_but_zero_is_given_once_and_then_none() {
     let mut table = CallTable::new();
     let mut rng = StdRng::seed_from_u64(3);

@@ -10,6 +10,8 @@ use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, SockFilter, Socket, Type};
 
+use crate::Shard;
+
 /// Octets asked for the receive buffer by default: thousands of tunnels share it
 pub const BUFFER: usize = 4 << 20;
 
@@ -27,11 +29,19 @@ pub struct SocketOptions {
     /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`:
     /// [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) says what it granted.
     pub receive_buffer: usize,
+    /// The calls to receive for; all by default
+    pub shard: Shard,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { local_address: None, device: None, fwmark: None, receive_buffer: BUFFER }
+        Self {
+            local_address: None,
+            device: None,
+            fwmark: None,
+            receive_buffer: BUFFER,
+            shard: Shard::ALL,
+        }
     }
 }
 
@@ -104,7 +114,7 @@ pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
 pub(super) fn prepare(socket: &Socket, options: &SocketOptions) -> Result<(), OpenError> {
     let failed = |option| move |source| OpenError::Option { option, source };
     // First, so that nothing else arrives meanwhile.
-    socket.attach_filter(&filter()).map_err(failed("SO_ATTACH_FILTER"))?;
+    socket.attach_filter(&filter(options.shard)).map_err(failed("SO_ATTACH_FILTER"))?;
     socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
     socket.set_header_included_v4(false).map_err(failed("IP_HDRINCL"))?;
     // A raw socket sends with Don't Fragment otherwise.
@@ -167,22 +177,27 @@ fn bind_device(socket: &Socket, device: &str) -> Result<(), OpenError> {
         .map_err(|source| OpenError::Device { device: device.to_owned(), source })
 }
 
-/// Passes GRE version 1 with a key (RFC 2637 §4.1) and drops every other datagram in the kernel
+/// Passes GRE version 1 with a key (RFC 2637 §4.1) for the calls of a shard, and drops every other
+/// datagram in the kernel
 ///
 /// The program sees the IP header first, whose length varies with its options.
-const fn filter() -> [SockFilter; 8] {
+fn filter(shard: Shard) -> [SockFilter; 11] {
     const LOAD_HEADER_LENGTH: u16 = 0xB1; // ldx 4*([k]&0xf)
     const LOAD_HALF_BEHIND_HEADER: u16 = 0x48; // ldh [x + k]
     const AND: u16 = 0x54; // and #k
+    const MODULO: u16 = 0x94; // mod #k
     const JUMP_IF_EQUAL: u16 = 0x15; // jeq #k, true, false
     const RETURN: u16 = 0x06; // ret #k
     [
         SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 0),
         SockFilter::new(AND, 0, 0, 0xEF7F), // all but the S and A bits
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0x2001),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 6, 0x2001),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 2),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0x880B),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 4, 0x880B),
+        SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 6), // the Call ID
+        SockFilter::new(MODULO, 0, 0, shard.modulus()),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, shard.residue()),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
         SockFilter::new(RETURN, 0, 0, 0),
     ]
