@@ -75,7 +75,7 @@ pub enum Timer {
     Gre(pptp_gre::Timer),
     /// Of PPP
     Link(pptp_ppp::Timer),
-    /// The first GRE datagram is due
+    /// The first GRE datagram of the peer is due, or one of ours that the kernel will send
     FirstDatagram,
     /// The whole connect has to be over
     Connect,
@@ -108,4 +108,21 @@ pub struct Stats {
     pub ip_received: u64,
     /// IP packets sent
     pub ip_sent: u64,
+}
+
+/// What the tunnel itself counts of its [`Stats`]: the rest is counted by its parts
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) malformed: u64,
+    pub(crate) other_call: u64,
+    pub(crate) too_early: u64,
+    pub(crate) ip_received: u64,
+    pub(crate) ip_sent: u64,
+}
+
+impl Counters {
+    pub(crate) fn with(&self, gre: pptp_gre::Stats, link: pptp_ppp::Stats) -> Stats {
+        let Self { malformed, other_call, too_early, ip_received, ip_sent } = *self;
+        Stats { gre, link, malformed, other_call, too_early, ip_received, ip_sent }
+    }
 }

@@ -13,7 +13,8 @@ pub(crate) struct Passage {
     heard: bool,
     /// When a datagram of ours was composed last
     composed: Option<Instant>,
-    refusal: Option<Refusal>,
+    /// Boxed: hardly any tunnel has one
+    refusal: Option<Box<Refusal>>,
 }
 
 /// Datagrams of ours that the kernel would not send, with none between them that it did
@@ -53,7 +54,7 @@ impl Passage {
     pub(crate) fn refuse(&mut self, now: Instant, reason: String) {
         if self.since.is_some() {
             let first = self.refusal.as_ref().map_or(now, |refusal| refusal.first);
-            self.refusal = Some(Refusal { first, latest: now, reason });
+            self.refusal = Some(Box::new(Refusal { first, latest: now, reason }));
         }
     }
 
@@ -87,7 +88,7 @@ impl Passage {
 
     /// The refusal, unless a datagram was composed after it and not refused
     fn refused_last(&self) -> Option<&Refusal> {
-        self.refusal.as_ref().filter(|it| self.composed.is_none_or(|at| at <= it.latest))
+        self.refusal.as_deref().filter(|it| self.composed.is_none_or(|at| at <= it.latest))
     }
 }
 

@@ -136,9 +136,19 @@ impl Recorder {
         let room = self.capacity.saturating_sub(self.connect.len());
         while self.latest.len().saturating_add(size) > room && self.forget_oldest() {}
         if size <= room {
+            self.grow(size, room);
             self.latest.extend(header.iter().chain(stored));
         } else {
             self.forgotten = self.forgotten.saturating_add(1);
+        }
+    }
+
+    /// Doubles what is held of the latest records, as a vector does, but never beyond `room`
+    fn grow(&mut self, size: usize, room: usize) {
+        let wanted = self.latest.len().saturating_add(size);
+        if wanted > self.latest.capacity() {
+            let doubled = self.latest.capacity().saturating_mul(2).clamp(wanted, room.max(wanted));
+            self.latest.reserve_exact(doubled.saturating_sub(self.latest.len()));
         }
     }
 
@@ -298,6 +308,8 @@ mod tests {
             recorder.frame(now, Kind::FrameReceived, &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         }
         assert!(recorder.used() <= Recorder::CAPACITY);
+        let held = recorder.connect.capacity() + recorder.latest.capacity();
+        assert!(held <= Recorder::CAPACITY, "{held} octets of heap");
         let records = recorder.records();
         assert!(records[0].octets.ends_with(b"first"));
         assert_eq!(records.last().unwrap().octets[2], 199);

@@ -11,6 +11,7 @@ use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
 
 use crate::{
     Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    event::Counters,
     passage::Passage,
     recorder::{Kind, Recorder},
 };
@@ -85,7 +86,7 @@ pub struct Tunnel {
     passage: Passage,
     events: VecDeque<Event>,
     recorder: Recorder,
-    stats: Stats,
+    counters: Counters,
 }
 
 /// How far the tunnel is on its way
@@ -149,7 +150,7 @@ impl Tunnel {
             passage: Passage::default(),
             events: VecDeque::new(),
             recorder,
-            stats: Stats::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -178,11 +179,11 @@ impl Tunnel {
             return None;
         }
         let Ok((header, payload)) = Header::parse(datagram) else {
-            self.stats.malformed = self.stats.malformed.saturating_add(1);
+            self.counters.malformed = self.counters.malformed.saturating_add(1);
             return None;
         };
         if header.call_id != self.control.call_id() {
-            self.stats.other_call = self.stats.other_call.saturating_add(1);
+            self.counters.other_call = self.counters.other_call.saturating_add(1);
             return None;
         }
         let Some(session) = &mut self.session else {
@@ -202,7 +203,7 @@ impl Tunnel {
         match self.link.handle_frame(now, arrival, frame) {
             Received::Ip(packet) => {
                 session.commit(now, verdict);
-                self.stats.ip_received = self.stats.ip_received.saturating_add(1);
+                self.counters.ip_received = self.counters.ip_received.saturating_add(1);
                 Some(packet)
             }
             Received::Control => {
@@ -289,7 +290,7 @@ impl Tunnel {
             && self.link.seal(packet)
         {
             session.seal(now, packet);
-            self.stats.ip_sent = self.stats.ip_sent.saturating_add(1);
+            self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
     }
 
@@ -407,11 +408,8 @@ impl Tunnel {
 
     /// What was counted so far
     pub fn stats(&self) -> Stats {
-        Stats {
-            gre: self.session.as_ref().map(|session| *session.stats()).unwrap_or_default(),
-            link: self.link.stats(),
-            ..self.stats
-        }
+        let gre = self.session.as_ref().map(|session| *session.stats()).unwrap_or_default();
+        self.counters.with(gre, self.link.stats())
     }
 
     fn enter(&mut self, now: Instant, phase: Phase) {
@@ -423,7 +421,7 @@ impl Tunnel {
         if self.stage == Stage::Connecting && self.early.len() < MAX_EARLY {
             self.early.push(datagram.to_vec());
         } else {
-            self.stats.too_early = self.stats.too_early.saturating_add(1);
+            self.counters.too_early = self.counters.too_early.saturating_add(1);
         }
     }
 
@@ -569,7 +567,10 @@ const fn order(order: pptp_gre::Order) -> Order {
     }
 }
 
-/// Whether a PPP frame carries a control protocol: those begin with 8 or above (RFC 1661 §2)
+/// Whether a PPP frame carries a control protocol
+///
+/// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
+/// one octet (§6.5), as the FD of what is encrypted.
 fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0x80..=0xFF, ..] | [0x80..=0xFE, ..])
+    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

@@ -37,6 +37,7 @@ fn a_bad_line(lost: &Rc<Cell<usize>>) -> impl FnMut(std::time::Instant, &[u8]) -
 fn a_thousand_packets_each_way_come_out_as_they_went_in() {
     for order in ORDERS {
         let mut pair = Pair::up(order);
+        let recorded = pair.client.tunnel.recorder().records();
         for number in 0..1000_u16 {
             pair.client.waiting.push_back(ip_packet(number, 20 + usize::from(number)));
             pair.server.waiting.push_back(ip_packet(number, 1396));
@@ -52,6 +53,7 @@ fn a_thousand_packets_each_way_come_out_as_they_went_in() {
         let stats = pair.client.tunnel.stats();
         assert_eq!((stats.ip_sent, stats.ip_received), (1000, 1000));
         assert_eq!((stats.gre.missing, stats.link.undecryptable), (0, 0));
+        assert_eq!(pair.client.tunnel.recorder().records(), recorded, "of control frames only");
     }
 }
 

@@ -293,7 +293,9 @@ impl End {
 fn control_frame(datagram: &[u8]) -> Option<String> {
     let (_, payload) = Header::parse(datagram).expect("our own datagrams");
     match &datagram[payload] {
-        [0xFF, 0x03, high @ 0x80..=0xFF, low, code, ..] | [high @ 0x80..=0xFE, low, code, ..] => {
+        [0xFF, 0x03, high, low, code, ..] | [high, low, code, ..]
+            if *high >= 0x80 && high & 1 == 0 =>
+        {
             Some(format!("{high:02X}{low:02X} {code:02}"))
         }
         _ => None,
