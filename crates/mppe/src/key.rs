@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use sha1::{Digest, Sha1};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use sha1::block_api::compress;
+use zeroize::ZeroizeOnDrop;
 
-use crate::{KeyStrength, rc4::Rc4};
+use crate::{KeyStrength, rc4::Rc4, wipe::wipe};
 
 /// A session key; those of 8 octets leave the rest unused
 #[derive(Clone)]
@@ -13,7 +13,7 @@ pub(crate) struct SessionKey([u8; 16]);
 
 impl Drop for SessionKey {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 
@@ -22,6 +22,15 @@ impl ZeroizeOnDrop for SessionKey {}
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKey([redacted])")
+    }
+}
+
+impl SessionKey {
+    /// The first 8 octets, twice
+    fn twice(&self) -> Self {
+        let mut twice = self.clone();
+        twice.0.copy_within(..8, 8);
+        twice
     }
 }
 
@@ -52,7 +61,10 @@ impl KeyChain {
 
     /// The cipher under one of the chain's keys
     pub(crate) fn cipher(&self, key: &SessionKey) -> Rc4 {
-        Rc4::new(self.octets(key))
+        match self.strength {
+            KeyStrength::Bits40 | KeyStrength::Bits56 => Rc4::new(&key.twice().0),
+            KeyStrength::Bits128 => Rc4::new(&key.0),
+        }
     }
 
     /// The octets of a key that count
@@ -64,16 +76,41 @@ impl KeyChain {
         key.0.get(..length).unwrap_or(&key.0)
     }
 
+    /// SHA-1, of which 16 octets are taken
     fn digest(&self, key: &SessionKey) -> SessionKey {
-        let digest: [u8; 20] = Sha1::new()
-            .chain_update(self.octets(&self.start))
-            .chain_update([0x00; 40])
-            .chain_update(self.octets(key))
-            .chain_update([0xF2; 40])
-            .finalize()
-            .into();
-        let [octets @ .., _, _, _, _] = digest;
-        SessionKey(octets)
+        let mut message = self.message(key);
+        let mut hash = SHA1_INITIAL;
+        compress(&mut hash, message.as_chunks().0);
+        let mut digest = SessionKey([0; 16]);
+        for (octets, word) in digest.0.as_chunks_mut().0.iter_mut().zip(hash) {
+            *octets = word.to_be_bytes();
+        }
+        wipe(&mut message);
+        wipe(&mut hash);
+        digest
+    }
+
+    /// What is hashed, as SHA-1 takes it: two blocks, padded
+    fn message(&self, key: &SessionKey) -> [u8; 128] {
+        let (start, key) = (self.octets(&self.start), self.octets(key));
+        let mut message = [0; 128];
+        match self.strength {
+            KeyStrength::Bits40 | KeyStrength::Bits56 => {
+                message[..8].copy_from_slice(start);
+                message[48..56].copy_from_slice(key);
+                message[56..96].fill(0xF2);
+                message[96] = 0x80;
+                message[126..].copy_from_slice(&(96_u16 * 8).to_be_bytes());
+            }
+            KeyStrength::Bits128 => {
+                message[..16].copy_from_slice(start);
+                message[56..72].copy_from_slice(key);
+                message[72..112].fill(0xF2);
+                message[112] = 0x80;
+                message[126..].copy_from_slice(&(112_u16 * 8).to_be_bytes());
+            }
+        }
+        message
     }
 
     /// Overwrites what the strength takes away from the secret
@@ -87,3 +124,6 @@ impl KeyChain {
         key
     }
 }
+
+/// FIPS 180-4 §5.3.1
+const SHA1_INITIAL: [u32; 5] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];

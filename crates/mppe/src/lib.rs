@@ -49,6 +49,7 @@ mod lookahead;
 mod meter;
 mod plaintext;
 mod rc4;
+mod wipe;
 
 pub use decryptor::Decryptor;
 pub use discard::{Discard, Stats};
