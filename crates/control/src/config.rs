@@ -71,7 +71,8 @@ pub struct Timeouts {
     ///
     /// 10 s instead of the RFC's 60 s: pptpd itself gives up after 10 s.
     pub start: Duration,
-    /// For the Outgoing-Call-Reply: 30 s instead of the RFC's 60 s
+    /// For the Outgoing-Call-Reply: 20 s instead of the RFC's 60 s, so that it is told apart from a
+    /// connect that took too long in all
     pub call_reply: Duration,
     /// Silence of the peer after which an Echo-Request asks for a sign of life: 60 s
     pub echo_idle: Duration,
@@ -85,7 +86,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             start: Duration::from_secs(10),
-            call_reply: Duration::from_secs(30),
+            call_reply: Duration::from_secs(20),
             echo_idle: Duration::from_mins(1),
             echo_reply: Duration::from_mins(1),
             teardown_step: Duration::from_secs(2),

@@ -77,6 +77,8 @@ pub enum Timer {
     Link(pptp_ppp::Timer),
     /// The first GRE datagram of the peer is due, or one of ours that the kernel will send
     FirstDatagram,
+    /// The control connection has ended, and GRE may still say why
+    LastWords,
     /// The whole connect has to be over
     Connect,
 }

@@ -133,6 +133,9 @@ pub enum Failure {
         /// How long it was allowed to take
         limit: Duration,
     },
+    /// The runtime that the client's driver ran on was shut down
+    #[error("the runtime of the client was shut down")]
+    RuntimeShutDown,
     /// The tunnel was hung up on our side
     #[error("the tunnel was closed on this side")]
     Closed,
@@ -171,6 +174,7 @@ impl Failure {
             Self::GreBlocked { .. } => "GreBlocked",
             Self::Link(failure) => link_name(failure),
             Self::ConnectTimeout { .. } => "ConnectTimeout",
+            Self::RuntimeShutDown => "RuntimeShutDown",
             Self::Closed => "Closed",
             Self::Internal { .. } => "Internal",
         }
@@ -264,6 +268,7 @@ const fn link_name(failure: &LinkFailure) -> &'static str {
         LinkFailure::TerminatedByPeer { .. } => "TerminatedByPeer",
         LinkFailure::RejectedProtocol { .. } => "RejectedProtocol",
         LinkFailure::RejectedCode { .. } => "RejectedCode",
+        LinkFailure::Undecryptable(_) => "Undecryptable",
         LinkFailure::PeerMisbehaved(_) => "LinkMisbehaved",
         _ => "LinkFailed",
     }

@@ -84,6 +84,8 @@ pub struct Tunnel {
     connect_deadline: Option<(Instant, Duration)>,
     /// Whether GRE passes, until LCP is through
     passage: Passage,
+    /// The control connection has ended, and until when GRE may still say why
+    last_words: Option<(Instant, Box<Failure>)>,
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
@@ -148,6 +150,7 @@ impl Tunnel {
             ladder,
             connect_deadline: None,
             passage: Passage::default(),
+            last_words: None,
             events: VecDeque::new(),
             recorder,
             counters: Counters::default(),
@@ -257,6 +260,7 @@ impl Tunnel {
     /// [`Event::Down`] follows when that is done, with [`Failure::Closed`].
     pub fn close(&mut self, now: Instant) {
         match self.stage {
+            _ if self.last_words.is_some() => self.fail(now, Failure::Closed),
             Stage::Connecting | Stage::Up | Stage::Renegotiating => {
                 self.stage = Stage::Closing;
                 self.stop_waiting();
@@ -358,8 +362,9 @@ impl Tunnel {
         let gre = self.session.as_ref().and_then(Session::poll_timeout);
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
         let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
+        let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
         let connect = self.connect_deadline.map(|(at, _)| (at, Timer::Connect));
-        [control, link, gre, first, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [control, link, gre, first, words, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Whether a packet may be composed and sealed at `now`
@@ -432,14 +437,29 @@ impl Tunnel {
                 ControlEvent::CallConnected { peer_call_id, window, .. } => {
                     self.call_connected(now, peer_call_id, window);
                 }
-                ControlEvent::CallEnded(failure) => self.fail(now, failure.into()),
+                ControlEvent::CallEnded(failure) => self.control_ended(now, failure.into()),
                 ControlEvent::Closed(result) => {
-                    self.fail(now, result.map_or_else(Failure::from, |()| Failure::Closed));
-                    self.stage = Stage::Finished;
+                    let failure = result.map_or_else(Failure::from, |()| Failure::Closed);
+                    self.control_ended(now, failure);
+                    if self.last_words.is_none() {
+                        self.stage = Stage::Finished;
+                    }
                 }
                 // framing has no meaning in GRE, and its errors are only for people
                 _ => {}
             }
+        }
+    }
+
+    /// The call, or the control connection with it, is over
+    ///
+    /// While a tunnel is negotiated the reason is in GRE, a CHAP Failure or an LCP Terminate-Request, which
+    /// TCP may have overtaken.
+    fn control_ended(&mut self, now: Instant, failure: Failure) {
+        let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
+        match now.checked_add(LAST_WORDS).filter(|_| is_negotiating && self.session.is_some()) {
+            Some(until) => _ = self.last_words.get_or_insert((until, Box::new(failure))),
+            None => self.fail(now, failure),
         }
     }
 
@@ -487,7 +507,9 @@ impl Tunnel {
     }
 
     fn up(&mut self, now: Instant, negotiated: pptp_ppp::Negotiated) {
-        if !matches!(self.stage, Stage::Connecting | Stage::Renegotiating | Stage::Up) {
+        let may_come_up =
+            matches!(self.stage, Stage::Connecting | Stage::Renegotiating | Stage::Up);
+        if !may_come_up || self.last_words.is_some() {
             return;
         }
         self.connect_deadline = None;
@@ -523,16 +545,23 @@ impl Tunnel {
         self.link.close(now);
         self.control.close(now, StopReason::StopLocalShutdown);
         self.control_events(now);
+        if self.control.is_closed() {
+            self.stage = Stage::Finished;
+        }
     }
 
     /// What a connect waits for does not matter any more
     fn stop_waiting(&mut self) {
         self.connect_deadline = None;
+        self.last_words = None;
         self.passage.stop();
         self.early = Vec::new();
     }
 
     fn check_deadlines(&mut self, now: Instant) {
+        if let Some((_, failure)) = self.last_words.take_if(|(until, _)| *until <= now) {
+            self.fail(now, *failure);
+        }
         if let Some(failure) = self.passage.handle_timeout(now) {
             self.fail(now, failure);
         }
@@ -553,6 +582,9 @@ pub enum GreError {
     /// The kernel refused to send a datagram, in these words
     NotSent(String),
 }
+
+/// How long GRE may lag behind TCP with the reason for an end
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;

@@ -172,9 +172,9 @@ fn a_refused_call_says_why_at_once_and_stops() {
 }
 
 #[test]
-fn a_call_without_a_reply_is_cleared_after_30_s() {
+fn a_call_without_a_reply_is_cleared_after_20_s() {
     let mut lab = Lab::client_in(State::WaitCallReply);
-    assert_eq!(lab.expire(), (Timer::CallReply, secs(30)));
+    assert_eq!(lab.expire(), (Timer::CallReply, secs(20)));
     assert_eq!(lab.events(), [Event::CallEnded(Failed::NoCallReply)]);
     assert_eq!(lab.sent(), [crate::CallClearRequest { call_id: OUR_CALL_ID }.into()]);
     lab.give(call_reply());
