@@ -7,7 +7,7 @@ use pptp_testkit::{Server, ServerEncryption, ServerOrder};
 use pptp_tests::{World, address_of, client_at, config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 #[tokio::test(start_paused = true)]
@@ -82,6 +82,55 @@ async fn a_wrong_password_or_user_is_authentication_failed_691() {
         building.idle().await;
     }
     assert_eq!(building.stats().up_ever, 0);
+}
+
+/// On the real clock TCP and GRE are read by two tasks, in whichever order
+#[test]
+fn a_wrong_password_is_told_however_the_tasks_run() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = World::new(1);
+        let building = world.building(1);
+        for _ in 0..30 {
+            let wrong = TunnelConfig::new(building.address().to_string(), "testuser", "wrong");
+            let error = world.client.connect(wrong).await.unwrap_err();
+            assert_eq!(error.name(), "AuthFailed", "{error}");
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_connect_timeout_is_no_trouble() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let config = config(building.address()).connect_timeout(Duration::MAX);
+    world.client.connect(config).await.unwrap().close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_is_a_future_like_any_other() {
+    let world = World::new(20);
+    let buildings = [world.building(1), world.building(2)];
+    let mut connects = tokio::task::JoinSet::new();
+    for building in &buildings {
+        connects.spawn(world.dial(building));
+    }
+    for tunnel in connects.join_all().await {
+        tunnel.unwrap().close().await;
+    }
+    let wrong = TunnelConfig::new(buildings[0].address().to_string(), "testuser", "wrong");
+    let mut connecting = world.client.connect(wrong);
+    assert!(timeout(Duration::from_millis(10), &mut connecting).await.is_err());
+    assert_eq!((&mut connecting).await.unwrap_err().name(), "AuthFailed");
+    assert!(connecting.flight_record().len() > 10, "what was said before it failed");
+}
+
+#[test]
+fn a_client_outside_a_runtime_is_an_error() {
+    let network = pptp::memory::Network::new(0);
+    let error = pptp::Client::builder().memory(network.host(address_of(1))).build().unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use std::{
 };
 
 use pptp::{Connecting, Phase, State, Tunnel};
-use pptp_testkit::{DEVICE, Ended, Server, ServerOrder};
-use pptp_tests::{World, get};
+use pptp_testkit::{DEVICE, Ended, ROUTER, Server, ServerOrder, TcpOptions, UdpOptions};
+use pptp_tests::{World, address_of, config, get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -57,6 +57,134 @@ async fn the_last_handle_to_go_hangs_up() {
     drop(stream);
     leaves_nothing(&world, &building).await;
     assert!(building.stats().ended[0].is_clean(), "{:?}", building.stats().ended);
+}
+
+/// The building's end of the client's connections and datagrams: what each of them brought
+async fn hears(building: &Server) -> tokio::task::JoinHandle<(Vec<u8>, Vec<u8>)> {
+    let net = building.net();
+    let listener = net.tcp_listen((ROUTER, 77).into(), 1, TcpOptions::default()).unwrap();
+    let datagrams = net.udp_bind((ROUTER, 77).into(), UdpOptions::default()).unwrap();
+    tokio::spawn(async move {
+        let mut datagram = vec![0; 100];
+        let (count, _) = datagrams.recv_from(&mut datagram).await.unwrap();
+        datagram.truncate(count);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut octets = Vec::new();
+        stream.read_to_end(&mut octets).await.unwrap();
+        (datagram, octets)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_last_still_arrives() {
+    for way in ["close", "drop", "the stream is the last to go", "the stream is kept"] {
+        let world = World::new(20);
+        let building = world.building(1);
+        let heard = hears(&building).await;
+        let tunnel = world.connect(&building).await;
+        let datagrams = tunnel.udp_bind(0).unwrap();
+        let mut stream = tunnel.tcp_connect((ROUTER, 77)).await.unwrap();
+        datagrams.send_to(b"goodbye", (ROUTER, 77).into()).await.unwrap();
+        drop(datagrams);
+        stream.write_all(&vec![7; 60_000]).await.unwrap();
+        match way {
+            "close" => {
+                drop(stream);
+                tunnel.close().await;
+            }
+            "drop" => drop((stream, tunnel)),
+            "the stream is the last to go" => {
+                drop(tunnel);
+                drop(stream);
+            }
+            _ => {
+                stream.shutdown().await.unwrap();
+                tunnel.close().await;
+            }
+        }
+        let (datagram, octets) = timeout(BOUND, heard).await.expect(way).unwrap();
+        assert_eq!((&*datagram, octets.len()), (&b"goodbye"[..], 60_000), "{way}");
+        leaves_nothing(&world, &building).await;
+        assert!(building.stats().ended[0].is_clean(), "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_holds_a_hang_up_for_two_seconds() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let net = building.net();
+    let options = TcpOptions::default();
+    let listener = net.tcp_listen((ROUTER, 77).into(), 1, options).unwrap();
+    let tunnel = world.connect(&building).await;
+    let mut stream = tunnel.tcp_connect((ROUTER, 77)).await.unwrap();
+    let _unread = listener.accept().await.unwrap();
+    let full = async { while stream.write_all(&[0; 4096]).await.is_ok() {} };
+    assert!(timeout(Duration::from_secs(1), full).await.is_err(), "the buffers are full");
+    drop(stream);
+    let began = Instant::now();
+    tunnel.close().await;
+    let took = began.elapsed();
+    assert!((2000..3000).contains(&took.as_millis()), "{took:?}");
+    leaves_nothing(&world, &building).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tunnel_was_can_be_asked_after_its_end() {
+    let world = World::new(20);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    get(&tunnel, "/").await.unwrap();
+    let (before, peer) = (tunnel.stats().tunnel, tunnel.peer());
+    tunnel.close().await;
+    timeout(BOUND, world.client.wait_idle()).await.unwrap();
+    assert!(before.ip_sent > 0 && tunnel.stats().tunnel.ip_sent >= before.ip_sent);
+    assert!(peer.is_some() && tunnel.peer() == peer);
+    assert!(tunnel.flight_record().len() > 10);
+}
+
+/// The driver and the control tasks are on a runtime that is shut down under them
+#[test]
+fn a_runtime_that_is_shut_down_ends_its_tunnels() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let theirs = runtime();
+    let (world, building, tunnel, dialling) = theirs.block_on(async {
+        let world = World::new(1);
+        let building = world.building(1);
+        let tunnel = world.connect(&building).await;
+        let dialling = world.dial(&building);
+        (world, building, tunnel, dialling)
+    });
+    drop(building);
+    let ours = runtime();
+    let reading = ours.spawn({
+        let tunnel = tunnel.clone();
+        async move { tunnel.udp_bind(0)?.recv_from(&mut [0; 10]).await }
+    });
+    ours.block_on(tokio::task::yield_now());
+    drop(theirs);
+    ours.block_on(async {
+        let ended = async {
+            assert_eq!(tunnel.closed().await.name(), "RuntimeShutDown");
+            assert_eq!(dialling.await.unwrap_err().name(), "RuntimeShutDown");
+            assert!(reading.await.unwrap().unwrap_err().to_string().contains("RuntimeShutDown"));
+            tunnel.close().await;
+            world.client.wait_idle().await;
+            let late = world.client.connect(config(address_of(1))).await;
+            assert_eq!(late.unwrap_err().name(), "RuntimeShutDown");
+        };
+        timeout(BOUND, ended).await.expect("nothing hangs");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_means_that_nothing_is_dialled_either() {
+    let world = World::new(500);
+    let building = world.building(1);
+    let connecting = world.dial(&building);
+    assert!(timeout(Duration::from_millis(10), world.client.wait_idle()).await.is_err());
+    drop(connecting);
+    leaves_nothing(&world, &building).await;
 }
 
 /// A read that waits, a write that waits, and what each of them comes to

@@ -7,12 +7,13 @@ use std::{
     },
 };
 
-use pptp_gre_socket::{OpenError, RawSocket, Shard, SocketOptions, memory};
+use pptp_gre_socket::{GreSocket, OpenError, RawSocket, Shard, SocketOptions, memory};
 use pptp_tunnel::Phase;
 use tokio::sync::watch;
 
 use crate::{
-    Connecting, State, TunnelConfig, dial,
+    Connecting, State, TunnelConfig,
+    dial::{self, Served},
     hub::{Hub, HubHandle},
     network::Network,
     shared::{Handle, Shared},
@@ -48,14 +49,16 @@ impl Client {
 
     /// Begins to connect; await what it returns for the tunnel
     ///
-    /// The work is done by tasks of the current runtime, also while nobody awaits.
+    /// The work is done by tasks of the client's runtime, also while nobody awaits.
     pub fn connect(&self, config: TunnelConfig) -> Connecting {
         let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
         let name = config.display_name().to_owned();
-        let shared = Arc::new(Shared::new(name, self.next_hub(), state));
+        let hub = self.next_hub();
+        let runtime = hub.runtime.clone();
+        let shared = Arc::new(Shared::new(name, hub, state));
         let span = shared.span.clone();
-        let dial = dial::run(Arc::clone(&shared), self.network.clone(), config);
-        tokio::spawn(tracing::Instrument::instrument(dial, span));
+        let dial = dial::run(Served(Arc::clone(&shared)), self.network.clone(), config);
+        runtime.spawn(tracing::Instrument::instrument(dial, span));
         Connecting::new(Arc::new(Handle { shared }), receiver)
     }
 
@@ -190,6 +193,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// See [`ClientError`].
+    ///
+    /// # Panics
+    /// In a runtime whose I/O driver is switched off, unless the network is one in memory.
     pub fn build(self) -> Result<Client, ClientError> {
         let Self { options, drivers, carrier } = self;
         let (hubs, network) = match carrier {
@@ -199,12 +205,13 @@ impl ClientBuilder {
                 (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
             Carrier::Given(fd) => {
-                let socket = RawSocket::from_fd(fd, &options)?;
-                let hub = HubHandle::start(socket.into(), Shard::ALL)?;
+                let open = || RawSocket::from_fd(fd, &options).map(GreSocket::from);
+                let hub = HubHandle::start(Shard::ALL, open)?;
                 ([hub].into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
-                let hub = HubHandle::start(host.open_gre().into(), Shard::ALL)?;
+                let open = || Ok::<_, ClientError>(host.open_gre().into());
+                let hub = HubHandle::start(Shard::ALL, open)?;
                 ([hub].into(), Network::Memory(host))
             }
         };

@@ -1,27 +1,32 @@
 use std::{
-    future::{Future, IntoFuture},
+    fmt,
+    future::Future,
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
-use pptp_tunnel::TunnelError;
+use pptp_tunnel::{Record, TunnelError};
 use tokio::sync::watch;
 
 use crate::{State, Tunnel, shared::Handle};
 
-/// A connect under way: await it for the [`Tunnel`]
+/// A connect under way: a future of the [`Tunnel`]
 ///
-/// Dropping it, or the future made of it, hangs up.
-#[derive(Debug)]
+/// # Cancel safety
+/// Dropping it hangs up. Whoever awaits `&mut connecting` can go on later, and ask it for more when it
+/// has failed.
 #[must_use = "a connect that nobody holds is hung up"]
 pub struct Connecting {
     handle: Arc<Handle>,
     state: watch::Receiver<State>,
+    connected: Pin<Box<dyn Future<Output = Result<Tunnel, TunnelError>> + Send + Sync>>,
 }
 
 impl Connecting {
-    pub(crate) const fn new(handle: Arc<Handle>, state: watch::Receiver<State>) -> Self {
-        Self { handle, state }
+    pub(crate) fn new(handle: Arc<Handle>, state: watch::Receiver<State>) -> Self {
+        let connected = Box::pin(connected(Arc::clone(&handle), state.clone()));
+        Self { handle, state, connected }
     }
 
     /// The phases as they are reached
@@ -32,26 +37,39 @@ impl Connecting {
         self.state.clone()
     }
 
-    async fn connected(mut self) -> Result<Tunnel, TunnelError> {
-        loop {
-            if let State::Down { reason } = &*self.state.borrow_and_update() {
-                return Err(reason.clone());
-            }
-            let info = self.handle.shared.lock().info.clone();
-            if let Some(info) = info {
-                return Ok(Tunnel::new(self.handle, info));
-            }
-            // the sender lives as long as our handle
-            let _ = self.state.changed().await;
-        }
+    /// The flight recorder: what was said on the wire so far, also after a failure
+    pub fn flight_record(&self) -> Vec<Record> {
+        self.handle.shared.flight_record()
     }
 }
 
-impl IntoFuture for Connecting {
+impl Future for Connecting {
     type Output = Result<Tunnel, TunnelError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.connected())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.connected.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connecting").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+async fn connected(
+    handle: Arc<Handle>,
+    mut state: watch::Receiver<State>,
+) -> Result<Tunnel, TunnelError> {
+    loop {
+        if let State::Down { reason } = &*state.borrow_and_update() {
+            return Err(reason.clone());
+        }
+        let info = handle.shared.lock().info.clone();
+        if let Some(info) = info {
+            return Ok(Tunnel::new(handle, info));
+        }
+        // the sender lives as long as our handle
+        let _ = state.changed().await;
     }
 }

@@ -11,23 +11,24 @@ use tokio::{
 use crate::{
     State, TunnelConfig,
     network::{Network, Octets, Opened},
-    shared::{Route, Shared, now},
+    shared::{Route, Shared, now, stopped},
 };
 
 /// Dials, and then serves the control connection until the tunnel has ended
-pub(crate) async fn run(tunnel: Arc<Shared>, network: Network, config: TunnelConfig) {
+pub(crate) async fn run(served: Served, network: Network, config: TunnelConfig) {
+    let tunnel = &served.0;
     let mut ladder = Ladder::new(now());
-    let deadline = Instant::now() + config.connect_timeout;
+    let deadline = Instant::now().checked_add(config.connect_timeout).unwrap_or_else(far);
     let dialled = tokio::select! {
-        dialled = timeout_at(deadline, dial(&tunnel, &network, &config, &mut ladder)) => dialled,
-        () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
+        dialled = timeout_at(deadline, dial(tunnel, &network, &config, &mut ladder)) => dialled,
+        () = abandoned(tunnel) => Ok(Err(Failure::Closed)),
     };
     match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit: config.connect_timeout })) {
         Ok(mut octets) => {
             ladder.enter(now(), Phase::ControlConnection);
             let config = machine_config(&config, deadline);
-            start(&tunnel, config, ladder);
-            serve(&tunnel, &mut *octets).await;
+            start(tunnel, config, ladder);
+            serve(tunnel, &mut *octets).await;
         }
         Err(failure) => {
             ladder.end(now());
@@ -35,6 +36,20 @@ pub(crate) async fn run(tunnel: Arc<Shared>, network: Network, config: TunnelCon
             tunnel.finish();
         }
     }
+}
+
+/// A tunnel whose control task goes away, before or after its start, must not wait for ever
+pub(crate) struct Served(pub(crate) Arc<Shared>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.abandon(stopped("the control task"));
+    }
+}
+
+/// So late that it does not matter
+fn far() -> Instant {
+    Instant::now() + Duration::from_hours(24 * 365)
 }
 
 async fn dial(

@@ -15,7 +15,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     hub::Hub,
-    shared::{Shared, now},
+    shared::{Shared, now, stopped},
     turn::{Turn, guarded},
 };
 
@@ -233,6 +233,13 @@ impl Driver {
         if let Some(tunnel) = self.hub.tunnel(call_id) {
             tunnel.mark_ready();
         }
+    }
+}
+
+/// A driver that ends while there are tunnels was stopped by force: its runtime is going, or it panicked
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.hub.abandon(&stopped("the driver"));
     }
 }
 

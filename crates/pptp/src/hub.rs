@@ -10,6 +10,7 @@ use std::{
 };
 
 use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions};
+use pptp_tunnel::Failure;
 use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
@@ -24,6 +25,8 @@ pub(crate) struct Hub {
     /// Told whenever a tunnel has left
     left: Notify,
     closing: AtomicBool,
+    /// From their connect until they have ended, those without a Call ID yet among them
+    tunnels: AtomicUsize,
     pub(crate) counters: Counters,
 }
 
@@ -47,8 +50,17 @@ impl Hub {
         self.calls().insert(&mut rand::rng(), server, Arc::clone(tunnel), now)
     }
 
-    pub(crate) fn leave(&self, call_id: u16, now: std::time::Instant) {
-        self.calls().remove(call_id, now);
+    /// A tunnel is going to be dialled
+    pub(crate) fn arrive(&self) {
+        self.tunnels.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A tunnel has ended, and its Call ID, if it had one, is free again
+    pub(crate) fn leave(&self, call_id: Option<u16>, now: std::time::Instant) {
+        if let Some(call_id) = call_id {
+            self.calls().remove(call_id, now);
+        }
+        self.tunnels.fetch_sub(1, Ordering::Relaxed);
         self.left.notify_waiters();
     }
 
@@ -59,7 +71,7 @@ impl Hub {
             tokio::pin!(left);
             // enabled before the look, so that a tunnel leaving in between is not missed
             left.as_mut().enable();
-            if self.calls().is_empty() {
+            if self.tunnels.load(Ordering::Relaxed) == 0 {
                 return;
             }
             left.await;
@@ -81,6 +93,15 @@ impl Hub {
 
     pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
         self.ready().pop_front()
+    }
+
+    /// The driver is gone: what is still there can only be told so
+    pub(crate) fn abandon(&self, failure: &Failure) {
+        self.ready().clear();
+        let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
+        for tunnel in left {
+            tunnel.abandon(failure.clone());
+        }
     }
 
     pub(crate) fn ready_count(&self) -> usize {
@@ -105,23 +126,30 @@ impl Hub {
 #[derive(Debug)]
 pub(crate) struct HubHandle {
     pub(crate) hub: Arc<Hub>,
+    /// Where the driver runs, and the tunnels' control tasks with it
+    pub(crate) runtime: runtime::Handle,
 }
 
 impl HubHandle {
-    /// Starts a driver on the current runtime
-    pub(crate) fn start(socket: GreSocket, shard: Shard) -> Result<Arc<Self>, ClientError> {
+    /// Starts a driver on the current runtime, for the socket that `open` makes
+    pub(crate) fn start<E: Into<ClientError>>(
+        shard: Shard,
+        open: impl FnOnce() -> Result<GreSocket, E>,
+    ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
+        let socket = open().map_err(Into::into)?;
         let hub = Arc::new(Hub {
             calls: Mutex::new(CallTable::of_shard(shard)),
             ready: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             left: Notify::new(),
             closing: AtomicBool::new(false),
+            tunnels: AtomicUsize::new(0),
             counters: Counters::default(),
         });
         hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
         runtime.spawn(Driver::new(Arc::clone(&hub), socket).run());
-        Ok(Arc::new(Self { hub }))
+        Ok(Arc::new(Self { hub, runtime }))
     }
 
     /// The driver for `options` on the current runtime: one raw socket however many clients
@@ -133,7 +161,7 @@ impl HubHandle {
         if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
             return Ok(handle);
         }
-        let handle = Self::start(RawSocket::open(options)?.into(), options.shard)?;
+        let handle = Self::start(options.shard, || RawSocket::open(options).map(GreSocket::from))?;
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)

@@ -52,8 +52,8 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    EchoPolicy, Failure, HashName, KeyStrength, Ladder, PasswordEncoding, Peer, Phase, Record,
-    Retry, TunnelError,
+    ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,
+    PasswordEncoding, Peer, Phase, Record, Retry, TunnelError,
 };
 
 pub use crate::{

@@ -66,6 +66,13 @@ impl IpPackets {
     }
 }
 
+/// Nobody reads them any more: they can be taken again
+impl Drop for IpPackets {
+    fn drop(&mut self) {
+        self.handle.shared.lock().raw = None;
+    }
+}
+
 /// Packets between the driver and an [`IpPackets`]
 #[derive(Debug)]
 pub(crate) struct RawPort {

@@ -9,11 +9,11 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use pptp_netstack::{Owner, Stack};
-use pptp_tunnel::{Failure, GreError, Ladder, TunnelError};
+use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
 use tokio::sync::{Notify, watch};
 
 use crate::{Info, State, hub::HubHandle, raw_ip::RawPort};
@@ -59,12 +59,35 @@ pub(crate) struct Inner {
     pub(crate) finished: bool,
     /// Hang up as soon as there is something to hang up
     pub(crate) abandoned: bool,
+    /// To be hung up when what the sockets wrote has left, then at the latest
+    pub(crate) hang_up_by: Option<Instant>,
+    /// What can be asked of a tunnel that has ended
+    pub(crate) remains: Option<Box<Remains>>,
     #[cfg(feature = "fault-injection")]
     pub(crate) panic_next: bool,
 }
 
+/// What a state machine leaves behind
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) stats: pptp_tunnel::Stats,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) records: Vec<Record>,
+}
+
+impl Remains {
+    pub(crate) fn of(machine: &pptp_tunnel::Tunnel) -> Self {
+        Self {
+            stats: machine.stats(),
+            peer: machine.peer().cloned(),
+            records: machine.recorder().records(),
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(name: String, hub: Arc<HubHandle>, state: watch::Sender<State>) -> Self {
+        hub.hub.arrive();
         let span = tracing::info_span!("tunnel", %name);
         Self {
             name,
@@ -96,12 +119,13 @@ impl Shared {
         self.queued.store(false, Ordering::Release);
     }
 
-    /// Starts an orderly hang-up, which the state machine bounds in time
+    /// Starts an orderly hang-up: what the sockets wrote leaves first, and the state machine bounds
+    /// the rest in time
     pub(crate) fn hang_up(self: &Arc<Self>) {
         let mut inner = self.lock();
         inner.abandoned = true;
-        if let Some(machine) = &mut inner.machine {
-            machine.close(now());
+        if inner.machine.is_some() {
+            inner.hang_up_by.get_or_insert_with(|| now() + FLUSH);
             drop(inner);
             self.mark_ready();
         } else {
@@ -129,16 +153,38 @@ impl Shared {
 
     /// Nothing more will happen: the Call ID is given back and the control task ends
     pub(crate) fn finish(&self) {
-        let machine = {
-            let mut inner = self.lock();
-            inner.finished = true;
-            inner.machine.take()
-        };
-        drop(machine);
-        if let Some(route) = self.route.get() {
-            self.hub.hub.leave(route.call_id, now());
+        let mut inner = self.lock();
+        if std::mem::replace(&mut inner.finished, true) {
+            return;
         }
+        let machine = inner.machine.take();
+        inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
+        drop(inner);
+        self.hub.hub.leave(self.route.get().map(|route| route.call_id), now());
         self.control.notify_one();
+    }
+
+    /// Whoever served the tunnel is gone
+    pub(crate) fn abandon(&self, failure: Failure) {
+        if !self.lock().finished {
+            self.end(TunnelError::new(failure, self.ladder()));
+            self.finish();
+        }
+    }
+
+    fn ladder(&self) -> Ladder {
+        let inner = self.lock();
+        let known = inner.machine.as_ref().map(|machine| machine.ladder().clone());
+        known.unwrap_or_else(|| Ladder::new(now()))
+    }
+
+    /// What was said on the wire
+    pub(crate) fn flight_record(&self) -> Vec<Record> {
+        let inner = self.lock();
+        match &inner.machine {
+            Some(machine) => machine.recorder().records(),
+            None => inner.remains.as_ref().map(|it| it.records.clone()).unwrap_or_default(),
+        }
     }
 
     /// The kernel refused to send one of this tunnel's datagrams
@@ -168,12 +214,7 @@ impl Shared {
     ///
     /// What the panic left behind is not trusted: if it cannot be shut down either, it is dropped.
     pub(crate) fn end_after_panic(&self, message: String) {
-        let ladder = self
-            .lock()
-            .machine
-            .as_ref()
-            .map_or_else(|| Ladder::new(now()), |machine| machine.ladder().clone());
-        let error = TunnelError::new(Failure::Internal { message }, ladder);
+        let error = TunnelError::new(Failure::Internal { message }, self.ladder());
         if catch_unwind(AssertUnwindSafe(|| self.end(error.clone()))).is_err() {
             self.lock().stack = None;
             self.lock().ended = None;
@@ -226,6 +267,18 @@ impl Drop for Handle {
         self.shared.hang_up();
     }
 }
+
+/// Why a task is gone that should not be
+pub(crate) fn stopped(task: &str) -> Failure {
+    if std::thread::panicking() {
+        Failure::Internal { message: format!("{task} panicked") }
+    } else {
+        Failure::RuntimeShutDown
+    }
+}
+
+/// How long a hang-up waits for what the sockets wrote before
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// The one clock: tokio's, which tests may pause
 pub(crate) fn now() -> Instant {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pptp_netstack::{Net, Owner, TcpListener, TcpOptions, TcpStream, UdpOptions, UdpSocket};
-use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, TunnelError};
+use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Record, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
@@ -152,8 +152,10 @@ impl Tunnel {
     pub fn stats(&self) -> Stats {
         let inner = self.handle.shared.lock();
         let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
+        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
+        let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
         Stats {
-            tunnel: inner.machine.as_ref().map(|m| m.stats()).unwrap_or_default(),
+            tunnel: stats.unwrap_or_default(),
             ip_dropped: dropped,
             unsendable: self.handle.shared.unsendable.load(Ordering::Relaxed),
         }
@@ -161,13 +163,16 @@ impl Tunnel {
 
     /// What the server said of itself (RFC 2637 §2.2)
     pub fn peer(&self) -> Option<Peer> {
-        self.handle.shared.lock().machine.as_ref().and_then(|m| m.peer().cloned())
+        let inner = self.handle.shared.lock();
+        match &inner.machine {
+            Some(machine) => machine.peer().cloned(),
+            None => inner.remains.as_ref().and_then(|remains| remains.peer.clone()),
+        }
     }
 
-    /// The flight recorder: what was said on the wire at the connect, and lately
-    pub fn flight_record(&self) -> Vec<pptp_tunnel::Record> {
-        let inner = self.handle.shared.lock();
-        inner.machine.as_ref().map(|m| m.recorder().records()).unwrap_or_default()
+    /// The flight recorder: what was said on the wire at the connect, and lately; also after the end
+    pub fn flight_record(&self) -> Vec<Record> {
+        self.handle.shared.flight_record()
     }
 
     /// The tunnel's state, and each change of it
@@ -195,7 +200,10 @@ impl Tunnel {
         self.handle.shared.hang_up();
     }
 
-    /// Hangs up properly: LCP, then the call, then the control connection; at most 8 s
+    /// Hangs up properly: LCP, then the call, then the control connection; at most 9 s
+    ///
+    /// First, for 2 s at most, what the sockets wrote leaves: datagrams, and the rest of connections that were shut
+    /// down or dropped.
     ///
     /// # Cancel safety
     /// The hang-up goes on.

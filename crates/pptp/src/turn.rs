@@ -75,10 +75,15 @@ impl Turn<'_> {
                 stack.ingress(self.now, packet, &mut uplink);
             }
         }
+        inner.hang_up_if_due(self.now);
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
         let ended = self.events(inner);
+        if let Some(machine) = inner.machine.as_deref_mut() {
+            let reserve = self.reserve;
+            machine.poll_frames(self.now, &mut Datagrams { send: self.send, route, reserve });
+        }
         let packets = self.egress(inner, route);
         let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
         let mut datagrams = Datagrams { send: self.send, route, reserve: self.reserve };
@@ -88,12 +93,13 @@ impl Turn<'_> {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
+        let finished = machine.is_finished();
         Outcome {
-            deadline: [deadline, packets.deadline].into_iter().flatten().min(),
+            deadline: [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min(),
             // what there was no room for has no deadline
-            more: packets.more || full,
+            more: packets.more || full || inner.may_hang_up(self.now),
             ended,
-            finished: machine.is_finished(),
+            finished,
         }
     }
 
@@ -168,6 +174,25 @@ impl Turn<'_> {
         }
         inner.info = Some(info);
         self.tunnel.state.send_replace(State::Up);
+    }
+}
+
+impl Inner {
+    fn hang_up_if_due(&mut self, now: Instant) {
+        if self.may_hang_up(now)
+            && let Some(machine) = &mut self.machine
+        {
+            machine.close(now);
+            self.hang_up_by = None;
+        }
+    }
+
+    /// Whether nothing is to be waited for any more with a hang-up that was asked for
+    fn may_hang_up(&self, now: Instant) -> bool {
+        let (Some(by), Some(machine)) = (self.hang_up_by, &self.machine) else { return false };
+        let is_flushed = self.raw.as_ref().is_none_or(|raw| raw.next_to_send().is_none())
+            && self.stack.as_ref().is_none_or(|stack| stack.is_flushed());
+        by <= now || is_flushed || machine.may_send(now) == Err(NotNow::NotUp)
     }
 }
 

@@ -60,13 +60,14 @@ pub struct ServerConfig {
 ///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`seal`](Self::seal)
-/// - outputs: [`poll_event`](Self::poll_event), [`poll_gre`](Self::poll_gre),
-///   [`poll_control`](Self::poll_control), [`poll_timeout`](Self::poll_timeout)
+/// - outputs: [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
+///   [`poll_gre`](Self::poll_gre), [`poll_control`](Self::poll_control),
+///   [`poll_timeout`](Self::poll_timeout)
 ///
 /// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
-/// order: events until there are none (they say whether and how packets pass), then the packets
-/// that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along), then
-/// `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert it.
+/// order: events until there are none (they say whether and how packets pass), `poll_frames`, then
+/// the packets that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along),
+/// then `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert that events come first.
 ///
 /// The layers commit together: GRE's verdict on a sequence number counts only once PPP has accepted
 /// the payload, so a forged datagram moves nothing.
@@ -308,9 +309,11 @@ impl Tunnel {
         event
     }
 
-    /// Composes what the tunnel itself has to say over GRE: LCP, CHAP, CCP, IPCP, and a bare
-    /// acknowledgment if one is still due
-    pub fn poll_gre(&mut self, now: Instant, out: &mut impl Egress) {
+    /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP
+    ///
+    /// Before the packets of the turn, for they say when packets pass: the first packet would not
+    /// be taken by a peer that has not yet got our last Configure-Ack.
+    pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
         let Some(session) = &mut self.session else { return };
         while out.has_room() {
@@ -329,6 +332,13 @@ impl Tunnel {
                 }
             });
         }
+    }
+
+    /// Composes what the tunnel itself still has to say over GRE: control frames for which there was
+    /// no room before the packets, and a bare acknowledgment if none could ride along
+    pub fn poll_gre(&mut self, now: Instant, out: &mut impl Egress) {
+        self.poll_frames(now, out);
+        let Some(session) = &mut self.session else { return };
         if self.stage != Stage::Finished
             && out.has_room()
             && let Some(acknowledgment) = session.poll_acknowledgment(now)
@@ -458,7 +468,9 @@ impl Tunnel {
     fn control_ended(&mut self, now: Instant, failure: Failure) {
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
         match now.checked_add(LAST_WORDS).filter(|_| is_negotiating && self.session.is_some()) {
-            Some(until) => _ = self.last_words.get_or_insert((until, Box::new(failure))),
+            Some(until) => {
+                self.last_words.get_or_insert_with(|| (until, Box::new(failure)));
+            }
             None => self.fail(now, failure),
         }
     }

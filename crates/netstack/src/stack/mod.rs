@@ -316,6 +316,13 @@ impl Stack {
             && self.queue.is_empty()
     }
 
+    /// Whether all that sockets wrote for the last time has left: datagrams, and connections that were shut
+    /// down or dropped, these acknowledged
+    pub fn is_flushed(&self) -> bool {
+        let parting = self.connections.iter().any(|(_, connection)| connection.is_parting());
+        self.queue.is_empty() && !parting
+    }
+
     pub(crate) fn dns(&self) -> &[Ipv4Addr] {
         &self.dns
     }

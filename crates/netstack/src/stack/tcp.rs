@@ -343,6 +343,14 @@ impl Connection {
         })
     }
 
+    /// Whether something is under way that nobody will write more to: it is to arrive
+    pub(super) fn is_parting(&self) -> bool {
+        let parts = |socket: &tcp::Socket<'_>| {
+            matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
+        };
+        matches!(self.keeper, Keeper::Nobody { .. }) || self.socket().is_some_and(parts)
+    }
+
     /// Finds out what has become of the connection, and wakes whom it concerns
     pub(super) fn look(&mut self, cause: Cause, wakes: &mut Vec<Waker>) -> Fate {
         let fate = self.find_out(cause);
