@@ -463,11 +463,13 @@ impl Tunnel {
 
     /// The call, or the control connection with it, is over
     ///
-    /// While a tunnel is negotiated the reason is in GRE, a CHAP Failure or an LCP Terminate-Request, which
-    /// TCP may have overtaken.
+    /// While a tunnel is negotiated, a server that hangs up says why in GRE, with a CHAP Failure or an LCP
+    /// Terminate-Request, which TCP may have overtaken.
     fn control_ended(&mut self, now: Instant, failure: Failure) {
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
-        match now.checked_add(LAST_WORDS).filter(|_| is_negotiating && self.session.is_some()) {
+        let may_be_explained =
+            is_negotiating && self.session.is_some() && is_the_servers_will(&failure);
+        match now.checked_add(LAST_WORDS).filter(|_| may_be_explained) {
             Some(until) => {
                 self.last_words.get_or_insert_with(|| (until, Box::new(failure)));
             }
@@ -603,6 +605,14 @@ const MAX_EARLY: usize = 16;
 
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;
+
+const fn is_the_servers_will(failure: &Failure) -> bool {
+    use pptp_control::Failed::{CallDisconnected, ConnectionLost, StoppedByPeer};
+    matches!(
+        failure,
+        Failure::Control(CallDisconnected { .. } | StoppedByPeer { .. } | ConnectionLost)
+    )
+}
 
 const fn order(order: pptp_gre::Order) -> Order {
     match order {
