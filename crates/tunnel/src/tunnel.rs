@@ -73,6 +73,8 @@ pub struct ServerConfig {
 /// the payload, so a forged datagram moves nothing.
 #[derive(Debug)]
 pub struct Tunnel {
+    /// We dialled, so that the other end is the one to judge, and to say why
+    is_client: bool,
     control: ControlConnection,
     link: Link,
     /// From the Outgoing-Call-Reply on
@@ -122,6 +124,7 @@ impl Tunnel {
         let link = Link::client(config.link, seed);
         let recorder = Recorder::new(ladder.started(), config.recorder);
         let mut tunnel = Self::new(control, link, ladder, recorder);
+        tunnel.is_client = true;
         tunnel.connect_deadline = config.connect_deadline;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
@@ -142,6 +145,7 @@ impl Tunnel {
 
     fn new(control: ControlConnection, link: Link, ladder: Ladder, recorder: Recorder) -> Self {
         Self {
+            is_client: false,
             control,
             link,
             session: None,
@@ -468,7 +472,7 @@ impl Tunnel {
     fn control_ended(&mut self, now: Instant, failure: Failure) {
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
         let may_be_explained =
-            is_negotiating && self.session.is_some() && is_the_servers_will(&failure);
+            self.is_client && is_negotiating && self.session.is_some() && is_by_peer(&failure);
         match now.checked_add(LAST_WORDS).filter(|_| may_be_explained) {
             Some(until) => {
                 self.last_words.get_or_insert_with(|| (until, Box::new(failure)));
@@ -606,7 +610,8 @@ const MAX_EARLY: usize = 16;
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;
 
-const fn is_the_servers_will(failure: &Failure) -> bool {
+/// Whether the peer has ended the call or the control connection
+const fn is_by_peer(failure: &Failure) -> bool {
     use pptp_control::Failed::{CallDisconnected, ConnectionLost, StoppedByPeer};
     matches!(
         failure,
