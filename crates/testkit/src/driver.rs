@@ -136,7 +136,7 @@ impl Driver {
         }
     }
 
-    /// Inputs, then events, then the building's packets, then what the sessions themselves have to say
+    /// Inputs, then events, then PPP's control frames, the building's packets, and what is left to say
     fn round(&mut self, now: Instant) {
         self.outlet.flush(&mut self.socket);
         if !self.outlet.is_blocked() {
@@ -147,6 +147,9 @@ impl Driver {
         }
         self.take_events();
         if !self.outlet.is_blocked() {
+            for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
+                session.take_frames(now, &mut self.outlet);
+            }
             self.lan_turn(now);
         }
         for session in self.sessions.values_mut().filter(|session| session.is_touched()) {

@@ -136,6 +136,11 @@ impl Session {
         true
     }
 
+    /// PPP's control frames, which say when packets pass
+    pub(crate) fn take_frames(&mut self, now: Instant, outlet: &mut Outlet) {
+        self.tunnel.poll_frames(now, &mut outlet.towards(self.client));
+    }
+
     /// The session's own output, and its next deadline; false if there was not room for all of it
     pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
         self.tunnel.poll_gre(now, &mut outlet.towards(self.client));

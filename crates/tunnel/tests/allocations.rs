@@ -151,6 +151,7 @@ fn send_batch(
     packet: &[u8],
 ) -> u64 {
     from.handle_timeout(now);
+    from.poll_frames(now, slots);
     for _ in 0..8 {
         assert_ne!(from.may_send(now), Err(NotNow::NotUp));
         let slot = slots.next(packet.len());

@@ -67,39 +67,77 @@ fn a_refusal_that_passes_does_no_harm() {
     assert!(pair.client.down().is_none());
 }
 
+/// What becomes of the client's datagrams, by the second of the call; its requests go out at 0, 3,
+/// 6, 9 and 12 s. A bare acknowledgment comes through, so that the server does not give up.
+fn by_second(pair: &mut Pair, fate: impl Fn(u64) -> Fate + 'static) {
+    pair.run(ms(79));
+    let begin = pair.now;
+    pair.server.forge(begin, datagram(SERVER_CALL, None, Some(0), &[]));
+    pair.client.judge(move |now, _| fate((now - begin).as_secs()));
+}
+
+const FULL: Fate = Fate::Refused("No buffer space available");
+
 #[test]
 fn a_refusal_long_past_is_not_blamed_for_what_goes_lost_later() {
-    // the first datagram is refused; then those of the client go lost for 16 s
     let mut pair = Pair::of(ServerOrder::Pppd);
-    let (mut is_first, begin) = (true, pair.now);
-    pair.client.judge(move |now, _| match std::mem::take(&mut is_first) {
-        true => Fate::Refused("No buffer space available"),
-        false if now < begin + secs(16) => Fate::lost(),
-        false => Fate::passes(),
+    by_second(&mut pair, |second| if second == 0 { FULL } else { Fate::lost() });
+    pair.run(secs(20));
+    let blocked = |(_, error): (_, &crate::TunnelError)| error.name() == "GreBlocked";
+    assert!(!pair.client.down().is_some_and(blocked), "{:?}", pair.client.down());
+}
+
+#[test]
+fn refusals_with_a_datagram_sent_between_them_are_not_one() {
+    let mut pair = Pair::of(ServerOrder::Pppd);
+    by_second(&mut pair, |second| match second {
+        0 | 9 => FULL,
+        ..12 => Fate::lost(),
+        _ => Fate::passes(),
     });
-    pair.server.tunnel.poll_timeout();
-    pair.run(secs(9));
-    assert!(pair.client.down().is_none(), "{:?}", pair.client.down());
-    pair.run(secs(3));
-    assert!(pair.client.down().is_none_or(|(_, error)| error.name() != "GreBlocked"));
+    pair.run(secs(20));
+    assert!(pair.client.up().is_some(), "{:?}", pair.client.down());
+}
+
+#[test]
+fn a_datagram_sent_before_the_ten_seconds_are_over_ends_the_refusals() {
+    let mut pair = Pair::of(ServerOrder::Pppd);
+    by_second(&mut pair, |second| match second {
+        ..9 => FULL,
+        9..12 => Fate::lost(),
+        _ => Fate::passes(),
+    });
+    pair.run(secs(20));
+    assert!(pair.client.up().is_some(), "{:?}", pair.client.down());
+}
+
+#[test]
+fn refusals_after_the_connect_are_losses_and_no_more() {
+    let mut pair = Pair::up(ServerOrder::Pppd);
+    pair.client.judge(|_, _| FULL);
+    for _ in 0..15 {
+        pair.client.waiting.push_back(ip_packet(1, 100));
+        pair.server.waiting.push_back(ip_packet(1, 100));
+        pair.client_turn();
+        pair.server_turn();
+        pair.run(secs(1));
+    }
+    pair.client.judge(|_, _| Fate::passes());
+    pair.run(secs(60));
+    assert!(pair.client.down().is_none() && pair.server.down().is_none());
 }
 
 #[test]
 fn one_refusal_late_in_lcp_does_not_end_it_at_once() {
-    // the client hears the server, but not its answers, for 12 s; then one datagram is refused
+    // the client hears the server, but not its answers, for 14 s
     let mut pair = Pair::of(ServerOrder::Pppd);
-    let (begin, mut refused) = (pair.now, false);
+    let begin = pair.now;
     pair.server.judge(move |now, datagram| {
         let (_, payload) = Header::parse(datagram).unwrap();
         let is_request = matches!(&datagram[payload], [0xFF, 3, 0xC0, 0x21, 1, ..]);
         if is_request || now > begin + secs(14) { Fate::passes() } else { Fate::lost() }
     });
-    pair.client.judge(move |now, _| {
-        if now > begin + secs(11) && !std::mem::replace(&mut refused, true) {
-            return Fate::Refused("No buffer space available");
-        }
-        Fate::passes()
-    });
+    by_second(&mut pair, |second| if second == 12 { FULL } else { Fate::passes() });
     pair.run(secs(30));
     assert!(pair.client.up().is_some(), "{:?}", pair.client.down());
 }

@@ -176,15 +176,27 @@ fn a_finished_tunnel_does_nothing_whatever_comes() {
             }
             end.lose_connection(up.now);
         }
-        // asserted in each turn
+        let recorded = up.client.tunnel.recorder().records();
+        // that nothing happens is asserted in each turn
         up.client_turn();
         up.server_turn();
         up.client.tunnel.close(up.now);
+        up.client.tunnel.renegotiate(up.now);
         up.client.tunnel.handle_gre_error(up.now, crate::GreError::ProtocolUnreachable);
         up.client.tunnel.handle_gre_error(up.now, crate::GreError::NotSent("gone".into()));
         up.now += secs(1000);
         up.client_turn();
         up.server_turn();
         assert!(up.client.down().is_some() && up.server.down().is_some());
+        assert_eq!(up.client.tunnel.recorder().records(), recorded);
     }
+}
+
+#[test]
+fn a_tunnel_is_not_finished_before_it_has_said_why() {
+    let mut pair = Pair::up(ServerOrder::Pppd);
+    pair.client.tunnel.handle_control_eof(pair.now);
+    assert!(!pair.client.tunnel.is_finished());
+    pair.client_turn();
+    assert!(pair.client.tunnel.is_finished());
 }

@@ -6,6 +6,7 @@ use pptp_gre::Header;
 use pptp_ppp::ServerOrder;
 
 use super::pair::*;
+use crate::Event;
 
 /// Whether a datagram carries an encrypted packet
 fn is_data(datagram: &[u8]) -> bool {
@@ -116,6 +117,57 @@ fn an_idle_tunnel_sleeps_until_its_echoes() {
     assert!(pair.client.down().is_none() && pair.server.down().is_none());
     let echoes = pair.client.tunnel.stats().link.echo_requests;
     assert!((1..=120).contains(&echoes), "{echoes}");
+}
+
+#[test]
+fn the_connect_deadline_ends_with_the_connect() {
+    let mut config = client_config();
+    let limit = secs(10);
+    config.connect_deadline = Some((Pair::of(ServerOrder::Pppd).now + limit, limit));
+    let mut pair = Pair::new(config, server_config(ServerOrder::Pppd));
+    pair.run(secs(20));
+    assert!(pair.client.up().is_some() && pair.client.down().is_none());
+}
+
+#[test]
+fn the_first_packet_does_not_overtake_what_lets_it_pass() {
+    for order in ORDERS {
+        let mut pair = Pair::of(order);
+        pair.client.waiting.push_back(ip_packet(1, 100));
+        pair.server.waiting.push_back(ip_packet(2, 100));
+        pair.run(secs(1));
+        assert_eq!(pair.server.packets, [ip_packet(1, 100)], "{order:?}");
+        assert_eq!(pair.client.packets, [ip_packet(2, 100)], "{order:?}");
+    }
+}
+
+#[test]
+fn packets_pass_again_after_either_end_has_renegotiated() {
+    for order in ORDERS {
+        let mut pair = Pair::up(order);
+        let phases = pair.client.phases();
+        for round in 0..6 {
+            let told = pair.client.events.len();
+            let now = pair.now;
+            let end = if round % 2 == 0 { &mut pair.client } else { &mut pair.server };
+            end.tunnel.renegotiate(now);
+            pair.client_turn();
+            pair.server_turn();
+            // what is on its way now has lost its keys
+            pair.run(ROUND_TRIP);
+            pair.client.waiting.push_back(ip_packet(round, 100));
+            pair.server.waiting.push_back(ip_packet(round, 100));
+            pair.run(secs(1));
+            let events: Vec<_> = pair.client.events[told..].iter().map(|(_, e)| e).collect();
+            assert!(matches!(*events, [Event::Renegotiating, Event::Up(_)]), "{events:?}");
+            pair.run(secs(10));
+        }
+        let expected: Vec<_> = (0..6).map(|number| ip_packet(number, 100)).collect();
+        assert!(pair.client.packets == expected && pair.server.packets == expected, "{order:?}");
+        assert_eq!(pair.client.phases(), phases, "the phases are those of the connect");
+        let facts = pair.client.up().unwrap().1;
+        assert!(facts.connect_time < secs(1), "and so is the time");
+    }
 }
 
 #[test]

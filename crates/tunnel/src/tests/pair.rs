@@ -177,11 +177,9 @@ impl End {
         while let Some(event) = self.tunnel.poll_event() {
             self.events.push((now - start, event));
         }
+        self.compose(|tunnel, out| tunnel.poll_frames(now, out));
         let paced = self.send_packets(now);
-        let mut room = VecEgress::new(self.room);
-        self.tunnel.poll_gre(now, &mut room);
-        assert_eq!(room.dropped, 0, "composed without room");
-        self.datagrams.extend(room.packets);
+        self.compose(|tunnel, out| tunnel.poll_gre(now, out));
         let mut control = Vec::new();
         self.tunnel.poll_control(now, &mut control);
         let timeout = self.tunnel.poll_timeout();
@@ -198,6 +196,13 @@ impl End {
         let has_ended = !was_finished && self.finished_at.is_some();
         let gre = self.send(now, before.1);
         Outputs { control: self.say(control), has_ended, gre }
+    }
+
+    fn compose(&mut self, compose: impl FnOnce(&mut Tunnel, &mut VecEgress)) {
+        let mut out = VecEgress::new(self.room);
+        compose(&mut self.tunnel, &mut out);
+        assert_eq!(out.dropped, 0, "composed without room");
+        self.datagrams.extend(out.packets);
     }
 
     fn take_inputs(&mut self, now: Instant) {
