@@ -30,7 +30,7 @@ impl Encryptor {
     /// The header and the octets belong behind the protocol number 00FD.
     pub fn seal(&mut self, inner: &mut [u8]) -> [u8; 2] {
         self.key = self.chain.next(&self.key);
-        self.chain.cipher(&self.key).apply(inner);
+        self.chain.with_cipher(&self.key, |cipher| cipher.apply(inner));
         let header = Header::stateless(self.coherency_count);
         self.coherency_count = self.coherency_count.wrapping_add(1);
         header.emit()

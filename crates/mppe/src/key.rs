@@ -55,15 +55,15 @@ impl KeyChain {
     pub(crate) fn next(&self, key: &SessionKey) -> SessionKey {
         let interim = self.digest(key);
         let mut next = interim.clone();
-        self.cipher(&interim).apply(&mut next.0);
+        self.with_cipher(&interim, |cipher| cipher.apply(&mut next.0));
         self.reduced(next)
     }
 
-    /// The cipher under one of the chain's keys
-    pub(crate) fn cipher(&self, key: &SessionKey) -> Rc4 {
+    /// Lends out the cipher under one of the chain's keys
+    pub(crate) fn with_cipher<T>(&self, key: &SessionKey, run: impl FnOnce(&mut Rc4) -> T) -> T {
         match self.strength {
-            KeyStrength::Bits40 | KeyStrength::Bits56 => Rc4::new(&key.twice().0),
-            KeyStrength::Bits128 => Rc4::new(&key.0),
+            KeyStrength::Bits40 | KeyStrength::Bits56 => Rc4::with(&key.twice().0, run),
+            KeyStrength::Bits128 => Rc4::with(&key.0, run),
         }
     }
 

@@ -51,6 +51,10 @@ mod plaintext;
 mod rc4;
 mod wipe;
 
+#[cfg(feature = "__bench")]
+#[doc(hidden)]
+pub mod bench;
+
 pub use decryptor::Decryptor;
 pub use discard::{Discard, Stats};
 pub use encryptor::Encryptor;

@@ -1,9 +1,6 @@
 //! What tells a right key from a wrong one: whether an IP packet comes out
 
-use crate::{
-    key::{KeyChain, SessionKey},
-    rc4::Rc4,
-};
+use crate::key::{KeyChain, SessionKey};
 
 /// What stands in front of a packet
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +19,15 @@ pub(crate) fn open(chain: &KeyChain, key: &SessionKey, ciphertext: &mut [u8]) ->
     let (head, rest) = ciphertext.split_at_mut(HEAD.min(length));
     let mut saved = [0; HEAD];
     copy(head, &mut saved);
-    let mut cipher: Rc4 = chain.cipher(key);
-    cipher.apply(head);
-    let plaintext = examine(head, length);
-    match plaintext {
-        Some(_) => cipher.apply(rest),
-        None => copy(&saved, head),
-    }
-    plaintext
+    chain.with_cipher(key, |cipher| {
+        cipher.apply(head);
+        let plaintext = examine(head, length);
+        match plaintext {
+            Some(_) => cipher.apply(rest),
+            None => copy(&saved, head),
+        }
+        plaintext
+    })
 }
 
 fn copy(from: &[u8], to: &mut [u8]) {
@@ -168,7 +166,7 @@ mod tests {
         let chain = KeyChain::new(&[7; 16], crate::KeyStrength::Bits128);
         let (right, wrong) = (chain.initial(), chain.next(&chain.initial()));
         let mut frame = [&IPV4[..], &[3; 100]].concat();
-        chain.cipher(&right).apply(&mut frame);
+        chain.with_cipher(&right, |cipher| cipher.apply(&mut frame));
         let sealed = frame.clone();
         assert_eq!(open(&chain, &wrong, &mut frame), None);
         assert_eq!(frame, sealed);

@@ -1,0 +1,11 @@
+//! What is fast, measured against its bound
+//!
+//! Each module measures a part of the house and gives [`Figure`]s; the bench of the same name prints
+//! them after criterion's own run. Figures are ratios of CPU time within one run ([`measure`]), so
+//! that they hold on another machine and beside other work.
+
+mod figure;
+pub mod measure;
+pub mod mppe;
+
+pub use figure::{Figure, Goal};
