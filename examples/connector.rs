@@ -304,7 +304,7 @@ async fn serve_peer(
         tokio::select! {
             datagram = queue.recv() => {
                 let Some(datagram) = datagram else { return };
-                if let Err(error) = remote.send_to(&datagram, target.into()).await {
+                if let Err(error) = remote.send_to(&datagram, target).await {
                     eprintln!("{}: not sent to {target}: {error}", tunnel.name());
                 }
             }

@@ -261,7 +261,7 @@ async fn knx(tunnel: &Tunnel) -> Result<String> {
     const DESCRIPTION_RESPONSE: &[u8] = &[6, 0x10, 2, 4];
     const NAME: std::ops::Range<usize> = 30..60;
     let socket = tunnel.udp_bind(0)?;
-    socket.connect((DEVICE, 3671).into()).await?;
+    socket.connect((DEVICE, 3671)).await?;
     let mut answer = [0; 512];
     for _ in 0..3 {
         socket.send(&DESCRIPTION_REQUEST).await?;

@@ -133,7 +133,7 @@ async fn a_search_by_multicast_finds_the_device() {
     let tunnel = world.connect(&building).await;
     let socket = tunnel.udp_bind(0).unwrap();
     let search_request = [6, 0x10, 0x02, 0x01, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
-    let group = (Ipv4Addr::new(224, 0, 23, 12), 3671).into();
+    let group = (Ipv4Addr::new(224, 0, 23, 12), 3671);
     socket.send_to(&search_request, group).await.unwrap();
     let mut answer = [0; 512];
     let (count, from) = timeout(SECOND, socket.recv_from(&mut answer)).await.unwrap().unwrap();
@@ -152,7 +152,7 @@ async fn udp_answers_find_their_sockets() {
         tokio::spawn(async move {
             for round in 0..20 {
                 let sent = [number, round].repeat(usize::from(number) * 10 + 1);
-                socket.send_to(&sent, (DEVICE, 7).into()).await.unwrap();
+                socket.send_to(&sent, (DEVICE, 7)).await.unwrap();
                 let mut answer = vec![0; 2000];
                 let (count, _) = socket.recv_from(&mut answer).await.unwrap();
                 assert_eq!(answer[..count], sent);

@@ -84,7 +84,7 @@ async fn what_was_written_last_still_arrives() {
         let tunnel = world.connect(&building).await;
         let datagrams = tunnel.udp_bind(0).unwrap();
         let mut stream = tunnel.tcp_connect((ROUTER, 77)).await.unwrap();
-        datagrams.send_to(b"goodbye", (ROUTER, 77).into()).await.unwrap();
+        datagrams.send_to(b"goodbye", (ROUTER, 77)).await.unwrap();
         drop(datagrams);
         stream.write_all(&vec![7; 60_000]).await.unwrap();
         match way {

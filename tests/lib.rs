@@ -77,7 +77,7 @@ pub async fn get(tunnel: &Tunnel, path: &str) -> io::Result<Vec<u8>> {
 /// The name in the device's KNXnet/IP description
 pub async fn knx_name(tunnel: &Tunnel) -> io::Result<String> {
     let socket = tunnel.udp_bind(0)?;
-    socket.send_to(KNX_DESCRIPTION_REQUEST, (DEVICE, 3671).into()).await?;
+    socket.send_to(KNX_DESCRIPTION_REQUEST, (DEVICE, 3671)).await?;
     let mut answer = [0; 512];
     let (_, from) = socket.recv_from(&mut answer).await?;
     assert_eq!(from, (DEVICE, 3671).into());

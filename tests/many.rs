@@ -31,7 +31,7 @@ async fn echoes(tunnel: Tunnel, count: u8) -> u8 {
     let socket = tunnel.udp_bind(0).unwrap();
     let sending = async {
         for number in 0..count {
-            socket.send_to(&[number], (DEVICE, 7).into()).await.unwrap();
+            socket.send_to(&[number], (DEVICE, 7)).await.unwrap();
             sleep(Duration::from_millis(7)).await;
         }
         sleep(Duration::from_secs(2)).await;
@@ -160,7 +160,7 @@ async fn one_socket_serves_many_tasks() {
         tokio::spawn(async move {
             for number in 0..20 {
                 let datagram = (writer * 20 + number).to_be_bytes();
-                socket.send_to(&datagram, (DEVICE, 7).into()).await.unwrap();
+                socket.send_to(&datagram, (DEVICE, 7)).await.unwrap();
                 sleep(Duration::from_millis(3)).await;
             }
         })

@@ -39,6 +39,39 @@ async fn the_building_connects_to_a_listener_in_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listener_gives_its_options_to_what_it_accepts() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    let keepalive = Some(Duration::from_secs(77));
+    let options = TcpOptions { keepalive, nodelay: true, ..TcpOptions::default() };
+    let listener = tunnel.tcp_listen_with(8080, 4, options).unwrap();
+    let client = (tunnel.info().inner_address, 8080);
+    let net = building.net();
+    let connect = net.tcp_connect(client, TcpOptions::default());
+    let (_connected, accepted) = tokio::join!(connect, listener.accept());
+    let (stream, _) = accepted.unwrap();
+    assert_eq!((stream.keepalive().unwrap(), stream.nodelay().unwrap()), (keepalive, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_asked_of_the_buildings_own_dns_server() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let tunnel = world.connect(&building).await;
+    for address in ["knx.lan:80", "192.168.1.3:80"] {
+        let stream = tunnel.tcp_connect(address).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), (DEVICE, 80).into());
+    }
+    let options = TcpOptions::default();
+    let error = tunnel.tcp_connect_with("nobody.lan:80", options).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    let socket = tunnel.udp_bind(0).unwrap();
+    socket.connect("knx.lan:3671").await.unwrap();
+    assert_eq!(socket.local_addr().unwrap().ip(), tunnel.info().inner_address);
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_of_one_building_have_addresses_of_their_own() {
     let world = World::new(10);
     let building = world.building(1);
@@ -120,7 +153,7 @@ async fn sockets_outlive_a_renegotiation_that_keeps_the_address() {
         let mut answer = vec![0; 20_000];
         echo.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer, vec![round; 20_000]);
-        datagrams.send_to(&[round], (DEVICE, 7).into()).await.unwrap();
+        datagrams.send_to(&[round], (DEVICE, 7)).await.unwrap();
         let mut answer = [0; 2];
         assert_eq!(datagrams.recv_from(&mut answer).await.unwrap().0, 1);
         assert_eq!(answer[0], round);

@@ -54,6 +54,9 @@ pub enum SocketError {
     /// A broadcast address, and the socket may not send there
     #[error("broadcast is not enabled for this socket")]
     BroadcastNotEnabled,
+    /// A time to live that no packet can have
+    #[error("invalid time to live")]
+    TimeToLive,
     /// Not a multicast group, or more groups than the stack can hold
     #[error("not a multicast group, or too many of them")]
     MulticastGroup,
@@ -74,7 +77,9 @@ impl SocketError {
             Self::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
             Self::Ipv6 => io::ErrorKind::Unsupported,
             Self::NotConnected => io::ErrorKind::NotConnected,
-            Self::InvalidDestination | Self::MulticastGroup => io::ErrorKind::InvalidInput,
+            Self::InvalidDestination | Self::TimeToLive | Self::MulticastGroup => {
+                io::ErrorKind::InvalidInput
+            }
             Self::BroadcastNotEnabled => io::ErrorKind::PermissionDenied,
         }
     }
@@ -130,12 +135,25 @@ pub(crate) fn message_too_long() -> io::Error {
     io::Error::from_raw_os_error(EMSGSIZE)
 }
 
+/// A datagram has no destination: EDESTADDRREQ, which has no [`io::ErrorKind`]
+pub(crate) fn destination_required() -> io::Error {
+    io::Error::from_raw_os_error(EDESTADDRREQ)
+}
+
 const EMSGSIZE: i32 = if cfg!(windows) {
     10040
 } else if cfg!(any(target_os = "linux", target_os = "android")) {
     90
 } else {
     40
+};
+
+const EDESTADDRREQ: i32 = if cfg!(windows) {
+    10039
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    89
+} else {
+    39
 };
 
 #[cfg(test)]
@@ -154,7 +172,9 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_message_too_long_is_the_kernels() {
+    fn numbers_without_a_kind_are_the_kernels() {
         assert!(message_too_long().to_string().starts_with("Message too long"));
+        let text = destination_required().to_string();
+        assert!(text.starts_with("Destination address required"), "{text}");
     }
 }

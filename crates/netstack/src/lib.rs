@@ -31,7 +31,7 @@ pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
 pub use net::{
     LookupError, Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf, ReuniteError, TcpListener,
-    TcpStream, UdpSocket, WriteHalf,
+    TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use stack::{Stack, Stats};

@@ -14,7 +14,7 @@ pub struct StackConfig {
     /// Says which address is the subnet's broadcast address. It is no route: every destination is
     /// sent into the one link there is.
     pub prefix_len: u8,
-    /// Octets of the largest IP packet, headers included; at least 68 (RFC 791 §3.2)
+    /// Octets of the largest IP packet, headers included; 68 to 65,535 (RFC 791)
     ///
     /// TCP announces its maximum segment size from it; a UDP datagram of more than this less 28
     /// octets is refused.
@@ -55,21 +55,23 @@ pub struct TcpOptions {
     /// Octets received but not yet read, which is the largest window offered; 64 KiB
     ///
     /// One window a round trip is the most a connection moves: 64 KiB over 50 ms are 10 Mbit/s, a
-    /// good line of the sites that still speak PPTP. Allocated while the connection is open.
+    /// good line of the sites that still speak PPTP. Allocated while the connection is open; less
+    /// than 1 KiB is taken for that, and more than 16 MiB for that.
     pub receive_buffer: usize,
-    /// Octets written but not yet acknowledged; 64 KiB, for the same reason
+    /// Octets written but not yet acknowledged; 64 KiB, for the same reason and with the same limits
     pub send_buffer: usize,
     /// Whether small segments leave at once instead of waiting for an acknowledgment (RFC 896);
     /// false, as with the kernel's sockets
     pub nodelay: bool,
-    /// An idle connection is probed this often; `None`, the default, never
+    /// An idle connection is probed this often, 1 s to a day; `None`, the default, never
     pub keepalive: Option<Duration>,
     /// A connection whose peer is silent for so long although it owes an acknowledgment has timed
-    /// out (RFC 5482); 120 s, a little over the least that RFC 1122 §4.2.3.5 wants
+    /// out (RFC 5482); 120 s, a little over the least that RFC 1122 §4.2.3.5 wants; 1 s to a day
     ///
     /// With [`TcpOptions::keepalive`] an idle connection times out after the sum of both.
     pub user_timeout: Duration,
-    /// How long a dropped connection may still flush what was written before it is reset; 60 s
+    /// How long a dropped connection may still flush what was written before it is reset; 60 s,
+    /// and no more
     ///
     /// Zero resets at once and discards what was not acknowledged.
     pub linger: Duration,
@@ -100,11 +102,12 @@ impl Default for TcpOptions {
 pub struct UdpOptions {
     /// Octets of payload received but not yet read; 64 KiB, some 46 datagrams of full size
     ///
-    /// What comes beyond is dropped and counted. Allocated while the socket is open.
+    /// What comes beyond is dropped and counted. Allocated while the socket is open: at least one
+    /// datagram of full size, at most 16 MiB.
     pub receive_buffer: usize,
     /// Octets of payload sent but not yet on their way; 16 KiB
     ///
-    /// It only bridges the time until the owner's next turn.
+    /// It only bridges the time until the owner's next turn. The same limits.
     pub send_buffer: usize,
     /// Whether datagrams may be sent to a broadcast address; false, as with the kernel's sockets
     pub broadcast: bool,

@@ -111,6 +111,45 @@ async fn an_address_is_found_and_the_question_is_hard_to_guess() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sockets_take_names_and_ask_the_stacks_own_servers() {
+    let pair = Pair::new();
+    // nobody is at the first address of the name
+    let records = vec![a("www.lan.", 99), a("www.lan.", 3)];
+    let asked = serve(&pair, SERVER, says(ResponseCode::NoError, records));
+    let _listener = pair.server.tcp_listen(at(SECOND, 80), 1, TcpOptions::default()).unwrap();
+    let (start, options) = (Instant::now(), TcpOptions::default());
+    let stream = pair.client.tcp_connect("www.lan:80", options.clone()).await.unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), at(SECOND, 80));
+    assert!(start.elapsed() >= options.connect_timeout, "each address has its time");
+    let options = TcpOptions { connect_timeout: Duration::from_secs(1), ..options };
+    let silent = pair.client.tcp_connect(("www.lan", 81), options).await.unwrap_err();
+    assert_eq!(silent.kind(), ErrorKind::ConnectionRefused, "what the last address met");
+
+    let socket = pair.client.udp_bind(any(0), UdpOptions::default()).unwrap();
+    socket.connect(String::from("www.lan:9")).await.unwrap();
+    assert_eq!(socket.peer_addr().unwrap(), at(Ipv4Addr::new(192, 168, 1, 99), 9));
+    assert_eq!(socket.send_to(b"x", ("www.lan", 9)).await.unwrap(), 1);
+    assert_eq!(asked.lock().unwrap().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_with_a_port_ask_nobody() {
+    let pair = Pair::with(StackConfig::new(CLIENT, MTU, 1), server_config());
+    let _listener = pair.server.tcp_listen(at(SECOND, 80), 4, TcpOptions::default()).unwrap();
+    for address in ["192.168.1.3:80", "192.168.1.3:080"] {
+        pair.client.tcp_connect(address, TcpOptions::default()).await.unwrap();
+    }
+    pair.client.tcp_connect(("192.168.1.3", 80), TcpOptions::default()).await.unwrap();
+    let both = [at(SERVER, 81), at(SECOND, 80)];
+    pair.client.tcp_connect(&both[..], TcpOptions::default()).await.unwrap();
+    let errors = [("[::1]:80", ErrorKind::Unsupported), ("192.168.1.3", ErrorKind::InvalidInput)];
+    for (address, kind) in errors {
+        let error = pair.client.tcp_connect(address, TcpOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{address}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn aliases_are_followed_and_strangers_ignored() {
     let pair = Pair::new();
     let records = vec![

@@ -153,6 +153,23 @@ async fn a_closed_stack_has_the_heap_of_before(hosts: &mut Hosts) {
     assert!(left.abs() <= 512, "{left}");
 }
 
+/// As much as a slip of a caller's arithmetic asks for
+fn no_buffer_is_a_giant(hosts: &mut Hosts) {
+    const MOST: isize = 16 << 20;
+    let (receive_buffer, send_buffer) = (usize::MAX, usize::MAX);
+    let region = Region::new(ALLOCATOR);
+    let options = TcpOptions { receive_buffer, send_buffer, ..Default::default() };
+    let streams = hosts.connect(&options);
+    let each = held(&region) / 2;
+    assert!((MOST..2 * MOST + 4096).contains(&each), "{each}");
+    drop(streams);
+    let region = Region::new(ALLOCATOR);
+    let options = UdpOptions { receive_buffer, send_buffer, ..Default::default() };
+    let _socket = hosts.client.udp_bind(any(0), options).unwrap();
+    assert!(held(&region) < 2 * MOST + (128 << 10), "{}", held(&region));
+    hosts.exchange();
+}
+
 async fn packets_allocate_nothing(hosts: &mut Hosts) {
     let (client, server) = hosts.connect(&TcpOptions::default());
     let (one, other) = (
@@ -198,4 +215,5 @@ async fn budgets() {
     hosts.exchange();
     a_closed_stack_has_the_heap_of_before(&mut hosts).await;
     packets_allocate_nothing(&mut hosts).await;
+    no_buffer_is_a_giant(&mut hosts);
 }

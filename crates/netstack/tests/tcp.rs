@@ -15,7 +15,7 @@ use std::{
 use common::*;
 use pptp_netstack::{CongestionControl, TcpListener, TcpOptions, TcpStream};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     time::{Instant, sleep, timeout},
 };
 
@@ -209,6 +209,22 @@ async fn a_reset_wakes_reader_and_writer() {
         (read.kind(), write.kind()),
         (ErrorKind::ConnectionReset, ErrorKind::ConnectionReset)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_is_told_to_whoever_asks_what_is_ready() {
+    let pair = Pair::new();
+    let (client, server) = connect(&pair).await;
+    assert!(client.take_error().unwrap().is_none());
+    server.set_zero_linger().unwrap();
+    drop(server);
+    let ready = client.ready(Interest::ERROR).await.unwrap();
+    assert!(ready.is_error());
+    let ready = client.ready(Interest::READABLE | Interest::WRITABLE).await.unwrap();
+    assert!(ready.is_read_closed() && ready.is_write_closed(), "{ready:?}");
+    let error = client.take_error().unwrap().map(|error| error.kind());
+    assert_eq!(error, Some(ErrorKind::ConnectionReset));
+    assert_eq!(client.try_read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 #[tokio::test(start_paused = true)]

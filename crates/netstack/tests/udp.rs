@@ -11,7 +11,10 @@ use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{Icmpv4Packet, Ipv4Packet},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    io::Interest,
+    time::{Instant, sleep, timeout},
+};
 
 fn options() -> UdpOptions {
     UdpOptions::default()
@@ -158,10 +161,12 @@ async fn a_connected_socket_hears_its_peer_alone() {
     let peer = pair.server.udp_bind(at(SERVER, 9), options()).unwrap();
     let stranger = pair.server.udp_bind(at(SECOND, 9), options()).unwrap();
     let client = pair.client.udp_bind(any(4000), options()).unwrap();
-    assert_eq!(client.send(b"x").await.unwrap_err().kind(), ErrorKind::NotConnected);
+    let error = client.send(b"x").await.unwrap_err();
+    assert!(error.to_string().starts_with("Destination address required"), "{error}");
     assert_eq!(client.peer_addr().unwrap_err().kind(), ErrorKind::NotConnected);
     client.connect(at(SERVER, 9)).await.unwrap();
     assert_eq!(client.peer_addr().unwrap(), at(SERVER, 9));
+    assert_eq!(client.local_addr().unwrap(), at(CLIENT, 4000), "the inner address");
     stranger.send_to(b"stranger", at(CLIENT, 4000)).await.unwrap();
     client.send(b"hello").await.unwrap();
     let (_, from) = peer.recv_from(&mut [0; 8]).await.unwrap();
@@ -294,6 +299,59 @@ async fn a_group_is_heard_by_its_members_and_told_to_the_router() {
     assert!(pair.record().iter().any(|(_, packet)| packet[9] == 2 && packet[20] == 0x17));
     server.send_to(b"gone", at(group, 3671)).await.unwrap();
     assert!(timeout(Duration::from_secs(1), client.recv_from(&mut buffer)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_in_the_same_stack_hear_the_sender_unless_it_says_otherwise() {
+    let group = Ipv4Addr::new(224, 0, 23, 12);
+    let pair = Pair::new();
+    let member = pair.client.udp_bind(any(3671), options()).unwrap();
+    member.join_multicast_v4(group, Ipv4Addr::UNSPECIFIED).unwrap();
+    let sender = pair.client.udp_bind(any(0), options()).unwrap();
+    let port = sender.local_addr().unwrap().port();
+    sender.send_to(b"heard", (group, 3671)).await.unwrap();
+    assert_eq!(member.recv_from(&mut [0; 8]).await.unwrap(), (5, at(CLIENT, port)));
+    sender.set_multicast_loop_v4(false).unwrap();
+    sender.send_to(b"unheard", (group, 3671)).await.unwrap();
+    assert!(timeout(Duration::from_secs(1), member.recv_from(&mut [0; 8])).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_have_the_time_to_live_that_was_set() {
+    let group = Ipv4Addr::new(224, 0, 23, 12);
+    let pair = Pair::new();
+    let socket = pair.client.udp_bind(any(0), options()).unwrap();
+    socket.set_ttl(7).unwrap();
+    socket.set_multicast_ttl_v4(8).unwrap();
+    pair.record();
+    socket.send_to(b"x", (SERVER, 9)).await.unwrap();
+    socket.send_to(b"x", (group, 9)).await.unwrap();
+    socket.writable().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    socket.set_multicast_ttl_v4(0).unwrap();
+    socket.send_to(b"stays", (group, 9)).await.unwrap();
+    let _listener = pair.server.tcp_listen(any(80), 1, TcpOptions::default()).unwrap();
+    let stream = pair.client.tcp_connect((SERVER, 80), TcpOptions::default()).await.unwrap();
+    stream.set_ttl(9).unwrap();
+    stream.try_write(b"x").unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let sent = pair.record().into_iter().filter(|(to_server, _)| *to_server);
+    let sent = sent.map(|(_, packet)| (packet[9], packet[8])).collect::<Vec<_>>();
+    assert_eq!(sent, [(17, 7), (17, 8), (6, 64), (6, 64), (6, 9)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_was_taken_is_told_to_nobody_else() {
+    let pair = Pair::new();
+    let client = pair.client.udp_bind(any(0), options()).unwrap();
+    client.connect((SERVER, 9)).await.unwrap();
+    client.send(b"x").await.unwrap();
+    let ready = client.ready(Interest::ERROR).await.unwrap();
+    assert!(ready.is_error());
+    let error = client.take_error().unwrap().map(|error| error.kind());
+    assert_eq!(error, Some(ErrorKind::ConnectionRefused));
+    assert!(client.take_error().unwrap().is_none());
+    assert_eq!(client.try_recv(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,8 +48,8 @@ mod turn;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
-    CongestionControl, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpOptions, TcpStream,
-    UdpOptions, UdpSocket, WriteHalf,
+    CongestionControl, LookupError, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError,
+    SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
     ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use pptp_netstack::{Net, Owner, TcpListener, TcpOptions, TcpStream, UdpOptions, UdpSocket};
+use pptp_netstack::{
+    Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket,
+};
 use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Record, TunnelError};
 use tokio::sync::watch;
 
@@ -46,12 +48,16 @@ impl Tunnel {
 
     /// Opens a TCP connection to an address behind the tunnel
     ///
+    /// An address and port, or a name and port, which the DNS servers that IPCP gave are asked for:
+    /// `([192, 168, 1, 3], 80)`, `"192.168.1.3:80"`, `"knx.lan:80"`.
+    ///
     /// # Errors
-    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; the reason for which the tunnel ended.
+    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; as [`Self::lookup_host`]; the
+    /// reason for which the tunnel ended.
     ///
     /// # Cancel safety
     /// A connection half open is reset.
-    pub async fn tcp_connect(&self, address: impl Into<SocketAddr>) -> io::Result<TcpStream> {
+    pub async fn tcp_connect(&self, address: impl ToInnerAddr) -> io::Result<TcpStream> {
         self.tcp_connect_with(address, TcpOptions::default()).await
     }
 
@@ -61,20 +67,34 @@ impl Tunnel {
     /// As [`Self::tcp_connect`].
     pub async fn tcp_connect_with(
         &self,
-        address: impl Into<SocketAddr>,
+        address: impl ToInnerAddr,
         options: TcpOptions,
     ) -> io::Result<TcpStream> {
-        self.net.tcp_connect(address.into(), options).await
+        self.net.tcp_connect(address, options).await
     }
 
     /// Accepts TCP connections that the remote network opens to our inner address
     ///
-    /// `port` 0 chooses one. At most `backlog` connections wait for [`TcpListener::accept`].
+    /// `port` 0 chooses one. At most `backlog` connections, 1 to 4,096, wait for
+    /// [`TcpListener::accept`].
     ///
     /// # Errors
     /// `AddrInUse`; the reason for which the tunnel ended.
     pub fn tcp_listen(&self, port: u16, backlog: usize) -> io::Result<TcpListener> {
-        self.net.tcp_listen(any(port), backlog, TcpOptions::default())
+        self.tcp_listen_with(port, backlog, TcpOptions::default())
+    }
+
+    /// Accepts TCP connections, each with these options: buffers, time-outs, nodelay
+    ///
+    /// # Errors
+    /// As [`Self::tcp_listen`].
+    pub fn tcp_listen_with(
+        &self,
+        port: u16,
+        backlog: usize,
+        options: TcpOptions,
+    ) -> io::Result<TcpListener> {
+        self.net.tcp_listen(any(port), backlog, options)
     }
 
     /// A UDP socket on our inner address; `port` 0 chooses one

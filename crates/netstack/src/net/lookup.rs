@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::Net;
+use super::{Net, v4};
 use crate::{Stack, TcpOptions, UdpOptions};
 
 /// Why a name was not found
@@ -201,7 +201,7 @@ impl Net {
     ) -> io::Result<Message> {
         let options = UdpOptions { receive_buffer: 4096, send_buffer: 512, broadcast: false };
         let socket = self.udp_bind((Ipv4Addr::UNSPECIFIED, 0).into(), options)?;
-        socket.connect(server).await?;
+        socket.connect_to(v4(server)?)?;
         socket.send(octets).await?;
         let mut buffer = [0; 4096];
         loop {
@@ -221,7 +221,7 @@ impl Net {
     ) -> io::Result<Message> {
         let options =
             TcpOptions { receive_buffer: 16 << 10, send_buffer: 1 << 10, ..Default::default() };
-        let mut stream = self.tcp_connect(server, options).await?;
+        let mut stream = self.tcp_connect_to(server, &options).await?;
         let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
         stream.write_all(&[&length.to_be_bytes(), octets].concat()).await?;
         let mut reply = vec![0; usize::from(stream.read_u16().await?)];

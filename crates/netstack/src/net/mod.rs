@@ -1,7 +1,9 @@
 //! Sockets for tokio, over whoever owns the stack
 
+mod address;
 mod listener;
 mod lookup;
+mod ready;
 mod split;
 mod stream;
 mod udp;
@@ -16,14 +18,15 @@ use std::{
 
 use tokio::time::timeout;
 
+use self::{address::Target, stream::Connection, wait::Wait};
 pub use self::{
+    address::ToInnerAddr,
     listener::TcpListener,
     lookup::LookupError,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
     stream::TcpStream,
     udp::UdpSocket,
 };
-use self::{stream::Connection, wait::Wait};
 use crate::{SocketError, Stack, TcpOptions, UdpOptions, stack::Waiting};
 
 /// Whoever keeps the stack under its lock
@@ -51,21 +54,44 @@ impl Net {
 
     /// Connects to a TCP server
     ///
+    /// A name is looked up first, and its addresses are tried one after the other, each for
+    /// [`TcpOptions::connect_timeout`].
+    ///
     /// # Errors
     ///
     /// `TimedOut` after [`TcpOptions::connect_timeout`], `ConnectionRefused`, `HostUnreachable`,
-    /// `NetworkUnreachable`, or the reason if the stack has been shut down.
+    /// `NetworkUnreachable`, or the reason if the stack has been shut down; of several addresses,
+    /// what the last one met. Those of [`Net::lookup_host`] if a name is not found.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the attempt and frees its socket.
     pub async fn tcp_connect(
         &self,
-        addr: SocketAddr,
+        addr: impl ToInnerAddr,
         options: TcpOptions,
     ) -> io::Result<TcpStream> {
+        let target = addr.target()?;
+        if let Target::Address(address) = target {
+            return self.tcp_connect_to(address, &options).await;
+        }
+        let mut last = SocketError::InvalidDestination.into();
+        for address in target.all(self).await? {
+            match self.tcp_connect_to(address, &options).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn tcp_connect_to(
+        &self,
+        addr: SocketAddr,
+        options: &TcpOptions,
+    ) -> io::Result<TcpStream> {
         let peer = v4(addr)?;
-        let (id, flow) = self.with(|stack| stack.tcp_connect(peer, &options))?;
+        let (id, flow) = self.with(|stack| stack.tcp_connect(peer, options))?;
         let connection = Connection::new(self.clone(), id, flow);
         let connected =
             Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp_poll_connected(id));
@@ -77,8 +103,9 @@ impl Net {
     /// Listens for TCP connections from inside the network
     ///
     /// The address may be unspecified, and the port 0 for one of the stack's choice. As many as
-    /// `backlog` connections wait to be accepted; a SYN beyond is dropped, so that its sender
-    /// repeats it. Each connection gets `options`, and its buffers when its SYN comes.
+    /// `backlog` connections, at least 1 and at most 4,096, wait to be accepted; a SYN beyond is
+    /// dropped, so that its sender repeats it. Each connection gets `options`, and its buffers when
+    /// its SYN comes.
     ///
     /// # Errors
     ///

@@ -3,72 +3,72 @@
 use std::{
     error::Error,
     fmt,
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
-use super::stream::{Connection, TcpStream};
+use super::stream::TcpStream;
 
 /// The reading half of a [`TcpStream`] that it borrows
 #[derive(Debug)]
 pub struct ReadHalf<'a> {
-    connection: &'a Connection,
+    stream: &'a TcpStream,
 }
 
 /// The writing half of a [`TcpStream`] that it borrows
 #[derive(Debug)]
 pub struct WriteHalf<'a> {
-    connection: &'a Connection,
+    stream: &'a TcpStream,
 }
 
 /// The reading half of a [`TcpStream`]
 #[derive(Debug)]
 pub struct OwnedReadHalf {
-    connection: Arc<Connection>,
+    stream: TcpStream,
 }
 
 /// The writing half of a [`TcpStream`]; dropping it shuts down that direction
 #[derive(Debug)]
 pub struct OwnedWriteHalf {
-    connection: Arc<Connection>,
+    stream: TcpStream,
     shut_down_on_drop: bool,
 }
 
 impl<'a> ReadHalf<'a> {
-    pub(super) const fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(stream: &'a TcpStream) -> Self {
+        Self { stream }
     }
 }
 
 impl<'a> WriteHalf<'a> {
-    pub(super) const fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(stream: &'a TcpStream) -> Self {
+        Self { stream }
     }
 }
 
 impl OwnedReadHalf {
-    pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self { connection }
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self { stream }
     }
 
     /// Puts the halves together again, if they are of one connection
     pub fn reunite(self, other: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
-        if !Arc::ptr_eq(&self.connection, &other.connection) {
+        if !self.stream.is_same(&other.stream) {
             return Err(ReuniteError(self, other));
         }
         other.forget();
-        Ok(TcpStream::from_connection(self.connection))
+        Ok(self.stream)
     }
 }
 
 impl OwnedWriteHalf {
-    pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, shut_down_on_drop: true }
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self { stream, shut_down_on_drop: true }
     }
 
     /// Puts the halves together again, if they are of one connection
@@ -86,37 +86,75 @@ impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.shut_down_on_drop {
             // fails only if the stack has been shut down
-            let _ = self.connection.shut_down();
+            let _ = self.stream.shut_down();
         }
     }
 }
 
-macro_rules! read_half {
+macro_rules! half {
     ($half:ty) => {
         impl $half {
-            /// As [`TcpStream::peek`]
-            pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-                self.connection.peek(buf).await
-            }
-
-            /// As [`TcpStream::readable`]
-            pub async fn readable(&self) -> io::Result<()> {
-                self.connection.readable().await
-            }
-
-            /// As [`TcpStream::try_read`]
-            pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-                self.connection.try_read(buf)
+            /// As [`TcpStream::ready`]
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.stream.ready(interest).await
             }
 
             /// The address and port on this side
             pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                Ok(self.connection.flow.local.into())
+                self.stream.local_addr()
             }
 
             /// The address and port of the peer
             pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                Ok(self.connection.flow.peer.into())
+                self.stream.peer_addr()
+            }
+        }
+
+        impl AsRef<TcpStream> for $half {
+            fn as_ref(&self) -> &TcpStream {
+                &self.stream
+            }
+        }
+    };
+}
+
+macro_rules! read_half {
+    ($half:ty) => {
+        half!($half);
+
+        impl $half {
+            /// As [`TcpStream::peek`]
+            pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream.peek(buf).await
+            }
+
+            /// As [`TcpStream::poll_peek`]
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<usize>> {
+                self.stream.poll_peek(cx, buf)
+            }
+
+            /// As [`TcpStream::readable`]
+            pub async fn readable(&self) -> io::Result<()> {
+                self.stream.readable().await
+            }
+
+            /// As [`TcpStream::try_read`]
+            pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream.try_read(buf)
+            }
+
+            /// As [`TcpStream::try_read_vectored`]
+            pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.stream.try_read_vectored(bufs)
+            }
+
+            /// As [`TcpStream::try_read_buf`]
+            pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+                self.stream.try_read_buf(buf)
             }
         }
 
@@ -126,7 +164,7 @@ macro_rules! read_half {
                 cx: &mut Context<'_>,
                 buf: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                self.connection.poll_read_buf(cx, buf)
+                self.stream.poll_read_shared(cx, buf)
             }
         }
     };
@@ -134,25 +172,22 @@ macro_rules! read_half {
 
 macro_rules! write_half {
     ($half:ty) => {
+        half!($half);
+
         impl $half {
             /// As [`TcpStream::writable`]
             pub async fn writable(&self) -> io::Result<()> {
-                self.connection.writable().await
+                self.stream.writable().await
             }
 
             /// As [`TcpStream::try_write`]
             pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-                self.connection.try_write(buf)
+                self.stream.try_write(buf)
             }
 
-            /// The address and port on this side
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                Ok(self.connection.flow.local.into())
-            }
-
-            /// The address and port of the peer
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                Ok(self.connection.flow.peer.into())
+            /// As [`TcpStream::try_write_vectored`]
+            pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.stream.try_write_vectored(bufs)
             }
         }
 
@@ -162,7 +197,7 @@ macro_rules! write_half {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.connection.poll_write(cx, &[IoSlice::new(buf)])
+                self.stream.poll_write_shared(cx, &[IoSlice::new(buf)])
             }
 
             fn poll_write_vectored(
@@ -170,7 +205,7 @@ macro_rules! write_half {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.connection.poll_write(cx, bufs)
+                self.stream.poll_write_shared(cx, bufs)
             }
 
             fn is_write_vectored(&self) -> bool {
@@ -182,7 +217,7 @@ macro_rules! write_half {
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.connection.shut_down())
+                Poll::Ready(self.stream.shut_down())
             }
         }
     };

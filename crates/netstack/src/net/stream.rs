@@ -1,7 +1,7 @@
 //! A TCP connection
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -9,14 +9,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use super::{
     Net,
+    ready::ready,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
     wait::{self, Wait},
 };
-use crate::stack::{Flow, Id, Waiting};
+use crate::{
+    Stack,
+    stack::{Flow, Id, Waiting},
+};
 
 /// A TCP connection
 ///
@@ -29,16 +34,21 @@ use crate::stack::{Flow, Id, Waiting};
 /// [`TcpOptions::linger`](crate::TcpOptions::linger) allows; then its memory is free.
 #[derive(Debug)]
 pub struct TcpStream {
+    /// Shared with the other half, if this is the stream of one
     connection: Arc<Connection>,
+}
+
+/// A connection that its user still has, whole or in halves
+#[derive(Debug)]
+pub(super) struct Connection {
+    net: Net,
+    id: Id,
+    flow: Flow,
 }
 
 impl TcpStream {
     pub(super) fn new(connection: Connection) -> Self {
         Self { connection: Arc::new(connection) }
-    }
-
-    pub(super) const fn from_connection(connection: Arc<Connection>) -> Self {
-        Self { connection }
     }
 
     /// The address and port on this side
@@ -53,34 +63,65 @@ impl TcpStream {
 
     /// Whether small segments leave at once
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.connection.net.with(|stack| stack.tcp_nodelay(self.connection.id))
+        self.with(Stack::tcp_nodelay)
     }
 
     /// Sets whether small segments leave at once instead of waiting for an acknowledgment
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.connection.net.with(|stack| stack.tcp_set_nodelay(self.connection.id, nodelay))
+        self.with(|stack, id| stack.tcp_set_nodelay(id, nodelay))
     }
 
     /// How often the connection is probed while it is idle
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
-        self.connection.net.with(|stack| stack.tcp_keepalive(self.connection.id))
+        self.with(Stack::tcp_keepalive)
     }
 
     /// Sets how often the connection is probed while it is idle; `None` for never
+    ///
+    /// What is shorter than a second is taken for one, and what is longer than a day for a day.
     pub fn set_keepalive(&self, every: Option<Duration>) -> io::Result<()> {
-        self.connection.net.with(|stack| stack.tcp_set_keepalive(self.connection.id, every))
+        self.with(|stack, id| stack.tcp_set_keepalive(id, every))
     }
 
-    /// Sets how long the connection may flush after it is dropped, 60 s at most
+    /// How long the connection may flush after it is dropped; `None` for the 60 s that are usual
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.with(Stack::tcp_linger)
+    }
+
+    /// Sets how long the connection may flush after it is dropped, 60 s at most; `None` for that
     ///
-    /// With zero it is reset as soon as it is dropped.
-    pub fn set_linger(&self, linger: Duration) -> io::Result<()> {
-        self.connection.net.with(|stack| stack.tcp_set_linger(self.connection.id, linger))
+    /// With zero it is reset as soon as it is dropped. Dropping never waits, unlike that of a
+    /// kernel's socket.
+    pub fn set_linger(&self, linger: impl Into<Option<Duration>>) -> io::Result<()> {
+        let linger = linger.into();
+        self.with(|stack, id| stack.tcp_set_linger(id, linger))
+    }
+
+    /// As [`TcpStream::set_linger`] with zero: dropped, the connection is reset at once
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Duration::ZERO)
+    }
+
+    /// How many routers a segment may pass (RFC 791 §3.2)
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.with(Stack::tcp_ttl)
+    }
+
+    /// Sets how many routers a segment may pass; `InvalidInput` but for 1 to 255
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.with(|stack, id| stack.tcp_set_ttl(id, ttl))
+    }
+
+    /// The error by which the connection ended, if it did
+    ///
+    /// Reads and writes fail with it all the same: it is told, not taken.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.with(Stack::tcp_error)
     }
 
     /// Resets the connection: what was written and not acknowledged is lost
     pub fn abort(self) {
-        self.connection.net.with(|stack| stack.tcp_abort(self.connection.id));
+        self.with(Stack::tcp_abort);
     }
 
     /// Reads without taking: the next read gives the same octets again
@@ -89,7 +130,9 @@ impl TcpStream {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.connection.peek(buf).await
+        let id = self.connection.id;
+        let peek = |stack: &mut Stack| stack.tcp_read(id, buf, true);
+        Wait::new(&self.connection.net, Waiting::TcpRead(id), peek).await
     }
 
     /// As [`TcpStream::peek`], for the task that polls last
@@ -98,11 +141,23 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        let peeked = self.connection.poll_read(cx, buf.initialize_unfilled(), true);
+        let peeked = self.poll_read_slice(cx, buf.initialize_unfilled(), true);
         peeked.map_ok(|count| {
             buf.advance(count);
             count
         })
+    }
+
+    /// Waits until the connection is ready for something of `interest`, and tells for what
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let id = self.connection.id;
+        let waiting = [Waiting::TcpRead(id), Waiting::TcpWrite(id)];
+        let readiness = |stack: &mut Stack| stack.tcp_readiness(id);
+        ready(&self.connection.net, waiting, interest, readiness).await
     }
 
     /// Waits until a read would not wait
@@ -111,7 +166,15 @@ impl TcpStream {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn readable(&self) -> io::Result<()> {
-        self.connection.readable().await
+        let id = self.connection.id;
+        let readable = |stack: &mut Stack| stack.tcp_poll_readable(id);
+        Wait::new(&self.connection.net, Waiting::TcpRead(id), readable).await
+    }
+
+    /// As [`TcpStream::readable`], for the task that polls last
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp_poll_readable(*id))
     }
 
     /// Waits until a write would not wait
@@ -120,29 +183,102 @@ impl TcpStream {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn writable(&self) -> io::Result<()> {
-        self.connection.writable().await
+        let id = self.connection.id;
+        let writable = |stack: &mut Stack| stack.tcp_poll_writable(id);
+        Wait::new(&self.connection.net, Waiting::TcpWrite(id), writable).await
+    }
+
+    /// As [`TcpStream::writable`], for the task that polls last
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp_poll_writable(*id))
     }
 
     /// Reads what there is, or fails with `WouldBlock`
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.connection.try_read(buf)
+        let Connection { net, id, .. } = &*self.connection;
+        wait::attempt(net, |stack| stack.tcp_read(*id, buf, false))
+    }
+
+    /// As [`TcpStream::try_read`], into one buffer after the other
+    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::attempt(net, |stack| stack.tcp_read_vectored(*id, bufs))
+    }
+
+    /// As [`TcpStream::try_read`], behind what is in the buffer already; 4 KiB at most
+    pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        let mut octets = [0; 4096];
+        let room = buf.chunk_mut().len().min(octets.len());
+        let count = self.try_read(octets.get_mut(..room).unwrap_or_default())?;
+        buf.put_slice(octets.get(..count).unwrap_or_default());
+        Ok(count)
     }
 
     /// Writes what there is room for, or fails with `WouldBlock`
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.connection.try_write(buf)
+        self.try_write_vectored(&[IoSlice::new(buf)])
+    }
+
+    /// As [`TcpStream::try_write`], from one buffer after the other
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::attempt(net, |stack| stack.tcp_write(*id, bufs))
     }
 
     /// Splits it into two halves that borrow it
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        (ReadHalf::new(&self.connection), WriteHalf::new(&self.connection))
+        (ReadHalf::new(self), WriteHalf::new(self))
     }
 
     /// Splits it into two halves that own it: it ends with the second of them
     ///
     /// Dropping the writing half shuts down that direction.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (OwnedReadHalf::new(self.connection.clone()), OwnedWriteHalf::new(self.connection))
+        let other = Self { connection: self.connection.clone() };
+        (OwnedReadHalf::new(other), OwnedWriteHalf::new(self))
+    }
+
+    /// Whether both are streams of one connection
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.connection, &other.connection)
+    }
+
+    pub(super) fn shut_down(&self) -> io::Result<()> {
+        self.with(Stack::tcp_shut_down)
+    }
+
+    pub(super) fn poll_read_shared(
+        &self,
+        cx: &Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = self.poll_read_slice(cx, buf.initialize_unfilled(), false);
+        read.map_ok(|count| buf.advance(count))
+    }
+
+    pub(super) fn poll_write_shared(
+        &self,
+        cx: &Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp_write(*id, bufs))
+    }
+
+    fn poll_read_slice(
+        &self,
+        cx: &Context<'_>,
+        buf: &mut [u8],
+        peek: bool,
+    ) -> Poll<io::Result<usize>> {
+        let Connection { net, id, .. } = &*self.connection;
+        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp_read(*id, buf, peek))
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Stack, Id) -> R) -> R {
+        let Connection { net, id, .. } = &*self.connection;
+        net.with(|stack| call(stack, *id))
     }
 }
 
@@ -152,7 +288,7 @@ impl AsyncRead for TcpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.connection.poll_read_buf(cx, buf)
+        self.poll_read_shared(cx, buf)
     }
 }
 
@@ -162,7 +298,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.connection.poll_write(cx, &[IoSlice::new(buf)])
+        self.poll_write_shared(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -170,7 +306,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.connection.poll_write(cx, bufs)
+        self.poll_write_shared(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -184,74 +320,13 @@ impl AsyncWrite for TcpStream {
 
     /// Done once the FIN is queued behind what was written; the peer may go on sending
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.connection.shut_down())
+        Poll::Ready(self.shut_down())
     }
-}
-
-/// A connection that its user still has, whole or in halves
-#[derive(Debug)]
-pub(super) struct Connection {
-    net: Net,
-    id: Id,
-    pub(super) flow: Flow,
 }
 
 impl Connection {
     pub(super) const fn new(net: Net, id: Id, flow: Flow) -> Self {
         Self { net, id, flow }
-    }
-
-    pub(super) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let id = self.id;
-        let peek = |stack: &mut crate::Stack| stack.tcp_read(id, buf, true);
-        Wait::new(&self.net, Waiting::TcpRead(id), peek).await
-    }
-
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        let id = self.id;
-        let readable = |stack: &mut crate::Stack| stack.tcp_poll_readable(id);
-        Wait::new(&self.net, Waiting::TcpRead(id), readable).await
-    }
-
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        let id = self.id;
-        let writable = |stack: &mut crate::Stack| stack.tcp_poll_writable(id);
-        Wait::new(&self.net, Waiting::TcpWrite(id), writable).await
-    }
-
-    pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        wait::attempt(&self.net, |stack| stack.tcp_read(self.id, buf, false))
-    }
-
-    pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        wait::attempt(&self.net, |stack| stack.tcp_write(self.id, &[IoSlice::new(buf)]))
-    }
-
-    pub(super) fn poll_read_buf(
-        &self,
-        cx: &Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = self.poll_read(cx, buf.initialize_unfilled(), false);
-        read.map_ok(|count| buf.advance(count))
-    }
-
-    fn poll_read(&self, cx: &Context<'_>, buf: &mut [u8], peek: bool) -> Poll<io::Result<usize>> {
-        let waiting = Waiting::TcpRead(self.id);
-        wait::poll(&self.net, waiting, cx, |stack| stack.tcp_read(self.id, buf, peek))
-    }
-
-    pub(super) fn poll_write(
-        &self,
-        cx: &Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let waiting = Waiting::TcpWrite(self.id);
-        wait::poll(&self.net, waiting, cx, |stack| stack.tcp_write(self.id, bufs))
-    }
-
-    pub(super) fn shut_down(&self) -> io::Result<()> {
-        self.net.with(|stack| stack.tcp_shut_down(self.id))
     }
 }
 

@@ -6,15 +6,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::ReadBuf;
+use bytes::BufMut;
+use tokio::io::{Interest, ReadBuf, Ready};
 
 use super::{
-    Net, v4,
+    Net,
+    address::ToInnerAddr,
+    ready::ready,
+    v4,
     wait::{self, Wait},
 };
 use crate::{
-    Stack,
-    stack::{Id, Waiting},
+    SocketError, Stack,
+    stack::{Id, Waiting, copy},
 };
 
 /// A UDP socket
@@ -26,6 +30,10 @@ use crate::{
 ///
 /// Datagrams to a broadcast address need [`UdpSocket::set_broadcast`]; those that come in are
 /// received by every socket on their port. Dropped, it still sends what it was given.
+///
+/// What begins with `poll_` wakes the task that polled last, and what begins with `try_` fails with
+/// `WouldBlock` where its namesake waits. Nothing is lost, sent or taken by a future that is dropped
+/// before it is ready.
 #[derive(Debug)]
 pub struct UdpSocket {
     net: Net,
@@ -39,160 +47,253 @@ impl UdpSocket {
     }
 
     /// The address and port on this side
+    ///
+    /// That of a socket bound to no address is unspecified until it is connected, and the stack's
+    /// own from then on.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local.into())
+        let local = self.with(Stack::udp_local);
+        Ok(local.unwrap_or(self.local).into())
     }
 
     /// The address and port it is connected to; `NotConnected` if it is not
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.net.with(|stack| stack.udp_peer(self.id)).map(Into::into)
+        self.with(Stack::udp_peer).map(Into::into)
     }
 
     /// Sets the peer: [`UdpSocket::send`] goes there, and from there alone datagrams are received
     ///
-    /// Done at once, and async as tokio's is.
-    #[expect(clippy::unused_async, reason = "code written for tokio's socket awaits it")]
-    pub async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
-        let peer = v4(addr)?;
-        self.net.with(|stack| stack.udp_connect(self.id, peer))
+    /// Of several addresses the first that can be a peer's is taken.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an address or a port that no peer can have; those of
+    /// [`Net::lookup_host`] if a name is not found.
+    pub async fn connect(&self, addr: impl ToInnerAddr) -> io::Result<()> {
+        let mut last = SocketError::InvalidDestination.into();
+        for address in addr.target()?.all(&self.net).await? {
+            match v4(address).map_err(Into::into).and_then(|peer| self.connect_to(peer)) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    pub(super) fn connect_to(&self, peer: SocketAddrV4) -> io::Result<()> {
+        self.with(|stack, id| stack.udp_connect(id, peer))
     }
 
     /// Sends a datagram to the peer
     ///
     /// # Errors
     ///
-    /// As [`UdpSocket::send_to`], and `NotConnected`.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped before it is ready, nothing was sent.
+    /// As [`UdpSocket::send_to`], and EDESTADDRREQ ("destination address required") if the socket is
+    /// not connected.
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.send_datagram(buf, None).await
     }
 
-    /// Receives a datagram from the peer; what does not fit `buf` is lost
-    ///
-    /// # Cancel safety
-    ///
-    /// No datagram is lost if the future is dropped.
-    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(self.receive(buf, false).await?.0)
+    /// As [`UdpSocket::send`], polled
+    pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send_datagram(cx, buf, None)
+    }
+
+    /// As [`UdpSocket::send`], at once
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.try_send_datagram(buf, None)
     }
 
     /// Sends a datagram, waiting for room in the send buffer
     ///
+    /// Of several addresses the first is taken. A name is asked of the DNS servers for each
+    /// datagram: better connect.
+    ///
     /// # Errors
     ///
     /// EMSGSIZE ("message too long") if it does not fit a packet, `PermissionDenied` for a broadcast
-    /// address while broadcast is off, `InvalidInput` for port 0, or the reason if the stack has
-    /// been shut down.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped before it is ready, nothing was sent.
-    pub async fn send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.send_datagram(buf, Some(v4(target)?)).await
+    /// address while broadcast is off, `InvalidInput` for port 0, those of [`Net::lookup_host`] if
+    /// a name is not found, or the reason if the stack has been shut down.
+    pub async fn send_to(&self, buf: &[u8], target: impl ToInnerAddr) -> io::Result<usize> {
+        let to = target.target()?.first(&self.net).await?;
+        self.send_datagram(buf, Some(to)).await
     }
 
-    /// Receives a datagram and tells its sender; what does not fit `buf` is lost
-    ///
-    /// # Cancel safety
-    ///
-    /// No datagram is lost if the future is dropped.
-    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(buf, false).await
-    }
-
-    /// As [`UdpSocket::recv_from`], without taking the datagram
-    ///
-    /// # Cancel safety
-    ///
-    /// No datagram is lost if the future is dropped.
-    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(buf, true).await
-    }
-
-    /// As [`UdpSocket::recv_from`], for the task that polls last
-    pub fn poll_recv_from(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<SocketAddr>> {
-        let octets = buf.initialize_unfilled();
-        let waiting = Waiting::UdpRead(self.id);
-        let receive = |stack: &mut Stack| stack.udp_recv(self.id, octets, false);
-        let received = wait::poll(&self.net, waiting, cx, receive);
-        received.map_ok(|(count, source)| {
-            buf.advance(count);
-            source.into()
-        })
-    }
-
-    /// As [`UdpSocket::send_to`], for the task that polls last
+    /// As [`UdpSocket::send_to`], polled
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
         buf: &[u8],
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        let (to, waiting) = (Some(v4(target)?), Waiting::UdpWrite(self.id));
-        wait::poll(&self.net, waiting, cx, |stack| stack.udp_send(self.id, buf, to))
+        self.poll_send_datagram(cx, buf, Some(v4(target)?))
     }
 
-    /// Sends a datagram, or fails with `WouldBlock`
+    /// As [`UdpSocket::send_to`], at once
     pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        let to = Some(v4(target)?);
-        wait::attempt(&self.net, |stack| stack.udp_send(self.id, buf, to))
+        self.try_send_datagram(buf, Some(v4(target)?))
     }
 
-    /// Sends a datagram to the peer, or fails with `WouldBlock`
-    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
-        wait::attempt(&self.net, |stack| stack.udp_send(self.id, buf, None))
+    /// Receives a datagram from the peer; what does not fit `buf` is lost
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.recv_from(buf).await?.0)
     }
 
-    /// Receives a datagram, or fails with `WouldBlock`
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let received = wait::attempt(&self.net, |stack| stack.udp_recv(self.id, buf, false));
-        received.map(|(count, source)| (count, source.into()))
+    /// As [`UdpSocket::recv`], polled
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_recv_from(cx, buf).map_ok(drop)
     }
 
-    /// Receives a datagram from the peer, or fails with `WouldBlock`
+    /// As [`UdpSocket::recv`], at once
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.try_recv_from(buf).map(|(count, _)| count)
+        Ok(self.try_recv_from(buf)?.0)
+    }
+
+    /// As [`UdpSocket::recv`], behind what is in the buffer already
+    pub async fn recv_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        Ok(self.recv_buf_from(buf).await?.0)
+    }
+
+    /// As [`UdpSocket::recv_buf`], at once
+    pub fn try_recv_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        Ok(self.try_recv_buf_from(buf)?.0)
+    }
+
+    /// Receives a datagram and tells its sender; what does not fit `buf` is lost
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive(false, |payload| copy(payload, buf)).await
+    }
+
+    /// As [`UdpSocket::recv_from`], polled
+    pub fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<SocketAddr>> {
+        self.poll_receive(cx, buf, false)
+    }
+
+    /// As [`UdpSocket::recv_from`], at once
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.try_receive(false, |payload| copy(payload, buf))
+    }
+
+    /// As [`UdpSocket::recv_from`], behind what is in the buffer already
+    pub async fn recv_buf_from<B: BufMut>(&self, buf: &mut B) -> io::Result<(usize, SocketAddr)> {
+        self.receive(false, |payload| put(payload, buf)).await
+    }
+
+    /// As [`UdpSocket::recv_buf_from`], at once
+    pub fn try_recv_buf_from<B: BufMut>(&self, buf: &mut B) -> io::Result<(usize, SocketAddr)> {
+        self.try_receive(false, |payload| put(payload, buf))
+    }
+
+    /// As [`UdpSocket::recv`], without taking the datagram
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.peek_from(buf).await?.0)
+    }
+
+    /// As [`UdpSocket::peek`], polled
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_peek_from(cx, buf).map_ok(drop)
+    }
+
+    /// As [`UdpSocket::peek`], at once
+    pub fn try_peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.try_peek_from(buf)?.0)
+    }
+
+    /// As [`UdpSocket::recv_from`], without taking the datagram
+    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive(true, |payload| copy(payload, buf)).await
+    }
+
+    /// As [`UdpSocket::peek_from`], polled
+    pub fn poll_peek_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<SocketAddr>> {
+        self.poll_receive(cx, buf, true)
+    }
+
+    /// As [`UdpSocket::peek_from`], at once
+    pub fn try_peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.try_receive(true, |payload| copy(payload, buf))
+    }
+
+    /// Waits for a datagram and tells its sender, without taking it
+    pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
+        Ok(self.peek_from(&mut []).await?.1)
+    }
+
+    /// As [`UdpSocket::peek_sender`], polled
+    pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
+        self.poll_peek_from(cx, &mut ReadBuf::new(&mut []))
+    }
+
+    /// As [`UdpSocket::peek_sender`], at once
+    pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
+        Ok(self.try_peek_from(&mut [])?.1)
+    }
+
+    /// Waits until the socket is ready for something of `interest`, and tells for what
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let id = self.id;
+        let waiting = [Waiting::UdpRead(id), Waiting::UdpWrite(id)];
+        ready(&self.net, waiting, interest, |stack: &mut Stack| stack.udp_readiness(id)).await
     }
 
     /// Waits until a datagram has come
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost if the future is dropped.
     pub async fn readable(&self) -> io::Result<()> {
         let id = self.id;
         let readable = |stack: &mut Stack| stack.udp_poll_readable(id);
         Wait::new(&self.net, Waiting::UdpRead(id), readable).await
     }
 
+    /// As [`UdpSocket::readable`], polled
+    pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waiting = Waiting::UdpRead(self.id);
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp_poll_readable(self.id))
+    }
+
     /// Waits until there is room for a datagram
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost if the future is dropped.
     pub async fn writable(&self) -> io::Result<()> {
         let id = self.id;
         let writable = |stack: &mut Stack| stack.udp_poll_writable(id);
         Wait::new(&self.net, Waiting::UdpWrite(id), writable).await
     }
 
+    /// As [`UdpSocket::writable`], polled
+    pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waiting = Waiting::UdpWrite(self.id);
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp_poll_writable(self.id))
+    }
+
+    /// Takes what ICMP said of the peer, so that no other call fails with it
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.with(Stack::udp_take_error)
+    }
+
+    /// How many routers a datagram to one host may pass (RFC 791 §3.2)
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.with(Stack::udp_ttl)
+    }
+
+    /// Sets how many routers a datagram to one host may pass; `InvalidInput` but for 1 to 255
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.with(|stack, id| stack.udp_set_ttl(id, ttl))
+    }
+
     /// Whether datagrams may be sent to a broadcast address
     pub fn broadcast(&self) -> io::Result<bool> {
-        self.net.with(|stack| stack.udp_broadcast(self.id))
+        self.with(Stack::udp_broadcast)
     }
 
     /// Sets whether datagrams may be sent to a broadcast address
     ///
     /// That is 255.255.255.255 and, if the stack knows its subnet, the subnet's broadcast address.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.net.with(|stack| stack.udp_set_broadcast(self.id, on))
+        self.with(|stack, id| stack.udp_set_broadcast(id, on))
     }
 
     /// Receives what is sent to the multicast group (RFC 1112), and tells the routers (RFC 2236)
@@ -205,12 +306,39 @@ impl UdpSocket {
     /// `InvalidInput` if it is no group, or if the stack holds eight groups already; `AddrInUse` if
     /// this socket has joined it.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.net.with(|stack| stack.udp_join(self.id, group))
+        self.with(|stack, id| stack.udp_join(id, group))
     }
 
     /// Leaves a multicast group that this socket has joined
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.net.with(|stack| stack.udp_leave(self.id, group))
+        self.with(|stack, id| stack.udp_leave(id, group))
+    }
+
+    /// Whether the sockets of this stack receive what this one sends to their groups
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.with(Stack::udp_multicast_loop)
+    }
+
+    /// Sets whether the sockets of this stack receive what this one sends to their groups
+    ///
+    /// They do, as long as nobody says otherwise; this one too, if it is a member.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.with(|stack, id| stack.udp_set_multicast_loop(id, on))
+    }
+
+    /// How many routers a datagram to a group may pass
+    ///
+    /// 64, and not 1 as of the kernel's sockets: behind a tunnel the next network begins with a
+    /// router.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.with(Stack::udp_multicast_ttl)
+    }
+
+    /// Sets how many routers a datagram to a group may pass; `InvalidInput` above 255
+    ///
+    /// With 0 it does not leave this stack.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.with(|stack, id| stack.udp_set_multicast_ttl(id, ttl))
     }
 
     async fn send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
@@ -219,16 +347,67 @@ impl UdpSocket {
         Wait::new(&self.net, Waiting::UdpWrite(id), send).await
     }
 
-    async fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<(usize, SocketAddr)> {
+    fn poll_send_datagram(
+        &self,
+        cx: &Context<'_>,
+        buf: &[u8],
+        to: Option<SocketAddrV4>,
+    ) -> Poll<io::Result<usize>> {
+        let waiting = Waiting::UdpWrite(self.id);
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp_send(self.id, buf, to))
+    }
+
+    fn try_send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
+        wait::attempt(&self.net, |stack| stack.udp_send(self.id, buf, to))
+    }
+
+    async fn receive(
+        &self,
+        peek: bool,
+        mut read: impl FnMut(&[u8]) -> usize + Unpin,
+    ) -> io::Result<(usize, SocketAddr)> {
         let id = self.id;
-        let receive = |stack: &mut Stack| stack.udp_recv(id, buf, peek);
+        let receive = |stack: &mut Stack| stack.udp_recv(id, peek, &mut read);
         let (count, source) = Wait::new(&self.net, Waiting::UdpRead(id), receive).await?;
         Ok((count, source.into()))
+    }
+
+    fn poll_receive(
+        &self,
+        cx: &Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        peek: bool,
+    ) -> Poll<io::Result<SocketAddr>> {
+        let waiting = Waiting::UdpRead(self.id);
+        let received = wait::poll(&self.net, waiting, cx, |stack| {
+            stack.udp_recv(self.id, peek, |payload| put(payload, buf))
+        });
+        received.map_ok(|(_, source)| source.into())
+    }
+
+    fn try_receive(
+        &self,
+        peek: bool,
+        read: impl FnOnce(&[u8]) -> usize,
+    ) -> io::Result<(usize, SocketAddr)> {
+        let received = wait::attempt(&self.net, |stack| stack.udp_recv(self.id, peek, read));
+        received.map(|(count, source)| (count, source.into()))
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Stack, Id) -> R) -> R {
+        self.net.with(|stack| call(stack, self.id))
     }
 }
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        drop(self.net.with(|stack| stack.udp_release(self.id)));
+        drop(self.with(Stack::udp_release));
     }
+}
+
+/// Puts what fits behind what a buffer has, and tells how much that is
+fn put(payload: &[u8], buf: &mut impl BufMut) -> usize {
+    let count = payload.len().min(buf.chunk_mut().len());
+    buf.put_slice(payload.get(..count).unwrap_or_default());
+    count
 }

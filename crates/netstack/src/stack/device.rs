@@ -13,6 +13,8 @@ use smoltcp::{
     wire::{HardwareAddress, IpCidr, Ipv4Cidr},
 };
 
+use crate::SocketError;
+
 /// Microseconds since the stack was made
 pub(super) type Time = u64;
 
@@ -30,6 +32,14 @@ pub(super) fn to_smoltcp(time: Time) -> time::Instant {
 pub(super) fn from_smoltcp(time: Option<time::Instant>) -> Time {
     time.map_or(NEVER, |at| Time::try_from(at.total_micros()).unwrap_or(0))
 }
+
+/// A time to live that a packet can leave with
+pub(super) fn hop_limit(ttl: u32) -> Result<u8, SocketError> {
+    u8::try_from(ttl).ok().filter(|ttl| *ttl > 0).ok_or(SocketError::TimeToLive)
+}
+
+/// The time to live that RFC 1700 recommends
+pub(super) const HOP_LIMIT: u8 = 64;
 
 /// Where the stack's time begins
 #[derive(Debug, Clone, Copy)]

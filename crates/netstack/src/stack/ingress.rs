@@ -113,8 +113,21 @@ impl Stack {
         if !all && !own && !self.multicast.holds(datagram.destination) {
             return count(&mut self.stats.unclaimed);
         }
-        let mut claimed = false;
-        for (_, id) in self.udp_ports.range((to, 0)..=(to, Id::MAX)) {
+        if !self.give_to_udp(source, destination, all, payload) {
+            self.unclaimed(packet, out);
+        }
+    }
+
+    /// Gives a datagram to every socket that takes it; false if none does
+    pub(super) fn give_to_udp(
+        &mut self,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        all: bool,
+        payload: &[u8],
+    ) -> bool {
+        let (port, mut claimed) = (destination.port(), false);
+        for (_, id) in self.udp_ports.range((port, 0)..=(port, Id::MAX)) {
             let Some(socket) = self.udp.get_mut(*id) else { continue };
             if socket.takes(source, destination, all) {
                 claimed = true;
@@ -123,9 +136,7 @@ impl Stack {
                 }
             }
         }
-        if !claimed {
-            self.unclaimed(packet, out);
-        }
+        claimed
     }
 
     fn take_in_icmp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {

@@ -31,7 +31,7 @@ impl Listener {
             acceptors: Waiters::default(),
             failed: None,
             waiting: 0,
-            backlog: backlog.max(1),
+            backlog: backlog.clamp(1, MOST_BACKLOG),
         }
     }
 
@@ -45,6 +45,9 @@ impl Listener {
         self.waiting >= self.backlog
     }
 }
+
+/// What Linux allows (net.core.somaxconn): each that waits has its buffers
+const MOST_BACKLOG: usize = 4096;
 
 /// Whether two sockets on these addresses would get each other's packets
 pub(super) fn overlap(a: SocketAddrV4, b: SocketAddrV4) -> bool {

@@ -128,14 +128,14 @@ impl Stack {
     /// A stack without sockets
     ///
     /// `now` is where its time begins: no later `now` may be before it. An MTU below 68 octets is
-    /// taken for 68 (RFC 791 §3.2).
+    /// taken for 68, and one above 65,535 for that (RFC 791 §3.2, §3.1).
     pub fn new(config: StackConfig, now: Instant) -> Self {
         let addresses = Addresses {
             first: config.address,
             second: config.second_address,
             prefix_len: config.prefix_len.min(32),
         };
-        let (mtu, mut random) = (config.mtu.max(LEAST_MTU), Random::new(config.seed));
+        let (mtu, mut random) = (config.mtu.clamp(LEAST_MTU, MOST_MTU), Random::new(config.seed));
         Self {
             interface: device::interface(&addresses, mtu, random.next(), 0),
             nobody: SocketSet::new(Vec::new()),
@@ -170,7 +170,7 @@ impl Stack {
     pub fn reconfigure(&mut self, now: Instant, address: Ipv4Addr, mtu: usize, dns: Vec<Ipv4Addr>) {
         self.advance(now);
         let old = std::mem::replace(&mut self.addresses.first, address);
-        (self.mtu, self.dns) = (mtu.max(LEAST_MTU), dns);
+        (self.mtu, self.dns) = (mtu.clamp(LEAST_MTU, MOST_MTU), dns);
         let seed = self.random.next();
         self.interface = device::interface(&self.addresses, self.mtu, seed, self.now);
         self.multicast.join_again(&mut self.interface);
@@ -551,7 +551,7 @@ impl fmt::Debug for Stack {
 }
 
 /// Copies what fits, and tells how much that is
-fn copy(from: &[u8], to: &mut [u8]) -> usize {
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let count = from.len().min(to.len());
     if let (Some(from), Some(to)) = (from.get(..count), to.get_mut(..count)) {
         to.copy_from_slice(from);
@@ -561,6 +561,9 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
 
 /// RFC 791 §3.2: every host forwards 68 octets
 const LEAST_MTU: usize = 68;
+
+/// RFC 791 §3.1: the total length has 16 bits
+const MOST_MTU: usize = 65_535;
 
 /// Entries of the queue that are kept while no connection is left
 const KEPT_QUEUE: usize = 16;

@@ -4,13 +4,16 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddrV4,
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use smoltcp::{
     iface::{Interface, SocketHandle, SocketSet},
     socket::tcp::{self, State},
+    time,
     wire::{IpAddress, IpEndpoint},
 };
+use tokio::io::Ready;
 
 use super::{
     copy,
@@ -98,16 +101,18 @@ pub(super) struct Connection {
     /// Since when the peer owes an acknowledgment
     owed: Option<Time>,
     user_timeout: Time,
-    linger: Time,
+    /// `None` for the longest
+    linger: Option<Time>,
 }
 
 impl Connection {
     pub(super) fn new(flow: Flow, keeper: Keeper, options: &TcpOptions, now: Time) -> Self {
-        let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len.clamp(1, MOST_BUFFER)]);
+        let buffer =
+            |len: usize| tcp::SocketBuffer::new(vec![0; len.clamp(LEAST_BUFFER, MOST_BUFFER)]);
         let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
         let mut socket = tcp::Socket::new(receive, send);
         socket.set_nagle_enabled(!options.nodelay);
-        socket.set_keep_alive(options.keepalive.map(Into::into));
+        socket.set_keep_alive(options.keepalive.map(keepalive));
         socket.set_congestion_control(match options.congestion_control {
             CongestionControl::Reno => tcp::CongestionControl::Reno,
             CongestionControl::Cubic => tcp::CongestionControl::Cubic,
@@ -128,8 +133,8 @@ impl Connection {
             established: false,
             heard: now,
             owed: None,
-            user_timeout: micros(options.user_timeout),
-            linger: micros(options.linger).min(MOST_LINGER),
+            user_timeout: micros(patient(options.user_timeout)),
+            linger: Some(micros(options.linger)).filter(|linger| *linger < MOST_LINGER),
         }
     }
 
@@ -255,6 +260,24 @@ impl Connection {
                 && !self.poll_connected().is_pending()
     }
 
+    /// What a read and a write would not wait for
+    pub(super) fn readiness(&self) -> Ready {
+        let state = self.socket().map(tcp::Socket::state);
+        let error = self.end.is_some_and(|end| end.error.is_some());
+        let peer_finished = self.end.is_some() || state.is_some_and(peer_finished);
+        let finished = self.end.is_some() || state.is_some_and(finished);
+        [
+            (self.is_readable(), Ready::READABLE),
+            (self.is_writable(), Ready::WRITABLE),
+            (peer_finished, Ready::READ_CLOSED),
+            (finished, Ready::WRITE_CLOSED),
+            (error, Ready::ERROR),
+        ]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .fold(Ready::EMPTY, |ready, (_, kind)| ready | kind)
+    }
+
     /// No more will be written: a FIN follows what was
     pub(super) fn shut_down(&mut self) {
         if let Some(socket) = self.socket_mut() {
@@ -275,12 +298,12 @@ impl Connection {
     /// True if there is nothing more to be done.
     pub(super) fn let_go(&mut self) -> bool {
         self.keeper = Keeper::Nobody { until: None };
-        let linger = self.linger;
+        let resets = self.linger == Some(0);
         let Some(socket) = self.socket_mut() else { return true };
         if matches!(socket.state(), State::SynSent | State::Listen) {
             return true;
         }
-        if linger == 0 {
+        if resets {
             socket.abort();
         } else {
             socket.close();
@@ -288,8 +311,18 @@ impl Connection {
         false
     }
 
-    pub(super) fn set_linger(&mut self, linger: Time) {
-        self.linger = linger.min(MOST_LINGER);
+    pub(super) const fn linger(&self) -> Option<Time> {
+        self.linger
+    }
+
+    pub(super) fn set_linger(&mut self, linger: Option<Time>) {
+        self.linger = linger.map(|linger| linger.min(MOST_LINGER));
+    }
+
+    pub(super) fn set_keepalive(&mut self, every: Option<Duration>) {
+        if let Some(socket) = self.socket_mut() {
+            socket.set_keep_alive(every.map(keepalive));
+        }
     }
 
     /// Frees the buffers at once; every call gives `end` from now on
@@ -302,7 +335,8 @@ impl Connection {
     /// Gives up if the peer is silent for too long, or nobody is there to wait for it
     pub(super) fn check_time(&mut self, now: Time) {
         if let Keeper::Nobody { until } = &mut self.keeper {
-            let until = *until.get_or_insert(now.saturating_add(self.linger));
+            let linger = self.linger.unwrap_or(MOST_LINGER);
+            let until = *until.get_or_insert(now.saturating_add(linger));
             if now >= until && self.end.is_none() {
                 self.abort(SocketError::Aborted);
             }
@@ -432,7 +466,7 @@ impl Connection {
             })
     }
 
-    fn failed(&self) -> Result<(), SocketError> {
+    pub(super) fn failed(&self) -> Result<(), SocketError> {
         self.end.and_then(|end| end.error).map_or(Ok(()), Err)
     }
 }
@@ -451,8 +485,31 @@ const fn peer_finished(state: State) -> bool {
     matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
 }
 
-/// smoltcp panics on a larger receive buffer
-const MOST_BUFFER: usize = 1 << 30;
+/// Whether this side's FIN is queued or gone in this state
+const fn finished(state: State) -> bool {
+    matches!(
+        state,
+        State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing | State::TimeWait
+    )
+}
+
+/// A second to a day
+///
+/// Less is a flood of probes, or gives the peer no chance to answer; much more overflows smoltcp's
+/// arithmetic, and the wheels that owners keep deadlines in.
+fn patient(duration: Duration) -> Duration {
+    duration.clamp(Duration::from_secs(1), Duration::from_hours(24))
+}
+
+fn keepalive(every: Duration) -> time::Duration {
+    patient(every).into()
+}
+
+/// A smaller buffer moves next to nothing, and none moves nothing at all
+const LEAST_BUFFER: usize = 1 << 10;
+
+/// 16 MiB over 50 ms are 2.7 Gbit/s: no PPTP line has more
+const MOST_BUFFER: usize = 16 << 20;
 
 /// A connection nobody has any more is not kept for longer than this
 const MOST_LINGER: Time = 60_000_000;

@@ -1,15 +1,17 @@
 //! What TCP sockets ask of the stack
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     net::{Ipv4Addr, SocketAddrV4},
     task::Poll,
     time::Duration,
 };
 
+use tokio::io::Ready;
+
 use super::{
     Stack, Ticket, Waiters,
-    device::micros,
+    device::{HOP_LIMIT, hop_limit, micros},
     listen::{Listener, overlap},
     table::Id,
     tcp::{Connection, Flow, Keeper},
@@ -71,6 +73,38 @@ impl Stack {
             self.schedule(id);
         }
         read
+    }
+
+    /// As [`Stack::tcp_read`], into one buffer after the other while they are filled
+    pub(crate) fn tcp_read_vectored(
+        &mut self,
+        id: Id,
+        into: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut total = 0_usize;
+        for buffer in into.iter_mut().filter(|buffer| !buffer.is_empty()) {
+            match self.tcp_read(id, buffer, false) {
+                Poll::Ready(Ok(count)) => {
+                    total = total.saturating_add(count);
+                    if count < buffer.len() {
+                        break;
+                    }
+                }
+                _ if total > 0 => break,
+                nothing => return nothing,
+            }
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    pub(crate) fn tcp_readiness(&mut self, id: Id) -> io::Result<Ready> {
+        self.check_ended()?;
+        Ok(self.connection(id)?.readiness())
+    }
+
+    pub(crate) fn tcp_error(&mut self, id: Id) -> io::Result<Option<io::Error>> {
+        self.check_ended()?;
+        Ok(self.connection(id)?.failed().err().map(Into::into))
     }
 
     pub(crate) fn tcp_write(&mut self, id: Id, octets: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -142,16 +176,34 @@ impl Stack {
 
     pub(crate) fn tcp_set_keepalive(&mut self, id: Id, every: Option<Duration>) -> io::Result<()> {
         self.check_ended()?;
-        if let Some(socket) = self.connection(id)?.socket_mut() {
-            socket.set_keep_alive(every.map(Into::into));
-        }
+        self.connection(id)?.set_keepalive(every);
         self.schedule(id);
         Ok(())
     }
 
-    pub(crate) fn tcp_set_linger(&mut self, id: Id, linger: Duration) -> io::Result<()> {
+    pub(crate) fn tcp_linger(&mut self, id: Id) -> io::Result<Option<Duration>> {
         self.check_ended()?;
-        self.connection(id)?.set_linger(micros(linger));
+        Ok(self.connection(id)?.linger().map(Duration::from_micros))
+    }
+
+    pub(crate) fn tcp_set_linger(&mut self, id: Id, linger: Option<Duration>) -> io::Result<()> {
+        self.check_ended()?;
+        self.connection(id)?.set_linger(linger.map(micros));
+        Ok(())
+    }
+
+    pub(crate) fn tcp_ttl(&mut self, id: Id) -> io::Result<u32> {
+        self.check_ended()?;
+        let socket = self.connection(id)?.socket();
+        Ok(socket.and_then(smoltcp::socket::tcp::Socket::hop_limit).unwrap_or(HOP_LIMIT).into())
+    }
+
+    pub(crate) fn tcp_set_ttl(&mut self, id: Id, ttl: u32) -> io::Result<()> {
+        self.check_ended()?;
+        let ttl = hop_limit(ttl)?;
+        if let Some(socket) = self.connection(id)?.socket_mut() {
+            socket.set_hop_limit(Some(ttl));
+        }
         Ok(())
     }
 
@@ -200,7 +252,7 @@ impl Stack {
         let waiting = connections.filter(|(_, it)| it.keeper == Keeper::Backlog(id));
         for id in waiting.map(|(id, _)| id).collect::<Vec<_>>() {
             if let Some(connection) = self.connections.get_mut(id) {
-                connection.set_linger(0);
+                connection.set_linger(Some(0));
             }
             self.let_go(id);
         }

@@ -13,8 +13,16 @@ use smoltcp::{
     wire::{IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr},
 };
 
-use super::{copy, device::Addresses, waiters::Waiters};
-use crate::{SocketError, UdpOptions, error::message_too_long};
+use tokio::io::Ready;
+
+use super::{
+    device::{Addresses, HOP_LIMIT},
+    waiters::Waiters,
+};
+use crate::{
+    SocketError, UdpOptions,
+    error::{destination_required, message_too_long},
+};
 
 /// One UDP socket: two rings of datagrams, each with the other side's address
 ///
@@ -24,6 +32,11 @@ pub(super) struct UdpSocket {
     pub(super) local: SocketAddrV4,
     pub(super) peer: Option<SocketAddrV4>,
     pub(super) broadcast: bool,
+    pub(super) ttl: u8,
+    /// Of datagrams to a group; 0 stay in this host
+    pub(super) multicast_ttl: u8,
+    /// Whether this host's own members of a group hear what is sent there
+    pub(super) multicast_loop: bool,
     pub(super) groups: Vec<Ipv4Addr>,
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
@@ -45,11 +58,14 @@ struct Buffers {
 
 impl UdpSocket {
     pub(super) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
-        let send = options.send_buffer.max(most_payload(mtu));
+        let buffer = |octets: usize| ring(octets.max(most_payload(mtu)));
         Self {
             local,
             peer: None,
             broadcast: options.broadcast,
+            ttl: HOP_LIMIT,
+            multicast_ttl: HOP_LIMIT,
+            multicast_loop: true,
             groups: Vec::new(),
             readers: Waiters::default(),
             writers: Waiters::default(),
@@ -57,7 +73,10 @@ impl UdpSocket {
             dropped: false,
             pending_error: None,
             failed: None,
-            buffers: Some(Buffers { receive: ring(options.receive_buffer), send: ring(send) }),
+            buffers: Some(Buffers {
+                receive: buffer(options.receive_buffer),
+                send: buffer(options.send_buffer),
+            }),
         }
     }
 
@@ -94,19 +113,20 @@ impl UdpSocket {
         kept
     }
 
-    /// Reads one datagram; what does not fit `into` is lost, as with the kernel's sockets
+    /// Gives one datagram to `read`, which tells how much of it it took
+    ///
+    /// What it did not take is lost, as with the kernel's sockets.
     pub(super) fn recv(
         &mut self,
-        into: &mut [u8],
         peek: bool,
+        read: impl FnOnce(&[u8]) -> usize,
     ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
         self.check()?;
         let Some(buffers) = &mut self.buffers else { return Poll::Pending };
-        let mut received = |source: SocketAddrV4, payload: &[u8]| (copy(payload, into), source);
         let result = if peek {
-            buffers.receive.peek().map(|(source, payload)| received(*source, payload))
+            buffers.receive.peek().map(|(source, payload)| (read(payload), *source))
         } else {
-            buffers.receive.dequeue().map(|(source, payload)| received(source, payload))
+            buffers.receive.dequeue().map(|(source, payload)| (read(payload), source))
         };
         result.map_or(Poll::Pending, |received| Poll::Ready(Ok(received)))
     }
@@ -120,7 +140,7 @@ impl UdpSocket {
         mtu: usize,
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        let to = to.or(self.peer).ok_or(SocketError::NotConnected)?;
+        let to = to.or(self.peer).ok_or_else(destination_required)?;
         if to.port() == 0 || to.ip().is_unspecified() {
             return Poll::Ready(Err(SocketError::InvalidDestination.into()));
         }
@@ -152,6 +172,32 @@ impl UdpSocket {
             || self.buffers.as_ref().is_some_and(|buffers| !buffers.send.is_full())
     }
 
+    /// What a receive and a send would not wait for
+    pub(super) fn readiness(&self) -> Ready {
+        let failed = self.failed.is_some();
+        [
+            (self.is_readable(), Ready::READABLE),
+            (self.is_writable(), Ready::WRITABLE),
+            (failed, Ready::READ_CLOSED | Ready::WRITE_CLOSED),
+            (failed || self.pending_error.is_some(), Ready::ERROR),
+        ]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .fold(Ready::EMPTY, |ready, (_, kind)| ready | kind)
+    }
+
+    /// What an ICMP message said of the peer, or why no call succeeds any more
+    pub(super) fn take_error(&mut self) -> Option<SocketError> {
+        self.check().err()
+    }
+
+    /// The address and port that datagrams leave from
+    pub(super) fn source(&self, addresses: &Addresses) -> SocketAddrV4 {
+        let bound = self.local.ip();
+        let address = if bound.is_unspecified() { addresses.first } else { *bound };
+        SocketAddrV4::new(address, self.local.port())
+    }
+
     pub(super) fn has_egress(&self) -> bool {
         self.buffers.as_ref().is_some_and(|buffers| !buffers.send.is_empty())
     }
@@ -166,15 +212,15 @@ impl UdpSocket {
         out: &mut impl Egress,
         wakes: &mut Vec<Waker>,
     ) -> bool {
-        let own = self.local;
-        let source = if own.ip().is_unspecified() { addresses.first } else { *own.ip() };
+        let source = self.source(addresses);
         let Some(buffers) = &mut self.buffers else { return false };
         let Ok((to, payload)) = buffers.send.dequeue() else { return false };
         self.writers.wake(wakes);
-        if payload.len() > most_payload(mtu) {
+        let ttl = if to.ip().is_multicast() { self.multicast_ttl } else { self.ttl };
+        if ttl == 0 || payload.len() > most_payload(mtu) {
             return false;
         }
-        compose(SocketAddrV4::new(source, own.port()), to, payload, out);
+        compose(source, to, ttl, payload, out);
         true
     }
 
@@ -208,11 +254,12 @@ fn most_payload(mtu: usize) -> usize {
 /// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
 /// buffers by the memory each takes.
 fn ring(octets: usize) -> PacketBuffer<'static, SocketAddrV4> {
+    let octets = octets.clamp(1, MOST_BUFFER);
     let entries = octets.div_ceil(256).clamp(4, 1024);
-    PacketBuffer::new(vec![PacketMetadata::EMPTY; entries], vec![0; octets.clamp(1, 1 << 30)])
+    PacketBuffer::new(vec![PacketMetadata::EMPTY; entries], vec![0; octets])
 }
 
-fn compose(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8], out: &mut impl Egress) {
+fn compose(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &[u8], out: &mut impl Egress) {
     let checksums = ChecksumCapabilities::default();
     let udp = UdpRepr { src_port: from.port(), dst_port: to.port() };
     let ip = Ipv4Repr {
@@ -220,7 +267,7 @@ fn compose(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8], out: &mut impl 
         dst_addr: *to.ip(),
         next_header: IpProtocol::Udp,
         payload_len: payload.len().saturating_add(udp.header_len()),
-        hop_limit: 64,
+        hop_limit: ttl,
     };
     out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
         let mut packet = Ipv4Packet::new_unchecked(octets);
@@ -231,6 +278,9 @@ fn compose(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8], out: &mut impl 
         udp.emit(&mut datagram, &source, &destination, payload.len(), fill, &checksums);
     });
 }
+
+/// As of TCP
+const MOST_BUFFER: usize = 16 << 20;
 
 /// Octets of an IPv4 and a UDP header
 const HEADERS: usize = 28;

@@ -6,7 +6,12 @@ use std::{
     task::Poll,
 };
 
-use super::{Stack, Ticket, listen::overlap, table::Id, tcp_calls::Leftover, udp::UdpSocket};
+use tokio::io::Ready;
+
+use super::{
+    Stack, Ticket, device::hop_limit, listen::overlap, table::Id, tcp_calls::Leftover,
+    udp::UdpSocket,
+};
 use crate::{SocketError, UdpOptions};
 
 impl Stack {
@@ -52,11 +57,11 @@ impl Stack {
     pub(crate) fn udp_recv(
         &mut self,
         id: Id,
-        into: &mut [u8],
         peek: bool,
+        read: impl FnOnce(&[u8]) -> usize,
     ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
         self.check_ended()?;
-        self.udp(id)?.recv(into, peek)
+        self.udp(id)?.recv(peek, read)
     }
 
     pub(crate) fn udp_send(
@@ -67,12 +72,36 @@ impl Stack {
     ) -> Poll<io::Result<usize>> {
         self.check_ended()?;
         let (addresses, mtu) = (self.addresses, self.mtu);
-        let sent = self.udp(id)?.send(payload, to, &addresses, mtu);
+        let socket = self.udp(id)?;
+        let sent = socket.send(payload, to, &addresses, mtu);
         if matches!(sent, Poll::Ready(Ok(_))) {
+            let (source, looped) = (socket.source(&addresses), socket.multicast_loop);
+            let group = to.or(socket.peer).filter(|to| looped && to.ip().is_multicast());
+            if let Some(group) = group {
+                self.give_to_udp(source, group, false, payload);
+            }
             self.enqueue(Ticket::Udp(id));
             self.ready = true;
         }
         sent
+    }
+
+    /// The address and port it is bound to; with a peer, those that datagrams leave from
+    pub(crate) fn udp_local(&mut self, id: Id) -> io::Result<SocketAddrV4> {
+        self.check_ended()?;
+        let addresses = self.addresses;
+        let socket = self.udp(id)?;
+        Ok(if socket.peer.is_some() { socket.source(&addresses) } else { socket.local })
+    }
+
+    pub(crate) fn udp_readiness(&mut self, id: Id) -> io::Result<Ready> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.readiness())
+    }
+
+    pub(crate) fn udp_take_error(&mut self, id: Id) -> io::Result<Option<io::Error>> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.take_error().map(Into::into))
     }
 
     pub(crate) fn udp_poll_readable(&mut self, id: Id) -> Poll<io::Result<()>> {
@@ -93,6 +122,39 @@ impl Stack {
     pub(crate) fn udp_set_broadcast(&mut self, id: Id, broadcast: bool) -> io::Result<()> {
         self.check_ended()?;
         self.udp(id)?.broadcast = broadcast;
+        Ok(())
+    }
+
+    pub(crate) fn udp_ttl(&mut self, id: Id) -> io::Result<u32> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.ttl.into())
+    }
+
+    pub(crate) fn udp_set_ttl(&mut self, id: Id, ttl: u32) -> io::Result<()> {
+        self.check_ended()?;
+        self.udp(id)?.ttl = hop_limit(ttl)?;
+        Ok(())
+    }
+
+    pub(crate) fn udp_multicast_ttl(&mut self, id: Id) -> io::Result<u32> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.multicast_ttl.into())
+    }
+
+    pub(crate) fn udp_set_multicast_ttl(&mut self, id: Id, ttl: u32) -> io::Result<()> {
+        self.check_ended()?;
+        self.udp(id)?.multicast_ttl = u8::try_from(ttl).map_err(|_| SocketError::TimeToLive)?;
+        Ok(())
+    }
+
+    pub(crate) fn udp_multicast_loop(&mut self, id: Id) -> io::Result<bool> {
+        self.check_ended()?;
+        Ok(self.udp(id)?.multicast_loop)
+    }
+
+    pub(crate) fn udp_set_multicast_loop(&mut self, id: Id, on: bool) -> io::Result<()> {
+        self.check_ended()?;
+        self.udp(id)?.multicast_loop = on;
         Ok(())
     }
 

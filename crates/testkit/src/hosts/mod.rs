@@ -86,7 +86,7 @@ impl Host<'_> {
                 let datagram = buffer.get(..count).unwrap_or_default();
                 if let Some((octets, to)) = answer(datagram, from) {
                     // lost, as datagrams may be
-                    let _ = socket.send_to(&octets, to.into()).await;
+                    let _ = socket.send_to(&octets, to).await;
                 }
             }
         });
