@@ -3,11 +3,11 @@
 use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 
 use pptp::{Tunnel, memory::Impairment};
-use pptp_testkit::{DEVICE, ROUTER, content};
+use pptp_testkit::{BLACK_HOLE, DEVICE, ROUTER, content};
 use pptp_tests::{World, digest_of, get, knx_name};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -112,8 +112,61 @@ async fn what_is_not_there_is_refused_or_not_found() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     let unknown = tunnel.lookup_host("nobody.lan").await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
-    let silent = tunnel.ping(Ipv4Addr::new(192, 168, 1, 99), SECOND).await.unwrap_err();
-    assert_eq!(silent.kind(), ErrorKind::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_nobody_has_is_unreachable_at_once() {
+    let world = World::new(1);
+    let building = world.building(5);
+    let tunnel = world.connect(&building).await;
+    let began = Instant::now();
+    for nobody in [Ipv4Addr::new(192, 168, 1, 99), Ipv4Addr::new(10, 1, 2, 3)] {
+        let tcp = tunnel.tcp_connect((nobody, 80)).await.unwrap_err();
+        assert_eq!(tcp.kind(), ErrorKind::HostUnreachable, "{tcp}");
+        let ping = tunnel.ping(nobody, SECOND).await.unwrap_err();
+        assert_eq!(ping.kind(), ErrorKind::HostUnreachable, "{ping}");
+        let socket = tunnel.udp_bind(0).unwrap();
+        socket.connect((nobody, 9).into()).await.unwrap();
+        socket.send(b"anyone?").await.unwrap();
+        let udp = timeout(SECOND, socket.recv(&mut [0; 16])).await.unwrap().unwrap_err();
+        assert_eq!(udp.kind(), ErrorKind::HostUnreachable, "{udp}");
+    }
+    assert_eq!(began.elapsed(), Duration::from_millis(6 * 2), "one round trip each");
+    assert_eq!(building.stats().undeliverable, 0);
+}
+
+/// What has to do with time-outs is tried there
+#[tokio::test(start_paused = true)]
+async fn the_black_hole_swallows_everything() {
+    let world = World::new(1);
+    let building = world.building(5);
+    let tunnel = world.connect(&building).await;
+    let ping = tunnel.ping(BLACK_HOLE, SECOND).await.unwrap_err();
+    assert_eq!(ping.kind(), ErrorKind::TimedOut);
+    let tcp = tunnel.tcp_connect((BLACK_HOLE, 80)).await.unwrap_err();
+    assert_eq!(tcp.kind(), ErrorKind::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_of_unreachable_addresses_in_bounds() {
+    let world = World::new(1);
+    let building = world.building(5);
+    let (tunnel, other) = tokio::join!(world.connect(&building), world.connect(&building));
+    let nobody = Ipv4Addr::new(192, 168, 1, 99);
+    let pings = (0..150).map(|_| {
+        let tunnel = tunnel.clone();
+        tokio::spawn(async move { tunnel.ping(nobody, SECOND / 2).await.unwrap_err().kind() })
+    });
+    let mut told = 0;
+    for ping in pings.collect::<Vec<_>>() {
+        told += u32::from(ping.await.unwrap() == ErrorKind::HostUnreachable);
+    }
+    assert_eq!(told, 100);
+    let others = other.ping(nobody, SECOND).await.unwrap_err();
+    assert_eq!(others.kind(), ErrorKind::HostUnreachable, "each client has its own hundred");
+    sleep(SECOND).await;
+    let later = tunnel.ping(nobody, SECOND).await.unwrap_err();
+    assert_eq!(later.kind(), ErrorKind::HostUnreachable);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pptp::State;
-use pptp_testkit::{DEVICE, ROUTER, TcpOptions};
+use pptp_testkit::{DEVICE, ROUTER, TcpOptions, UdpOptions};
 use pptp_tests::{World, client_at, config, get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -89,6 +89,73 @@ async fn clients_of_one_building_have_addresses_of_their_own() {
         building.net().ping(address, SECOND).await.expect("an answer from the client");
     }
     assert_eq!(building.stats().up, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_of_the_building_reaches_every_client() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let mut clients = Vec::new();
+    // more than leave in one batch
+    for _ in 0..100 {
+        let tunnel = world.connect(&building).await;
+        clients.push(tunnel.udp_bind(3671).unwrap());
+    }
+    let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
+    for to in [Ipv4Addr::BROADCAST, Ipv4Addr::new(192, 168, 1, 255)] {
+        for round in 0..3_u8 {
+            sender.send_to(&[round, to.octets()[0]], (to, 3671).into()).await.unwrap();
+        }
+        for round in 0..3_u8 {
+            for client in &clients {
+                let mut datagram = [0; 16];
+                let received = timeout(SECOND, client.recv_from(&mut datagram)).await;
+                assert_eq!(received.expect("it comes").unwrap(), (2, (ROUTER, 5000).into()));
+                assert_eq!(datagram[..2], [round, to.octets()[0]], "in order, and once");
+            }
+        }
+    }
+    assert_eq!(building.stats().undeliverable, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_multicast_of_the_building_reaches_those_who_joined_the_group() {
+    let group = Ipv4Addr::new(224, 0, 23, 12);
+    let world = World::new(10);
+    let building = world.building(1);
+    let (first, second) = tokio::join!(world.connect(&building), world.connect(&building));
+    let (member, stranger) = (first.udp_bind(3671).unwrap(), second.udp_bind(3671).unwrap());
+    let beside = first.udp_bind(3672).unwrap();
+    member.join_multicast_v4(group, Ipv4Addr::UNSPECIFIED).unwrap();
+    let sender = building.net().udp_bind((DEVICE, 5000).into(), UdpOptions::default()).unwrap();
+    let mut datagram = [0; 16];
+
+    sender.send_to(b"to the group", (group, 3671).into()).await.unwrap();
+    let received = timeout(SECOND, member.recv_from(&mut datagram)).await.expect("it comes");
+    assert_eq!(received.unwrap(), (12, (DEVICE, 5000).into()));
+    assert_eq!(&datagram[..12], b"to the group");
+    for other in [&stranger, &beside] {
+        let received = timeout(SECOND, other.recv_from(&mut datagram)).await;
+        assert!(received.is_err(), "who has not joined it gets nothing: {received:?}");
+    }
+
+    member.leave_multicast_v4(group, Ipv4Addr::UNSPECIFIED).unwrap();
+    sender.send_to(b"once more", (group, 3671).into()).await.unwrap();
+    assert!(timeout(SECOND, member.recv_from(&mut datagram)).await.is_err(), "it has left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_to_nobody_and_one_too_large_harm_nothing() {
+    let world = World::new(10);
+    let building = world.building(1);
+    let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
+    sender.send_to(b"nobody", (Ipv4Addr::BROADCAST, 9).into()).await.unwrap();
+    let tunnel = world.connect(&building).await;
+    sender.send_to(&[0; 1450], (Ipv4Addr::BROADCAST, 9).into()).await.unwrap();
+    building.until(|stats| stats.undeliverable == 1).await;
+    assert_eq!(get(&tunnel, "/").await.unwrap(), b"building 1\n");
 }
 
 #[tokio::test(start_paused = true)]

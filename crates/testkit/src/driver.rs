@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 use pptp_control::OutgoingCallResult;
 use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
 use pptp_netstack::LocalLink;
+use pptp_packet::Egress;
 use pptp_tunnel::{LinkServerConfig, ServerConfig, Tunnel};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -16,9 +17,9 @@ use crate::{
     ROUTER, Stats,
     builder::Options,
     connection::{FromClient, Writer},
-    lan::Pool,
+    lan::{Pool, destination, is_taken},
     outlet::Outlet,
-    router::Router,
+    router::{Relay, Router},
     session::Session,
 };
 
@@ -43,6 +44,10 @@ pub(crate) struct Driver {
     /// By our Call ID; ordered, so that a run is like any other
     sessions: BTreeMap<u16, Session>,
     pool: Pool,
+    /// What is on its way to every client
+    relay: Option<Relay>,
+    /// The router's own answers to what came in this round
+    unreachable: Vec<Vec<u8>>,
     rng: StdRng,
     clients: mpsc::Receiver<FromClient>,
     orders: watch::Receiver<Orders>,
@@ -79,6 +84,8 @@ impl Driver {
         Self {
             outlet: Outlet::new(address, mute_gre),
             pool: Pool::new(options.sessions),
+            relay: None,
+            unreachable: Vec::new(),
             rng: StdRng::seed_from_u64(options.seed),
             options,
             socket,
@@ -115,7 +122,8 @@ impl Driver {
 
     async fn wait(&mut self) -> Woken {
         let blocked = self.outlet.is_blocked();
-        if !blocked && self.sessions.values().any(Session::is_touched) {
+        let busy = self.relay.is_some() || self.sessions.values().any(Session::is_touched);
+        if !blocked && busy {
             return Woken::Other;
         }
         let deadline = self.sessions.values().filter_map(Session::deadline).min();
@@ -175,8 +183,11 @@ impl Driver {
                 self.stale_stats = true;
                 continue;
             };
-            if let Some(packet) = session.handle_gre(now, datagram.gre) {
+            let Some(packet) = session.handle_gre(now, datagram.gre) else { continue };
+            if destination(packet).is_none_or(is_taken) {
                 self.lan.handle_ip(now, packet);
+            } else {
+                self.unreachable.extend(session.unreachable(now, packet));
             }
         }
         // what became of datagrams sent earlier is nobody's concern here
@@ -184,9 +195,14 @@ impl Driver {
     }
 
     fn lan_turn(&mut self, now: Instant) {
-        let Self { lan, sessions, pool, outlet, undeliverable, .. } = self;
+        let Self { lan, sessions, pool, relay, unreachable, outlet, undeliverable, .. } = self;
         let before = *undeliverable;
-        lan.turn(now, &mut Router { sessions, pool, outlet, now, undeliverable });
+        let mut router = Router { sessions, pool, relay, outlet, now, undeliverable };
+        router.relay();
+        for answer in unreachable.drain(..) {
+            router.compose(answer.len(), |room| room.copy_from_slice(&answer));
+        }
+        lan.turn(now, &mut router);
         self.stale_stats |= self.undeliverable != before;
     }
 

@@ -11,6 +11,11 @@ pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 /// The building's device, with all the other services
 pub const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
 
+/// An address of the building that swallows whatever is sent to it, as a firewall does that drops
+///
+/// Of every other address that nobody has the router says that it is unreachable.
+pub const BLACK_HOLE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
+
 pub(crate) const PREFIX_LEN: u8 = 24;
 
 /// Octets of the largest IP packet in the building's network, Ethernet's
@@ -18,6 +23,8 @@ pub(crate) const MTU: usize = 1500;
 
 /// Addresses for clients: 192.168.1.20 to 192.168.1.219
 pub(crate) const ADDRESSES: usize = 200;
+
+const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 
@@ -63,6 +70,21 @@ pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     let (header, _) = packet.split_first_chunk::<20>()?;
     let [first, .., a, b, c, d] = *header;
     (first >> 4 == 4).then_some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// Whether the building's hosts take a packet that goes there, each in its way
+pub(crate) fn is_taken(destination: Ipv4Addr) -> bool {
+    [ROUTER, DEVICE, BLACK_HOLE].contains(&destination) || is_everyone(destination)
+}
+
+/// Whether a packet that goes there is for all hosts, or for a group of them
+pub(crate) fn is_everyone(destination: Ipv4Addr) -> bool {
+    destination.is_multicast() || destination.is_broadcast() || destination == BROADCAST
+}
+
+/// Whether a packet tells of group memberships (RFC 2236): a matter of its own link
+pub(crate) fn is_igmp(packet: &[u8]) -> bool {
+    packet.get(9) == Some(&2)
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@
 //! | 192.168.1.3 | source, TCP 19 | reads a line with a number of octets and sends as many; an empty line: without end |
 //! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, and is found by a search |
 //! | both | ICMP | answers echo requests |
+//! | 192.168.1.254 | none | swallows whatever it is sent: the [`BLACK_HOLE`] |
+//! | any other | ICMP | the router says "host unreachable", 100 times a second to a client |
 //!
 //! Each client gets an address of its own from 192.168.1.20 on, and can itself be reached from the
-//! building: [`Server::net`] makes sockets there. The number of the building is in every answer, so
+//! building: [`Server::net`] makes sockets there. What they send to 255.255.255.255, to
+//! 192.168.1.255 or to a multicast group reaches every client; clients do not reach each other. The number of the building is in every answer, so
 //! that a test notices when two buildings are mixed up.
 //!
 //! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
@@ -72,6 +75,7 @@ mod server;
 mod session;
 mod stats;
 mod tasks;
+mod unreachable;
 
 pub use pptp_control::{AfterCallClear, OutgoingCallResult, ServerConfig as Control, StartResult};
 pub use pptp_gre_socket::memory;
@@ -81,7 +85,7 @@ pub use pptp_tunnel::TunnelError;
 
 pub use crate::{
     builder::ServerBuilder,
-    lan::{DEVICE, ROUTER},
+    lan::{BLACK_HOLE, DEVICE, ROUTER},
     server::Server,
     stats::{Ended, Stats},
 };

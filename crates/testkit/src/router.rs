@@ -1,11 +1,11 @@
 //! From the building's network into the tunnels
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 
-use pptp_packet::Egress;
+use pptp_packet::{Egress, PacketBuf};
 
 use crate::{
-    lan::{Pool, destination},
+    lan::{Pool, destination, is_everyone, is_igmp},
     outlet::Outlet,
     session::Session,
 };
@@ -14,26 +14,80 @@ use crate::{
 pub(crate) struct Router<'a> {
     pub(crate) sessions: &'a mut BTreeMap<u16, Session>,
     pub(crate) pool: &'a Pool,
+    /// The building's hosts wait while there is one
+    pub(crate) relay: &'a mut Option<Relay>,
     pub(crate) outlet: &'a mut Outlet,
     pub(crate) now: Instant,
     /// Counts the packets that are for nobody
     pub(crate) undeliverable: &'a mut u64,
 }
 
+/// A packet for every client, and how far it has come
+#[derive(Debug)]
+pub(crate) struct Relay {
+    packet: Vec<u8>,
+    /// Clients with smaller Call IDs have it
+    next: u16,
+}
+
+impl Router<'_> {
+    /// Goes on with the packet that is for every client, as far as there is room
+    pub(crate) fn relay(&mut self) {
+        let Some(Relay { packet, next }) = self.relay.take() else { return };
+        for (call_id, session) in self.sessions.range_mut(next..) {
+            if !session.is_up() {
+                continue;
+            }
+            let room = self.outlet.has_room_for_hosts();
+            let Some(mut copy) = room.then(|| self.outlet.take_slot()).flatten() else {
+                *self.relay = Some(Relay { packet, next: *call_id });
+                return;
+            };
+            copy.reset(packet.len()).copy_from_slice(&packet);
+            if !session.deliver(self.now, copy, self.outlet) {
+                *self.undeliverable = self.undeliverable.saturating_add(1);
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: Ipv4Addr, packet: PacketBuf) -> bool {
+        let call = self.pool.call(to);
+        match call.and_then(|call_id| self.sessions.get_mut(&call_id)) {
+            Some(session) => session.deliver(self.now, packet, self.outlet),
+            None => self.refuse(packet),
+        }
+    }
+
+    fn deliver_to_all(&mut self, packet: PacketBuf) -> bool {
+        if self.relay.is_some() {
+            return self.refuse(packet);
+        }
+        if !is_igmp(packet.as_slice()) {
+            *self.relay = Some(Relay { packet: packet.as_slice().to_vec(), next: 0 });
+        }
+        self.outlet.put_back(packet);
+        self.relay();
+        true
+    }
+
+    fn refuse(&mut self, packet: PacketBuf) -> bool {
+        self.outlet.put_back(packet);
+        false
+    }
+}
+
 impl Egress for Router<'_> {
     fn has_room(&self) -> bool {
-        self.outlet.has_room_for_hosts()
+        self.relay.is_none() && self.outlet.has_room_for_hosts()
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let Some(mut packet) = self.outlet.take_slot() else { return fill(&mut vec![0; len]) };
         let filled = fill(packet.reset(len));
-        let call = destination(packet.as_slice()).and_then(|address| self.pool.call(address));
-        let delivered = if let Some(session) = call.and_then(|id| self.sessions.get_mut(&id)) {
-            session.deliver(self.now, packet, self.outlet)
-        } else {
-            self.outlet.put_back(packet);
-            false
+        let delivered = match destination(packet.as_slice()) {
+            Some(to) if is_everyone(to) => self.deliver_to_all(packet),
+            Some(to) => self.deliver(to, packet),
+            None => self.refuse(packet),
         };
         if !delivered {
             *self.undeliverable = self.undeliverable.saturating_add(1);

@@ -6,7 +6,13 @@ use pptp_control::{Decoder, Message};
 use pptp_packet::PacketBuf;
 use pptp_tunnel::{Event, NotNow, Phase, Tunnel, TunnelError};
 
-use crate::{Ended, connection::Writer, outlet::Outlet};
+use crate::{
+    Ended,
+    connection::Writer,
+    lan::destination,
+    outlet::Outlet,
+    unreachable::{Allowance, host_unreachable},
+};
 
 /// One client, from the moment its control connection was accepted
 #[derive(Debug)]
@@ -14,7 +20,8 @@ pub(crate) struct Session {
     tunnel: Tunnel,
     client: Ipv4Addr,
     inner_address: Option<Ipv4Addr>,
-    writer: Writer,
+    /// `None` once the client has let too much pile up
+    writer: Option<Writer>,
     /// Octets of the largest IP packet that fits, once the tunnel is up
     mtu: usize,
     up: bool,
@@ -23,6 +30,7 @@ pub(crate) struct Session {
     /// Something happened since the outputs were taken
     touched: bool,
     heard: Heard,
+    unreachable: Allowance,
 }
 
 /// What a client said on the control connection, for the statistics
@@ -44,13 +52,14 @@ impl Session {
             tunnel,
             client,
             inner_address,
-            writer,
+            writer: Some(writer),
             mtu: 0,
             up: false,
             down: None,
             deadline: None,
             touched: true,
             heard: Heard::default(),
+            unreachable: Allowance::default(),
         }
     }
 
@@ -141,11 +150,22 @@ impl Session {
         self.tunnel.poll_frames(now, &mut outlet.towards(self.client));
     }
 
+    /// What tells the client that nobody is where its packet was to go, unless it was told too often
+    pub(crate) fn unreachable(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
+        let answer = host_unreachable(packet)?;
+        let is_for_client = destination(&answer) == self.inner_address;
+        (is_for_client && self.unreachable.take(now)).then_some(answer)
+    }
+
     /// The session's own output, and its next deadline; false if there was not room for all of it
     pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
         self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
         let mut octets = Vec::new();
-        if self.tunnel.poll_control(now, &mut octets) && !self.writer.write(octets) {
+        if self.tunnel.poll_control(now, &mut octets)
+            && self.writer.as_ref().is_some_and(|writer| !writer.write(octets))
+        {
+            // closed, or the tunnel's last moments would be spent reading on
+            self.writer = None;
             self.tunnel.handle_control_eof(now);
             self.take_events();
         }
