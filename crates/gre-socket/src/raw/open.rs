@@ -26,7 +26,8 @@ pub struct SocketOptions {
     pub fwmark: Option<u32>,
     /// Octets asked for the receive buffer; [`BUFFER`] by default
     ///
-    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`:
+    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`, and never more than
+    /// 1 GiB:
     /// [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) says what it granted.
     pub receive_buffer: usize,
     /// The calls to receive for; all by default
@@ -46,6 +47,8 @@ impl Default for SocketOptions {
 }
 
 /// Why there is no raw socket
+///
+/// Each message ends with the kernel's own words, where it had some.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -60,13 +63,13 @@ pub enum OpenError {
         program: PathBuf,
     },
     /// The kernel refuses to open a raw socket for another reason
-    #[error("cannot open a raw socket of IP protocol 47")]
+    #[error("cannot open a raw socket of IP protocol 47: {0}")]
     Refused(#[source] io::Error),
     /// The descriptor handed over is something else
     #[error("the descriptor handed over is not a raw IPv4 socket of IP protocol 47 (GRE)")]
     NotRawGre,
     /// The local address cannot be bound
-    #[error("cannot bind the raw socket to {address}")]
+    #[error("cannot bind the raw socket to {address}: {source}")]
     LocalAddress {
         /// The address asked for
         address: Ipv4Addr,
@@ -74,7 +77,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The device cannot be bound
-    #[error("cannot bind the raw socket to the device {device}")]
+    #[error("cannot bind the raw socket to the device {device}: {source}")]
     Device {
         /// The device asked for
         device: String,
@@ -82,7 +85,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// An option cannot be set
-    #[error("cannot set {option} on the raw socket")]
+    #[error("cannot set {option} on the raw socket: {source}")]
     Option {
         /// The option's name
         option: &'static str,
@@ -90,7 +93,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The runtime cannot watch the socket
-    #[error("cannot register the raw socket with the runtime")]
+    #[error("cannot register the raw socket with the runtime: {0}")]
     Runtime(#[source] io::Error),
 }
 
@@ -162,7 +165,7 @@ fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> 
     }
     let failed =
         |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
-    set(socket, (sockopt::RcvBufForce, sockopt::RcvBuf), receive_buffer)
+    set(socket, (sockopt::RcvBufForce, sockopt::RcvBuf), receive_buffer.min(MOST_BUFFER))
         .map_err(failed("SO_RCVBUF"))?;
     set(socket, (sockopt::SndBufForce, sockopt::SndBuf), SEND_BUFFER).map_err(failed("SO_SNDBUF"))
 }
@@ -207,6 +210,9 @@ fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "PROGRAM".into())
 }
 
+/// The kernel takes a C `int` and doubles it: of more than fits that, it grants its least
+const MOST_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
+
 /// Octets asked for the send buffer
 ///
 /// Datagrams to a neighbour whose link layer address does not answer count against it until the
@@ -216,3 +222,42 @@ const SEND_BUFFER: usize = 1 << 20;
 
 /// IP protocol 47
 const GRE: i32 = 47;
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn the_more_is_asked_for_the_more_is_granted() {
+        // a socket that needs no capability: the option is the same
+        let granted = |octets| {
+            let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+            set_buffers(&socket, octets).unwrap();
+            receive_buffer(&socket)
+        };
+        let ordinary = granted(64 << 10);
+        assert!(ordinary >= 64 << 10, "{ordinary}");
+        for octets in [MOST_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
+            assert!(granted(octets) >= ordinary, "{octets}: {}", granted(octets));
+        }
+    }
+
+    #[test]
+    fn messages_end_with_the_kernels_words() {
+        const ENODEV: i32 = 19;
+        let source = || io::Error::from_raw_os_error(ENODEV);
+        let errors = [
+            OpenError::Refused(source()),
+            OpenError::LocalAddress { address: Ipv4Addr::LOCALHOST, source: source() },
+            OpenError::Device { device: "nosuch0".into(), source: source() },
+            OpenError::Option { option: "SO_MARK", source: source() },
+            OpenError::Runtime(source()),
+        ];
+        for error in errors {
+            assert!(error.to_string().ends_with(": No such device (os error 19)"), "{error}");
+            assert!(error.source().is_some(), "{error}");
+        }
+    }
+}
