@@ -1,5 +1,6 @@
 //! The ends of a tunnel that was up
 
+use pptp_gre::Header;
 use pptp_ppp::ServerOrder;
 
 use super::pair::*;
@@ -62,6 +63,24 @@ fn hanging_up_in_each_phase_of_the_connect_is_bounded_and_told() {
             }
         }
     }
+}
+
+#[test]
+fn a_peer_that_rejects_the_terminate_request_is_hung_up_on_all_the_same() {
+    let mut pair = Pair::up(ServerOrder::Pppd);
+    pair.server.fall_silent();
+    pair.close_client();
+    let closed_at = pair.elapsed();
+    // a Code-Reject of the code 5
+    let reject = [0xFF, 3, 0xC0, 0x21, 7, 1, 0, 8, 5, 1, 0, 4];
+    let sequence = u32::try_from(pair.server.tunnel.stats().gre.sealed).ok();
+    let header = Header { call_id: CLIENT_CALL, sequence, acknowledgment: None };
+    let length = u16::try_from(reject.len()).unwrap();
+    pair.client.forge(pair.now, [header.emit(length).as_slice(), &reject].concat());
+    pair.run(secs(10));
+    let (at, error) = pair.client.down().expect("down");
+    assert_eq!(error.failure, Failure::Closed);
+    assert_eq!(at, closed_at + secs(4), "the control connection's two steps are left");
 }
 
 #[test]
