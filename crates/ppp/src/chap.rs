@@ -21,7 +21,6 @@ pub(crate) const SUCCESS: u8 = 3;
 pub(crate) const FAILURE: u8 = 4;
 
 /// Octets of the value of an MS-CHAPv2 Response (RFC 2759 §4)
-#[cfg(feature = "server")]
 pub(crate) const RESPONSE_LEN: usize = 49;
 
 /// The authentication phase of one role
@@ -47,36 +46,36 @@ pub(crate) trait Authentication {
 /// Both ends know who the other is
 #[derive(Debug)]
 pub(crate) struct Authenticated {
-    pub(crate) keys: StartKeys,
+    pub(crate) keys: Box<StartKeys>,
     /// The name the peer gave
-    pub(crate) peer_name: String,
+    pub(crate) peer_name: Box<str>,
 }
 
 /// The side that is authenticated
 #[derive(Debug)]
 pub(crate) struct Chap {
-    user: String,
+    user: Box<str>,
     password: Password,
     hash_name: HashName,
     encoding: PasswordEncoding,
-    /// The challenge answered last, and what became of it
-    exchange: Option<Box<Exchange>>,
+    /// The challenge answered last, and the answer
+    exchange: Option<Exchange>,
     is_authenticated: bool,
     deadline: Option<Instant>,
 }
 
 /// One challenge and the answer to it
 ///
-/// Kept, so that the same challenge gets the identical answer.
+/// Kept for as long as the link is, so that the same challenge gets the identical answer: without
+/// what follows from both, and without a verdict to wait for it is less than 80 octets.
 #[derive(Debug)]
 struct Exchange {
     id: u8,
     challenge: [u8; 16],
-    response: Vec<u8>,
-    sent: Sent,
-    peer_name: String,
+    peer_challenge: [u8; 16],
+    proof: [u8; 24],
     /// Until the server's verdict
-    pending: Option<Pending>,
+    pending: Option<Box<Pending>>,
     /// Times the answer may still be repeated because the verdict seems lost
     repeats: u8,
 }
@@ -85,13 +84,14 @@ struct Exchange {
 #[derive(Debug)]
 struct Pending {
     expected: AuthenticatorResponse,
-    keys: StartKeys,
+    sent: Sent,
+    authenticated: Authenticated,
 }
 
 impl Chap {
     pub(crate) fn new(config: ClientConfig) -> Self {
         Self {
-            user: config.user,
+            user: config.user.into(),
             password: config.password,
             hash_name: config.hash_name,
             encoding: config.password_encoding,
@@ -110,9 +110,8 @@ impl Chap {
         let chap = ChapValue::parse(packet.data)?;
         let challenge = chap.value.try_into().map_err(|_| Trouble::Discard(Discard::Malformed))?;
         let is_repeated = |it: &Exchange| it.id == packet.id && it.challenge == challenge;
-        if !self.exchange.as_deref().is_some_and(is_repeated) {
-            let exchange = self.respond(now, packet.id, challenge, chap.name, context);
-            self.exchange = Some(Box::new(exchange));
+        if !self.exchange.as_ref().is_some_and(is_repeated) {
+            self.exchange = Some(self.respond(now, packet.id, challenge, chap.name, context));
             if !self.is_authenticated {
                 self.deadline = now.checked_add(PATIENCE);
             }
@@ -121,7 +120,6 @@ impl Chap {
         Ok(())
     }
 
-    /// The Response value (RFC 2759 §4): peer challenge, 8 octets of zero, NT-Response, flags
     fn respond(
         &self,
         now: Instant,
@@ -135,38 +133,31 @@ impl Chap {
         let user = self.user.as_bytes();
         let challenge_8 = challenge_hash(&peer_challenge, &challenge, user, self.hash_name);
         let proof = nt_response(&challenge_8, &hash);
-        let value = [&peer_challenge[..], &[0; 8], &proof, &[0]].concat();
-        let mut response = Vec::with_capacity(value.len().saturating_add(user.len()));
-        ChapValue { value: &value, name: user }.emit(&mut response);
-        Exchange {
-            id,
-            challenge,
-            response,
+        let pending = Box::new(Pending {
+            expected: AuthenticatorResponse::new(&hash, &proof, &challenge_8),
             sent: context.round_trips.stamp(now),
-            peer_name: peer_name(name),
-            pending: Some(Pending {
-                expected: AuthenticatorResponse::new(&hash, &proof, &challenge_8),
-                keys: master_key(&hash, &proof).start_keys(Side::Client),
-            }),
-            repeats: MOST_REPEATS,
-        }
+            authenticated: Authenticated {
+                keys: Box::new(master_key(&hash, &proof).start_keys(Side::Client)),
+                peer_name: peer_name(name),
+            },
+        });
+        let (pending, repeats) = (Some(pending), MOST_REPEATS);
+        Exchange { id, challenge, peer_challenge, proof, pending, repeats }
     }
 
     fn send_response(&self, context: &mut Context) {
         if let Some(exchange) = &self.exchange {
-            let data = &exchange.response;
-            context.send(frame::CHAP, &Packet { code: RESPONSE, id: exchange.id, data });
+            let mut data = Vec::new();
+            ChapValue { value: &exchange.value(), name: self.user.as_bytes() }.emit(&mut data);
+            context.send(frame::CHAP, &Packet { code: RESPONSE, id: exchange.id, data: &data });
         }
     }
 
-    /// The exchange that a verdict with this identifier is about, if it is still open
-    fn conclude(&mut self, id: u8) -> Result<(&Exchange, Pending), Trouble> {
-        let exchange = self.exchange.as_deref_mut().filter(|exchange| exchange.id == id);
-        let concluded = exchange.and_then(|exchange| {
-            let pending = exchange.pending.take()?;
-            Some((&*exchange, pending))
-        });
-        concluded.ok_or(Trouble::Discard(Discard::OutOfPhase))
+    /// What a verdict with this identifier is about, if it is still open
+    fn conclude(&mut self, id: u8) -> Result<Box<Pending>, Trouble> {
+        let exchange = self.exchange.as_mut().filter(|exchange| exchange.id == id);
+        let pending = exchange.and_then(|exchange| exchange.pending.take());
+        pending.ok_or(Trouble::Discard(Discard::OutOfPhase))
     }
 
     /// RFC 2759 §5: without the right proof the server may be anyone
@@ -176,11 +167,10 @@ impl Chap {
         packet: &Packet<'_>,
         context: &mut Context,
     ) -> Result<Option<Authenticated>, Trouble> {
-        let (exchange, pending) = self.conclude(packet.id)?;
-        if AuthenticatorResponse::parse(packet.data) != Ok(pending.expected) {
+        let Pending { expected, sent, authenticated } = *self.conclude(packet.id)?;
+        if AuthenticatorResponse::parse(packet.data) != Ok(expected) {
             return Err(Failure::ServerNotAuthentic.into());
         }
-        let (sent, peer_name) = (exchange.sent, exchange.peer_name.clone());
         if self.is_authenticated {
             // Challenged anew while the link is up: the keys stay those of the first time.
             return Ok(None);
@@ -188,7 +178,7 @@ impl Chap {
         context.round_trips.answered(now, sent);
         self.is_authenticated = true;
         self.deadline = None;
-        Ok(Some(Authenticated { keys: pending.keys, peer_name }))
+        Ok(Some(authenticated))
     }
 
     fn handle_failure(&mut self, packet: &Packet<'_>) -> Result<Option<Authenticated>, Trouble> {
@@ -198,6 +188,19 @@ impl Chap {
             Err(_) => (0, false, String::from_utf8_lossy(packet.data).into_owned()),
         };
         Err(Failure::AuthFailed { code, retry, message }.into())
+    }
+}
+
+impl Exchange {
+    /// The Response value (RFC 2759 §4): peer challenge, 8 octets of zero, NT-Response, flags
+    fn value(&self) -> [u8; RESPONSE_LEN] {
+        let mut value = [0; RESPONSE_LEN];
+        let (challenge, rest) = value.split_at_mut(16);
+        challenge.copy_from_slice(&self.peer_challenge);
+        if let Some(proof) = rest.get_mut(8..32) {
+            proof.copy_from_slice(&self.proof);
+        }
+        value
     }
 }
 
@@ -235,7 +238,7 @@ impl Authentication for Chap {
     /// The server's Success was lost, and it will not send it again by itself; but it answers the
     /// same Response with the same verdict (RFC 1994 §4.1)
     fn peer_went_ahead(&mut self, context: &mut Context) {
-        let Some(exchange) = self.exchange.as_deref_mut() else { return };
+        let Some(exchange) = &mut self.exchange else { return };
         if exchange.pending.is_none() || exchange.repeats == 0 {
             return;
         }
@@ -258,8 +261,8 @@ impl Authentication for Chap {
 }
 
 /// A name for people: what is not UTF-8 is replaced, and what is too long cut off
-pub(crate) fn peer_name(name: &[u8]) -> String {
-    String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into_owned()
+pub(crate) fn peer_name(name: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into()
 }
 
 /// Time for a Challenge after LCP, and for the verdict after a Response

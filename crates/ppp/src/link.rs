@@ -28,10 +28,17 @@ pub struct Link(Inner);
 
 /// The same machine in either role; no build without a server has its code
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "server",
+    expect(
+        clippy::large_enum_variant,
+        reason = "a client pays neither for the larger server nor for a box"
+    )
+)]
 enum Inner {
     Client(Machine<Client>),
     #[cfg(feature = "server")]
-    Server(Machine<crate::server::Server>),
+    Server(Box<Machine<crate::server::Server>>),
 }
 
 macro_rules! each {
@@ -66,7 +73,7 @@ impl Link {
     /// The side that checks who the other is and assigns its address
     #[cfg(feature = "server")]
     pub fn server(config: ServerConfig, seed: [u8; 32]) -> Self {
-        Self(Inner::Server(crate::server::machine(config, seed)))
+        Self(Inner::Server(Box::new(crate::server::machine(config, seed))))
     }
 
     /// The carrier is up: sends LCP's Configure-Request at once

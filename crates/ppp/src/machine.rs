@@ -36,14 +36,14 @@ pub(crate) struct Machine<R: Role> {
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
     /// From the authentication until CCP is open
-    keys: Option<StartKeys>,
+    keys: Option<Box<StartKeys>>,
     pub(crate) cipher: Option<Cipher>,
     /// Control frames that came in lately
     pub(crate) window: Window,
     pub(crate) protocol_rejects: Rate,
     /// Identifier of our latest Echo-Request or Protocol-Reject
     pub(crate) id: u8,
-    peer_name: String,
+    peer_name: Box<str>,
     carrier_limit: u16,
     renegotiations: Rate,
     events: VecDeque<Event>,
@@ -85,7 +85,7 @@ impl<R: Role> Machine<R> {
             window: Window::new(),
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
             id: 0,
-            peer_name: String::new(),
+            peer_name: Box::default(),
             carrier_limit: parts.carrier_limit,
             renegotiations: Rate::new(RENEGOTIATIONS),
             events: VecDeque::new(),
@@ -330,7 +330,7 @@ impl<R: Role> Machine<R> {
             peer_magic: link.peer_magic,
             pfc: link.form.pfc,
             acfc: link.form.acfc,
-            peer_name: self.peer_name.clone(),
+            peer_name: self.peer_name.to_string(),
             key_strength: KeyStrength::Bits128,
             address: addresses.address,
             peer_address: addresses.peer_address,

@@ -70,9 +70,9 @@ pub(crate) struct Negotiator<O> {
     /// Whether a request of the peer makes us send ours again
     prompted: bool,
     state: State,
-    /// Identifier and options of our latest Configure-Request
+    /// Identifier of our latest Configure-Request, and its options until it is answered
     id: u8,
-    request: Vec<u8>,
+    request: Box<[u8]>,
     /// Whether that request has had its answer: every further one is stale
     answered: bool,
     /// Identifier of our latest Code-Reject
@@ -83,7 +83,7 @@ pub(crate) struct Negotiator<O> {
     /// Identifier and options of the peer's request that we acknowledged last
     acknowledged: Option<(u8, Box<[u8]>)>,
     /// Our latest Nak or Reject, and the identifier of the request it refused
-    refusal: Option<(u8, Sent)>,
+    refusal: Option<Box<(u8, Sent)>>,
     /// Our latest Configure-Ack
     ack: Option<Sent>,
     /// Whether something came from the peer that it sends in the Opened state only
@@ -110,13 +110,13 @@ enum Answer<'a> {
 }
 
 impl<O: OptionSet> Negotiator<O> {
-    pub(crate) const fn new(options: O) -> Self {
+    pub(crate) fn new(options: O) -> Self {
         Self {
             options,
             prompted: false,
             state: State::Initial,
             id: 0,
-            request: Vec::new(),
+            request: Box::default(),
             answered: true,
             reject_id: 0,
             transmissions: Vec::new(),

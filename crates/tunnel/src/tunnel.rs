@@ -84,7 +84,7 @@ pub struct Tunnel {
     early: Vec<Vec<u8>>,
     stage: Stage,
     ladder: Ladder,
-    connect_deadline: Option<(Instant, Duration)>,
+    connect_deadline: Option<Box<(Instant, Duration)>>,
     /// Whether GRE passes, until LCP is through
     passage: Passage,
     /// The control connection has ended, and until when GRE may still say why
@@ -125,7 +125,7 @@ impl Tunnel {
         let recorder = Recorder::new(ladder.started(), config.recorder);
         let mut tunnel = Self::new(control, link, ladder, recorder);
         tunnel.is_client = true;
-        tunnel.connect_deadline = config.connect_deadline;
+        tunnel.connect_deadline = config.connect_deadline.map(Box::new);
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -377,7 +377,7 @@ impl Tunnel {
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
         let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
-        let connect = self.connect_deadline.map(|(at, _)| (at, Timer::Connect));
+        let connect = self.connect_deadline.as_ref().map(|it| (it.0, Timer::Connect));
         [control, link, gre, first, words, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
@@ -583,7 +583,7 @@ impl Tunnel {
         if let Some(failure) = self.passage.handle_timeout(now) {
             self.fail(now, failure);
         }
-        if let Some((deadline, limit)) = self.connect_deadline
+        if let Some((deadline, limit)) = self.connect_deadline.as_deref().copied()
             && deadline <= now
         {
             self.fail(now, Failure::ConnectTimeout { limit });

@@ -24,8 +24,8 @@ impl<O: OptionSet> Negotiator<O> {
             self.send_ack(now, packet, context);
             return Ok(None);
         }
-        if let Some((_, refusal)) = self.refusal.take_if(|(id, _)| *id != packet.id) {
-            context.round_trips.answered(now, refusal);
+        if let Some(refusal) = self.refusal.take_if(|refusal| refusal.0 != packet.id) {
+            context.round_trips.answered(now, refusal.1);
         }
         if matches!(self.state, State::Stopped | State::Opened) {
             self.begin(context);
@@ -160,12 +160,13 @@ impl<O: OptionSet> Negotiator<O> {
             return Ok(false);
         }
         let is_ack = packet.code == u8::from(Code::ConfigureAck);
-        if is_ack && packet.data != self.request {
+        if is_ack && *packet.data != *self.request {
             return Err(Trouble::Discard(Discard::Malformed));
         }
         self.answered = true;
         context.round_trips.answered_one_of(now, &self.transmissions);
         self.transmissions = Vec::new();
+        self.request = Box::default();
         Ok(true)
     }
 

@@ -41,7 +41,7 @@ impl<O: OptionSet> Negotiator<O> {
                 self.send_ack(now, packet, context);
             }
             Answer::Refuse(code, id, data) if actions.contain(Actions::SCN) => {
-                self.refusal = Some((*id, context.round_trips.stamp(now)));
+                self.refusal = Some(Box::new((*id, context.round_trips.stamp(now))));
                 Self::send_packet(*code, *id, data, context);
             }
             Answer::Id(id) if actions.contain(Actions::STA) => {
@@ -58,7 +58,7 @@ impl<O: OptionSet> Negotiator<O> {
     fn send_request(&mut self, now: Instant, event: Event, context: &mut Context) {
         if event != Event::TimeoutPositive || self.answered {
             self.id = self.id.wrapping_add(1);
-            self.request = self.options.request().into_vec();
+            self.request = self.options.request().into_vec().into();
             self.answered = false;
             self.transmissions = Vec::new();
         }

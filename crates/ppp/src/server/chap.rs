@@ -76,7 +76,7 @@ impl Chap {
         let challenge = challenge_hash(peer_challenge, &self.challenge, chap.name, self.hash_name);
         let expected = nt_response(&challenge, &hash);
         bool::from(expected.ct_eq(response)).then(|| {
-            let keys = master_key(&hash, response).start_keys(Side::Server);
+            let keys = Box::new(master_key(&hash, response).start_keys(Side::Server));
             let proof = AuthenticatorResponse::new(&hash, response, &challenge);
             (proof, Authenticated { keys, peer_name: peer_name(chap.name) })
         })

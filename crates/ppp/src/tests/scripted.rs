@@ -170,6 +170,23 @@ mod chap {
         assert_eq!(script.failure(), Some(Failure::ServerNotAuthentic));
     }
 
+    /// A Challenge that was on its way twice, and the Success that its second Response brings
+    #[test]
+    fn the_same_challenge_gets_the_same_response_also_after_its_success() {
+        let mut script = Script::at_authentication();
+        script.challenge(1);
+        let first = script.sent().pop().unwrap();
+        script.challenge(1);
+        let (success, _) = script.success();
+        script.receive(frame::CHAP, 3, 1, success.as_bytes());
+        script.sent();
+        script.challenge(1);
+        assert_eq!(script.sent(), [first]);
+        let again = script.try_receive(frame::CHAP, 3, 1, success.as_bytes());
+        assert_eq!(again, Err(Discard::OutOfPhase));
+        assert_eq!(script.link.phase(), Phase::Network);
+    }
+
     #[test]
     fn a_lost_success_is_asked_for_again_when_the_server_goes_ahead() {
         let mut script = Script::at_authentication();
