@@ -126,7 +126,7 @@ async fn an_address_that_nobody_has_is_unreachable_at_once() {
         let ping = tunnel.ping(nobody, SECOND).await.unwrap_err();
         assert_eq!(ping.kind(), ErrorKind::HostUnreachable, "{ping}");
         let socket = tunnel.udp_bind(0).unwrap();
-        socket.connect((nobody, 9).into()).await.unwrap();
+        socket.connect((nobody, 9)).await.unwrap();
         socket.send(b"anyone?").await.unwrap();
         let udp = timeout(SECOND, socket.recv(&mut [0; 16])).await.unwrap().unwrap_err();
         assert_eq!(udp.kind(), ErrorKind::HostUnreachable, "{udp}");
