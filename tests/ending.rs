@@ -60,7 +60,7 @@ async fn the_last_handle_to_go_hangs_up() {
 }
 
 /// The building's end of the client's connections and datagrams: what each of them brought
-async fn hears(building: &Server) -> tokio::task::JoinHandle<(Vec<u8>, Vec<u8>)> {
+fn hears(building: &Server) -> tokio::task::JoinHandle<(Vec<u8>, Vec<u8>)> {
     let net = building.net();
     let listener = net.tcp_listen((ROUTER, 77).into(), 1, TcpOptions::default()).unwrap();
     let datagrams = net.udp_bind((ROUTER, 77).into(), UdpOptions::default()).unwrap();
@@ -80,7 +80,7 @@ async fn what_was_written_last_still_arrives() {
     for way in ["close", "drop", "the stream is the last to go", "the stream is kept"] {
         let world = World::new(20);
         let building = world.building(1);
-        let heard = hears(&building).await;
+        let heard = hears(&building);
         let tunnel = world.connect(&building).await;
         let datagrams = tunnel.udp_bind(0).unwrap();
         let mut stream = tunnel.tcp_connect((ROUTER, 77)).await.unwrap();

@@ -105,7 +105,7 @@ async fn a_broadcast_of_the_building_reaches_every_client() {
     let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
     for to in [Ipv4Addr::BROADCAST, Ipv4Addr::new(192, 168, 1, 255)] {
         for round in 0..3_u8 {
-            sender.send_to(&[round, to.octets()[0]], (to, 3671).into()).await.unwrap();
+            sender.send_to(&[round, to.octets()[0]], (to, 3671)).await.unwrap();
         }
         for round in 0..3_u8 {
             for client in &clients {
@@ -131,7 +131,7 @@ async fn a_multicast_of_the_building_reaches_those_who_joined_the_group() {
     let sender = building.net().udp_bind((DEVICE, 5000).into(), UdpOptions::default()).unwrap();
     let mut datagram = [0; 16];
 
-    sender.send_to(b"to the group", (group, 3671).into()).await.unwrap();
+    sender.send_to(b"to the group", (group, 3671)).await.unwrap();
     let received = timeout(SECOND, member.recv_from(&mut datagram)).await.expect("it comes");
     assert_eq!(received.unwrap(), (12, (DEVICE, 5000).into()));
     assert_eq!(&datagram[..12], b"to the group");
@@ -141,7 +141,7 @@ async fn a_multicast_of_the_building_reaches_those_who_joined_the_group() {
     }
 
     member.leave_multicast_v4(group, Ipv4Addr::UNSPECIFIED).unwrap();
-    sender.send_to(b"once more", (group, 3671).into()).await.unwrap();
+    sender.send_to(b"once more", (group, 3671)).await.unwrap();
     assert!(timeout(SECOND, member.recv_from(&mut datagram)).await.is_err(), "it has left");
 }
 
