@@ -151,7 +151,7 @@ async fn a_broadcast_to_nobody_and_one_too_large_harm_nothing() {
     let building = world.building(1);
     let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
     let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
-    sender.send_to(b"nobody", (Ipv4Addr::BROADCAST, 9).into()).await.unwrap();
+    sender.send_to(b"nobody", (Ipv4Addr::BROADCAST, 9)).await.unwrap();
     let tunnel = world.connect(&building).await;
     sender.send_to(&[0; 1450], (Ipv4Addr::BROADCAST, 9).into()).await.unwrap();
     building.until(|stats| stats.undeliverable == 1).await;
