@@ -153,7 +153,7 @@ async fn a_broadcast_to_nobody_and_one_too_large_harm_nothing() {
     let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
     sender.send_to(b"nobody", (Ipv4Addr::BROADCAST, 9)).await.unwrap();
     let tunnel = world.connect(&building).await;
-    sender.send_to(&[0; 1450], (Ipv4Addr::BROADCAST, 9).into()).await.unwrap();
+    sender.send_to(&[0; 1450], (Ipv4Addr::BROADCAST, 9)).await.unwrap();
     building.until(|stats| stats.undeliverable == 1).await;
     assert_eq!(get(&tunnel, "/").await.unwrap(), b"building 1\n");
 }
