@@ -7,5 +7,8 @@
 mod figure;
 pub mod measure;
 pub mod mppe;
+pub mod path;
+pub mod suite;
+pub mod tunnel_path;
 
 pub use figure::{Figure, Goal};

@@ -1,0 +1,144 @@
+//! Measures everything and writes PERFORMANCE.md
+//!
+//! A line a figure on stdout: name, figure, goal, `ok` or `missed`, separated by tabs.
+//!
+//! - `--only NAME`: only the figures whose name begins so; PERFORMANCE.md stays as it is
+//! - `--quick`: each for a shorter time
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io,
+    panic::catch_unwind,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use pptp_benches::{
+    Figure,
+    measure::be_quick,
+    suite::{PARTS, REASONS},
+};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\nusage: report [--only NAME] [--quick]");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.quick {
+        be_quick();
+    }
+    let (figures, failed) = measure(arguments.only.as_deref().unwrap_or_default());
+    if arguments.only.is_none()
+        && let Err(error) = write(&figures, &failed)
+    {
+        eprintln!("PERFORMANCE.md: {error}");
+        return ExitCode::FAILURE;
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[derive(Debug, Default)]
+struct Arguments {
+    only: Option<String>,
+    quick: bool,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = Self::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => arguments.quick = true,
+                "--only" => arguments.only = Some(words.next().ok_or("--only wants a name")?),
+                _ => return Err(format!("{word}: no such option")),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// Prints each figure as it is known; returns all of them, and the parts that failed
+fn measure(prefix: &str) -> (Vec<Figure>, Vec<&'static str>) {
+    let (mut figures, mut failed) = (Vec::new(), Vec::new());
+    for part in PARTS.iter().filter(|part| part.may_have(prefix)) {
+        let Ok(measured) = catch_unwind(part.figures) else {
+            failed.push(part.name);
+            continue;
+        };
+        for figure in measured.into_iter().filter(|figure| figure.name.starts_with(prefix)) {
+            println!("{figure}");
+            figures.push(figure);
+        }
+    }
+    (figures, failed)
+}
+
+fn write(figures: &[Figure], failed: &[&str]) -> io::Result<()> {
+    let mut page = String::from(HEAD);
+    let _ = writeln!(page, "{}", machine());
+    page += "| name | figure | goal | | bound and figures behind it |\n|---|---|---|---|---|\n";
+    for figure in figures {
+        let Figure { name, value, goal, detail, .. } = figure;
+        let verdict = if figure.is_ok() { "ok" } else { "**missed**" };
+        let _ = writeln!(page, "| {name} | {value:.3} | {goal} | {verdict} | {detail} |");
+    }
+    let missed = figures.iter().filter(|figure| !figure.is_ok()).collect::<Vec<_>>();
+    if !missed.is_empty() || !failed.is_empty() {
+        page += "\n## Missed\n\n";
+    }
+    for figure in missed {
+        let reason = REASONS.iter().find(|(name, _)| *name == figure.name);
+        let reason = reason.map_or("not yet explained", |(_, reason)| reason);
+        let _ = writeln!(page, "- **{}**: {reason}", figure.name);
+    }
+    for part in failed {
+        let _ = writeln!(page, "- **{part}** could not be measured in this run");
+    }
+    fs::write(root().join("PERFORMANCE.md"), page)
+}
+
+/// What the figures were measured on
+fn machine() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let unknown = || "unknown".to_owned();
+    let family = field("cpu family").zip(field("model\t"));
+    let family = family.map_or_else(unknown, |(family, model)| format!("{family}, model {model}"));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_else(|_| unknown());
+    let commit = say("git", &["describe", "--always", "--dirty"]);
+    format!(
+        "Measured on {} at commit {}: {} (family {family}), {cores} cores, Linux {}, {}.\n",
+        say("date", &["-u", "+%F"]).unwrap_or_else(unknown),
+        commit.unwrap_or_else(unknown),
+        field("model name").unwrap_or_else(unknown),
+        kernel.trim(),
+        say("rustc", &["--version"]).unwrap_or_else(unknown),
+    )
+}
+
+fn say(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+const HEAD: &str = "\
+# Performance
+
+Written by `benches/report`. A figure is a ratio of CPU time within one run unless its name says
+otherwise: candidate and bound take turns of a few milliseconds, and the median counts.
+
+";

@@ -1,0 +1,45 @@
+//! All that is measured
+
+use crate::{Figure, mppe, tunnel_path};
+
+/// A part of the suite: its name, which begins those of its figures, and what measures them
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The name
+    pub name: &'static str,
+    /// Measures all its figures
+    pub figures: fn() -> Vec<Figure>,
+}
+
+/// All parts, in the order of the report
+pub const PARTS: &[Part] = &[
+    Part { name: "mppe", figures: mppe::figures },
+    Part { name: "tunnel_path", figures: tunnel_path::figures },
+];
+
+/// Why a figure misses its goal, by its name
+pub const REASONS: &[(&str, &str)] = &[];
+
+impl Part {
+    /// Whether figures that begin with `prefix` may be among its own
+    pub fn may_have(&self, prefix: &str) -> bool {
+        self.name.starts_with(prefix) || prefix.split('/').next() == Some(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(prefix: &str) -> Vec<&'static str> {
+        PARTS.iter().filter(|part| part.may_have(prefix)).map(|part| part.name).collect()
+    }
+
+    #[test]
+    fn a_prefix_names_parts_or_figures_of_one() {
+        assert_eq!(parts(""), PARTS.iter().map(|part| part.name).collect::<Vec<_>>());
+        assert_eq!(parts("mpp"), ["mppe"]);
+        assert_eq!(parts("mppe/packet"), ["mppe"]);
+        assert_eq!(parts("mppe2"), [""; 0]);
+    }
+}
