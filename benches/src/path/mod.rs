@@ -125,6 +125,9 @@ pub fn round(road: &mut Road, paths: &mut [Path], direction: Direction) -> Round
         sealed.extend(Traffic::inner_len(datagram));
         paths[path].deliver(*now, datagram);
     });
+    for path in of_batch {
+        exchange_control(&paths[path].client, &mut paths[path].server, *now);
+    }
     Round { time, traffic: Traffic { opened, sealed } }
 }
 
@@ -241,10 +244,6 @@ impl Dialling {
         client.turn(*now, received.datagrams(), sent);
         received.clear();
         server.handle_timeout(*now);
-        let mut control = client.exchange_control(*now, &[]);
-        if !control.is_empty() {
-            server.handle_control(*now, &control);
-        }
         let mut syn = false;
         sent.drain(|_, datagram| {
             if let Some(packet) = server.handle_gre(*now, datagram) {
@@ -258,9 +257,19 @@ impl Dialling {
             seal(server, *now, received, packet);
         }
         server.poll_gre(*now, received);
+        exchange_control(client, server, *now);
+    }
+}
+
+/// Hands over what the control connections have to say, echoes among it
+fn exchange_control(client: &Client, server: &mut Tunnel, now: Instant) {
+    let mut control = client.exchange_control(now, &[]);
+    if !control.is_empty() {
+        server.handle_control(now, &control);
         control.clear();
-        server.poll_control(*now, &mut control);
-        client.exchange_control(*now, &control);
+    }
+    if server.poll_control(now, &mut control) {
+        client.exchange_control(now, &control);
     }
 }
 
