@@ -26,7 +26,8 @@ fn tcp() -> TcpOptions {
 async fn connect(pair: &Pair, options: TcpOptions) -> (TcpStream, TcpStream) {
     let listener = pair.server.tcp_listen(any(80), 1, options.clone()).unwrap();
     let client = pair.client.tcp_connect((SERVER, 80), options);
-    let (client, server) = tokio::join!(client, listener.accept());
+    let both = async { tokio::join!(client, listener.accept()) };
+    let (client, server) = timeout(60 * SECOND_LONG, both).await.expect("no hang");
     (client.unwrap(), server.unwrap().0)
 }
 
