@@ -8,6 +8,7 @@ mod figure;
 pub mod measure;
 pub mod mppe;
 pub mod path;
+pub mod per_tunnel_throughput;
 pub mod suite;
 pub mod tunnel_path;
 

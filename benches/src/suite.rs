@@ -1,6 +1,6 @@
 //! All that is measured
 
-use crate::{Figure, mppe, tunnel_path};
+use crate::{Figure, mppe, per_tunnel_throughput, tunnel_path};
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,7 @@ pub struct Part {
 pub const PARTS: &[Part] = &[
     Part { name: "mppe", figures: mppe::figures },
     Part { name: "tunnel_path", figures: tunnel_path::figures },
+    Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
 ];
 
 /// Why a figure misses its goal, by its name

@@ -45,7 +45,7 @@ impl Bench {
     /// The CPU time of so many rounds
     pub fn time(&mut self, direction: Direction, rounds: u64) -> Duration {
         let (road, paths) = self.paths(direction);
-        (0..rounds).map(|_| round(road, paths, direction).time).sum()
+        (0..rounds).map(|_| round(road, paths, 0, direction).time).sum()
     }
 
     fn paths(&mut self, direction: Direction) -> (&mut Road, &mut [Path]) {
@@ -65,7 +65,7 @@ impl Bench {
         };
         let traffic = RefCell::new(warm_up(road, paths, direction));
         let path = || {
-            let round = round(road, paths, direction);
+            let round = round(road, paths, 0, direction);
             traffic.replace(round.traffic);
             round.time.as_secs_f64()
         };
@@ -82,7 +82,7 @@ impl Default for Bench {
 
 /// Until TCP's window is as large as it gets
 fn warm_up(road: &mut Road, paths: &mut [Path], direction: Direction) -> Traffic {
-    (0..64).map(|_| round(road, paths, direction).traffic).last().unwrap_or_default()
+    (0..64).map(|_| round(road, paths, 0, direction).traffic).last().unwrap_or_default()
 }
 
 fn figure(name: &'static str, Ratio { ratio, a, b }: Ratio) -> Figure {

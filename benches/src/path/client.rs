@@ -74,6 +74,11 @@ impl Client {
         send.wakers.drain(..).for_each(Waker::wake);
     }
 
+    /// Whether a socket has asked for a turn since the last call
+    pub fn take_ready(&self) -> bool {
+        self.0.ready.swap(false, Ordering::AcqRel)
+    }
+
     /// Takes octets of the control connection, and hands out those to be written
     pub fn exchange_control(&self, now: Instant, octets: &[u8]) -> Vec<u8> {
         let mut inner = self.0.lock();

@@ -10,6 +10,7 @@ mod host;
 mod queues;
 
 use std::{
+    array::from_fn,
     net::{Ipv4Addr, SocketAddrV4},
     ops::Range,
     time::{Duration, Instant},
@@ -53,6 +54,7 @@ pub enum Direction {
 pub struct Path {
     client: Client,
     socket: Socket,
+    _idle: Vec<Socket>,
     server: Box<Tunnel>,
     host: Host,
     /// Octets of data in a segment
@@ -101,9 +103,10 @@ pub struct Round {
 }
 
 /// Takes a round: [`BATCHES`] batches of [`PACKETS`] packets, shared out over the paths in turn
-pub fn round(road: &mut Road, paths: &mut [Path], direction: Direction) -> Round {
-    let of_batch = |batch: usize| batch % paths.len();
-    let of_batch: [usize; BATCHES] = std::array::from_fn(of_batch);
+///
+/// The first one is for the path at `first`.
+pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direction) -> Round {
+    let of_batch: [usize; BATCHES] = from_fn(|batch| (first + batch) % paths.len());
     road.received.clear();
     let ends = of_batch.map(|path| {
         paths[path].prepare(road, direction);
@@ -136,28 +139,18 @@ impl Path {
     ///
     /// Needs a tokio runtime around it.
     pub fn new(road: &mut Road, buffer: usize) -> Self {
-        let server = Tunnel::accept(server_config(), SERVER_CALL, [2; 32], road.now);
-        let config = Config::new(USER, Password::new(PASSWORD));
-        let ladder = Ladder::new(road.now);
-        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, road.now);
-        let mut dialling = Dialling {
-            client: Client::new(client),
-            server: Box::new(server),
-            host: Host::new(SocketAddrV4::new(HOST, 80)),
-        };
+        Self::with_idle_sockets(road, buffer, 0)
+    }
+
+    /// The same, and before it connects sockets that stay idle
+    pub fn with_idle_sockets(road: &mut Road, buffer: usize, count: usize) -> Self {
+        let mut dialling = Dialling::new(road);
         dialling.come_up(road);
-        let options = TcpOptions {
-            receive_buffer: buffer,
-            send_buffer: buffer,
-            nodelay: true,
-            ..TcpOptions::default()
-        };
-        let connect = dialling.client.connect(SocketAddrV4::new(HOST, 80), options);
-        let stream = client::complete(connect, || dialling.turn(road));
-        let stream = stream.expect("the host answers");
+        let idle = (0..count).map(|_| dialling.connect(road, IDLE_BUFFER)).collect();
+        let socket = dialling.connect(road, buffer);
         let Dialling { client, server, host } = dialling;
         let segment = client.mtu() - HEADERS;
-        Self { client, socket: Socket::new(stream), server, host, segment }
+        Self { client, socket, _idle: idle, server, host, segment }
     }
 
     /// The client's end
@@ -191,16 +184,22 @@ impl Path {
         }
     }
 
-    /// What is measured: a turn with the datagrams of one batch, and what the socket's task does
+    /// What is measured: a turn with the datagrams of one batch, what the socket's task does if it is
+    /// woken, and another turn if that asks for one
     fn client_turn(&mut self, road: &mut Road, datagrams: Range<usize>, direction: Direction) {
         let Road { received, sent, now, octets, .. } = road;
-        if direction == Direction::Upload {
-            self.socket.write(octets);
-        }
         self.client.turn(*now, &mut received.datagrams()[datagrams], sent);
-        if direction == Direction::Download {
-            let read = self.socket.read(octets);
-            assert_eq!(read, PACKETS * self.segment, "all was read");
+        match direction {
+            Direction::Download => {
+                let read = self.socket.read(octets);
+                assert_eq!(read, PACKETS * self.segment, "all was read");
+            }
+            Direction::Upload => {
+                self.socket.write(octets);
+            }
+        }
+        if self.client.take_ready() {
+            self.client.turn(*now, &mut [], sent);
         }
     }
 
@@ -226,6 +225,28 @@ struct Dialling {
 }
 
 impl Dialling {
+    fn new(road: &Road) -> Self {
+        let server = Tunnel::accept(server_config(), SERVER_CALL, [2; 32], road.now);
+        let config = Config::new(USER, Password::new(PASSWORD));
+        let ladder = Ladder::new(road.now);
+        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, road.now);
+        let host = Host::new(SocketAddrV4::new(HOST, 80));
+        Self { client: Client::new(client), server: Box::new(server), host }
+    }
+
+    fn connect(&mut self, road: &mut Road, buffer: usize) -> Socket {
+        let options = TcpOptions {
+            receive_buffer: buffer,
+            send_buffer: buffer,
+            nodelay: true,
+            ..TcpOptions::default()
+        };
+        let connect = self.client.connect(SocketAddrV4::new(HOST, 80), options);
+        let stream = client::complete(connect, || self.turn(road));
+        self.turn(road);
+        Socket::new(stream.expect("the host answers"))
+    }
+
     fn come_up(&mut self, road: &mut Road) {
         for _ in 0..100 {
             self.turn(road);
@@ -293,5 +314,7 @@ const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const CLIENT_CALL: u16 = 1;
 const SERVER_CALL: u16 = 2;
 
+/// Of a socket that nobody uses
+const IDLE_BUFFER: usize = 4 << 10;
 /// The time from one turn to the next: eight packets of a line with 100 Mbit/s
 const TURN: Duration = Duration::from_millis(1);
