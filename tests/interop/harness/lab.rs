@@ -79,12 +79,16 @@ impl Lab {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Kill the processes that hold the control connections of `building`'s server.
+    /// Kill the processes that hold the control connections of `building`'s server; an error if there are none.
     pub fn end_connections(&self, building: Building) -> io::Result<()> {
         let number = building.0;
         let of_the_building = format!("for p in $(ip netns pids b{number}); do");
-        let kill = r#"[ "$(cat /proc/$p/comm)" = pptpctrl ] && kill -9 $p; done"#;
-        self.sh(&format!("{of_the_building} {kill}")).map(drop)
+        let kill = r#"[ "$(cat /proc/$p/comm)" = pptpctrl ] && kill -9 $p && echo $p; done"#;
+        let killed = self.sh(&format!("{of_the_building} {kill}"))?;
+        if killed.trim().is_empty() {
+            return Err(io::Error::other(format!("no connection to building {number}")));
+        }
+        Ok(())
     }
 
     /// Add `round_trip` to the way to `building` and back until the result is dropped.
