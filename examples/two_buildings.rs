@@ -5,15 +5,16 @@
 //! plays both sides: two PPTP servers of the testkit in the same process, no root, no network. With
 //! `--server` (any number of them) it dials real ones, which needs `CAP_NET_RAW`.
 
+mod login;
+
 use std::{
     error::Error,
     net::Ipv4Addr,
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use pptp::{Client, Connecting, Phase, State, Tunnel, TunnelConfig};
 use pptp_testkit::Server;
 use serde::Serialize;
@@ -24,19 +25,16 @@ use tokio::{
 
 /// Dials PPTP servers at once and talks to 192.168.1.3 behind each of them
 #[derive(Parser)]
+#[command(name = "two_buildings")]
 struct Arguments {
     /// A PPTP server, host or host:port; without any, two of the testkit in this process
-    #[arg(long = "server", value_parser = server)]
+    #[arg(long = "server", value_name = "SERVER", value_parser = server)]
     servers: Vec<String>,
     /// The user on all servers
-    #[arg(long, default_value = "testuser", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, default_value = "testuser", value_parser = login::user)]
     user: String,
-    /// The password on all servers
-    #[arg(long, env = "PPTP_PASSWORD", hide_env_values = true, default_value = "test123")]
-    password: String,
-    /// A file that holds the password
-    #[arg(long, conflicts_with = "password")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: login::Password,
     /// Seconds that a connect may take
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -59,7 +57,12 @@ async fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let password = arguments.password.find(std::env::var_os(login::VARIABLE));
+    let password = password.unwrap_or_else(|wrong| {
+        Arguments::command().error(ErrorKind::ValueValidation, wrong).exit()
+    });
+    match run(arguments, &password.unwrap_or_else(|| "test123".to_owned())).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -70,38 +73,51 @@ async fn main() -> ExitCode {
 }
 
 /// True if every building answered
-async fn run(arguments: Arguments) -> Result<bool> {
-    let password = match &arguments.password_file {
-        Some(file) => std::fs::read_to_string(file)?.trim_end_matches(['\r', '\n']).to_owned(),
-        None => arguments.password,
-    };
+async fn run(arguments: Arguments, password: &str) -> Result<bool> {
     let (client, servers, _testkit) = if arguments.servers.is_empty() {
         testkit()?
     } else {
         (Client::new()?, arguments.servers, Vec::new())
     };
-    let buildings = servers.into_iter().map(|server| {
-        let config = TunnelConfig::new(&server, &arguments.user, &password)
-            .connect_timeout(Duration::from_secs(arguments.timeout));
-        let connecting = client.connect(config);
-        tokio::spawn(visit(server, connecting, arguments.json))
+    let configs = servers.into_iter().map(|server| {
+        let config = TunnelConfig::new(&server, &arguments.user, password);
+        (server, config.connect_timeout(Duration::from_secs(arguments.timeout)))
     });
-    let mut visits = Vec::new();
-    for building in buildings.collect::<Vec<_>>() {
-        visits.push(building.await?);
-    }
-    // also those that failed half-way are hung up
-    let _ = timeout(Duration::from_secs(8), client.wait_idle()).await;
+    let visits = visit_all(&client, configs, arguments.json).await?;
     for visit in &visits {
         visit.print(arguments.json);
     }
-    let two_say_the_same = visits.iter().enumerate().any(|(i, visit)| {
-        visit.http_body.is_some() && visits[..i].iter().any(|v| v.http_body == visit.http_body)
-    });
-    if two_say_the_same {
-        eprintln!("error: two servers lead to the same building");
+    Ok(visits.iter().all(|visit| visit.error.is_none()))
+}
+
+/// Visits all buildings at once
+async fn visit_all(
+    client: &Client,
+    configs: impl Iterator<Item = (String, TunnelConfig)>,
+    json: bool,
+) -> Result<Vec<Visit>> {
+    let begun = configs
+        .map(|(server, config)| tokio::spawn(visit(server, client.connect(config), json)))
+        .collect::<Vec<_>>();
+    let mut visits = Vec::new();
+    for visit in begun {
+        visits.push(visit.await?);
     }
-    Ok(!two_say_the_same && visits.iter().all(|visit| visit.error.is_none()))
+    // also those that failed half-way are hung up
+    let _ = timeout(Duration::from_secs(10), client.wait_idle()).await;
+    compare(&mut visits);
+    Ok(visits)
+}
+
+/// Two servers that lead to the same building have mixed something up, unless they are one
+fn compare(visits: &mut [Visit]) {
+    let mixed_up = visits.iter().enumerate().filter_map(|(i, visit)| {
+        let other = visits.iter().find(|other| visit.is_mixed_up_with(other))?;
+        Some((i, format!("{} leads to the same building", other.server)))
+    });
+    for (i, error) in mixed_up.collect::<Vec<_>>() {
+        visits[i].fail(error);
+    }
 }
 
 /// Two buildings in memory, and a client on the same network
@@ -153,13 +169,13 @@ async fn visit(server: String, connecting: Connecting, json: bool) -> Visit {
     let tunnel = match connecting.await {
         Ok(tunnel) => tunnel,
         Err(error) => {
-            visit.error = Some(error.to_string());
+            visit.fail(error.to_string());
             return visit;
         }
     };
     visit.info = Some(tunnel.info());
     if let Err(error) = visit.ask(&tunnel).await {
-        visit.error = Some(error.to_string());
+        visit.fail(error.to_string());
     }
     tunnel.close().await;
     visit
@@ -175,6 +191,18 @@ impl Visit {
             return Err("the answers are of different buildings: packets were mixed up".into());
         }
         Ok(())
+    }
+
+    fn is_mixed_up_with(&self, other: &Self) -> bool {
+        let server = |visit: &Self| visit.info.as_ref().map(|info| info.server);
+        self.http_body.is_some()
+            && self.http_body == other.http_body
+            && server(self) != server(other)
+    }
+
+    /// Keeps the first reason
+    fn fail(&mut self, error: String) {
+        self.error.get_or_insert(error);
     }
 
     fn print(&self, json: bool) {
@@ -312,3 +340,40 @@ fn milliseconds(time: Duration) -> f64 {
 
 const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The errors of visits to the servers of that many buildings, by these names
+    async fn errors(buildings: [u32; 2], names: [&str; 2]) -> [Option<String>; 2] {
+        let network = pptp::memory::Network::new(0);
+        let addresses = (11..).map(|host| Ipv4Addr::new(10, 99, 0, host));
+        let servers = buildings.into_iter().zip(addresses).map(|(building, address)| {
+            Server::builder(building).serve_memory(&network, address).unwrap()
+        });
+        let _servers = servers.collect::<Vec<_>>();
+        let host = network.host(Ipv4Addr::new(10, 99, 0, 1));
+        let client = Client::builder().memory(host).build().unwrap();
+        let configs = names
+            .into_iter()
+            .map(|name| (name.to_owned(), TunnelConfig::new(name, "testuser", "test123")));
+        let visits = visit_all(&client, configs, true).await.unwrap();
+        let [first, second] = <[Visit; 2]>::try_from(visits).unwrap_or_else(|_| panic!("not two"));
+        assert!(first.http_body.is_some() && second.http_body.is_some());
+        [first.error, second.error]
+    }
+
+    #[tokio::test]
+    async fn two_servers_that_lead_to_one_building_both_fail() {
+        let [first, second] = errors([1, 1], ["10.99.0.11", "10.99.0.12"]).await;
+        assert_eq!(first.unwrap(), "10.99.0.12 leads to the same building");
+        assert_eq!(second.unwrap(), "10.99.0.11 leads to the same building");
+    }
+
+    #[tokio::test]
+    async fn one_server_may_be_dialled_twice() {
+        let errors = errors([1, 2], ["10.99.0.11", "10.99.0.11:1723"]).await;
+        assert_eq!(errors, [None, None]);
+    }
+}

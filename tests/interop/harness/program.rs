@@ -160,13 +160,22 @@ impl Program {
 
     /// Send it the signal that Ctrl-C sends.
     pub fn interrupt(&self) -> io::Result<()> {
-        let id = self.id().ok_or_else(|| io::Error::other("it has ended already"))?;
-        Ok(kill(id, Signal::SIGINT)?)
+        self.signal(Signal::SIGINT)
+    }
+
+    /// Send it the signal by which systemd stops a program.
+    pub fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::SIGTERM)
     }
 
     /// Everything it has printed so far
     pub fn printed(&self) -> String {
         self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let id = self.id().ok_or_else(|| io::Error::other("it has ended already"))?;
+        Ok(kill(id, signal)?)
     }
 
     fn id(&self) -> Option<Pid> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use pptp_interop::{
-    Building, Example, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256, trial, upload,
+    Building, Example, Journal, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256,
+    trial, upload,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -41,7 +42,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("knxd_tunnels_through_the_connector", knxd),
         trial("half_closed_connections_through_the_connector_both_ways", half_closed),
         trial("the_connector_redials_when_a_site_was_lost", redial),
+        trial("a_lost_site_resets_what_the_connector_forwards", broken_download),
         trial("ctrl_c_makes_the_connector_hang_up_cleanly", ctrl_c),
+        trial("sigterm_makes_the_connector_hang_up_cleanly", terminated),
         trial("the_connector_refuses_wrong_arguments", wrong_arguments),
     ]
 }
@@ -183,26 +186,65 @@ async fn redial(lab: &Lab) -> Outcome {
     Ok(())
 }
 
+/// A download over HTTP/1.0 ends with its connection: one that broke must not look complete.
+async fn broken_download(lab: &Lab) -> Outcome {
+    let _connector = connected().await?;
+    let mut stream = TcpStream::connect(HTTP.local(Building::ONE)).await?;
+    stream.write_all(b"GET /16M HTTP/1.0\r\n\r\n").await?;
+    stream.read_exact(&mut vec![0; 64 << 10]).await?;
+    lab.end_connections(Building::ONE)?;
+    let rest = timeout(LIMIT, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await?;
+    let told = rest.map_err(|error| error.kind());
+    assert_eq!(told, Err(std::io::ErrorKind::ConnectionReset));
+    Ok(())
+}
+
 async fn ctrl_c(lab: &Lab) -> Outcome {
     let connector = connected().await?;
     let journal = lab.journal();
     connector.interrupt()?;
+    hung_up(connector, &journal).await
+}
+
+async fn terminated(lab: &Lab) -> Outcome {
+    let connector = connected().await?;
+    let journal = lab.journal();
+    connector.terminate()?;
+    hung_up(connector, &journal).await
+}
+
+async fn hung_up(connector: Program, journal: &Journal) -> Outcome {
     let finished = connector.finish(Duration::from_secs(10)).await?;
     assert!(finished.status.success(), "{}: {}", finished.status, finished.printed);
     for site in SITES {
-        hung_up_cleanly(&journal, site).await?;
+        let told = format!("b{}: down: Closed", site.number());
+        assert!(finished.printed.contains(&told), "no {told:?} in: {}", finished.printed);
+        hung_up_cleanly(journal, site).await?;
     }
     Ok(())
 }
 
 async fn wrong_arguments(_: &Lab) -> Outcome {
-    let forward_to_nowhere = format!("tcp:127.0.0.1:1=nowhere:{}", SITES[0].device(80));
-    for wrong in [["--forward", &forward_to_nowhere], ["--forward", "no forward"], ["--site", "b3"]]
-    {
+    let device = SITES[0].device(80);
+    let forward_to_nowhere = format!("tcp:127.0.0.1:1=nowhere:{device}");
+    let to_port_0 = format!("tcp:127.0.0.1:1=b1:{}", SITES[0].device(0));
+    let twice = HTTP.argument(SITES[0]);
+    let not_to_be_bound = format!("tcp:192.0.2.1:80=b1:{device}");
+    for (wrong, told) in [
+        (["--forward", &forward_to_nowhere], forward_to_nowhere.as_str()),
+        (["--forward", "no forward"], "no forward"),
+        (["--forward", &to_port_0], &to_port_0),
+        (["--forward", &twice], &twice),
+        (["--forward", &not_to_be_bound], &not_to_be_bound),
+        (["--site", "b3"], "b3"),
+        (["--password-file", "/no/such/file"], "/no/such/file"),
+    ] {
         let mut command = connector()?;
         command.args(wrong);
         let finished = Program::run(command, LIMIT).await?;
         assert_eq!(finished.status.code(), Some(2), "{wrong:?}: {}", finished.printed);
+        let dialled = finished.printed.contains("connecting");
+        assert!(finished.printed.contains(told) && !dialled, "{}", finished.printed);
     }
     Ok(())
 }

@@ -1,0 +1,134 @@
+use std::{future::Future, net::Ipv4Addr};
+
+use pptp::{Client, TunnelConfig, memory::Network};
+use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 11);
+
+/// A building, and forwards into it
+struct World {
+    server: Server,
+    line: Line,
+    _up: watch::Sender<Option<Tunnel>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let network = Network::new(0);
+        let server = Server::builder(1).serve_memory(&network, SERVER).unwrap();
+        let host = network.host(Ipv4Addr::new(10, 99, 0, 1));
+        let client = Client::builder().memory(host).build().unwrap();
+        let config = TunnelConfig::new(SERVER.to_string(), "testuser", "test123");
+        let (up, line) = watch::channel(Some(client.connect(config).await.unwrap()));
+        Self { server, line, _up: up }
+    }
+
+    /// A connection to a forward, and what forwards
+    async fn connect(&self, target: (Ipv4Addr, u16)) -> (TcpStream, JoinSet<()>) {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let Ok(Listener::Tcp(listener)) = Listener::bind(Protocol::Tcp, local).await else {
+            panic!("no listener");
+        };
+        let local = listener.local_addr().unwrap();
+        let mut forwarding = JoinSet::new();
+        let target = SocketAddrV4::new(target.0, target.1);
+        forwarding.spawn(Listener::Tcp(listener).forward(self.line.clone(), target));
+        (TcpStream::connect(local).await.unwrap(), forwarding)
+    }
+
+    /// An endless download of which some has come
+    async fn download(&self) -> (TcpStream, JoinSet<()>) {
+        let (mut local, forwarding) = self.connect((DEVICE, 19)).await;
+        local.write_all(b"\n").await.unwrap();
+        local.read_exact(&mut vec![0; 100_000]).await.unwrap();
+        (local, forwarding)
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(10), what).await.expect("it takes too long")
+}
+
+/// Reads to the end, which has to be a reset
+async fn is_reset(mut local: TcpStream) {
+    let end = soon(tokio::io::copy(&mut local, &mut tokio::io::sink())).await;
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn what_is_complete_ends_cleanly_also_when_half_closed() {
+    let world = World::new().await;
+    let (mut local, _forwarding) = world.connect((DEVICE, 80)).await;
+    local.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    soon(local.read_to_string(&mut page)).await.unwrap();
+    assert!(page.ends_with("building 1\n"), "{page}");
+    let (mut local, _forwarding) = world.connect((DEVICE, 9)).await;
+    local.write_all(&vec![7; 100_000]).await.unwrap();
+    local.shutdown().await.unwrap();
+    let mut digest = String::new();
+    soon(local.read_to_string(&mut digest)).await.unwrap();
+    assert_eq!(digest.len(), 65);
+}
+
+#[tokio::test]
+async fn a_download_is_reset_when_the_tunnel_is_lost() {
+    let world = World::new().await;
+    let (local, _forwarding) = world.download().await;
+    drop(world.server);
+    is_reset(local).await;
+}
+
+#[tokio::test]
+async fn a_download_is_reset_when_the_connector_stops() {
+    let world = World::new().await;
+    let (local, mut forwarding) = world.download().await;
+    forwarding.shutdown().await;
+    is_reset(local).await;
+}
+
+#[tokio::test]
+async fn an_upload_is_reset_when_its_client_resets_it() {
+    let world = World::new().await;
+    let listener = world.server.net().tcp_listen((ROUTER, 8080).into(), 1, TcpOptions::default());
+    let (mut local, _forwarding) = world.connect((ROUTER, 8080)).await;
+    let (mut inner, _) = soon(listener.unwrap().accept()).await.unwrap();
+    local.write_all(b"half of").await.unwrap();
+    inner.read_exact(&mut [0; 7]).await.unwrap();
+    local.set_zero_linger().unwrap();
+    drop(local);
+    let end = soon(inner.read(&mut [0; 7])).await;
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_forwarded_is_reset() {
+    let world = World::new().await;
+    let (refused, _forwarding) = world.connect((DEVICE, 81)).await;
+    is_reset(refused).await;
+    let (_, line) = watch::channel(None);
+    let (nowhere, _forwarding) = World { line, ..world }.connect((DEVICE, 80)).await;
+    is_reset(nowhere).await;
+}
+
+#[tokio::test]
+async fn each_local_udp_peer_has_its_own_answers() {
+    let world = World::new().await;
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let Ok(Listener::Udp(socket)) = Listener::bind(Protocol::Udp, local).await else {
+        panic!("no socket");
+    };
+    let local = socket.local_addr().unwrap();
+    let target = SocketAddrV4::new(DEVICE, 7);
+    let _forwarding = tokio::spawn(Listener::Udp(socket).forward(world.line.clone(), target));
+    for name in [b"one", b"two"] {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        peer.send_to(name, local).await.unwrap();
+        let mut answer = [0; 16];
+        let (count, from) = soon(peer.recv_from(&mut answer)).await.unwrap();
+        assert_eq!((&answer[..count], from), (&name[..], local));
+    }
+}

@@ -1,0 +1,244 @@
+//! Keeps tunnels to sites and forwards local ports into them: the library's tutorial
+//!
+//!     cargo run --release --example connector -- --site b1=10.99.0.11 --user testuser --password test123 \
+//!         --forward tcp:127.0.0.1:8001=b1:192.168.1.3:80 --forward udp:127.0.0.1:3671=b1:192.168.1.3:3671
+
+mod arguments;
+mod forward;
+#[path = "../login.rs"]
+mod login;
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use pptp::{Client, Retry, State, Tunnel, TunnelConfig, TunnelError};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    arguments::{Arguments, Forward, wrong},
+    forward::Listener,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let password = std::env::var_os(login::VARIABLE);
+    let arguments = Arguments::read(std::env::args_os(), password);
+    let arguments = arguments.unwrap_or_else(|wrong| wrong.exit());
+    let listeners = bind(&arguments.forwards).await.unwrap_or_else(|wrong| wrong.exit());
+    match run(arguments, listeners).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes all local ports, before any site is dialled
+async fn bind(forwards: &[Forward]) -> Result<Vec<Listener>, clap::Error> {
+    let mut listeners = Vec::new();
+    for forward in forwards {
+        let listener = Listener::bind(forward.protocol, forward.local).await;
+        let named = |error| wrong(format!("forward {forward}: cannot listen: {error}"));
+        listeners.push(listener.map_err(named)?);
+    }
+    Ok(listeners)
+}
+
+async fn run(arguments: Arguments, listeners: Vec<Listener>) -> Result<(), Box<dyn Error>> {
+    let Arguments { sites, user, password, forwards } = arguments;
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let client = Client::new()?;
+    let (stop, stopping) = watch::channel(false);
+    let (mut lines, mut keepers) = (HashMap::new(), JoinSet::new());
+    for site in sites {
+        let config = TunnelConfig::new(site.server, &user, &password).name(&site.name);
+        let (sender, line) = watch::channel(None);
+        keepers.spawn(keep_connected(
+            client.clone(),
+            config,
+            site.name.clone(),
+            sender,
+            stopping.clone(),
+        ));
+        lines.insert(site.name, line);
+    }
+    let mut forwarding = JoinSet::new();
+    for (forward, listener) in forwards.into_iter().zip(listeners) {
+        if let Some(line) = lines.get(&forward.site) {
+            forwarding.spawn(listener.forward(line.clone(), forward.target));
+        }
+    }
+    let gave_up = tokio::select! {
+        () = all_ended(&mut keepers) => true,
+        _ = interrupt.recv() => false,
+        _ = terminate.recv() => false,
+    };
+    forwarding.shutdown().await;
+    stop.send_replace(true);
+    let hung_up = async {
+        all_ended(&mut keepers).await;
+        client.wait_idle().await;
+    };
+    let _ = timeout(LAST_WORDS, hung_up).await;
+    if gave_up { Err("no site is left to connect to".into()) } else { Ok(()) }
+}
+
+async fn all_ended(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Connects, again and again with a pause that grows, until trying makes no sense any more
+async fn keep_connected(
+    client: Client,
+    mut config: TunnelConfig,
+    name: String,
+    line: watch::Sender<Option<Tunnel>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut pause = pauses().build();
+    loop {
+        println!("{name}: connecting");
+        let connected = tokio::select! {
+            connected = client.connect(config.clone()) => connected,
+            () = stopped(&mut stop) => return println!("{name}: down: stopped while connecting"),
+        };
+        let reason = match connected {
+            Ok(tunnel) => {
+                let since = Instant::now();
+                println!("{name}: connected in {:?}", tunnel.info().connect_time);
+                line.send_replace(Some(tunnel.clone()));
+                let reason = until_down(&tunnel, &mut stop).await;
+                line.send_replace(None);
+                config = config.resuming(&tunnel.info());
+                if since.elapsed() > STABLE {
+                    pause = pauses().build();
+                }
+                reason
+            }
+            Err(reason) => reason,
+        };
+        println!("{name}: down: {reason}");
+        if *stop.borrow() {
+            return;
+        }
+        if reason.failure.retry() == Retry::Never {
+            return println!("{name}: given up: the same again would fail again");
+        }
+        let pause = pause.next().unwrap_or(STABLE);
+        println!("{name}: next attempt in {:.1} s", pause.as_secs_f32());
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// Pauses between two attempts, up to twice as long by chance: sites that went together come back apart
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_mins(1))
+        .without_max_times()
+        .with_jitter()
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Why the tunnel has ended, by itself or because it was to stop
+async fn until_down(tunnel: &Tunnel, stop: &mut watch::Receiver<bool>) -> TunnelError {
+    tokio::select! {
+        reason = follow(tunnel) => reason,
+        () = stopped(stop) => {
+            tunnel.hang_up();
+            tunnel.closed().await
+        }
+    }
+}
+
+/// Prints a line for each change of a tunnel, until it is down
+async fn follow(tunnel: &Tunnel) -> TunnelError {
+    let (name, mut state) = (tunnel.name(), tunnel.state());
+    loop {
+        let now = state.borrow_and_update().clone();
+        match now {
+            State::Up => println!("{name}: up as {}", tunnel.info().inner_address),
+            State::Renegotiating => println!("{name}: the server negotiates anew"),
+            State::Down { reason } => return reason,
+            _ => {}
+        }
+        // the sender lives as long as the tunnel
+        let _ = state.changed().await;
+    }
+}
+
+/// A tunnel that was up for so long starts its pauses anew
+const STABLE: Duration = Duration::from_mins(1);
+/// A hang-up takes 9 s at most
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use pptp::memory::Network;
+    use pptp_testkit::Server;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_site_that_is_to_stop_hangs_up_and_ends_by_itself() {
+        let (network, address) = (Network::new(0), Ipv4Addr::new(10, 99, 0, 11));
+        network.set_latency(Duration::from_millis(5));
+        let server = Server::builder(1).serve_memory(&network, address).unwrap();
+        let host = network.host(Ipv4Addr::new(10, 99, 0, 1));
+        let client = Client::builder().memory(host).build().unwrap();
+        let config = TunnelConfig::new(address.to_string(), "testuser", "test123").name("b1");
+        let (sender, mut line) = watch::channel(None);
+        let (stop, stopping) = watch::channel(false);
+        let keeper =
+            tokio::spawn(keep_connected(client.clone(), config, "b1".into(), sender, stopping));
+        let tunnel = line.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        server.renegotiate_all();
+        tunnel.state().wait_for(|state| matches!(state, State::Renegotiating)).await.unwrap();
+        stop.send_replace(true);
+        timeout(LAST_WORDS, keeper).await.expect("in bounded time").unwrap();
+        assert_eq!(tunnel.closed().await.name(), "Closed");
+        client.wait_idle().await;
+        server.idle().await;
+        assert!(server.stats().ended[0].is_clean(), "{:?}", server.stats().ended);
+    }
+
+    #[tokio::test]
+    async fn a_local_address_that_is_taken_names_its_forward() {
+        let taken_by = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken_by.local_addr().unwrap();
+        let forward = format!("tcp:{taken}=b1:192.168.1.3:80");
+        let error = bind(&[forward.parse().unwrap()]).await.err().expect("it is taken");
+        assert!(error.to_string().contains(&forward), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn no_two_sites_redial_in_step() {
+        let pauses = || pauses().build().take(5).collect::<Vec<_>>();
+        assert_ne!(pauses(), pauses());
+    }
+}
