@@ -5,10 +5,13 @@
 //! that they hold on another machine and beside other work.
 
 mod figure;
+pub mod gre;
 pub mod measure;
 pub mod mppe;
+pub mod netstack;
 pub mod path;
 pub mod per_tunnel_throughput;
+pub mod ppp;
 pub mod suite;
 pub mod tunnel_path;
 

@@ -1,6 +1,6 @@
 //! All that is measured
 
-use crate::{Figure, mppe, per_tunnel_throughput, tunnel_path};
+use crate::{Figure, gre, mppe, netstack, per_tunnel_throughput, ppp, tunnel_path};
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,9 @@ pub struct Part {
 /// All parts, in the order of the report
 pub const PARTS: &[Part] = &[
     Part { name: "mppe", figures: mppe::figures },
+    Part { name: "gre", figures: gre::figures },
+    Part { name: "ppp", figures: ppp::figures },
+    Part { name: "netstack", figures: netstack::figures },
     Part { name: "tunnel_path", figures: tunnel_path::figures },
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
 ];

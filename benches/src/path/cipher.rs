@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use pptp_mppe::{Arrival, Decryptor, Encryptor, KeyStrength, Order};
 
-use super::{BATCHES, PACKETS, Slots, host::ip_header};
+use super::{BATCHES, Direction, FULL, PACKETS, Slots, host::ip_header};
 use crate::measure::thread_time;
 
 /// Lengths of what was encrypted on a path in one round: protocol and packet
@@ -15,6 +15,15 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Whole packets in one direction
+    pub fn bulk(direction: Direction) -> Self {
+        let packets = vec![FULL + 2; PACKETS * BATCHES];
+        match direction {
+            Direction::Download => Self { opened: packets, sealed: Vec::new() },
+            Direction::Upload => Self { opened: Vec::new(), sealed: packets },
+        }
+    }
+
     /// The length of what is encrypted in a datagram, if there is anything
     ///
     /// It stands behind GRE's header, PPP's, whole or compressed, and two octets of MPPE's.

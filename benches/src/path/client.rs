@@ -221,7 +221,7 @@ impl Socket {
 }
 
 /// Runs a future, with turns in between until it is complete
-pub(super) fn complete<F: Future>(future: F, mut turn: impl FnMut()) -> F::Output {
+pub fn complete<F: Future>(future: F, mut turn: impl FnMut()) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..100 {

@@ -87,7 +87,7 @@ impl Host {
 }
 
 /// The header of a TCP packet of `length` octets from nowhere to nowhere (RFC 791 §3.1)
-pub(super) fn ip_header(length: usize) -> [u8; 20] {
+pub fn ip_header(length: usize) -> [u8; 20] {
     let mut header = *b"\x45\0\0\0\0\0\x40\0\x40\x06\0\0\0\0\0\0\0\0\0\0";
     header[2..4].copy_from_slice(&u16::try_from(length).expect("a packet").to_be_bytes());
     set_checksum(&mut header);

@@ -24,21 +24,23 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use self::{
     cipher::{CipherOnly, Traffic},
-    client::{Client, Socket},
-    host::{HEADERS, Host},
+    client::{Client, Socket, complete},
+    host::{HEADERS, Host, ip_header},
     queues::{SendQueue, Slots},
 };
 use crate::measure::thread_time;
 
 /// Packets of a batch
 pub const PACKETS: usize = 8;
+/// Octets of a whole IP packet where either end takes frames of 1400 octets
+pub const FULL: usize = 1396;
 /// Batches of a round, so that a round is as much as the driver receives at once
 pub const BATCHES: usize = 8;
 /// Packets of a round
 pub const ROUND: u32 = 64;
 const _: () = assert!(PACKETS * BATCHES == ROUND as usize);
 /// Segments that the peer acknowledges at once (RFC 1122 §4.2.3.2)
-const SEGMENTS_ACKNOWLEDGED: usize = 2;
+pub const SEGMENTS_ACKNOWLEDGED: usize = 2;
 
 /// Which way the data go
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +244,7 @@ impl Dialling {
             ..TcpOptions::default()
         };
         let connect = self.client.connect(SocketAddrV4::new(HOST, 80), options);
-        let stream = client::complete(connect, || self.turn(road));
+        let stream = complete(connect, || self.turn(road));
         self.turn(road);
         Socket::new(stream.expect("the host answers"))
     }
