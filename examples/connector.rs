@@ -3,9 +3,10 @@
 //!     cargo run --release --example connector -- --site b1=10.99.0.11 --user testuser --password test123 \
 //!         --forward tcp:127.0.0.1:8001=b1:192.168.1.3:80 --forward udp:127.0.0.1:3671=b1:192.168.1.3:3671
 
+#[path = "connector/arguments.rs"]
 mod arguments;
+#[path = "connector/forward.rs"]
 mod forward;
-#[path = "../login.rs"]
 mod login;
 
 use std::{
