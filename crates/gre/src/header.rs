@@ -1,13 +1,9 @@
 //! The header of enhanced GRE (RFC 2637 section 4.1)
+//!
+//! Read without nom, unlike what is not in every packet: its combinators, which are calls of their
+//! own, took 20 of the 53 ns that GRE's bookkeeping has for a packet (Zen 4).
 
 use std::ops::Range;
-
-use nom::{
-    IResult, Parser as _,
-    bytes::complete::take,
-    combinator::cond,
-    number::complete::{be_u16, be_u32},
-};
 
 /// Flags and version of enhanced GRE: a key, version 1
 const BASE: u16 = 0x2001;
@@ -38,17 +34,23 @@ impl Header {
     /// Octets behind the payload length are left out of the range. Without a sequence number the
     /// range is empty whatever the length says: such a datagram carries no data.
     pub fn parse(datagram: &[u8]) -> Result<(Self, Range<usize>), ParseError> {
-        let (rest, (flags, protocol, length)) = fixed(datagram)?;
+        let mut rest = datagram;
+        let flags = u16::from_be_bytes(take(&mut rest)?);
+        let protocol = u16::from_be_bytes(take(&mut rest)?);
+        let length = u16::from_be_bytes(take(&mut rest)?);
         if flags & !(SEQUENCE_PRESENT | ACKNOWLEDGMENT_PRESENT) != BASE {
             return Err(ParseError::Flags(flags));
         }
         if protocol != PPP {
             return Err(ParseError::Protocol(protocol));
         }
-        let (rest, header) = variable(rest, flags)?;
-        let carried = if header.sequence.is_some() { length } else { 0 };
-        let (_, payload) = take_payload(rest, carried)?;
+        let call_id = u16::from_be_bytes(take(&mut rest)?);
+        let sequence = take_if(flags & SEQUENCE_PRESENT != 0, &mut rest)?;
+        let acknowledgment = take_if(flags & ACKNOWLEDGMENT_PRESENT != 0, &mut rest)?;
+        let carried = if sequence.is_some() { length.into() } else { 0 };
+        let payload = rest.get(..carried).ok_or(ParseError::Truncated)?;
         let start = datagram.len().saturating_sub(rest.len());
+        let header = Self { call_id, sequence, acknowledgment };
         Ok((header, start..start.saturating_add(payload.len())))
     }
 
@@ -110,30 +112,16 @@ pub enum ParseError {
     Protocol(u16),
 }
 
-impl From<nom::Err<nom::error::Error<&[u8]>>> for ParseError {
-    fn from(_: nom::Err<nom::error::Error<&[u8]>>) -> Self {
-        Self::Truncated
-    }
+/// Takes octets off the front of `rest`
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ParseError> {
+    let (taken, behind) = rest.split_first_chunk().ok_or(ParseError::Truncated)?;
+    *rest = behind;
+    Ok(*taken)
 }
 
-/// Flags and version, protocol type, payload length
-fn fixed(datagram: &[u8]) -> IResult<&[u8], (u16, u16, u16)> {
-    (be_u16, be_u16, be_u16).parse(datagram)
-}
-
-/// Call ID and the numbers that the flags announce
-fn variable(rest: &[u8], flags: u16) -> IResult<&[u8], Header> {
-    (
-        be_u16,
-        cond(flags & SEQUENCE_PRESENT != 0, be_u32),
-        cond(flags & ACKNOWLEDGMENT_PRESENT != 0, be_u32),
-    )
-        .map(|(call_id, sequence, acknowledgment)| Header { call_id, sequence, acknowledgment })
-        .parse(rest)
-}
-
-fn take_payload(rest: &[u8], length: u16) -> IResult<&[u8], &[u8]> {
-    take(length)(rest)
+/// Takes a number off the front of `rest` if it is there
+fn take_if(is_present: bool, rest: &mut &[u8]) -> Result<Option<u32>, ParseError> {
+    if is_present { take(rest).map(u32::from_be_bytes).map(Some) } else { Ok(None) }
 }
 
 #[cfg(test)]

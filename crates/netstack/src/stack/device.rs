@@ -45,15 +45,20 @@ pub(super) const HOP_LIMIT: u8 = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     epoch: Instant,
+    /// What was asked for last: all that is done in one turn is done at one moment
+    last: (Instant, Time),
 }
 
 impl Clock {
     pub(super) const fn new(epoch: Instant) -> Self {
-        Self { epoch }
+        Self { epoch, last: (epoch, 0) }
     }
 
-    pub(super) fn time(self, at: Instant) -> Time {
-        micros(at.saturating_duration_since(self.epoch))
+    pub(super) fn time(&mut self, at: Instant) -> Time {
+        if self.last.0 != at {
+            self.last = (at, micros(at.saturating_duration_since(self.epoch)));
+        }
+        self.last.1
     }
 
     pub(super) fn instant(self, at: Time) -> Option<Instant> {
@@ -238,8 +243,9 @@ mod tests {
     #[test]
     fn time_survives_the_way_to_smoltcp_and_back() {
         #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-        let clock = Clock::new(Instant::now());
-        assert_eq!(clock.time(clock.instant(1_234_567).unwrap()), 1_234_567);
+        let mut clock = Clock::new(Instant::now());
+        let at = clock.instant(1_234_567).unwrap();
+        assert_eq!((clock.time(at), clock.time(at)), (1_234_567, 1_234_567));
         assert_eq!(clock.instant(NEVER), None);
         assert_eq!(from_smoltcp(Some(to_smoltcp(42))), 42);
         assert_eq!(from_smoltcp(None), NEVER);

@@ -388,10 +388,10 @@ impl Connection {
     /// Finds out what has become of the connection, and wakes whom it concerns
     pub(super) fn look(&mut self, cause: Cause, wakes: &mut Vec<Waker>) -> Fate {
         let fate = self.find_out(cause);
-        if self.is_readable() {
+        if !self.readers.is_empty() && self.is_readable() {
             self.readers.wake(wakes);
         }
-        if self.may_wake_writers() {
+        if !self.writers.is_empty() && self.may_wake_writers() {
             self.writers.wake(wakes);
         }
         fate
