@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use pptp::{Client, Tunnel, TunnelConfig};
 use pptp_interop::{
     Building, DEVICE, Lab, Outcome, PASSWORD, ROUTER, download, get, sha256, trial, upload,
