@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// That to building three is forbidden, that to four has no route.
-async fn ninety_eight(_: &Lab) -> Outcome {
+async fn ninety_eight(lab: &Lab) -> Outcome {
     let client = Client::new()?;
     let began = Instant::now();
     let well = dial_many(&client, &WELL, 98).await?;
@@ -41,8 +41,8 @@ async fn ninety_eight(_: &Lab) -> Outcome {
     println!("  100 tunnels up after {:.1?}", began.elapsed());
     assert_eq!(raw_sockets()?, 1, "100 tunnels share one raw socket");
 
-    let _rule = Nft::forbid_gre_to(Building::THREE.server())?;
-    let _route = Route::unreachable(Building::FOUR.server())?;
+    let rule = Nft::forbid_gre_to(Building::THREE.server())?;
+    let route = Route::unreachable(Building::FOUR.server())?;
     let mut echoes = JoinSet::new();
     for (building, tunnel) in &well {
         let (device, tunnel) = (building.device(7), tunnel.clone());
@@ -64,7 +64,24 @@ async fn ninety_eight(_: &Lab) -> Outcome {
     println!("  refused: {} and {}", refused(&forbidden), refused(&unrouted));
     assert!(refused(&forbidden) > 0 && refused(&unrouted) > 0);
     assert!(well.iter().all(|(_, tunnel)| refused(tunnel) == 0));
-    Ok(())
+    drop((rule, route));
+    for (_, tunnel) in &well {
+        tunnel.hang_up();
+    }
+    drop((well, forbidden, unrouted));
+    client.wait_idle().await;
+    servers_are_done(lab).await
+}
+
+/// The guest takes its time with a hundred hang-ups, and the next trial wants it rested
+async fn servers_are_done(lab: &Lab) -> Outcome {
+    for _ in 0..60 {
+        if lab.sh("pgrep -cx pppd || true")?.trim() == "0" {
+            return Ok(());
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    Err("pppd is still running a minute after the last hang-up".into())
 }
 
 /// pptpd's listening queue has room for few, so some at a time
