@@ -4,14 +4,18 @@
 //! them after criterion's own run. Figures are ratios of CPU time within one run ([`measure`]), so
 //! that they hold on another machine and beside other work.
 
+pub mod connect_storm;
 mod figure;
 pub mod gre;
+pub mod idle;
 pub mod measure;
 pub mod mppe;
 pub mod netstack;
 pub mod path;
 pub mod per_tunnel_throughput;
 pub mod ppp;
+pub mod process;
+pub mod servers;
 pub mod suite;
 pub mod tunnel_path;
 

@@ -56,9 +56,7 @@ impl Client {
         let hub = self.next_hub();
         let runtime = hub.runtime.clone();
         let shared = Arc::new(Shared::new(name, hub, state));
-        let span = shared.span.clone();
-        let dial = dial::run(Served(Arc::clone(&shared)), self.network.clone(), config);
-        runtime.spawn(tracing::Instrument::instrument(dial, span));
+        runtime.spawn(dial::run(Served(Arc::clone(&shared)), self.network.clone(), config));
         Connecting::new(Arc::new(Handle { shared }), receiver)
     }
 

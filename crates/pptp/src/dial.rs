@@ -1,12 +1,20 @@
 //! A tunnel's control task: resolves, connects, then moves octets between TCP and the state machine
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use pptp_tunnel::{Failure, Ladder, Phase, Tunnel as Machine, TunnelError};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncWriteExt, ReadBuf},
     time::{Instant, timeout, timeout_at},
 };
+
+use tracing::Instrument;
 
 use crate::{
     State, TunnelConfig,
@@ -15,25 +23,46 @@ use crate::{
 };
 
 /// Dials, and then serves the control connection until the tunnel has ended
-pub(crate) async fn run(served: Served, network: Network, config: TunnelConfig) {
-    let tunnel = &served.0;
+///
+/// An idle tunnel waits in here, so what only a part of its life needs is boxed for that time.
+pub(crate) fn run(
+    served: Served,
+    network: Network,
+    config: TunnelConfig,
+) -> impl Future<Output = ()> + Send {
+    let tunnel = Arc::clone(&served.0);
+    let span = tunnel.span.clone();
+    let dialling = Box::pin(open(tunnel, network, config).instrument(span));
+    async move {
+        if let Some(mut octets) = dialling.await {
+            serve(&served.0, &mut *octets).await;
+        }
+    }
+}
+
+/// Dials, and starts the state machine or ends the tunnel
+async fn open(
+    tunnel: Arc<Shared>,
+    network: Network,
+    config: TunnelConfig,
+) -> Option<Box<dyn Octets>> {
     let mut ladder = Ladder::new(now());
     let deadline = Instant::now().checked_add(config.connect_timeout).unwrap_or_else(far);
     let dialled = tokio::select! {
-        dialled = timeout_at(deadline, dial(tunnel, &network, &config, &mut ladder)) => dialled,
-        () = abandoned(tunnel) => Ok(Err(Failure::Closed)),
+        dialled = timeout_at(deadline, dial(&tunnel, &network, &config, &mut ladder)) => dialled,
+        () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
     };
     match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit: config.connect_timeout })) {
-        Ok(mut octets) => {
+        Ok(octets) => {
             ladder.enter(now(), Phase::ControlConnection);
-            let config = machine_config(&config, deadline);
-            start(tunnel, config, ladder);
-            serve(tunnel, &mut *octets).await;
+            start(&tunnel, machine_config(&config, deadline), ladder);
+            Some(octets)
         }
         Err(failure) => {
             ladder.end(now());
             tunnel.end(TunnelError::new(failure, ladder));
             tunnel.finish();
+            None
         }
     }
 }
@@ -102,25 +131,22 @@ fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
 }
 
 async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
-    let mut buffer = [0; 512];
     loop {
         tokio::select! {
-            read = octets.read(&mut buffer) => {
-                let received = read.ok().and_then(|count| buffer.get(..count)).unwrap_or_default();
-                received_control(tunnel, received);
-                if received.is_empty() {
+            is_open = poll_fn(|cx| receive(tunnel, octets, cx)) => {
+                if !is_open {
                     break;
                 }
             }
             () = tunnel.control.notified() => {}
         }
         let (out, finished) = take_output(tunnel);
-        if !out.is_empty() && !write(tunnel, octets, &out).await {
+        if !out.is_empty() && !Box::pin(write(tunnel, octets, &out)).await {
             break;
         }
         if finished {
             // best effort: the reason is told already
-            let _ = timeout(FAREWELL, octets.shutdown()).await;
+            let _ = Box::pin(timeout(FAREWELL, octets.shutdown())).await;
             return;
         }
     }
@@ -128,6 +154,16 @@ async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
     while !tunnel.lock().finished {
         tunnel.control.notified().await;
     }
+}
+
+/// Hands over what has arrived, and says whether more may come
+fn receive(tunnel: &Arc<Shared>, octets: &mut dyn Octets, cx: &mut Context<'_>) -> Poll<bool> {
+    let mut buffer = [0; 512];
+    let mut buffer = ReadBuf::new(&mut buffer);
+    let read = std::task::ready!(Pin::new(octets).poll_read(cx, &mut buffer));
+    let received = if read.is_ok() { buffer.filled() } else { &[] };
+    received_control(tunnel, received);
+    Poll::Ready(!received.is_empty())
 }
 
 /// How long the end of a tunnel may wait for its last octets to be taken

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_netstack::{Owner, Stack};
+use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
 use tokio::sync::{Notify, watch};
 
@@ -49,13 +49,13 @@ pub(crate) struct Route {
 pub(crate) struct Inner {
     /// From the open control connection to the end
     pub(crate) machine: Option<Box<pptp_tunnel::Tunnel>>,
-    /// From the first time the tunnel is up, also past its end: sockets ask it why they failed
+    /// From its first use on, also past the tunnel's end: see [`Inner::stack`]
     pub(crate) stack: Option<Box<Stack>>,
     pub(crate) raw: Option<Box<RawPort>>,
     pub(crate) info: Option<Arc<Info>>,
     /// Waiting for the control task; bounded by the state machine
     pub(crate) control_out: Vec<u8>,
-    pub(crate) ended: Option<TunnelError>,
+    pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
     /// Hang up as soon as there is something to hang up
     pub(crate) abandoned: bool,
@@ -225,6 +225,11 @@ impl Shared {
 }
 
 impl Inner {
+    /// The stack, once the tunnel has been up: see [`stack_of`]
+    pub(crate) fn stack(&mut self) -> Option<&mut Stack> {
+        stack_of(&mut self.stack, self.info.as_deref(), self.ended.as_deref())
+    }
+
     fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
         if let Some(stack) = &mut self.stack {
             stack.shut_down(Arc::new(error.clone()), error.io_kind());
@@ -233,8 +238,31 @@ impl Inner {
         if let Some(mut raw) = self.raw.take() {
             raw.drain_all_wakers(wakers);
         }
-        self.ended = Some(error.clone());
+        self.ended = Some(Box::new(error.clone()));
     }
+}
+
+/// The stack of a tunnel that has been up, made for the first packet or call that needs it
+///
+/// Of ten thousand tunnels most carry nothing most of the time, and some never do. Past the end of a
+/// tunnel sockets ask its stack why they failed.
+pub(crate) fn stack_of<'a>(
+    stack: &'a mut Option<Box<Stack>>,
+    info: Option<&Info>,
+    ended: Option<&TunnelError>,
+) -> Option<&'a mut Stack> {
+    if stack.is_none() {
+        let info = info?;
+        let config = StackConfig::new(info.inner_address, info.mtu.into(), rand::random());
+        let config = StackConfig { dns: info.dns.clone(), ..config };
+        // its time begins before any turn that is under way
+        let mut made = Stack::new(config, info.ladder.started());
+        if let Some(error) = ended {
+            made.shut_down(Arc::new(error.clone()), error.io_kind());
+        }
+        *stack = Some(Box::new(made));
+    }
+    stack.as_deref_mut()
 }
 
 /// What users hold: the last one to go hangs up
@@ -250,7 +278,7 @@ impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
         let mut wakers = Vec::new();
         let mut ready = false;
-        if let Some(stack) = &mut self.shared.lock().stack {
+        if let Some(stack) = self.shared.lock().stack() {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();

@@ -8,14 +8,13 @@ use std::{
 };
 
 use pptp_gre_socket::{Outgoing, ReceiveBatch, SendBatch};
-use pptp_netstack::{Stack, StackConfig};
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
 
 use crate::{
     Info, State,
     raw_ip::RawPort,
-    shared::{Inner, Route, Shared},
+    shared::{Inner, Route, Shared, stack_of},
 };
 
 /// What a turn needs
@@ -63,15 +62,15 @@ impl Turn<'_> {
     }
 
     fn inputs(&mut self, inner: &mut Inner, route: Route) {
-        let Some(machine) = inner.machine.as_deref_mut() else { return };
+        let Inner { machine: Some(machine), stack, raw, info, ended, .. } = inner else { return };
         machine.handle_timeout(self.now);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(packet) = machine.handle_gre(self.now, datagram.gre) else { continue };
             let mut uplink = Uplink { machine, send: self.send, route, now: self.now, reserve: 0 };
-            if let Some(raw) = &mut inner.raw {
+            if let Some(raw) = raw {
                 raw.deliver(packet);
-            } else if let Some(stack) = &mut inner.stack {
+            } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
                 stack.ingress(self.now, packet, &mut uplink);
             }
         }
@@ -164,10 +163,6 @@ impl Turn<'_> {
         let mtu = usize::from(info.mtu);
         if let Some(stack) = &mut inner.stack {
             stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone());
-        } else {
-            let config = StackConfig::new(info.inner_address, mtu, rand::random());
-            let config = StackConfig { dns: info.dns.clone(), ..config };
-            inner.stack = Some(Box::new(Stack::new(config, self.now)));
         }
         if let Some(raw) = &mut inner.raw {
             raw.set_mtu(mtu);
