@@ -1,10 +1,12 @@
 //! What a connect costs its client, many at once
 //!
-//! Over real sockets, the client in a process of its own, in a network of its own: needs root.
+//! The processor time over real sockets, the client in a process of its own, in a network of its
+//! own, which needs root; the round trips in memory and in virtual time.
 
-use std::{io, time::Duration};
+use std::{io, net::Ipv4Addr, time::Duration};
 
-use pptp_testkit::EchoPolicy;
+use pptp::{Client, Info, TunnelConfig};
+use pptp_testkit::{EchoPolicy, Server, memory::Network};
 
 use crate::{Figure, Goal, idle::process_time, process::Part, servers};
 
@@ -12,14 +14,45 @@ const TUNNELS: u32 = 1000;
 
 /// All figures of connecting
 pub fn figures() -> Vec<Figure> {
+    let mut figures = round_trips();
     match try_measure() {
-        Ok(figure) => vec![figure],
+        Ok(figure) => figures.push(figure),
         Err(error) => {
             eprintln!("connect_storm: no network of our own, which needs root: {error}");
-            Vec::new()
         }
     }
+    figures
 }
+
+/// Of a first connect, and of one that asks for the addresses of an earlier one
+fn round_trips() -> Vec<Figure> {
+    let [first, again] = servers::virtual_time().block_on(async {
+        let network = Network::new(1);
+        network.set_latency(ROUND_TRIP / 2);
+        let [server, client] = [1, 2].map(|host| Ipv4Addr::new(10, 99, 0, host));
+        let server = Server::builder(1).sessions(1).serve_memory(&network, server);
+        let server = server.expect("a free address");
+        let client = Client::builder().memory(network.host(client)).build().expect("a client");
+        let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
+        let tunnel = client.connect(config.clone()).await.expect("a tunnel");
+        let first = tunnel.info();
+        tunnel.close().await;
+        server.idle().await;
+        let again = client.connect(config.resuming(&first)).await.expect("a tunnel").info();
+        [first, again]
+    });
+    let figure = |name, info: &Info, most| {
+        let value = info.connect_time.as_secs_f64() / ROUND_TRIP.as_secs_f64();
+        let detail = format!("round trips to pptpd, 100 ms each: {}", info.ladder);
+        Figure { name, value, goal: Goal::AtMost(most), detail }
+    };
+    vec![
+        figure("connect_storm/round-trips", &first, 7.0),
+        figure("connect_storm/round-trips-resuming", &again, 6.0),
+    ]
+}
+
+const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 fn try_measure() -> io::Result<Figure> {
     let [cpu, user, wall] = Part::start_apart(&format!("storm {TUNNELS}"))?.numbers()?;
@@ -37,8 +70,7 @@ fn try_measure() -> io::Result<Figure> {
 /// Starts servers, connects all at once, and says what each took
 pub(crate) fn play(tunnels: u32) {
     let servers = servers::start(tunnels + WARM_UP).expect("servers");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
+    servers::real_time().block_on(async {
         let echo = EchoPolicy::default();
         let client = servers::client();
         for tunnel in servers::connect(&client, WARM_UP, 1, echo).await {
@@ -46,7 +78,8 @@ pub(crate) fn play(tunnels: u32) {
         }
         let begin = (tokio::time::Instant::now(), process_time(), user_time());
         let all = servers::connect(&client, tunnels, usize::MAX >> 4, echo).await;
-        let (cpu, user) = (process_time() - begin.1, user_time() - begin.2);
+        let (cpu, user) =
+            (process_time().saturating_sub(begin.1), user_time().saturating_sub(begin.2));
         let each = |time: Duration| time.as_secs_f64() / f64::from(tunnels);
         println!("{} {} {}", each(cpu), each(user), begin.0.elapsed().as_secs_f64());
         drop(all);

@@ -7,6 +7,7 @@
 pub mod connect_storm;
 mod figure;
 pub mod gre;
+pub mod heap;
 pub mod idle;
 pub mod measure;
 pub mod mppe;
@@ -18,5 +19,6 @@ pub mod process;
 pub mod servers;
 pub mod suite;
 pub mod tunnel_path;
+pub mod window;
 
 pub use figure::{Figure, Goal};

@@ -38,7 +38,7 @@ pub struct Rounds {
 impl Default for Rounds {
     /// 100 rounds of 2 ms, half a second for a ratio; a quarter of that if it should be [quick](be_quick)
     fn default() -> Self {
-        let count = if QUICK.load(Ordering::Relaxed) { 25 } else { 100 };
+        let count = if is_quick() { 25 } else { 100 };
         Self { count, turn: Duration::from_millis(2) }
     }
 }
@@ -46,6 +46,11 @@ impl Default for Rounds {
 /// From now on, measures for a shorter time
 pub fn be_quick() {
     QUICK.store(true, Ordering::Relaxed);
+}
+
+/// Whether to measure for a shorter time
+pub fn is_quick() -> bool {
+    QUICK.load(Ordering::Relaxed)
 }
 
 static QUICK: AtomicBool = AtomicBool::new(false);

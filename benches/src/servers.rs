@@ -4,7 +4,7 @@ use std::{io, net::Ipv4Addr, time::Duration};
 
 use pptp::{Client, Tunnel, TunnelConfig};
 use pptp_testkit::{Control, EchoPolicy, Server};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{runtime::Runtime, sync::Semaphore, task::JoinSet};
 
 use crate::process::Part;
 
@@ -23,8 +23,7 @@ pub(crate) fn start(tunnels: u32) -> io::Result<Part> {
 /// Serves until the process is ended
 pub(crate) fn play(count: u32, _: u32) {
     let _ = pptp_gre_socket::raise_file_limit(u64::from(count * CLIENTS) + 1000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
+    real_time().block_on(async {
         let mut servers = Vec::new();
         for number in 1..=count {
             servers.push(silent(number).serve(address_of(number)).await.expect("a server"));
@@ -32,6 +31,18 @@ pub(crate) fn play(count: u32, _: u32) {
         println!("ready");
         std::future::pending::<()>().await;
     });
+}
+
+/// A runtime for a client or servers in memory, in virtual time
+pub(crate) fn virtual_time() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().expect("a runtime")
+}
+
+/// A runtime for a process
+pub(crate) fn real_time() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().expect("a runtime")
 }
 
 /// A server that asks its clients for nothing, so that what they ask for by themselves is measured
@@ -62,7 +73,8 @@ pub(crate) async fn connect(
     let (mut up, mut connecting) = (Vec::new(), JoinSet::new());
     let places = std::sync::Arc::new(Semaphore::new(most));
     for number in 0..tunnels {
-        let place = std::sync::Arc::clone(&places).acquire_owned().await.expect("an open semaphore");
+        let place =
+            std::sync::Arc::clone(&places).acquire_owned().await.expect("an open semaphore");
         let server = address_of(1 + number / CLIENTS).to_string();
         let config = TunnelConfig::new(server, "testuser", "test123").echo(echo);
         let client = client.clone();

@@ -1,6 +1,9 @@
 //! All that is measured
 
-use crate::{Figure, gre, mppe, netstack, per_tunnel_throughput, ppp, tunnel_path};
+use crate::{
+    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, tunnel_path,
+    window,
+};
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,9 @@ pub const PARTS: &[Part] = &[
     Part { name: "netstack", figures: netstack::figures },
     Part { name: "tunnel_path", figures: tunnel_path::figures },
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
+    Part { name: "connect_storm", figures: connect_storm::figures },
+    Part { name: "idle", figures: idle::figures },
+    Part { name: "window", figures: window::figures },
 ];
 
 /// Why a figure misses its goal, by its name

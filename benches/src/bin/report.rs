@@ -17,10 +17,14 @@ use std::{
 use pptp_benches::{
     Figure,
     measure::be_quick,
+    process,
     suite::{PARTS, REASONS},
 };
 
 fn main() -> ExitCode {
+    if process::play() {
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::parse(env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -1,0 +1,100 @@
+//! How large buffers have to be: what one TCP connection moves over a line with a round trip
+//!
+//! In memory and in virtual time, so that nothing but the window and the round trip counts.
+
+use std::{fmt::Write as _, io, net::Ipv4Addr, time::Duration};
+
+use pptp::{Client, TcpOptions, TunnelConfig};
+use pptp_testkit::{DEVICE, Server, memory::Network};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
+
+use crate::{Figure, Goal, servers};
+
+const ROUND_TRIPS: [u32; 4] = [10, 50, 100, 200];
+const BUFFERS: [u32; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
+const DEFAULT: u32 = 64 << 10;
+/// The line that the default is meant for: a good one of the sites that still speak PPTP
+const LINE: (u32, f64) = (50, 10.0);
+
+/// All figures of the window
+pub fn figures() -> Vec<Figure> {
+    let mut least = f64::INFINITY;
+    let mut of_line = 0.0;
+    let mut table = String::from("Mbit/s down at");
+    for round_trip in ROUND_TRIPS {
+        let _ = write!(table, " {round_trip}");
+    }
+    table += " ms;";
+    for buffer in BUFFERS {
+        let _ = write!(table, " {} KiB:", buffer >> 10);
+        for round_trip in ROUND_TRIPS {
+            let speed = speed(buffer, Duration::from_millis(round_trip.into()));
+            let bound = f64::from(buffer) * 8.0 / (f64::from(round_trip) * 1e-3) / 1e6;
+            least = least.min(speed / bound);
+            if (buffer, round_trip) == (DEFAULT, LINE.0) {
+                of_line = speed;
+            }
+            let _ = write!(table, " {speed:.1}");
+        }
+    }
+    let name = "window/of-bound";
+    let at_least =
+        |name, value, goal, detail| Figure { name, value, goal: Goal::AtLeast(goal), detail };
+    vec![
+        at_least(name, least, 0.9, format!("of window / round trip, the least of {table}")),
+        at_least(
+            "window/default-50ms",
+            of_line,
+            LINE.1,
+            "Mbit/s with the default of 64 KiB; the bound is window / round trip, 10.5".into(),
+        ),
+    ]
+}
+
+/// Mbit/s of a download of thirty windows, once it is under way
+fn speed(buffer: u32, round_trip: Duration) -> f64 {
+    let took = servers::virtual_time().block_on(download(buffer, round_trip)).expect("a download");
+    f64::from(buffer) * 8.0 * f64::from(WINDOWS) / took.as_secs_f64() / 1e6
+}
+
+async fn download(buffer: u32, round_trip: Duration) -> io::Result<Duration> {
+    let network = Network::new(1);
+    network.set_latency(round_trip / 2);
+    let [server, client] = [1, 2].map(|host| Ipv4Addr::new(10, 99, 0, host));
+    let server = Server::builder(1).serve_memory(&network, server)?;
+    let client =
+        Client::builder().memory(network.host(client)).build().map_err(io::Error::other)?;
+    let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
+    let tunnel = client.connect(config).await.map_err(io::Error::other)?;
+
+    let octets = buffer as usize;
+    let options =
+        TcpOptions { receive_buffer: octets, send_buffer: 2 * octets, ..TcpOptions::default() };
+    let listener = server.net().tcp_listen((DEVICE, PORT).into(), 1, options.clone())?;
+    let sending = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        stream.write_all(&vec![0; octets * (WARM_UP + WINDOWS) as usize]).await?;
+        stream.shutdown().await
+    });
+    let mut stream = tunnel.tcp_connect_with((DEVICE, PORT), options).await?;
+    let mut piece = vec![0; 16 << 10];
+    let mut left = octets * WARM_UP as usize;
+    while left > 0 {
+        let most = left.min(piece.len());
+        left -= stream.read_exact(&mut piece[..most]).await?;
+    }
+    let begin = Instant::now();
+    while stream.read(&mut piece).await? > 0 {}
+    let took = begin.elapsed();
+    sending.await??;
+    tunnel.close().await;
+    Ok(took)
+}
+
+const PORT: u16 = 1000;
+const WINDOWS: u32 = 30;
+/// Windows after which the sender's own window has grown to ours
+const WARM_UP: u32 = 30;
