@@ -17,6 +17,7 @@ pub mod per_tunnel_throughput;
 pub mod ppp;
 pub mod process;
 pub mod servers;
+pub mod socket;
 pub mod suite;
 pub mod tunnel_path;
 pub mod window;

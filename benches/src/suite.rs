@@ -1,8 +1,8 @@
 //! All that is measured
 
 use crate::{
-    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, tunnel_path,
-    window,
+    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, socket,
+    tunnel_path, window,
 };
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
@@ -24,6 +24,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
     Part { name: "connect_storm", figures: connect_storm::figures },
     Part { name: "idle", figures: idle::figures },
+    Part { name: "socket", figures: socket::figures },
     Part { name: "window", figures: window::figures },
 ];
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use pptp_gre_socket::{SocketOptions, memory};
 use pptp_tunnel::Failure;
 use socket2::{Domain, Socket, Type};
@@ -110,16 +111,7 @@ const PATIENCE_WHILE_OTHERS_FOLLOW: Duration = Duration::from_secs(5);
 const PORT: u16 = 1723;
 
 async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Result<Opened> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
-    if let Some(mark) = options.fwmark {
-        socket.set_mark(mark)?;
-    }
-    if let Some(device) = &options.device {
-        socket.bind_device(Some(device.as_bytes()))?;
-    }
-    if let Some(address) = options.local_address {
-        socket.bind(&SocketAddrV4::new(address, 0).into())?;
-    }
+    let socket = socket(options)?;
     let stream = TcpSocket::from_std_stream(socket.into()).connect(server.into()).await?;
     // an Echo-Reply or a Call-Clear-Request must not wait for an acknowledgment of what went before
     stream.set_nodelay(true)?;
@@ -128,6 +120,23 @@ async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Re
         IpAddr::V6(_) => None,
     };
     Ok(Opened { octets: Box::new(stream), server, local })
+}
+
+fn socket(options: &SocketOptions) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    if let Some(mark) = options.fwmark {
+        socket.set_mark(mark)?;
+    }
+    if let Some(device) = &options.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    if let Some(address) = options.local_address {
+        // The port is chosen with the server known, and so may be that of another server's
+        // connection: else all tunnels from one address share its 28,232 ports.
+        setsockopt(&socket, IpBindAddressNoPort, &true)?;
+        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+    }
+    Ok(socket)
 }
 
 fn tcp_failure(address: SocketAddrV4, error: &io::Error) -> Failure {
@@ -178,6 +187,14 @@ mod tests {
                 "{invalid:?} was accepted"
             );
         }
+    }
+
+    #[test]
+    fn a_port_is_chosen_only_when_the_server_is_known() {
+        let local_address = Some(Ipv4Addr::LOCALHOST);
+        let options = SocketOptions { local_address, ..SocketOptions::default() };
+        let bound = socket(&options).unwrap().local_addr().unwrap();
+        assert_eq!(bound.as_socket_ipv4(), Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)));
     }
 
     #[test]
