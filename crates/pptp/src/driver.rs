@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     future::poll_fn,
+    ops::Range,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 use crate::{
     hub::Hub,
     shared::{Shared, now, stopped},
-    turn::{Turn, guarded},
+    turn::{Inputs, Outcome, Outputs, guarded},
 };
 
 pub(crate) struct Driver {
@@ -39,7 +40,8 @@ impl Driver {
             hub,
             socket,
             receive: ReceiveBatch::new(),
-            // a reply for each datagram of a batch, and as much again for what the sockets send
+            // a reply for each datagram of a batch, and as much again, so that what is composed
+            // meanwhile fills another system call
             send: SendBatch::new(2 * BATCH),
             deadlines: Deadlines::default(),
             order: Vec::with_capacity(BATCH),
@@ -53,9 +55,11 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         while !self.hub.is_closing() {
             self.wait().await;
-            self.round();
-            // users' tasks on this thread read what this round brought before the next one
+            self.inputs();
+            // users' tasks on this thread read what came and write what they have to say to it: the
+            // outputs are acknowledgment, window and answer in one
             tokio::task::yield_now().await;
+            self.outputs();
         }
     }
 
@@ -72,23 +76,30 @@ impl Driver {
         }
     }
 
-    /// One batch from the socket, then a turn of each tunnel that was ready when the round began
-    fn round(&mut self) {
-        let now = now();
+    /// One batch from the socket; the tunnels that it is for are ready then
+    fn inputs(&mut self) {
         self.flush();
         if !self.blocked {
-            self.receive(now);
+            self.receive(now());
         }
+        self.take_failures();
+    }
+
+    /// The outputs of each tunnel that is ready now
+    fn outputs(&mut self) {
+        let now = now();
         for _ in 0..self.hub.ready_count() {
+            if !self.send.has_room() {
+                self.flush();
+            }
             if self.blocked {
                 break;
             }
             let Some(tunnel) = self.hub.pop_ready() else { break };
             tunnel.begin_turn();
-            self.turn(&tunnel, now, 0..0);
+            self.take_outputs(&tunnel, now);
         }
         self.flush();
-        self.take_failures();
         self.count_drops(now);
     }
 
@@ -108,7 +119,7 @@ impl Driver {
             let group = from..from + same;
             from = group.end;
             if let Some(tunnel) = self.hub.tunnel(call_id) {
-                self.turn(&tunnel, now, group);
+                self.take_inputs(&tunnel, now, group);
             }
         }
         self.order.clear();
@@ -137,45 +148,53 @@ impl Driver {
         self.order.sort_unstable();
     }
 
-    /// The tunnel's turn, with the datagrams `self.order[group]`
-    fn turn(&mut self, tunnel: &Arc<Shared>, now: Instant, group: std::ops::Range<usize>) {
-        if !self.send.has_room() {
-            self.flush();
-        }
-        let later = self.order.len().saturating_sub(group.end);
-        let mut turn = Turn {
+    /// Gives a tunnel the datagrams `self.order[group]`
+    fn take_inputs(&mut self, tunnel: &Arc<Shared>, now: Instant, group: Range<usize>) {
+        let mut inputs = Inputs {
             now,
             tunnel,
             datagrams: self.order.get(group).unwrap_or_default(),
             receive: &mut self.receive,
             send: &mut self.send,
-            // datagrams of other tunnels in this batch may each need a reply
-            reserve: later.min(BATCH),
             wakers: &mut self.wakers,
         };
-        match guarded(|| turn.take()) {
-            Ok(outcome) => {
-                self.deadlines.set(tunnel, outcome.deadline);
-                if outcome.more {
-                    tunnel.mark_ready();
-                }
-                if let Some(reason) = outcome.ended {
-                    tunnel.end(reason);
-                }
-                if outcome.finished {
-                    tunnel.finish();
-                    self.deadlines.forget(tunnel);
-                }
-            }
-            Err(message) => {
-                self.hub.counters.panics.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
-                tunnel.end_after_panic(message);
-                self.deadlines.forget(tunnel);
-                self.send.replace_lost_slots();
-            }
+        match guarded(|| inputs.take()) {
+            Ok(()) => tunnel.mark_ready(),
+            Err(message) => self.panicked(tunnel, message),
         }
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant) {
+        let (send, wakers) = (&mut self.send, &mut self.wakers);
+        let mut outputs = Outputs { now, tunnel, send, wakers };
+        match guarded(|| outputs.take()) {
+            Ok(outcome) => self.follow(tunnel, outcome),
+            Err(message) => self.panicked(tunnel, message),
+        }
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
+        self.deadlines.set(tunnel, outcome.deadline);
+        if outcome.more {
+            tunnel.mark_ready();
+        }
+        if let Some(reason) = outcome.ended {
+            tunnel.end(reason);
+        }
+        if outcome.finished {
+            tunnel.finish();
+            self.deadlines.forget(tunnel);
+        }
+    }
+
+    fn panicked(&mut self, tunnel: &Shared, message: String) {
+        self.hub.counters.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
+        tunnel.end_after_panic(message);
+        self.deadlines.forget(tunnel);
+        self.send.replace_lost_slots();
     }
 
     fn flush(&mut self) {

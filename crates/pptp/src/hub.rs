@@ -108,9 +108,13 @@ impl Hub {
         self.ready().len()
     }
 
-    /// Until a tunnel was made ready, or the last handle is gone
+    /// Until a tunnel is ready, or the last handle is gone
+    ///
+    /// A wake that was for a tunnel which has had its turn since is none.
     pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+        while self.ready_count() == 0 && !self.is_closing() {
+            self.wake.notified().await;
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {
