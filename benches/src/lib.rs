@@ -16,10 +16,12 @@ pub mod path;
 pub mod per_tunnel_throughput;
 pub mod ppp;
 pub mod process;
+pub mod raw_path;
 pub mod servers;
 pub mod socket;
 pub mod suite;
 pub mod tunnel_path;
 pub mod window;
+pub mod wire;
 
 pub use figure::{Figure, Goal};

@@ -1,7 +1,7 @@
 //! All that is measured
 
 use crate::{
-    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, socket,
+    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, raw_path, socket,
     tunnel_path, window,
 };
 
@@ -22,6 +22,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "netstack", figures: netstack::figures },
     Part { name: "tunnel_path", figures: tunnel_path::figures },
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
+    Part { name: "raw_path", figures: raw_path::figures },
     Part { name: "connect_storm", figures: connect_storm::figures },
     Part { name: "idle", figures: idle::figures },
     Part { name: "socket", figures: socket::figures },
