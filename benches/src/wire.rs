@@ -48,7 +48,9 @@ impl Host {
         thread::Builder::new().name(name.into()).spawn(move || {
             let separate = unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
             if told.send(separate.map(|()| gettid().as_raw_nonzero().get())).is_ok() {
-                queue.into_iter().for_each(|job| job());
+                for job in queue {
+                    job();
+                }
             }
         })?;
         let id = ready.recv().map_err(io::Error::other)??;
