@@ -7,6 +7,12 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// How often was allocated so far, those that made something larger among them
+pub fn allocations() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations.saturating_add(stats.reallocations)
+}
+
 /// Octets on the heap of this process now
 pub fn held() -> usize {
     let stats = ALLOCATOR.stats();

@@ -4,6 +4,8 @@
 //! them after criterion's own run. Figures are ratios of CPU time within one run ([`measure`]), so
 //! that they hold on another machine and beside other work.
 
+pub mod allocations;
+mod bulk_server;
 pub mod connect_storm;
 mod figure;
 pub mod gre;

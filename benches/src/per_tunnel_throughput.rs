@@ -73,7 +73,7 @@ impl Tunnels {
 
 /// How many times as long a packet takes in `many` as in `one`
 fn compare(road: &mut Road, one: &mut Tunnels, many: &mut Tunnels) -> Ratio {
-    for _ in 0..many.sweep() {
+    for _ in 0..WARM_UP * many.sweep() {
         many.round(road);
     }
     let least = u32::try_from(2 * many.sweep()).unwrap_or(u32::MAX);
@@ -92,4 +92,6 @@ fn figure(name: &'static str, most: f64, Ratio { ratio, a, b }: Ratio) -> Figure
 
 /// Three batches, so that the window need not be told after each read, and ten thousand fit
 const BUFFER: usize = 32 << 10;
+/// Batches of each tunnel until its buffers have been used to their end
+const WARM_UP: usize = 4;
 const IDLE_SOCKETS: usize = 100;

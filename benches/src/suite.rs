@@ -1,8 +1,8 @@
 //! All that is measured
 
 use crate::{
-    Figure, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp, raw_path, socket,
-    tunnel_path, window,
+    Figure, allocations, connect_storm, gre, idle, mppe, netstack, per_tunnel_throughput, ppp,
+    raw_path, socket, tunnel_path, window,
 };
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
@@ -21,6 +21,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "ppp", figures: ppp::figures },
     Part { name: "netstack", figures: netstack::figures },
     Part { name: "tunnel_path", figures: tunnel_path::figures },
+    Part { name: "allocations", figures: allocations::figures },
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
     Part { name: "raw_path", figures: raw_path::figures },
     Part { name: "connect_storm", figures: connect_storm::figures },

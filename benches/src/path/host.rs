@@ -13,12 +13,24 @@ pub struct Host {
     expected: u32,
     /// What the client was told of that
     acknowledged: u32,
+    /// The first number that the client has no room for
+    limit: u32,
+    /// Of the client's windows
+    scale: u8,
 }
 
 impl Host {
     /// A host that listens
     pub const fn new(local: SocketAddrV4) -> Self {
-        Self { local, peer: local, next: 0x1000_0000, expected: 0, acknowledged: 0 }
+        Self {
+            local,
+            peer: local,
+            next: 0x1000_0000,
+            expected: 0,
+            acknowledged: 0,
+            limit: 0,
+            scale: 0,
+        }
     }
 
     /// Takes a packet of the client's, and tells whether it was the SYN
@@ -37,7 +49,19 @@ impl Host {
             assert_eq!(sequence, self.expected, "nothing is lost or sent twice");
             self.expected = sequence.wrapping_add(length);
         }
+        let confirmed = u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]);
+        let window = u32::from(u16::from_be_bytes([tcp[14], tcp[15]]));
+        if is_syn {
+            self.scale = window_scale(&tcp[20..]);
+        } else {
+            self.limit = confirmed.wrapping_add(window << self.scale);
+        }
         is_syn
+    }
+
+    /// Whether the client has room for so many octets more
+    pub fn may_send(&self, octets: usize) -> bool {
+        self.limit.wrapping_sub(self.next).wrapping_sub(count(octets)).cast_signed() >= 0
     }
 
     /// Composes the answer to a SYN
@@ -98,6 +122,16 @@ fn set_checksum(header: &mut [u8; 20]) {
     header[10..12].fill(0);
     let sum = checksum(0, header);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The window scale among the options of a SYN (RFC 7323 §2.2), which precede nothing
+fn window_scale(options: &[u8]) -> u8 {
+    match options {
+        [3, 3, scale, ..] => *scale,
+        [1, rest @ ..] => window_scale(rest),
+        [_, len, ..] => options.get(usize::from(*len).max(2)..).map_or(0, window_scale),
+        _ => 0,
+    }
 }
 
 fn count(octets: usize) -> u32 {

@@ -28,7 +28,7 @@ pub use self::{
     host::{HEADERS, Host, ip_header},
     queues::{SendQueue, Slots},
 };
-use crate::measure::thread_time;
+use crate::{heap::allocations, measure::thread_time};
 
 /// Packets of a batch
 pub const PACKETS: usize = 8;
@@ -100,6 +100,8 @@ impl Default for Road {
 pub struct Round {
     /// CPU time of what the clients did
     pub time: Duration,
+    /// How often they allocated
+    pub allocations: usize,
     /// What there was for the cipher to do
     pub traffic: Traffic,
 }
@@ -116,6 +118,7 @@ pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direc
     });
     let opened = road.received.datagrams().iter();
     let opened = opened.filter_map(|packet| Traffic::inner_len(packet.as_slice())).collect();
+    let before = allocations();
     let (begin, mut from) = (thread_time(), 0);
     for (path, end) in of_batch.into_iter().zip(ends) {
         road.now += TURN;
@@ -124,6 +127,7 @@ pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direc
         from = end;
     }
     let time = thread_time().saturating_sub(begin);
+    let allocations = allocations() - before;
     let mut sealed = Vec::new();
     let Road { sent, now, .. } = road;
     sent.drain(|path, datagram| {
@@ -133,7 +137,7 @@ pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direc
     for path in of_batch {
         exchange_control(&paths[path].client, &mut paths[path].server, *now);
     }
-    Round { time, traffic: Traffic { opened, sealed } }
+    Round { time, allocations, traffic: Traffic { opened, sealed } }
 }
 
 impl Path {
@@ -302,7 +306,7 @@ pub fn runtime() -> Runtime {
     runtime.expect("a runtime needs nothing but memory")
 }
 
-fn server_config() -> ServerConfig {
+pub(crate) fn server_config() -> ServerConfig {
     let mut link = LinkServerConfig::new(HOST, Ipv4Addr::new(192, 168, 1, 200));
     link.secrets = vec![(USER.to_owned(), Password::new(PASSWORD))];
     // more than a round sends before it is acknowledged
@@ -310,9 +314,9 @@ fn server_config() -> ServerConfig {
     ServerConfig { control, link }
 }
 
-const USER: &str = "user";
-const PASSWORD: &str = "password";
-const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+pub(crate) const USER: &str = "user";
+pub(crate) const PASSWORD: &str = "password";
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const CLIENT_CALL: u16 = 1;
 const SERVER_CALL: u16 = 2;
 

@@ -281,7 +281,9 @@ impl Stack {
     ///
     /// Called with the lock held; they are to be woken, and so dropped, after unlocking.
     pub fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
-        if into.is_empty() {
+        if self.wakes.is_empty() {
+            // a call that wakes nobody leaves the memory for the next one that does
+        } else if into.is_empty() {
             std::mem::swap(into, &mut self.wakes);
         } else {
             into.append(&mut self.wakes);
