@@ -24,7 +24,7 @@ pub struct Client(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// A socket asks for a turn
+    /// A socket asks for a turn, which it gets in any case here
     ready: AtomicBool,
 }
 
@@ -42,10 +42,10 @@ impl Client {
         Self(Arc::new(Shared { inner: Mutex::new(inner), ready: AtomicBool::new(false) }))
     }
 
-    /// One turn, step by step that of `pptp`: takes `datagrams` in, and lets everything out
-    pub fn turn(&self, now: Instant, datagrams: &mut [PacketBuf], send: &mut SendQueue) {
+    /// The first half of a turn, step by step that of `pptp`: takes datagrams in
+    pub fn inputs(&self, now: Instant, datagrams: &mut [PacketBuf], send: &mut SendQueue) {
         let mut guard = self.0.lock();
-        let Inner { machine, stack, control } = &mut *guard;
+        let Inner { machine, stack, .. } = &mut *guard;
         machine.handle_timeout(now);
         for datagram in datagrams {
             let Some(packet) = machine.handle_gre(now, datagram.as_mut_slice()) else { continue };
@@ -53,6 +53,18 @@ impl Client {
                 stack.ingress(now, packet, &mut Uplink { machine, send, now });
             }
         }
+        if let Some(stack) = stack {
+            stack.drain_wakers(&mut send.wakers);
+        }
+        drop(guard);
+        send.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// The second half, once the sockets' tasks have had their turn: lets everything out
+    pub fn outputs(&self, now: Instant, send: &mut SendQueue) {
+        let mut guard = self.0.lock();
+        let Inner { machine, stack, control } = &mut *guard;
+        machine.handle_timeout(now);
         while let Some(event) = machine.poll_event() {
             if let Event::Up(facts) = event {
                 let config = StackConfig::new(facts.address, facts.mtu.into(), 1);
@@ -72,11 +84,6 @@ impl Client {
         let _deadline = machine.poll_timeout();
         drop(guard);
         send.wakers.drain(..).for_each(Waker::wake);
-    }
-
-    /// Whether a socket has asked for a turn since the last call
-    pub fn take_ready(&self) -> bool {
-        self.0.ready.swap(false, Ordering::AcqRel)
     }
 
     /// Takes octets of the control connection, and hands out those to be written
@@ -131,7 +138,7 @@ impl Owner for Shared {
         }
         wakers.into_iter().for_each(Waker::wake);
         if ready {
-            self.ready.store(true, Ordering::Release);
+            self.ready.swap(true, Ordering::AcqRel);
         }
     }
 }

@@ -112,19 +112,17 @@ pub struct Round {
 pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direction) -> Round {
     let of_batch: [usize; BATCHES] = from_fn(|batch| (first + batch) % paths.len());
     road.received.clear();
-    let ends = of_batch.map(|path| {
+    let batches = of_batch.map(|path| {
+        let from = road.received.datagrams().len();
         paths[path].prepare(road, direction);
-        road.received.datagrams().len()
+        (path, from..road.received.datagrams().len())
     });
     let opened = road.received.datagrams().iter();
     let opened = opened.filter_map(|packet| Traffic::inner_len(packet.as_slice())).collect();
     let before = allocations();
-    let (begin, mut from) = (thread_time(), 0);
-    for (path, end) in of_batch.into_iter().zip(ends) {
-        road.now += TURN;
-        road.sent.tag = path;
-        paths[path].client_turn(road, from..end, direction);
-        from = end;
+    let begin = thread_time();
+    for batches in batches.chunks(paths.len()) {
+        turns(road, paths, batches, direction);
     }
     let time = thread_time().saturating_sub(begin);
     let allocations = allocations() - before;
@@ -138,6 +136,29 @@ pub fn round(road: &mut Road, paths: &mut [Path], first: usize, direction: Direc
         exchange_control(&paths[path].client, &mut paths[path].server, *now);
     }
     Round { time, allocations, traffic: Traffic { opened, sealed } }
+}
+
+/// What is measured: a turn of each path that has a batch, with what its socket's task does
+fn turns(
+    road: &mut Road,
+    paths: &mut [Path],
+    batches: &[(usize, Range<usize>)],
+    direction: Direction,
+) {
+    let Road { received, sent, now, octets, .. } = road;
+    *now += TURN;
+    for (path, datagrams) in batches {
+        sent.tag = *path;
+        let datagrams = &mut received.datagrams()[datagrams.clone()];
+        paths[*path].client.inputs(*now, datagrams, sent);
+    }
+    for (path, _) in batches {
+        paths[*path].use_socket(octets, direction);
+    }
+    for (path, _) in batches {
+        sent.tag = *path;
+        paths[*path].client.outputs(*now, sent);
+    }
 }
 
 impl Path {
@@ -190,22 +211,14 @@ impl Path {
         }
     }
 
-    /// What is measured: a turn with the datagrams of one batch, what the socket's task does if it is
-    /// woken, and another turn if that asks for one
-    fn client_turn(&mut self, road: &mut Road, datagrams: Range<usize>, direction: Direction) {
-        let Road { received, sent, now, octets, .. } = road;
-        self.client.turn(*now, &mut received.datagrams()[datagrams], sent);
+    /// What the socket's task does if it is woken
+    fn use_socket(&mut self, octets: &mut [u8], direction: Direction) {
         match direction {
             Direction::Download => {
                 let read = self.socket.read(octets);
                 assert_eq!(read, PACKETS * self.segment, "all was read");
             }
-            Direction::Upload => {
-                self.socket.write(octets);
-            }
-        }
-        if self.client.take_ready() {
-            self.client.turn(*now, &mut [], sent);
+            Direction::Upload => _ = self.socket.write(octets),
         }
     }
 
@@ -268,7 +281,8 @@ impl Dialling {
         let Self { client, server, host } = self;
         let Road { received, sent, now, packet, .. } = road;
         *now += TURN;
-        client.turn(*now, received.datagrams(), sent);
+        client.inputs(*now, received.datagrams(), sent);
+        client.outputs(*now, sent);
         received.clear();
         server.handle_timeout(*now);
         let mut syn = false;
