@@ -105,11 +105,6 @@ impl Client {
         self.0.lock().stack.as_ref().map_or(0, |stack| stack.mtu())
     }
 
-    /// What the tunnel has counted
-    pub fn stats(&self) -> pptp_tunnel::Stats {
-        self.0.lock().machine.stats()
-    }
-
     /// Opens a TCP connection; it is complete once its future is
     pub fn connect(
         &self,

@@ -180,16 +180,6 @@ impl Path {
         Self { client, socket, _idle: idle, server, host, segment }
     }
 
-    /// The client's end
-    pub const fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Octets of data in a segment
-    pub const fn segment(&self) -> usize {
-        self.segment
-    }
-
     /// Composes and seals a batch of the peer's: segments, or acknowledgments of segments
     fn prepare(&mut self, road: &mut Road, direction: Direction) {
         let Road { received, packet, octets, now, .. } = road;

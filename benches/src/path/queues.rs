@@ -62,16 +62,6 @@ impl SendQueue {
         Self { tag: 0, wakers: Vec::new(), waiting: VecDeque::new(), slots }
     }
 
-    /// Datagrams that wait
-    pub fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether there is none
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     /// A slot to compose in
     pub fn take_slot(&mut self) -> PacketBuf {
         self.slots.take().expect("more slots than a round needs")
