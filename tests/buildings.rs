@@ -78,7 +78,12 @@ async fn loss_disorder_and_duplicates_harm_no_octet() {
     let building = world.building(3);
     let tunnel = world.connect(&building).await;
     let (jitter, loss_per_mille, duplicate_per_mille) = (Duration::from_millis(3), 10, 10);
-    world.network.set_impairment(Impairment { jitter, loss_per_mille, duplicate_per_mille });
+    world.network.set_impairment(Impairment {
+        jitter,
+        loss_per_mille,
+        duplicate_per_mille,
+        ..Impairment::default()
+    });
     let mut source = tunnel.tcp_connect((DEVICE, 19)).await.unwrap();
     source.write_all(b"1000000\n").await.unwrap();
     let mut body = Vec::new();

@@ -284,7 +284,12 @@ async fn the_state_goes_through_the_phases_in_order() {
 async fn a_bad_line_delays_the_connect_and_does_not_prevent_it() {
     let world = World::new(30);
     let (jitter, loss_per_mille, duplicate_per_mille) = (Duration::from_millis(30), 150, 100);
-    world.network.set_impairment(Impairment { jitter, loss_per_mille, duplicate_per_mille });
+    world.network.set_impairment(Impairment {
+        jitter,
+        loss_per_mille,
+        duplicate_per_mille,
+        ..Impairment::default()
+    });
     for order in [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras] {
         let building = world.serve(1, Server::builder(1).order(order));
         for attempt in 0..20 {

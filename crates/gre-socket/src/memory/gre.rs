@@ -10,7 +10,7 @@ use std::{
 use pptp_packet::SLOT;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::network::{Network, now};
@@ -56,7 +56,7 @@ impl GreSocket {
         mut failed: impl FnMut(u32, io::Error),
     ) -> bool {
         while let Some(outgoing) = batch.next() {
-            if *self.stalled.borrow() {
+            if *self.stalled.borrow() || self.network.busy_until(self.address).is_some() {
                 return false;
             }
             if let Err(error) = self.network.carry(self.address, outgoing) {
@@ -95,6 +95,9 @@ impl GreSocket {
         let mut stalled = self.stalled.clone();
         // An Err says that the network is gone, and with it whatever could be sent.
         let _ = stalled.wait_for(|stalled| !stalled).await;
+        if let Some(until) = self.network.busy_until(self.address) {
+            sleep_until(until).await;
+        }
     }
 
     pub(crate) fn drops(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -20,7 +21,7 @@ use super::{
     gre::{Inbox, Report},
     tcp::Backlog,
 };
-use crate::{Outgoing, delivery::call_id_of};
+use crate::{BATCH, Outgoing, delivery::call_id_of};
 
 /// A network in memory; clones are the same network
 #[derive(Clone, Debug)]
@@ -74,6 +75,11 @@ impl Network {
         now() + self.state().latency
     }
 
+    /// When the line of a host takes another datagram; `None` for at once
+    pub(super) fn busy_until(&self, host: Ipv4Addr) -> Option<Instant> {
+        self.state().hosts.get(&host)?.line.as_ref()?.full_until(now())
+    }
+
     /// Sends one datagram of the host `from`
     pub(super) fn carry(&self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
         self.state().carry(from, outgoing)
@@ -93,6 +99,10 @@ pub struct Impairment {
     pub loss_per_mille: u16,
     /// Datagrams delivered twice of a thousand
     pub duplicate_per_mille: u16,
+    /// Datagrams held up of a thousand, which those sent after them overtake
+    pub held_per_mille: u16,
+    /// How long such a datagram is held up, at least and at most
+    pub hold: (Duration, Duration),
 }
 
 /// Which way a host's GRE vanishes without a trace
@@ -141,6 +151,16 @@ impl Host {
     /// Makes the host's GRE sockets take nothing to send, as a full send buffer does, or lifts that
     pub fn stall_gre(&self, stalled: bool) {
         self.with_state(|host| host.stalled.send_replace(stalled));
+    }
+
+    /// Makes what the host's GRE sockets send leave at so many octets a second, IP headers included,
+    /// or at once again
+    ///
+    /// The sockets take 64 full datagrams ahead of the line and then no more, as with a send buffer
+    /// that is full: a bottleneck that loses nothing, in front of which every sender waits its turn.
+    pub fn limit_gre(&self, octets_per_second: Option<NonZeroU32>) {
+        let line = octets_per_second.map(Line::new);
+        self.with_state(|host| host.line = line);
     }
 
     /// Connects to a listener, which takes one round trip
@@ -212,9 +232,10 @@ impl State {
         if self.vanishes(from, outgoing.destination) {
             return Ok(());
         }
+        let departure = self.departure(from, outgoing.packet.len());
         let copies = if self.chance(self.impairment.duplicate_per_mille) { 2 } else { 1 };
         for _ in 0..copies {
-            let due = now() + self.latency + self.jitter();
+            let due = departure + self.latency + self.jitter() + self.hold();
             if let Some(icmp) = self.deliver(due, from, outgoing) {
                 self.report(from, outgoing, icmp);
             }
@@ -271,6 +292,18 @@ impl State {
         per_mille > 0 && self.rng.random_range(0..1000) < per_mille
     }
 
+    /// When the last octet of a datagram is on the wire
+    fn departure(&mut self, from: Ipv4Addr, len: usize) -> Instant {
+        let line = self.hosts.get_mut(&from).and_then(|host| host.line.as_mut());
+        line.map_or_else(now, |line| line.take(now(), len))
+    }
+
+    fn hold(&mut self) -> Duration {
+        let (least, most) = self.impairment.hold;
+        let held = self.chance(self.impairment.held_per_mille);
+        if held { self.rng.random_range(least..=most.max(least)) } else { Duration::ZERO }
+    }
+
     fn jitter(&mut self) -> Duration {
         let most = self.impairment.jitter;
         if most.is_zero() { most } else { self.rng.random_range(Duration::ZERO..=most) }
@@ -292,6 +325,7 @@ struct HostState {
     next_port: u16,
     blocked: Blocked,
     stalled: watch::Sender<bool>,
+    line: Option<Line>,
 }
 
 impl HostState {
@@ -302,6 +336,7 @@ impl HostState {
             next_port: EPHEMERAL,
             blocked: Blocked::Nothing,
             stalled: watch::Sender::new(false),
+            line: None,
         }
     }
 
@@ -327,6 +362,44 @@ impl HostState {
         self.sockets.iter().filter_map(Weak::upgrade)
     }
 }
+
+/// A line of limited rate: when it has sent what it was given
+#[derive(Debug)]
+struct Line {
+    octets_per_second: NonZeroU32,
+    idle_from: Instant,
+}
+
+impl Line {
+    fn new(octets_per_second: NonZeroU32) -> Self {
+        Self { octets_per_second, idle_from: now() }
+    }
+
+    /// Until when it takes nothing more, if it has enough for now
+    ///
+    /// It takes more once half of that has left, so that senders are not woken for each datagram.
+    fn full_until(&self, now: Instant) -> Option<Instant> {
+        let ahead = self.time(AHEAD);
+        let is_full = self.idle_from >= now + ahead;
+        is_full.then(|| self.idle_from - ahead / 2)
+    }
+
+    fn take(&mut self, now: Instant, len: usize) -> Instant {
+        self.idle_from = self.idle_from.max(now) + self.time(IP_HEADER + len);
+        self.idle_from
+    }
+
+    fn time(&self, octets: usize) -> Duration {
+        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+        Duration::from_secs(1) * octets / self.octets_per_second.get()
+    }
+}
+
+/// Octets that a line takes ahead: a batch of full datagrams
+const AHEAD: usize = BATCH * 1500;
+
+/// Octets of an IP header without options (RFC 791)
+const IP_HEADER: usize = 20;
 
 pub(super) fn now() -> Instant {
     Instant::now()

@@ -1,6 +1,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -237,11 +238,58 @@ async fn a_stalled_socket_keeps_its_datagrams_in_order() {
     assert_eq!(take(&mut b), [0, 1, 2]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_line_sends_at_its_rate_and_takes_a_batch_ahead() {
+    let network = network();
+    let host = network.host(A);
+    // ten datagrams of 12 octets and their IP headers in a millisecond
+    host.limit_gre(NonZeroU32::new(320_000));
+    let (mut a, mut b) = (gre(&host), gre(&network.host(B)));
+    let start = Instant::now();
+    let mut batch = SendBatch::new(4096);
+    (0..4096).for_each(|number| push(&mut batch, B, number));
+    assert!(!a.send(&mut batch, |_, _| panic!("nothing failed")).unwrap());
+    assert_eq!(batch.len(), 4096 - 3000, "64 datagrams of 1500 octets are 3000 of 32");
+    a.writable().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_millis(150), "when half of it has left");
+    sleep(LATENCY).await;
+    assert_eq!(take(&mut b), (0..1500).collect::<Vec<_>>());
+    assert!(a.send(&mut batch, |_, _| panic!("nothing failed")).unwrap());
+    host.limit_gre(None);
+    send(&mut a, B, [9999]);
+    sleep(LATENCY).await;
+    assert!(take(&mut b).contains(&9999), "the line is no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_up_is_overtaken_and_arrives() {
+    let network = network();
+    let hold = (Duration::from_millis(1), Duration::from_millis(3));
+    network.set_impairment(Impairment { held_per_mille: 20, hold, ..Impairment::default() });
+    let host = network.host(A);
+    host.limit_gre(NonZeroU32::new(64_000));
+    let (mut a, mut b) = (gre(&host), gre(&network.host(B)));
+    send(&mut a, B, 0..1000);
+    sleep(LATENCY + Duration::from_millis(503)).await;
+    let arrived = take(&mut b);
+    let late = arrived.iter().zip(0..).filter(|(number, at)| **number < *at).count();
+    // one datagram in half a millisecond
+    let farthest = arrived.iter().zip(0_u32..).map(|(number, at)| at.saturating_sub(*number)).max();
+    assert_eq!(arrived.len(), 1000);
+    assert!((10..40).contains(&late), "{late} of 1000 late at 2 %");
+    assert!(farthest.is_some_and(|positions| (2..=7).contains(&positions)), "{farthest:?}");
+}
+
 async fn impaired(seed: u64) -> Vec<u32> {
     let network = Network::new(seed);
     network.set_latency(LATENCY);
     let jitter = Duration::from_millis(5);
-    network.set_impairment(Impairment { jitter, loss_per_mille: 100, duplicate_per_mille: 50 });
+    network.set_impairment(Impairment {
+        jitter,
+        loss_per_mille: 100,
+        duplicate_per_mille: 50,
+        ..Impairment::default()
+    });
     let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
     send(&mut a, B, 0..1000);
     sleep(LATENCY + jitter).await;
