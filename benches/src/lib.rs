@@ -7,6 +7,7 @@
 pub mod allocations;
 mod bulk_server;
 pub mod connect_storm;
+pub mod fairness;
 mod figure;
 pub mod gre;
 pub mod heap;

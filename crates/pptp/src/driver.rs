@@ -88,7 +88,9 @@ impl Driver {
     /// The outputs of each tunnel that is ready now
     fn outputs(&mut self) {
         let now = now();
-        for _ in 0..self.hub.ready_count() {
+        let waiting = self.hub.ready_count();
+        let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
+        for _ in 0..waiting {
             if !self.send.has_room() {
                 self.flush();
             }
@@ -97,7 +99,7 @@ impl Driver {
             }
             let Some(tunnel) = self.hub.pop_ready() else { break };
             tunnel.begin_turn();
-            self.take_outputs(&tunnel, now);
+            self.take_outputs(&tunnel, now, quantum);
         }
         self.flush();
         self.count_drops(now);
@@ -165,9 +167,10 @@ impl Driver {
         self.wakers.drain(..).for_each(Waker::wake);
     }
 
-    fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant) {
+    /// At most `quantum` packets, and what the state machine itself has to say
+    fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant, quantum: usize) {
         let (send, wakers) = (&mut self.send, &mut self.wakers);
-        let mut outputs = Outputs { now, tunnel, send, wakers };
+        let mut outputs = Outputs { now, tunnel, send, quantum, wakers };
         match guarded(|| outputs.take()) {
             Ok(outcome) => self.follow(tunnel, outcome),
             Err(message) => self.panicked(tunnel, message),
@@ -261,6 +264,12 @@ impl Drop for Driver {
         self.hub.abandon(&stopped("the driver"));
     }
 }
+
+/// Packets that a tunnel may send in one turn however many others wait for theirs
+///
+/// So that one with a large window does not hold up those with small ones. A turn costs about half
+/// of what a packet costs.
+const LEAST_QUANTUM: usize = 4;
 
 /// ICMP type 3, code 2 (RFC 792)
 const PROTOCOL_UNREACHABLE: (u8, u8) = (3, 2);

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
+use pptp_gre_socket::{Outgoing, ReceiveBatch, SendBatch};
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
 
@@ -68,6 +68,8 @@ pub(crate) struct Outputs<'a> {
     pub(crate) now: Instant,
     pub(crate) tunnel: &'a Shared,
     pub(crate) send: &'a mut SendBatch,
+    /// Packets that may be composed
+    pub(crate) quantum: usize,
     /// To be woken when the lock is released
     pub(crate) wakers: &'a mut Vec<Waker>,
 }
@@ -135,7 +137,7 @@ impl Outputs<'_> {
             return Packets::default();
         };
         let now = self.now;
-        let mut uplink = Uplink { machine, send: self.send, route, now, quota: QUANTUM };
+        let mut uplink = Uplink { machine, send: self.send, route, now, quota: self.quantum };
         let (left, deadline) = match (raw, stack) {
             (Some(raw), _) => {
                 let left = raw_egress(raw, &mut uplink);
@@ -290,12 +292,6 @@ impl Route {
         }
     }
 }
-
-/// Packets that a tunnel may send in one turn: as many as go in one system call
-///
-/// So one with a large window does not hold up those with small ones; half of it would cost an
-/// upload of a single tunnel 3 % more CPU.
-const QUANTUM: usize = BATCH;
 
 /// Runs a turn so that its panic stays its own
 pub(crate) fn guarded<R>(turn: impl FnOnce() -> R) -> Result<R, String> {
