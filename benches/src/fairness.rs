@@ -68,8 +68,9 @@ async fn compete(sockets: &[usize], direction: Direction) -> io::Result<Moved> {
     let network = Network::new(1);
     network.set_latency(Duration::from_millis(10));
     let [near, far] = [1, 2].map(|host| network.host(Ipv4Addr::new(10, 99, 0, host)));
+    let bottleneck = if direction == Direction::Upload { near.clone() } else { far.clone() };
     let server = Server::builder(1).serve_memory(&network, far.address())?;
-    let client = Client::builder().memory(near.clone()).build().map_err(io::Error::other)?;
+    let client = Client::builder().memory(near).build().map_err(io::Error::other)?;
     let listener = server.net().tcp_listen((DEVICE, PORT).into(), 64, TcpOptions::default())?;
     let moved = Arc::new(Mutex::new(Moved::new()));
     let counting = Arc::clone(&moved);
@@ -78,17 +79,19 @@ async fn compete(sockets: &[usize], direction: Direction) -> io::Result<Moved> {
             keep_busy(stream, end, direction == Direction::Upload, &counting);
         }
     });
+    let mut streams = Vec::new();
     for sockets in sockets {
         let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
         let tunnel = client.connect(config).await.map_err(io::Error::other)?;
         for _ in 0..*sockets {
-            let stream = tunnel.tcp_connect((DEVICE, PORT)).await?;
-            let end = stream.local_addr()?;
-            keep_busy(stream, end, direction == Direction::Download, &moved);
+            streams.push(tunnel.tcp_connect((DEVICE, PORT)).await?);
         }
     }
-    let bottleneck = if direction == Direction::Upload { near } else { far };
     bottleneck.limit_gre(NonZeroU32::new(LINE));
+    for stream in streams {
+        let end = stream.local_addr()?;
+        keep_busy(stream, end, direction == Direction::Download, &moved);
+    }
     sleep(WARM_UP).await;
     moved.lock().expect("no panic").values_mut().for_each(|octets| *octets = 0.0);
     sleep(MEASURED).await;
