@@ -29,7 +29,7 @@ pub(crate) struct Driver {
     /// Which datagram of the batch belongs to which call; used again for each batch
     order: Vec<(u16, usize)>,
     wakers: Vec<Waker>,
-    /// The socket took less than it was given: nothing is composed until it is writable
+    /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
     drops_read: Instant,
 }
@@ -71,7 +71,7 @@ impl Driver {
             biased;
             call_id = self.deadlines.next(), if !self.blocked => self.expire(call_id),
             () = self.hub.woken(), if !self.blocked => {}
-            _ = self.socket.readable(), if !self.blocked => {}
+            _ = self.socket.readable(), if self.has_room_for_replies() => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
     }
@@ -79,7 +79,7 @@ impl Driver {
     /// One batch from the socket; the tunnels that it is for are ready then
     fn inputs(&mut self) {
         self.flush();
-        if !self.blocked {
+        if self.has_room_for_replies() {
             self.receive(now());
         }
         self.take_failures();
@@ -91,7 +91,9 @@ impl Driver {
         let waiting = self.hub.ready_count();
         let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
         for _ in 0..waiting {
-            if !self.send.has_room() {
+            // as soon as there is a system call's worth: what is sealed before the socket turns out to
+            // be full keeps everybody else waiting
+            if self.send.len() >= BATCH {
                 self.flush();
             }
             if self.blocked {
@@ -103,6 +105,12 @@ impl Driver {
         }
         self.flush();
         self.count_drops(now);
+    }
+
+    /// Whether each datagram of a batch may be replied to: also while the socket takes no more, for
+    /// what comes in then must not wait for what goes out
+    fn has_room_for_replies(&self) -> bool {
+        self.send.room() >= BATCH
     }
 
     fn receive(&mut self, now: Instant) {

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use pptp_gre_socket::{Outgoing, ReceiveBatch, SendBatch};
+use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
 
@@ -243,8 +243,9 @@ struct Uplink<'a> {
 }
 
 impl Egress for Uplink<'_> {
+    /// Half of the slots are for replies and for the state machines themselves
     fn has_room(&self) -> bool {
-        self.quota > 0 && self.send.has_room() && self.machine.may_send(self.now).is_ok()
+        self.quota > 0 && self.send.room() > BATCH && self.machine.may_send(self.now).is_ok()
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
