@@ -5,6 +5,7 @@
 //! that they hold on another machine and beside other work.
 
 pub mod allocations;
+pub mod batches;
 mod bulk_server;
 pub mod connect_storm;
 pub mod fairness;
@@ -20,6 +21,7 @@ pub mod per_tunnel_throughput;
 pub mod ppp;
 pub mod process;
 pub mod raw_path;
+pub mod reordering;
 pub mod servers;
 pub mod socket;
 pub mod suite;

@@ -1,8 +1,8 @@
 //! All that is measured
 
 use crate::{
-    Figure, allocations, connect_storm, fairness, gre, idle, mppe, netstack, per_tunnel_throughput,
-    ppp, raw_path, socket, tunnel_path, window,
+    Figure, allocations, batches, connect_storm, fairness, gre, idle, mppe, netstack,
+    per_tunnel_throughput, ppp, raw_path, reordering, socket, tunnel_path, window,
 };
 
 /// A part of the suite: its name, which begins those of its figures, and what measures them
@@ -24,7 +24,9 @@ pub const PARTS: &[Part] = &[
     Part { name: "allocations", figures: allocations::figures },
     Part { name: "per_tunnel_throughput", figures: per_tunnel_throughput::figures },
     Part { name: "raw_path", figures: raw_path::figures },
+    Part { name: "batches", figures: batches::figures },
     Part { name: "fairness", figures: fairness::figures },
+    Part { name: "reordering", figures: reordering::figures },
     Part { name: "connect_storm", figures: connect_storm::figures },
     Part { name: "idle", figures: idle::figures },
     Part { name: "socket", figures: socket::figures },
