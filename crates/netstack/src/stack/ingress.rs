@@ -10,6 +10,7 @@ use super::{
     closing::{self, Answer},
     datagram::{Datagram, Icmp, Quoted, Segment, Unusable},
     device::{Port, to_smoltcp},
+    gap::Reply,
     table::Id,
     tcp::{Cause, Connection, Flow, Keeper},
 };
@@ -72,10 +73,14 @@ impl Stack {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         connection.hear(*now);
+        let mut reply = Reply::default();
         if let Some(set) = connection.set_mut() {
-            let mut port =
-                Port { packet: Some(packet), out, sent: &mut stats.packets_out, mtu: *mtu };
+            let mut port = Port { packet: Some(packet), out: &mut reply, sent: &mut 0, mtu: *mtu };
             interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        }
+        if let Some(reply) = reply.0.and_then(|reply| connection.hold(segment, reply, *now)) {
+            out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
+            count(&mut stats.packets_out);
         }
         self.look(id, Cause::Segment { rst: segment.rst });
         self.enqueue(Ticket::Tcp(id));

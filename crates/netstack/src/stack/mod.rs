@@ -4,6 +4,7 @@ mod closing;
 mod datagram;
 mod device;
 mod echo;
+mod gap;
 mod ingress;
 mod listen;
 mod multicast;
@@ -411,6 +412,11 @@ impl Stack {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return false };
         connection.check_time(*now);
+        if let Some(packet) = connection.take_due(*now) {
+            out.compose(packet.len(), |octets| octets.copy_from_slice(&packet));
+            stats.packets_out = stats.packets_out.saturating_add(1);
+            return true;
+        }
         let Some(set) = connection.set_mut() else {
             self.set_deadline(id, NEVER);
             return false;

@@ -17,7 +17,9 @@ use tokio::io::Ready;
 
 use super::{
     copy,
+    datagram::Segment,
     device::{NEVER, Time, micros},
+    gap::Gap,
     table::Id,
     waiters::Waiters,
 };
@@ -103,6 +105,8 @@ pub(super) struct Connection {
     user_timeout: Time,
     /// `None` for the longest
     linger: Option<Time>,
+    /// What of its incoming stream is missing
+    gap: Option<Box<Gap>>,
 }
 
 impl Connection {
@@ -135,6 +139,7 @@ impl Connection {
             owed: None,
             user_timeout: micros(patient(options.user_timeout)),
             linger: Some(micros(options.linger)).filter(|linger| *linger < MOST_LINGER),
+            gap: None,
         }
     }
 
@@ -328,7 +333,7 @@ impl Connection {
     /// Frees the buffers at once; every call gives `end` from now on
     pub(super) fn kill(&mut self, error: SocketError) {
         self.finish(error);
-        self.set = None;
+        (self.set, self.gap) = (None, None);
         (self.unread, self.read) = (Vec::new(), 0);
     }
 
@@ -347,13 +352,24 @@ impl Connection {
         }
     }
 
-    /// When [`Connection::check_time`] has something to say
+    /// Takes what is replied to a segment; what is to be sent at once comes back
+    pub(super) fn hold(&mut self, segment: &Segment, reply: Vec<u8>, now: Time) -> Option<Vec<u8>> {
+        Gap::hold(&mut self.gap, segment, reply, now)
+    }
+
+    /// The next packet that was held back for long enough
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
+        self.gap.as_mut()?.take_due(now)
+    }
+
+    /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
     pub(super) fn deadline(&self) -> Time {
         let linger = match self.keeper {
             Keeper::Nobody { until } => until.unwrap_or(NEVER),
             Keeper::User | Keeper::Backlog(_) => NEVER,
         };
-        if self.end.is_some() { NEVER } else { linger.min(self.patience()) }
+        let gap = self.gap.as_ref().and_then(|gap| gap.deadline()).unwrap_or(NEVER);
+        if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(gap) }
     }
 
     fn patience(&self) -> Time {
@@ -453,7 +469,7 @@ impl Connection {
             let _ = socket.peek_slice(&mut unread);
             (self.unread, self.read) = (unread, 0);
         }
-        self.set = None;
+        (self.set, self.gap) = (None, None);
         Fate::Retired { kept, time_wait }
     }
 
