@@ -41,6 +41,16 @@ pub enum Goal {
     AtMost(f64),
 }
 
+impl Goal {
+    /// Whether `one` is further on the good side than `other`
+    pub const fn prefers(self, one: f64, other: f64) -> bool {
+        match self {
+            Self::AtLeast(_) => one > other,
+            Self::AtMost(_) => one < other,
+        }
+    }
+}
+
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

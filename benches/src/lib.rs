@@ -10,6 +10,7 @@ mod bulk_server;
 pub mod connect_storm;
 pub mod fairness;
 mod figure;
+pub mod gate;
 pub mod gre;
 pub mod heap;
 pub mod idle;

@@ -4,6 +4,7 @@
 //!
 //! - `--only NAME`: only the figures whose name begins so; PERFORMANCE.md stays as it is
 //! - `--quick`: each for a shorter time
+//! - `--gate`: only what a change has to keep, with a margin and best of three; fails if it does not
 
 use std::{
     env,
@@ -15,7 +16,7 @@ use std::{
 };
 
 use pptp_benches::{
-    Figure,
+    Figure, gate,
     measure::be_quick,
     process,
     suite::{PARTS, REASONS},
@@ -28,12 +29,15 @@ fn main() -> ExitCode {
     let arguments = match Arguments::parse(env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("{error}\nusage: report [--only NAME] [--quick]");
+            eprintln!("{error}\nusage: report [--only NAME | --gate] [--quick]");
             return ExitCode::from(2);
         }
     };
     if arguments.quick {
         be_quick();
+    }
+    if arguments.gate {
+        return if gate::holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let (figures, failed) = measure(arguments.only.as_deref().unwrap_or_default());
     if arguments.only.is_none()
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
 struct Arguments {
     only: Option<String>,
     quick: bool,
+    gate: bool,
 }
 
 impl Arguments {
@@ -57,9 +62,13 @@ impl Arguments {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => arguments.quick = true,
+                "--gate" => arguments.gate = true,
                 "--only" => arguments.only = Some(words.next().ok_or("--only wants a name")?),
                 _ => return Err(format!("{word}: no such option")),
             }
+        }
+        if arguments.gate && arguments.only.is_some() {
+            return Err("--gate measures what has a gate, and nothing else".to_owned());
         }
         Ok(arguments)
     }
