@@ -1,4 +1,4 @@
-//! Measures everything and writes PERFORMANCE.md
+//! Measures everything and writes PERFORMANCE.md, of which it keeps the last section: `benches/side-by-side`'s
 //!
 //! A line a figure on stdout: name, figure, goal, `ok` or `missed`, separated by tabs.
 //!
@@ -6,19 +6,14 @@
 //! - `--quick`: each for a shorter time
 //! - `--gate`: only what a change has to keep, with a margin and best of three; fails if it does not
 
-use std::{
-    env,
-    fmt::Write as _,
-    fs, io,
-    panic::catch_unwind,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode},
-};
+use std::{env, fmt::Write as _, fs, io, panic::catch_unwind, process::ExitCode};
 
 use pptp_benches::{
     Figure, gate,
+    machine::{describe, performance_page},
     measure::be_quick,
     process,
+    side_by_side::page::{section, with_section},
     suite::{PARTS, REASONS},
 };
 
@@ -92,7 +87,7 @@ fn measure(prefix: &str) -> (Vec<Figure>, Vec<&'static str>) {
 
 fn write(figures: &[Figure], failed: &[&str]) -> io::Result<()> {
     let mut page = String::from(HEAD);
-    let _ = writeln!(page, "{}", machine());
+    let _ = writeln!(page, "{}", describe());
     page += "| name | figure | goal | | bound and figures behind it |\n|---|---|---|---|---|\n";
     for figure in figures {
         let Figure { name, value, goal, detail, .. } = figure;
@@ -111,41 +106,10 @@ fn write(figures: &[Figure], failed: &[&str]) -> io::Result<()> {
     for part in failed {
         let _ = writeln!(page, "- **{part}** could not be measured in this run");
     }
-    fs::write(root().join("PERFORMANCE.md"), page)
-}
-
-/// What the figures were measured on
-fn machine() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let unknown = || "unknown".to_owned();
-    let family = field("cpu family").zip(field("model\t"));
-    let family = family.map_or_else(unknown, |(family, model)| format!("{family}, model {model}"));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_else(|_| unknown());
-    let commit = say("git", &["describe", "--always", "--dirty"]);
-    format!(
-        "Measured on {} at commit {}: {} (family {family}), {cores} cores, Linux {}, {}.\n",
-        say("date", &["-u", "+%F"]).unwrap_or_else(unknown),
-        commit.unwrap_or_else(unknown),
-        field("model name").unwrap_or_else(unknown),
-        kernel.trim(),
-        say("rustc", &["--version"]).unwrap_or_else(unknown),
-    )
-}
-
-fn say(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
+    let path = performance_page();
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    let page = section(&old).map_or_else(|| page.clone(), |kept| with_section(&page, kept));
+    fs::write(path, page)
 }
 
 const HEAD: &str = "\
