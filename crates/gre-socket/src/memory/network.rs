@@ -159,8 +159,17 @@ impl Host {
     /// The sockets take 64 full datagrams ahead of the line and then no more, as with a send buffer
     /// that is full: a bottleneck that loses nothing, in front of which every sender waits its turn.
     pub fn limit_gre(&self, octets_per_second: Option<NonZeroU32>) {
-        let line = octets_per_second.map(Line::new);
+        let line = octets_per_second.map(|rate| Line::new(rate, None));
         self.with_state(|host| host.line = line);
+    }
+
+    /// Puts a router behind the host's GRE sockets: what they send goes on at so many octets a
+    /// second, IP headers included, and what would wait longer than `queue` is lost
+    ///
+    /// Until [`Host::limit_gre`] is called.
+    pub fn route_gre(&self, octets_per_second: NonZeroU32, queue: Duration) {
+        let line = Line::new(octets_per_second, Some(queue));
+        self.with_state(|host| host.line = Some(line));
     }
 
     /// Connects to a listener, which takes one round trip
@@ -232,7 +241,7 @@ impl State {
         if self.vanishes(from, outgoing.destination) {
             return Ok(());
         }
-        let departure = self.departure(from, outgoing.packet.len());
+        let Some(departure) = self.departure(from, outgoing.packet.len()) else { return Ok(()) };
         let copies = if self.chance(self.impairment.duplicate_per_mille) { 2 } else { 1 };
         for _ in 0..copies {
             let due = departure + self.latency + self.jitter() + self.hold();
@@ -292,10 +301,10 @@ impl State {
         per_mille > 0 && self.rng.random_range(0..1000) < per_mille
     }
 
-    /// When the last octet of a datagram is on the wire
-    fn departure(&mut self, from: Ipv4Addr, len: usize) -> Instant {
+    /// When the last octet of a datagram is on the wire; `None` if it never gets there
+    fn departure(&mut self, from: Ipv4Addr, len: usize) -> Option<Instant> {
         let line = self.hosts.get_mut(&from).and_then(|host| host.line.as_mut());
-        line.map_or_else(now, |line| line.take(now(), len))
+        line.map_or_else(|| Some(now()), |line| line.take(now(), len))
     }
 
     fn hold(&mut self) -> Duration {
@@ -367,12 +376,14 @@ impl HostState {
 #[derive(Debug)]
 struct Line {
     octets_per_second: NonZeroU32,
+    /// How long a datagram may wait for its turn, if it is lost and not refused otherwise
+    queue: Option<Duration>,
     idle_from: Instant,
 }
 
 impl Line {
-    fn new(octets_per_second: NonZeroU32) -> Self {
-        Self { octets_per_second, idle_from: now() }
+    fn new(octets_per_second: NonZeroU32, queue: Option<Duration>) -> Self {
+        Self { octets_per_second, queue, idle_from: now() }
     }
 
     /// Until when it takes nothing more, if it has enough for now
@@ -380,13 +391,17 @@ impl Line {
     /// It takes more once half of that has left, so that senders are not woken for each datagram.
     fn full_until(&self, now: Instant) -> Option<Instant> {
         let ahead = self.time(AHEAD);
-        let is_full = self.idle_from >= now + ahead;
+        let is_full = self.queue.is_none() && self.idle_from >= now + ahead;
         is_full.then(|| self.idle_from - ahead / 2)
     }
 
-    fn take(&mut self, now: Instant, len: usize) -> Instant {
-        self.idle_from = self.idle_from.max(now) + self.time(IP_HEADER + len);
-        self.idle_from
+    fn take(&mut self, now: Instant, len: usize) -> Option<Instant> {
+        let begin = self.idle_from.max(now);
+        if self.queue.is_some_and(|queue| begin > now + queue) {
+            return None;
+        }
+        self.idle_from = begin + self.time(IP_HEADER + len);
+        Some(self.idle_from)
     }
 
     fn time(&self, octets: usize) -> Duration {

@@ -262,6 +262,21 @@ async fn a_line_sends_at_its_rate_and_takes_a_batch_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_router_loses_what_its_queue_has_no_room_for() {
+    let network = network();
+    let host = network.host(A);
+    // a datagram of 12 octets and its IP header in a millisecond
+    host.route_gre(NonZeroU32::new(32_000).unwrap(), Duration::from_millis(100));
+    let (mut a, mut b) = (gre(&host), gre(&network.host(B)));
+    send(&mut a, B, 0..1000);
+    sleep(LATENCY + Duration::from_millis(200)).await;
+    assert_eq!(take(&mut b), (0..=100).collect::<Vec<_>>(), "one on the line, 100 ms behind it");
+    send(&mut a, B, [1000]);
+    sleep(LATENCY + Duration::from_millis(1)).await;
+    assert_eq!(take(&mut b), [1000], "the queue is empty again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_held_up_is_overtaken_and_arrives() {
     let network = network();
     let hold = (Duration::from_millis(1), Duration::from_millis(3));
