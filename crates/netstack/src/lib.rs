@@ -7,8 +7,8 @@
 //! [`Net::ping`], [`Net::lookup_host`] and [`Net::lookup_txt`]. [`Local`] is an owner without any
 //! carrier, for hosts in tests.
 //!
-//! TCP (its automaton, retransmission, congestion control), the echo reply and IGMP are smoltcp's;
-//! finding the socket of a packet, UDP, the errors, TIME-WAIT, the backlog of a listener and
+//! TCP (its automaton, the retransmission timer), the echo reply and IGMP are smoltcp's; congestion
+//! control, finding the socket of a packet, UDP, the errors, TIME-WAIT, the backlog of a listener and
 //! fairness between sockets are done here. IPv4 only, without fragments.
 #![cfg_attr(
     not(test),

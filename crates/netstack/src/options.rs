@@ -35,13 +35,41 @@ impl StackConfig {
 }
 
 /// Which algorithm keeps a TCP sender from congesting the path
+///
+/// It decides how fast an upload is over a line that loses packets by itself. Measured with a send
+/// buffer of 64 KiB, as the share of what that allows at a round trip of 50 ms (`benches`, `lossy`;
+/// at 10 to 200 ms the order is the same):
+///
+/// | loss | Westwood | CUBIC | Reno | none |
+/// |---|---|---|---|---|
+/// | 0.1 % | 0.96 | 0.44 | 0.34 | 0.95 |
+/// | 0.5 % | 0.81 | 0.16 | 0.13 | 0.71 |
+/// | 1 % | 0.64 | 0.09 | 0.07 | 0.51 |
+/// | 2 % | 0.52 | 0.03 | 0.03 | 0.22 |
+///
+/// Behind a bottleneck of 0.5 Mbit/s with a queue of 100 ms Westwood sends 4 % of its segments again,
+/// CUBIC 4 %, Reno 6 % and no controller 63 %, which leaves next to nothing of the line to anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CongestionControl {
-    /// RFC 5681
-    Reno,
-    /// RFC 9438
+    /// None: as much is under way as the peer's window and the send buffer allow
+    ///
+    /// For a line that nobody else uses and that is never the bottleneck. Through one that is, most of
+    /// what is sent is lost and sent again.
+    None,
+    /// A loss shrinks the window to what the path holds without its queue, after TCP Westwood, and never
+    /// below the 0.7 of RFC 9438
+    ///
+    /// A loss in front of an empty queue is none of congestion and changes nothing. Several losses of
+    /// one window are repaired without a timeout (RFC 6582), and a segment that nobody says anything
+    /// of is sent again after a round trip and 200 ms, where the others wait for a second at least.
     #[default]
+    Westwood,
+    /// RFC 5681, as smoltcp has it: each loss halves the window, and of several losses in one window
+    /// all but the first wait for the retransmission timer, a second at least
+    Reno,
+    /// RFC 9438, as smoltcp has it: each loss takes three tenths of the window, and the rest is as with
+    /// Reno
     Cubic,
 }
 

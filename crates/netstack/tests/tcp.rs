@@ -74,7 +74,13 @@ async fn connecting_takes_one_round_trip() {
 
 #[tokio::test(start_paused = true)]
 async fn sixteen_mebibytes_arrive_as_they_were_sent() {
-    for congestion_control in [CongestionControl::Cubic, CongestionControl::Reno] {
+    let all = [
+        CongestionControl::Westwood,
+        CongestionControl::Cubic,
+        CongestionControl::Reno,
+        CongestionControl::None,
+    ];
+    for congestion_control in all {
         let pair = Pair::new();
         pair.set_latency(Duration::from_micros(200));
         let options = TcpOptions { congestion_control, ..options() };

@@ -132,7 +132,13 @@ pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
     true
 }
 
-fn emit(repr: &TcpRepr<'_>, local: SocketAddrV4, peer: SocketAddrV4, out: &mut impl Egress) {
+/// Composes a segment from `local` to `peer`
+pub(super) fn emit(
+    repr: &TcpRepr<'_>,
+    local: SocketAddrV4,
+    peer: SocketAddrV4,
+    out: &mut impl Egress,
+) {
     let checksums = ChecksumCapabilities::default();
     let ip = Ipv4Repr {
         src_addr: *local.ip(),
@@ -181,6 +187,10 @@ mod tests {
             octets: 0,
             sequence: 1000,
             acknowledgment: -5,
+            window: 0,
+            scale: None,
+            most: 0,
+            sacks: false,
         }
     }
 

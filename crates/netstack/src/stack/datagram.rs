@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use smoltcp::wire::{Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
 
+use super::congestion::DEFAULT_SEGMENT;
 use crate::SocketError;
 
 /// An IPv4 datagram (RFC 791 §3.1) with a good header, and no fragment
@@ -43,8 +44,13 @@ impl<'p> Datagram<'p> {
         })
     }
 
+    /// A TCP segment (RFC 9293 §3.1) with a good checksum
     pub(super) fn tcp(&self) -> Option<Segment> {
         let tcp = TcpPacket::new_checked(self.payload).ok()?;
+        if !tcp.verify_checksum(&self.source.into(), &self.destination.into()) {
+            return None;
+        }
+        let options = tcp.options_summary().ok()?;
         Some(Segment {
             local: SocketAddrV4::new(self.destination, tcp.dst_port()),
             peer: SocketAddrV4::new(self.source, tcp.src_port()),
@@ -55,6 +61,10 @@ impl<'p> Datagram<'p> {
             octets: tcp.payload().len(),
             sequence: tcp.seq_number().0,
             acknowledgment: tcp.ack_number().0,
+            window: tcp.window_len(),
+            scale: options.window_scale,
+            most: options.max_segment_size.map_or(DEFAULT_SEGMENT, usize::from),
+            sacks: options.sack_ranges.iter().any(Option::is_some),
         })
     }
 
@@ -100,6 +110,14 @@ pub(super) struct Segment {
     pub(super) octets: usize,
     pub(super) sequence: i32,
     pub(super) acknowledgment: i32,
+    /// In units that the SYN told
+    pub(super) window: u16,
+    /// A SYN's window scale (RFC 7323 §2.2)
+    pub(super) scale: Option<u8>,
+    /// Octets that the sender of a SYN takes in a segment
+    pub(super) most: usize,
+    /// Whether it tells what came out of order (RFC 2018)
+    pub(super) sacks: bool,
 }
 
 /// An ICMP message (RFC 792) that some socket waits for

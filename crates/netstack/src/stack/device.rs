@@ -8,7 +8,7 @@ use std::{
 use pptp_packet::Egress;
 use smoltcp::{
     iface::{Config, Interface},
-    phy::{self, Device, DeviceCapabilities, Medium},
+    phy::{self, Checksum, Device, DeviceCapabilities, Medium},
     time,
     wire::{HardwareAddress, IpCidr, Ipv4Cidr},
 };
@@ -212,6 +212,8 @@ fn capabilities(mtu: usize) -> DeviceCapabilities {
     let mut capabilities = DeviceCapabilities::default();
     capabilities.medium = Medium::Ip;
     capabilities.max_transmission_unit = mtu;
+    // what comes in is verified before the socket is looked for
+    capabilities.checksum.tcp = Checksum::Tx;
     capabilities
 }
 

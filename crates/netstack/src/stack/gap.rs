@@ -135,6 +135,10 @@ mod tests {
             octets: 100,
             sequence,
             acknowledgment: 0,
+            window: 0,
+            scale: None,
+            most: 0,
+            sacks: false,
         }
     }
 

@@ -82,6 +82,7 @@ impl Stack {
             out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
             count(&mut stats.packets_out);
         }
+        connection.on_segment(segment, *mtu, *now);
         self.look(id, Cause::Segment { rst: segment.rst });
         self.enqueue(Ticket::Tcp(id));
     }

@@ -1,6 +1,7 @@
 //! The stack proper: IP packets and the time come in, IP packets and the next deadline come out
 
 mod closing;
+mod congestion;
 mod datagram;
 mod device;
 mod echo;
@@ -9,6 +10,7 @@ mod ingress;
 mod listen;
 mod multicast;
 mod random;
+mod steering;
 mod table;
 mod tcp;
 mod tcp_calls;
@@ -33,9 +35,11 @@ use self::{
     closing::Closing,
     device::{Addresses, Clock, NEVER, Port, Time, to_smoltcp},
     echo::Echo,
+    gap::Reply,
     listen::Listener,
     multicast::Multicast,
     random::Random,
+    steering::{Forged, Watch},
     table::Table,
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
@@ -417,14 +421,25 @@ impl Stack {
             stats.packets_out = stats.packets_out.saturating_add(1);
             return true;
         }
+        while let Some((Forged(packet), set)) = connection.steer() {
+            let mut reply = Reply::default();
+            let packet = Some(packet.as_slice());
+            let mut port = Port { packet, out: &mut reply, sent: &mut 0, mtu: *mtu };
+            interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        }
         let Some(set) = connection.set_mut() else {
             self.set_deadline(id, NEVER);
             return false;
         };
-        let mut port = Port { packet: None, out, sent: &mut stats.packets_out, mtu: *mtu };
-        let sent = interface.poll_egress(to_smoltcp(*now), &mut port, set);
+        let mut watch = Watch { out, sent: None };
+        let sent = &mut stats.packets_out;
+        let mut port = Port { packet: None, out: &mut watch, sent, mtu: *mtu };
+        let result = interface.poll_egress(to_smoltcp(*now), &mut port, set);
+        if let Some(sent) = watch.sent {
+            connection.on_sent(sent, *now);
+        }
         self.look(id, Cause::Turn);
-        if sent == PollResult::SocketStateChanged {
+        if result == PollResult::SocketStateChanged {
             return self.connections.get(id).is_some();
         }
         self.note_deadline(id);

@@ -20,6 +20,7 @@ use super::{
     datagram::Segment,
     device::{NEVER, Time, micros},
     gap::Gap,
+    steering::{Forged, Sent, Steering},
     table::Id,
     waiters::Waiters,
 };
@@ -107,6 +108,8 @@ pub(super) struct Connection {
     linger: Option<Time>,
     /// What of its incoming stream is missing
     gap: Option<Box<Gap>>,
+    /// Who says how much is to be sent, if smoltcp does not
+    steering: Option<Box<Steering>>,
 }
 
 impl Connection {
@@ -118,9 +121,11 @@ impl Connection {
         socket.set_nagle_enabled(!options.nodelay);
         socket.set_keep_alive(options.keepalive.map(keepalive));
         socket.set_congestion_control(match options.congestion_control {
+            CongestionControl::None | CongestionControl::Westwood => tcp::CongestionControl::None,
             CongestionControl::Reno => tcp::CongestionControl::Reno,
             CongestionControl::Cubic => tcp::CongestionControl::Cubic,
         });
+        let steered = options.congestion_control == CongestionControl::Westwood;
         let mut set = SocketSet::new(Vec::with_capacity(1));
         set.add(socket);
         Self {
@@ -140,6 +145,7 @@ impl Connection {
             user_timeout: micros(patient(options.user_timeout)),
             linger: Some(micros(options.linger)).filter(|linger| *linger < MOST_LINGER),
             gap: None,
+            steering: steered.then(|| Box::new(Steering::new())),
         }
     }
 
@@ -346,10 +352,35 @@ impl Connection {
                 self.abort(SocketError::Aborted);
             }
         }
+        if let Some(steering) = &mut self.steering {
+            steering.congestion.check_time(now);
+        }
         self.owed = if self.owes() { Some(self.owed.unwrap_or(now)) } else { None };
         if now >= self.patience() && self.end.is_none() {
             self.abort(SocketError::TimedOut);
         }
+    }
+
+    /// Tells whoever steers that a segment came
+    pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
+        if let Some(steering) = &mut self.steering {
+            steering.on_segment(segment, mtu, now);
+        }
+    }
+
+    /// Tells whoever steers that smoltcp composed something
+    pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
+        if let Some(steering) = &mut self.steering {
+            steering.on_sent(sent, now);
+        }
+    }
+
+    /// What smoltcp is to be told before it is asked for a packet
+    pub(super) fn steer(&mut self) -> Option<(Forged, &mut SocketSet<'static>)> {
+        let (steering, set) = (self.steering.as_mut()?, self.set.as_mut()?);
+        let socket = set.get::<tcp::Socket<'_>>(alone());
+        let forged = steering.compose(self.flow, socket.state(), socket.send_queue() > 0)?;
+        Some((forged, set))
     }
 
     /// Takes what is replied to a segment; what is to be sent at once comes back
@@ -369,7 +400,8 @@ impl Connection {
             Keeper::User | Keeper::Backlog(_) => NEVER,
         };
         let gap = self.gap.as_ref().and_then(|gap| gap.deadline()).unwrap_or(NEVER);
-        if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(gap) }
+        let repair = self.steering.as_ref().map_or(NEVER, |it| it.congestion.deadline());
+        if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(gap).min(repair) }
     }
 
     fn patience(&self) -> Time {
