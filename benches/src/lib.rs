@@ -14,6 +14,8 @@ pub mod gate;
 pub mod gre;
 pub mod heap;
 pub mod idle;
+pub mod lossy;
+pub mod lossy_lab;
 pub mod machine;
 pub mod measure;
 pub mod mppe;
@@ -29,6 +31,7 @@ pub mod side_by_side;
 pub mod socket;
 pub mod suite;
 pub mod tunnel_path;
+mod upload;
 pub mod window;
 pub mod wire;
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{connect_storm, idle, servers};
+use crate::{connect_storm, idle, lossy_lab, servers};
 
 /// Plays the part that this process was started for, if it was; true when that is done
 ///
@@ -25,6 +25,7 @@ pub fn play() -> bool {
     match words.first() {
         Some(&"servers") => servers::play(number(1), number(2)),
         Some(&"idle") => idle::play(number(1), number(2), number(3)),
+        Some(&"upload") => lossy_lab::play(number(1)),
         Some(&"storm") => connect_storm::play(number(1)),
         _ => panic!("there is no part {part:?}"),
     }
@@ -51,6 +52,11 @@ impl Part {
         const UP: &str = "ip link set lo up && exec \"$0\"";
         let program = env::current_exe()?;
         Self::spawn(Command::new("unshare").args(["--net", "sh", "-c", UP]).arg(program), part)
+    }
+
+    /// The same in the network namespace of a program that runs others in it, which `command` begins
+    pub(crate) fn start_behind(command: &mut Command, part: &str) -> io::Result<Self> {
+        Self::spawn(command.arg(env::current_exe()?), part)
     }
 
     fn spawn(command: &mut Command, part: &str) -> io::Result<Self> {
