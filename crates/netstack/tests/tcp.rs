@@ -72,6 +72,37 @@ async fn connecting_takes_one_round_trip() {
     assert!((100..105).contains(&took.as_millis()), "{took:?}");
 }
 
+/// pppd acknowledges the addresses some milliseconds before its interface takes packets.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_passes_nothing_for_a_moment_costs_a_tenth_of_a_second() {
+    let pair = Pair::new();
+    let _listener = pair.server.tcp_listen(any(80), 4, options()).unwrap();
+    let start = Instant::now();
+    pair.set_filter(move |_, _| start.elapsed() > Duration::from_millis(20));
+    pair.client.tcp_connect(at(SERVER, 80), options()).await.unwrap();
+    let took = start.elapsed();
+    assert!((110..115).contains(&took.as_millis()), "{took:?}");
+
+    // now that it is known to pass, a SYN that is lost has its whole second
+    let start = Instant::now();
+    pair.set_filter(move |_, _| start.elapsed() > Duration::from_millis(20));
+    pair.client.tcp_connect(at(SERVER, 80), options()).await.unwrap();
+    let took = start.elapsed();
+    assert!((1010..1015).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_more_than_four_times_in_the_first_second() {
+    let pair = Pair::new();
+    pair.record();
+    pair.cut();
+    let connecting = pair.client.tcp_connect(at(SERVER, 80), options());
+    timeout(Duration::from_millis(999), connecting).await.unwrap_err();
+    sleep(Duration::from_secs(5)).await;
+    let sent = pair.record();
+    assert_eq!(sent.iter().filter(|(_, packet)| packet[33] & 0x02 != 0).count(), 4, "{sent:02x?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn sixteen_mebibytes_arrive_as_they_were_sent() {
     let all = [

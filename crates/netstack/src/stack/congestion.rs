@@ -19,21 +19,21 @@ use super::device::{NEVER, Time};
 #[derive(Debug)]
 pub(super) struct Congestion {
     /// Octets of a full segment
-    segment: usize,
+    segment: u32,
     /// Octets that may be under way
-    window: usize,
+    window: u32,
     /// Where slow start ends
-    threshold: usize,
+    threshold: u32,
     /// Octets acknowledged since the window last grew
-    credit: usize,
+    credit: u32,
     /// Octets that were under way when a segment last left
-    peak: usize,
+    peak: u32,
     /// The first sequence number that is not acknowledged
     unacknowledged: i32,
     /// The first that was never sent
     next: i32,
     /// Octets beyond the first hole that have arrived, as duplicate acknowledgments tell
-    arrived: usize,
+    arrived: u32,
     duplicates: u32,
     /// Losses of what was sent before `recover` are one event, and were dealt with
     recover: i32,
@@ -55,7 +55,7 @@ impl Congestion {
         Self {
             segment: DEFAULT_SEGMENT,
             window: INITIAL * DEFAULT_SEGMENT,
-            threshold: usize::MAX,
+            threshold: u32::MAX,
             credit: 0,
             peak: 0,
             unacknowledged: 0,
@@ -78,7 +78,7 @@ impl Congestion {
     }
 
     /// The peer takes segments of so many octets, which the path does as well
-    pub(super) fn set_segment(&mut self, octets: usize) {
+    pub(super) fn set_segment(&mut self, octets: u32) {
         self.segment = octets.max(1);
         self.window = INITIAL.saturating_mul(self.segment);
     }
@@ -89,7 +89,7 @@ impl Congestion {
     }
 
     /// Octets from there on that may have been sent
-    pub(super) fn allowance(&self) -> usize {
+    pub(super) fn allowance(&self) -> u32 {
         self.window.saturating_add(self.arrived)
     }
 
@@ -105,7 +105,7 @@ impl Congestion {
     }
 
     /// A segment with so many octets leaves
-    pub(super) fn on_sent(&mut self, sequence: i32, octets: usize, asked: bool, now: Time) {
+    pub(super) fn on_sent(&mut self, sequence: i32, octets: u32, asked: bool, now: Time) {
         let end = sequence.wrapping_add(i32::try_from(octets).unwrap_or(i32::MAX));
         if self.under_way() == 0 {
             self.on_first(now);
@@ -139,7 +139,7 @@ impl Congestion {
         }
     }
 
-    fn under_way(&self) -> usize {
+    fn under_way(&self) -> u32 {
         distance(self.unacknowledged, self.next)
     }
 
@@ -157,7 +157,7 @@ impl Congestion {
         self.due = self.round_trip.timeout().map_or(NEVER, |timeout| now.saturating_add(timeout));
     }
 
-    fn on_progress(&mut self, number: i32, acknowledged: usize, now: Time) {
+    fn on_progress(&mut self, number: i32, acknowledged: u32, now: Time) {
         self.unacknowledged = number;
         self.duplicates = 0;
         if let Some((_, left)) =
@@ -205,14 +205,13 @@ impl Congestion {
     fn repair_next(&mut self) {
         self.repairs = self.repairs.saturating_add(1);
         self.resends = true;
-        let segments = self.window.checked_div(self.segment).unwrap_or(0);
-        let many = u32::try_from(segments).unwrap_or(u32::MAX) / MANY;
+        let many = self.window.checked_div(self.segment).unwrap_or(0) / MANY;
         if self.repairs == many.max(FEW) {
             self.shrink(LEAST_SHARE);
         }
     }
 
-    fn shrink(&mut self, share: usize) {
+    fn shrink(&mut self, share: u32) {
         if share < WHOLE {
             let window = (self.window / WHOLE).saturating_mul(share);
             self.window = window.max(self.segment.saturating_mul(2));
@@ -234,7 +233,7 @@ impl Congestion {
     ///
     /// Which is as much as RFC 9438 §4.3 has for whoever keeps 0.7 after a loss. A window that was not
     /// used does not grow (RFC 9438 §5.8).
-    fn grow(&mut self, acknowledged: usize) {
+    fn grow(&mut self, acknowledged: u32) {
         if self.window >= self.threshold {
             self.grow_slowly(acknowledged);
         } else if self.window < self.peak.saturating_mul(2) {
@@ -246,7 +245,7 @@ impl Congestion {
         }
     }
 
-    fn grow_slowly(&mut self, acknowledged: usize) {
+    fn grow_slowly(&mut self, acknowledged: u32) {
         if self.window <= self.peak.saturating_add(self.segment) {
             self.credit = self.credit.saturating_add(acknowledged);
         }
@@ -291,10 +290,9 @@ impl RoundTrip {
     }
 
     /// Of a window, what the path holds without its queue, in [`WHOLE`]ths
-    fn share_without_queue(&self) -> usize {
-        let least = usize::try_from(self.least).unwrap_or(usize::MAX);
-        let recent = usize::try_from(self.recent()).unwrap_or(usize::MAX);
-        let share = least.saturating_mul(WHOLE).checked_div(recent).unwrap_or(WHOLE);
+    fn share_without_queue(&self) -> u32 {
+        let whole = self.least.saturating_mul(WHOLE);
+        let share = whole.checked_div(self.recent()).unwrap_or(WHOLE);
         share.clamp(LEAST_SHARE, WHOLE)
     }
 
@@ -311,24 +309,24 @@ impl RoundTrip {
 }
 
 /// Octets from one sequence number to another; none if that lies before
-fn distance(from: i32, to: i32) -> usize {
-    usize::try_from(to.wrapping_sub(from)).unwrap_or(0)
+fn distance(from: i32, to: i32) -> u32 {
+    u32::try_from(to.wrapping_sub(from)).unwrap_or(0)
 }
 
 /// RFC 9293 §3.7.1, of a peer that does not tell
-pub(super) const DEFAULT_SEGMENT: usize = 536;
+pub(super) const DEFAULT_SEGMENT: u32 = 536;
 
 /// Segments at first (RFC 6928)
-const INITIAL: usize = 10;
+const INITIAL: u32 = 10;
 
 /// Duplicate acknowledgments that are a loss (RFC 5681 §3.2)
 const DUPLICATES: u32 = 3;
 
 /// A whole window
-const WHOLE: usize = 64;
+const WHOLE: u32 = 64;
 
 /// RFC 9438 §4.6: 0.7 of it
-const LEAST_SHARE: usize = 45;
+const LEAST_SHARE: u32 = 45;
 
 /// One of so many lost is congestion, whatever the round trip says
 const MANY: u32 = 12;
@@ -346,12 +344,12 @@ const SPARE: u32 = 200_000;
 mod tests {
     use super::*;
 
-    const SEGMENT: usize = 1000;
+    const SEGMENT: u32 = 1000;
     const MS: Time = 1_000;
 
     /// A connection whose round trip was `least` once and is `last` now, with a window full of
     /// segments under way
-    fn sender(segments: usize, least: Time, last: Time) -> Congestion {
+    fn sender(segments: u32, least: Time, last: Time) -> Congestion {
         let mut sender = Congestion::new();
         sender.start(FIRST);
         sender.set_segment(SEGMENT);
@@ -366,18 +364,18 @@ mod tests {
     /// Begins shortly before sequence numbers wrap
     const FIRST: i32 = i32::MAX - 5_500;
 
-    fn at(segment: usize) -> i32 {
+    fn at(segment: u32) -> i32 {
         FIRST.wrapping_add(i32::try_from(segment * SEGMENT).unwrap())
     }
 
-    fn send(sender: &mut Congestion, segments: usize, now: Time) {
+    fn send(sender: &mut Congestion, segments: u32, now: Time) {
         for _ in 0..segments {
             sender.on_sent(sender.next, SEGMENT, false, now);
         }
     }
 
     /// Duplicates of an acknowledgment of so many segments; whether the next is sent again
-    fn duplicates(sender: &mut Congestion, count: usize, segments: usize) -> bool {
+    fn duplicates(sender: &mut Congestion, count: u32, segments: u32) -> bool {
         for _ in 0..count {
             sender.on_acknowledgment(at(segments), true, 0);
         }
@@ -385,7 +383,7 @@ mod tests {
     }
 
     /// An acknowledgment of so many segments; whether the next is sent again
-    fn acknowledge(sender: &mut Congestion, segments: usize, now: Time) -> bool {
+    fn acknowledge(sender: &mut Congestion, segments: u32, now: Time) -> bool {
         sender.on_acknowledgment(at(segments), false, now);
         sender.take_resend()
     }
@@ -398,7 +396,7 @@ mod tests {
         assert_eq!(sender.allowance(), 23 * SEGMENT, "three have left");
         assert!(!duplicates(&mut sender, 16, 0), "once");
         assert!(!acknowledge(&mut sender, 20, 20 * MS));
-        assert_eq!((sender.allowance(), sender.threshold), (20 * SEGMENT, usize::MAX));
+        assert_eq!((sender.allowance(), sender.threshold), (20 * SEGMENT, u32::MAX));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl<'p> Datagram<'p> {
             acknowledgment: tcp.ack_number().0,
             window: tcp.window_len(),
             scale: options.window_scale,
-            most: options.max_segment_size.map_or(DEFAULT_SEGMENT, usize::from),
+            most: options.max_segment_size.map_or(DEFAULT_SEGMENT, u32::from),
             sacks: options.sack_ranges.iter().any(Option::is_some),
         })
     }
@@ -115,7 +115,7 @@ pub(super) struct Segment {
     /// A SYN's window scale (RFC 7323 §2.2)
     pub(super) scale: Option<u8>,
     /// Octets that the sender of a SYN takes in a segment
-    pub(super) most: usize,
+    pub(super) most: u32,
     /// Whether it tells what came out of order (RFC 2018)
     pub(super) sacks: bool,
 }

@@ -9,6 +9,7 @@ mod gap;
 mod ingress;
 mod listen;
 mod multicast;
+mod opening;
 mod random;
 mod steering;
 mod table;
@@ -416,6 +417,10 @@ impl Stack {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return false };
         connection.check_time(*now);
+        let is_proven = stats.packets_in > 0;
+        if is_proven {
+            connection.forget_syn();
+        }
         if let Some(packet) = connection.take_due(*now) {
             out.compose(packet.len(), |octets| octets.copy_from_slice(&packet));
             stats.packets_out = stats.packets_out.saturating_add(1);
@@ -431,12 +436,16 @@ impl Stack {
             self.set_deadline(id, NEVER);
             return false;
         };
-        let mut watch = Watch { out, sent: None };
+        let mut watch = Watch { out, sent: None, syn: None, keeps_syn: !is_proven };
         let sent = &mut stats.packets_out;
         let mut port = Port { packet: None, out: &mut watch, sent, mtu: *mtu };
         let result = interface.poll_egress(to_smoltcp(*now), &mut port, set);
-        if let Some(sent) = watch.sent {
+        let Watch { sent, syn, .. } = watch;
+        if let Some(sent) = sent {
             connection.on_sent(sent, *now);
+        }
+        if let Some(syn) = syn {
+            connection.keep_syn(syn, *now);
         }
         self.look(id, Cause::Turn);
         if result == PollResult::SocketStateChanged {

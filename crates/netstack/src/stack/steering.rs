@@ -56,7 +56,8 @@ impl Steering {
     pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
             self.scale = segment.scale.unwrap_or(0).min(MOST_SCALE);
-            self.congestion.set_segment(segment.most.min(mtu.saturating_sub(HEADERS)));
+            let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
+            self.congestion.set_segment(segment.most.min(path));
         }
         let scale = if segment.syn { 0 } else { self.scale };
         let window = u32::from(segment.window) << scale;
@@ -110,8 +111,7 @@ impl Steering {
     }
 
     fn find_words(&mut self) -> Words {
-        let allowance = u32::try_from(self.congestion.allowance()).unwrap_or(u32::MAX);
-        let window = self.window.min(allowance);
+        let window = self.window.min(self.congestion.allowance());
         if window == 0 {
             Words::Nothing
         } else if self.congestion.take_resend() {
@@ -166,7 +166,7 @@ impl Egress for Forged {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     sequence: i32,
-    octets: usize,
+    octets: u32,
     syn: bool,
 }
 
@@ -179,7 +179,7 @@ impl Sent {
         let fin = usize::from(bits & FIN != 0);
         Some(Self {
             sequence: i32::from_be_bytes([*a, *b, *c, *d]),
-            octets: tcp.len().saturating_sub(header).saturating_add(fin),
+            octets: u32::try_from(tcp.len().saturating_sub(header).saturating_add(fin)).ok()?,
             syn: bits & SYN != 0,
         })
     }
@@ -190,6 +190,9 @@ impl Sent {
 pub(super) struct Watch<'a, E> {
     pub(super) out: &'a mut E,
     pub(super) sent: Option<Sent>,
+    /// The packet, if it is a SYN and is asked for
+    pub(super) syn: Option<Vec<u8>>,
+    pub(super) keeps_syn: bool,
 }
 
 impl<E: Egress> Egress for Watch<'_, E> {
@@ -198,10 +201,11 @@ impl<E: Egress> Egress for Watch<'_, E> {
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let sent = &mut self.sent;
-        self.out.compose(len, |octets| {
+        let Self { out, sent, syn, keeps_syn } = self;
+        out.compose(len, |octets| {
             let filled = fill(octets);
             *sent = Sent::of(octets);
+            *syn = (*keeps_syn && sent.is_some_and(|sent| sent.syn)).then(|| octets.to_vec());
             filled
         })
     }

@@ -20,6 +20,7 @@ use super::{
     datagram::Segment,
     device::{NEVER, Time, micros},
     gap::Gap,
+    opening::Opening,
     steering::{Forged, Sent, Steering},
     table::Id,
     waiters::Waiters,
@@ -106,6 +107,8 @@ pub(super) struct Connection {
     user_timeout: Time,
     /// `None` for the longest
     linger: Option<Time>,
+    /// Its SYN, while the link has brought nothing
+    opening: Option<Box<Opening>>,
     /// What of its incoming stream is missing
     gap: Option<Box<Gap>>,
     /// Who says how much is to be sent, if smoltcp does not
@@ -144,6 +147,7 @@ impl Connection {
             owed: None,
             user_timeout: micros(patient(options.user_timeout)),
             linger: Some(micros(options.linger)).filter(|linger| *linger < MOST_LINGER),
+            opening: None,
             gap: None,
             steering: steered.then(|| Box::new(Steering::new())),
         }
@@ -368,6 +372,18 @@ impl Connection {
         }
     }
 
+    /// Keeps the SYN that leaves while nothing is known to pass
+    pub(super) fn keep_syn(&mut self, syn: Vec<u8>, now: Time) {
+        if self.is_connecting() {
+            self.opening.get_or_insert_with(|| Box::new(Opening::new(syn, now)));
+        }
+    }
+
+    /// The link has brought a packet, or the connection an answer
+    pub(super) fn forget_syn(&mut self) {
+        self.opening = None;
+    }
+
     /// Tells whoever steers that smoltcp composed something
     pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
         if let Some(steering) = &mut self.steering {
@@ -388,9 +404,11 @@ impl Connection {
         Gap::hold(&mut self.gap, segment, reply, now)
     }
 
-    /// The next packet that was held back for long enough
+    /// The next packet that was held back for long enough, or a SYN that leaves again
     pub(super) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
-        self.gap.as_mut()?.take_due(now)
+        let opening = self.opening.as_mut().filter(|_| self.end.is_none());
+        let again = opening.and_then(|opening| opening.take_due(now));
+        again.or_else(|| self.gap.as_mut()?.take_due(now))
     }
 
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
@@ -401,7 +419,9 @@ impl Connection {
         };
         let gap = self.gap.as_ref().and_then(|gap| gap.deadline()).unwrap_or(NEVER);
         let repair = self.steering.as_ref().map_or(NEVER, |it| it.congestion.deadline());
-        if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(gap).min(repair) }
+        let opening = self.opening.as_ref().map_or(NEVER, |opening| opening.deadline());
+        let held = gap.min(opening);
+        if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(held).min(repair) }
     }
 
     fn patience(&self) -> Time {
