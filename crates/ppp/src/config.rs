@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 
+use crate::policy::{AuthenticationPolicy, EncryptionPolicy};
+
 /// How a client wants its link
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -16,6 +18,10 @@ pub struct ClientConfig {
     pub hash_name: HashName,
     /// How the password becomes octets before it is hashed
     pub password_encoding: PasswordEncoding,
+    /// Which authentication protocols are agreed to
+    pub authentication: AuthenticationPolicy,
+    /// Which encryption is agreed to
+    pub encryption: EncryptionPolicy,
     /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
     ///
     /// 1400 by default: with MPPE, GRE and IP around it a frame still fits a path of 1460.
@@ -38,6 +44,8 @@ impl ClientConfig {
             password,
             hash_name: HashName::default(),
             password_encoding: PasswordEncoding::default(),
+            authentication: AuthenticationPolicy::default(),
+            encryption: EncryptionPolicy::default(),
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),

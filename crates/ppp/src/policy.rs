@@ -1,0 +1,75 @@
+//! What a client agrees to: the one safe way, and the weaker ones that it has to ask for by name
+
+use pptp_mppe::KeyStrength;
+
+/// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
+///
+/// MS-CHAPv2 always, since only it proves the server too and makes keys that are worth something.
+/// A server that asks for anything weaker is asked for better first, even if the weaker is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthenticationPolicy {
+    /// MS-CHAPv2 inside EAP (RFC 3748); true: it is as strong as without
+    pub eap: bool,
+    /// MS-CHAPv1: the server proves nothing, and the keys are the same in each session
+    pub insecure_mschap_v1: bool,
+    /// CHAP with MD5: the server proves nothing, and there are no keys for MPPE
+    pub insecure_chap_md5: bool,
+    /// PAP: the password in the clear, to whoever asks
+    pub insecure_pap: bool,
+}
+
+impl Default for AuthenticationPolicy {
+    /// MS-CHAPv2, alone or in EAP
+    fn default() -> Self {
+        Self { eap: true, insecure_mschap_v1: false, insecure_chap_md5: false, insecure_pap: false }
+    }
+}
+
+/// Which encryption a client agrees to (RFC 3078)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncryptionPolicy {
+    /// Whether there has to be any
+    pub demand: EncryptionDemand,
+    /// The shortest key; less than 128 bits is insecure
+    pub insecure_least_key: KeyStrength,
+    /// Whether stateful MPPE will do if the server has no other; `None`: it will not
+    ///
+    /// After a loss, keys are used twice: RFC 3078 says so itself.
+    pub insecure_stateful: Option<StatefulReset>,
+}
+
+impl Default for EncryptionPolicy {
+    /// 128 bit, stateless, or no link
+    fn default() -> Self {
+        Self {
+            demand: EncryptionDemand::Require,
+            insecure_least_key: KeyStrength::Bits128,
+            insecure_stateful: None,
+        }
+    }
+}
+
+/// Whether a link has to be encrypted
+///
+/// However it came up, a link that was encrypted never goes on in the clear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncryptionDemand {
+    /// No link without it
+    #[default]
+    Require,
+    /// Asked for; a server that has none gets a link in the clear
+    InsecurePrefer,
+    /// Not asked for, and agreed to where the server asks
+    InsecureAllow,
+    /// Refused: all in the clear
+    InsecureDeny,
+}
+
+/// What a FLUSHED frame does to the keys of a stateful session: two incompatible readings
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatefulReset {
+    /// RC4 begins anew with the key there is (RFC 3078 §7 and §8; FreeBSD)
+    Rfc,
+    /// A new key is derived (Linux, lwIP)
+    Linux,
+}
