@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use pptp_mschap::{
-    AuthenticatorResponse, HashName, Password, PasswordEncoding, Side, StartKeys, challenge_hash,
-    master_key, nt_response,
+    AuthenticatorResponse, HashName, Password, PasswordEncoding, Side, challenge_hash, master_key,
+    nt_response,
 };
 
+use crate::authentication::{Authenticated, Authentication, Keys};
 use crate::config::ClientConfig;
 use crate::context::{Context, Trouble};
 use crate::failure::{Failure, Protocol};
@@ -22,34 +23,6 @@ pub(crate) const FAILURE: u8 = 4;
 
 /// Octets of the value of an MS-CHAPv2 Response (RFC 2759 §4)
 pub(crate) const RESPONSE_LEN: usize = 49;
-
-/// The authentication phase of one role
-pub(crate) trait Authentication {
-    /// LCP is open
-    fn start(&mut self, now: Instant, context: &mut Context);
-    /// LCP is down: what was proven holds no longer
-    fn stop(&mut self);
-    /// A CHAP packet came in; `lcp_ack` is when our LCP Configure-Ack was sent
-    fn handle_packet(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        lcp_ack: Option<Sent>,
-        context: &mut Context,
-    ) -> Result<Option<Authenticated>, Trouble>;
-    /// The peer sends NCP packets already
-    fn peer_went_ahead(&mut self, _context: &mut Context) {}
-    fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure>;
-    fn deadline(&self) -> Option<Instant>;
-}
-
-/// Both ends know who the other is
-#[derive(Debug)]
-pub(crate) struct Authenticated {
-    pub(crate) keys: Box<StartKeys>,
-    /// The name the peer gave
-    pub(crate) peer_name: Box<str>,
-}
 
 /// The side that is authenticated
 #[derive(Debug)]
@@ -137,7 +110,7 @@ impl Chap {
             expected: AuthenticatorResponse::new(&hash, &proof, &challenge_8),
             sent: context.round_trips.stamp(now),
             authenticated: Authenticated {
-                keys: Box::new(master_key(&hash, &proof).start_keys(Side::Client)),
+                keys: Keys::V2(Box::new(master_key(&hash, &proof).start_keys(Side::Client))),
                 peer_name: peer_name(name),
             },
         });

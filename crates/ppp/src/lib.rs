@@ -27,6 +27,7 @@
     )
 )]
 
+mod authentication;
 mod automaton;
 mod ccp;
 mod chap;

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use pptp_mppe::{Decryptor, Encryptor, KeyStrength};
-use pptp_mschap::StartKeys;
 
-use crate::chap::{Authenticated, Authentication};
+use crate::authentication::{Authenticated, Authentication, Keys};
 use crate::config::EchoPolicy;
 use crate::context::Context;
 use crate::echo::{Echo, Silence};
@@ -36,7 +35,7 @@ pub(crate) struct Machine<R: Role> {
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
     /// From the authentication until CCP is open
-    keys: Option<Box<StartKeys>>,
+    keys: Option<Keys>,
     pub(crate) cipher: Option<Cipher>,
     /// Control frames that came in lately
     pub(crate) window: Window,
@@ -290,8 +289,8 @@ impl<R: Role> Machine<R> {
 
     /// The start keys of an authentication serve once
     fn make_cipher(&mut self) {
-        if let Some(keys) = self.keys.take() {
-            let strength = KeyStrength::Bits128;
+        let strength = KeyStrength::Bits128;
+        if let Some(keys) = self.keys.take().and_then(|keys| keys.start_keys(strength)) {
             self.cipher = Some(Cipher {
                 encryptor: Encryptor::stateless(keys.send.as_bytes(), strength),
                 decryptor: Decryptor::stateless(keys.receive.as_bytes(), strength),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use pptp_mppe::Arrival;
 use pptp_packet::PacketBuf;
 
-use crate::chap::Authentication;
+use crate::authentication::Authentication;
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};

@@ -1,7 +1,8 @@
 //! What makes a client's link a client's
 
+use crate::authentication::Authentication;
 use crate::ccp::Ccp;
-use crate::chap::{Authentication, Chap};
+use crate::chap::Chap;
 use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};

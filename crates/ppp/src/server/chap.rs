@@ -8,9 +8,8 @@ use pptp_mschap::{
 };
 use subtle::ConstantTimeEq;
 
-use crate::chap::{
-    Authenticated, Authentication, CHALLENGE, FAILURE, RESPONSE, RESPONSE_LEN, SUCCESS, peer_name,
-};
+use crate::authentication::{Authenticated, Authentication, Keys};
+use crate::chap::{CHALLENGE, FAILURE, RESPONSE, RESPONSE_LEN, SUCCESS, peer_name};
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::{Context, Trouble};
 use crate::failure::{Failure, Protocol};
@@ -76,7 +75,7 @@ impl Chap {
         let challenge = challenge_hash(peer_challenge, &self.challenge, chap.name, self.hash_name);
         let expected = nt_response(&challenge, &hash);
         bool::from(expected.ct_eq(response)).then(|| {
-            let keys = Box::new(master_key(&hash, response).start_keys(Side::Server));
+            let keys = Keys::V2(Box::new(master_key(&hash, response).start_keys(Side::Server)));
             let proof = AuthenticatorResponse::new(&hash, response, &challenge);
             (proof, Authenticated { keys, peer_name: peer_name(chap.name) })
         })
