@@ -1,8 +1,8 @@
 //! Why a control connection ended
 
 use crate::{
-    ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, StartResult,
-    StopReason,
+    ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, Recognized,
+    StartResult, StopReason,
 };
 
 /// Why a control connection, or its call, ended otherwise than asked for
@@ -72,6 +72,9 @@ pub enum Failed {
     /// An Echo-Request was not answered in time
     #[error("no reply to an Echo-Request")]
     EchoTimeout,
+    /// The server was recognised as one that has to be dialled in another way from the start on
+    #[error("the server is of the kind {}, which has to be dialled otherwise", .0.name)]
+    Recognized(Box<Recognized>),
     /// The TCP connection ended
     #[error("the TCP connection was closed by the peer")]
     ConnectionLost,

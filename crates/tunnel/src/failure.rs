@@ -227,6 +227,7 @@ const fn control_name(failure: &ControlFailure) -> &'static str {
         ControlFailure::CallRefused { .. } => "CallRefused",
         ControlFailure::CallDisconnected { .. } => "CallDisconnected",
         ControlFailure::StoppedByPeer { .. } => "StoppedByPeer",
+        ControlFailure::Recognized(_) => "Recognized",
         ControlFailure::EchoTimeout => "ControlEchoTimeout",
         ControlFailure::ConnectionLost => "ConnectionLost",
         ControlFailure::PeerMisbehaved(PeerMisbehaved::LostSync(_)) => "LostSync",
@@ -249,6 +250,7 @@ const fn control_advice(failure: &ControlFailure) -> &'static str {
             "the server is full: try again later"
         }
         ControlFailure::CallRefused { .. } => "some servers want a phone number in the call",
+        ControlFailure::Recognized(_) => "name its quirks before the next connect",
         _ => "",
     }
 }
