@@ -1,6 +1,8 @@
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp_tunnel::{AddressRequest, EchoPolicy, Failure, HashName, Password, PasswordEncoding};
+use pptp_tunnel::{
+    AddressRequest, EchoPolicy, Failure, HashName, Password, PasswordEncoding, Quirks, Recognition,
+};
 
 use crate::{Info, network::split_port};
 
@@ -26,6 +28,10 @@ pub struct TunnelConfig {
     pub(crate) addresses: AddressRequest,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
+    pub(crate) quirks: Quirks,
+    /// What an earlier tunnel to this server learned
+    pub(crate) remembered: Quirks,
+    pub(crate) recognitions: Vec<Recognition>,
 }
 
 impl TunnelConfig {
@@ -50,6 +56,9 @@ impl TunnelConfig {
             addresses: AddressRequest::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
+            quirks: Quirks::NONE,
+            remembered: Quirks::NONE,
+            recognitions: Vec::new(),
         }
     }
 
@@ -101,12 +110,35 @@ impl TunnelConfig {
         self
     }
 
-    /// Asks for the addresses and DNS servers of an earlier tunnel to this server
+    /// Asks for the addresses and DNS servers of an earlier tunnel to this server, and remembers its
+    /// quirks
     ///
     /// If the server still agrees, the connect takes one round trip less: it has nothing to change.
     #[must_use]
-    pub const fn resuming(mut self, earlier: &Info) -> Self {
+    pub fn resuming(mut self, earlier: &Info) -> Self {
         self.addresses = earlier.request;
+        self.remembered = earlier.quirks().cloned().unwrap_or_default();
+        self
+    }
+
+    /// What this server is known to want otherwise than others, from the first message on
+    ///
+    /// [`client_host_name`](Self::client_host_name) and [`phone_number`](Self::phone_number) go
+    /// before it, and it goes before what is recognised or remembered.
+    #[must_use]
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Adds a kind of server to recognise by its Start-Control-Connection-Reply; it goes before
+    /// those that are [known](Recognition::KNOWN)
+    ///
+    /// A server that should have been spoken to otherwise before that reply is dialled once more:
+    /// [`State::Redialling`](crate::State::Redialling) says so.
+    #[must_use]
+    pub fn recognize(mut self, recognition: Recognition) -> Self {
+        self.recognitions.push(recognition);
         self
     }
 

@@ -37,6 +37,7 @@ mod client;
 mod config;
 mod connecting;
 mod dial;
+mod dialling;
 mod driver;
 mod hub;
 mod network;
@@ -53,13 +54,15 @@ pub use pptp_netstack::{
 };
 pub use pptp_tunnel::{
     ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,
-    PasswordEncoding, Peer, Phase, Record, Retry, TunnelError,
+    PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, Retry,
+    TunnelError,
 };
 
 pub use crate::{
     client::{Client, ClientBuilder, ClientError, ClientStats},
     config::TunnelConfig,
     connecting::Connecting,
+    dialling::Redial,
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},

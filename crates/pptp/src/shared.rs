@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
@@ -16,7 +16,7 @@ use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
 use tokio::sync::{Notify, watch};
 
-use crate::{Info, State, hub::HubHandle, raw_ip::RawPort};
+use crate::{Info, Redial, State, dialling::Dialling, hub::HubHandle, raw_ip::RawPort};
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
@@ -29,7 +29,8 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<State>,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
-    pub(crate) route: OnceLock<Route>,
+    /// A redial may take another
+    route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
     /// In the ready queue already
     queued: AtomicBool,
@@ -57,6 +58,12 @@ pub(crate) struct Inner {
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
+    /// Until the tunnel is up
+    pub(crate) dialling: Option<Box<Dialling>>,
+    /// The state machine's end is not the tunnel's: it is dialled once more
+    pub(crate) redials: bool,
+    /// Of the state machine that is dialled once more
+    pub(crate) ladder: Option<Box<Ladder>>,
     /// Hang up as soon as there is something to hang up
     pub(crate) abandoned: bool,
     /// To be hung up when what the sockets wrote has left, then at the latest
@@ -95,7 +102,7 @@ impl Shared {
             hub,
             state,
             control: Notify::new(),
-            route: OnceLock::new(),
+            route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
             queued: AtomicBool::new(false),
             inner: Mutex::new(Inner::default()),
@@ -105,6 +112,14 @@ impl Shared {
     /// A turn that panicked leaves a poisoned lock; its tunnel is ended by whoever caught the panic
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn route(&self) -> Option<Route> {
+        *self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_route(&self, route: Route) {
+        *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
     }
 
     /// Asks the driver for a turn; any number of calls before that turn are one
@@ -160,7 +175,7 @@ impl Shared {
         let machine = inner.machine.take();
         inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
         drop(inner);
-        self.hub.hub.leave(self.route.get().map(|route| route.call_id), now());
+        self.hub.hub.leave(self.route().map(|route| route.call_id), now());
         self.control.notify_one();
     }
 
@@ -230,7 +245,21 @@ impl Inner {
         stack_of(&mut self.stack, self.info.as_deref(), self.ended.as_deref())
     }
 
+    /// Whether this end of the state machine's is none of the tunnel's, and why
+    pub(crate) fn redial(&mut self, server: SocketAddrV4, error: &TunnelError) -> Option<Redial> {
+        let dialling = self.dialling.as_mut().filter(|_| !self.abandoned)?;
+        let why = dialling.again(server, error)?;
+        self.redials = true;
+        Some(why)
+    }
+
+    /// Whether nothing is left of the control connection there was
+    pub(crate) const fn has_hung_up(&self) -> bool {
+        self.finished || (self.redials && self.machine.is_none())
+    }
+
     fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
+        self.dialling = None;
         if let Some(stack) = &mut self.stack {
             stack.shut_down(Arc::new(error.clone()), error.io_kind());
             stack.drain_wakers(wakers);

@@ -8,7 +8,7 @@ use std::{
 use pptp_netstack::{
     Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Record, TunnelError};
+use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Quirks, Record, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
@@ -268,10 +268,19 @@ pub struct Info {
     /// What each phase took
     pub ladder: Ladder,
     pub(crate) request: AddressRequest,
+    /// Boxed: hardly any server has some
+    pub(crate) quirks: Option<Box<Quirks>>,
 }
 
 impl Info {
-    pub(crate) fn new(route: &Route, facts: &Facts) -> Self {
+    /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
+    ///
+    /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
+    pub fn quirks(&self) -> Option<&Quirks> {
+        self.quirks.as_deref()
+    }
+
+    pub(crate) fn new(route: &Route, facts: &Facts, quirks: Option<Box<Quirks>>) -> Self {
         Self {
             inner_address: facts.address,
             peer_address: facts.peer_address,
@@ -283,6 +292,7 @@ impl Info {
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),
             request: facts.request,
+            quirks,
         }
     }
 }

@@ -33,7 +33,7 @@ impl Inputs<'_> {
     /// Takes the datagrams in; what comes of them is left to [`Outputs`]
     pub(crate) fn take(&mut self) {
         let _entered = self.tunnel.span.enter();
-        let Some(route) = self.tunnel.route.get().copied() else { return };
+        let Some(route) = self.tunnel.route() else { return };
         let mut guard = self.tunnel.lock();
         let Inner { machine: Some(machine), stack, raw, info, ended, .. } = &mut *guard else {
             return;
@@ -95,7 +95,7 @@ struct Packets {
 impl Outputs<'_> {
     pub(crate) fn take(&mut self) -> Outcome {
         let _entered = self.tunnel.span.enter();
-        let Some(route) = self.tunnel.route.get().copied() else { return Outcome::default() };
+        let Some(route) = self.tunnel.route() else { return Outcome::default() };
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         #[cfg(feature = "fault-injection")]
@@ -108,7 +108,7 @@ impl Outputs<'_> {
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
-        let ended = self.events(inner);
+        let ended = self.events(inner, route);
         if let Some(machine) = inner.machine.as_deref_mut() {
             machine.poll_frames(self.now, &mut Datagrams { send: self.send, route });
         }
@@ -121,7 +121,14 @@ impl Outputs<'_> {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
-        let finished = machine.is_finished();
+        let mut finished = machine.is_finished();
+        if finished && inner.redials {
+            // the control task takes it from here
+            inner.ladder = Some(Box::new(machine.ladder().clone()));
+            inner.machine = None;
+            finished = false;
+            self.tunnel.control.notify_one();
+        }
         Outcome {
             deadline: [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min(),
             // what there was no room for has no deadline
@@ -164,7 +171,7 @@ impl Outputs<'_> {
         }
     }
 
-    fn events(&mut self, inner: &mut Inner) -> Option<TunnelError> {
+    fn events(&mut self, inner: &mut Inner, route: Route) -> Option<TunnelError> {
         let mut ended = None;
         while let Some(event) = inner.machine.as_mut().and_then(|machine| machine.poll_event()) {
             match event {
@@ -172,12 +179,18 @@ impl Outputs<'_> {
                     tracing::debug!(%phase, "reached");
                     self.tunnel.state.send_replace(State::Connecting { phase });
                 }
-                Event::Up(facts) => self.up(inner, &facts),
+                Event::Up(facts) => self.up(inner, route, &facts),
                 Event::Renegotiating => {
                     tracing::info!("renegotiating");
                     self.tunnel.state.send_replace(State::Renegotiating);
                 }
-                Event::Down(error) => ended = Some(error),
+                Event::Down(error) => match inner.redial(route.server, &error) {
+                    Some(why) => {
+                        tracing::info!(?why, "redialling");
+                        self.tunnel.state.send_replace(State::Redialling { why });
+                    }
+                    None => ended = Some(error),
+                },
                 // an event of a later version of the state machine
                 _ => {}
             }
@@ -185,9 +198,13 @@ impl Outputs<'_> {
         ended
     }
 
-    fn up(&mut self, inner: &mut Inner, facts: &Facts) {
-        let Some(route) = self.tunnel.route.get() else { return };
-        let info = Arc::new(Info::new(route, facts));
+    fn up(&mut self, inner: &mut Inner, route: Route, facts: &Facts) {
+        let peer = inner.machine.as_ref().and_then(|machine| machine.peer());
+        let quirks = match (inner.dialling.take(), &inner.info) {
+            (Some(dialling), _) => dialling.lesson(peer),
+            (None, info) => info.as_ref().and_then(|info| info.quirks.clone()),
+        };
+        let info = Arc::new(Info::new(&route, facts, quirks));
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);
         if let Some(stack) = &mut inner.stack {

@@ -77,7 +77,9 @@ mod stats;
 mod tasks;
 mod unreachable;
 
-pub use pptp_control::{AfterCallClear, OutgoingCallResult, ServerConfig as Control, StartResult};
+pub use pptp_control::{
+    AfterCallClear, OutgoingCallResult, Quirks, ServerConfig as Control, StartResult,
+};
 pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, TcpOptions, UdpOptions};
 pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder};

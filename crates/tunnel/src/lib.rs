@@ -30,7 +30,7 @@ mod tunnel;
 
 #[cfg(feature = "server")]
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
-pub use pptp_control::{Failed as ControlFailure, Peer};
+pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_ppp::{
     AddressRequest, EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password,
     PasswordEncoding,
