@@ -1,6 +1,6 @@
 //! What a client agrees to: the one safe way, and the weaker ones that it has to ask for by name
 
-use pptp_mppe::KeyStrength;
+use pptp_mppe::{KeyStrength, StatefulReset};
 
 /// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
 ///
@@ -63,13 +63,4 @@ pub enum EncryptionDemand {
     InsecureAllow,
     /// Refused: all in the clear
     InsecureDeny,
-}
-
-/// What a FLUSHED frame does to the keys of a stateful session: two incompatible readings
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatefulReset {
-    /// RC4 begins anew with the key there is (RFC 3078 §7 and §8; FreeBSD)
-    Rfc,
-    /// A new key is derived (Linux, lwIP)
-    Linux,
 }
