@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) dns: Vec<Ipv4Addr>,
     pub(crate) sessions: usize,
     pub(crate) mute_gre: bool,
+    pub(crate) never_acknowledges: bool,
 }
 
 impl ServerBuilder {
@@ -49,6 +50,7 @@ impl ServerBuilder {
             dns: vec![ROUTER],
             sessions: ADDRESSES,
             mute_gre: false,
+            never_acknowledges: false,
         };
         Self { options }.order(ServerOrder::Pppd)
     }
@@ -127,6 +129,15 @@ impl ServerBuilder {
     #[must_use]
     pub const fn mute_gre(mut self, mute: bool) -> Self {
         self.options.mute_gre = mute;
+        self
+    }
+
+    /// Makes the server never acknowledge a GRE datagram (RFC 2637 §4.3)
+    ///
+    /// Linux's pptp.ko comes close: it acknowledges only with data of its own.
+    #[must_use]
+    pub const fn never_acknowledges(mut self) -> Self {
+        self.options.never_acknowledges = true;
         self
     }
 

@@ -287,7 +287,7 @@ impl Driver {
         link.echo = options.echo;
         link.order = options.order;
         link.encryption = options.encryption;
-        ServerConfig { control, link }
+        ServerConfig { control, link, acknowledges: !options.never_acknowledges }
     }
 
     fn remove_finished(&mut self, now: Instant) {

@@ -49,6 +49,8 @@ pub struct ServerConfig {
     pub control: pptp_control::ServerConfig,
     /// Accounts, addresses and the manners of PPP
     pub link: pptp_ppp::ServerConfig,
+    /// Whether the client's GRE is ever acknowledged
+    pub acknowledges: bool,
 }
 
 /// One tunnel: control connection, GRE and PPP as one state machine
@@ -92,6 +94,9 @@ pub struct Tunnel {
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
+    /// The peer is never told what arrived
+    #[cfg(feature = "server")]
+    never_acknowledges: bool,
 }
 
 /// How far the tunnel is on its way
@@ -139,6 +144,7 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
+        tunnel.never_acknowledges = !config.acknowledges;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -159,6 +165,8 @@ impl Tunnel {
             events: VecDeque::new(),
             recorder,
             counters: Counters::default(),
+            #[cfg(feature = "server")]
+            never_acknowledges: false,
         }
     }
 
@@ -298,6 +306,10 @@ impl Tunnel {
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
+            #[cfg(feature = "server")]
+            if self.never_acknowledges {
+                session.forget_acknowledgment();
+            }
             session.seal(now, packet);
             self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
@@ -320,6 +332,10 @@ impl Tunnel {
     pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
         let Some(session) = &mut self.session else { return };
+        #[cfg(feature = "server")]
+        if self.never_acknowledges {
+            session.forget_acknowledgment();
+        }
         while out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
             self.passage.compose(now);
@@ -437,7 +453,9 @@ impl Tunnel {
     }
 
     fn keep_early(&mut self, datagram: &[u8]) {
-        if self.stage == Stage::Connecting && self.early.len() < MAX_EARLY {
+        let octets = self.early.iter().map(Vec::len).sum::<usize>().saturating_add(datagram.len());
+        let has_room = self.early.len() < MAX_EARLY && octets <= MAX_EARLY_OCTETS;
+        if self.stage == Stage::Connecting && has_room {
             self.early.push(datagram.to_vec());
         } else {
             self.counters.too_early = self.counters.too_early.saturating_add(1);
@@ -606,6 +624,9 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
+
+/// Octets of all of them: what is said so early is LCP, some 60 octets each
+const MAX_EARLY_OCTETS: usize = 8 << 10;
 
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;

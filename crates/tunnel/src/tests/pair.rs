@@ -427,7 +427,7 @@ pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
         },
         ..pptp_control::ServerConfig::default()
     };
-    ServerConfig { control, link }
+    ServerConfig { control, link, acknowledges: true }
 }
 
 /// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros
