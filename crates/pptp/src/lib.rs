@@ -49,8 +49,9 @@ mod turn;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
-    CongestionControl, LookupError, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError,
-    SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
+    CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf, OwnedWriteHalf,
+    ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
+    UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
     ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,

@@ -6,7 +6,8 @@ use std::{
 };
 
 use pptp_netstack::{
-    Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket,
+    DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
+    UdpOptions, UdpSocket,
 };
 use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Quirks, Record, TunnelError};
 use tokio::sync::watch;
@@ -138,6 +139,31 @@ impl Tunnel {
     /// As [`Self::lookup_host`].
     pub async fn lookup_txt(&self, name: &str) -> io::Result<Vec<String>> {
         self.net.lookup_txt(name).await
+    }
+
+    /// Asks the remote network's DHCP server for routes, DNS servers and the domain: DHCPINFORM
+    /// (RFC 2131 §4.4.3), as Windows does
+    ///
+    /// PPP itself tells no route and no mask. Asked twice, 3 s each; what comes is data, and changes
+    /// nothing. Many networks have no answer, which is no fault of theirs.
+    ///
+    /// # Errors
+    /// `TimedOut` if nobody answers; `AddrInUse` while another asks; the reason for which the tunnel
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// The question ends.
+    pub async fn dhcp_inform(&self) -> io::Result<DhcpAnswer> {
+        self.dhcp_inform_with(DhcpInform::default()).await
+    }
+
+    /// As [`Self::dhcp_inform`], asked in another way: how often, how patiently, and whether default
+    /// routes count
+    ///
+    /// # Errors
+    /// As [`Self::dhcp_inform`].
+    pub async fn dhcp_inform_with(&self, how: DhcpInform) -> io::Result<DhcpAnswer> {
+        self.net.dhcp_inform(how).await
     }
 
     /// The tunnel's IP packets themselves, instead of its sockets

@@ -6,7 +6,7 @@ use pptp_ppp::{EchoPolicy, HashName, Password, ServerEncryption, ServerOrder};
 use tokio::net::TcpListener;
 
 use crate::{
-    Control, ROUTER, Server,
+    Control, Dhcp, ROUTER, Server,
     connection::Listener,
     lan::{ADDRESSES, MTU},
 };
@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) dns: Vec<Ipv4Addr>,
     pub(crate) sessions: usize,
     pub(crate) mute_gre: bool,
+    pub(crate) dhcp: Option<Dhcp>,
     pub(crate) never_acknowledges: bool,
 }
 
@@ -50,6 +51,7 @@ impl ServerBuilder {
             dns: vec![ROUTER],
             sessions: ADDRESSES,
             mute_gre: false,
+            dhcp: None,
             never_acknowledges: false,
         };
         Self { options }.order(ServerOrder::Pppd)
@@ -129,6 +131,13 @@ impl ServerBuilder {
     #[must_use]
     pub const fn mute_gre(mut self, mute: bool) -> Self {
         self.options.mute_gre = mute;
+        self
+    }
+
+    /// Gives the building a DHCP server, which answers DHCPINFORM (RFC 2131 §4.3.5); none by default
+    #[must_use]
+    pub fn dhcp(mut self, dhcp: Dhcp) -> Self {
+        self.options.dhcp = Some(dhcp);
         self
     }
 

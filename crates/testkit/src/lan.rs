@@ -18,6 +18,8 @@ pub const BLACK_HOLE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
 
 pub(crate) const PREFIX_LEN: u8 = 24;
 
+pub(crate) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
+
 /// Octets of the largest IP packet in the building's network, Ethernet's
 pub(crate) const MTU: usize = 1500;
 

@@ -54,7 +54,7 @@ impl Server {
             ..StackConfig::new(ROUTER, MTU, options.seed)
         };
         let (net, lan) = Local::new(config);
-        hosts::start(building, &net, &tasks)?;
+        hosts::start(building, options.dhcp.clone(), &net, &tasks)?;
         let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
         let first = Orders { mute_gre: options.mute_gre, ..Orders::default() };
         let (orders, given) = watch::channel(first);

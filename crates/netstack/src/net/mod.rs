@@ -1,6 +1,7 @@
 //! Sockets for tokio, over whoever owns the stack
 
 mod address;
+mod inform;
 mod listener;
 mod lookup;
 mod ready;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use self::{address::Target, stream::Connection, wait::Wait};
 pub use self::{
     address::ToInnerAddr,
+    inform::{DhcpAnswer, DhcpInform, Route},
     listener::TcpListener,
     lookup::LookupError,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
