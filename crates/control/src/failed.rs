@@ -83,6 +83,44 @@ pub enum Failed {
     PeerMisbehaved(#[from] PeerMisbehaved),
 }
 
+/// The names of a failure's variants, and the list of all of them
+macro_rules! names {
+    ($($(#[$if:meta])* $failed:pat => $name:literal,)*) => {
+        impl Failed {
+            /// The names of all failures there are, in the enum's order
+            pub const NAMES: &[&str] = &[$($(#[$if])* $name,)*];
+
+            /// The failure's name, one word: for programs
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $($(#[$if])* $failed => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Self::NotPptp { .. } => "NotPptp",
+    Self::NoControlReply => "NoControlReply",
+    #[cfg(feature = "server")]
+    Self::NoControlRequest => "NoControlRequest",
+    Self::VersionUnsupported { .. } => "VersionUnsupported",
+    Self::ControlRefused { .. } => "ControlRefused",
+    Self::NoCallReply => "NoCallReply",
+    Self::CallRefused { .. } => "CallRefused",
+    Self::CallDisconnected { .. } => "CallDisconnected",
+    #[cfg(feature = "server")]
+    Self::CallCleared => "CallCleared",
+    Self::StoppedByPeer { .. } => "StoppedByPeer",
+    Self::EchoTimeout => "ControlEchoTimeout",
+    Self::Recognized(_) => "Recognized",
+    Self::ConnectionLost => "ConnectionLost",
+    Self::PeerMisbehaved(PeerMisbehaved::LostSync(_)) => "LostSync",
+    Self::PeerMisbehaved(PeerMisbehaved::OutOfPhase(_)) => "ControlOutOfPhase",
+    Self::PeerMisbehaved(PeerMisbehaved::AnswersUnread) => "AnswersUnread",
+}
+
 /// The rule that the peer broke
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{frame, wrong_key::WrongKey};
+
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,9 @@ pub enum Failure {
     /// What the peer encrypts can no longer be opened
     #[error("what the peer encrypts can no longer be opened: {0}")]
     Undecryptable(pptp_mppe::Discard),
+    /// MPPE came up, and the two ends have different keys: nothing that either encrypts is of use
+    #[error("the MPPE keys of the two ends differ: {0}")]
+    WrongKey(WrongKey),
     /// IPCP ended without an inner address that can be used
     #[error("the server gave no usable inner address")]
     NoAddress,
@@ -111,6 +116,18 @@ pub enum Protocol {
     Ipcp,
 }
 
+impl Protocol {
+    /// Its number in the PPP header
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Lcp => frame::LCP,
+            Self::Chap => frame::CHAP,
+            Self::Ccp => frame::CCP,
+            Self::Ipcp => frame::IPCP,
+        }
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -140,6 +157,21 @@ pub enum AuthenticationProtocol {
     ChapOther(u8),
     /// A protocol this crate has no name for
     Other(u16),
+}
+
+impl AuthenticationProtocol {
+    /// The option's value, of CHAP with its algorithm: C227, C22381
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Pap => 0xC023,
+            Self::Eap => 0xC227,
+            Self::ChapMd5 => 0xC2_2305,
+            Self::MsChapV1 => 0xC2_2380,
+            Self::MsChapV2 => 0xC2_2381,
+            Self::ChapOther(algorithm) => 0xC2_2300 | algorithm as u32,
+            Self::Other(protocol) => protocol as u32,
+        }
+    }
 }
 
 impl fmt::Display for AuthenticationProtocol {

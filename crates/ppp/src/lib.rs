@@ -41,6 +41,7 @@ mod ipcp;
 mod lcp;
 mod link;
 mod machine;
+mod names;
 mod negotiator;
 pub mod packet;
 mod policy;
@@ -54,6 +55,7 @@ mod server;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod wrong_key;
 
 pub use config::{AddressRequest, ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]
@@ -65,3 +67,4 @@ pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 pub use stats::{Discard, Stats};
+pub use wrong_key::WrongKey;

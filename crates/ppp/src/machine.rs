@@ -18,6 +18,7 @@ use crate::packet::{Code, Packet};
 use crate::rate::{Rate, Window};
 use crate::role::{AddressOptions, EncryptionOptions, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
+use crate::wrong_key::Doubt;
 
 /// A link of one role
 ///
@@ -53,6 +54,8 @@ pub(crate) struct Machine<R: Role> {
 pub(crate) struct Cipher {
     pub(crate) encryptor: Encryptor,
     pub(crate) decryptor: Decryptor,
+    /// Whether the peer has the same keys
+    pub(crate) doubt: Doubt,
 }
 
 /// What a machine is made of; the rest is the same for both roles
@@ -294,6 +297,7 @@ impl<R: Role> Machine<R> {
             self.cipher = Some(Cipher {
                 encryptor: Encryptor::stateless(keys.send.as_bytes(), strength),
                 decryptor: Decryptor::stateless(keys.receive.as_bytes(), strength),
+                doubt: Doubt::default(),
             });
         }
     }

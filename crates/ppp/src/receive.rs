@@ -17,6 +17,7 @@ use crate::packet::{Code, Packet};
 use crate::role::IpcpStart;
 use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::stats::Discard;
+use crate::wrong_key::Doubt;
 
 impl<R: Role> Machine<R> {
     pub(crate) fn handle_frame<'p>(
@@ -83,7 +84,9 @@ impl<R: Role> Machine<R> {
         let opened = match cipher.decryptor.open(now, arrival, information) {
             Ok(opened) => opened,
             Err(discard) => {
-                if discard.is_fatal() {
+                if let Some(wrong) = Doubt::unopened(cipher.decryptor.stats()) {
+                    self.fail(now, Failure::WrongKey(wrong));
+                } else if discard.is_fatal() {
                     self.fail(now, Failure::Undecryptable(discard));
                 }
                 return Err(Discard::Undecryptable(discard));
@@ -211,9 +214,15 @@ impl<R: Role> Machine<R> {
             frame::CHAP => Protocol::Chap,
             frame::IPCP => Protocol::Ipcp,
             // IPV6CP and what else we never sent
-            _ => return Ok(()),
+            other => return self.doubt_keys(other),
         };
         Err(Failure::RejectedProtocol { protocol }.into())
+    }
+
+    /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
+    fn doubt_keys(&mut self, rejected: u16) -> Result<(), Trouble> {
+        let wrong = self.cipher.as_mut().and_then(|cipher| cipher.doubt.rejected(rejected));
+        wrong.map_or(Ok(()), |wrong| Err(Failure::WrongKey(wrong).into()))
     }
 
     fn receive_chap(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {

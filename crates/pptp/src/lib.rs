@@ -54,9 +54,9 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,
+    Code, ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, Layer, LinkFailure,
     PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, Retry,
-    TunnelError,
+    TunnelError, WrongKey,
 };
 
 pub use crate::{

@@ -33,7 +33,7 @@ pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_ppp::{
     AddressRequest, EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password,
-    PasswordEncoding,
+    PasswordEncoding, WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
@@ -42,7 +42,7 @@ pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrd
 pub use crate::tunnel::ServerConfig;
 pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
-    failure::{Failure, Retry, TunnelError},
+    failure::{Code, Failure, Layer, Retry, TunnelError},
     ladder::{Ladder, Phase},
     recorder::{Kind, Record, Recorder},
     tunnel::{Config, GreError, Tunnel},

@@ -208,12 +208,16 @@ impl Tunnel {
         };
         self.passage.hear();
         if let Some(acknowledgment) = header.acknowledgment {
+            self.passage.answer();
             session.handle_acknowledgment(now, acknowledgment);
         }
         let verdict = session.check(&header).ok()?;
         let frame = datagram.get_mut(payload)?;
         if is_control_frame(frame) {
             self.recorder.frame(now, Kind::FrameReceived, frame);
+            if is_lcp_answer(frame) {
+                self.passage.answer();
+            }
         }
         let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
         match self.link.handle_frame(now, arrival, frame) {
@@ -573,6 +577,8 @@ impl Tunnel {
             Stage::Closing | Stage::Ending | Stage::Finished => return,
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
+        let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
+        let failure = one_way.unwrap_or(failure);
         self.stage = Stage::Ending;
         self.stop_waiting();
         self.ladder.end(now);
@@ -640,11 +646,27 @@ const fn is_by_peer(failure: &Failure) -> bool {
     )
 }
 
+/// What it looks like if the peer gets none of our GRE: it waits, or hangs up, or we do
+const fn may_be_one_way(failure: &Failure) -> bool {
+    use pptp_ppp::Protocol::Lcp;
+    let is_about_time = matches!(
+        failure,
+        Failure::ConnectTimeout { .. }
+            | Failure::Link(LinkFailure::NegotiationTimeout { protocol: Lcp })
+    );
+    is_about_time || failure.is_hang_up()
+}
+
 const fn order(order: pptp_gre::Order) -> Order {
     match order {
         pptp_gre::Order::Ahead => Order::Ahead,
         pptp_gre::Order::Behind => Order::Behind,
     }
+}
+
+/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
+fn is_lcp_answer(frame: &[u8]) -> bool {
+    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
 }
 
 /// Whether a PPP frame carries a control protocol

@@ -7,6 +7,7 @@ mod script;
 mod scripted;
 #[cfg(feature = "server")]
 mod wire;
+mod wrong_key;
 
 use std::time::Instant;
 
