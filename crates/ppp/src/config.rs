@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 
+use crate::credentials::Questions;
 use crate::policy::{AuthenticationPolicy, EncryptionPolicy};
+#[cfg(feature = "server")]
+use crate::server::ServerAuthentication;
 
 /// How a client wants its link
 #[derive(Clone, Debug)]
@@ -16,10 +19,12 @@ pub struct ClientConfig {
     pub password: Password,
     /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
     pub hash_name: HashName,
-    /// How the password becomes octets before it is hashed
+    /// How the password becomes octets before it is hashed, or sent by PAP
     pub password_encoding: PasswordEncoding,
     /// Which authentication protocols are agreed to
     pub authentication: AuthenticationPolicy,
+    /// Which refusals the owner wants to be asked about
+    pub questions: Questions,
     /// Which encryption is agreed to
     pub encryption: EncryptionPolicy,
     /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
@@ -45,6 +50,7 @@ impl ClientConfig {
             hash_name: HashName::default(),
             password_encoding: PasswordEncoding::default(),
             authentication: AuthenticationPolicy::default(),
+            questions: Questions::default(),
             encryption: EncryptionPolicy::default(),
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
@@ -100,7 +106,7 @@ impl Default for EchoPolicy {
 #[cfg(feature = "server")]
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The name in the CHAP Challenge
+    /// The name in the Challenge
     pub name: String,
     /// Who may connect: user names and their secrets
     pub secrets: Vec<(String, Password)>,
@@ -120,6 +126,8 @@ pub struct ServerConfig {
     pub echo: EchoPolicy,
     /// Whose order of messages is followed
     pub order: ServerOrder,
+    /// How clients have to prove who they are
+    pub authentication: ServerAuthentication,
     /// Whether MPPE is to be had
     pub encryption: ServerEncryption,
 }
@@ -139,6 +147,7 @@ impl ServerConfig {
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
             order: ServerOrder::Pppd,
+            authentication: ServerAuthentication::default(),
             encryption: ServerEncryption::Mppe128,
         }
     }

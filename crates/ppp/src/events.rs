@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use pptp_mppe::KeyStrength;
 
 use crate::config::AddressRequest;
-use crate::failure::{Failure, Protocol};
+use crate::credentials::Question;
+use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 
 /// Something the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub enum Event {
     /// IP packets pass from now on; comes again, with the facts as they are then, after every
     /// renegotiation
     Up(Negotiated),
+    /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
+    ///
+    /// [`Questions`]: crate::Questions
+    Ask(Question),
+    /// The server took the new password: the old one is worth nothing any more
+    PasswordChanged,
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
     /// The link ended because its owner closed it
@@ -76,7 +83,11 @@ pub struct Negotiated {
     pub pfc: bool,
     /// Whether the peer takes frames without address and control field (RFC 1661 §6.6)
     pub acfc: bool,
-    /// The name the peer gave in CHAP: the server's own for a client, the user's for a server
+    /// How the client proved who it is
+    pub authentication: AuthenticationProtocol,
+    /// The name the peer gave in authentication: the server's own for a client, the user's for a server
+    ///
+    /// A server gives none in PAP.
     pub peer_name: String,
     /// The keys of both directions; MPPE is stateless
     pub key_strength: KeyStrength,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pptp_mppe::{Decryptor, Encryptor, KeyStrength};
 
-use crate::authentication::{Authenticated, Authentication, Keys};
+use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
 use crate::config::EchoPolicy;
 use crate::context::Context;
 use crate::echo::{Echo, Silence};
@@ -16,7 +16,7 @@ use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
 use crate::rate::{Rate, Window};
-use crate::role::{AddressOptions, EncryptionOptions, IpcpStart, LinkOptions, Role};
+use crate::role::{AddressOptions, Client, EncryptionOptions, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
 use crate::wrong_key::Doubt;
 
@@ -213,7 +213,7 @@ impl<R: Role> Machine<R> {
         self.link = Some(facts);
         self.echo.start(now);
         self.enter(Phase::Authentication);
-        self.authentication.start(now, &mut self.context);
+        self.authentication.start(now, facts.authentication, &mut self.context);
     }
 
     /// LCP is negotiated anew: everything above it has to begin again, keys included
@@ -247,8 +247,23 @@ impl<R: Role> Machine<R> {
         self.fail(now, failure);
     }
 
+    /// What came of an authentication packet
+    pub(crate) fn conclude(&mut self, now: Instant, outcome: Outcome) {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Authenticated(authenticated) => self.authenticated(now, authenticated),
+            Outcome::PasswordChanged(authenticated) => {
+                self.push(Event::PasswordChanged);
+                if let Some(authenticated) = authenticated {
+                    self.authenticated(now, authenticated);
+                }
+            }
+            Outcome::Ask(question) => self.push(Event::Ask(question)),
+        }
+    }
+
     /// Both ends have proven who they are
-    pub(crate) fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
+    fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
         self.keys = Some(authenticated.keys);
         self.peer_name = authenticated.peer_name;
         self.enter(Phase::Network);
@@ -333,6 +348,7 @@ impl<R: Role> Machine<R> {
             peer_magic: link.peer_magic,
             pfc: link.form.pfc,
             acfc: link.form.acfc,
+            authentication: link.authentication,
             peer_name: self.peer_name.to_string(),
             key_strength: KeyStrength::Bits128,
             address: addresses.address,
@@ -412,6 +428,19 @@ impl<R: Role> Machine<R> {
     }
 }
 
+impl Machine<Client> {
+    /// The owner's reply to what it was asked
+    pub(crate) fn reply(
+        &mut self,
+        now: Instant,
+        reply: impl FnOnce(&mut authentication::Client, &mut Context) -> Result<(), Failure>,
+    ) {
+        if let Err(failure) = reply(&mut self.authentication, &mut self.context) {
+            self.fail(now, failure);
+        }
+    }
+}
+
 /// Octets of the largest inner packet: it, the inner protocol and MPPE's header have to fit the
 /// Information field that either end and the carrier allow
 ///
@@ -437,10 +466,12 @@ const RENEGOTIATIONS: (u8, u64) = (8, 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::AuthenticationProtocol;
 
     fn link(mru: u16, peer_mru: u16) -> LinkFacts {
         let form = frame::Form::default();
-        LinkFacts { mru, peer_mru, magic: None, peer_magic: None, form }
+        let authentication = AuthenticationProtocol::MsChapV2;
+        LinkFacts { mru, peer_mru, magic: None, peer_magic: None, form, authentication }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
+use crate::failure::AuthenticationProtocol;
+
 /// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
 ///
 /// MS-CHAPv2 always, since only it proves the server too and makes keys that are worth something.
@@ -16,12 +18,37 @@ pub struct AuthenticationPolicy {
     pub insecure_chap_md5: bool,
     /// PAP: the password in the clear, to whoever asks
     pub insecure_pap: bool,
+    /// What is allowed is agreed to at once, instead of asking for MS-CHAPv2 first
+    ///
+    /// For pppd: a pppd that is asked for what it does not have asks for nothing any more, and then hangs
+    /// up because of that. It offers the best it has first.
+    pub at_first_asking: bool,
+}
+
+impl AuthenticationPolicy {
+    /// Whether the client proves who it is in this way, if the server insists
+    pub const fn allows(&self, protocol: AuthenticationProtocol) -> bool {
+        match protocol {
+            AuthenticationProtocol::MsChapV2 => true,
+            AuthenticationProtocol::Eap => self.eap,
+            AuthenticationProtocol::MsChapV1 => self.insecure_mschap_v1,
+            AuthenticationProtocol::ChapMd5 => self.insecure_chap_md5,
+            AuthenticationProtocol::Pap => self.insecure_pap,
+            _ => false,
+        }
+    }
 }
 
 impl Default for AuthenticationPolicy {
     /// MS-CHAPv2, alone or in EAP
     fn default() -> Self {
-        Self { eap: true, insecure_mschap_v1: false, insecure_chap_md5: false, insecure_pap: false }
+        Self {
+            eap: true,
+            insecure_mschap_v1: false,
+            insecure_chap_md5: false,
+            insecure_pap: false,
+            at_first_asking: false,
+        }
     }
 }
 

@@ -110,11 +110,13 @@ impl<R: Role> Machine<R> {
         protocol: u16,
         information: &[u8],
     ) -> Result<(), Discard> {
-        self.pass_gate(protocol)?;
+        self.pass_gate(now, protocol)?;
         let packet = Packet::parse(information).map_err(|_| Discard::Malformed);
         let outcome = match protocol {
             frame::LCP => self.receive_lcp(now, &packet?),
-            frame::CHAP => self.receive_chap(now, &packet?),
+            frame::PAP | frame::CHAP | frame::EAP => {
+                self.receive_authentication(now, protocol, &packet?)
+            }
             frame::CCP => self.receive_ccp(now, &packet?),
             frame::IPCP => self.receive_ipcp(now, &packet?),
             _ => Err(self.reject_protocol(now, protocol, information)),
@@ -130,17 +132,18 @@ impl<R: Role> Machine<R> {
     }
 
     /// What a phase lets in (RFC 1661 §3.4, §3.5)
-    fn pass_gate(&mut self, protocol: u16) -> Result<(), Discard> {
+    fn pass_gate(&mut self, now: Instant, protocol: u16) -> Result<(), Discard> {
         if protocol != frame::LCP {
             self.lcp.note_peer_is_open();
         }
         let may_pass = match (self.phase, protocol) {
             (Phase::Network | Phase::Up, _)
             | (_, frame::LCP)
-            | (Phase::Authentication, frame::CHAP) => true,
+            | (Phase::Authentication, frame::PAP | frame::CHAP | frame::EAP) => true,
             (Phase::Authentication, frame::CCP | frame::IPCP) => {
-                self.authentication.peer_went_ahead(&mut self.context);
-                false
+                let outcome = self.authentication.peer_went_ahead(now, &mut self.context);
+                self.conclude(now, outcome);
+                self.phase == Phase::Network
             }
             _ => false,
         };
@@ -211,7 +214,9 @@ impl<R: Role> Machine<R> {
                 return if layer.is_some() { Err(failure.into()) } else { Ok(()) };
             }
             frame::LCP => Protocol::Lcp,
+            frame::PAP => Protocol::Pap,
             frame::CHAP => Protocol::Chap,
+            frame::EAP => Protocol::Eap,
             frame::IPCP => Protocol::Ipcp,
             // IPV6CP and what else we never sent
             other => return self.doubt_keys(other),
@@ -225,14 +230,21 @@ impl<R: Role> Machine<R> {
         wrong.map_or(Ok(()), |wrong| Err(Failure::WrongKey(wrong).into()))
     }
 
-    fn receive_chap(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+    /// Only the protocol that was agreed on counts: an old pppd fell over EAP that nobody wanted
+    fn receive_authentication(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        packet: &Packet<'_>,
+    ) -> Result<(), Trouble> {
+        if self.authentication.protocol() != Some(protocol) {
+            return Err(Trouble::Discard(Discard::OutOfPhase));
+        }
         let lcp_ack = self.lcp.ack();
         let authentication = &mut self.authentication;
         let outcome = authentication.handle_packet(now, packet, lcp_ack, &mut self.context)?;
         self.echo.heard(now);
-        if let Some(authenticated) = outcome {
-            self.authenticated(now, authenticated);
-        }
+        self.conclude(now, outcome);
         Ok(())
     }
 

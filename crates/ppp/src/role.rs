@@ -1,8 +1,7 @@
 //! What makes a client's link a client's
 
-use crate::authentication::Authentication;
+use crate::authentication::{self, Authentication};
 use crate::ccp::Ccp;
-use crate::chap::Chap;
 use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};
@@ -67,7 +66,7 @@ pub(crate) struct Client;
 
 impl Role for Client {
     type Lcp = Lcp;
-    type Authentication = Chap;
+    type Authentication = authentication::Client;
     type Ccp = Ccp;
     type Ipcp = Ipcp;
 

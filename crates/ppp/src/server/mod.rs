@@ -1,9 +1,14 @@
 //! The side that authenticates and assigns addresses, in the manner of three real servers
 
+mod authentication;
 mod ccp;
-mod chap;
 mod ipcp;
 mod lcp;
+mod manners;
+
+use std::time::Instant;
+
+pub use manners::{OnNak, ServerAuthentication};
 
 use crate::config::{ServerConfig, ServerOrder};
 use crate::machine::{Machine, Parts};
@@ -18,7 +23,7 @@ pub(crate) struct Server {
 
 impl Role for Server {
     type Lcp = lcp::Lcp;
-    type Authentication = chap::Chap;
+    type Authentication = authentication::Authenticator;
     type Ccp = ccp::Ccp;
     type Ipcp = ipcp::Ipcp;
 
@@ -31,16 +36,23 @@ impl Role for Server {
     }
 }
 
+impl Machine<Server> {
+    /// Has the client prove once more who it is
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        self.authentication.challenge_again(now, &mut self.context);
+    }
+}
+
 /// A server as `config` describes it
 pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
     let parts = Parts {
         role: Server { order: config.order },
-        lcp: Negotiator::new(lcp::Lcp::new(config.mru, config.order)),
+        lcp: Negotiator::new(lcp::Lcp::new(&config)),
         ccp: Negotiator::new(ccp::Ccp::new(config.order, config.encryption)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
         echo: config.echo,
         carrier_limit: config.carrier_limit,
-        authentication: chap::Chap::new(config),
+        authentication: authentication::Authenticator::new(config),
     };
     Machine::new(parts, seed)
 }
