@@ -140,7 +140,9 @@ impl Protocol {
     pub const fn number(self) -> u16 {
         match self {
             Self::Lcp => frame::LCP,
+            Self::Pap => frame::PAP,
             Self::Chap => frame::CHAP,
+            Self::Eap => frame::EAP,
             Self::Ccp => frame::CCP,
             Self::Ipcp => frame::IPCP,
         }

@@ -22,6 +22,8 @@ names! {
     Self::AuthFailed { .. } => "AuthFailed",
     Self::ServerNotAuthentic => "ServerNotAuthentic",
     Self::AuthProtocolRefused { .. } => "AuthProtocolRefused",
+    Self::AuthProtocolWithdrawn { .. } => "AuthProtocolWithdrawn",
+    Self::AuthProtocolWithoutKeys { .. } => "AuthProtocolWithoutKeys",
     Self::EncryptionUnavailable { .. } => "EncryptionUnavailable",
     Self::EncryptionLost => "EncryptionLost",
     Self::Undecryptable(_) => "Undecryptable",

@@ -127,6 +127,13 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
         LinkFailure::AuthProtocolRefused { .. } => {
             "switch MS-CHAPv2 on at the server, or allow what it offers by an option that says insecure"
         }
+        LinkFailure::AuthProtocolWithdrawn { .. } => {
+            "have what is allowed agreed to at the first asking: the server does not ask twice"
+        }
+        LinkFailure::AuthProtocolWithoutKeys { .. } => {
+            "switch MS-CHAPv2 on at the server; only without encryption, an option that says insecure, is \
+             this protocol enough"
+        }
         LinkFailure::EncryptionUnavailable { .. } => {
             "switch MPPE with 128 bits, stateless, on at the server, or allow less by an option that says \
              insecure"
@@ -149,9 +156,9 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
         LinkFailure::EchoTimeout { .. } => {
             "the server or the line is gone: dial again; if it happens when idle, a NAT forgets GRE"
         }
-        LinkFailure::NegotiationTimeout { protocol: Protocol::Chap } => {
-            "the server does not judge the login: its RADIUS or account server may not answer"
-        }
+        LinkFailure::NegotiationTimeout {
+            protocol: Protocol::Pap | Protocol::Chap | Protocol::Eap,
+        } => "the server does not judge the login: its RADIUS or account server may not answer",
         LinkFailure::NegotiationTimeout { .. } => {
             "the server fell silent, or GRE is lost on the way: look into its log, and at firewalls"
         }

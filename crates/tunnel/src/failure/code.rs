@@ -125,7 +125,9 @@ fn link_codes(failure: &LinkFailure) -> Vec<Code> {
         LinkFailure::AuthFailed { code: number, .. } => {
             vec![code("E= of CHAP Failure", login_code(*number), *number, "RFC 2759 §6")]
         }
-        LinkFailure::AuthProtocolRefused { offered: Some(offered) } => {
+        LinkFailure::AuthProtocolRefused { offered: Some(offered) }
+        | LinkFailure::AuthProtocolWithdrawn { offered }
+        | LinkFailure::AuthProtocolWithoutKeys { offered } => {
             let field = "Authentication-Protocol of LCP Configure-Request";
             vec![code(field, offered.to_string(), offered.number(), "RFC 1661 §6.2")]
         }

@@ -179,7 +179,9 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
     match failure {
         LinkFailure::AuthFailed { .. }
         | LinkFailure::ServerNotAuthentic
-        | LinkFailure::AuthProtocolRefused { .. } => Layer::Authentication,
+        | LinkFailure::AuthProtocolRefused { .. }
+        | LinkFailure::AuthProtocolWithdrawn { .. }
+        | LinkFailure::AuthProtocolWithoutKeys { .. } => Layer::Authentication,
         LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::EncryptionLost
         | LinkFailure::WrongKey(_)
@@ -190,7 +192,7 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
         | LinkFailure::TerminatedByPeer { protocol, .. }
         | LinkFailure::RejectedProtocol { protocol }
         | LinkFailure::RejectedCode { protocol, .. } => match protocol {
-            Protocol::Chap => Layer::Authentication,
+            Protocol::Pap | Protocol::Chap | Protocol::Eap => Layer::Authentication,
             Protocol::Ccp => Layer::Encryption,
             Protocol::Ipcp => Layer::Network,
             _ => Layer::Link,

@@ -72,6 +72,8 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         // 646: not at this hour
         LinkFailure::AuthFailed { code: 646, .. }
         | LinkFailure::AuthProtocolRefused { .. }
+        | LinkFailure::AuthProtocolWithdrawn { .. }
+        | LinkFailure::AuthProtocolWithoutKeys { .. }
         | LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::WrongKey(_)
         | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
