@@ -65,7 +65,7 @@ pub use plaintext::is_plausible_ipv4;
 pub use stateful::{StatefulDecryptor, StatefulEncryptor, StatefulReset};
 
 /// How much of the session keys is secret (RFC 3078 §2)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyStrength {
     /// 8-octet keys of which the first three octets are known
     Bits40,

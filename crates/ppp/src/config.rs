@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+#[cfg(feature = "server")]
+use pptp_mppe::StatefulReset;
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 
 use crate::credentials::Questions;
@@ -128,8 +130,10 @@ pub struct ServerConfig {
     pub order: ServerOrder,
     /// How clients have to prove who they are
     pub authentication: ServerAuthentication,
-    /// Whether MPPE is to be had
+    /// What encryption there is
     pub encryption: ServerEncryption,
+    /// Whether another kind of MPPE will do if the client asks for it in a Configure-Nak, or again
+    pub encryption_yields: bool,
 }
 
 #[cfg(feature = "server")]
@@ -149,6 +153,7 @@ impl ServerConfig {
             order: ServerOrder::Pppd,
             authentication: ServerAuthentication::default(),
             encryption: ServerEncryption::Mppe128,
+            encryption_yields: false,
         }
     }
 }
@@ -165,14 +170,32 @@ pub enum ServerOrder {
     Rras,
 }
 
-/// Whether a server has MPPE to offer
+/// What encryption a server has
+///
+/// With MPPE it has no link without it, and insists on its own kind unless it
+/// [yields](ServerConfig::encryption_yields). Without MPPE its links are in the clear.
 #[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerEncryption {
-    /// 128 bit, stateless, and no link without it
+    /// 128 bit, stateless
     Mppe128,
-    /// None: MPPE is rejected; a client that insists on it hangs up
+    /// 128 bit, stateful, in this reading
+    Mppe128Stateful(StatefulReset),
+    /// 56 bit, stateless
+    Mppe56,
+    /// 40 bit, stateless
+    Mppe40,
+    /// None, told by an MPPE option without a bit: accel-ppp where it only allows MPPE
+    ZeroBits,
+    /// None, but compression: RRAS with encryption switched off; a client's MPPE is rejected
+    MppcOnly,
+    /// None: CCP opens, and a client's MPPE is rejected
     None,
+    /// None, nor CCP: it is answered with Protocol-Reject
+    NoCcp,
+    /// None, and CCP is not answered at all
+    Silent,
 }
 
 const DEFAULT_MRU: u16 = 1400;

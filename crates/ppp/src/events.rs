@@ -2,10 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use pptp_mppe::KeyStrength;
-
 use crate::config::AddressRequest;
 use crate::credentials::Question;
+use crate::encryption::Encryption;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 
 /// Something the owner of a link has to know
@@ -89,8 +88,8 @@ pub struct Negotiated {
     ///
     /// A server gives none in PAP.
     pub peer_name: String,
-    /// The keys of both directions; MPPE is stateless
-    pub key_strength: KeyStrength,
+    /// How both directions are encrypted; `None`: the link is in the clear
+    pub encryption: Option<Encryption>,
     /// Our inner address
     pub address: Ipv4Addr,
     /// The peer's inner address, if it told one: a label, since everything is routed to the link
@@ -115,6 +114,10 @@ pub enum Timer {
     Echo,
     /// MPPE keys kept for late frames expire
     KeptKeys,
+    /// The peer is asked again for a reset of a stateful session
+    ResetRequest,
+    /// A peer that has not said a word of CCP gets a link in the clear
+    Encryption,
     /// The peer has to acknowledge our Terminate-Request by then
     Terminate,
 }

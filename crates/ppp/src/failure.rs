@@ -42,9 +42,15 @@ pub enum Failure {
         /// What it asked for
         offered: AuthenticationProtocol,
     },
-    /// The server does not encrypt with 128-bit stateless MPPE
-    #[error("the server does not encrypt with 128-bit stateless MPPE{}", offer(offered.as_ref()))]
+    /// The server does not encrypt as the policy wants it: by default with 128-bit stateless MPPE
+    #[error("the server does not encrypt as is required here{}", offer(offered.as_ref()))]
     EncryptionUnavailable {
+        /// What it offered last, if anything
+        offered: Option<MppeBits>,
+    },
+    /// The server insists on encryption, and the policy refuses it or the authentication gave no keys
+    #[error("the server insists on encryption, which this link does not have{}", offer(offered.as_ref()))]
+    EncryptionDemanded {
         /// What it offered last, if anything
         offered: Option<MppeBits>,
     },
@@ -238,13 +244,8 @@ impl MppeBits {
     pub const STATELESS_128: Self = Self(0x0100_0040);
     /// H, M, S, L and C: what RRAS offers
     pub const ANY: Self = Self(0x0100_00E1);
-
-    /// The two spellings of "nothing"
-    pub const fn is_none(self) -> bool {
-        self.0 & !Self::STATELESS == 0
-    }
-
-    const STATELESS: u32 = 0x0100_0000;
+    /// H and C: compression alone, what RRAS offers with encryption switched off
+    pub const MPPC: Self = Self(0x0100_0001);
 }
 
 impl fmt::Display for MppeBits {

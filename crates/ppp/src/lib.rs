@@ -30,10 +30,13 @@
 mod authentication;
 mod automaton;
 mod ccp;
+mod cipher;
 mod config;
 mod context;
 mod credentials;
 mod echo;
+mod encrypting;
+mod encryption;
 mod events;
 mod failure;
 pub mod frame;
@@ -61,6 +64,7 @@ pub use config::{AddressRequest, ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]
 pub use config::{ServerConfig, ServerEncryption, ServerOrder};
 pub use credentials::{Question, Questions};
+pub use encryption::Encryption;
 pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
 pub use link::{Link, Received};

@@ -226,7 +226,7 @@ fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
     let parts = Parts {
         role: Client,
         lcp: Negotiator::prompted(Lcp::new(&config)),
-        ccp: Negotiator::new(Ccp::default()),
+        ccp: Negotiator::new(Ccp::new(config.encryption)),
         ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
         echo: config.echo,
         carrier_limit: config.carrier_limit,

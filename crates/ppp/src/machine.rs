@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use pptp_mppe::{Decryptor, Encryptor, KeyStrength};
-
 use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
+use crate::cipher::Cipher;
 use crate::config::EchoPolicy;
 use crate::context::Context;
 use crate::echo::{Echo, Silence};
+use crate::encrypting::Passage;
+use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Protocol, Rule};
 use crate::frame;
@@ -16,9 +17,8 @@ use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
 use crate::rate::{Rate, Window};
-use crate::role::{AddressOptions, Client, EncryptionOptions, IpcpStart, LinkOptions, Role};
+use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
-use crate::wrong_key::Doubt;
 
 /// A link of one role
 ///
@@ -36,8 +36,13 @@ pub(crate) struct Machine<R: Role> {
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
     /// From the authentication until CCP is open
-    keys: Option<Keys>,
-    pub(crate) cipher: Option<Cipher>,
+    pub(crate) keys: Option<Keys>,
+    /// How packets go
+    pub(crate) passage: Passage,
+    pub(crate) stance: Stance,
+    /// When a peer that has said nothing of CCP gets a link in the clear; boxed, since hardly any
+    /// link has it
+    pub(crate) clear_at: Option<Box<Instant>>,
     /// Control frames that came in lately
     pub(crate) window: Window,
     pub(crate) protocol_rejects: Rate,
@@ -47,15 +52,6 @@ pub(crate) struct Machine<R: Role> {
     carrier_limit: u16,
     renegotiations: Rate,
     events: VecDeque<Event>,
-}
-
-/// Both directions of MPPE
-#[derive(Debug)]
-pub(crate) struct Cipher {
-    pub(crate) encryptor: Encryptor,
-    pub(crate) decryptor: Decryptor,
-    /// Whether the peer has the same keys
-    pub(crate) doubt: Doubt,
 }
 
 /// What a machine is made of; the rest is the same for both roles
@@ -83,7 +79,9 @@ impl<R: Role> Machine<R> {
             context: Context::new(seed),
             link: None,
             keys: None,
-            cipher: None,
+            passage: Passage::Unsettled,
+            stance: Stance::Require,
+            clear_at: None,
             window: Window::new(),
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
             id: 0,
@@ -133,14 +131,12 @@ impl<R: Role> Machine<R> {
             return self.fail(now, failure);
         }
         if self.ccp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
-            return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
+            self.ccp_timed_out(now);
         }
         if self.ipcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
             return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ipcp });
         }
-        if let Some(cipher) = &mut self.cipher {
-            cipher.decryptor.handle_timeout(now);
-        }
+        self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {
             Some(Silence::Ask) => self.send_echo_request(),
             Some(Silence::Dead(unanswered)) => self.fail(now, Failure::EchoTimeout { unanswered }),
@@ -166,14 +162,16 @@ impl<R: Role> Machine<R> {
             Phase::Terminating => Timer::Terminate,
             _ => Timer::Restart(Protocol::Lcp),
         };
-        let kept_keys = self.cipher.as_ref().and_then(|cipher| cipher.decryptor.poll_timeout());
+        let cipher = self.passage.cipher();
         let deadlines = [
             (self.lcp.deadline(), lcp),
             (self.authentication.deadline(), Timer::Authentication),
             (self.ccp.deadline(), Timer::Restart(Protocol::Ccp)),
             (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
             (self.echo.deadline(), Timer::Echo),
-            (kept_keys, Timer::KeptKeys),
+            (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
+            (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
+            (self.clear_at.as_deref().copied(), Timer::Encryption),
         ];
         let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
         deadlines.min_by_key(|(at, _)| *at)
@@ -193,7 +191,7 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
-        self.cipher.as_ref().map(|cipher| cipher.decryptor.stats())
+        self.passage.cipher().map(Cipher::decryptor_stats)
     }
 
     /// Something happened to LCP
@@ -234,8 +232,13 @@ impl<R: Role> Machine<R> {
         self.authentication.stop();
         self.echo.stop();
         self.link = None;
+        self.forget_encryption();
+    }
+
+    fn forget_encryption(&mut self) {
         self.keys = None;
-        self.cipher = None;
+        self.passage = Passage::Unsettled;
+        self.clear_at = None;
     }
 
     fn give_up_lcp(&mut self, now: Instant) {
@@ -264,11 +267,9 @@ impl<R: Role> Machine<R> {
 
     /// Both ends have proven who they are
     fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
-        self.keys = Some(authenticated.keys);
         self.peer_name = authenticated.peer_name;
         self.enter(Phase::Network);
-        self.ccp.open(now, &mut self.context);
-        self.ccp.up(now, &mut self.context);
+        self.start_encryption(now, authenticated.keys);
         match self.role.ipcp_start() {
             IpcpStart::AtOnce => {
                 self.ipcp.open(now, &mut self.context);
@@ -283,40 +284,6 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
-    pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
-        match layer {
-            Some(Layer::Up) if !self.ccp.options.is_encrypted() => {
-                self.fail(now, self.ccp.options.unavailable());
-            }
-            Some(Layer::Up) => {
-                self.make_cipher();
-                #[cfg(feature = "server")]
-                if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
-                    self.ipcp.open(now, &mut self.context);
-                }
-                self.come_up();
-            }
-            // The keys were used, and only a new authentication gives others.
-            Some(Layer::Down) if was_used => self.fail(now, Failure::EncryptionLost),
-            Some(Layer::Down) => self.go_down(now),
-            Some(Layer::Finished) => self.fail(now, self.ccp.options.unavailable()),
-            None => {}
-        }
-    }
-
-    /// The start keys of an authentication serve once
-    fn make_cipher(&mut self) {
-        let strength = KeyStrength::Bits128;
-        if let Some(keys) = self.keys.take().and_then(|keys| keys.start_keys(strength)) {
-            self.cipher = Some(Cipher {
-                encryptor: Encryptor::stateless(keys.send.as_bytes(), strength),
-                decryptor: Decryptor::stateless(keys.receive.as_bytes(), strength),
-                doubt: Doubt::default(),
-            });
-        }
-    }
-
     /// Something happened to IPCP
     pub(crate) fn ipcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
         match layer {
@@ -327,11 +294,15 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Up needs CCP and IPCP: an inner packet never leaves in the clear
-    fn come_up(&mut self) {
-        let is_open = self.ccp.is_open() && self.ipcp.is_open();
-        if let (Phase::Network, true, Some(_), Some(link)) =
-            (self.phase, is_open, &self.cipher, self.link)
+    /// Up needs IPCP, and that how packets go is settled
+    pub(crate) fn come_up(&mut self) {
+        let is_settled = match &self.passage {
+            Passage::Unsettled => false,
+            Passage::Encrypted(_) => self.ccp.is_open(),
+            Passage::Clear => true,
+        };
+        if let (Phase::Network, true, true, Some(link)) =
+            (self.phase, is_settled, self.ipcp.is_open(), self.link)
         {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
@@ -341,6 +312,7 @@ impl<R: Role> Machine<R> {
 
     fn negotiated(&self, link: &LinkFacts) -> Negotiated {
         let addresses = self.ipcp.options.facts();
+        let encryption = self.passage.cipher().map(Cipher::encryption);
         Negotiated {
             mru: link.mru,
             peer_mru: link.peer_mru,
@@ -350,16 +322,16 @@ impl<R: Role> Machine<R> {
             acfc: link.form.acfc,
             authentication: link.authentication,
             peer_name: self.peer_name.to_string(),
-            key_strength: KeyStrength::Bits128,
+            encryption,
             address: addresses.address,
             peer_address: addresses.peer_address,
             dns: addresses.dns,
             request: addresses.request,
-            mtu: mtu(link, self.carrier_limit),
+            mtu: mtu(link, self.carrier_limit, encryption.is_some()),
         }
     }
 
-    fn go_down(&mut self, now: Instant) {
+    pub(crate) fn go_down(&mut self, now: Instant) {
         if self.phase == Phase::Up && self.renegotiates(now) {
             self.enter(Phase::Network);
         }
@@ -399,8 +371,7 @@ impl<R: Role> Machine<R> {
             return;
         }
         self.phase = Phase::Dead;
-        self.keys = None;
-        self.cipher = None;
+        self.forget_encryption();
         self.authentication.stop();
         self.push(event);
     }
@@ -441,15 +412,16 @@ impl Machine<Client> {
     }
 }
 
-/// Octets of the largest inner packet: it, the inner protocol and MPPE's header have to fit the
-/// Information field that either end and the carrier allow
+/// Octets of the largest inner packet: it has to fit the Information field that either end and the
+/// carrier allow, and if it is encrypted, the inner protocol and MPPE's header with it
 ///
 /// Not below what IPv4 wants of every link, unless the peer will not take that much.
-fn mtu(link: &LinkFacts, carrier_limit: u16) -> u16 {
+fn mtu(link: &LinkFacts, carrier_limit: u16, is_encrypted: bool) -> u16 {
+    let overhead = if is_encrypted { MPPE_OVERHEAD } else { 0 };
     let carrier = carrier_limit.saturating_sub(link.form.header_len());
     let information = link.mru.min(link.peer_mru).min(carrier);
-    let floor = LEAST_MTU.min(link.peer_mru.saturating_sub(MPPE_OVERHEAD));
-    information.saturating_sub(MPPE_OVERHEAD).max(floor)
+    let floor = LEAST_MTU.min(link.peer_mru.saturating_sub(overhead));
+    information.saturating_sub(overhead).max(floor)
 }
 
 /// MPPE's header, and the protocol of what is encrypted
@@ -476,12 +448,24 @@ mod tests {
 
     #[test]
     fn the_inner_mtu_follows_the_least_of_three() {
-        assert_eq!(mtu(&link(1400, 1400), 1464), 1396);
-        assert_eq!(mtu(&link(1500, 1436), 1464), 1432, "accel-ppp's MRU");
-        assert_eq!(mtu(&link(1500, 1500), 1464), 1456, "an Ethernet path");
-        assert_eq!(mtu(&link(1500, 128), 1464), 124, "a peer that takes no more");
-        assert_eq!(mtu(&link(200, 1500), 1464), 576);
+        let encrypted = |link, carrier| mtu(&link, carrier, true);
+        assert_eq!(encrypted(link(1400, 1400), 1464), 1396);
+        assert_eq!(encrypted(link(1500, 1436), 1464), 1432, "accel-ppp's MRU");
+        assert_eq!(encrypted(link(1500, 1500), 1464), 1456, "an Ethernet path");
+        assert_eq!(encrypted(link(1500, 128), 1464), 124, "a peer that takes no more");
+        assert_eq!(encrypted(link(200, 1500), 1464), 576);
         let form = frame::Form { acfc: true, pfc: true };
-        assert_eq!(mtu(&LinkFacts { form, ..link(1500, 1500) }, 1464), 1459);
+        assert_eq!(encrypted(LinkFacts { form, ..link(1500, 1500) }, 1464), 1459);
+    }
+
+    #[test]
+    fn in_the_clear_there_is_no_overhead_but_the_header() {
+        let clear = |link, carrier| mtu(&link, carrier, false);
+        assert_eq!(clear(link(1400, 1400), 1464), 1400);
+        assert_eq!(clear(link(1500, 1500), 1464), 1460, "FF03 and 0021 on an Ethernet path");
+        assert_eq!(clear(link(1500, 128), 1464), 128);
+        assert_eq!(clear(link(200, 1500), 1464), 576);
+        let form = frame::Form { acfc: true, pfc: true };
+        assert_eq!(clear(LinkFacts { form, ..link(1500, 1500) }, 1464), 1463);
     }
 }

@@ -25,6 +25,7 @@ names! {
     Self::AuthProtocolWithdrawn { .. } => "AuthProtocolWithdrawn",
     Self::AuthProtocolWithoutKeys { .. } => "AuthProtocolWithoutKeys",
     Self::EncryptionUnavailable { .. } => "EncryptionUnavailable",
+    Self::EncryptionDemanded { .. } => "EncryptionDemanded",
     Self::EncryptionLost => "EncryptionLost",
     Self::Undecryptable(_) => "Undecryptable",
     Self::WrongKey(_) => "WrongKey",

@@ -2,6 +2,7 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
+use crate::encryption::Encryption;
 use crate::failure::AuthenticationProtocol;
 
 /// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
@@ -63,6 +64,25 @@ pub struct EncryptionPolicy {
     ///
     /// After a loss, keys are used twice: RFC 3078 says so itself.
     pub insecure_stateful: Option<StatefulReset>,
+    /// Whether stateful MPPE is asked for at once, if it will do: for servers that hang up when they
+    /// are asked for stateless
+    ///
+    /// One request cannot ask for both (RFC 3078 §2.1), and not every server says what it would
+    /// rather have.
+    pub insecure_stateful_first: bool,
+}
+
+impl EncryptionPolicy {
+    /// Whether this will do
+    pub(crate) fn allows(&self, encryption: Encryption) -> bool {
+        encryption.strength >= self.insecure_least_key
+            && (!encryption.stateful || self.insecure_stateful.is_some())
+    }
+
+    /// Whether a link of this authentication has to be encrypted, by the policy alone
+    pub(crate) fn is_required(&self) -> bool {
+        self.demand == EncryptionDemand::Require
+    }
 }
 
 impl Default for EncryptionPolicy {
@@ -72,6 +92,7 @@ impl Default for EncryptionPolicy {
             demand: EncryptionDemand::Require,
             insecure_least_key: KeyStrength::Bits128,
             insecure_stateful: None,
+            insecure_stateful_first: false,
         }
     }
 }
@@ -85,9 +106,14 @@ pub enum EncryptionDemand {
     #[default]
     Require,
     /// Asked for; a server that has none gets a link in the clear
+    ///
+    /// That is: a server that rejects MPPE or CCP, one that agrees to CCP without MPPE, and one that
+    /// has not said a word of CCP for 9 s, in which it was asked three times.
     InsecurePrefer,
     /// Not asked for, and agreed to where the server asks
+    ///
+    /// A link that came up in the clear is encrypted from then on if the server asks later.
     InsecureAllow,
-    /// Refused: all in the clear
+    /// Refused, with a Protocol-Reject of CCP: all in the clear
     InsecureDeny,
 }

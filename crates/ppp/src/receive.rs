@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use pptp_mppe::Arrival;
-use pptp_packet::PacketBuf;
 
 use crate::authentication::Authentication;
 use crate::context::Trouble;
@@ -15,9 +14,8 @@ use crate::machine::Machine;
 use crate::packet::{Code, Packet};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
-use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::role::{LinkOptions, Role};
 use crate::stats::Discard;
-use crate::wrong_key::Doubt;
 
 impl<R: Role> Machine<R> {
     pub(crate) fn handle_frame<'p>(
@@ -33,24 +31,6 @@ impl<R: Role> Machine<R> {
         })
     }
 
-    /// Encrypts an inner packet; false while the link is not up
-    pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
-        let (true, Some(cipher), Some(link)) = (self.is_up(), &mut self.cipher, &self.link) else {
-            return false;
-        };
-        packet.prepend_slice(&frame::IP.to_be_bytes());
-        let header = cipher.encryptor.seal(packet.as_mut_slice());
-        packet.prepend_slice(&header);
-        match frame::MPPE.to_be_bytes() {
-            [0, octet] if link.form.pfc => packet.prepend_slice(&[octet]),
-            octets => packet.prepend_slice(&octets),
-        };
-        if !link.form.acfc {
-            packet.prepend_slice(&frame::ADDRESS_AND_CONTROL);
-        }
-        true
-    }
-
     fn receive<'p>(
         &mut self,
         now: Instant,
@@ -63,6 +43,7 @@ impl<R: Role> Machine<R> {
         let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
         match protocol {
             frame::MPPE => self.open_encrypted(now, arrival, information).map(Received::Ip),
+            frame::IP => self.take_clear(now, information).map(Received::Ip),
             ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
             _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
             _ => {
@@ -71,37 +52,6 @@ impl<R: Role> Machine<R> {
                 Ok(Received::Control)
             }
         }
-    }
-
-    fn open_encrypted<'p>(
-        &mut self,
-        now: Instant,
-        arrival: Arrival,
-        information: &'p mut [u8],
-    ) -> Result<&'p mut [u8], Discard> {
-        let cipher = self.cipher.as_mut().filter(|_| self.ccp.is_open());
-        let cipher = cipher.ok_or(Discard::OutOfPhase)?;
-        let opened = match cipher.decryptor.open(now, arrival, information) {
-            Ok(opened) => opened,
-            Err(discard) => {
-                if let Some(wrong) = Doubt::unopened(cipher.decryptor.stats()) {
-                    self.fail(now, Failure::WrongKey(wrong));
-                } else if discard.is_fatal() {
-                    self.fail(now, Failure::Undecryptable(discard));
-                }
-                return Err(Discard::Undecryptable(discard));
-            }
-        };
-        self.ccp.note_peer_is_open();
-        self.echo.heard(now);
-        if opened.protocol != frame::IP {
-            return Err(Discard::InnerProtocol);
-        }
-        if self.phase != Phase::Up {
-            return Err(Discard::OutOfPhase);
-        }
-        self.ipcp.note_peer_is_open();
-        Ok(opened.payload)
     }
 
     fn receive_control(
@@ -117,7 +67,7 @@ impl<R: Role> Machine<R> {
             frame::PAP | frame::CHAP | frame::EAP => {
                 self.receive_authentication(now, protocol, &packet?)
             }
-            frame::CCP => self.receive_ccp(now, &packet?),
+            frame::CCP => self.receive_ccp(now, &packet?, information),
             frame::IPCP => self.receive_ipcp(now, &packet?),
             _ => Err(self.reject_protocol(now, protocol, information)),
         };
@@ -173,8 +123,8 @@ impl<R: Role> Machine<R> {
     /// The peer hung up; if it was asked for too much before, that is why
     fn end_by_peer(&mut self, packet: &Packet<'_>) {
         let terminated = terminated(Protocol::Lcp, packet);
-        let encryption = || self.ccp.options.disagreement().filter(|_| !self.ccp.is_open());
-        let disagreement = self.lcp.options.disagreement().or_else(encryption);
+        let disagreement =
+            self.lcp.options.disagreement().or_else(|| self.encryption_disagreement());
         self.end_with(disagreement.unwrap_or(terminated));
     }
 
@@ -208,11 +158,7 @@ impl<R: Role> Machine<R> {
             return Err(Trouble::Discard(Discard::OutOfPhase));
         }
         let protocol = match u16::from_be_bytes(*protocol) {
-            frame::CCP => {
-                let failure = self.encryption_ended();
-                let layer = self.ccp.protocol_rejected(now, &mut self.context);
-                return if layer.is_some() { Err(failure.into()) } else { Ok(()) };
-            }
+            frame::CCP => return self.ccp_rejected(now),
             frame::LCP => Protocol::Lcp,
             frame::PAP => Protocol::Pap,
             frame::CHAP => Protocol::Chap,
@@ -226,7 +172,7 @@ impl<R: Role> Machine<R> {
 
     /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
     fn doubt_keys(&mut self, rejected: u16) -> Result<(), Trouble> {
-        let wrong = self.cipher.as_mut().and_then(|cipher| cipher.doubt.rejected(rejected));
+        let wrong = self.passage.cipher_mut().and_then(|cipher| cipher.doubt.rejected(rejected));
         wrong.map_or(Ok(()), |wrong| Err(Failure::WrongKey(wrong).into()))
     }
 
@@ -248,45 +194,6 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    fn receive_ccp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
-        match Code::from(packet.code) {
-            Code::ResetRequest => self.answer_reset(packet),
-            Code::ResetAck => {}
-            code => {
-                let was_used = self.ccp.peer_is_open();
-                let failure = self.encryption_ended();
-                let layer = self.ccp.handle_packet(now, packet, &mut self.context)?;
-                if code == Code::TerminateRequest {
-                    return Err(failure.into());
-                }
-                if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
-                    // A server that is deaf to IPCP until its CCP is open hears it now.
-                    self.ipcp.prompt(now, &mut self.context);
-                }
-                self.ccp_changed(now, layer, was_used);
-            }
-        }
-        self.echo.heard(now);
-        Ok(())
-    }
-
-    /// What it means if the peer closes CCP now
-    fn encryption_ended(&self) -> Failure {
-        if self.ccp.peer_is_open() {
-            return Failure::EncryptionLost;
-        }
-        self.ccp.options.unavailable()
-    }
-
-    /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
-    /// everything until the Reset-Ack comes
-    fn answer_reset(&mut self, request: &Packet<'_>) {
-        let stats = &mut self.context.stats;
-        stats.reset_requests = stats.reset_requests.saturating_add(1);
-        let code = Code::ResetAck.into();
-        self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });
-    }
-
     fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
         #[cfg(feature = "server")]
         self.hear_ipcp(now);
@@ -303,14 +210,19 @@ impl<R: Role> Machine<R> {
     #[cfg(feature = "server")]
     fn hear_ipcp(&mut self, now: Instant) {
         let is_deaf = self.role.ipcp_start() == IpcpStart::DeafAtFirst && self.ipcp.is_initial();
-        if is_deaf && self.ccp.is_open() {
+        if is_deaf && (self.ccp.is_open() || self.passage.is_clear()) {
             self.ipcp.open(now, &mut self.context);
             self.ipcp.up(now, &mut self.context);
         }
     }
 
     /// Told to the peer, though not for ever (RFC 1661 §5.7)
-    fn reject_protocol(&mut self, now: Instant, protocol: u16, information: &[u8]) -> Trouble {
+    pub(crate) fn reject_protocol(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Trouble {
         if let (true, Some(link)) = (self.protocol_rejects.take(now), &self.link) {
             self.id = self.id.wrapping_add(1);
             let mut data = [&protocol.to_be_bytes(), information].concat();

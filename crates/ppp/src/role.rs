@@ -1,11 +1,15 @@
 //! What makes a client's link a client's
 
+use pptp_mppe::StatefulReset;
+
 use crate::authentication::{self, Authentication};
 use crate::ccp::Ccp;
-use crate::failure::Failure;
+use crate::encryption::{Agreed, Stance};
+use crate::failure::{Failure, MppeBits};
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};
 use crate::negotiator::OptionSet;
+use crate::packet::Options;
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {
@@ -50,8 +54,20 @@ pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
     fn disagreement(&self) -> Option<Failure> {
         None
     }
-    /// Whether the peer's own direction was agreed to be encrypted
-    fn is_encrypted(&self) -> bool;
+    /// What is done about CCP once the authentication is over
+    fn stance(&self, has_keys: bool) -> Stance;
+    /// What both directions came to, once CCP is open
+    fn agreed(&self) -> Agreed;
+    /// A Configure-Request of the peer is not even judged, since CCP as a whole is refused
+    fn note_refused(&mut self, _request: &Options<'_>) {}
+    /// What the peer offered last that was not agreed to
+    fn offered(&self) -> Option<MppeBits> {
+        None
+    }
+    /// The link is encrypted from now on: it never goes on in the clear
+    fn insist(&mut self) {}
+    /// How a stateful session is reset
+    fn stateful_reset(&self) -> StatefulReset;
 }
 
 /// IPCP's options, whichever role has them

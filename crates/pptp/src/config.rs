@@ -1,7 +1,8 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_tunnel::{
-    AddressRequest, EchoPolicy, Failure, HashName, Password, PasswordEncoding, Quirks, Recognition,
+    AddressRequest, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure, HashName, KeyStrength,
+    Password, PasswordEncoding, Quirks, Recognition, StatefulReset,
 };
 
 use crate::{Info, network::split_port};
@@ -26,6 +27,7 @@ pub struct TunnelConfig {
     pub(crate) mru: u16,
     pub(crate) echo: EchoPolicy,
     pub(crate) addresses: AddressRequest,
+    pub(crate) encryption: EncryptionPolicy,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
     pub(crate) quirks: Quirks,
@@ -54,6 +56,7 @@ impl TunnelConfig {
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
+            encryption: EncryptionPolicy::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
             quirks: Quirks::NONE,
@@ -172,6 +175,49 @@ impl TunnelConfig {
         self
     }
 
+    /// Whether the tunnel has to be encrypted (RFC 3078); it has to by default
+    ///
+    /// Insecure with every other demand: what goes through the tunnel can be read and changed by
+    /// anyone on the way to the server, also where the server would have encrypted, since whoever
+    /// is on that way decides. A tunnel that was encrypted never goes on in the clear.
+    /// [`Info::encryption`] tells what came of it.
+    #[must_use]
+    pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
+        self.encryption.demand = demand;
+        self
+    }
+
+    /// The shortest MPPE key (RFC 3078 §2.1); 128 bits by default
+    ///
+    /// Insecure below 128: keys of 40 bits are found by trial within seconds, those of 56 within
+    /// hours. The longest key that both ends have is agreed on.
+    #[must_use]
+    pub const fn insecure_least_key(mut self, least: KeyStrength) -> Self {
+        self.encryption.insecure_least_key = least;
+        self
+    }
+
+    /// Agrees to stateful MPPE where the server has no stateless (RFC 3078 §7.3); it does not by default
+    ///
+    /// Insecure: after a loss, key stream is used twice, which gives away what was encrypted with it.
+    /// Slow too: a lost frame stops the tunnel for a round trip, and frames are put in order
+    /// first ([`Self::reorder_buffer`]). `reset` has to be what the server does; servers on Linux are
+    /// [`StatefulReset::Linux`].
+    #[must_use]
+    pub const fn insecure_stateful_mppe(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self
+    }
+
+    /// The same, and asks for stateful MPPE at once: for servers that hang up when they are asked for
+    /// stateless
+    #[must_use]
+    pub const fn insecure_stateful_mppe_first(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self.encryption.insecure_stateful_first = true;
+        self
+    }
+
     /// Whether a tunnel can be dialled with this, as far as that can be told before dialling
     ///
     /// # Errors
@@ -185,9 +231,17 @@ impl TunnelConfig {
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
             ("client_host_name", FIELD, self.client_host_name.len() <= 64),
             ("phone_number", FIELD, self.phone_number.len() <= 64),
+            ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
         wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
+    }
+
+    /// Whether MPPE is refused, and at the same time told how weak it may be
+    fn refuses_what_it_weakens(&self) -> bool {
+        let EncryptionPolicy { demand, .. } = self.encryption;
+        let unweakened = EncryptionPolicy { demand, ..EncryptionPolicy::default() };
+        demand == EncryptionDemand::InsecureDeny && self.encryption != unweakened
     }
 
     pub(crate) fn display_name(&self) -> &str {
@@ -196,6 +250,8 @@ impl TunnelConfig {
 }
 
 const DEFAULT_MRU: u16 = 1400;
+
+const UNREFUSED: &str = "a demand that does not refuse what other options allow";
 
 /// RFC 2637 §2.1 and §2.7
 const FIELD: &str = "a text of at most 64 octets";
@@ -208,13 +264,17 @@ mod tests {
     fn what_cannot_be_dialled_is_told_before() {
         let good = TunnelConfig::new("server:99", "user", "");
         assert_eq!(good.check(), Ok(()));
+        let refusing = good.clone().insecure_encryption(EncryptionDemand::InsecureDeny);
+        assert_eq!(refusing.check(), Ok(()));
         let wrong = [
             (TunnelConfig::new("server", "", ""), "user"),
             (good.clone().mru(575), "mru"),
             (good.clone().mru(1501), "mru"),
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
-            (good.phone_number("1".repeat(65)), "phone_number"),
+            (good.clone().phone_number("1".repeat(65)), "phone_number"),
+            (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),
+            (refusing.insecure_stateful_mppe(StatefulReset::Linux), "insecure_encryption"),
         ];
         for (config, name) in wrong {
             let failure = config.check().unwrap_err();

@@ -85,6 +85,7 @@ impl Dialling {
         machine.link.mru = config.mru;
         machine.link.echo = config.echo;
         machine.link.addresses = config.addresses;
+        machine.link.encryption = config.encryption;
         machine.link.hash_name = config.hash_name;
         machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();

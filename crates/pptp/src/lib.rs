@@ -54,9 +54,9 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    Code, ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, Layer, LinkFailure,
-    PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, Retry,
-    TunnelError, WrongKey,
+    Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand, Failure, HashName, KeyStrength,
+    Ladder, Layer, LinkFailure, PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition,
+    Recognized, Record, Retry, StatefulReset, TunnelError, WrongKey,
 };
 
 pub use crate::{

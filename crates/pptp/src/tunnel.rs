@@ -9,7 +9,7 @@ use pptp_netstack::{
     DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
     UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Quirks, Record, TunnelError};
+use pptp_tunnel::{AddressRequest, Encryption, Facts, Ladder, Peer, Quirks, Record, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
@@ -285,8 +285,9 @@ pub struct Info {
     pub dns: Vec<Ipv4Addr>,
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
-    /// The strength of MPPE's session keys
-    pub key_strength: KeyStrength,
+    /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
+    /// option allows
+    pub encryption: Option<Encryption>,
     /// From the start of the connect to the first moment in which IP packets could flow
     pub connect_time: Duration,
     /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
@@ -313,7 +314,7 @@ impl Info {
             server: route.server,
             dns: facts.dns.clone(),
             mtu: facts.mtu,
-            key_strength: facts.key_strength,
+            encryption: facts.encryption,
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),

@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) control: Control,
     pub(crate) order: ServerOrder,
     pub(crate) encryption: ServerEncryption,
+    pub(crate) encryption_yields: bool,
     pub(crate) echo: EchoPolicy,
     pub(crate) mru: u16,
     pub(crate) dns: Vec<Ipv4Addr>,
@@ -46,6 +47,7 @@ impl ServerBuilder {
             control: Control::default(),
             order: ServerOrder::Pppd,
             encryption: ServerEncryption::Mppe128,
+            encryption_yields: false,
             echo: EchoPolicy::default(),
             mru: DEFAULT_MRU,
             dns: vec![ROUTER],
@@ -82,10 +84,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether the server has MPPE (RFC 3078); by default it insists on 128 bit, stateless
+    /// What encryption the server has (RFC 3078); by default it insists on 128 bit, stateless
     #[must_use]
     pub const fn encryption(mut self, encryption: ServerEncryption) -> Self {
         self.options.encryption = encryption;
+        self
+    }
+
+    /// Whether another kind of MPPE will do if the client asks for it; by default it will not
+    #[must_use]
+    pub const fn encryption_yields(mut self, yields: bool) -> Self {
+        self.options.encryption_yields = yields;
         self
     }
 

@@ -287,6 +287,7 @@ impl Driver {
         link.echo = options.echo;
         link.order = options.order;
         link.encryption = options.encryption;
+        link.encryption_yields = options.encryption_yields;
         ServerConfig { control, link, acknowledges: !options.never_acknowledges }
     }
 

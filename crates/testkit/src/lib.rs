@@ -83,7 +83,7 @@ pub use pptp_control::{
 };
 pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
-pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder};
+pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder, StatefulReset};
 pub use pptp_tunnel::TunnelError;
 
 pub use crate::{

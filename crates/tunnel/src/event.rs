@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_ppp::{AddressRequest, KeyStrength, Negotiated};
+use pptp_ppp::{AddressRequest, Encryption, Negotiated};
 
 use crate::{Ladder, Phase, TunnelError};
 
@@ -38,8 +38,8 @@ pub struct Facts {
     pub mtu: u16,
     /// The name that the peer gave in its challenge
     pub peer_name: String,
-    /// Length of the MPPE keys of both directions; MPPE is stateless
-    pub key_strength: KeyStrength,
+    /// How both directions are encrypted; `None`: they are in the clear
+    pub encryption: Option<Encryption>,
     /// From the ladder's first rung to the first time up
     pub connect_time: Duration,
     /// Round trips of the connect, TCP's included
@@ -57,7 +57,7 @@ impl Facts {
             request: negotiated.request,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
-            key_strength: negotiated.key_strength,
+            encryption: negotiated.encryption,
             connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
             round_trips,
             ladder,

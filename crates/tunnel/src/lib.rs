@@ -32,8 +32,9 @@ mod tunnel;
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_ppp::{
-    AddressRequest, EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password,
-    PasswordEncoding, WrongKey,
+    AddressRequest, EchoPolicy, Encryption, EncryptionDemand, EncryptionPolicy,
+    Failure as LinkFailure, HashName, KeyStrength, Password, PasswordEncoding, StatefulReset,
+    WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};

@@ -48,7 +48,7 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
     let parts = Parts {
         role: Server { order: config.order },
         lcp: Negotiator::new(lcp::Lcp::new(&config)),
-        ccp: Negotiator::new(ccp::Ccp::new(config.order, config.encryption)),
+        ccp: Negotiator::new(ccp::Ccp::new(&config)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
         echo: config.echo,
         carrier_limit: config.carrier_limit,

@@ -9,8 +9,8 @@ use pptp_packet::PacketBuf;
 
 use super::wire::Wire;
 use crate::{
-    ClientConfig, Event, Failure, Link, MppeBits, Phase, Received, ServerConfig, ServerEncryption,
-    ServerOrder,
+    ClientConfig, Encryption, Event, Failure, Link, MppeBits, Phase, Received, ServerConfig,
+    ServerEncryption, ServerOrder,
 };
 
 const DELAY: Duration = Duration::from_millis(20);
@@ -81,7 +81,8 @@ fn every_fact_negotiated_is_told() {
         assert_eq!((client.magic, client.peer_magic), (server.peer_magic, server.magic));
         assert!(client.magic.is_some() && client.magic != client.peer_magic);
         assert_eq!((&*client.peer_name, &*server.peer_name), ("pptpd", "testuser"));
-        assert_eq!(client.key_strength, KeyStrength::Bits128);
+        let expected = Encryption { strength: KeyStrength::Bits128, stateful: false };
+        assert_eq!((client.encryption, server.encryption), (Some(expected), Some(expected)));
         let has_compression = order != ServerOrder::AccelPpp;
         assert_eq!((client.pfc, client.acfc), (has_compression, has_compression));
         let phases = wire.client.events.iter().filter_map(|(_, event)| match event {

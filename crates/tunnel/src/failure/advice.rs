@@ -138,6 +138,9 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
             "switch MPPE with 128 bits, stateless, on at the server, or allow less by an option that says \
              insecure"
         }
+        LinkFailure::EncryptionDemanded { .. } => {
+            "do not refuse encryption, and let the server authenticate with MS-CHAPv2, which gives keys"
+        }
         LinkFailure::EncryptionLost => {
             "nothing was sent in the clear; dial again, and look into the server's log why it stopped to \
              encrypt"

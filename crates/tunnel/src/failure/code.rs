@@ -131,7 +131,8 @@ fn link_codes(failure: &LinkFailure) -> Vec<Code> {
             let field = "Authentication-Protocol of LCP Configure-Request";
             vec![code(field, offered.to_string(), offered.number(), "RFC 1661 §6.2")]
         }
-        LinkFailure::EncryptionUnavailable { offered: Some(offered) } => {
+        LinkFailure::EncryptionUnavailable { offered: Some(offered) }
+        | LinkFailure::EncryptionDemanded { offered: Some(offered) } => {
             let field = "Supported Bits of CCP Configure-Request";
             vec![code(field, offered.to_string(), offered.0, "RFC 3078 §2.1")]
         }

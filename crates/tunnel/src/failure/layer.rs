@@ -183,6 +183,7 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
         | LinkFailure::AuthProtocolWithdrawn { .. }
         | LinkFailure::AuthProtocolWithoutKeys { .. } => Layer::Authentication,
         LinkFailure::EncryptionUnavailable { .. }
+        | LinkFailure::EncryptionDemanded { .. }
         | LinkFailure::EncryptionLost
         | LinkFailure::WrongKey(_)
         | LinkFailure::Undecryptable(_) => Layer::Encryption,

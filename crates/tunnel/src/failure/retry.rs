@@ -75,6 +75,7 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         | LinkFailure::AuthProtocolWithdrawn { .. }
         | LinkFailure::AuthProtocolWithoutKeys { .. }
         | LinkFailure::EncryptionUnavailable { .. }
+        | LinkFailure::EncryptionDemanded { .. }
         | LinkFailure::WrongKey(_)
         | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
         LinkFailure::AuthFailed { .. } | LinkFailure::ServerNotAuthentic => None,

@@ -113,6 +113,7 @@ fn link() -> Vec<LinkRow> {
     let protocol = |offered| LinkFailure::AuthProtocolRefused { offered };
     let (pap, md5) = (AuthenticationProtocol::Pap, AuthenticationProtocol::ChapMd5);
     let encryption = |offered| LinkFailure::EncryptionUnavailable { offered };
+    let demanded = LinkFailure::EncryptionDemanded { offered: Some(MppeBits::STATELESS_128) };
     let random = WrongKey::RandomProtocols([0x3B12, 0x91C4, 0x77A0]);
     let timeout = |protocol| LinkFailure::NegotiationTimeout { protocol };
     let terminated =
@@ -147,6 +148,7 @@ fn link() -> Vec<LinkRow> {
         ),
         (encryption(None), Encryption, None, Later, "MPPE"),
         (encryption(Some(MppeBits(0x20))), Encryption, Some(0x20), Later, "128 bits"),
+        (demanded, Encryption, Some(0x0100_0040), Later, "do not refuse"),
         (LinkFailure::EncryptionLost, Encryption, None, Soon, "in the clear"),
         (
             LinkFailure::Undecryptable(pptp_mppe::Discard::OutOfReach),
