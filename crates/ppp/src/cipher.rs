@@ -30,7 +30,6 @@ enum Sealing {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the larger one is the usual one")]
 enum Opening {
     Stateless(Decryptor),
     Stateful(StatefulDecryptor),

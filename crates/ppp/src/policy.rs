@@ -74,13 +74,13 @@ pub struct EncryptionPolicy {
 
 impl EncryptionPolicy {
     /// Whether this will do
-    pub(crate) fn allows(&self, encryption: Encryption) -> bool {
+    pub(crate) fn allows(self, encryption: Encryption) -> bool {
         encryption.strength >= self.insecure_least_key
             && (!encryption.stateful || self.insecure_stateful.is_some())
     }
 
     /// Whether a link of this authentication has to be encrypted, by the policy alone
-    pub(crate) fn is_required(&self) -> bool {
+    pub(crate) fn is_required(self) -> bool {
         self.demand == EncryptionDemand::Require
     }
 }

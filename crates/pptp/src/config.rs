@@ -272,7 +272,7 @@ mod tests {
             (good.clone().mru(1501), "mru"),
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
-            (good.clone().phone_number("1".repeat(65)), "phone_number"),
+            (good.phone_number("1".repeat(65)), "phone_number"),
             (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),
             (refusing.insecure_stateful_mppe(StatefulReset::Linux), "insecure_encryption"),
         ];
