@@ -123,8 +123,9 @@ impl<R: Role> Machine<R> {
     /// The peer hung up; if it was asked for too much before, that is why
     fn end_by_peer(&mut self, packet: &Packet<'_>) {
         let terminated = terminated(Protocol::Lcp, packet);
-        let disagreement =
-            self.lcp.options.disagreement().or_else(|| self.encryption_disagreement());
+        let authentication = || self.authentication.disagreement();
+        let disagreement = self.lcp.options.disagreement().or_else(authentication);
+        let disagreement = disagreement.or_else(|| self.encryption_disagreement());
         self.end_with(disagreement.unwrap_or(terminated));
     }
 

@@ -292,13 +292,17 @@ impl Authentication for Client {
                 }
             }
             Method::Eap(eap) => {
-                if let Some(authenticated) = eap.peer_went_ahead() {
+                if let Some(authenticated) = eap.peer_went_ahead(now, context) {
                     return self.proven(authenticated, false);
                 }
             }
             Method::None => {}
         }
         Outcome::Nothing
+    }
+
+    fn disagreement(&self) -> Option<Failure> {
+        self.open.as_ref().map(|open| open.refusal.failure.clone())
     }
 
     fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure> {

@@ -84,7 +84,7 @@ impl Eap {
     ) -> Result<EapStep, Trouble> {
         match packet.code {
             REQUEST => self.handle_request(now, packet, account, context),
-            SUCCESS => self.handle_success(),
+            SUCCESS => self.handle_success(now, context),
             FAILURE => Err(self.handle_failure()),
             _ => Err(Trouble::Discard(Discard::OutOfPhase)),
         }
@@ -174,9 +174,12 @@ impl Eap {
     }
 
     /// Only behind the server's proof: before it, anyone may have sent it (RFC 3748 §4.2)
-    fn handle_success(&mut self) -> Result<EapStep, Trouble> {
+    fn handle_success(&mut self, now: Instant, context: &mut Context) -> Result<EapStep, Trouble> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Proven(authenticated) => Ok(EapStep::Authenticated(authenticated)),
+            Stage::Proven(authenticated) => {
+                self.note_answered(now, context);
+                Ok(EapStep::Authenticated(authenticated))
+            }
             stage => {
                 self.stage = stage;
                 Err(Trouble::Discard(Discard::OutOfPhase))
@@ -197,8 +200,12 @@ impl Eap {
     }
 
     /// The Success was lost, which the server does not repeat (RFC 3748 §4.2)
-    pub(crate) fn peer_went_ahead(&mut self) -> Option<Authenticated> {
-        match self.handle_success() {
+    pub(crate) fn peer_went_ahead(
+        &mut self,
+        now: Instant,
+        context: &mut Context,
+    ) -> Option<Authenticated> {
+        match self.handle_success(now, context) {
             Ok(EapStep::Authenticated(authenticated)) => Some(authenticated),
             _ => None,
         }
@@ -261,15 +268,20 @@ impl Eap {
         response: Box<[u8]>,
         context: &mut Context,
     ) {
-        if let Some(sent) = self.last.take().and_then(|last| last.sent) {
-            context.round_trips.answered(now, sent);
-        }
+        self.note_answered(now, context);
         self.last = Some(Last {
             id: request.id,
             request: request.data.into(),
             response,
             sent: Some(context.round_trips.stamp(now)),
         });
+    }
+
+    /// Something came that the server sends only behind our latest Response
+    fn note_answered(&mut self, now: Instant, context: &mut Context) {
+        if let Some(sent) = self.last.as_mut().and_then(|last| last.sent.take()) {
+            context.round_trips.answered(now, sent);
+        }
     }
 }
 

@@ -51,6 +51,10 @@ pub(crate) trait Authentication {
     fn peer_went_ahead(&mut self, _now: Instant, _context: &mut Context) -> Outcome {
         Outcome::Nothing
     }
+    /// Why a peer that hangs up now does so: the login that it refused is still to be answered
+    fn disagreement(&self) -> Option<Failure> {
+        None
+    }
     fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure>;
     fn deadline(&self) -> Option<Instant>;
 }

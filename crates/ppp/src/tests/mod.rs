@@ -1,6 +1,9 @@
 //! Links against each other and against scripted peers, in virtual time
 
 #[cfg(feature = "server")]
+mod authentication;
+mod authenticators;
+#[cfg(feature = "server")]
 mod connect;
 mod random;
 mod script;
