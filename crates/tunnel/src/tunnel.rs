@@ -25,7 +25,7 @@ pub struct Config {
     pub link: ClientConfig,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
-    /// Octets of the flight recorder
+    /// Octets of the flight recorder, [`Recorder::MAX_CAPACITY`] at most
     pub recorder: usize,
 }
 
@@ -214,7 +214,7 @@ impl Tunnel {
         let verdict = session.check(&header).ok()?;
         let frame = datagram.get_mut(payload)?;
         if is_control_frame(frame) {
-            self.recorder.frame(now, Kind::FrameReceived, frame);
+            self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
             if is_lcp_answer(frame) {
                 self.passage.answer();
             }
@@ -343,9 +343,10 @@ impl Tunnel {
         while out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
             self.passage.compose(now);
-            self.recorder.frame(now, Kind::FrameSent, &frame);
             let Ok(length) = u16::try_from(frame.len()) else { continue };
-            let header = session.next_header(now).emit(length);
+            let header = session.next_header(now);
+            self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), &frame);
+            let header = header.emit(length);
             let octets = header.as_slice();
             out.compose(octets.len().saturating_add(frame.len()), |room| {
                 if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
