@@ -2,7 +2,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_tunnel::{
     AddressRequest, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure, HashName, KeyStrength,
-    Password, PasswordEncoding, Quirks, Recognition, StatefulReset,
+    Password, PasswordEncoding, Quirks, Recognition, Recorder, StatefulReset,
 };
 
 use crate::{Info, network::split_port};
@@ -24,6 +24,7 @@ pub struct TunnelConfig {
     pub(crate) password_encoding: PasswordEncoding,
     pub(crate) hash_name: HashName,
     pub(crate) connect_timeout: Duration,
+    pub(crate) flight_recorder: usize,
     pub(crate) mru: u16,
     pub(crate) echo: EchoPolicy,
     pub(crate) addresses: AddressRequest,
@@ -53,6 +54,7 @@ impl TunnelConfig {
             password_encoding: PasswordEncoding::default(),
             hash_name: HashName::default(),
             connect_timeout: Duration::from_secs(30),
+            flight_recorder: Recorder::CAPACITY,
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
@@ -78,6 +80,16 @@ impl TunnelConfig {
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// The size of the flight recorder, in octets; 1536 by default, 65,536 at most
+    ///
+    /// Two thirds are for the connect, which takes some 700 octets, the rest for the latest control messages and
+    /// frames. It is memory that the tunnel holds while it is up. 0 records nothing.
+    #[must_use]
+    pub const fn flight_recorder(mut self, octets: usize) -> Self {
+        self.flight_recorder = octets;
         self
     }
 
@@ -229,6 +241,7 @@ impl TunnelConfig {
             ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
             ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
+            ("flight_recorder", "65,536 octets at most", self.flight_recorder <= RECORDER),
             ("client_host_name", FIELD, self.client_host_name.len() <= 64),
             ("phone_number", FIELD, self.phone_number.len() <= 64),
             ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
@@ -253,6 +266,8 @@ const DEFAULT_MRU: u16 = 1400;
 
 const UNREFUSED: &str = "a demand that does not refuse what other options allow";
 
+const RECORDER: usize = Recorder::MAX_CAPACITY;
+
 /// RFC 2637 §2.1 and §2.7
 const FIELD: &str = "a text of at most 64 octets";
 
@@ -271,6 +286,7 @@ mod tests {
             (good.clone().mru(575), "mru"),
             (good.clone().mru(1501), "mru"),
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
+            (good.clone().flight_recorder(65_537), "flight_recorder"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
             (good.phone_number("1".repeat(65)), "phone_number"),
             (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),

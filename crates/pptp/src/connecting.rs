@@ -6,10 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use pptp_tunnel::{Record, TunnelError};
+use pptp_tunnel::TunnelError;
 use tokio::sync::watch;
 
-use crate::{State, Tunnel, shared::Handle};
+use crate::{FlightRecord, State, Tunnel, shared::Handle};
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
@@ -38,7 +38,7 @@ impl Connecting {
     }
 
     /// The flight recorder: what was said on the wire so far, also after a failure
-    pub fn flight_record(&self) -> Vec<Record> {
+    pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
     }
 }

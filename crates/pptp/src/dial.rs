@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use pptp_tunnel::{Failure, Ladder, Phase, Tunnel as Machine, TunnelError};
@@ -139,6 +139,8 @@ fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
     let machine = Machine::connect(config, route.call_id, rand::random(), ladder, now());
     let abandoned = {
         let mut inner = tunnel.lock();
+        let since = now().saturating_duration_since(machine.ladder().started());
+        inner.began = SystemTime::now().checked_sub(since);
         inner.machine = Some(Box::new(machine));
         inner.dialling = Some(dialling);
         inner.abandoned

@@ -82,6 +82,7 @@ impl Dialling {
         let config = &self.config;
         let mut machine = pptp_tunnel::Config::new(&config.user, config.password.clone());
         machine.connect_deadline = Some((self.deadline.into_std(), config.connect_timeout));
+        machine.recorder = config.flight_recorder;
         machine.link.mru = config.mru;
         machine.link.echo = config.echo;
         machine.link.addresses = config.addresses;

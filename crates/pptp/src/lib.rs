@@ -33,14 +33,17 @@
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
 //! with MS-CHAPv2, the server's proof verified, and stateless MPPE with 128 bits, or not at all.
 
+mod capture;
 mod client;
 mod config;
 mod connecting;
 mod dial;
 mod dialling;
 mod driver;
+mod flight_record;
 mod hub;
 mod network;
+mod pcapng;
 mod raw_ip;
 mod shared;
 mod state;
@@ -56,14 +59,16 @@ pub use pptp_netstack::{
 pub use pptp_tunnel::{
     Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand, Failure, HashName, KeyStrength,
     Ladder, Layer, LinkFailure, PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition,
-    Recognized, Record, Retry, StatefulReset, TunnelError, WrongKey,
+    Recognized, Record, RecordKind, Retry, StatefulReset, TunnelError, WrongKey,
 };
 
 pub use crate::{
+    capture::{Capture, CaptureOptions},
     client::{Client, ClientBuilder, ClientError, ClientStats},
     config::TunnelConfig,
     connecting::Connecting,
     dialling::Redial,
+    flight_record::FlightRecord,
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},

@@ -2,21 +2,24 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::SocketAddrV4,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use pptp_netstack::{Owner, Stack, StackConfig};
-use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
+use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
-use crate::{Info, Redial, State, dialling::Dialling, hub::HubHandle, raw_ip::RawPort};
+use crate::{
+    FlightRecord, Info, Redial, State, capture::Captures, dialling::Dialling, flight_record::Ends,
+    hub::HubHandle, raw_ip::RawPort,
+};
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
@@ -41,7 +44,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) server: SocketAddrV4,
-    pub(crate) local: Option<Ipv4Addr>,
+    pub(crate) local: Option<SocketAddrV4>,
     pub(crate) call_id: u16,
 }
 
@@ -53,7 +56,11 @@ pub(crate) struct Inner {
     /// From its first use on, also past the tunnel's end: see [`Inner::stack`]
     pub(crate) stack: Option<Box<Stack>>,
     pub(crate) raw: Option<Box<RawPort>>,
+    /// None while nobody captures
+    pub(crate) captures: Option<Box<Captures>>,
     pub(crate) info: Option<Arc<Info>>,
+    /// When the connect began, for those who read a clock on the wall
+    pub(crate) began: Option<SystemTime>,
     /// Waiting for the control task; bounded by the state machine
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
@@ -79,7 +86,8 @@ pub(crate) struct Inner {
 pub(crate) struct Remains {
     pub(crate) stats: pptp_tunnel::Stats,
     pub(crate) peer: Option<Peer>,
-    pub(crate) records: Vec<Record>,
+    pub(crate) peer_call_id: Option<u16>,
+    pub(crate) recorder: Recorder,
 }
 
 impl Remains {
@@ -87,7 +95,8 @@ impl Remains {
         Self {
             stats: machine.stats(),
             peer: machine.peer().cloned(),
-            records: machine.recorder().records(),
+            peer_call_id: machine.peer_call_id(),
+            recorder: machine.recorder().clone(),
         }
     }
 }
@@ -194,11 +203,27 @@ impl Shared {
     }
 
     /// What was said on the wire
-    pub(crate) fn flight_record(&self) -> Vec<Record> {
+    pub(crate) fn flight_record(&self) -> FlightRecord {
+        let state = self.state.borrow().clone();
         let inner = self.lock();
-        match &inner.machine {
-            Some(machine) => machine.recorder().records(),
-            None => inner.remains.as_ref().map(|it| it.records.clone()).unwrap_or_default(),
+        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
+        let recorder = machine.map(|it| it.recorder()).or_else(|| remains.map(|it| &it.recorder));
+        let peer_call_id =
+            machine.map_or_else(|| remains.and_then(|it| it.peer_call_id), |it| it.peer_call_id());
+        let ends = self.route().map_or(Ends::NONE, |route| Ends {
+            local: route.local.unwrap_or(Ends::NONE.local),
+            server: route.server,
+            call_id: route.call_id,
+            peer_call_id: peer_call_id.unwrap_or_default(),
+        });
+        FlightRecord {
+            tunnel: self.name.clone(),
+            state,
+            ends,
+            began: inner.began.unwrap_or_else(SystemTime::now),
+            records: recorder.map(Recorder::records).unwrap_or_default(),
+            echoes: recorder.map_or(0, Recorder::echoes),
+            forgotten: recorder.map_or(0, Recorder::forgotten),
         }
     }
 
@@ -266,6 +291,9 @@ impl Inner {
         }
         if let Some(mut raw) = self.raw.take() {
             raw.drain_all_wakers(wakers);
+        }
+        if let Some(captures) = &mut self.captures {
+            captures.drain_wakers(wakers);
         }
         self.ended = Some(Box::new(error.clone()));
     }

@@ -9,11 +9,11 @@ use pptp_netstack::{
     DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
     UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{AddressRequest, Encryption, Facts, Ladder, Peer, Quirks, Record, TunnelError};
+use pptp_tunnel::{AddressRequest, Encryption, Facts, Ladder, Peer, Quirks, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    IpPackets, State,
+    Capture, CaptureOptions, FlightRecord, IpPackets, State,
     raw_ip::RawPort,
     shared::{Handle, Route},
 };
@@ -217,8 +217,31 @@ impl Tunnel {
     }
 
     /// The flight recorder: what was said on the wire at the connect, and lately; also after the end
-    pub fn flight_record(&self) -> Vec<Record> {
+    pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
+    }
+
+    /// Captures the IP packets of both ways from now on, **in the clear**, as pcapng
+    ///
+    /// Any number at once, each with a buffer of its own. While there is none, packets cost nothing more.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
+    /// let mut capture = tunnel.capture();
+    /// let mut file = tokio::fs::File::create("inside.pcapng").await?;
+    /// tokio::io::copy(&mut capture, &mut file).await?; // until the tunnel ends
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capture(&self) -> Capture {
+        self.capture_with(CaptureOptions::default())
+    }
+
+    /// Captures with bounds of its own: buffer, octets of each packet
+    ///
+    /// See [`Tunnel::capture`].
+    pub fn capture_with(&self, options: CaptureOptions) -> Capture {
+        Capture::start(Arc::clone(&self.handle.shared), options)
     }
 
     /// The tunnel's state, and each change of it

@@ -13,6 +13,8 @@ use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
 
 use crate::{
     Info, State,
+    capture::Captures,
+    pcapng::Direction,
     raw_ip::RawPort,
     shared::{Inner, Route, Shared, stack_of},
 };
@@ -35,7 +37,8 @@ impl Inputs<'_> {
         let _entered = self.tunnel.span.enter();
         let Some(route) = self.tunnel.route() else { return };
         let mut guard = self.tunnel.lock();
-        let Inner { machine: Some(machine), stack, raw, info, ended, .. } = &mut *guard else {
+        let inner = &mut *guard;
+        let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
             return;
         };
         let now = self.now;
@@ -43,15 +46,16 @@ impl Inputs<'_> {
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(packet) = machine.handle_gre(now, datagram.gre) else { continue };
+            if let Some(captures) = captures {
+                captures.take(now, Direction::Inbound, packet);
+            }
             if let Some(raw) = raw {
                 raw.deliver(packet);
             } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
                 // a reply within the stack does not ask: each datagram of a batch has its slot
-                stack.ingress(
-                    now,
-                    packet,
-                    &mut Uplink { machine, send: self.send, route, now, quota: 0 },
-                );
+                let mut uplink =
+                    Uplink { machine, captures, send: self.send, route, now, quota: 0 };
+                stack.ingress(now, packet, &mut uplink);
             }
         }
         if let Some(raw) = raw {
@@ -59,6 +63,9 @@ impl Inputs<'_> {
         }
         if let Some(stack) = stack {
             stack.drain_wakers(self.wakers);
+        }
+        if let Some(captures) = captures {
+            captures.drain_wakers(self.wakers);
         }
     }
 }
@@ -140,11 +147,12 @@ impl Outputs<'_> {
 
     /// Lets the sockets, or whoever took their place, send what they have
     fn egress(&mut self, inner: &mut Inner, route: Route) -> Packets {
-        let Inner { machine: Some(machine), stack, raw, .. } = inner else {
+        let Inner { machine: Some(machine), stack, raw, captures, .. } = inner else {
             return Packets::default();
         };
         let now = self.now;
-        let mut uplink = Uplink { machine, send: self.send, route, now, quota: self.quantum };
+        let quota = self.quantum;
+        let mut uplink = Uplink { machine, captures, send: self.send, route, now, quota };
         let (left, deadline) = match (raw, stack) {
             (Some(raw), _) => {
                 let left = raw_egress(raw, &mut uplink);
@@ -160,6 +168,9 @@ impl Outputs<'_> {
             }
             (None, None) => return Packets::default(),
         };
+        if let Some(captures) = captures {
+            captures.drain_wakers(self.wakers);
+        }
         match machine.may_send(now) {
             Ok(()) => Packets { more: left, deadline },
             Err(NotNow::PacedUntil(until)) if left => {
@@ -252,6 +263,7 @@ fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) -> bool {
 /// The one place where the state machine and the stack meet: what the stack composes is sealed
 struct Uplink<'a> {
     machine: &'a mut Machine,
+    captures: &'a mut Option<Box<Captures>>,
     send: &'a mut SendBatch,
     route: Route,
     now: Instant,
@@ -266,7 +278,7 @@ impl Egress for Uplink<'_> {
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let Self { machine, send, route, now, quota } = self;
+        let Self { machine, captures, send, route, now, quota } = self;
         *quota = quota.saturating_sub(1);
         let Some(mut packet) = send.take_slot() else { return fill(&mut vec![0; len]) };
         let filled = fill(packet.reset(len));
@@ -274,6 +286,9 @@ impl Egress for Uplink<'_> {
             send.put_back(packet);
         } else {
             // a reply within the stack does not ask: the peer's window is advisory, so it may pass
+            if let Some(captures) = captures {
+                captures.take(*now, Direction::Outbound, packet.as_slice());
+            }
             machine.seal(*now, &mut packet);
             send.push(route.outgoing(packet));
         }
@@ -305,7 +320,7 @@ impl Route {
         Outgoing {
             packet,
             destination: *self.server.ip(),
-            source: self.local,
+            source: self.local.map(|local| *local.ip()),
             tag: u32::from(self.call_id),
         }
     }

@@ -45,6 +45,6 @@ pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Code, Failure, Layer, Retry, TunnelError},
     ladder::{Ladder, Phase},
-    recorder::{Kind, Record, Recorder},
+    recorder::{Kind as RecordKind, Record, Recorder},
     tunnel::{Config, GreError, Tunnel},
 };

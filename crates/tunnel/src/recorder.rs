@@ -26,7 +26,6 @@ pub enum Kind {
 
 /// One moment of the wire
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Record {
     /// Time since the tunnel was made, to the millisecond
     pub at: Duration,
@@ -377,7 +376,7 @@ mod tests {
         assert!(held(&recorder) <= Recorder::CAPACITY);
         assert!(recorder.connect.len() <= recorder.connect_share());
         recorder.frame(now, Kind::FrameSent, 0, &[0x80; 4000]);
-        recorder.frame(now, Kind::FrameSent, 0, &[0x80; 70_000]);
+        recorder.frame(now, Kind::FrameSent, 0, &vec![0x80; 70_000]);
         assert!(held(&recorder) <= Recorder::CAPACITY, "two records larger than everything");
     }
 
