@@ -79,12 +79,19 @@ impl Ccp {
     /// Whether the peer's own request may be acknowledged
     ///
     /// What will do but is not what we would like best only if the peer was asked for that already.
+    ///
+    /// Nor is it if ours has been given up: one direction alone is not to be encrypted.
     fn agrees_to(&self, offered: MppeBits) -> bool {
         let is_liked = |it: Encryption| it.stateful == self.wants_stateful();
         match offered.exactly().filter(|it| self.policy.allows(*it)) {
-            Some(exact) => is_liked(exact) || self.refusals > 0,
+            Some(exact) => self.asks() && (is_liked(exact) || self.refusals > 0),
             None => offered.is_none() && self.may_give_up(),
         }
+    }
+
+    /// Whether our own request is for MPPE
+    fn asks(&self) -> bool {
+        self.request.is_some_and(|bits| !bits.is_none())
     }
 
     /// Whether the peer was asked for MPPE in vain, and that will do
@@ -96,15 +103,15 @@ impl Ccp {
     fn refuse(&mut self, offered: Option<MppeBits>) -> Result<Judgement, Failure> {
         self.offered = offered.or(self.offered);
         let common = offered.and_then(|offered| self.strongest(offered));
-        if common.is_none() && self.may_give_up() {
+        if !self.asks() || common.is_none() && self.may_give_up() {
             return Ok(Judgement::Reject);
         }
         self.refusals = self.refusals.saturating_add(1);
         if self.refusals > MAX_FAILURE {
             return Err(self.unavailable());
         }
-        let strength = common.unwrap_or(KeyStrength::Bits128);
-        let wanted = self.with_mode(MppeBits::at_least(strength, strength));
+        let wanted = common.map_or(STRONGEST, |strength| MppeBits::at_least(strength, strength));
+        let wanted = self.with_mode(wanted);
         Ok(Judgement::Nak(wanted.0.to_be_bytes().into()))
     }
 
@@ -149,9 +156,7 @@ impl OptionSet for Ccp {
     /// A request without MPPE would leave our packets to the peer in the clear
     fn missing(&mut self, request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         let mut missing = OptionsBuf::default();
-        let is_settled = self.request.is_none() && self.may_be_clear();
         if request.find(MPPE).is_none()
-            && !is_settled
             && let Judgement::Nak(value) = self.refuse(None)?
         {
             missing.push(MPPE, &value);
@@ -170,15 +175,20 @@ impl OptionSet for Ccp {
         Ok(())
     }
 
-    /// What the peer would rather have is asked for if it will do, and else the same again
+    /// What the peer would rather have is asked for if it will do, and else what we would
     fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
         self.refused = self.refused.saturating_add(1);
+        // asked once more for what is better: some servers yield
+        let is_first = self.refused == 1;
         if let Some(chosen) = offered.and_then(|offered| self.chosen(offered)) {
-            self.request = Some(chosen);
-        } else if self.may_be_clear() {
+            self.request = Some(if is_first { self.with_mode(chosen) } else { chosen });
+        } else if self.may_be_clear() && !is_first {
             self.request = offered.filter(|offered| offered.is_none());
+        } else {
+            // one strength, for those that understand no list of them
+            self.request = Some(self.with_mode(STRONGEST));
         }
         if self.refused > MAX_FAILURE { Err(self.unavailable()) } else { Ok(()) }
     }
@@ -203,6 +213,9 @@ impl EncryptionOptions for Ccp {
     }
 
     fn unavailable(&self) -> Failure {
+        if self.was_encrypted {
+            return Failure::EncryptionLost;
+        }
         Failure::EncryptionUnavailable { offered: self.offered }
     }
 
@@ -231,6 +244,9 @@ impl EncryptionOptions for Ccp {
         self.policy.insecure_stateful.unwrap_or(StatefulReset::Rfc)
     }
 }
+
+/// 128 bits alone
+const STRONGEST: MppeBits = MppeBits(0x40);
 
 pub(crate) fn bits(options: &Options<'_>) -> Option<MppeBits> {
     options.find(MPPE).and_then(|option| option.u32()).map(MppeBits)

@@ -21,7 +21,7 @@ use crate::negotiator::Layer;
 use crate::packet::{Code, Options, Packet};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
-use crate::role::{EncryptionOptions, Role};
+use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::stats::Discard;
 use crate::wrong_key::Doubt;
 
@@ -171,6 +171,7 @@ impl<R: Role> Machine<R> {
             self.go_down(now);
             self.passage = Passage::Encrypted(cipher);
             self.ccp.options.insist();
+            self.lcp.options.require_keys();
             self.stance = Stance::Require;
         }
         self.settled(now);
@@ -192,7 +193,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// How packets go is known
-    fn settled(&mut self, now: Instant) {
+    pub(crate) fn settled(&mut self, now: Instant) {
         self.clear_at = None;
         #[cfg(feature = "server")]
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {

@@ -54,7 +54,7 @@ pub enum Failure {
         /// What it offered last, if anything
         offered: Option<MppeBits>,
     },
-    /// The peer closed or restarted the encryption of a link that was up
+    /// The peer closed, restarted or no longer agreed to the encryption of a link that was encrypted
     #[error("the peer took the encryption down while the link was in use")]
     EncryptionLost,
     /// What the peer encrypts can no longer be opened

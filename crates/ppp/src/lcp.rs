@@ -352,6 +352,10 @@ impl LinkOptions for Lcp {
         }
     }
 
+    fn require_keys(&mut self) {
+        self.wants_keys = true;
+    }
+
     fn disagreement(&self) -> Option<Failure> {
         let is_at_odds = self.refusals > 0 && self.agreed.is_none();
         is_at_odds.then(|| self.refused())

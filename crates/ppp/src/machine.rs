@@ -282,6 +282,9 @@ impl<R: Role> Machine<R> {
             #[cfg(feature = "server")]
             IpcpStart::DeafAtFirst => {}
         }
+        if self.passage.is_clear() {
+            self.settled(now);
+        }
     }
 
     /// Something happened to IPCP

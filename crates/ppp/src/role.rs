@@ -40,6 +40,9 @@ pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
     /// What was agreed, once LCP is open; or why that is not enough
     fn facts(&self) -> Result<LinkFacts, Failure>;
 
+    /// The link is encrypted from now on: an authentication that leaves no keys will not do
+    fn require_keys(&mut self) {}
+
     /// Why the peer may have hung up while LCP was negotiated
     fn disagreement(&self) -> Option<Failure> {
         None

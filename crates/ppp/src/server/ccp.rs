@@ -57,7 +57,8 @@ impl Ccp {
     /// Whether a Configure-Nak of the client makes us ask for this
     fn gives_in_to(&self, naked: MppeBits) -> bool {
         let is_among = |offer: MppeBits| offer.0 & naked.0 == naked.0;
-        naked.exactly().is_some() && (self.yields || self.offer.is_some_and(is_among))
+        let yields = self.yields && self.encryption != ServerEncryption::None;
+        naked.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
     }
 }
 
@@ -88,7 +89,8 @@ impl OptionSet for Ccp {
         let is_one = asked.exactly().is_some();
         let wanted = match self.encryption {
             ServerEncryption::ZeroBits => MppeBits(0),
-            ServerEncryption::MppcOnly if self.yields && is_one => return Ok(Judgement::Ack),
+            ServerEncryption::MppcOnly if self.yields && is_one => asked,
+            ServerEncryption::MppcOnly if self.yields => MppeBits::STATELESS_128,
             _ => match self.wanted() {
                 Some(wanted) => wanted,
                 None => return Ok(Judgement::Reject),

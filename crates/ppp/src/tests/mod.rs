@@ -5,6 +5,8 @@ mod authentication;
 mod authenticators;
 #[cfg(feature = "server")]
 mod connect;
+#[cfg(feature = "server")]
+mod matrix;
 mod random;
 mod script;
 mod scripted;

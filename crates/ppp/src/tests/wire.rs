@@ -127,6 +127,20 @@ impl Wire {
         self
     }
 
+    /// Runs until the client is up, and the server too, or until the client has ended
+    pub(crate) fn run_until_settled(&mut self, limit: Duration) -> &mut Self {
+        let end = self.now + limit;
+        while !(self.client.link.is_up() && self.server.link.is_up())
+            && self.client.failure().is_none()
+        {
+            let next = self.client.next().into_iter().chain(self.server.next()).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self
+    }
+
     /// Everything that is due now, at both ends
     pub(crate) fn turn(&mut self) {
         for _ in 0..2 {
