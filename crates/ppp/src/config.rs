@@ -41,6 +41,12 @@ pub struct ClientConfig {
     pub echo: EchoPolicy,
     /// What to ask IPCP for
     pub addresses: AddressRequest,
+    /// Whether to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
+    pub ipv6: bool,
+    /// Whether to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
+    ///
+    /// Compressed headers are always taken, and sent to a server that asks for them.
+    pub header_compression: bool,
 }
 
 impl ClientConfig {
@@ -58,6 +64,8 @@ impl ClientConfig {
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
+            ipv6: false,
+            header_compression: false,
         }
     }
 }
@@ -120,6 +128,10 @@ pub struct ServerConfig {
     pub assigned_address: Ipv4Addr,
     /// DNS servers given to a client that asks: at most two are asked for
     pub dns: Vec<Ipv4Addr>,
+    /// Whether the client may have IPv6 too (RFC 5072)
+    pub ipv6: bool,
+    /// What it says and asks for beyond what a link needs
+    pub extras: Extras,
     /// Maximum-Receive-Unit asked for
     pub mru: u16,
     /// Octets of the largest PPP frame that the carrier takes without fragments
@@ -147,6 +159,8 @@ impl ServerConfig {
             address,
             assigned_address,
             dns: Vec::new(),
+            ipv6: false,
+            extras: Extras::default(),
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
@@ -156,6 +170,26 @@ impl ServerConfig {
             encryption_yields: false,
         }
     }
+}
+
+/// What a server says and asks for beyond what a link needs
+#[cfg(feature = "server")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Options that it asks for in LCP beside those of its [`ServerOrder`]: types and values
+    ///
+    /// One that the client rejects is not asked for again.
+    pub link_options: Vec<(u8, Vec<u8>)>,
+    /// The same in IPCP
+    pub address_options: Vec<(u8, Vec<u8>)>,
+    /// Whether it names no address of its own in IPCP
+    pub hides_address: bool,
+    /// Whether it is deaf to the Magic-Number: it rejects ours, and has none
+    pub rejects_magic: bool,
+    /// What it says of itself once the link is up (RFC 1570 §2.1)
+    pub identification: Option<String>,
+    /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)
+    pub seconds_remaining: Option<u32>,
 }
 
 /// Whose order of messages a server follows

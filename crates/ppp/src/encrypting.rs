@@ -85,14 +85,16 @@ impl<R: Role> Machine<R> {
     pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
         let (true, Some(link)) = (self.is_up(), &self.link) else { return false };
         let form = link.form;
+        let is_ipv6 = packet.as_slice().first().is_some_and(|first| first >> 4 == 6);
+        let inner = if is_ipv6 { frame::IPV6 } else { frame::IP };
         let protocol = match &mut self.passage {
             Passage::Encrypted(cipher) => {
-                packet.prepend_slice(&frame::IP.to_be_bytes());
+                packet.prepend_slice(&inner.to_be_bytes());
                 let header = cipher.seal(packet.as_mut_slice());
                 packet.prepend_slice(&header);
                 frame::MPPE
             }
-            Passage::Clear => frame::IP,
+            Passage::Clear => inner,
             Passage::Unsettled => return false,
         };
         match protocol.to_be_bytes() {
@@ -109,12 +111,13 @@ impl<R: Role> Machine<R> {
     pub(crate) fn take_clear<'p>(
         &mut self,
         now: Instant,
+        protocol: u16,
         packet: &'p mut [u8],
     ) -> Result<&'p mut [u8], Discard> {
-        if !(self.passage.is_clear() && self.is_up()) {
+        if !(self.passage.is_clear() && self.is_up() && self.wants(protocol)) {
             return Err(Discard::Plaintext);
         }
-        if !is_plausible_ipv4(packet) {
+        if protocol == frame::IP && !is_plausible_ipv4(packet) {
             return Err(Discard::Implausible);
         }
         self.echo.heard(now);
@@ -199,6 +202,10 @@ impl<R: Role> Machine<R> {
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
             self.ipcp.open(now, &mut self.context);
         }
+        #[cfg(feature = "server")]
+        if self.role.ipcp_start() != IpcpStart::AtOnce {
+            self.begin_ipv6(now);
+        }
         #[cfg(not(feature = "server"))]
         let _ = now;
         self.come_up();
@@ -221,6 +228,7 @@ impl<R: Role> Machine<R> {
         information: &'p mut [u8],
     ) -> Result<&'p mut [u8], Discard> {
         let is_open = self.ccp.is_open();
+        let wants_ipv6 = self.wants(frame::IPV6);
         let cipher = self.passage.cipher_mut().filter(|_| is_open);
         let cipher = cipher.ok_or(Discard::OutOfPhase)?;
         let opened = match cipher.open(now, arrival, information) {
@@ -232,7 +240,7 @@ impl<R: Role> Machine<R> {
         };
         self.ccp.note_peer_is_open();
         self.echo.heard(now);
-        if opened.protocol != frame::IP {
+        if opened.protocol != frame::IP && !(opened.protocol == frame::IPV6 && wants_ipv6) {
             return Err(Discard::InnerProtocol);
         }
         if self.phase != Phase::Up {
@@ -330,6 +338,9 @@ impl<R: Role> Machine<R> {
         if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
             // A server that is deaf to IPCP until its CCP is open hears it now.
             self.ipcp.prompt(now, &mut self.context);
+            if let Some(ipv6cp) = &mut self.ipv6cp {
+                ipv6cp.prompt(now, &mut self.context);
+            }
         }
         self.ccp_changed(now, layer, was_used);
         Ok(())

@@ -1,11 +1,13 @@
 //! What a link tells its owner
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::config::AddressRequest;
 use crate::credentials::Question;
 use crate::encryption::Encryption;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::ipv6cp::Ipv6Addresses;
 
 /// Something the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum Event {
     /// The link entered this phase
     Phase(Phase),
     /// IP packets pass from now on; comes again, with the facts as they are then, after every
-    /// renegotiation
+    /// renegotiation, and when IPv6 comes or goes
     Up(Negotiated),
     /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
     ///
@@ -22,6 +24,15 @@ pub enum Event {
     Ask(Question),
     /// The server took the new password: the old one is worth nothing any more
     PasswordChanged,
+    /// What the peer says of itself, in its own words (RFC 1570 §2.1); Windows clients do
+    Identification(String),
+    /// The peer will end the link after so long, and what it says to that (RFC 1570 §2.2)
+    TimeRemaining {
+        /// How long from now; [`Duration::MAX`] for ever
+        left: Duration,
+        /// Its own words
+        message: String,
+    },
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
     /// The link ended because its owner closed it
@@ -98,6 +109,8 @@ pub struct Negotiated {
     pub dns: Vec<Ipv4Addr>,
     /// What a client would have to ask for next time so that the server has nothing to change
     pub request: AddressRequest,
+    /// The link-local addresses of IPv6, if both ends want it; packets of IPv6 pass then
+    pub ipv6: Option<Ipv6Addresses>,
     /// Octets of the largest inner IP packet
     pub mtu: u16,
 }

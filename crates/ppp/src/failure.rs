@@ -139,6 +139,8 @@ pub enum Protocol {
     Ccp,
     /// IP Control Protocol, 8021
     Ipcp,
+    /// IPv6 Control Protocol, 8057
+    Ipv6cp,
 }
 
 impl Protocol {
@@ -151,6 +153,7 @@ impl Protocol {
             Self::Eap => frame::EAP,
             Self::Ccp => frame::CCP,
             Self::Ipcp => frame::IPCP,
+            Self::Ipv6cp => frame::IPV6CP,
         }
     }
 }
@@ -164,6 +167,7 @@ impl fmt::Display for Protocol {
             Self::Eap => "EAP",
             Self::Ccp => "CCP",
             Self::Ipcp => "IPCP",
+            Self::Ipv6cp => "IPV6CP",
         })
     }
 }

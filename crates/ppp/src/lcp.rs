@@ -43,6 +43,9 @@ pub(crate) struct Common {
     preferred_mru: u16,
     wants_mru: bool,
     wants_magic: bool,
+    /// Whether the peer is to compress its headers: what we want, and what it has not rejected
+    preferred_form: frame::Form,
+    wanted_form: frame::Form,
     magic: u32,
     peer_mru: u16,
     peer_magic: Option<u32>,
@@ -60,6 +63,8 @@ impl Common {
             preferred_mru: mru,
             wants_mru: true,
             wants_magic: true,
+            preferred_form: frame::Form { acfc: false, pfc: false },
+            wanted_form: frame::Form { acfc: false, pfc: false },
             magic: 0,
             peer_mru: DEFAULT_MRU,
             peer_magic: None,
@@ -67,6 +72,18 @@ impl Common {
             proposed: None,
             echoes: 0,
         }
+    }
+
+    /// Asks the peer to compress its headers, or does not
+    pub(crate) const fn compressing(self, wanted: bool) -> Self {
+        let form = frame::Form { acfc: wanted, pfc: wanted };
+        Self { preferred_form: form, ..self }
+    }
+
+    /// Has no Magic-Number
+    #[cfg(feature = "server")]
+    pub(crate) const fn forgo_magic(&mut self) {
+        self.wants_magic = false;
     }
 
     pub(crate) fn facts(&self, authentication: AuthenticationProtocol) -> LinkFacts {
@@ -82,7 +99,8 @@ impl Common {
 
     pub(crate) fn restart(&mut self, random: &mut Random) {
         let echoes = self.echoes;
-        *self = Self::new(self.preferred_mru);
+        let form = self.preferred_form;
+        *self = Self { preferred_form: form, wanted_form: form, ..Self::new(self.preferred_mru) };
         self.echoes = echoes;
         self.magic = random.magic();
     }
@@ -94,6 +112,12 @@ impl Common {
         }
         if self.wants_magic {
             request.push(MAGIC_NUMBER, &self.magic.to_be_bytes());
+        }
+        if self.wanted_form.pfc {
+            request.push(PFC, &[]);
+        }
+        if self.wanted_form.acfc {
+            request.push(ACFC, &[]);
         }
         request
     }
@@ -185,6 +209,8 @@ impl Common {
             match option.kind {
                 MRU => self.wants_mru = false,
                 MAGIC_NUMBER => self.wants_magic = false,
+                PFC => self.wanted_form.pfc = false,
+                ACFC => self.wanted_form.acfc = false,
                 _ => {}
             }
         }
@@ -235,7 +261,7 @@ impl Declined {
 impl Lcp {
     pub(crate) fn new(config: &ClientConfig) -> Self {
         Self {
-            common: Common::new(config.mru),
+            common: Common::new(config.mru).compressing(config.header_compression),
             policy: config.authentication,
             wants_keys: config.encryption.demand == EncryptionDemand::Require,
             agreed: None,

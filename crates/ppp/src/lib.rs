@@ -34,6 +34,7 @@ mod cipher;
 mod config;
 mod context;
 mod credentials;
+mod early;
 mod echo;
 mod encrypting;
 mod encryption;
@@ -41,6 +42,8 @@ mod events;
 mod failure;
 pub mod frame;
 mod ipcp;
+mod ipv6;
+mod ipv6cp;
 mod lcp;
 mod link;
 mod machine;
@@ -55,6 +58,7 @@ mod role;
 mod round_trips;
 #[cfg(feature = "server")]
 mod server;
+mod spoken;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -62,11 +66,12 @@ mod wrong_key;
 
 pub use config::{AddressRequest, ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]
-pub use config::{ServerConfig, ServerEncryption, ServerOrder};
+pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
 pub use credentials::{Question, Questions};
 pub use encryption::Encryption;
 pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
+pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
 pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset};

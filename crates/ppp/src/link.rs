@@ -228,6 +228,7 @@ fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
         lcp: Negotiator::prompted(Lcp::new(&config)),
         ccp: Negotiator::new(Ccp::new(config.encryption)),
         ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
+        ipv6cp: crate::ipv6::wanted(config.ipv6),
         echo: config.echo,
         carrier_limit: config.carrier_limit,
         authentication: authentication::Client::new(config),

@@ -7,12 +7,14 @@ use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
 use crate::cipher::Cipher;
 use crate::config::EchoPolicy;
 use crate::context::Context;
+use crate::early::Early;
 use crate::echo::{Echo, Silence};
 use crate::encrypting::Passage;
 use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Protocol, Rule};
 use crate::frame;
+use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
@@ -31,6 +33,7 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) authentication: R::Authentication,
     pub(crate) ccp: Negotiator<R::Ccp>,
     pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: Echo,
     pub(crate) context: Context,
     /// What LCP agreed on, while it is open
@@ -45,6 +48,9 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) clear_at: Option<Box<Instant>>,
     /// Control frames that came in lately
     pub(crate) window: Window,
+    /// Those that came before their phase; boxed, since hardly any link has some
+    #[expect(clippy::box_collection, reason = "16 octets less in each idle link")]
+    pub(crate) early: Option<Box<Vec<Early>>>,
     pub(crate) protocol_rejects: Rate,
     /// Identifier of our latest Echo-Request or Protocol-Reject
     pub(crate) id: u8,
@@ -62,6 +68,7 @@ pub(crate) struct Parts<R: Role> {
     pub(crate) authentication: R::Authentication,
     pub(crate) ccp: Negotiator<R::Ccp>,
     pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: EchoPolicy,
     pub(crate) carrier_limit: u16,
 }
@@ -75,6 +82,7 @@ impl<R: Role> Machine<R> {
             authentication: parts.authentication,
             ccp: parts.ccp,
             ipcp: parts.ipcp,
+            ipv6cp: parts.ipv6cp,
             echo: Echo::new(parts.echo),
             context: Context::new(seed),
             link: None,
@@ -83,6 +91,7 @@ impl<R: Role> Machine<R> {
             stance: Stance::Require,
             clear_at: None,
             window: Window::new(),
+            early: None,
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
             id: 0,
             peer_name: Box::default(),
@@ -136,6 +145,10 @@ impl<R: Role> Machine<R> {
         if self.ipcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
             return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ipcp });
         }
+        if let Some(ipv6cp) = &mut self.ipv6cp {
+            let layer = ipv6cp.handle_timeout(now, &mut self.context);
+            self.ipv6_changed(layer);
+        }
         self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {
             Some(Silence::Ask) => self.send_echo_request(),
@@ -163,11 +176,13 @@ impl<R: Role> Machine<R> {
             _ => Timer::Restart(Protocol::Lcp),
         };
         let cipher = self.passage.cipher();
+        let ipv6cp = self.ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.deadline());
         let deadlines = [
             (self.lcp.deadline(), lcp),
             (self.authentication.deadline(), Timer::Authentication),
             (self.ccp.deadline(), Timer::Restart(Protocol::Ccp)),
             (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
+            (ipv6cp, Timer::Restart(Protocol::Ipv6cp)),
             (self.echo.deadline(), Timer::Echo),
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
@@ -226,10 +241,12 @@ impl<R: Role> Machine<R> {
     fn lower_network_layer(&mut self, now: Instant) {
         self.ccp.down(now, &mut self.context);
         self.ipcp.down(now, &mut self.context);
+        self.end_ipv6(now);
         if self.role.ipcp_start() != IpcpStart::AtOnce {
             self.ipcp.close(now, &mut self.context);
         }
         self.authentication.stop();
+        self.early = None;
         self.echo.stop();
         self.link = None;
         self.forget_encryption();
@@ -274,6 +291,7 @@ impl<R: Role> Machine<R> {
             IpcpStart::AtOnce => {
                 self.ipcp.open(now, &mut self.context);
                 self.ipcp.up(now, &mut self.context);
+                self.begin_ipv6(now);
             }
             #[cfg(feature = "server")]
             IpcpStart::ClosedAtFirst => {
@@ -310,6 +328,20 @@ impl<R: Role> Machine<R> {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
             self.push(Event::Up(negotiated));
+            #[cfg(feature = "server")]
+            for (code, data) in self.role.remarks() {
+                self.id = self.id.wrapping_add(1);
+                let packet = Packet { code: code.into(), id: self.id, data: &data };
+                self.context.send(frame::LCP, &packet);
+            }
+        }
+    }
+
+    /// The facts of a link that is up have changed
+    pub(crate) fn tell_up(&mut self) {
+        if let Some(link) = self.link {
+            let negotiated = self.negotiated(&link);
+            self.push(Event::Up(negotiated));
         }
     }
 
@@ -330,6 +362,7 @@ impl<R: Role> Machine<R> {
             peer_address: addresses.peer_address,
             dns: addresses.dns,
             request: addresses.request,
+            ipv6: self.ipv6_addresses(),
             mtu: mtu(link, self.carrier_limit, encryption.is_some()),
         }
     }
@@ -393,6 +426,13 @@ impl<R: Role> Machine<R> {
         self.push(Event::Phase(phase));
     }
 
+    /// Something to know that nothing depends on: an owner that does not look does not get it
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.events.len() < MOST_REMARKS {
+            self.push(event);
+        }
+    }
+
     /// An owner that does not look loses the oldest events: the last one tells how it ended
     fn push(&mut self, event: Event) {
         if self.events.len() >= MOST_EVENTS {
@@ -433,6 +473,8 @@ const MPPE_OVERHEAD: u16 = 4;
 const LEAST_MTU: u16 = 576;
 /// Events that wait for an owner that does not look
 const MOST_EVENTS: usize = 32;
+/// Events behind which a mere remark of the peer is not told
+const MOST_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
 const PROTOCOL_REJECTS: (u8, u64) = (10, 1);
 /// Negotiations begun anew in a minute

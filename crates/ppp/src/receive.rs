@@ -25,6 +25,7 @@ impl<R: Role> Machine<R> {
         frame: &'p mut [u8],
     ) -> Received<'p> {
         let received = self.receive(now, arrival, frame);
+        self.take_early(now);
         received.unwrap_or_else(|discard| {
             self.context.stats.count(discard);
             Received::Discarded(discard)
@@ -43,7 +44,9 @@ impl<R: Role> Machine<R> {
         let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
         match protocol {
             frame::MPPE => self.open_encrypted(now, arrival, information).map(Received::Ip),
-            frame::IP => self.take_clear(now, information).map(Received::Ip),
+            frame::IP | frame::IPV6 => {
+                self.take_clear(now, protocol, information).map(Received::Ip)
+            }
             ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
             _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
             _ => {
@@ -60,18 +63,8 @@ impl<R: Role> Machine<R> {
         protocol: u16,
         information: &[u8],
     ) -> Result<(), Discard> {
-        self.pass_gate(now, protocol)?;
-        let packet = Packet::parse(information).map_err(|_| Discard::Malformed);
-        let outcome = match protocol {
-            frame::LCP => self.receive_lcp(now, &packet?),
-            frame::PAP | frame::CHAP | frame::EAP => {
-                self.receive_authentication(now, protocol, &packet?)
-            }
-            frame::CCP => self.receive_ccp(now, &packet?, information),
-            frame::IPCP => self.receive_ipcp(now, &packet?),
-            _ => Err(self.reject_protocol(now, protocol, information)),
-        };
-        match outcome {
+        self.pass_gate(now, protocol, information)?;
+        match self.take_control(now, protocol, information) {
             Ok(()) => Ok(()),
             Err(Trouble::Discard(discard)) => Err(discard),
             Err(Trouble::Fail(failure)) => {
@@ -81,23 +74,55 @@ impl<R: Role> Machine<R> {
         }
     }
 
+    /// Past the gate
+    pub(crate) fn take_control(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Result<(), Trouble> {
+        let packet = Packet::parse(information);
+        match protocol {
+            frame::LCP => self.receive_lcp(now, &packet?),
+            frame::PAP | frame::CHAP | frame::EAP => {
+                self.receive_authentication(now, protocol, &packet?)
+            }
+            frame::CCP => self.receive_ccp(now, &packet?, information),
+            frame::IPCP => self.receive_ipcp(now, &packet?),
+            frame::IPV6CP if self.ipv6cp.is_some() => self.receive_ipv6cp(now, &packet?),
+            _ => Err(self.reject_protocol(now, protocol, information)),
+        }
+    }
+
     /// What a phase lets in (RFC 1661 §3.4, §3.5)
-    fn pass_gate(&mut self, now: Instant, protocol: u16) -> Result<(), Discard> {
+    pub(crate) fn admits(&self, protocol: u16) -> bool {
+        matches!(
+            (self.phase, protocol),
+            (Phase::Network | Phase::Up, _)
+                | (_, frame::LCP)
+                | (Phase::Authentication, frame::PAP | frame::CHAP | frame::EAP)
+        )
+    }
+
+    /// Turns away what is too early, or keeps it for its phase
+    fn pass_gate(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Result<(), Discard> {
         if protocol != frame::LCP {
             self.lcp.note_peer_is_open();
         }
-        let may_pass = match (self.phase, protocol) {
-            (Phase::Network | Phase::Up, _)
-            | (_, frame::LCP)
-            | (Phase::Authentication, frame::PAP | frame::CHAP | frame::EAP) => true,
-            (Phase::Authentication, frame::CCP | frame::IPCP) => {
-                let outcome = self.authentication.peer_went_ahead(now, &mut self.context);
-                self.conclude(now, outcome);
-                self.phase == Phase::Network
-            }
-            _ => false,
-        };
-        if may_pass { Ok(()) } else { Err(Discard::OutOfPhase) }
+        if let (Phase::Authentication, frame::CCP | frame::IPCP) = (self.phase, protocol) {
+            let outcome = self.authentication.peer_went_ahead(now, &mut self.context);
+            self.conclude(now, outcome);
+        }
+        if self.admits(protocol) {
+            return Ok(());
+        }
+        self.keep_early(protocol, information);
+        Err(Discard::OutOfPhase)
     }
 
     fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
@@ -105,8 +130,9 @@ impl<R: Role> Machine<R> {
             Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
             Code::EchoRequest => self.answer_echo(packet)?,
             Code::EchoReply if self.is_our_own(packet) => return Ok(()),
-            Code::EchoReply | Code::DiscardRequest | Code::Identification | Code::TimeRemaining => {
-            }
+            Code::EchoReply | Code::DiscardRequest => {}
+            Code::Identification => self.note_identification(packet),
+            Code::TimeRemaining => self.note_time_remaining(packet),
             code => {
                 let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
                 if code == Code::TerminateRequest && self.phase != Phase::Terminating {
@@ -165,7 +191,14 @@ impl<R: Role> Machine<R> {
             frame::CHAP => Protocol::Chap,
             frame::EAP => Protocol::Eap,
             frame::IPCP => Protocol::Ipcp,
-            // IPV6CP and what else we never sent
+            frame::IPV6CP if self.ipv6cp.is_some() => {
+                if let Some(ipv6cp) = &mut self.ipv6cp {
+                    let layer = ipv6cp.protocol_rejected(now, &mut self.context);
+                    self.ipv6_changed(layer);
+                }
+                return Ok(());
+            }
+            // what we never sent
             other => return self.doubt_keys(other),
         };
         Err(Failure::RejectedProtocol { protocol }.into())

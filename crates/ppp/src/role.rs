@@ -20,6 +20,12 @@ pub(crate) trait Role: std::fmt::Debug {
 
     /// When IPCP begins
     fn ipcp_start(&self) -> IpcpStart;
+
+    /// What is said over LCP once the link is up, though nothing depends on it
+    #[cfg(feature = "server")]
+    fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {
+        Vec::new()
+    }
 }
 
 /// When IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers do not

@@ -31,6 +31,8 @@ pub struct TunnelConfig {
     pub(crate) encryption: EncryptionPolicy,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
+    pub(crate) ipv6: bool,
+    pub(crate) header_compression: bool,
     pub(crate) quirks: Quirks,
     /// What an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,
@@ -61,6 +63,8 @@ impl TunnelConfig {
             encryption: EncryptionPolicy::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
+            ipv6: false,
+            header_compression: false,
             quirks: Quirks::NONE,
             remembered: Quirks::NONE,
             recognitions: Vec::new(),
@@ -122,6 +126,26 @@ impl TunnelConfig {
         let any = if request { Some(Ipv4Addr::UNSPECIFIED) } else { None };
         self.addresses.primary_dns = any;
         self.addresses.secondary_dns = any;
+        self
+    }
+
+    /// Whether to ask the server for IPv6 too (RFC 5072); no by default
+    ///
+    /// A server that has it gives link-local addresses, [`Info::ipv6`](crate::Info::ipv6), and its
+    /// packets pass through [`Tunnel::ip_packets`](crate::Tunnel::ip_packets): the tunnel's own
+    /// sockets are IPv4's. A server that has it not, or takes less than 1280 octets, is none the
+    /// worse.
+    #[must_use]
+    pub const fn ipv6(mut self, wanted: bool) -> Self {
+        self.ipv6 = wanted;
+        self
+    }
+
+    /// Whether to ask the server to leave out of each packet the two or three octets of PPP's header
+    /// that say nothing (RFC 1661 §6.5, §6.6); no by default, for some servers err there
+    #[must_use]
+    pub const fn header_compression(mut self, wanted: bool) -> Self {
+        self.header_compression = wanted;
         self
     }
 

@@ -87,6 +87,8 @@ impl Dialling {
         machine.link.echo = config.echo;
         machine.link.addresses = config.addresses;
         machine.link.encryption = config.encryption;
+        machine.link.ipv6 = config.ipv6;
+        machine.link.header_compression = config.header_compression;
         machine.link.hash_name = config.hash_name;
         machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();

@@ -57,9 +57,10 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand, Failure, HashName, KeyStrength,
-    Ladder, Layer, LinkFailure, PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition,
-    Recognized, Record, RecordKind, Retry, StatefulReset, TunnelError, WrongKey,
+    Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand, Failure, HashName,
+    Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, PasswordEncoding, Pattern, Peer, Phase,
+    Quirks, Recognition, Recognized, Record, RecordKind, Retry, StatefulReset, TunnelError,
+    WrongKey,
 };
 
 pub use crate::{

@@ -9,7 +9,9 @@ use pptp_netstack::{
     DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
     UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{AddressRequest, Encryption, Facts, Ladder, Peer, Quirks, TunnelError};
+use pptp_tunnel::{
+    AddressRequest, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks, TunnelError,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -168,7 +170,8 @@ impl Tunnel {
 
     /// The tunnel's IP packets themselves, instead of its sockets
     ///
-    /// Open sockets fail with `ConnectionAborted`, and new ones too.
+    /// Open sockets fail with `ConnectionAborted`, and new ones too. IPv6's are among them if
+    /// [`Info::ipv6`] has addresses.
     ///
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
@@ -183,12 +186,13 @@ impl Tunnel {
                 return Err(io::ErrorKind::ResourceBusy.into());
             }
             let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
+            let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
             if let Some(stack) = inner.stack() {
                 let reason = "the tunnel's IP packets were taken by `ip_packets`";
                 stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
                 stack.drain_wakers(&mut wakers);
             }
-            inner.raw = Some(Box::new(RawPort::new(mtu)));
+            inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
         }
         wakers.into_iter().for_each(std::task::Waker::wake);
         Ok(IpPackets::new(Arc::clone(&self.handle)))
@@ -306,6 +310,8 @@ pub struct Info {
     pub server: SocketAddrV4,
     /// DNS servers of the remote network
     pub dns: Vec<Ipv4Addr>,
+    /// The link-local addresses of IPv6, if it was asked for and the server has it
+    pub ipv6: Option<Ipv6Addresses>,
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
     /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
@@ -336,6 +342,7 @@ impl Info {
             peer_address: facts.peer_address,
             server: route.server,
             dns: facts.dns.clone(),
+            ipv6: facts.ipv6,
             mtu: facts.mtu,
             encryption: facts.encryption,
             connect_time: facts.connect_time,

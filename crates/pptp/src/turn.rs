@@ -202,6 +202,10 @@ impl Outputs<'_> {
                     }
                     None => ended = Some(error),
                 },
+                Event::Identification(text) => tracing::info!(?text, "the server says who it is"),
+                Event::TimeRemaining { left, message } => {
+                    tracing::info!(?left, ?message, "the server will hang up");
+                }
                 // an event of a later version of the state machine
                 _ => {}
             }
@@ -222,7 +226,7 @@ impl Outputs<'_> {
             stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone());
         }
         if let Some(raw) = &mut inner.raw {
-            raw.set_mtu(mtu);
+            raw.reconfigure(mtu, info.ipv6.is_some());
         }
         inner.info = Some(info);
         self.tunnel.state.send_replace(State::Up);

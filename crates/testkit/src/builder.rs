@@ -2,7 +2,7 @@ use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
 use pptp_gre_socket::{RawSocket, SocketOptions, memory};
-use pptp_ppp::{EchoPolicy, HashName, Password, ServerEncryption, ServerOrder};
+use pptp_ppp::{EchoPolicy, Extras, HashName, Password, ServerEncryption, ServerOrder};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) sessions: usize,
     pub(crate) mute_gre: bool,
     pub(crate) dhcp: Option<Dhcp>,
+    pub(crate) ipv6: bool,
+    pub(crate) extras: Extras,
     pub(crate) never_acknowledges: bool,
 }
 
@@ -54,6 +56,8 @@ impl ServerBuilder {
             sessions: ADDRESSES,
             mute_gre: false,
             dhcp: None,
+            ipv6: false,
+            extras: Extras::default(),
             never_acknowledges: false,
         };
         Self { options }.order(ServerOrder::Pppd)
@@ -147,6 +151,22 @@ impl ServerBuilder {
     #[must_use]
     pub fn dhcp(mut self, dhcp: Dhcp) -> Self {
         self.options.dhcp = Some(dhcp);
+        self
+    }
+
+    /// Whether the server has IPv6 for a client that asks (RFC 5072); no by default
+    ///
+    /// Link-local addresses, and an answer to IPv6 echo requests: nothing of the building.
+    #[must_use]
+    pub const fn ipv6(mut self, has: bool) -> Self {
+        self.options.ipv6 = has;
+        self
+    }
+
+    /// What the server says and asks for beyond what a link needs; nothing by default
+    #[must_use]
+    pub fn extras(mut self, extras: Extras) -> Self {
+        self.options.extras = extras;
         self
     }
 

@@ -17,6 +17,7 @@ use crate::{
     ROUTER, Stats,
     builder::Options,
     connection::{FromClient, Writer},
+    ipv6,
     lan::{Pool, destination, is_taken},
     outlet::Outlet,
     router::{Relay, Router},
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     relay: Option<Relay>,
     /// The router's own answers to what came in this round
     unreachable: Vec<Vec<u8>>,
+    /// Answers to clients' IPv6 echo requests
+    echoes: Vec<(u16, Vec<u8>)>,
     rng: StdRng,
     clients: mpsc::Receiver<FromClient>,
     orders: watch::Receiver<Orders>,
@@ -86,6 +89,7 @@ impl Driver {
             pool: Pool::new(options.sessions),
             relay: None,
             unreachable: Vec::new(),
+            echoes: Vec::new(),
             rng: StdRng::seed_from_u64(options.seed),
             options,
             socket,
@@ -184,6 +188,10 @@ impl Driver {
                 continue;
             };
             let Some(packet) = session.handle_gre(now, datagram.gre) else { continue };
+            if packet.first().is_some_and(|first| first >> 4 == 6) {
+                self.echoes.extend(ipv6::echo_reply(packet).map(|reply| (call_id, reply)));
+                continue;
+            }
             if destination(packet).is_none_or(is_taken) {
                 self.lan.handle_ip(now, packet);
             } else {
@@ -195,6 +203,14 @@ impl Driver {
     }
 
     fn lan_turn(&mut self, now: Instant) {
+        for (call_id, reply) in std::mem::take(&mut self.echoes) {
+            if let Some(session) = self.sessions.get_mut(&call_id)
+                && let Some(mut slot) = self.outlet.take_slot()
+            {
+                slot.reset(reply.len()).copy_from_slice(&reply);
+                session.deliver(now, slot, &mut self.outlet);
+            }
+        }
         let Self { lan, sessions, pool, relay, unreachable, outlet, undeliverable, .. } = self;
         let before = *undeliverable;
         let mut router = Router { sessions, pool, relay, outlet, now, undeliverable };
@@ -284,6 +300,8 @@ impl Driver {
             link.dns.push(only);
         }
         link.mru = options.mru;
+        link.ipv6 = options.ipv6;
+        link.extras = options.extras.clone();
         link.echo = options.echo;
         link.order = options.order;
         link.encryption = options.encryption;

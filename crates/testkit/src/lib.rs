@@ -69,6 +69,7 @@ mod connection;
 pub mod content;
 mod driver;
 mod hosts;
+mod ipv6;
 mod lan;
 mod outlet;
 mod router;
@@ -83,7 +84,7 @@ pub use pptp_control::{
 };
 pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
-pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder, StatefulReset};
+pub use pptp_ppp::{EchoPolicy, Extras, HashName, ServerEncryption, ServerOrder, StatefulReset};
 pub use pptp_tunnel::TunnelError;
 
 pub use crate::{

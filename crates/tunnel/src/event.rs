@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_ppp::{AddressRequest, Encryption, Negotiated};
+use pptp_ppp::{AddressRequest, Encryption, Ipv6Addresses, Negotiated};
 
 use crate::{Ladder, Phase, TunnelError};
 
@@ -13,10 +13,20 @@ use crate::{Ladder, Phase, TunnelError};
 pub enum Event {
     /// A phase of the connect was reached
     Phase(Phase),
-    /// IP packets pass from now on; comes again after each renegotiation, with the facts as they are then
+    /// IP packets pass from now on; comes again after each renegotiation, and when
+    /// IPv6 comes or goes, with the facts as they are then
     Up(Box<Facts>),
     /// The peer negotiates anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
+    /// What the peer says of itself over LCP (RFC 1570 §2.1)
+    Identification(String),
+    /// The peer will end the tunnel after so long, and what it says to that (RFC 1570 §2.2)
+    TimeRemaining {
+        /// How long from now; [`Duration::MAX`] for ever
+        left: Duration,
+        /// Its own words
+        message: String,
+    },
     /// The tunnel is over; what is left to send of an orderly hang-up goes on until
     /// [`Tunnel::is_finished`](crate::Tunnel::is_finished)
     Down(TunnelError),
@@ -34,6 +44,8 @@ pub struct Facts {
     pub dns: Vec<Ipv4Addr>,
     /// What to ask for on a reconnect so that the server has nothing to change
     pub request: AddressRequest,
+    /// The link-local addresses of IPv6, if both ends want it
+    pub ipv6: Option<Ipv6Addresses>,
     /// Octets of the largest IP packet that fits
     pub mtu: u16,
     /// The name that the peer gave in its challenge
@@ -55,6 +67,7 @@ impl Facts {
             peer_address: negotiated.peer_address,
             dns: negotiated.dns,
             request: negotiated.request,
+            ipv6: negotiated.ipv6,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
             encryption: negotiated.encryption,

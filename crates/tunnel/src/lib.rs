@@ -33,11 +33,11 @@ pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_ppp::{
     AddressRequest, EchoPolicy, Encryption, EncryptionDemand, EncryptionPolicy,
-    Failure as LinkFailure, HashName, KeyStrength, Password, PasswordEncoding, StatefulReset,
-    WrongKey,
+    Failure as LinkFailure, HashName, Ipv6Addresses, KeyStrength, Password, PasswordEncoding,
+    StatefulReset, WrongKey,
 };
 #[cfg(feature = "server")]
-pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
+pub use pptp_ppp::{Extras, ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
 
 #[cfg(feature = "server")]
 pub use crate::tunnel::ServerConfig;

@@ -532,6 +532,12 @@ impl Tunnel {
                     self.stage = Stage::Renegotiating;
                     self.events.push_back(Event::Renegotiating);
                 }
+                LinkEvent::Identification(text) => {
+                    self.events.push_back(Event::Identification(text));
+                }
+                LinkEvent::TimeRemaining { left, message } => {
+                    self.events.push_back(Event::TimeRemaining { left, message });
+                }
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure),
                 _ => {}

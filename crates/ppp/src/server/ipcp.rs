@@ -2,8 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::AddressRequest;
-use crate::config::ServerConfig;
+use crate::config::{AddressRequest, Extras, ServerConfig};
 use crate::failure::{Failure, Protocol};
 use crate::frame;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
@@ -20,6 +19,8 @@ pub(crate) struct Ipcp {
     dns: Vec<Ipv4Addr>,
     /// Whether the client takes our address
     tells_address: bool,
+    configured: Extras,
+    extras: Vec<(u8, Vec<u8>)>,
 }
 
 impl Ipcp {
@@ -29,6 +30,8 @@ impl Ipcp {
             assigned: config.assigned_address,
             dns: config.dns.clone(),
             tells_address: true,
+            configured: config.extras.clone(),
+            extras: Vec::new(),
         }
     }
 
@@ -48,13 +51,17 @@ impl OptionSet for Ipcp {
     const NUMBER: u16 = frame::IPCP;
 
     fn restart(&mut self, _: &mut Random) {
-        self.tells_address = true;
+        self.tells_address = !self.configured.hides_address;
+        self.extras.clone_from(&self.configured.address_options);
     }
 
     fn request(&self) -> OptionsBuf {
         let mut request = OptionsBuf::default();
         if self.tells_address {
             request.push(IP_ADDRESS, &self.address.octets());
+        }
+        for (kind, value) in &self.extras {
+            request.push(*kind, value);
         }
         request
     }
@@ -87,6 +94,7 @@ impl OptionSet for Ipcp {
 
     fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         self.tells_address &= options.find(IP_ADDRESS).is_none();
+        self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! LCP of the side that authenticates the other
 
-use crate::config::{ServerConfig, ServerOrder};
+use crate::config::{Extras, ServerConfig, ServerOrder};
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::frame;
 use crate::lcp::{
-    AUTHENTICATION_PROTOCOL, Common, LinkFacts, authentication_protocol, option_value,
+    AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER, authentication_protocol, option_value,
 };
 use crate::negotiator::{Judgement, OptionSet};
 use crate::packet::{ConfigurationOption, Options, OptionsBuf};
@@ -17,7 +17,8 @@ use crate::server::{OnNak, ServerAuthentication};
 pub(crate) struct Lcp {
     common: Common,
     order: ServerOrder,
-    extras: Vec<Extra>,
+    configured: Extras,
+    extras: Vec<(u8, Vec<u8>)>,
     authentication: ServerAuthentication,
     /// What is asked for; `None`: nothing any more
     asked: Option<AuthenticationProtocol>,
@@ -30,6 +31,7 @@ impl Lcp {
         Self {
             common: Common::new(config.mru),
             order: config.order,
+            configured: config.extras.clone(),
             extras: Vec::new(),
             authentication: config.authentication.clone(),
             asked: None,
@@ -57,7 +59,11 @@ impl OptionSet for Lcp {
 
     fn restart(&mut self, random: &mut Random) {
         self.common.restart(random);
-        self.extras = extras(self.order).to_vec();
+        if self.configured.rejects_magic {
+            self.common.forgo_magic();
+        }
+        let usual = extras(self.order).iter().map(|(kind, value)| (*kind, value.to_vec()));
+        self.extras = usual.chain(self.configured.link_options.iter().cloned()).collect();
         self.asked = self.authentication.protocols.first().copied();
     }
 
@@ -77,6 +83,9 @@ impl OptionSet for Lcp {
         option: &ConfigurationOption<'_>,
         random: &mut Random,
     ) -> Result<Judgement, Failure> {
+        if option.kind == MAGIC_NUMBER && self.configured.rejects_magic {
+            return Ok(Judgement::Reject);
+        }
         self.common.judge(option, random)
     }
 

@@ -19,11 +19,11 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const DNS: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
 const ORDERS: [ServerOrder; 3] = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
 
-fn client_config() -> ClientConfig {
+pub(super) fn client_config() -> ClientConfig {
     ClientConfig::new("testuser", Password::new("test123"))
 }
 
-fn server_config(order: ServerOrder) -> ServerConfig {
+pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
     let secrets =
         [("other", "else"), ("testuser", "test123")].map(|(u, p)| (u.to_owned(), Password::new(p)));
     ServerConfig {
@@ -34,7 +34,7 @@ fn server_config(order: ServerOrder) -> ServerConfig {
     }
 }
 
-fn wire(client: ClientConfig, server: ServerConfig) -> Wire {
+pub(super) fn wire(client: ClientConfig, server: ServerConfig) -> Wire {
     Wire::new(Link::client(client, [1; 32]), Link::server(server, [2; 32]), DELAY)
 }
 

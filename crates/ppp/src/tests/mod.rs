@@ -4,9 +4,12 @@
 mod authentication;
 mod authenticators;
 #[cfg(feature = "server")]
+mod beside;
+#[cfg(feature = "server")]
 mod connect;
 #[cfg(feature = "server")]
 mod matrix;
+mod options;
 mod random;
 mod script;
 mod scripted;

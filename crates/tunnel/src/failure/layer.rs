@@ -195,7 +195,7 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
         | LinkFailure::RejectedCode { protocol, .. } => match protocol {
             Protocol::Pap | Protocol::Chap | Protocol::Eap => Layer::Authentication,
             Protocol::Ccp => Layer::Encryption,
-            Protocol::Ipcp => Layer::Network,
+            Protocol::Ipcp | Protocol::Ipv6cp => Layer::Network,
             _ => Layer::Link,
         },
         _ => Layer::Link,
