@@ -1,11 +1,12 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_tunnel::{
-    AddressRequest, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure, HashName, KeyStrength,
-    Password, PasswordEncoding, Quirks, Recognition, Recorder, StatefulReset,
+    AddressRequest, AuthenticationPolicy, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure,
+    HashName, KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder,
+    StatefulReset,
 };
 
-use crate::{Info, network::split_port};
+use crate::{Info, login::Callbacks, network::split_port};
 
 /// What one tunnel needs to know: the server, who we are, and what to ask for
 ///
@@ -28,6 +29,8 @@ pub struct TunnelConfig {
     pub(crate) mru: u16,
     pub(crate) echo: EchoPolicy,
     pub(crate) addresses: AddressRequest,
+    pub(crate) authentication: AuthenticationPolicy,
+    pub(crate) callbacks: Callbacks,
     pub(crate) encryption: EncryptionPolicy,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
@@ -60,6 +63,8 @@ impl TunnelConfig {
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
+            authentication: AuthenticationPolicy::default(),
+            callbacks: Callbacks::default(),
             encryption: EncryptionPolicy::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
@@ -204,10 +209,53 @@ impl TunnelConfig {
         self
     }
 
-    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3)
+    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
+    ///
+    /// Without effect on a password in ASCII.
     #[must_use]
     pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
         self.password_encoding = encoding;
+        self
+    }
+
+    /// Whether MS-CHAPv2 inside EAP is agreed to where the server insists on it (RFC 3748); it is by default
+    ///
+    /// It is as strong as without EAP, and takes three round trips more.
+    #[must_use]
+    pub const fn eap(mut self, allow: bool) -> Self {
+        self.authentication.eap = allow;
+        self
+    }
+
+    /// Agrees to MS-CHAPv1 where the server insists on it (RFC 2433); it does not by default
+    ///
+    /// Insecure: the server proves nothing, so that anyone may play it; whoever records one login finds the
+    /// password's hash by trying 2^56 keys at most, and has with it all that was ever encrypted. MPPE's key of 128
+    /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
+    #[must_use]
+    pub const fn insecure_mschap_v1(mut self) -> Self {
+        self.authentication.insecure_mschap_v1 = true;
+        self
+    }
+
+    /// Agrees to CHAP with MD5 where the server insists on it (RFC 1994); it does not by default
+    ///
+    /// Insecure: the server proves nothing, and whoever records one login can try passwords against it, a
+    /// billion in a second. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_chap_md5(mut self) -> Self {
+        self.authentication.insecure_chap_md5 = true;
+        self
+    }
+
+    /// Agrees to PAP where the server insists on it (RFC 1334); it does not by default
+    ///
+    /// Insecure: the password is sent in the clear to whoever asks for it. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_pap(mut self) -> Self {
+        self.authentication.insecure_pap = true;
         self
     }
 
@@ -268,10 +316,25 @@ impl TunnelConfig {
             ("flight_recorder", "65,536 octets at most", self.flight_recorder <= RECORDER),
             ("client_host_name", FIELD, self.client_host_name.len() <= 64),
             ("phone_number", FIELD, self.phone_number.len() <= 64),
+            ("insecure_pap", KEYLESS, !self.authentication.insecure_pap || self.may_be_clear()),
+            ("insecure_pap", SHORT, !self.authentication.insecure_pap || self.fits_pap()),
+            (
+                "insecure_chap_md5",
+                KEYLESS,
+                !self.authentication.insecure_chap_md5 || self.may_be_clear(),
+            ),
             ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
         wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
+    }
+
+    fn may_be_clear(&self) -> bool {
+        self.encryption.demand != EncryptionDemand::Require
+    }
+
+    fn fits_pap(&self) -> bool {
+        self.password.octets(self.password_encoding).len() <= 255
     }
 
     /// Whether MPPE is refused, and at the same time told how weak it may be
@@ -288,6 +351,8 @@ impl TunnelConfig {
 
 const DEFAULT_MRU: u16 = 1400;
 
+const KEYLESS: &str = "encryption that is not required, since it leaves no keys for any,";
+const SHORT: &str = "a password of at most 255 octets";
 const UNREFUSED: &str = "a demand that does not refuse what other options allow";
 
 const RECORDER: usize = Recorder::MAX_CAPACITY;
@@ -305,6 +370,15 @@ mod tests {
         assert_eq!(good.check(), Ok(()));
         let refusing = good.clone().insecure_encryption(EncryptionDemand::InsecureDeny);
         assert_eq!(refusing.check(), Ok(()));
+        let usable = [
+            good.clone().insecure_mschap_v1(),
+            good.clone().eap(false),
+            refusing.clone().insecure_pap(),
+            refusing.clone().insecure_chap_md5(),
+        ];
+        for config in usable {
+            assert_eq!(config.check(), Ok(()));
+        }
         let wrong = [
             (TunnelConfig::new("server", "", ""), "user"),
             (good.clone().mru(575), "mru"),
@@ -312,7 +386,15 @@ mod tests {
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
             (good.clone().flight_recorder(65_537), "flight_recorder"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
-            (good.phone_number("1".repeat(65)), "phone_number"),
+            (good.clone().phone_number("1".repeat(65)), "phone_number"),
+            (good.clone().insecure_pap(), "insecure_pap"),
+            (
+                TunnelConfig::new("server", "user", "x".repeat(256))
+                    .insecure_pap()
+                    .insecure_encryption(EncryptionDemand::InsecureAllow),
+                "insecure_pap",
+            ),
+            (good.clone().insecure_chap_md5(), "insecure_chap_md5"),
             (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),
             (refusing.insecure_stateful_mppe(StatefulReset::Linux), "insecure_encryption"),
         ];

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddrV4;
 
-use pptp_tunnel::{ControlFailure, Failure, Quirks, TunnelError};
+use pptp_tunnel::{
+    AuthenticationProtocol, ControlFailure, Failure, LinkFailure, Questions, Quirks, TunnelError,
+};
 use tokio::time::Instant;
 
 use crate::{TunnelConfig, network::Network};
@@ -31,6 +33,12 @@ pub enum Redial {
     Recognized {
         /// The kind's name, see [`Recognition`](crate::Recognition)
         kind: String,
+    },
+    /// The server asked for a way to authenticate that is allowed, and for none any more when it was asked for
+    /// MS-CHAPv2: it is agreed with at its first asking now
+    AsksOnce {
+        /// What it had asked for
+        offered: AuthenticationProtocol,
     },
     /// What listens at this address is no PPTP server, and the name has further addresses
     NotPptp {
@@ -68,6 +76,13 @@ impl Dialling {
                 self.addresses.get_or_insert_default().insert(0, server);
                 Some(Redial::Recognized { kind: it.name.to_string() })
             }
+            Failure::Link(LinkFailure::AuthProtocolWithdrawn { offered })
+                if !self.config.authentication.at_first_asking =>
+            {
+                self.config.authentication.at_first_asking = true;
+                self.addresses.get_or_insert_default().insert(0, server);
+                Some(Redial::AsksOnce { offered: *offered })
+            }
             Failure::Control(ControlFailure::NotPptp { .. }) => {
                 let others_follow = self.addresses.as_ref().is_some_and(|left| !left.is_empty());
                 self.learned = Quirks::NONE;
@@ -86,6 +101,11 @@ impl Dialling {
         machine.link.mru = config.mru;
         machine.link.echo = config.echo;
         machine.link.addresses = config.addresses;
+        machine.link.authentication = config.authentication;
+        machine.link.questions = Questions {
+            new_password: config.callbacks.asks_for_password(),
+            other_credentials: config.callbacks.asks_for_login(),
+        };
         machine.link.encryption = config.encryption;
         machine.link.ipv6 = config.ipv6;
         machine.link.header_compression = config.header_compression;

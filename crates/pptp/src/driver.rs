@@ -194,6 +194,12 @@ impl Driver {
         if outcome.more {
             tunnel.mark_ready();
         }
+        if outcome.password_changed {
+            tunnel.password_changed();
+        }
+        if let Some(question) = outcome.question {
+            tunnel.ask(question);
+        }
         if let Some(reason) = outcome.ended {
             tunnel.end(reason);
         }

@@ -42,6 +42,7 @@ mod dialling;
 mod driver;
 mod flight_record;
 mod hub;
+mod login;
 mod network;
 mod pcapng;
 mod raw_ip;
@@ -57,10 +58,10 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand, Failure, HashName,
-    Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, PasswordEncoding, Pattern, Peer, Phase,
-    Quirks, Recognition, Recognized, Record, RecordKind, Retry, StatefulReset, TunnelError,
-    WrongKey,
+    AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
+    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, Password,
+    PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, RecordKind,
+    Retry, StatefulReset, TunnelError, WrongKey,
 };
 
 pub use crate::{
@@ -70,6 +71,7 @@ pub use crate::{
     connecting::Connecting,
     dialling::Redial,
     flight_record::FlightRecord,
+    login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     FlightRecord, Info, Redial, State, capture::Captures, dialling::Dialling, flight_record::Ends,
-    hub::HubHandle, raw_ip::RawPort,
+    hub::HubHandle, login::Login, raw_ip::RawPort,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     /// A redial may take another
     route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
+    /// Whom to ask when the server refuses the login, if anybody
+    pub(crate) login: Option<Box<Login>>,
     /// In the ready queue already
     queued: AtomicBool,
     inner: Mutex<Inner>,
@@ -102,7 +104,12 @@ impl Remains {
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, hub: Arc<HubHandle>, state: watch::Sender<State>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        hub: Arc<HubHandle>,
+        state: watch::Sender<State>,
+        login: Option<Box<Login>>,
+    ) -> Self {
         hub.hub.arrive();
         let span = tracing::info_span!("tunnel", %name);
         Self {
@@ -113,6 +120,7 @@ impl Shared {
             control: Notify::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
+            login,
             queued: AtomicBool::new(false),
             inner: Mutex::new(Inner::default()),
         }

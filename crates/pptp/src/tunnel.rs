@@ -10,7 +10,8 @@ use pptp_netstack::{
     UdpOptions, UdpSocket,
 };
 use pptp_tunnel::{
-    AddressRequest, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks, TunnelError,
+    AddressRequest, AuthenticationProtocol, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks,
+    TunnelError,
 };
 use tokio::sync::watch;
 
@@ -314,6 +315,8 @@ pub struct Info {
     pub ipv6: Option<Ipv6Addresses>,
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
+    /// How we proved who we are: MS-CHAPv2, unless an insecure option allows less
+    pub authentication: AuthenticationProtocol,
     /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
     /// option allows
     pub encryption: Option<Encryption>,
@@ -344,6 +347,7 @@ impl Info {
             dns: facts.dns.clone(),
             ipv6: facts.ipv6,
             mtu: facts.mtu,
+            authentication: facts.authentication,
             encryption: facts.encryption,
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,

@@ -9,7 +9,7 @@ use std::{
 
 use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
 use pptp_packet::{Egress, PacketBuf};
-use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
+use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError};
 
 use crate::{
     Info, State,
@@ -88,8 +88,20 @@ pub(crate) struct Outcome {
     /// There is more to send than there was room for
     pub(crate) more: bool,
     pub(crate) ended: Option<TunnelError>,
+    /// To be asked of the caller
+    pub(crate) question: Option<Question>,
+    /// The server took a new password
+    pub(crate) password_changed: bool,
     /// Nothing more will happen
     pub(crate) finished: bool,
+}
+
+/// What the state machine's events call for
+#[derive(Default)]
+struct News {
+    ended: Option<TunnelError>,
+    question: Option<Question>,
+    password_changed: bool,
 }
 
 /// What is left to do for the IP packets that wait
@@ -115,7 +127,7 @@ impl Outputs<'_> {
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
-        let ended = self.events(inner, route);
+        let News { ended, question, password_changed } = self.events(inner, route);
         if let Some(machine) = inner.machine.as_deref_mut() {
             machine.poll_frames(self.now, &mut Datagrams { send: self.send, route });
         }
@@ -141,6 +153,8 @@ impl Outputs<'_> {
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             ended,
+            question,
+            password_changed,
             finished,
         }
     }
@@ -182,8 +196,8 @@ impl Outputs<'_> {
         }
     }
 
-    fn events(&mut self, inner: &mut Inner, route: Route) -> Option<TunnelError> {
-        let mut ended = None;
+    fn events(&mut self, inner: &mut Inner, route: Route) -> News {
+        let mut news = News::default();
         while let Some(event) = inner.machine.as_mut().and_then(|machine| machine.poll_event()) {
             match event {
                 Event::Phase(phase) => {
@@ -200,17 +214,25 @@ impl Outputs<'_> {
                         tracing::info!(?why, "redialling");
                         self.tunnel.state.send_replace(State::Redialling { why });
                     }
-                    None => ended = Some(error),
+                    None => news.ended = Some(error),
                 },
                 Event::Identification(text) => tracing::info!(?text, "the server says who it is"),
                 Event::TimeRemaining { left, message } => {
                     tracing::info!(?left, ?message, "the server will hang up");
                 }
+                Event::Ask(question) => {
+                    tracing::info!(%question, "asking");
+                    news.question = Some(question);
+                }
+                Event::PasswordChanged => {
+                    tracing::info!("the server has taken the new password");
+                    news.password_changed = true;
+                }
                 // an event of a later version of the state machine
                 _ => {}
             }
         }
-        ended
+        news
     }
 
     fn up(&mut self, inner: &mut Inner, route: Route, facts: &Facts) {

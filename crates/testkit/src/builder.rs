@@ -2,7 +2,9 @@ use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
 use pptp_gre_socket::{RawSocket, SocketOptions, memory};
-use pptp_ppp::{EchoPolicy, Extras, HashName, Password, ServerEncryption, ServerOrder};
+use pptp_ppp::{
+    EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -26,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) hash_name: HashName,
     pub(crate) control: Control,
     pub(crate) order: ServerOrder,
+    pub(crate) authentication: ServerAuthentication,
     pub(crate) encryption: ServerEncryption,
     pub(crate) encryption_yields: bool,
     pub(crate) echo: EchoPolicy,
@@ -48,6 +51,7 @@ impl ServerBuilder {
             hash_name: HashName::default(),
             control: Control::default(),
             order: ServerOrder::Pppd,
+            authentication: ServerAuthentication::default(),
             encryption: ServerEncryption::Mppe128,
             encryption_yields: false,
             echo: EchoPolicy::default(),
@@ -85,6 +89,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn control(mut self, control: Control) -> Self {
         self.options.control = control;
+        self
+    }
+
+    /// How clients have to prove who they are; by MS-CHAPv2 by default
+    #[must_use]
+    pub fn authentication(mut self, authentication: ServerAuthentication) -> Self {
+        self.options.authentication = authentication;
         self
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Orders {
     pub(crate) hang_ups: u64,
     /// How often PPP was to be negotiated anew with all clients so far
     pub(crate) renegotiations: u64,
+    pub(crate) challenges: u64,
     pub(crate) mute_gre: bool,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct Driver {
     stats: watch::Sender<Stats>,
     hang_ups: u64,
     renegotiations: u64,
+    challenges: u64,
     /// Of the building's packets, since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
@@ -83,7 +85,7 @@ impl Driver {
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
-        let Orders { mute_gre, hang_ups, renegotiations } = *orders.borrow();
+        let Orders { mute_gre, hang_ups, renegotiations, challenges } = *orders.borrow();
         Self {
             outlet: Outlet::new(address, mute_gre),
             pool: Pool::new(options.sessions),
@@ -102,6 +104,7 @@ impl Driver {
             stats,
             hang_ups,
             renegotiations,
+            challenges,
             undeliverable: 0,
             unknown_call: 0,
             stale_stats: false,
@@ -233,13 +236,17 @@ impl Driver {
     }
 
     fn follow_orders(&mut self, now: Instant) {
-        let Orders { hang_ups, renegotiations, mute_gre } = *self.orders.borrow_and_update();
+        let Orders { hang_ups, renegotiations, challenges, mute_gre } =
+            *self.orders.borrow_and_update();
         self.outlet.set_mute(mute_gre);
         if std::mem::replace(&mut self.hang_ups, hang_ups) != hang_ups {
             self.sessions.values_mut().for_each(|session| session.close(now));
         }
         if std::mem::replace(&mut self.renegotiations, renegotiations) != renegotiations {
             self.sessions.values_mut().for_each(|session| session.renegotiate(now));
+        }
+        if std::mem::replace(&mut self.challenges, challenges) != challenges {
+            self.sessions.values_mut().for_each(|session| session.challenge(now));
         }
     }
 
@@ -304,6 +311,7 @@ impl Driver {
         link.extras = options.extras.clone();
         link.echo = options.echo;
         link.order = options.order;
+        link.authentication = options.authentication.clone();
         link.encryption = options.encryption;
         link.encryption_yields = options.encryption_yields;
         ServerConfig { control, link, acknowledges: !options.never_acknowledges }

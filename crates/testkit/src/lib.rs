@@ -84,7 +84,10 @@ pub use pptp_control::{
 };
 pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
-pub use pptp_ppp::{EchoPolicy, Extras, HashName, ServerEncryption, ServerOrder, StatefulReset};
+pub use pptp_ppp::{
+    AuthenticationProtocol, EchoPolicy, Extras, HashName, OnNak, PasswordEncoding,
+    ServerAuthentication, ServerEncryption, ServerOrder, StatefulReset,
+};
 pub use pptp_tunnel::TunnelError;
 
 pub use crate::{

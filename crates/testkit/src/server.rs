@@ -80,6 +80,13 @@ impl Server {
             .send_modify(|orders| orders.renegotiations = orders.renegotiations.wrapping_add(1));
     }
 
+    /// Challenges all clients that are connected once more (RFC 1994 §4.1)
+    ///
+    /// Their tunnels stay up if they answer rightly, and keep their keys.
+    pub fn challenge_all(&self) {
+        self.orders.send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
+    }
+
     /// Makes the server send no GRE any more, or lifts that
     ///
     /// What a firewall does that forgets a connection: its clients have to notice by themselves.

@@ -103,6 +103,12 @@ impl Session {
         self.tunnel.renegotiate(now);
     }
 
+    /// Has the client prove once more who it is
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        self.touched = true;
+        self.tunnel.challenge(now);
+    }
+
     /// Takes notice of what the inputs have led to, and says whether the statistics change
     pub(crate) fn take_events(&mut self) -> Noticed {
         let mut noticed = Noticed::default();

@@ -3,7 +3,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_ppp::{AddressRequest, Encryption, Ipv6Addresses, Negotiated};
+use pptp_ppp::{
+    AddressRequest, AuthenticationProtocol, Encryption, Ipv6Addresses, Negotiated, Question,
+};
 
 use crate::{Ladder, Phase, TunnelError};
 
@@ -16,6 +18,13 @@ pub enum Event {
     /// IP packets pass from now on; comes again after each renegotiation, and when
     /// IPv6 comes or goes, with the facts as they are then
     Up(Box<Facts>),
+    /// The server refused the login and takes another answer, which the owner wanted to be asked for:
+    /// [`Tunnel::change_password`](crate::Tunnel::change_password),
+    /// [`Tunnel::log_in_as`](crate::Tunnel::log_in_as) or
+    /// [`Tunnel::give_up_login`](crate::Tunnel::give_up_login)
+    Ask(Question),
+    /// The server took the new password: the old one is worth nothing any more
+    PasswordChanged,
     /// The peer negotiates anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
     /// What the peer says of itself over LCP (RFC 1570 §2.1)
@@ -50,6 +59,8 @@ pub struct Facts {
     pub mtu: u16,
     /// The name that the peer gave in its challenge
     pub peer_name: String,
+    /// How the client proved who it is
+    pub authentication: AuthenticationProtocol,
     /// How both directions are encrypted; `None`: they are in the clear
     pub encryption: Option<Encryption>,
     /// From the ladder's first rung to the first time up
@@ -70,6 +81,7 @@ impl Facts {
             ipv6: negotiated.ipv6,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
+            authentication: negotiated.authentication,
             encryption: negotiated.encryption,
             connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
             round_trips,

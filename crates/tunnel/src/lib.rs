@@ -19,6 +19,7 @@
     allow(clippy::disallowed_methods, reason = "a test's virtual time begins at some moment")
 )]
 
+mod connect_deadline;
 mod event;
 mod failure;
 mod ladder;
@@ -32,12 +33,15 @@ mod tunnel;
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_ppp::{
-    AddressRequest, EchoPolicy, Encryption, EncryptionDemand, EncryptionPolicy,
-    Failure as LinkFailure, HashName, Ipv6Addresses, KeyStrength, Password, PasswordEncoding,
-    StatefulReset, WrongKey,
+    AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
+    EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
+    KeyStrength, Password, PasswordEncoding, Question, Questions, StatefulReset, WrongKey,
 };
 #[cfg(feature = "server")]
-pub use pptp_ppp::{Extras, ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
+pub use pptp_ppp::{
+    Extras, OnNak, ServerAuthentication, ServerConfig as LinkServerConfig, ServerEncryption,
+    ServerOrder,
+};
 
 #[cfg(feature = "server")]
 pub use crate::tunnel::ServerConfig;

@@ -223,8 +223,14 @@ impl Sensitivity {
         };
         match body {
             [0xC0, 0x21, 9..=11, ..] => Self::Echo,
-            // CHAP Response and the change-password codes; all of PAP; EAP from its type on
-            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, ..] | [0xC2, 0x27, 2, ..] => {
+            // EAP-MSCHAPv2: what CHAP's rules below say, behind the header of its own
+            [0xC2, 0x27, 2, _, _, _, 26, 2 | 5..=7, ..] => {
+                Self::Secret { open: open.saturating_add(TYPE_TO_INNER_LENGTH) }
+            }
+            // acknowledgments without a value, and what is no method at all
+            [0xC2, 0x27, 2, _, _, _, 26, _] | [0xC2, 0x27, 2, _, _, _, 1..=3, ..] => Self::Open,
+            // CHAP Response and Change-Password, PAP Authenticate-Request, other EAP methods
+            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, 1, ..] | [0xC2, 0x27, 2, ..] => {
                 Self::Secret { open }
             }
             _ => Self::Open,
@@ -236,6 +242,8 @@ impl Sensitivity {
 const PROTOCOL_TO_LENGTH: usize = 6;
 /// The same behind address 1 and control 1
 const ADDRESS_TO_LENGTH: usize = 8;
+/// EAP's type 1, operation code 1, identifier 1, length 2
+const TYPE_TO_INNER_LENGTH: usize = 5;
 
 /// Whether these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
 fn is_control_echo(octets: &[u8]) -> bool {
@@ -378,6 +386,55 @@ mod tests {
         recorder.frame(now, Kind::FrameSent, 0, &[0x80; 4000]);
         recorder.frame(now, Kind::FrameSent, 0, &vec![0x80; 70_000]);
         assert!(held(&recorder) <= Recorder::CAPACITY, "two records larger than everything");
+    }
+
+    #[test]
+    fn whatever_tells_a_secret_is_redacted_in_both_forms_of_the_header() {
+        // The frame behind FF03, and how many of its octets may be kept
+        let frames: [(&[u8], usize); 9] = [
+            (b"\xC2\x23\x02\x01\x00\x0D\x08SecretsUser", 6),
+            (b"\xC2\x23\x05\x01\x00\x0BSecrets", 6),
+            (b"\xC2\x23\x06\x01\x00\x0BSecrets", 6),
+            (b"\xC2\x23\x07\x01\x00\x0BSecrets", 6),
+            (b"\xC0\x23\x01\x01\x00\x10\x04user\x07Secrets", 6),
+            (b"\xC2\x27\x02\x01\x00\x15\x1A\x02\x09\x00\x10\x07Secrets", 11),
+            (b"\xC2\x27\x02\x01\x00\x15\x1A\x07\x09\x00\x10\x07Secrets", 11),
+            (b"\xC2\x27\x02\x01\x00\x15\x04\x07Secrets", 6),
+            (b"\xC2\x27\x02\x01\x00\x15\x0DSecrets", 6),
+        ];
+        for (frame, open) in frames {
+            for head in [&[][..], &[0xFF, 0x03]] {
+                for kind in [Kind::FrameSent, Kind::FrameReceived] {
+                    let (mut recorder, now) = recorder();
+                    let frame = [head, frame].concat();
+                    let open = head.len() + open;
+                    recorder.frame(now, kind, &frame);
+                    let [record] = &recorder.records()[..] else { panic!("one record") };
+                    assert_eq!(record.octets.len(), frame.len(), "the length is told");
+                    assert_eq!(record.octets[..open], frame[..open], "{frame:02x?}");
+                    assert!(record.octets[open..].iter().all(|octet| *octet == 0), "{frame:02x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_tells_no_secret_is_kept_as_it_is() {
+        let frames: [&[u8]; 8] = [
+            b"\xFF\x03\xC2\x23\x01\x01\x00\x0B\x04abcdserver",
+            b"\xFF\x03\xC2\x23\x03\x01\x00\x0BS=0123",
+            b"\xFF\x03\xC2\x23\x04\x01\x00\x0BE=691 R=0",
+            b"\xFF\x03\xC0\x23\x03\x01\x00\x0B\x05wrong",
+            b"\xFF\x03\xC2\x27\x01\x01\x00\x0B\x1A\x01\x09\x00\x0Bserver",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x09\x01User",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x06\x03\x1A",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x06\x1A\x03",
+        ];
+        for frame in frames {
+            let (mut recorder, now) = recorder();
+            recorder.frame(now, Kind::FrameSent, frame);
+            assert_eq!(recorder.records()[0].octets, frame);
+        }
     }
 
     #[test]

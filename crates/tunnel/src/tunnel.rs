@@ -1,3 +1,5 @@
+mod login;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -11,6 +13,7 @@ use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
 
 use crate::{
     Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    connect_deadline::ConnectDeadline,
     event::Counters,
     passage::Passage,
     recorder::{Kind, Recorder},
@@ -86,7 +89,7 @@ pub struct Tunnel {
     early: Vec<Vec<u8>>,
     stage: Stage,
     ladder: Ladder,
-    connect_deadline: Option<Box<(Instant, Duration)>>,
+    connect_deadline: Option<Box<ConnectDeadline>>,
     /// Whether GRE passes, until LCP is through
     passage: Passage,
     /// The control connection has ended, and until when GRE may still say why
@@ -130,7 +133,7 @@ impl Tunnel {
         let recorder = Recorder::new(ladder.started(), config.recorder);
         let mut tunnel = Self::new(control, link, ladder, recorder);
         tunnel.is_client = true;
-        tunnel.connect_deadline = config.connect_deadline.map(Box::new);
+        tunnel.connect_deadline = config.connect_deadline.map(ConnectDeadline::new).map(Box::new);
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -398,7 +401,8 @@ impl Tunnel {
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
         let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
-        let connect = self.connect_deadline.as_ref().map(|it| (it.0, Timer::Connect));
+        let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
+        let connect = connect.map(|(at, _)| (at, Timer::Connect));
         [control, link, gre, first, words, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
@@ -470,7 +474,13 @@ impl Tunnel {
     fn control_events(&mut self, now: Instant) {
         while let Some(event) = self.control.poll_event() {
             match event {
-                ControlEvent::Established(_) => self.enter(now, Phase::Call),
+                ControlEvent::Established(_) => {
+                    self.enter(now, Phase::Call);
+                    if self.peer().is_some_and(|peer| peer.vendor == PPTPD) {
+                        // Asked for what it has not, its pppd asks for nothing, and hangs up.
+                        self.link.agree_at_first_asking();
+                    }
+                }
                 ControlEvent::CallConnected { peer_call_id, window, .. } => {
                     self.call_connected(now, peer_call_id, window);
                 }
@@ -528,6 +538,8 @@ impl Tunnel {
                 }
                 LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
                 LinkEvent::Up(negotiated) => self.up(now, negotiated),
+                LinkEvent::Ask(question) => self.ask(now, question),
+                LinkEvent::PasswordChanged => self.events.push_back(Event::PasswordChanged),
                 LinkEvent::Renegotiating if self.stage == Stage::Up => {
                     self.stage = Stage::Renegotiating;
                     self.events.push_back(Event::Renegotiating);
@@ -614,7 +626,8 @@ impl Tunnel {
         if let Some(failure) = self.passage.handle_timeout(now) {
             self.fail(now, failure);
         }
-        if let Some((deadline, limit)) = self.connect_deadline.as_deref().copied()
+        let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
+        if let Some((deadline, limit)) = connect
             && deadline <= now
         {
             self.fail(now, Failure::ConnectTimeout { limit });
@@ -634,6 +647,9 @@ pub enum GreError {
 
 /// How long GRE may lag behind TCP with the reason for an end
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// The vendor string of pptpd
+const PPTPD: &str = "linux";
 
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
