@@ -37,6 +37,11 @@ async fn page(tunnel: &pptp::Tunnel) -> String {
     String::from_utf8(get(tunnel, "/").await.expect("a page")).unwrap()
 }
 
+fn recorded(tunnel: &pptp::Tunnel) -> Vec<u8> {
+    let record = tunnel.flight_record();
+    record.records().iter().flat_map(|record| record.octets.clone()).collect()
+}
+
 fn refusal(error: &TunnelError) -> u32 {
     match &error.failure {
         Failure::Link(LinkFailure::AuthFailed { code, .. }) => *code,
@@ -57,8 +62,7 @@ async fn each_way_to_log_in_carries_packets_and_is_told() {
         assert_eq!(info.authentication, protocol);
         assert_eq!(info.encryption.is_some(), protocol.leaves_keys(), "{protocol}");
         assert_eq!(page(&tunnel).await, format!("building {number}\n"));
-        let everything: Vec<u8> =
-            tunnel.flight_record().into_iter().flat_map(|record| record.octets).collect();
+        let everything = recorded(&tunnel);
         assert!(!everything.windows(7).any(|octets| octets == b"test123"), "{protocol}");
         tunnel.close().await;
     }
@@ -140,9 +144,7 @@ async fn an_expired_password_is_changed_when_the_caller_gives_a_new_one() {
         let [refused] = &asked[..] else { panic!("asked {} times", asked.len()) };
         assert_eq!((&*refused.tunnel, &*refused.user, refused.code), ("seven", "testuser", 648));
         assert_eq!(changed.load(Ordering::Relaxed), 1);
-        let everything: Vec<u8> =
-            tunnel.flight_record().into_iter().flat_map(|record| record.octets).collect();
-        assert!(everything.len() > 586, "the change is there: its length, in zeros");
+        assert!(recorded(&tunnel).len() > 586, "the change is there: its length, in zeros");
     }
 }
 

@@ -394,7 +394,7 @@ mod tests {
                     .insecure_encryption(EncryptionDemand::InsecureAllow),
                 "insecure_pap",
             ),
-            (good.clone().insecure_chap_md5(), "insecure_chap_md5"),
+            (good.insecure_chap_md5(), "insecure_chap_md5"),
             (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),
             (refusing.insecure_stateful_mppe(StatefulReset::Linux), "insecure_encryption"),
         ];

@@ -408,7 +408,7 @@ mod tests {
                     let (mut recorder, now) = recorder();
                     let frame = [head, frame].concat();
                     let open = head.len() + open;
-                    recorder.frame(now, kind, &frame);
+                    recorder.frame(now, kind, 0, &frame);
                     let [record] = &recorder.records()[..] else { panic!("one record") };
                     assert_eq!(record.octets.len(), frame.len(), "the length is told");
                     assert_eq!(record.octets[..open], frame[..open], "{frame:02x?}");
@@ -432,7 +432,7 @@ mod tests {
         ];
         for frame in frames {
             let (mut recorder, now) = recorder();
-            recorder.frame(now, Kind::FrameSent, frame);
+            recorder.frame(now, Kind::FrameSent, 0, frame);
             assert_eq!(recorder.records()[0].octets, frame);
         }
     }
