@@ -3,6 +3,7 @@
 mod buildings;
 mod connector;
 mod failures;
+mod logins;
 mod privileges;
 mod shared_socket;
 mod two_buildings;
@@ -31,6 +32,7 @@ fn all() -> Vec<Trial> {
         buildings::trials(),
         weaker::trials(),
         failures::trials(),
+        logins::trials(),
         shared_socket::trials(),
         privileges::trials(),
         wire::trials(),
