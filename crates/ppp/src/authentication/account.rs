@@ -73,12 +73,14 @@ impl Algorithm {
 
 impl Account {
     /// The Response to a challenge; `None` if no such challenge can be answered
+    ///
+    /// `peer_challenge` is our own, which MS-CHAPv2 has.
     pub(crate) fn respond(
         &self,
         algorithm: Algorithm,
         id: u8,
         challenge: &[u8],
-        random: &mut Random,
+        peer_challenge: &[u8; 16],
     ) -> Option<Answer> {
         let (value, proof) = match algorithm {
             Algorithm::Md5 => {
@@ -90,9 +92,8 @@ impl Account {
                 (v1_value(&response).to_vec(), proof)
             }
             Algorithm::MsChapV2 => {
-                let peer_challenge = random.draw();
-                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, &peer_challenge);
-                (v2_value(&peer_challenge, &response).to_vec(), proof)
+                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, peer_challenge);
+                (v2_value(peer_challenge, &response).to_vec(), proof)
             }
         };
         let mut data = Vec::new();

@@ -24,15 +24,16 @@ pub(crate) struct Conversation {
 
 /// One challenge and the answer to it
 ///
-/// Kept for as long as the link is, so that the same challenge gets the identical answer: without
-/// what follows from both, and without a verdict to wait for, it is some 100 octets, of which one box
-/// for both saves 16.
+/// Kept for as long as the link is, so that the same challenge gets the identical answer: two
+/// challenges, once there is no verdict to wait for, from which the answer is made anew.
 #[derive(Debug)]
 struct Exchange {
-    /// The challenge, and behind it the data of the answer
+    /// The challenge, and behind it the data of the answer, or what it is made from
     octets: Box<[u8]>,
     /// Octets of the challenge
     length: u8,
+    /// Whether the answer is to be made anew
+    is_compact: bool,
     id: u8,
     /// The answer's
     code: u8,
@@ -143,9 +144,11 @@ impl Conversation {
             return Err(Trouble::Discard(Discard::Malformed));
         }
         let is_repeated = |it: &Exchange| it.id == packet.id && it.challenge() == chap.value;
-        if !self.exchange.as_ref().is_some_and(is_repeated) {
-            let random = &mut context.random;
-            let answer = account.respond(self.algorithm, packet.id, chap.value, random);
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| is_repeated(exchange)) {
+            exchange.expand(self.algorithm, account);
+        } else {
+            let peer_challenge = context.random.draw();
+            let answer = account.respond(self.algorithm, packet.id, chap.value, &peer_challenge);
             let answer = answer.ok_or(Trouble::Discard(Discard::Malformed))?;
             let exchange = Exchange::new(packet.id, chap.value, answer, peer_name(chap.name));
             self.exchange = Some(exchange(context.round_trips.stamp(now)));
@@ -165,6 +168,9 @@ impl Conversation {
         if changed_password {
             // Nothing is repeated any more, and it is large.
             self.exchange = None;
+        }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.compact();
         }
         let authenticated = Authenticated { keys, peer_name };
         Ok(Step::Proven(Proven { authenticated, sent, changed_password }))
@@ -202,7 +208,7 @@ impl Conversation {
     ) -> bool {
         let (id, random) = (refusal.id.wrapping_add(1), &mut context.random);
         let answer = match old {
-            None => account.respond(self.algorithm, id, &refusal.challenge, random),
+            None => account.respond(self.algorithm, id, &refusal.challenge, &random.draw()),
             Some(old) => account
                 .change_password(old, self.algorithm, &refusal.challenge, random)
                 .and_then(Result::ok),
@@ -229,11 +235,29 @@ impl Exchange {
         move |sent| Self {
             octets,
             length,
+            is_compact: false,
             id,
             code,
             refusal: None,
             pending: Some(Box::new(Pending { proof, sent, peer_name })),
             repeats: MOST_REPEATS,
+        }
+    }
+
+    /// Leaves what is ours in a Response of MS-CHAPv2 behind the challenge, and nothing of the others
+    fn compact(&mut self) {
+        let ours = ChapValue::parse(self.answer()).ok().and_then(|chap| chap.value.get(..16));
+        self.octets = [self.challenge(), ours.unwrap_or_default()].concat().into();
+        self.is_compact = true;
+    }
+
+    fn expand(&mut self, algorithm: Algorithm, account: &Account) {
+        if !std::mem::take(&mut self.is_compact) {
+            return;
+        }
+        let ours = self.answer().try_into().unwrap_or_default();
+        if let Some(answer) = account.respond(algorithm, self.id, self.challenge(), &ours) {
+            self.octets = [self.challenge(), &answer.data].concat().into();
         }
     }
 
