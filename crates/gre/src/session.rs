@@ -164,6 +164,11 @@ impl Session {
         self.peer_call_id
     }
 
+    /// The highest sequence number committed
+    pub const fn highest(&self) -> Option<u32> {
+        self.receive.highest()
+    }
+
     /// The smoothed round-trip time, once an acknowledgment was timed
     ///
     /// It holds the peer's delay in acknowledging, so it is an upper bound.

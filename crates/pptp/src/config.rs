@@ -2,7 +2,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_tunnel::{
     AddressRequest, AuthenticationPolicy, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure,
-    HashName, KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder,
+    HashName, KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder, Reordering,
     StatefulReset,
 };
 
@@ -32,6 +32,7 @@ pub struct TunnelConfig {
     pub(crate) authentication: AuthenticationPolicy,
     pub(crate) callbacks: Callbacks,
     pub(crate) encryption: EncryptionPolicy,
+    pub(crate) reordering: Reordering,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
     pub(crate) ipv6: bool,
@@ -66,6 +67,7 @@ impl TunnelConfig {
             authentication: AuthenticationPolicy::default(),
             callbacks: Callbacks::default(),
             encryption: EncryptionPolicy::default(),
+            reordering: Reordering::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
             ipv6: false,
@@ -302,6 +304,16 @@ impl TunnelConfig {
         self
     }
 
+    /// How many frames wait for one that was overtaken, and how long; 64 and 300 ms by default
+    ///
+    /// Only where order counts: with stateful MPPE and in the clear. Stateless MPPE takes late packets
+    /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
+    #[must_use]
+    pub const fn reorder_buffer(mut self, depth: u16, patience: Duration) -> Self {
+        self.reordering = Reordering { depth, patience };
+        self
+    }
+
     /// Whether a tunnel can be dialled with this, as far as that can be told before dialling
     ///
     /// # Errors
@@ -323,6 +335,7 @@ impl TunnelConfig {
                 KEYLESS,
                 !self.authentication.insecure_chap_md5 || self.may_be_clear(),
             ),
+            ("reorder_buffer", REORDERING, is_reasonable(self.reordering)),
             ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
@@ -353,6 +366,12 @@ const DEFAULT_MRU: u16 = 1400;
 
 const KEYLESS: &str = "encryption that is not required, since it leaves no keys for any,";
 const SHORT: &str = "a password of at most 255 octets";
+/// What waits takes memory, and time from whoever waits for it
+fn is_reasonable(Reordering { depth, patience }: Reordering) -> bool {
+    depth <= 1024 && patience <= Duration::from_secs(10)
+}
+
+const REORDERING: &str = "at most 1024 frames and 10 s";
 const UNREFUSED: &str = "a demand that does not refuse what other options allow";
 
 const RECORDER: usize = Recorder::MAX_CAPACITY;
@@ -386,6 +405,7 @@ mod tests {
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
             (good.clone().flight_recorder(65_537), "flight_recorder"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
+            (good.clone().reorder_buffer(1025, Duration::ZERO), "reorder_buffer"),
             (good.clone().phone_number("1".repeat(65)), "phone_number"),
             (good.clone().insecure_pap(), "insecure_pap"),
             (

@@ -109,6 +109,7 @@ impl Dialling {
         machine.link.encryption = config.encryption;
         machine.link.ipv6 = config.ipv6;
         machine.link.header_compression = config.header_compression;
+        machine.reordering = config.reordering;
         machine.link.hash_name = config.hash_name;
         machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();

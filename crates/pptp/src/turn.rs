@@ -38,26 +38,18 @@ impl Inputs<'_> {
         let Some(route) = self.tunnel.route() else { return };
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
-        let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
-            return;
-        };
         let now = self.now;
+        let Some(machine) = &mut inner.machine else { return };
         machine.handle_timeout(now);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
-            let Some(packet) = machine.handle_gre(now, datagram.gre) else { continue };
-            if let Some(captures) = captures {
-                captures.take(now, Direction::Inbound, packet);
+            let Some(machine) = &mut inner.machine else { continue };
+            if let Some(packet) = machine.handle_gre(now, datagram.gre) {
+                deliver(inner, now, packet, self.send, route);
             }
-            if let Some(raw) = raw {
-                raw.deliver(packet);
-            } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
-                // a reply within the stack does not ask: each datagram of a batch has its slot
-                let mut uplink =
-                    Uplink { machine, captures, send: self.send, route, now, quota: 0 };
-                stack.ingress(now, packet, &mut uplink);
-            }
+            deliver_delayed(inner, now, self.send, route);
         }
+        let Inner { stack, raw, captures, .. } = inner;
         if let Some(raw) = raw {
             raw.drain_wakers(self.wakers);
         }
@@ -67,6 +59,30 @@ impl Inputs<'_> {
         if let Some(captures) = captures {
             captures.drain_wakers(self.wakers);
         }
+    }
+}
+
+/// Hands an IP packet to whoever takes the tunnel's packets
+fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBatch, route: Route) {
+    let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
+        return;
+    };
+    if let Some(captures) = captures {
+        captures.take(now, Direction::Inbound, packet);
+    }
+    if let Some(raw) = raw {
+        raw.deliver(packet);
+    } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
+        // a reply within the stack does not ask: each datagram of a batch has its slot
+        let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
+        stack.ingress(now, packet, &mut uplink);
+    }
+}
+
+/// The packets that had waited for those before them
+fn deliver_delayed(inner: &mut Inner, now: Instant, send: &mut SendBatch, route: Route) {
+    while let Some(mut packet) = inner.machine.as_mut().and_then(|machine| machine.poll_ip(now)) {
+        deliver(inner, now, &mut packet, send, route);
     }
 }
 
@@ -122,6 +138,7 @@ impl Outputs<'_> {
         if let Some(machine) = &mut inner.machine {
             machine.handle_timeout(self.now);
         }
+        deliver_delayed(inner, self.now, self.send, route);
         inner.hang_up_if_due(self.now);
         self.outputs(inner, route)
     }

@@ -160,6 +160,7 @@ impl Driver {
         for session in self.sessions.values_mut() {
             session.handle_timeout(now);
         }
+        self.receive_delayed(now);
         self.take_events();
         if !self.outlet.is_blocked() {
             for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
@@ -193,16 +194,23 @@ impl Driver {
             let Some(packet) = session.handle_gre(now, datagram.gre) else { continue };
             if packet.first().is_some_and(|first| first >> 4 == 6) {
                 self.echoes.extend(ipv6::echo_reply(packet).map(|reply| (call_id, reply)));
-                continue;
-            }
-            if destination(packet).is_none_or(is_taken) {
-                self.lan.handle_ip(now, packet);
             } else {
-                self.unreachable.extend(session.unreachable(now, packet));
+                let answer = deliver(&mut self.lan, session, now, packet);
+                self.unreachable.extend(answer);
             }
         }
         // what became of datagrams sent earlier is nobody's concern here
         let _ = self.socket.take_failures(|_| {});
+    }
+
+    /// Packets that had waited for those before them
+    fn receive_delayed(&mut self, now: Instant) {
+        for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
+            while let Some(mut packet) = session.poll_ip(now) {
+                let answer = deliver(&mut self.lan, session, now, &mut packet);
+                self.unreachable.extend(answer);
+            }
+        }
     }
 
     fn lan_turn(&mut self, now: Instant) {
@@ -347,6 +355,20 @@ impl Driver {
             stats.unsendable = self.outlet.unsendable();
         });
     }
+}
+
+/// Hands a client's packet to the building, or makes the answer that nobody is there
+fn deliver(
+    lan: &mut LocalLink,
+    session: &mut Session,
+    now: Instant,
+    packet: &mut [u8],
+) -> Option<Vec<u8>> {
+    if destination(packet).is_none_or(is_taken) {
+        lan.handle_ip(now, packet);
+        return None;
+    }
+    session.unreachable(now, packet)
 }
 
 /// The Call ID of an enhanced GRE header (RFC 2637 §4.1)

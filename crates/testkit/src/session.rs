@@ -84,6 +84,11 @@ impl Session {
         self.tunnel.handle_gre(now, datagram)
     }
 
+    /// The next IP packet that had to wait for one before it
+    pub(crate) fn poll_ip(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.tunnel.poll_ip(now)
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.touched = true;

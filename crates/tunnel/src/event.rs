@@ -100,6 +100,8 @@ pub enum Timer {
     Gre(pptp_gre::Timer),
     /// Of PPP
     Link(pptp_ppp::Timer),
+    /// A frame has waited long enough for one before it
+    Reorder,
     /// The first GRE datagram of the peer is due, or one of ours that the kernel will send
     FirstDatagram,
     /// The control connection has ended, and GRE may still say why

@@ -6,10 +6,10 @@ use std::{
 };
 
 use pptp_control::{ControlConnection, Event as ControlEvent, StopReason};
-use pptp_gre::{Evidence, Header, Session};
+use pptp_gre::{Header, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf};
-use pptp_ppp::{Arrival, ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
-use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
+use pptp_ppp::{ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
+use pptp_ppp::{Order, Password, Phase as LinkPhase};
 
 use crate::{
     Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
@@ -18,6 +18,10 @@ use crate::{
     passage::Passage,
     recorder::{Kind, Recorder},
 };
+
+mod ordered;
+
+use ordered::Ordered;
 
 /// How a tunnel is dialled
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ pub struct Config {
     pub link: ClientConfig,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
+    /// How frames are put back in order, where stateful MPPE or no MPPE at all needs that
+    pub reordering: Reordering,
     /// Octets of the flight recorder, [`Recorder::MAX_CAPACITY`] at most
     pub recorder: usize,
 }
@@ -39,6 +45,7 @@ impl Config {
             control: pptp_control::Config::default(),
             link: ClientConfig::new(user, password),
             connect_deadline: None,
+            reordering: Reordering::default(),
             recorder: Recorder::CAPACITY,
         }
     }
@@ -65,12 +72,13 @@ pub struct ServerConfig {
 ///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`seal`](Self::seal)
-/// - outputs: [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
+/// - outputs: [`poll_ip`](Self::poll_ip), [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
 ///   [`poll_gre`](Self::poll_gre), [`poll_control`](Self::poll_control),
 ///   [`poll_timeout`](Self::poll_timeout)
 ///
 /// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
-/// order: events until there are none (they say whether and how packets pass), `poll_frames`, then
+/// order: `poll_ip` until there is none (best after each datagram, so that packets keep their order),
+/// events until there are none (they say whether and how packets pass), `poll_frames`, then
 /// the packets that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along),
 /// then `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert that events come first.
 ///
@@ -85,6 +93,10 @@ pub struct Tunnel {
     /// From the Outgoing-Call-Reply on
     session: Option<Session>,
     peer_call_id: Option<u16>,
+    /// While frames need their order; boxed, since most tunnels do without
+    ordered: Option<Box<Ordered>>,
+    /// Not as by default
+    reordering: Option<Box<Reordering>>,
     /// GRE that overtook the Outgoing-Call-Reply
     early: Vec<Vec<u8>>,
     stage: Stage,
@@ -133,6 +145,8 @@ impl Tunnel {
         let recorder = Recorder::new(ladder.started(), config.recorder);
         let mut tunnel = Self::new(control, link, ladder, recorder);
         tunnel.is_client = true;
+        let reordering = Some(config.reordering).filter(|it| *it != Reordering::default());
+        tunnel.reordering = reordering.map(Box::new);
         tunnel.connect_deadline = config.connect_deadline.map(ConnectDeadline::new).map(Box::new);
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
@@ -159,6 +173,8 @@ impl Tunnel {
             link,
             session: None,
             peer_call_id: None,
+            ordered: None,
+            reordering: None,
             early: Vec::new(),
             stage: Stage::Connecting,
             ladder,
@@ -222,26 +238,10 @@ impl Tunnel {
                 self.passage.answer();
             }
         }
-        let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
-        match self.link.handle_frame(now, arrival, frame) {
-            Received::Ip(packet) => {
-                session.commit(now, verdict);
-                self.counters.ip_received = self.counters.ip_received.saturating_add(1);
-                Some(packet)
-            }
-            Received::Control => {
-                if verdict.evidence == Evidence::Accepted {
-                    session.commit(now, verdict);
-                }
-                self.link_events(now);
-                None
-            }
-            Received::Discarded(_) => {
-                // a discarded frame may still be the one that was too much
-                self.link_events(now);
-                None
-            }
+        if self.ordered.is_some() && !is_control_frame(frame) {
+            return self.handle_ordered(now, verdict, frame);
         }
+        self.open_frame(now, verdict, frame)
     }
 
     /// The network or the kernel said that GRE to the peer does not pass
@@ -399,11 +399,16 @@ impl Tunnel {
         let link = self.link.poll_timeout().map(|(at, why)| (at, Timer::Link(why)));
         let gre = self.session.as_ref().and_then(Session::poll_timeout);
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
+        let reorder = self.ordered.as_ref().and_then(|ordered| ordered.poll_timeout());
+        let reorder = reorder.map(|at| (at, Timer::Reorder));
         let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
         let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
         let connect = connect.map(|(at, _)| (at, Timer::Connect));
-        [control, link, gre, first, words, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [control, link, gre, reorder, first, words, connect]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 
     /// Whether a packet may be composed and sealed at `now`
@@ -572,6 +577,7 @@ impl Tunnel {
             return;
         }
         self.connect_deadline = None;
+        self.order_frames(&negotiated);
         self.ladder.enter(now, Phase::Up);
         self.stage = Stage::Up;
         self.recorder.connect_is_over();

@@ -174,6 +174,7 @@ impl End {
         let before = (self.events.len(), self.datagrams.len(), self.packets.len());
         self.tunnel.handle_timeout(now);
         self.take_inputs(now);
+        self.packets.extend(std::iter::from_fn(|| self.tunnel.poll_ip(now)));
         while let Some(event) = self.tunnel.poll_event() {
             self.events.push((now - start, event));
         }
@@ -215,6 +216,7 @@ impl End {
                 Inbound::Gre(mut datagram) => {
                     let packet = self.tunnel.handle_gre(now, &mut datagram);
                     self.packets.extend(packet.map(|packet| packet.to_vec()));
+                    self.packets.extend(std::iter::from_fn(|| self.tunnel.poll_ip(now)));
                 }
             }
         }
