@@ -83,7 +83,7 @@ pub struct Stats {
     /// Key changes, in links of the chain
     pub rekeys: u64,
     /// Resets asked for, in a stateful session
-    pub reset_requests: u64,
+    pub reset_requests: u32,
     /// Keys kept for late frames now
     pub kept_keys: u16,
 }

@@ -26,12 +26,14 @@ use crate::stats::Discard;
 use crate::wrong_key::Doubt;
 
 /// How a link's packets go
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(crate) enum Passage {
     /// Not at all: it is not settled yet
-    #[default]
-    Unsettled,
+    Unsettled {
+        /// When a peer that has said nothing of CCP gets a link in the clear
+        clear_at: Option<Instant>,
+    },
     /// Encrypted, both ways
     Encrypted(Cipher),
     /// In the clear, both ways
@@ -39,17 +41,26 @@ pub(crate) enum Passage {
 }
 
 impl Passage {
+    pub(crate) const UNSETTLED: Self = Self::Unsettled { clear_at: None };
+
     pub(crate) fn cipher(&self) -> Option<&Cipher> {
         match self {
             Self::Encrypted(cipher) => Some(cipher),
-            Self::Unsettled | Self::Clear => None,
+            Self::Unsettled { .. } | Self::Clear => None,
         }
     }
 
     pub(crate) fn cipher_mut(&mut self) -> Option<&mut Cipher> {
         match self {
             Self::Encrypted(cipher) => Some(cipher),
-            Self::Unsettled | Self::Clear => None,
+            Self::Unsettled { .. } | Self::Clear => None,
+        }
+    }
+
+    pub(crate) const fn clear_at(&self) -> Option<Instant> {
+        match self {
+            Self::Unsettled { clear_at } => *clear_at,
+            Self::Encrypted(_) | Self::Clear => None,
         }
     }
 
@@ -71,7 +82,7 @@ impl<R: Role> Machine<R> {
             Stance::Ignore => self.passage = Passage::Clear,
         }
         if self.stance == Stance::Prefer {
-            self.clear_at = now.checked_add(SILENCE).map(Box::new);
+            self.passage = Passage::Unsettled { clear_at: now.checked_add(SILENCE) };
         }
     }
 
@@ -95,7 +106,7 @@ impl<R: Role> Machine<R> {
                 frame::MPPE
             }
             Passage::Clear => inner,
-            Passage::Unsettled => return false,
+            Passage::Unsettled { .. } => return false,
         };
         match protocol.to_be_bytes() {
             [0, octet] if form.pfc => packet.prepend_slice(&[octet]),
@@ -138,7 +149,7 @@ impl<R: Role> Machine<R> {
             Some(Layer::Down) => {
                 self.go_down(now);
                 if self.passage.is_clear() {
-                    self.passage = Passage::Unsettled;
+                    self.passage = Passage::UNSETTLED;
                 }
             }
             Some(Layer::Finished) => self.go_clear(now),
@@ -197,7 +208,6 @@ impl<R: Role> Machine<R> {
 
     /// How packets go is known
     pub(crate) fn settled(&mut self, now: Instant) {
-        self.clear_at = None;
         #[cfg(feature = "server")]
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
             self.ipcp.open(now, &mut self.context);
@@ -216,7 +226,7 @@ impl<R: Role> Machine<R> {
             cipher.handle_timeout(now);
         }
         self.ask_for_reset(now);
-        if self.clear_at.as_deref().is_some_and(|at| *at <= now) {
+        if self.passage.clear_at().is_some_and(|at| at <= now) {
             self.go_clear(now);
         }
     }
@@ -284,7 +294,9 @@ impl<R: Role> Machine<R> {
             #[cfg(feature = "server")]
             Stance::Ignore => return Err(Trouble::Discard(Discard::OutOfPhase)),
         }
-        self.clear_at = None;
+        if let Passage::Unsettled { clear_at } = &mut self.passage {
+            *clear_at = None;
+        }
         match Code::from(packet.code) {
             Code::ResetRequest => self.answer_reset(packet),
             Code::ResetAck => {}
@@ -299,7 +311,7 @@ impl<R: Role> Machine<R> {
         if Code::from(packet.code) == Code::ConfigureRequest && self.ccp.is_initial() {
             self.open_ccp(now);
             self.go_down(now);
-            self.passage = Passage::Unsettled;
+            self.passage = Passage::UNSETTLED;
         }
     }
 

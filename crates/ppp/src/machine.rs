@@ -43,9 +43,6 @@ pub(crate) struct Machine<R: Role> {
     /// How packets go
     pub(crate) passage: Passage,
     pub(crate) stance: Stance,
-    /// When a peer that has said nothing of CCP gets a link in the clear; boxed, since hardly any
-    /// link has it
-    pub(crate) clear_at: Option<Box<Instant>>,
     /// Control frames that came in lately
     pub(crate) window: Window,
     /// Those that came before their phase; boxed, since hardly any link has some
@@ -87,9 +84,8 @@ impl<R: Role> Machine<R> {
             context: Context::new(seed),
             link: None,
             keys: None,
-            passage: Passage::Unsettled,
+            passage: Passage::UNSETTLED,
             stance: Stance::Require,
-            clear_at: None,
             window: Window::new(),
             early: None,
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
@@ -186,7 +182,7 @@ impl<R: Role> Machine<R> {
             (self.echo.deadline(), Timer::Echo),
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
-            (self.clear_at.as_deref().copied(), Timer::Encryption),
+            (self.passage.clear_at(), Timer::Encryption),
         ];
         let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
         deadlines.min_by_key(|(at, _)| *at)
@@ -254,8 +250,7 @@ impl<R: Role> Machine<R> {
 
     fn forget_encryption(&mut self) {
         self.keys = None;
-        self.passage = Passage::Unsettled;
-        self.clear_at = None;
+        self.passage = Passage::UNSETTLED;
     }
 
     fn give_up_lcp(&mut self, now: Instant) {
@@ -318,7 +313,7 @@ impl<R: Role> Machine<R> {
     /// Up needs IPCP, and that how packets go is settled
     pub(crate) fn come_up(&mut self) {
         let is_settled = match &self.passage {
-            Passage::Unsettled => false,
+            Passage::Unsettled { .. } => false,
             Passage::Encrypted(_) => self.ccp.is_open(),
             Passage::Clear => true,
         };
