@@ -31,7 +31,8 @@
 //! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
 //! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
-//! with MS-CHAPv2, the server's proof verified, and stateless MPPE with 128 bits, or not at all.
+//! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
+//! or not at all, unless an option whose name says `insecure` allows less.
 
 mod capture;
 mod client;
