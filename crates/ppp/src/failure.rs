@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{frame, wrong_key::WrongKey};
+use crate::{frame, lcp, wrong_key::WrongKey};
 
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -195,6 +195,11 @@ pub enum AuthenticationProtocol {
 }
 
 impl AuthenticationProtocol {
+    /// Reads the option's value; `None` if it is too short for any
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        lcp::authentication_protocol(value)
+    }
+
     /// The option's value, of CHAP with its algorithm: C227, C22381
     pub const fn number(self) -> u32 {
         match self {

@@ -93,12 +93,17 @@ impl Hub {
 
     /// Until no tunnel is left
     pub(crate) async fn idle(&self) {
+        self.left_until(|| self.tunnels.load(Ordering::Relaxed) == 0).await;
+    }
+
+    /// Until so many tunnels have left that `done` is so
+    pub(crate) async fn left_until(&self, done: impl Fn() -> bool) {
         loop {
             let left = self.left.notified();
             tokio::pin!(left);
             // enabled before the look, so that a tunnel leaving in between is not missed
             left.as_mut().enable();
-            if self.tunnels.load(Ordering::Relaxed) == 0 {
+            if done() {
                 return;
             }
             left.await;

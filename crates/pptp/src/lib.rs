@@ -40,6 +40,7 @@ mod config;
 mod connecting;
 mod dial;
 mod dialling;
+mod doctor;
 mod driver;
 mod flight_record;
 mod hub;
@@ -60,9 +61,9 @@ pub use pptp_netstack::{
 };
 pub use pptp_tunnel::{
     AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
-    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, Password,
+    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits, Password,
     PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, RecordKind,
-    Retry, StatefulReset, TunnelError, WrongKey,
+    Retry, StatefulReset, Transcript, TunnelError, WrongKey,
 };
 
 pub use crate::{
@@ -71,6 +72,7 @@ pub use crate::{
     config::TunnelConfig,
     connecting::Connecting,
     dialling::Redial,
+    doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
     flight_record::FlightRecord,
     login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,

@@ -17,8 +17,8 @@ use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    FlightRecord, Info, Redial, State, capture::Captures, dialling::Dialling, flight_record::Ends,
-    hub::HubHandle, login::Login, raw_ip::RawPort,
+    FlightRecord, Info, Redial, State, Stats, capture::Captures, dialling::Dialling,
+    flight_record::Ends, hub::HubHandle, login::Login, raw_ip::RawPort,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -232,6 +232,28 @@ impl Shared {
             records: recorder.map(Recorder::records).unwrap_or_default(),
             echoes: recorder.map_or(0, Recorder::echoes),
             forgotten: recorder.map_or(0, Recorder::forgotten),
+        }
+    }
+
+    /// What has passed so far
+    pub(crate) fn stats(&self) -> Stats {
+        let inner = self.lock();
+        let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
+        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
+        let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
+        Stats {
+            tunnel: stats.unwrap_or_default(),
+            ip_dropped: dropped,
+            unsendable: self.unsendable.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the server said of itself
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        let inner = self.lock();
+        match &inner.machine {
+            Some(machine) => machine.peer().cloned(),
+            None => inner.remains.as_ref().and_then(|remains| remains.peer.clone()),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -128,6 +128,24 @@ impl Tunnel {
         self.net.ping(address, timeout).await
     }
 
+    /// Sends one ICMP echo request in an IP packet of `packet_len` octets, headers included; 28 is the least
+    ///
+    /// Its reply is as large, so that it tells whether packets of that size pass both ways.
+    ///
+    /// # Errors
+    /// As [`Self::ping`]; EMSGSIZE if it does not fit [`Info::mtu`].
+    ///
+    /// # Cancel safety
+    /// A reply that comes later is ignored.
+    pub async fn ping_sized(
+        &self,
+        address: Ipv4Addr,
+        packet_len: usize,
+        timeout: Duration,
+    ) -> io::Result<Duration> {
+        self.net.ping_sized(address, packet_len, timeout).await
+    }
+
     /// The IPv4 addresses of `name`, asked of the DNS servers that IPCP gave (RFC 1877)
     ///
     /// # Errors
@@ -201,24 +219,12 @@ impl Tunnel {
 
     /// What has passed so far
     pub fn stats(&self) -> Stats {
-        let inner = self.handle.shared.lock();
-        let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
-        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
-        let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
-        Stats {
-            tunnel: stats.unwrap_or_default(),
-            ip_dropped: dropped,
-            unsendable: self.handle.shared.unsendable.load(Ordering::Relaxed),
-        }
+        self.handle.shared.stats()
     }
 
     /// What the server said of itself (RFC 2637 §2.2)
     pub fn peer(&self) -> Option<Peer> {
-        let inner = self.handle.shared.lock();
-        match &inner.machine {
-            Some(machine) => machine.peer().cloned(),
-            None => inner.remains.as_ref().and_then(|remains| remains.peer.clone()),
-        }
+        self.handle.shared.peer()
     }
 
     /// The flight recorder: what was said on the wire at the connect, and lately; also after the end

@@ -27,6 +27,7 @@ mod passage;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;
+mod transcript;
 mod tunnel;
 
 #[cfg(feature = "server")]
@@ -36,7 +37,8 @@ pub use pptp_gre::Reordering;
 pub use pptp_ppp::{
     AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
-    KeyStrength, Password, PasswordEncoding, Question, Questions, StatefulReset, WrongKey,
+    KeyStrength, MppeBits, Password, PasswordEncoding, Question, Questions, StatefulReset,
+    WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{
@@ -51,5 +53,6 @@ pub use crate::{
     failure::{Code, Failure, Layer, Retry, TunnelError},
     ladder::{Ladder, Phase},
     recorder::{Kind as RecordKind, Record, Recorder},
+    transcript::Transcript,
     tunnel::{Config, GreError, Tunnel},
 };

@@ -4,5 +4,5 @@ mod connect;
 mod gre;
 mod hang_up;
 mod packets;
-mod pair;
+pub(crate) mod pair;
 mod totality;
