@@ -5,6 +5,7 @@ mod connector;
 mod failures;
 mod logins;
 mod privileges;
+mod record;
 mod shared_socket;
 mod two_buildings;
 mod weaker;
@@ -36,6 +37,7 @@ fn all() -> Vec<Trial> {
         shared_socket::trials(),
         privileges::trials(),
         wire::trials(),
+        record::trials(),
         two_buildings::trials(),
         connector::trials(),
     ];
