@@ -96,8 +96,8 @@ impl TunnelConfig {
 
     /// The size of the flight recorder, in octets; 1536 by default, 65,536 at most
     ///
-    /// Two thirds are for the connect, which takes some 700 octets, the rest for the latest control messages and
-    /// frames. It is memory that the tunnel holds while it is up. 0 records nothing.
+    /// The connect, which takes some 950 octets, has three quarters at most, the latest control messages and frames
+    /// the rest. It is memory that the tunnel holds while it is up. 0 records nothing.
     #[must_use]
     pub const fn flight_recorder(mut self, octets: usize) -> Self {
         self.flight_recorder = octets;

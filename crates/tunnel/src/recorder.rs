@@ -1,7 +1,7 @@
 //! The flight recorder: what was said on the wire, kept small enough to be always on
 //!
 //! Two parts: the connect, kept as it was, and the latest records, the oldest of which make room.
-//! A connect larger than two thirds of the recorder goes on among the latest.
+//! A connect larger than three quarters of the recorder goes on among the latest.
 //! Runs of zero octets (a Start-Control-Connection-Request is nine tenths padding) are stored as
 //! their length. What would tell a secret (the value of a CHAP response) is stored as zeros.
 
@@ -177,9 +177,9 @@ impl Recorder {
         }
     }
 
-    /// A third stays free for what comes after the connect
+    /// A quarter stays free for what comes after the connect
     const fn connect_share(&self) -> usize {
-        self.capacity.saturating_sub(self.capacity / 3)
+        self.capacity.saturating_sub(self.capacity / 4)
     }
 
     fn forget_oldest(&mut self) -> bool {
