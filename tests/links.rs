@@ -2,7 +2,7 @@
 
 use std::{io, net::Ipv6Addr, time::Duration};
 
-use pptp::Tunnel;
+use pptp::{State, Tunnel};
 use pptp_testkit::{DEVICE, Extras, Server, ServerOrder};
 use pptp_tests::{World, config, digest_of, get, knx_name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -135,5 +135,33 @@ async fn ipv6_is_off_unless_both_want_it() {
         let local = Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, 1);
         let refused = packets.send(&ping6(local, local)).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    }
+}
+
+/// Another address is another end: what was connected from the old one is over, and says why
+#[tokio::test(start_paused = true)]
+async fn sockets_are_told_when_a_renegotiation_changes_the_address() {
+    for order in ORDERS {
+        let world = World::new(20);
+        let building = world.serve(1, Server::builder(1).order(order).moves_clients());
+        let tunnel = world.connect(&building).await;
+        let before = tunnel.info().inner_address;
+        let mut echo = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
+        echo.write_all(b"before").await.unwrap();
+        echo.read_exact(&mut [0; 6]).await.unwrap();
+        let mut states = tunnel.state();
+        building.renegotiate_all();
+        states.wait_for(|state| matches!(state, State::Renegotiating)).await.unwrap();
+        states.wait_for(|state| matches!(state, State::Up)).await.unwrap();
+        let after = tunnel.info().inner_address;
+        assert_ne!(before, after, "{order:?}");
+        let error = echo.read(&mut [0; 6]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{order:?}: {error}");
+        assert!(error.to_string().contains("address"), "it says why: {error}");
+        assert_eq!(get(&tunnel, "/").await.unwrap(), b"building 1\n", "and new ones work");
+        let local = tunnel.tcp_connect((DEVICE, 7)).await.unwrap().local_addr().unwrap();
+        assert_eq!(local.ip(), after);
+        tunnel.close().await;
+        building.idle().await;
     }
 }

@@ -184,6 +184,8 @@ pub struct Extras {
     pub address_options: Vec<(u8, Vec<u8>)>,
     /// Whether it names no address of its own in IPCP
     pub hides_address: bool,
+    /// The address that the client is given instead of the first one when it is negotiated anew
+    pub second_address: Option<Ipv4Addr>,
     /// Whether it is deaf to the Magic-Number: it rejects ours, and has none
     pub rejects_magic: bool,
     /// What it says of itself once the link is up (RFC 1570 §2.1)

@@ -151,3 +151,86 @@ impl Dialling {
 fn far() -> Instant {
     Instant::now() + std::time::Duration::from_hours(24 * 365)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use pptp_gre_socket::memory;
+    use pptp_tunnel::{Ladder, Recognized};
+
+    use super::*;
+
+    fn server(last: u8) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 1723)
+    }
+
+    /// A connect to a name with these addresses, whose first has been reached
+    fn dialling(addresses: &[u8]) -> Dialling {
+        let network = Network::Memory(memory::Network::new(0).host(Ipv4Addr::LOCALHOST));
+        let mut dialling = Dialling::new(network, TunnelConfig::new("name", "user", "secret"));
+        dialling.addresses = Some(addresses.iter().copied().map(server).collect());
+        dialling.reached(server(addresses[0]));
+        dialling
+    }
+
+    fn error(failure: ControlFailure) -> TunnelError {
+        TunnelError::new(failure.into(), Ladder::new(Instant::now().into_std()))
+    }
+
+    fn not_pptp() -> TunnelError {
+        error(ControlFailure::NotPptp { first: b"HTTP".to_vec() })
+    }
+
+    fn recognized(quirks: Quirks) -> TunnelError {
+        let kind = Recognized { name: "kind".into(), quirks };
+        error(ControlFailure::Recognized(Box::new(kind)))
+    }
+
+    #[test]
+    fn each_address_of_a_name_is_tried_where_something_else_listens() {
+        let mut dialling = dialling(&[1, 2, 3]);
+        for (at, left) in [(1, &[2, 3][..]), (2, &[3])] {
+            let why = dialling.again(server(at), &not_pptp());
+            assert_eq!(why, Some(Redial::NotPptp { address: server(at) }));
+            let expected = left.iter().copied().map(server).collect::<Vec<_>>();
+            assert_eq!(dialling.addresses.as_deref(), Some(&expected[..]));
+            dialling.reached(server(left[0]));
+        }
+        assert_eq!(dialling.again(server(3), &not_pptp()), None, "that was the last");
+    }
+
+    #[test]
+    fn a_recognised_server_is_tried_again_once_and_before_any_other() {
+        let mut dialling = dialling(&[1, 2]);
+        let quirks = Quirks::client_host_name("relay");
+        let why = dialling.again(server(1), &recognized(quirks.clone()));
+        assert_eq!(why, Some(Redial::Recognized { kind: "kind".to_owned() }));
+        assert_eq!(dialling.addresses, Some(vec![server(1), server(2)]));
+        let machine = dialling.machine_config();
+        assert_eq!(machine.control.quirks, quirks);
+        assert!(machine.control.recognitions.is_empty(), "once");
+        dialling.reached(server(1));
+        assert_eq!(dialling.again(server(1), &recognized(quirks)), None);
+    }
+
+    #[test]
+    fn what_is_named_goes_before_what_was_learned_and_that_before_what_is_remembered() {
+        let mut dialling = dialling(&[1]);
+        dialling.config.remembered = Quirks { firmware: Some(1), ..Quirks::ORCKIT };
+        dialling.config = dialling.config.clone().phone_number("1234");
+        dialling.again(server(1), &recognized(Quirks { firmware: Some(2), ..Quirks::NONE }));
+        let quirks = dialling.machine_config().control.quirks;
+        assert_eq!(quirks.phone_number.as_deref(), Some("1234"));
+        assert_eq!((quirks.firmware, quirks.vendor), (Some(2), Quirks::ORCKIT.vendor));
+        let lesson = dialling.lesson(None).expect("something to remember");
+        assert_eq!((lesson.firmware, lesson.phone_number), (Some(2), Quirks::ORCKIT.phone_number));
+    }
+
+    #[test]
+    fn no_other_end_is_a_reason_to_dial_again() {
+        for failure in [ControlFailure::NoControlReply, ControlFailure::ConnectionLost] {
+            assert_eq!(dialling(&[1, 2]).again(server(1), &error(failure)), None);
+        }
+    }
+}

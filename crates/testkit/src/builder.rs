@@ -39,6 +39,7 @@ pub(crate) struct Options {
     pub(crate) dhcp: Option<Dhcp>,
     pub(crate) ipv6: bool,
     pub(crate) extras: Extras,
+    pub(crate) moves_clients: bool,
     pub(crate) never_acknowledges: bool,
 }
 
@@ -62,6 +63,7 @@ impl ServerBuilder {
             dhcp: None,
             ipv6: false,
             extras: Extras::default(),
+            moves_clients: false,
             never_acknowledges: false,
         };
         Self { options }.order(ServerOrder::Pppd)
@@ -178,6 +180,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn extras(mut self, extras: Extras) -> Self {
         self.options.extras = extras;
+        self
+    }
+
+    /// Makes the server give a client another address when PPP is negotiated anew
+    #[must_use]
+    pub const fn moves_clients(mut self) -> Self {
+        self.options.moves_clients = true;
         self
     }
 

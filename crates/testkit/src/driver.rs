@@ -291,7 +291,9 @@ impl Driver {
             return;
         };
         let inner_address = self.pool.take(call_id);
-        let config = self.config(inner_address);
+        let moves = self.options.moves_clients.then(|| self.pool.take(call_id)).flatten();
+        let mut config = self.config(inner_address);
+        config.link.extras.second_address = moves;
         let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
         self.sessions.insert(call_id, Session::new(tunnel, client, inner_address, writer));
         self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
@@ -332,9 +334,7 @@ impl Driver {
                 return true;
             }
             calls.remove(*call_id, now);
-            if let Some(address) = session.inner_address() {
-                pool.give_back(address);
-            }
+            pool.give_back_all(*call_id);
             if let Some(ended) = session.ended() {
                 stats.send_modify(|stats| stats.note_end(ended));
             }

@@ -61,6 +61,14 @@ impl Pool {
         }
     }
 
+    /// Takes back all addresses of a call
+    pub(crate) fn give_back_all(&mut self, call_id: u16) {
+        let of_call = self.taken.iter().filter(|(_, call)| **call == call_id);
+        for address in of_call.map(|(address, _)| *address).collect::<Vec<_>>() {
+            self.give_back(address);
+        }
+    }
+
     /// The call that has this address
     pub(crate) fn call(&self, address: Ipv4Addr) -> Option<u16> {
         self.taken.get(&address).copied()

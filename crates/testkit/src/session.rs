@@ -201,10 +201,6 @@ impl Session {
         self.tunnel.is_finished()
     }
 
-    pub(crate) const fn inner_address(&self) -> Option<Ipv4Addr> {
-        self.inner_address
-    }
-
     /// How it ended, if it has
     pub(crate) fn ended(&self) -> Option<Ended> {
         Some(Ended {

@@ -3,6 +3,7 @@
 mod buildings;
 mod connector;
 mod failures;
+mod links;
 mod logins;
 mod privileges;
 mod record;
@@ -34,6 +35,7 @@ fn all() -> Vec<Trial> {
         weaker::trials(),
         failures::trials(),
         logins::trials(),
+        links::trials(),
         shared_socket::trials(),
         privileges::trials(),
         wire::trials(),

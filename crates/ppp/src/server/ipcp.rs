@@ -19,6 +19,8 @@ pub(crate) struct Ipcp {
     dns: Vec<Ipv4Addr>,
     /// Whether the client takes our address
     tells_address: bool,
+    /// Whether the client has had its first address
+    has_assigned: bool,
     configured: Extras,
     extras: Vec<(u8, Vec<u8>)>,
 }
@@ -30,6 +32,7 @@ impl Ipcp {
             assigned: config.assigned_address,
             dns: config.dns.clone(),
             tells_address: true,
+            has_assigned: false,
             configured: config.extras.clone(),
             extras: Vec::new(),
         }
@@ -51,6 +54,9 @@ impl OptionSet for Ipcp {
     const NUMBER: u16 = frame::IPCP;
 
     fn restart(&mut self, _: &mut Random) {
+        if let Some(second) = self.configured.second_address.take_if(|_| self.has_assigned) {
+            self.assigned = second;
+        }
         self.tells_address = !self.configured.hides_address;
         self.extras.clone_from(&self.configured.address_options);
     }
@@ -86,7 +92,9 @@ impl OptionSet for Ipcp {
         Ok(missing)
     }
 
-    fn agree(&mut self, _: &Options<'_>) {}
+    fn agree(&mut self, _: &Options<'_>) {
+        self.has_assigned = true;
+    }
 
     fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         Ok(())
