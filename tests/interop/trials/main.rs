@@ -2,6 +2,7 @@
 
 mod buildings;
 mod connector;
+mod encryption;
 mod failures;
 mod links;
 mod logins;
@@ -33,6 +34,7 @@ fn all() -> Vec<Trial> {
     let groups = [
         buildings::trials(),
         weaker::trials(),
+        encryption::trials(),
         failures::trials(),
         logins::trials(),
         links::trials(),
