@@ -8,6 +8,8 @@ mod arguments;
 #[path = "connector/forward.rs"]
 mod forward;
 mod login;
+#[path = "connector/recording.rs"]
+mod recording;
 
 use std::{
     collections::HashMap,
@@ -26,8 +28,9 @@ use tokio::{
 };
 
 use crate::{
-    arguments::{Arguments, Forward, wrong},
+    arguments::{Arguments, Forward, Site, wrong},
     forward::Listener,
+    recording::Recording,
 };
 
 #[tokio::main]
@@ -40,7 +43,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::read(std::env::args_os(), password);
     let arguments = arguments.unwrap_or_else(|wrong| wrong.exit());
     let listeners = bind(&arguments.forwards).await.unwrap_or_else(|wrong| wrong.exit());
-    match run(arguments, listeners).await {
+    let recordings = open_recordings(&arguments).unwrap_or_else(|wrong| wrong.exit());
+    match run(arguments, listeners, recordings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -60,14 +64,29 @@ async fn bind(forwards: &[Forward]) -> Result<Vec<Listener>, clap::Error> {
     Ok(listeners)
 }
 
-async fn run(arguments: Arguments, listeners: Vec<Listener>) -> Result<(), Box<dyn Error>> {
-    let Arguments { sites, user, password, forwards } = arguments;
+/// What each site is written down in, before any is dialled
+fn open_recordings(arguments: &Arguments) -> Result<Vec<Recording>, clap::Error> {
+    let open = |site: &Site| {
+        let capture = arguments.captures.iter().find(|it| it.site == site.name);
+        let capture = capture.map(|it| it.file.as_path());
+        Recording::open(arguments.record.as_deref(), capture)
+    };
+    let opened = arguments.sites.iter().map(open).collect::<Result<_, _>>();
+    opened.map_err(|error| wrong(format!("cannot write: {error}")))
+}
+
+async fn run(
+    arguments: Arguments,
+    listeners: Vec<Listener>,
+    recordings: Vec<Recording>,
+) -> Result<(), Box<dyn Error>> {
+    let Arguments { sites, user, password, forwards, .. } = arguments;
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let client = Client::new()?;
     let (stop, stopping) = watch::channel(false);
     let (mut lines, mut keepers) = (HashMap::new(), JoinSet::new());
-    for site in sites {
+    for (site, recording) in sites.into_iter().zip(recordings) {
         let config = TunnelConfig::new(site.server, &user, &password).name(&site.name);
         let (sender, line) = watch::channel(None);
         keepers.spawn(keep_connected(
@@ -75,6 +94,7 @@ async fn run(arguments: Arguments, listeners: Vec<Listener>) -> Result<(), Box<d
             config,
             site.name.clone(),
             sender,
+            recording,
             stopping.clone(),
         ));
         lines.insert(site.name, line);
@@ -110,34 +130,39 @@ async fn keep_connected(
     mut config: TunnelConfig,
     name: String,
     line: watch::Sender<Option<Tunnel>>,
+    mut recording: Recording,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut pause = pauses().build();
     loop {
         println!("{name}: connecting");
+        let mut connecting = client.connect(config.clone());
         let connected = tokio::select! {
-            connected = client.connect(config.clone()) => connected,
+            connected = &mut connecting => connected,
             () = stopped(&mut stop) => return println!("{name}: down: stopped while connecting"),
         };
-        let reason = match connected {
+        let (reason, record) = match connected {
             Ok(tunnel) => {
                 let since = Instant::now();
                 println!("{name}: connected in {:?}", tunnel.info().connect_time);
+                let capture = recording.captures().then(|| tunnel.capture());
                 line.send_replace(Some(tunnel.clone()));
-                let reason = until_down(&tunnel, &mut stop).await;
+                let (reason, ()) =
+                    tokio::join!(until_down(&tunnel, &mut stop), recording.write(&name, capture));
                 line.send_replace(None);
                 config = config.resuming(&tunnel.info());
                 if since.elapsed() > STABLE {
                     pause = pauses().build();
                 }
-                reason
+                (reason, tunnel.flight_record())
             }
-            Err(reason) => reason,
+            Err(reason) => (reason, connecting.flight_record()),
         };
         println!("{name}: down: {reason}");
         if *stop.borrow() {
             return;
         }
+        recording.keep(&name, &record).await;
         if reason.failure.retry() == Retry::Never {
             return println!("{name}: given up: the same again would fail again");
         }
@@ -214,8 +239,14 @@ mod tests {
         let config = TunnelConfig::new(address.to_string(), "testuser", "test123").name("b1");
         let (sender, mut line) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
-        let keeper =
-            tokio::spawn(keep_connected(client.clone(), config, "b1".into(), sender, stopping));
+        let keeper = tokio::spawn(keep_connected(
+            client.clone(),
+            config,
+            "b1".into(),
+            sender,
+            Recording::default(),
+            stopping,
+        ));
         let tunnel = line.wait_for(Option::is_some).await.unwrap().clone().unwrap();
         server.renegotiate_all();
         tunnel.state().wait_for(|state| matches!(state, State::Renegotiating)).await.unwrap();
@@ -225,6 +256,50 @@ mod tests {
         client.wait_idle().await;
         server.idle().await;
         assert!(server.stats().ended[0].is_clean(), "{:?}", server.stats().ended);
+    }
+
+    /// Its folder has a record of each time that it was lost, and its file a section for each tunnel
+    #[tokio::test]
+    async fn a_site_that_is_lost_is_on_record_and_what_passed_was_captured() {
+        let (network, address) = (Network::new(0), Ipv4Addr::new(10, 99, 0, 11));
+        let server = Server::builder(1).serve_memory(&network, address).unwrap();
+        let host = network.host(Ipv4Addr::new(10, 99, 0, 1));
+        let client = Client::builder().memory(host).build().unwrap();
+        let config = TunnelConfig::new(address.to_string(), "testuser", "test123").name("b1");
+        let folder =
+            std::env::temp_dir().join(format!("pptp-connector-lost-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let inside = folder.join("inside.pcapng");
+        let recording = Recording::open(Some(&folder), Some(&inside)).unwrap();
+        let (sender, mut line) = watch::channel(None);
+        let (stop, stopping) = watch::channel(false);
+        let keeper = tokio::spawn(keep_connected(
+            client.clone(),
+            config,
+            "b1".into(),
+            sender,
+            recording,
+            stopping,
+        ));
+        let tunnel = line.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        let device = Ipv4Addr::new(192, 168, 1, 3);
+        tunnel.ping(device, Duration::from_secs(5)).await.unwrap();
+        server.shut_down().await;
+        line.wait_for(Option::is_none).await.unwrap();
+        stop.send_replace(true);
+        timeout(LAST_WORDS, keeper).await.expect("in bounded time").unwrap();
+        let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.map(|path| std::fs::read(path).unwrap()).collect();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(files.len(), 2, "a record and the capture");
+        for file in &files {
+            assert_eq!(file[..4], [0x0A, 0x0D, 0x0D, 0x0A]);
+        }
+        let holds = |wanted: &[u8]| {
+            files.iter().filter(|it| it.windows(wanted.len()).any(|some| some == wanted)).count()
+        };
+        assert_eq!(holds(&[tunnel.info().inner_address.octets(), device.octets()].concat()), 1);
+        assert_eq!(holds(b"flight record of the tunnel b1"), 1);
     }
 
     #[tokio::test]

@@ -123,7 +123,7 @@ async fn a_connect_is_a_future_like_any_other() {
     let mut connecting = world.client.connect(wrong);
     assert!(timeout(Duration::from_millis(10), &mut connecting).await.is_err());
     assert_eq!((&mut connecting).await.unwrap_err().name(), "AuthFailed");
-    assert!(connecting.flight_record().len() > 10, "what was said before it failed");
+    assert!(connecting.flight_record().records().len() > 10, "what was said before it failed");
 }
 
 #[test]

@@ -140,7 +140,7 @@ async fn what_a_tunnel_was_can_be_asked_after_its_end() {
     timeout(BOUND, world.client.wait_idle()).await.unwrap();
     assert!(before.ip_sent > 0 && tunnel.stats().tunnel.ip_sent >= before.ip_sent);
     assert!(peer.is_some() && tunnel.peer() == peer);
-    assert!(tunnel.flight_record().len() > 10);
+    assert!(tunnel.flight_record().records().len() > 10);
 }
 
 /// The driver and the control tasks are on a runtime that is shut down under them

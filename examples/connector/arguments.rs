@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{SocketAddr, SocketAddrV4},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -27,6 +28,12 @@ struct Options {
     /// `tcp|udp:LOCAL_ADDRESS:PORT=SITE:ADDRESS:PORT`
     #[arg(long = "forward", value_name = "FORWARD")]
     forwards: Vec<Forward>,
+    /// A folder for what was said on the wire when a site fails, as pcapng; the latest 16 of each site are kept
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
+    /// SITE=FILE: the packets inside that site's tunnel, in the clear, as pcapng; a file that exists goes on
+    #[arg(long = "capture", value_name = "CAPTURE")]
+    captures: Vec<CaptureTo>,
 }
 
 /// What the command line asks for, all of it fitting together
@@ -35,6 +42,8 @@ pub(crate) struct Arguments {
     pub(crate) user: String,
     pub(crate) password: String,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) record: Option<PathBuf>,
+    pub(crate) captures: Vec<CaptureTo>,
 }
 
 impl Arguments {
@@ -50,17 +59,30 @@ impl Arguments {
     }
 
     fn complete(options: Options, environment: Option<OsString>) -> Result<Self, String> {
-        let Options { sites, user, password, forwards } = options;
+        let Options { sites, user, password, forwards, record, captures } = options;
         let password = password.find(environment)?.ok_or_else(|| {
             format!("a password is wanted: --password, --password-file or {}", login::VARIABLE)
         })?;
-        Ok(Self { sites, user, password, forwards })
+        Ok(Self { sites, user, password, forwards, record, captures })
     }
 
     fn check(&self) -> Result<(), String> {
         for (i, site) in self.sites.iter().enumerate() {
             if self.sites[..i].iter().any(|earlier| earlier.name == site.name) {
                 return Err(format!("two sites are named {:?}", site.name));
+            }
+        }
+        if let Some(site) = self.sites.iter().find(|site| site.name.contains('/'))
+            && self.record.is_some()
+        {
+            return Err(format!("the name {:?} cannot be part of a record's name", site.name));
+        }
+        for (i, CaptureTo { site, .. }) in self.captures.iter().enumerate() {
+            if self.sites.iter().all(|it| it.name != *site) {
+                return Err(format!("--capture: there is no site {site:?}"));
+            }
+            if self.captures[..i].iter().any(|earlier| earlier.site == *site) {
+                return Err(format!("--capture: the site {site:?} is captured already"));
             }
         }
         for (i, forward) in self.forwards.iter().enumerate() {
@@ -100,6 +122,25 @@ impl FromStr for Site {
         let config = TunnelConfig::new(server, "user", "");
         config.check().map_err(|failure| failure.to_string())?;
         Ok(Self { name: name.into(), server: server.into() })
+    }
+}
+
+/// The file for what passes inside a site's tunnel
+#[derive(Clone)]
+pub(crate) struct CaptureTo {
+    pub(crate) site: String,
+    pub(crate) file: PathBuf,
+}
+
+impl FromStr for CaptureTo {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (site, file) = text.split_once('=').ok_or("SITE=FILE is wanted")?;
+        if file.is_empty() {
+            return Err("SITE=FILE is wanted");
+        }
+        Ok(Self { site: site.into(), file: file.into() })
     }
 }
 

@@ -315,7 +315,7 @@ pub(crate) fn server_config() -> ServerConfig {
     link.secrets = vec![(USER.to_owned(), Password::new(PASSWORD))];
     // more than a round sends before it is acknowledged
     let control = ControlServerConfig { receive_window: Some(1024), ..Default::default() };
-    ServerConfig { control, link }
+    ServerConfig { control, link, acknowledges: true }
 }
 
 pub(crate) const USER: &str = "user";

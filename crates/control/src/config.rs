@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Quirks, Recognition};
+
 /// What the client says of itself and asks for
 ///
 /// The defaults are what servers are known to take. The fields a picky box wants otherwise (a phone
@@ -38,6 +40,13 @@ pub struct Config {
     pub subaddress: String,
     /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply
     pub send_link_info: bool,
+    /// Whether Call ID and Call Serial Number are 0, so that the peer's GRE carries 0 too
+    pub zero_call_id: bool,
+    /// What this server is known to want otherwise, put over the fields above; what is named here
+    /// goes before what is recognised
+    pub quirks: Quirks,
+    /// Kinds of servers to recognise by their Start-Control-Connection-Reply, in this order
+    pub recognitions: Vec<Recognition>,
     /// How long each answer may take
     pub timeouts: Timeouts,
 }
@@ -59,8 +68,20 @@ impl Default for Config {
             phone_number: String::new(),
             subaddress: String::new(),
             send_link_info: false,
+            zero_call_id: false,
+            quirks: Quirks::NONE,
+            recognitions: Recognition::KNOWN.to_vec(),
             timeouts: Timeouts::default(),
         }
+    }
+}
+
+impl Config {
+    /// These with what was recognised, and over both what was named
+    pub(crate) fn with_quirks(&self, recognized: Quirks) -> Self {
+        let mut config = self.clone();
+        self.quirks.clone().or(recognized).apply(&mut config);
+        config
     }
 }
 
@@ -117,6 +138,12 @@ pub struct ServerConfig {
     pub call_result: crate::OutgoingCallResult,
     /// Receive window of the Outgoing-Call-Reply; `None` echoes the client's
     pub receive_window: Option<u16>,
+    /// What a client has to say so that it is served: all that is not `None`
+    ///
+    /// One whose Start-Control-Connection-Request differs is not authorised, one whose
+    /// Outgoing-Call-Request differs has its call refused for a bad value, and the call begins with
+    /// the Set-Link-Info if one is insisted on.
+    pub insists_on: Quirks,
     /// What follows the client's Call-Clear-Request
     pub after_call_clear: AfterCallClear,
     /// Whether a Stop-Control-Connection-Request is answered
@@ -138,6 +165,7 @@ impl Default for ServerConfig {
             start_result: crate::StartResult::Successful,
             call_result: crate::OutgoingCallResult::Connected,
             receive_window: None,
+            insists_on: Quirks::NONE,
             after_call_clear: AfterCallClear::Notify,
             answers_stop: true,
             timeouts: Timeouts::default(),

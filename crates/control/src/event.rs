@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Failed, SetLinkInfo, WanErrorNotify};
+use crate::{Failed, Recognized, SetLinkInfo, WanErrorNotify};
 
 /// Something the owner of a control connection wants to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Peer {
     pub framing_capabilities: u32,
     /// Bearer capabilities: 1 analog, 2 digital
     pub bearer_capabilities: u32,
+    /// The kind of server that it was recognised as by all that
+    pub recognized: Option<Box<Recognized>>,
 }
 
 /// Why a control connection has a deadline

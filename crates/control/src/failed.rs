@@ -1,8 +1,8 @@
 //! Why a control connection ended
 
 use crate::{
-    ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, StartResult,
-    StopReason,
+    ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, Recognized,
+    StartResult, StopReason,
 };
 
 /// Why a control connection, or its call, ended otherwise than asked for
@@ -72,12 +72,53 @@ pub enum Failed {
     /// An Echo-Request was not answered in time
     #[error("no reply to an Echo-Request")]
     EchoTimeout,
+    /// The server was recognised as one that has to be dialled in another way from the start on
+    #[error("the server is of the kind {}, which has to be dialled otherwise", .0.name)]
+    Recognized(Box<Recognized>),
     /// The TCP connection ended
     #[error("the TCP connection was closed by the peer")]
     ConnectionLost,
     /// The peer broke a rule of the protocol
     #[error(transparent)]
     PeerMisbehaved(#[from] PeerMisbehaved),
+}
+
+/// The names of a failure's variants, and the list of all of them
+macro_rules! names {
+    ($($(#[$if:meta])* $failed:pat => $name:literal,)*) => {
+        impl Failed {
+            /// The names of all failures there are, in the enum's order
+            pub const NAMES: &[&str] = &[$($(#[$if])* $name,)*];
+
+            /// The failure's name, one word: for programs
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $($(#[$if])* $failed => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Self::NotPptp { .. } => "NotPptp",
+    Self::NoControlReply => "NoControlReply",
+    #[cfg(feature = "server")]
+    Self::NoControlRequest => "NoControlRequest",
+    Self::VersionUnsupported { .. } => "VersionUnsupported",
+    Self::ControlRefused { .. } => "ControlRefused",
+    Self::NoCallReply => "NoCallReply",
+    Self::CallRefused { .. } => "CallRefused",
+    Self::CallDisconnected { .. } => "CallDisconnected",
+    #[cfg(feature = "server")]
+    Self::CallCleared => "CallCleared",
+    Self::StoppedByPeer { .. } => "StoppedByPeer",
+    Self::EchoTimeout => "ControlEchoTimeout",
+    Self::Recognized(_) => "Recognized",
+    Self::ConnectionLost => "ConnectionLost",
+    Self::PeerMisbehaved(PeerMisbehaved::LostSync(_)) => "LostSync",
+    Self::PeerMisbehaved(PeerMisbehaved::OutOfPhase(_)) => "ControlOutOfPhase",
+    Self::PeerMisbehaved(PeerMisbehaved::AnswersUnread) => "AnswersUnread",
 }
 
 /// The rule that the peer broke

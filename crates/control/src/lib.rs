@@ -23,6 +23,7 @@ mod decoder;
 mod event;
 mod failed;
 mod message;
+mod quirks;
 
 #[cfg(feature = "server")]
 pub use config::{AfterCallClear, ServerConfig};
@@ -39,3 +40,4 @@ pub use message::{
     StartControlConnectionRequest, StartResult, StopControlConnectionReply,
     StopControlConnectionRequest, StopReason, Text, WanErrorNotify,
 };
+pub use quirks::{Pattern, Quirks, Recognition, Recognized};

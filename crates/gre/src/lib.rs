@@ -22,6 +22,7 @@
 
 mod header;
 mod receive;
+mod reorder;
 mod round_trip;
 mod session;
 #[cfg(test)]
@@ -30,4 +31,5 @@ mod transmit;
 
 pub use header::{Header, HeaderOctets, ParseError};
 pub use receive::{Discard, Evidence, Order, Verdict};
+pub use reorder::{Placed, ReorderBuffer, Reordering};
 pub use session::{Session, Stats, Timer};

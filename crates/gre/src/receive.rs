@@ -172,6 +172,10 @@ impl Receive {
         in_sequence
     }
 
+    pub(crate) const fn highest(&self) -> Option<u32> {
+        self.highest
+    }
+
     /// How far `sequence` is ahead of the highest committed number; negative behind it
     fn distance(&self, sequence: u32) -> Option<i32> {
         self.highest.map(|highest| sequence.wrapping_sub(highest).cast_signed())
@@ -183,6 +187,11 @@ impl Receive {
 }
 
 impl Verdict {
+    /// Whether the numbers are counted from this one on, wherever they stood before
+    pub const fn is_new_base(&self) -> bool {
+        self.new_base
+    }
+
     const fn new(sequence: u32, order: Order, evidence: Evidence) -> Self {
         Self { sequence, order, evidence, new_base: false }
     }

@@ -132,6 +132,14 @@ impl Session {
         Some(octets)
     }
 
+    /// Owes the peer no acknowledgment any more, as if one had gone out
+    ///
+    /// For a peer in tests: some real ones never acknowledge anything.
+    #[cfg(feature = "server")]
+    pub fn forget_acknowledgment(&mut self) {
+        let _ = self.receive.take_acknowledgment();
+    }
+
     /// Until when the peer's full window asks for a pause, or `None` to send now
     ///
     /// The window is advisory: a pause lasts at most 50 ms and ends without an acknowledgment.
@@ -154,6 +162,11 @@ impl Session {
     /// The Call ID that our datagrams carry
     pub fn peer_call_id(&self) -> u16 {
         self.peer_call_id
+    }
+
+    /// The highest sequence number committed
+    pub const fn highest(&self) -> Option<u32> {
+        self.receive.highest()
     }
 
     /// The smoothed round-trip time, once an acknowledgment was timed

@@ -12,8 +12,9 @@ pub enum Discard {
     /// The D bit is clear: a frame in the clear where all are encrypted
     #[error("frame is not encrypted")]
     NotEncrypted,
-    /// The A bit is clear, which a stateless sender sets in every frame
-    #[error("frame of a stateful session")]
+    /// The A bit is clear, which a stateless sender sets in every frame and a stateful one in each
+    /// flag frame
+    #[error("frame without the A bit")]
     NotFlushed,
     /// The B or the C bit is set: MPPC, which was not negotiated
     #[error("frame is compressed")]
@@ -24,6 +25,10 @@ pub enum Discard {
     /// No plausible plaintext comes out: forged, damaged, or of another session
     #[error("no plausible plaintext")]
     Implausible,
+    /// Frames before it are missing, and a stateful session cannot go on without them: a reset is
+    /// to be asked for
+    #[error("frames are missing before it, waiting for a reset")]
+    OutOfStep,
     /// Too far ahead to be believed before other frames agree with it
     #[error("frame too far ahead, waiting for others that agree")]
     TooFarAhead,
@@ -45,7 +50,7 @@ impl Discard {
     }
 }
 
-/// What a [`Decryptor`](crate::Decryptor) has done so far, in frames unless said otherwise
+/// What a [`Decryptor`](crate::Decryptor) or [`StatefulDecryptor`](crate::StatefulDecryptor) has done so far, in frames unless said otherwise
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -65,6 +70,8 @@ pub struct Stats {
     pub late: u64,
     /// [`Discard::Implausible`]
     pub implausible: u64,
+    /// [`Discard::OutOfStep`]
+    pub out_of_step: u64,
     /// [`Discard::TooFarAhead`]
     pub too_far_ahead: u64,
     /// [`Discard::OverBudget`]
@@ -75,6 +82,8 @@ pub struct Stats {
     pub out_of_reach: u64,
     /// Key changes, in links of the chain
     pub rekeys: u64,
+    /// Resets asked for, in a stateful session
+    pub reset_requests: u32,
     /// Keys kept for late frames now
     pub kept_keys: u16,
 }
@@ -92,6 +101,7 @@ impl Stats {
             Discard::Compressed => &mut self.compressed,
             Discard::Late => &mut self.late,
             Discard::Implausible => &mut self.implausible,
+            Discard::OutOfStep => &mut self.out_of_step,
             Discard::TooFarAhead => &mut self.too_far_ahead,
             Discard::OverBudget => &mut self.over_budget,
             Discard::ScoreLimit => &mut self.score_limit,

@@ -67,6 +67,14 @@ impl KeyChain {
         }
     }
 
+    /// Starts the stream of one of the chain's keys in a cipher that is kept
+    pub(crate) fn rekey(&self, cipher: &mut Rc4, key: &SessionKey) {
+        match self.strength {
+            KeyStrength::Bits40 | KeyStrength::Bits56 => cipher.rekey(&key.twice().0),
+            KeyStrength::Bits128 => cipher.rekey(&key.0),
+        }
+    }
+
     /// The octets of a key that count
     pub(crate) fn octets<'k>(&self, key: &'k SessionKey) -> &'k [u8] {
         let length = match self.strength {

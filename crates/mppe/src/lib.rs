@@ -2,7 +2,9 @@
 //!
 //! Stateless sessions of 128, 56 and 40 bits: each frame has a session key of its own, the next
 //! link of a chain that only the start key begins. So the [`Encryptor`] steps once for each frame,
-//! and a [`Decryptor`] follows a gap by stepping over it.
+//! and a [`Decryptor`] follows a gap by stepping over it. [`StatefulEncryptor`] and
+//! [`StatefulDecryptor`] are for servers that have stateful sessions only: less secure, and a lost
+//! frame stops them for a round trip.
 //!
 //! RC4 has no authenticator, so nothing tells a forged frame from a true one but what comes out of
 //! it. A [`Decryptor`] therefore works on copies: its state moves when the plaintext is plausible,
@@ -49,6 +51,7 @@ mod lookahead;
 mod meter;
 mod plaintext;
 mod rc4;
+mod stateful;
 mod wipe;
 
 #[cfg(feature = "__bench")]
@@ -58,9 +61,11 @@ pub mod bench;
 pub use decryptor::Decryptor;
 pub use discard::{Discard, Stats};
 pub use encryptor::Encryptor;
+pub use plaintext::is_plausible_ipv4;
+pub use stateful::{StatefulDecryptor, StatefulEncryptor, StatefulReset};
 
 /// How much of the session keys is secret (RFC 3078 §2)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyStrength {
     /// 8-octet keys of which the first three octets are known
     Bits40,

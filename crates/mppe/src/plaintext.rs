@@ -1,6 +1,9 @@
 //! What tells a right key from a wrong one: whether an IP packet comes out
 
-use crate::key::{KeyChain, SessionKey};
+use crate::{
+    key::{KeyChain, SessionKey},
+    rc4::Rc4,
+};
 
 /// What stands in front of a packet
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,19 +18,31 @@ pub(crate) struct Plaintext {
 ///
 /// A wrong key costs its schedule and [`HEAD`] octets, not the whole frame.
 pub(crate) fn open(chain: &KeyChain, key: &SessionKey, ciphertext: &mut [u8]) -> Option<Plaintext> {
+    chain.with_cipher(key, |cipher| uncover(cipher, ciphertext))
+}
+
+/// The same with a cipher, which has moved on in any case
+#[inline]
+pub(crate) fn uncover(cipher: &mut Rc4, ciphertext: &mut [u8]) -> Option<Plaintext> {
     let length = ciphertext.len();
     let (head, rest) = ciphertext.split_at_mut(HEAD.min(length));
     let mut saved = [0; HEAD];
     copy(head, &mut saved);
-    chain.with_cipher(key, |cipher| {
-        cipher.apply(head);
-        let plaintext = examine(head, length);
-        match plaintext {
-            Some(_) => cipher.apply(rest),
-            None => copy(&saved, head),
-        }
-        plaintext
-    })
+    cipher.apply(head);
+    let plaintext = examine(head, length);
+    match plaintext {
+        Some(_) => cipher.apply(rest),
+        None => copy(&saved, head),
+    }
+    plaintext
+}
+
+/// Whether octets look like an IPv4 packet: version, lengths and the header's checksum (RFC 791 §3.1)
+///
+/// What a [`Decryptor`](crate::Decryptor) asks of what it opens, for those who have no encryption.
+/// Octets behind the packet's total length are let pass.
+pub fn is_plausible_ipv4(packet: &[u8]) -> bool {
+    ipv4(packet, packet.len())
 }
 
 fn copy(from: &[u8], to: &mut [u8]) {

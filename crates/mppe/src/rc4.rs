@@ -12,11 +12,14 @@
 //! - The state is made of words, and octets are gathered by rotation: none is extended or shifted
 //!   into its place.
 
+use std::fmt;
+
 use zeroize::ZeroizeOnDrop;
 
 use crate::wipe::wipe;
 
 /// RC4, keyed and somewhere in its stream
+#[derive(Clone)]
 pub(crate) struct Rc4 {
     /// A permutation of the octets
     state: [u32; 256],
@@ -47,6 +50,18 @@ impl Rc4 {
         let mut cipher = Self { state: Self::IDENTITY, next: 1, j: 0 };
         cipher.schedule(key);
         run(&mut cipher)
+    }
+
+    /// Without a key yet, to be kept for longer than one frame
+    pub(crate) const fn unkeyed() -> Self {
+        Self { state: Self::IDENTITY, next: 1, j: 0 }
+    }
+
+    /// Starts the stream of a key, where the state is
+    pub(crate) fn rekey(&mut self, key: &[u8; 16]) {
+        self.state = Self::IDENTITY;
+        (self.next, self.j) = (1, 0);
+        self.schedule(key);
     }
 
     fn schedule(&mut self, key: &[u8; 16]) {
@@ -118,6 +133,12 @@ impl Rc4 {
             base = base.wrapping_add(GROUP) & LAST_GROUP;
         }
         (self.next, self.j) = (base, j);
+    }
+}
+
+impl fmt::Debug for Rc4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rc4([redacted])")
     }
 }
 

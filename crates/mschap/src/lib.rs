@@ -36,17 +36,21 @@
     )
 )]
 
+mod change;
 mod failure;
 mod keys;
+mod md5;
 mod password;
 mod response;
 mod secret;
 mod success;
 
+pub use change::{PasswordChange, PasswordTooLong};
 pub use failure::{Failure, v1_retry_challenge};
 pub use keys::{
     MasterKey, Side, StartKey, StartKeys, master_key, v1_start_key_40_56, v1_start_key_128,
 };
+pub use md5::md5_response;
 pub use password::{LmHash, NtHash, Password, PasswordEncoding};
 pub use response::{HashName, challenge_hash, lm_response, nt_response};
 pub use success::AuthenticatorResponse;

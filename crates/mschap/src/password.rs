@@ -1,6 +1,7 @@
 //! Passwords and their hashes
 
 use md4::{Digest, Md4};
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
@@ -22,17 +23,22 @@ impl Password {
 
     /// MD4 of the password in the given encoding: `NtPasswordHash` (RFC 2759 §8.3)
     pub fn nt_hash(&self, encoding: PasswordEncoding) -> NtHash {
-        let units: Zeroizing<Vec<u16>> = match encoding {
-            PasswordEncoding::Utf16 => self.0.encode_utf16().collect::<Vec<_>>().into(),
-            PasswordEncoding::WidenedOctets => {
-                self.octets().iter().copied().map(u16::from).collect::<Vec<_>>().into()
-            }
-        };
         let mut md4 = Md4::new();
-        for unit in units.iter() {
+        for unit in self.units(encoding).iter() {
             md4.update(unit.to_le_bytes());
         }
         NtHash::new(md4.finalize().into())
+    }
+
+    /// The 16-bit units that are hashed, and sent when the password is changed
+    pub(crate) fn units(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u16>> {
+        let units: Vec<u16> = match encoding {
+            PasswordEncoding::Utf16 => self.0.encode_utf16().collect(),
+            PasswordEncoding::WidenedOctets | PasswordEncoding::WidenedUtf8 => {
+                self.octets(encoding).iter().copied().map(u16::from).collect()
+            }
+        };
+        units.into()
     }
 
     /// `LmPasswordHash` (RFC 2433 A.2): the first 14 octets, in upper case, as two DES keys
@@ -41,7 +47,8 @@ impl Password {
     /// [`PasswordEncoding::WidenedOctets`] takes them: the OEM code pages of the time are not known
     /// here.
     pub fn lm_hash(&self) -> LmHash {
-        let mut password = Zeroizing::new(leading::<14>(&self.octets()));
+        let mut password =
+            Zeroizing::new(leading::<14>(&self.octets(PasswordEncoding::WidenedOctets)));
         password.make_ascii_uppercase();
         let mut hash = [0; 16];
         let (keys, _) = password.as_chunks();
@@ -52,17 +59,40 @@ impl Password {
         LmHash::new(hash)
     }
 
-    /// The octets of the password in UTF-8, as PAP and CHAP-MD5 take it
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// What a server without Unicode has in its secrets file: Latin-1, or UTF-8 where it must be
-    fn octets(&self) -> Zeroizing<Vec<u8>> {
-        let latin1: Option<Vec<u8>> = self.0.chars().map(|c| u8::try_from(c).ok()).collect();
-        Zeroizing::new(latin1.unwrap_or_else(|| self.as_bytes().to_vec()))
+    /// The octets of the password, as PAP sends and CHAP-MD5 hashes them
+    ///
+    /// UTF-8, or in the encoding [`WidenedOctets`](PasswordEncoding::WidenedOctets) what such a
+    /// server has in its secrets file: Latin-1, or UTF-8 where it must be.
+    pub fn octets(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u8>> {
+        let latin1 = || self.0.chars().map(|c| u8::try_from(c).ok()).collect::<Option<Vec<u8>>>();
+        let octets = match encoding {
+            PasswordEncoding::WidenedOctets => latin1(),
+            PasswordEncoding::Utf16 | PasswordEncoding::WidenedUtf8 => None,
+        };
+        octets.unwrap_or_else(|| self.0.as_bytes().to_vec()).into()
     }
 }
+
+impl From<String> for Password {
+    fn from(password: String) -> Self {
+        Self(password)
+    }
+}
+
+impl From<&str> for Password {
+    fn from(password: &str) -> Self {
+        Self(password.to_owned())
+    }
+}
+
+/// Compares in constant time, as far as the lengths are equal
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Password {}
 
 impl Drop for Password {
     fn drop(&mut self) {
@@ -80,8 +110,8 @@ impl std::fmt::Debug for Password {
 
 /// How a password becomes the 16-bit units that are hashed
 ///
-/// The two differ only for a password with a character above U+00FF: a Latin-1 octet widened *is*
-/// its UTF-16 unit.
+/// All are the same for a password in ASCII, and the first two for one in Latin-1, whose octet
+/// widened *is* its UTF-16 unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PasswordEncoding {
     /// UTF-16 with surrogates, as RFC 2759 says and Windows does
@@ -91,6 +121,10 @@ pub enum PasswordEncoding {
     ///
     /// Those octets are taken to be Latin-1 if the password can be written so, else UTF-8.
     WidenedOctets,
+    /// Each octet of the password in UTF-8 widened to 16 bits
+    ///
+    /// What pppd and accel-ppp make of a secrets file that was written in UTF-8.
+    WidenedUtf8,
 }
 
 secret! {

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use sha1::Digest;
 
 use crate::{response::expand_key, *};
 
@@ -232,14 +233,78 @@ fn v1_retry_challenges_add_23_without_carry() {
 }
 
 #[test]
+fn md5_response_of_rfc1994() {
+    let challenge: Vec<u8> = (0..16).collect();
+    assert_eq!(md5_response(1, b"secret", &challenge), array("740E86463BDA3A4D7017D6E0FBA0699D"));
+}
+
+#[test]
+fn octets_beyond_ascii_for_pap_and_chap_md5() {
+    let octets = |text: &str, encoding| Password::new(text).octets(encoding).to_vec();
+    assert_eq!(octets("w\u{F6}rd", PasswordEncoding::Utf16), b"w\xC3\xB6rd");
+    assert_eq!(octets("w\u{F6}rd", PasswordEncoding::WidenedUtf8), b"w\xC3\xB6rd");
+    assert_eq!(octets("w\u{F6}rd", PasswordEncoding::WidenedOctets), b"w\xF6rd");
+    assert_eq!(octets("\u{43F}", PasswordEncoding::WidenedOctets), "\u{43F}".as_bytes());
+}
+
+/// A secrets file in UTF-8 is widened octet by octet, whatever its characters are
+#[test]
+fn widened_utf_8_is_not_what_latin_1_would_be() {
+    let widened = Password::new("p\u{E4}ss").nt_hash(PasswordEncoding::WidenedUtf8);
+    assert_eq!(widened.as_bytes(), nt_hash("p\u{C3}\u{A4}ss").as_bytes());
+    let ascii = Password::new("clientPass").nt_hash(PasswordEncoding::WidenedUtf8);
+    assert_eq!(ascii.as_bytes(), nt_hash("clientPass").as_bytes());
+}
+
+fn change(new: &str, fill: u8) -> Result<PasswordChange, PasswordTooLong> {
+    let (old, new) = (nt_hash("clientPass"), Password::new(new));
+    PasswordChange::new(&old, &new, PasswordEncoding::Utf16, &[fill; 512])
+}
+
+/// The vectors of an independent computation, with a fill of zeros
+#[test]
+fn rfc2759_section_8_9_and_8_12_a_changed_password() {
+    assert_eq!(nt_hash("newPass1").as_bytes(), &array("2A408365F72BDBA84336616E8BC36C9E"));
+    let change = change("newPass1", 0).unwrap();
+    assert_eq!(change.encrypted_hash(), &array("C9C405739AAC0406CE510476DA1B67E6"));
+    let digest = sha1::Sha1::digest(change.encrypted_password());
+    assert_eq!(digest[..], array::<20>("96A40F76D1C0E54A40461DC0C02049A233979AD3"));
+}
+
+#[test]
+fn a_changed_password_is_read_by_whoever_knows_the_old_one() {
+    for new in ["", "newPass1", "пароль 🔑", &"x".repeat(256)] {
+        let change = change(new, 0xA5).unwrap();
+        let received =
+            PasswordChange::from_fields(change.encrypted_password(), change.encrypted_hash());
+        assert_eq!(received.open(&nt_hash("clientPass")), Some(Password::new(new)), "{new}");
+        assert_eq!(received.open(&nt_hash("another")), None);
+        let mut other = *change.encrypted_hash();
+        other[15] ^= 1;
+        let forged = PasswordChange::from_fields(change.encrypted_password(), &other);
+        assert_eq!(forged.open(&nt_hash("clientPass")), None, "{new}");
+    }
+    assert_eq!(change(&"x".repeat(257), 0).err(), Some(PasswordTooLong));
+    assert_eq!(change(&"🔑".repeat(129), 0).err(), Some(PasswordTooLong));
+}
+
+#[test]
+fn passwords_compare() {
+    assert_eq!(Password::new("one"), Password::from("one"));
+    assert_ne!(Password::new("one"), Password::from("two".to_owned()));
+    assert_ne!(Password::new("one"), Password::from("ones"));
+}
+
+#[test]
 fn no_secret_is_printed() {
     let password = Password::new("secret");
     let hash = password.nt_hash(PasswordEncoding::Utf16);
     let master = master_key(&hash, &array(NT_RESPONSE));
     let proof = AuthenticatorResponse::new(&hash, &array(NT_RESPONSE), &array(V1_CHALLENGE));
     let keys = master.start_keys(Side::Client);
-    let printed = format!("{password:?} {hash:?} {master:?} {keys:?} {proof:?}");
-    assert_eq!(printed.matches("[redacted]").count(), 6);
+    let change = change("secret", 0).unwrap();
+    let printed = format!("{password:?} {hash:?} {master:?} {keys:?} {proof:?} {change:?}");
+    assert_eq!(printed.matches("[redacted]").count(), 7);
     assert!(!printed.chars().any(|c| c.is_ascii_digit() && c != '1'), "{printed}");
     assert!(!printed.contains("secret"));
 }
@@ -273,6 +338,15 @@ proptest! {
             let text = [start.as_bytes(), &tail].concat();
             let _ = (Failure::parse(&text), AuthenticatorResponse::parse(&text));
         }
+    }
+
+    #[test]
+    fn any_change_of_a_password_is_read_without_a_panic(
+        block in prop::collection::vec(any::<u8>(), PasswordChange::PASSWORD_LEN),
+        hash: [u8; 16],
+    ) {
+        let change = PasswordChange::from_fields(&block.try_into().unwrap(), &hash);
+        prop_assert_eq!(change.open(&nt_hash("clientPass")), None);
     }
 
     #[test]

@@ -30,8 +30,8 @@ mod stack;
 pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
 pub use net::{
-    LookupError, Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf, ReuniteError, TcpListener,
-    TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
+    DhcpAnswer, DhcpInform, LookupError, Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf,
+    ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use stack::{Stack, Stats};

@@ -400,6 +400,20 @@ async fn ping_measures_the_round_trip() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ping_of_any_size_up_to_the_mtu_leaves_in_a_packet_of_that_size() {
+    let pair = Pair::new();
+    pair.record();
+    let mtu = client_config().mtu;
+    for packet_len in [28, 84, 600, mtu] {
+        pair.client.ping_sized(SERVER, packet_len, Duration::from_secs(1)).await.unwrap();
+        let lengths: Vec<_> = pair.record().iter().map(|(_, packet)| packet.len()).collect();
+        assert_eq!(lengths, [packet_len; 2], "the request and its reply");
+    }
+    let error = pair.client.ping_sized(SERVER, mtu + 1, Duration::from_secs(1)).await.unwrap_err();
+    assert!(error.to_string().starts_with("Message too long"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ping_fails_when_a_router_says_so() {
     let pair = Pair::new();
     pair.record();

@@ -3,7 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+#[cfg(feature = "server")]
+use pptp_mppe::StatefulReset;
 use pptp_mschap::{HashName, Password, PasswordEncoding};
+
+use crate::credentials::Questions;
+use crate::policy::{AuthenticationPolicy, EncryptionPolicy};
+#[cfg(feature = "server")]
+use crate::server::ServerAuthentication;
 
 /// How a client wants its link
 #[derive(Clone, Debug)]
@@ -14,8 +21,14 @@ pub struct ClientConfig {
     pub password: Password,
     /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
     pub hash_name: HashName,
-    /// How the password becomes octets before it is hashed
+    /// How the password becomes octets before it is hashed, or sent by PAP
     pub password_encoding: PasswordEncoding,
+    /// Which authentication protocols are agreed to
+    pub authentication: AuthenticationPolicy,
+    /// Which refusals the owner wants to be asked about
+    pub questions: Questions,
+    /// Which encryption is agreed to
+    pub encryption: EncryptionPolicy,
     /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
     ///
     /// 1400 by default: with MPPE, GRE and IP around it a frame still fits a path of 1460.
@@ -28,6 +41,12 @@ pub struct ClientConfig {
     pub echo: EchoPolicy,
     /// What to ask IPCP for
     pub addresses: AddressRequest,
+    /// Whether to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
+    pub ipv6: bool,
+    /// Whether to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
+    ///
+    /// Compressed headers are always taken, and sent to a server that asks for them.
+    pub header_compression: bool,
 }
 
 impl ClientConfig {
@@ -38,10 +57,15 @@ impl ClientConfig {
             password,
             hash_name: HashName::default(),
             password_encoding: PasswordEncoding::default(),
+            authentication: AuthenticationPolicy::default(),
+            questions: Questions::default(),
+            encryption: EncryptionPolicy::default(),
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
+            ipv6: false,
+            header_compression: false,
         }
     }
 }
@@ -92,7 +116,7 @@ impl Default for EchoPolicy {
 #[cfg(feature = "server")]
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The name in the CHAP Challenge
+    /// The name in the Challenge
     pub name: String,
     /// Who may connect: user names and their secrets
     pub secrets: Vec<(String, Password)>,
@@ -104,6 +128,10 @@ pub struct ServerConfig {
     pub assigned_address: Ipv4Addr,
     /// DNS servers given to a client that asks: at most two are asked for
     pub dns: Vec<Ipv4Addr>,
+    /// Whether the client may have IPv6 too (RFC 5072)
+    pub ipv6: bool,
+    /// What it says and asks for beyond what a link needs
+    pub extras: Extras,
     /// Maximum-Receive-Unit asked for
     pub mru: u16,
     /// Octets of the largest PPP frame that the carrier takes without fragments
@@ -112,8 +140,12 @@ pub struct ServerConfig {
     pub echo: EchoPolicy,
     /// Whose order of messages is followed
     pub order: ServerOrder,
-    /// Whether MPPE is to be had
+    /// How clients have to prove who they are
+    pub authentication: ServerAuthentication,
+    /// What encryption there is
     pub encryption: ServerEncryption,
+    /// Whether another kind of MPPE will do if the client asks for it in a Configure-Nak, or again
+    pub encryption_yields: bool,
 }
 
 #[cfg(feature = "server")]
@@ -127,13 +159,39 @@ impl ServerConfig {
             address,
             assigned_address,
             dns: Vec::new(),
+            ipv6: false,
+            extras: Extras::default(),
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
             order: ServerOrder::Pppd,
+            authentication: ServerAuthentication::default(),
             encryption: ServerEncryption::Mppe128,
+            encryption_yields: false,
         }
     }
+}
+
+/// What a server says and asks for beyond what a link needs
+#[cfg(feature = "server")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Options that it asks for in LCP beside those of its [`ServerOrder`]: types and values
+    ///
+    /// One that the client rejects is not asked for again.
+    pub link_options: Vec<(u8, Vec<u8>)>,
+    /// The same in IPCP
+    pub address_options: Vec<(u8, Vec<u8>)>,
+    /// Whether it names no address of its own in IPCP
+    pub hides_address: bool,
+    /// The address that the client is given instead of the first one when it is negotiated anew
+    pub second_address: Option<Ipv4Addr>,
+    /// Whether it is deaf to the Magic-Number: it rejects ours, and has none
+    pub rejects_magic: bool,
+    /// What it says of itself once the link is up (RFC 1570 §2.1)
+    pub identification: Option<String>,
+    /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)
+    pub seconds_remaining: Option<u32>,
 }
 
 /// Whose order of messages a server follows
@@ -148,14 +206,32 @@ pub enum ServerOrder {
     Rras,
 }
 
-/// Whether a server has MPPE to offer
+/// What encryption a server has
+///
+/// With MPPE it has no link without it, and insists on its own kind unless it
+/// [yields](ServerConfig::encryption_yields). Without MPPE its links are in the clear.
 #[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerEncryption {
-    /// 128 bit, stateless, and no link without it
+    /// 128 bit, stateless
     Mppe128,
-    /// None: MPPE is rejected; a client that insists on it hangs up
+    /// 128 bit, stateful, in this reading
+    Mppe128Stateful(StatefulReset),
+    /// 56 bit, stateless
+    Mppe56,
+    /// 40 bit, stateless
+    Mppe40,
+    /// None, told by an MPPE option without a bit: accel-ppp where it only allows MPPE
+    ZeroBits,
+    /// None, but compression: RRAS with encryption switched off; a client's MPPE is rejected
+    MppcOnly,
+    /// None: CCP opens, and a client's MPPE is rejected
     None,
+    /// None, nor CCP: it is answered with Protocol-Reject
+    NoCcp,
+    /// None, and CCP is not answered at all
+    Silent,
 }
 
 const DEFAULT_MRU: u16 = 1400;

@@ -1,11 +1,13 @@
 //! What a link tells its owner
 
 use std::net::Ipv4Addr;
-
-use pptp_mppe::KeyStrength;
+use std::time::Duration;
 
 use crate::config::AddressRequest;
-use crate::failure::{Failure, Protocol};
+use crate::credentials::Question;
+use crate::encryption::Encryption;
+use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::ipv6cp::Ipv6Addresses;
 
 /// Something the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +16,23 @@ pub enum Event {
     /// The link entered this phase
     Phase(Phase),
     /// IP packets pass from now on; comes again, with the facts as they are then, after every
-    /// renegotiation
+    /// renegotiation, and when IPv6 comes or goes
     Up(Negotiated),
+    /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
+    ///
+    /// [`Questions`]: crate::Questions
+    Ask(Question),
+    /// The server took the new password: the old one is worth nothing any more
+    PasswordChanged,
+    /// What the peer says of itself, in its own words (RFC 1570 §2.1); Windows clients do
+    Identification(String),
+    /// The peer will end the link after so long, and what it says to that (RFC 1570 §2.2)
+    TimeRemaining {
+        /// How long from now; [`Duration::MAX`] for ever
+        left: Duration,
+        /// Its own words
+        message: String,
+    },
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
     /// The link ended because its owner closed it
@@ -76,10 +93,14 @@ pub struct Negotiated {
     pub pfc: bool,
     /// Whether the peer takes frames without address and control field (RFC 1661 §6.6)
     pub acfc: bool,
-    /// The name the peer gave in CHAP: the server's own for a client, the user's for a server
+    /// How the client proved who it is
+    pub authentication: AuthenticationProtocol,
+    /// The name the peer gave in authentication: the server's own for a client, the user's for a server
+    ///
+    /// A server gives none in PAP.
     pub peer_name: String,
-    /// The keys of both directions; MPPE is stateless
-    pub key_strength: KeyStrength,
+    /// How both directions are encrypted; `None`: the link is in the clear
+    pub encryption: Option<Encryption>,
     /// Our inner address
     pub address: Ipv4Addr,
     /// The peer's inner address, if it told one: a label, since everything is routed to the link
@@ -88,6 +109,8 @@ pub struct Negotiated {
     pub dns: Vec<Ipv4Addr>,
     /// What a client would have to ask for next time so that the server has nothing to change
     pub request: AddressRequest,
+    /// The link-local addresses of IPv6, if both ends want it; packets of IPv6 pass then
+    pub ipv6: Option<Ipv6Addresses>,
     /// Octets of the largest inner IP packet
     pub mtu: u16,
 }
@@ -104,6 +127,10 @@ pub enum Timer {
     Echo,
     /// MPPE keys kept for late frames expire
     KeptKeys,
+    /// The peer is asked again for a reset of a stateful session
+    ResetRequest,
+    /// A peer that has not said a word of CCP gets a link in the clear
+    Encryption,
     /// The peer has to acknowledge our Terminate-Request by then
     Terminate,
 }

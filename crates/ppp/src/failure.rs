@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{frame, lcp, wrong_key::WrongKey};
+
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -19,24 +21,48 @@ pub enum Failure {
     /// The server accepted the login but could not prove that it knows the password itself
     #[error("the server could not prove that it knows the password: it may be an impostor")]
     ServerNotAuthentic,
-    /// The server insists on another authentication protocol than MS-CHAPv2
+    /// The server insists on an authentication protocol that is not allowed
     #[error("the server does not authenticate with MS-CHAPv2{}", offer(offered.as_ref()))]
     AuthProtocolRefused {
         /// What it asked for instead; `None`: no authentication at all
         offered: Option<AuthenticationProtocol>,
     },
-    /// The server does not encrypt with 128-bit stateless MPPE
-    #[error("the server does not encrypt with 128-bit stateless MPPE{}", offer(offered.as_ref()))]
+    /// The server gave its authentication protocol up when it was asked for MS-CHAPv2 instead
+    ///
+    /// The protocol would have been allowed:
+    /// [`at_first_asking`](crate::AuthenticationPolicy::at_first_asking) has it agreed to at once.
+    #[error("the server offered {offered}, and nothing any more when it was asked for MS-CHAPv2")]
+    AuthProtocolWithdrawn {
+        /// What it had asked for
+        offered: AuthenticationProtocol,
+    },
+    /// The server insists on a protocol that is allowed, but leaves no keys for MPPE
+    #[error("encryption is required, and {offered} leaves no keys for it")]
+    AuthProtocolWithoutKeys {
+        /// What it asked for
+        offered: AuthenticationProtocol,
+    },
+    /// The server does not encrypt as the policy wants it: by default with 128-bit stateless MPPE
+    #[error("the server does not encrypt as is required here{}", offer(offered.as_ref()))]
     EncryptionUnavailable {
         /// What it offered last, if anything
         offered: Option<MppeBits>,
     },
-    /// The peer closed or restarted the encryption of a link that was up
+    /// The server insists on encryption, and the policy refuses it or the authentication gave no keys
+    #[error("the server insists on encryption, which this link does not have{}", offer(offered.as_ref()))]
+    EncryptionDemanded {
+        /// What it offered last, if anything
+        offered: Option<MppeBits>,
+    },
+    /// The peer closed, restarted or no longer agreed to the encryption of a link that was encrypted
     #[error("the peer took the encryption down while the link was in use")]
     EncryptionLost,
     /// What the peer encrypts can no longer be opened
     #[error("what the peer encrypts can no longer be opened: {0}")]
     Undecryptable(pptp_mppe::Discard),
+    /// MPPE came up, and the two ends have different keys: nothing that either encrypts is of use
+    #[error("the MPPE keys of the two ends differ: {0}")]
+    WrongKey(WrongKey),
     /// IPCP ended without an inner address that can be used
     #[error("the server gave no usable inner address")]
     NoAddress,
@@ -103,33 +129,59 @@ pub enum Rule {
 pub enum Protocol {
     /// Link Control Protocol, C021
     Lcp,
+    /// Password Authentication Protocol, C023
+    Pap,
     /// Challenge Handshake Authentication Protocol, C223
     Chap,
+    /// Extensible Authentication Protocol, C227
+    Eap,
     /// Compression Control Protocol, 80FD: negotiates MPPE
     Ccp,
     /// IP Control Protocol, 8021
     Ipcp,
+    /// IPv6 Control Protocol, 8057
+    Ipv6cp,
+}
+
+impl Protocol {
+    /// Its number in the PPP header
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Lcp => frame::LCP,
+            Self::Pap => frame::PAP,
+            Self::Chap => frame::CHAP,
+            Self::Eap => frame::EAP,
+            Self::Ccp => frame::CCP,
+            Self::Ipcp => frame::IPCP,
+            Self::Ipv6cp => frame::IPV6CP,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Lcp => "LCP",
+            Self::Pap => "PAP",
             Self::Chap => "CHAP",
+            Self::Eap => "EAP",
             Self::Ccp => "CCP",
             Self::Ipcp => "IPCP",
+            Self::Ipv6cp => "IPV6CP",
         })
     }
 }
 
-/// The value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
+/// How a client proves who it is: the value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthenticationProtocol {
     /// C023: the password in the clear
     Pap,
-    /// C227: Extensible Authentication Protocol
+    /// C227: Extensible Authentication Protocol, with MS-CHAPv2 inside where it is agreed to
     Eap,
+    /// C227 with an EAP method other than MS-CHAPv2 (RFC 3748 §5)
+    EapMethod(u8),
     /// C223 05: CHAP with MD5
     ChapMd5,
     /// C223 80: MS-CHAP version 1
@@ -142,11 +194,45 @@ pub enum AuthenticationProtocol {
     Other(u16),
 }
 
+impl AuthenticationProtocol {
+    /// Reads the option's value; `None` if it is too short for any
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        lcp::authentication_protocol(value)
+    }
+
+    /// The option's value, of CHAP with its algorithm: C227, C22381
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Pap => 0xC023,
+            Self::Eap | Self::EapMethod(_) => 0xC227,
+            Self::ChapMd5 => 0xC2_2305,
+            Self::MsChapV1 => 0xC2_2380,
+            Self::MsChapV2 => 0xC2_2381,
+            Self::ChapOther(algorithm) => 0xC2_2300 | algorithm as u32,
+            Self::Other(protocol) => protocol as u32,
+        }
+    }
+
+    /// Whether MPPE has keys to begin with after it (RFC 3079)
+    pub const fn leaves_keys(self) -> bool {
+        matches!(self, Self::MsChapV1 | Self::MsChapV2 | Self::Eap)
+    }
+
+    /// Whether the server has proven too that it knows the password
+    pub const fn proves_server(self) -> bool {
+        matches!(self, Self::MsChapV2 | Self::Eap)
+    }
+}
+
 impl fmt::Display for AuthenticationProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pap => f.write_str("PAP"),
             Self::Eap => f.write_str("EAP"),
+            Self::EapMethod(4) => f.write_str("EAP-MD5"),
+            Self::EapMethod(13) => f.write_str("EAP-TLS"),
+            Self::EapMethod(25) => f.write_str("PEAP"),
+            Self::EapMethod(method) => write!(f, "EAP with method {method}"),
             Self::ChapMd5 => f.write_str("CHAP-MD5"),
             Self::MsChapV1 => f.write_str("MS-CHAPv1"),
             Self::MsChapV2 => f.write_str("MS-CHAPv2"),
@@ -167,13 +253,8 @@ impl MppeBits {
     pub const STATELESS_128: Self = Self(0x0100_0040);
     /// H, M, S, L and C: what RRAS offers
     pub const ANY: Self = Self(0x0100_00E1);
-
-    /// The two spellings of "nothing"
-    pub const fn is_none(self) -> bool {
-        self.0 & !Self::STATELESS == 0
-    }
-
-    const STATELESS: u32 = 0x0100_0000;
+    /// H and C: compression alone, what RRAS offers with encryption switched off
+    pub const MPPC: Self = Self(0x0100_0001);
 }
 
 impl fmt::Display for MppeBits {

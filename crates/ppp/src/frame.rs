@@ -16,6 +16,8 @@ pub const IPV6: u16 = 0x0057;
 pub const MPPE: u16 = 0x00FD;
 /// IP Control Protocol, 8021
 pub const IPCP: u16 = 0x8021;
+/// IPv6 Control Protocol, 8057
+pub const IPV6CP: u16 = 0x8057;
 /// Compression Control Protocol, 80FD
 pub const CCP: u16 = 0x80FD;
 /// Link Control Protocol, C021

@@ -1,9 +1,11 @@
 //! LCP's options: MRU, Magic-Number, the compressions, and who authenticates how (RFC 1661 §6)
 
+use crate::config::ClientConfig;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::random::Random;
 use crate::role::LinkOptions;
 
@@ -31,6 +33,7 @@ pub(crate) struct LinkFacts {
     pub(crate) peer_mru: u16,
     pub(crate) peer_magic: Option<u32>,
     pub(crate) form: frame::Form,
+    pub(crate) authentication: AuthenticationProtocol,
 }
 
 /// LCP options that neither role treats differently
@@ -40,6 +43,9 @@ pub(crate) struct Common {
     preferred_mru: u16,
     wants_mru: bool,
     wants_magic: bool,
+    /// Whether the peer is to compress its headers: what we want, and what it has not rejected
+    preferred_form: frame::Form,
+    wanted_form: frame::Form,
     magic: u32,
     peer_mru: u16,
     peer_magic: Option<u32>,
@@ -57,6 +63,8 @@ impl Common {
             preferred_mru: mru,
             wants_mru: true,
             wants_magic: true,
+            preferred_form: frame::Form { acfc: false, pfc: false },
+            wanted_form: frame::Form { acfc: false, pfc: false },
             magic: 0,
             peer_mru: DEFAULT_MRU,
             peer_magic: None,
@@ -66,8 +74,21 @@ impl Common {
         }
     }
 
-    pub(crate) fn facts(&self) -> LinkFacts {
+    /// Asks the peer to compress its headers, or does not
+    pub(crate) const fn compressing(self, wanted: bool) -> Self {
+        let form = frame::Form { acfc: wanted, pfc: wanted };
+        Self { preferred_form: form, ..self }
+    }
+
+    /// Has no Magic-Number
+    #[cfg(feature = "server")]
+    pub(crate) const fn forgo_magic(&mut self) {
+        self.wants_magic = false;
+    }
+
+    pub(crate) fn facts(&self, authentication: AuthenticationProtocol) -> LinkFacts {
         LinkFacts {
+            authentication,
             mru: if self.wants_mru { self.wanted_mru } else { DEFAULT_MRU },
             magic: self.wants_magic.then_some(self.magic),
             peer_mru: self.peer_mru,
@@ -78,7 +99,8 @@ impl Common {
 
     pub(crate) fn restart(&mut self, random: &mut Random) {
         let echoes = self.echoes;
-        *self = Self::new(self.preferred_mru);
+        let form = self.preferred_form;
+        *self = Self { preferred_form: form, wanted_form: form, ..Self::new(self.preferred_mru) };
         self.echoes = echoes;
         self.magic = random.magic();
     }
@@ -90,6 +112,12 @@ impl Common {
         }
         if self.wants_magic {
             request.push(MAGIC_NUMBER, &self.magic.to_be_bytes());
+        }
+        if self.wanted_form.pfc {
+            request.push(PFC, &[]);
+        }
+        if self.wanted_form.acfc {
+            request.push(ACFC, &[]);
         }
         request
     }
@@ -181,6 +209,8 @@ impl Common {
             match option.kind {
                 MRU => self.wants_mru = false,
                 MAGIC_NUMBER => self.wants_magic = false,
+                PFC => self.wanted_form.pfc = false,
+                ACFC => self.wanted_form.acfc = false,
                 _ => {}
             }
         }
@@ -191,21 +221,82 @@ impl Common {
 #[derive(Debug)]
 pub(crate) struct Lcp {
     common: Common,
-    /// Whether the peer asked for MS-CHAPv2, and was told yes
-    authenticates: bool,
-    /// What it asked for when that was something else
+    policy: AuthenticationPolicy,
+    /// Whether MPPE has to have keys
+    wants_keys: bool,
+    /// What the peer asked for, and was told yes
+    agreed: Option<AuthenticationProtocol>,
+    /// What it asked for last that was something else than MS-CHAPv2
     offered: Option<AuthenticationProtocol>,
+    /// What it asked for before, and was asked for MS-CHAPv2 instead
+    declined: Declined,
     /// Times it was told no
     refusals: u8,
 }
 
+/// Protocols that a peer was asked to do without: a bit for each that could be allowed
+#[derive(Clone, Copy, Debug, Default)]
+struct Declined(u8);
+
+impl Declined {
+    const fn bit(protocol: AuthenticationProtocol) -> u8 {
+        match protocol {
+            AuthenticationProtocol::Pap => 1,
+            AuthenticationProtocol::ChapMd5 => 2,
+            AuthenticationProtocol::MsChapV1 => 4,
+            AuthenticationProtocol::Eap => 8,
+            _ => 0,
+        }
+    }
+
+    const fn contain(self, protocol: AuthenticationProtocol) -> bool {
+        self.0 & Self::bit(protocol) != 0
+    }
+
+    const fn insert(&mut self, protocol: AuthenticationProtocol) {
+        self.0 |= Self::bit(protocol);
+    }
+}
+
 impl Lcp {
-    pub(crate) const fn new(mru: u16) -> Self {
-        Self { common: Common::new(mru), authenticates: false, offered: None, refusals: 0 }
+    pub(crate) fn new(config: &ClientConfig) -> Self {
+        Self {
+            common: Common::new(config.mru).compressing(config.header_compression),
+            policy: config.authentication,
+            wants_keys: config.encryption.demand == EncryptionDemand::Require,
+            agreed: None,
+            offered: None,
+            declined: Declined::default(),
+            refusals: 0,
+        }
+    }
+
+    /// What is allowed is agreed to without asking for better first
+    pub(crate) const fn agree_at_first_asking(&mut self) {
+        self.policy.at_first_asking = true;
     }
 
     fn refused(&self) -> Failure {
-        Failure::AuthProtocolRefused { offered: self.offered }
+        match self.offered {
+            Some(offered) if self.policy.allows(offered) && !self.has_keys(offered) => {
+                Failure::AuthProtocolWithoutKeys { offered }
+            }
+            Some(offered) if self.policy.allows(offered) && self.declined.contain(offered) => {
+                Failure::AuthProtocolWithdrawn { offered }
+            }
+            offered => Failure::AuthProtocolRefused { offered },
+        }
+    }
+
+    const fn has_keys(&self, protocol: AuthenticationProtocol) -> bool {
+        protocol.leaves_keys() || !self.wants_keys
+    }
+
+    /// MS-CHAPv2 at once, something else that is allowed once the server insists
+    fn agrees_to(&self, protocol: AuthenticationProtocol) -> bool {
+        let insists = self.policy.at_first_asking || self.declined.contain(protocol);
+        let may_be = self.policy.allows(protocol) && self.has_keys(protocol);
+        protocol == AuthenticationProtocol::MsChapV2 || may_be && insists
     }
 
     /// A Nak with MS-CHAPv2 as long as RFC 1661 lets us, then a Reject, then the end
@@ -213,10 +304,13 @@ impl Lcp {
         &mut self,
         option: &ConfigurationOption<'_>,
     ) -> Result<Judgement, Failure> {
-        if option.value == MS_CHAP_V2 {
+        let protocol = authentication_protocol(option.value);
+        if protocol.is_some_and(|protocol| {
+            self.agrees_to(protocol) && option.value == option_value(protocol)
+        }) {
             return Ok(Judgement::Ack);
         }
-        self.offered = authentication_protocol(option.value);
+        self.offered = protocol;
         self.refusals = self.refusals.saturating_add(1);
         match self.refusals {
             ..=MAX_FAILURE => Ok(Judgement::Nak(MS_CHAP_V2.into())),
@@ -232,7 +326,8 @@ impl OptionSet for Lcp {
 
     fn restart(&mut self, random: &mut Random) {
         self.common.restart(random);
-        self.authenticates = false;
+        self.agreed = None;
+        self.declined = Declined::default();
         self.refusals = 0;
     }
 
@@ -251,9 +346,17 @@ impl OptionSet for Lcp {
         }
     }
 
+    /// Not when it is judged: a Reject for another option goes first, and says nothing of this one
+    fn asked_for(&mut self, naks: &Options<'_>) {
+        if let (Some(_), Some(offered)) = (naks.find(AUTHENTICATION_PROTOCOL), self.offered) {
+            self.declined.insert(offered);
+        }
+    }
+
     fn agree(&mut self, request: &Options<'_>) {
         self.common.agree(request);
-        self.authenticates = request.find(AUTHENTICATION_PROTOCOL).is_some();
+        let option = request.find(AUTHENTICATION_PROTOCOL);
+        self.agreed = option.and_then(|option| authentication_protocol(option.value));
     }
 
     fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
@@ -267,19 +370,26 @@ impl OptionSet for Lcp {
 }
 
 impl LinkOptions for Lcp {
-    /// Nothing but MS-CHAPv2 gives the keys that MPPE needs: a link without is open for nothing
+    /// A server that asks for nothing has not to prove anything either
     fn facts(&self) -> Result<LinkFacts, Failure> {
-        if self.authenticates { Ok(self.common.facts()) } else { Err(self.refused()) }
+        match self.agreed {
+            Some(protocol) => Ok(self.common.facts(protocol)),
+            None => Err(self.refused()),
+        }
+    }
+
+    fn require_keys(&mut self) {
+        self.wants_keys = true;
     }
 
     fn disagreement(&self) -> Option<Failure> {
-        let is_at_odds = self.refusals > 0 && !self.authenticates;
+        let is_at_odds = self.refusals > 0 && self.agreed.is_none();
         is_at_odds.then(|| self.refused())
     }
 }
 
 /// The meaning of an Authentication-Protocol option's value
-fn authentication_protocol(value: &[u8]) -> Option<AuthenticationProtocol> {
+pub(crate) fn authentication_protocol(value: &[u8]) -> Option<AuthenticationProtocol> {
     let (protocol, rest) = value.split_first_chunk()?;
     Some(match (u16::from_be_bytes(*protocol), rest) {
         (frame::PAP, _) => AuthenticationProtocol::Pap,
@@ -292,16 +402,30 @@ fn authentication_protocol(value: &[u8]) -> Option<AuthenticationProtocol> {
     })
 }
 
+/// The value of the option that asks for this protocol
+pub(crate) const fn option_value(protocol: AuthenticationProtocol) -> &'static [u8] {
+    match protocol {
+        AuthenticationProtocol::Pap => &[0xC0, 0x23],
+        AuthenticationProtocol::Eap | AuthenticationProtocol::EapMethod(_) => &[0xC2, 0x27],
+        AuthenticationProtocol::ChapMd5 => &[0xC2, 0x23, 0x05],
+        AuthenticationProtocol::MsChapV1 => &[0xC2, 0x23, 0x80],
+        AuthenticationProtocol::MsChapV2 => &MS_CHAP_V2,
+        AuthenticationProtocol::ChapOther(_) | AuthenticationProtocol::Other(_) => &[],
+    }
+}
+
 /// Our own Magic-Number this often in a row: the line is looped back
 const MOST_ECHOES: u8 = 10;
 
 #[cfg(test)]
 mod tests {
+    use pptp_mschap::Password;
+
     use super::*;
 
     fn lcp() -> (Lcp, Random) {
         let mut random = Random::new([1; 32]);
-        let mut lcp = Lcp::new(1400);
+        let mut lcp = Lcp::new(&ClientConfig::new("user", Password::new("")));
         lcp.restart(&mut random);
         (lcp, random)
     }
@@ -373,7 +497,7 @@ mod tests {
         assert_eq!(lcp.request().into_vec().len(), 10);
         lcp.rejected(&Options::parse(&[1, 4, 5, 0x78, 5, 6, 0, 0, 0, 1]).unwrap()).unwrap();
         assert!(lcp.request().is_empty());
-        let facts = lcp.common.facts();
+        let facts = lcp.common.facts(AuthenticationProtocol::MsChapV2);
         assert_eq!((facts.mru, facts.magic), (1500, None));
     }
 }

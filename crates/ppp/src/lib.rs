@@ -1,4 +1,4 @@
-//! PPP for one link: LCP, MS-CHAPv2, CCP with MPPE and IPCP, joined in one [`Link`]
+//! PPP for one link: LCP, authentication, CCP with MPPE and IPCP, joined in one [`Link`]
 //!
 //! A link is a state machine without I/O, clock or randomness of its own: PPP frames and `now` come
 //! in; frames, events and the next deadline come out. It knows no carrier. PPTP's GRE is one; any
@@ -9,7 +9,7 @@
 //!   machine   phases: what is let in when, what starts what, why a link ends
 //!     negotiator   drives the automaton of one protocol; LCP, CCP and IPCP are sets of options
 //!       automaton  the state transition table of RFC 1661 §4.1, as data
-//!     chap         MS-CHAPv2 (RFC 2759), the authenticated side
+//!     authentication  PAP, CHAP with MD5, MS-CHAPv1, MS-CHAPv2, and that in EAP
 //!     echo         whether the peer is still there
 //!   packet, frame  the wire formats
 //! ```
@@ -27,21 +27,30 @@
     )
 )]
 
+mod authentication;
 mod automaton;
 mod ccp;
-mod chap;
+mod cipher;
 mod config;
 mod context;
+mod credentials;
+mod early;
 mod echo;
+mod encrypting;
+mod encryption;
 mod events;
 mod failure;
 pub mod frame;
 mod ipcp;
+mod ipv6;
+mod ipv6cp;
 mod lcp;
 mod link;
 mod machine;
+mod names;
 mod negotiator;
 pub mod packet;
+mod policy;
 mod random;
 mod rate;
 mod receive;
@@ -49,16 +58,25 @@ mod role;
 mod round_trips;
 #[cfg(feature = "server")]
 mod server;
+mod spoken;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod wrong_key;
 
 pub use config::{AddressRequest, ClientConfig, EchoPolicy};
 #[cfg(feature = "server")]
-pub use config::{ServerConfig, ServerEncryption, ServerOrder};
+pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
+pub use credentials::{Question, Questions};
+pub use encryption::Encryption;
 pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
+pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
-pub use pptp_mppe::{Arrival, KeyStrength, Order};
+pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
+pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
+#[cfg(feature = "server")]
+pub use server::{OnNak, ServerAuthentication};
 pub use stats::{Discard, Stats};
+pub use wrong_key::WrongKey;

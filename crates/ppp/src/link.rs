@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use pptp_mppe::Arrival;
+use pptp_mschap::Password;
 use pptp_packet::PacketBuf;
 
+use crate::authentication;
 use crate::ccp::Ccp;
-use crate::chap::Chap;
 use crate::config::ClientConfig;
 #[cfg(feature = "server")]
 use crate::config::ServerConfig;
@@ -47,6 +48,16 @@ macro_rules! each {
             Inner::Client($machine) => $call,
             #[cfg(feature = "server")]
             Inner::Server($machine) => $call,
+        }
+    };
+}
+
+macro_rules! in_client {
+    ($inner:expr, $machine:ident => $call:expr) => {
+        match $inner {
+            Inner::Client($machine) => $call,
+            #[cfg(feature = "server")]
+            Inner::Server(_) => {}
         }
     };
 }
@@ -93,6 +104,51 @@ impl Link {
     /// Does nothing while LCP is not open.
     pub fn renegotiate(&mut self, now: Instant) {
         each!(&mut self.0, machine => machine.renegotiate(now));
+    }
+
+    /// Has the client prove once more who it is, while the link is up (RFC 1994 §4.1)
+    ///
+    /// Does nothing in a client, before the first proof, and with PAP.
+    #[cfg(feature = "server")]
+    pub fn challenge(&mut self, now: Instant) {
+        if let Inner::Server(machine) = &mut self.0 {
+            machine.challenge(now);
+        }
+    }
+
+    /// Agrees to whatever authentication is allowed without asking for MS-CHAPv2 first
+    ///
+    /// See [`AuthenticationPolicy::at_first_asking`](crate::AuthenticationPolicy::at_first_asking): for
+    /// an owner who learns only on the way who the peer is. Does nothing in a server.
+    pub fn agree_at_first_asking(&mut self) {
+        in_client!(&mut self.0, machine => machine.lcp.options.agree_at_first_asking());
+    }
+
+    /// Answers [`Question::NewPassword`]: the server is told to change the password, and the link goes on
+    ///
+    /// Does nothing without that question. The link ends with the server's refusal if `new` is the
+    /// expired password itself, or has more than 256 UTF-16 units (RFC 2759 §8.10).
+    ///
+    /// [`Question::NewPassword`]: crate::Question::NewPassword
+    pub fn change_password(&mut self, now: Instant, new: Password) {
+        in_client!(&mut self.0, machine => machine.reply(now, |client, context| client.change_password(now, new, context)));
+    }
+
+    /// Answers [`Question::OtherCredentials`]: logs in anew, on the same link
+    ///
+    /// Does nothing without that question. The link ends with the server's refusal if both are those
+    /// that it refused.
+    ///
+    /// [`Question::OtherCredentials`]: crate::Question::OtherCredentials
+    pub fn log_in_as(&mut self, now: Instant, user: String, password: Password) {
+        in_client!(&mut self.0, machine => machine.reply(now, |client, context| client.log_in_as(now, user, password, context)));
+    }
+
+    /// Leaves an open question without an answer: the link ends with the server's refusal
+    ///
+    /// Does nothing without a question.
+    pub fn give_up(&mut self, now: Instant) {
+        in_client!(&mut self.0, machine => machine.reply(now, authentication::Client::give_up));
     }
 
     /// Takes one PPP frame as it was in the carrier, and opens it in place
@@ -169,12 +225,13 @@ impl Link {
 fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
     let parts = Parts {
         role: Client,
-        lcp: Negotiator::prompted(Lcp::new(config.mru)),
-        ccp: Negotiator::new(Ccp::default()),
+        lcp: Negotiator::prompted(Lcp::new(&config)),
+        ccp: Negotiator::new(Ccp::new(config.encryption)),
         ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
+        ipv6cp: crate::ipv6::wanted(config.ipv6),
         echo: config.echo,
         carrier_limit: config.carrier_limit,
-        authentication: Chap::new(config),
+        authentication: authentication::Client::new(config),
     };
     Machine::new(parts, seed)
 }

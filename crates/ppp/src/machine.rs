@@ -3,21 +3,23 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use pptp_mppe::{Decryptor, Encryptor, KeyStrength};
-use pptp_mschap::StartKeys;
-
-use crate::chap::{Authenticated, Authentication};
+use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
+use crate::cipher::Cipher;
 use crate::config::EchoPolicy;
 use crate::context::Context;
+use crate::early::Early;
 use crate::echo::{Echo, Silence};
+use crate::encrypting::Passage;
+use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Protocol, Rule};
 use crate::frame;
+use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
 use crate::rate::{Rate, Window};
-use crate::role::{AddressOptions, EncryptionOptions, IpcpStart, LinkOptions, Role};
+use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
 
 /// A link of one role
@@ -31,15 +33,21 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) authentication: R::Authentication,
     pub(crate) ccp: Negotiator<R::Ccp>,
     pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: Echo,
     pub(crate) context: Context,
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
     /// From the authentication until CCP is open
-    keys: Option<Box<StartKeys>>,
-    pub(crate) cipher: Option<Cipher>,
+    pub(crate) keys: Option<Keys>,
+    /// How packets go
+    pub(crate) passage: Passage,
+    pub(crate) stance: Stance,
     /// Control frames that came in lately
     pub(crate) window: Window,
+    /// Those that came before their phase; boxed, since hardly any link has some
+    #[expect(clippy::box_collection, reason = "16 octets less in each idle link")]
+    pub(crate) early: Option<Box<Vec<Early>>>,
     pub(crate) protocol_rejects: Rate,
     /// Identifier of our latest Echo-Request or Protocol-Reject
     pub(crate) id: u8,
@@ -47,13 +55,6 @@ pub(crate) struct Machine<R: Role> {
     carrier_limit: u16,
     renegotiations: Rate,
     events: VecDeque<Event>,
-}
-
-/// Both directions of MPPE
-#[derive(Debug)]
-pub(crate) struct Cipher {
-    pub(crate) encryptor: Encryptor,
-    pub(crate) decryptor: Decryptor,
 }
 
 /// What a machine is made of; the rest is the same for both roles
@@ -64,6 +65,7 @@ pub(crate) struct Parts<R: Role> {
     pub(crate) authentication: R::Authentication,
     pub(crate) ccp: Negotiator<R::Ccp>,
     pub(crate) ipcp: Negotiator<R::Ipcp>,
+    pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: EchoPolicy,
     pub(crate) carrier_limit: u16,
 }
@@ -77,12 +79,15 @@ impl<R: Role> Machine<R> {
             authentication: parts.authentication,
             ccp: parts.ccp,
             ipcp: parts.ipcp,
+            ipv6cp: parts.ipv6cp,
             echo: Echo::new(parts.echo),
             context: Context::new(seed),
             link: None,
             keys: None,
-            cipher: None,
+            passage: Passage::UNSETTLED,
+            stance: Stance::Require,
             window: Window::new(),
+            early: None,
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
             id: 0,
             peer_name: Box::default(),
@@ -131,14 +136,16 @@ impl<R: Role> Machine<R> {
             return self.fail(now, failure);
         }
         if self.ccp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
-            return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
+            self.ccp_timed_out(now);
         }
         if self.ipcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
             return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ipcp });
         }
-        if let Some(cipher) = &mut self.cipher {
-            cipher.decryptor.handle_timeout(now);
+        if let Some(ipv6cp) = &mut self.ipv6cp {
+            let layer = ipv6cp.handle_timeout(now, &mut self.context);
+            self.ipv6_changed(layer);
         }
+        self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {
             Some(Silence::Ask) => self.send_echo_request(),
             Some(Silence::Dead(unanswered)) => self.fail(now, Failure::EchoTimeout { unanswered }),
@@ -164,14 +171,18 @@ impl<R: Role> Machine<R> {
             Phase::Terminating => Timer::Terminate,
             _ => Timer::Restart(Protocol::Lcp),
         };
-        let kept_keys = self.cipher.as_ref().and_then(|cipher| cipher.decryptor.poll_timeout());
+        let cipher = self.passage.cipher();
+        let ipv6cp = self.ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.deadline());
         let deadlines = [
             (self.lcp.deadline(), lcp),
             (self.authentication.deadline(), Timer::Authentication),
             (self.ccp.deadline(), Timer::Restart(Protocol::Ccp)),
             (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
+            (ipv6cp, Timer::Restart(Protocol::Ipv6cp)),
             (self.echo.deadline(), Timer::Echo),
-            (kept_keys, Timer::KeptKeys),
+            (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
+            (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
+            (self.passage.clear_at(), Timer::Encryption),
         ];
         let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
         deadlines.min_by_key(|(at, _)| *at)
@@ -191,7 +202,7 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
-        self.cipher.as_ref().map(|cipher| cipher.decryptor.stats())
+        self.passage.cipher().map(Cipher::decryptor_stats)
     }
 
     /// Something happened to LCP
@@ -211,7 +222,7 @@ impl<R: Role> Machine<R> {
         self.link = Some(facts);
         self.echo.start(now);
         self.enter(Phase::Authentication);
-        self.authentication.start(now, &mut self.context);
+        self.authentication.start(now, facts.authentication, &mut self.context);
     }
 
     /// LCP is negotiated anew: everything above it has to begin again, keys included
@@ -226,14 +237,20 @@ impl<R: Role> Machine<R> {
     fn lower_network_layer(&mut self, now: Instant) {
         self.ccp.down(now, &mut self.context);
         self.ipcp.down(now, &mut self.context);
+        self.end_ipv6(now);
         if self.role.ipcp_start() != IpcpStart::AtOnce {
             self.ipcp.close(now, &mut self.context);
         }
         self.authentication.stop();
+        self.early = None;
         self.echo.stop();
         self.link = None;
+        self.forget_encryption();
+    }
+
+    fn forget_encryption(&mut self) {
         self.keys = None;
-        self.cipher = None;
+        self.passage = Passage::UNSETTLED;
     }
 
     fn give_up_lcp(&mut self, now: Instant) {
@@ -245,17 +262,31 @@ impl<R: Role> Machine<R> {
         self.fail(now, failure);
     }
 
+    /// What came of an authentication packet
+    pub(crate) fn conclude(&mut self, now: Instant, outcome: Outcome) {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Authenticated(authenticated) => self.authenticated(now, authenticated),
+            Outcome::PasswordChanged(authenticated) => {
+                self.push(Event::PasswordChanged);
+                if let Some(authenticated) = authenticated {
+                    self.authenticated(now, authenticated);
+                }
+            }
+            Outcome::Ask(question) => self.push(Event::Ask(question)),
+        }
+    }
+
     /// Both ends have proven who they are
-    pub(crate) fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
-        self.keys = Some(authenticated.keys);
+    fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
         self.peer_name = authenticated.peer_name;
         self.enter(Phase::Network);
-        self.ccp.open(now, &mut self.context);
-        self.ccp.up(now, &mut self.context);
+        self.start_encryption(now, authenticated.keys);
         match self.role.ipcp_start() {
             IpcpStart::AtOnce => {
                 self.ipcp.open(now, &mut self.context);
                 self.ipcp.up(now, &mut self.context);
+                self.begin_ipv6(now);
             }
             #[cfg(feature = "server")]
             IpcpStart::ClosedAtFirst => {
@@ -264,38 +295,8 @@ impl<R: Role> Machine<R> {
             #[cfg(feature = "server")]
             IpcpStart::DeafAtFirst => {}
         }
-    }
-
-    /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
-    pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
-        match layer {
-            Some(Layer::Up) if !self.ccp.options.is_encrypted() => {
-                self.fail(now, self.ccp.options.unavailable());
-            }
-            Some(Layer::Up) => {
-                self.make_cipher();
-                #[cfg(feature = "server")]
-                if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
-                    self.ipcp.open(now, &mut self.context);
-                }
-                self.come_up();
-            }
-            // The keys were used, and only a new authentication gives others.
-            Some(Layer::Down) if was_used => self.fail(now, Failure::EncryptionLost),
-            Some(Layer::Down) => self.go_down(now),
-            Some(Layer::Finished) => self.fail(now, self.ccp.options.unavailable()),
-            None => {}
-        }
-    }
-
-    /// The start keys of an authentication serve once
-    fn make_cipher(&mut self) {
-        if let Some(keys) = self.keys.take() {
-            let strength = KeyStrength::Bits128;
-            self.cipher = Some(Cipher {
-                encryptor: Encryptor::stateless(keys.send.as_bytes(), strength),
-                decryptor: Decryptor::stateless(keys.receive.as_bytes(), strength),
-            });
+        if self.passage.is_clear() {
+            self.settled(now);
         }
     }
 
@@ -309,20 +310,39 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Up needs CCP and IPCP: an inner packet never leaves in the clear
-    fn come_up(&mut self) {
-        let is_open = self.ccp.is_open() && self.ipcp.is_open();
-        if let (Phase::Network, true, Some(_), Some(link)) =
-            (self.phase, is_open, &self.cipher, self.link)
+    /// Up needs IPCP, and that how packets go is settled
+    pub(crate) fn come_up(&mut self) {
+        let is_settled = match &self.passage {
+            Passage::Unsettled { .. } => false,
+            Passage::Encrypted(_) => self.ccp.is_open(),
+            Passage::Clear => true,
+        };
+        if let (Phase::Network, true, true, Some(link)) =
+            (self.phase, is_settled, self.ipcp.is_open(), self.link)
         {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
+            self.push(Event::Up(negotiated));
+            #[cfg(feature = "server")]
+            for (code, data) in self.role.remarks() {
+                self.id = self.id.wrapping_add(1);
+                let packet = Packet { code: code.into(), id: self.id, data: &data };
+                self.context.send(frame::LCP, &packet);
+            }
+        }
+    }
+
+    /// The facts of a link that is up have changed
+    pub(crate) fn tell_up(&mut self) {
+        if let Some(link) = self.link {
+            let negotiated = self.negotiated(&link);
             self.push(Event::Up(negotiated));
         }
     }
 
     fn negotiated(&self, link: &LinkFacts) -> Negotiated {
         let addresses = self.ipcp.options.facts();
+        let encryption = self.passage.cipher().map(Cipher::encryption);
         Negotiated {
             mru: link.mru,
             peer_mru: link.peer_mru,
@@ -330,17 +350,19 @@ impl<R: Role> Machine<R> {
             peer_magic: link.peer_magic,
             pfc: link.form.pfc,
             acfc: link.form.acfc,
+            authentication: link.authentication,
             peer_name: self.peer_name.to_string(),
-            key_strength: KeyStrength::Bits128,
+            encryption,
             address: addresses.address,
             peer_address: addresses.peer_address,
             dns: addresses.dns,
             request: addresses.request,
-            mtu: mtu(link, self.carrier_limit),
+            ipv6: self.ipv6_addresses(),
+            mtu: mtu(link, self.carrier_limit, encryption.is_some()),
         }
     }
 
-    fn go_down(&mut self, now: Instant) {
+    pub(crate) fn go_down(&mut self, now: Instant) {
         if self.phase == Phase::Up && self.renegotiates(now) {
             self.enter(Phase::Network);
         }
@@ -380,8 +402,7 @@ impl<R: Role> Machine<R> {
             return;
         }
         self.phase = Phase::Dead;
-        self.keys = None;
-        self.cipher = None;
+        self.forget_encryption();
         self.authentication.stop();
         self.push(event);
     }
@@ -400,6 +421,13 @@ impl<R: Role> Machine<R> {
         self.push(Event::Phase(phase));
     }
 
+    /// Something to know that nothing depends on: an owner that does not look does not get it
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.events.len() < MOST_REMARKS {
+            self.push(event);
+        }
+    }
+
     /// An owner that does not look loses the oldest events: the last one tells how it ended
     fn push(&mut self, event: Event) {
         if self.events.len() >= MOST_EVENTS {
@@ -409,15 +437,29 @@ impl<R: Role> Machine<R> {
     }
 }
 
-/// Octets of the largest inner packet: it, the inner protocol and MPPE's header have to fit the
-/// Information field that either end and the carrier allow
+impl Machine<Client> {
+    /// The owner's reply to what it was asked
+    pub(crate) fn reply(
+        &mut self,
+        now: Instant,
+        reply: impl FnOnce(&mut authentication::Client, &mut Context) -> Result<(), Failure>,
+    ) {
+        if let Err(failure) = reply(&mut self.authentication, &mut self.context) {
+            self.fail(now, failure);
+        }
+    }
+}
+
+/// Octets of the largest inner packet: it has to fit the Information field that either end and the
+/// carrier allow, and if it is encrypted, the inner protocol and MPPE's header with it
 ///
 /// Not below what IPv4 wants of every link, unless the peer will not take that much.
-fn mtu(link: &LinkFacts, carrier_limit: u16) -> u16 {
+fn mtu(link: &LinkFacts, carrier_limit: u16, is_encrypted: bool) -> u16 {
+    let overhead = if is_encrypted { MPPE_OVERHEAD } else { 0 };
     let carrier = carrier_limit.saturating_sub(link.form.header_len());
     let information = link.mru.min(link.peer_mru).min(carrier);
-    let floor = LEAST_MTU.min(link.peer_mru.saturating_sub(MPPE_OVERHEAD));
-    information.saturating_sub(MPPE_OVERHEAD).max(floor)
+    let floor = LEAST_MTU.min(link.peer_mru.saturating_sub(overhead));
+    information.saturating_sub(overhead).max(floor)
 }
 
 /// MPPE's header, and the protocol of what is encrypted
@@ -426,6 +468,8 @@ const MPPE_OVERHEAD: u16 = 4;
 const LEAST_MTU: u16 = 576;
 /// Events that wait for an owner that does not look
 const MOST_EVENTS: usize = 32;
+/// Events behind which a mere remark of the peer is not told
+const MOST_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
 const PROTOCOL_REJECTS: (u8, u64) = (10, 1);
 /// Negotiations begun anew in a minute
@@ -434,20 +478,34 @@ const RENEGOTIATIONS: (u8, u64) = (8, 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::AuthenticationProtocol;
 
     fn link(mru: u16, peer_mru: u16) -> LinkFacts {
         let form = frame::Form::default();
-        LinkFacts { mru, peer_mru, magic: None, peer_magic: None, form }
+        let authentication = AuthenticationProtocol::MsChapV2;
+        LinkFacts { mru, peer_mru, magic: None, peer_magic: None, form, authentication }
     }
 
     #[test]
     fn the_inner_mtu_follows_the_least_of_three() {
-        assert_eq!(mtu(&link(1400, 1400), 1464), 1396);
-        assert_eq!(mtu(&link(1500, 1436), 1464), 1432, "accel-ppp's MRU");
-        assert_eq!(mtu(&link(1500, 1500), 1464), 1456, "an Ethernet path");
-        assert_eq!(mtu(&link(1500, 128), 1464), 124, "a peer that takes no more");
-        assert_eq!(mtu(&link(200, 1500), 1464), 576);
+        let encrypted = |link, carrier| mtu(&link, carrier, true);
+        assert_eq!(encrypted(link(1400, 1400), 1464), 1396);
+        assert_eq!(encrypted(link(1500, 1436), 1464), 1432, "accel-ppp's MRU");
+        assert_eq!(encrypted(link(1500, 1500), 1464), 1456, "an Ethernet path");
+        assert_eq!(encrypted(link(1500, 128), 1464), 124, "a peer that takes no more");
+        assert_eq!(encrypted(link(200, 1500), 1464), 576);
         let form = frame::Form { acfc: true, pfc: true };
-        assert_eq!(mtu(&LinkFacts { form, ..link(1500, 1500) }, 1464), 1459);
+        assert_eq!(encrypted(LinkFacts { form, ..link(1500, 1500) }, 1464), 1459);
+    }
+
+    #[test]
+    fn in_the_clear_there_is_no_overhead_but_the_header() {
+        let clear = |link, carrier| mtu(&link, carrier, false);
+        assert_eq!(clear(link(1400, 1400), 1464), 1400);
+        assert_eq!(clear(link(1500, 1500), 1464), 1460, "FF03 and 0021 on an Ethernet path");
+        assert_eq!(clear(link(1500, 128), 1464), 128);
+        assert_eq!(clear(link(200, 1500), 1464), 576);
+        let form = frame::Form { acfc: true, pfc: true };
+        assert_eq!(clear(LinkFacts { form, ..link(1500, 1500) }, 1464), 1463);
     }
 }

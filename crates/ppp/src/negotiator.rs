@@ -34,6 +34,8 @@ pub(crate) trait OptionSet {
     fn missing(&mut self, _request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         Ok(OptionsBuf::default())
     }
+    /// The peer is asked for these values instead of its own
+    fn asked_for(&mut self, _naks: &Options<'_>) {}
     /// The peer's request is about to be acknowledged: its values hold
     fn agree(&mut self, request: &Options<'_>);
     /// The peer acknowledged our request

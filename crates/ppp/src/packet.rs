@@ -284,6 +284,11 @@ impl OptionsBuf {
         self.0.is_empty()
     }
 
+    /// The octets of all options so far
+    pub const fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
     /// The octets of all options
     pub fn into_vec(self) -> Vec<u8> {
         self.0

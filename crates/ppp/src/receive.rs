@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use pptp_mppe::Arrival;
-use pptp_packet::PacketBuf;
 
-use crate::chap::Authentication;
+use crate::authentication::Authentication;
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
@@ -15,7 +14,7 @@ use crate::machine::Machine;
 use crate::packet::{Code, Packet};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
-use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::role::{LinkOptions, Role};
 use crate::stats::Discard;
 
 impl<R: Role> Machine<R> {
@@ -26,28 +25,11 @@ impl<R: Role> Machine<R> {
         frame: &'p mut [u8],
     ) -> Received<'p> {
         let received = self.receive(now, arrival, frame);
+        self.take_early(now);
         received.unwrap_or_else(|discard| {
             self.context.stats.count(discard);
             Received::Discarded(discard)
         })
-    }
-
-    /// Encrypts an inner packet; false while the link is not up
-    pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
-        let (true, Some(cipher), Some(link)) = (self.is_up(), &mut self.cipher, &self.link) else {
-            return false;
-        };
-        packet.prepend_slice(&frame::IP.to_be_bytes());
-        let header = cipher.encryptor.seal(packet.as_mut_slice());
-        packet.prepend_slice(&header);
-        match frame::MPPE.to_be_bytes() {
-            [0, octet] if link.form.pfc => packet.prepend_slice(&[octet]),
-            octets => packet.prepend_slice(&octets),
-        };
-        if !link.form.acfc {
-            packet.prepend_slice(&frame::ADDRESS_AND_CONTROL);
-        }
-        true
     }
 
     fn receive<'p>(
@@ -62,6 +44,9 @@ impl<R: Role> Machine<R> {
         let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
         match protocol {
             frame::MPPE => self.open_encrypted(now, arrival, information).map(Received::Ip),
+            frame::IP | frame::IPV6 => {
+                self.take_clear(now, protocol, information).map(Received::Ip)
+            }
             ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
             _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
             _ => {
@@ -72,51 +57,14 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    fn open_encrypted<'p>(
-        &mut self,
-        now: Instant,
-        arrival: Arrival,
-        information: &'p mut [u8],
-    ) -> Result<&'p mut [u8], Discard> {
-        let cipher = self.cipher.as_mut().filter(|_| self.ccp.is_open());
-        let cipher = cipher.ok_or(Discard::OutOfPhase)?;
-        let opened = match cipher.decryptor.open(now, arrival, information) {
-            Ok(opened) => opened,
-            Err(discard) => {
-                if discard.is_fatal() {
-                    self.fail(now, Failure::Undecryptable(discard));
-                }
-                return Err(Discard::Undecryptable(discard));
-            }
-        };
-        self.ccp.note_peer_is_open();
-        self.echo.heard(now);
-        if opened.protocol != frame::IP {
-            return Err(Discard::InnerProtocol);
-        }
-        if self.phase != Phase::Up {
-            return Err(Discard::OutOfPhase);
-        }
-        self.ipcp.note_peer_is_open();
-        Ok(opened.payload)
-    }
-
     fn receive_control(
         &mut self,
         now: Instant,
         protocol: u16,
         information: &[u8],
     ) -> Result<(), Discard> {
-        self.pass_gate(protocol)?;
-        let packet = Packet::parse(information).map_err(|_| Discard::Malformed);
-        let outcome = match protocol {
-            frame::LCP => self.receive_lcp(now, &packet?),
-            frame::CHAP => self.receive_chap(now, &packet?),
-            frame::CCP => self.receive_ccp(now, &packet?),
-            frame::IPCP => self.receive_ipcp(now, &packet?),
-            _ => Err(self.reject_protocol(now, protocol, information)),
-        };
-        match outcome {
+        self.pass_gate(now, protocol, information)?;
+        match self.take_control(now, protocol, information) {
             Ok(()) => Ok(()),
             Err(Trouble::Discard(discard)) => Err(discard),
             Err(Trouble::Fail(failure)) => {
@@ -126,22 +74,55 @@ impl<R: Role> Machine<R> {
         }
     }
 
+    /// Past the gate
+    pub(crate) fn take_control(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Result<(), Trouble> {
+        let packet = Packet::parse(information);
+        match protocol {
+            frame::LCP => self.receive_lcp(now, &packet?),
+            frame::PAP | frame::CHAP | frame::EAP => {
+                self.receive_authentication(now, protocol, &packet?)
+            }
+            frame::CCP => self.receive_ccp(now, &packet?, information),
+            frame::IPCP => self.receive_ipcp(now, &packet?),
+            frame::IPV6CP if self.ipv6cp.is_some() => self.receive_ipv6cp(now, &packet?),
+            _ => Err(self.reject_protocol(now, protocol, information)),
+        }
+    }
+
     /// What a phase lets in (RFC 1661 §3.4, §3.5)
-    fn pass_gate(&mut self, protocol: u16) -> Result<(), Discard> {
+    pub(crate) fn admits(&self, protocol: u16) -> bool {
+        matches!(
+            (self.phase, protocol),
+            (Phase::Network | Phase::Up, _)
+                | (_, frame::LCP)
+                | (Phase::Authentication, frame::PAP | frame::CHAP | frame::EAP)
+        )
+    }
+
+    /// Turns away what is too early, or keeps it for its phase
+    fn pass_gate(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Result<(), Discard> {
         if protocol != frame::LCP {
             self.lcp.note_peer_is_open();
         }
-        let may_pass = match (self.phase, protocol) {
-            (Phase::Network | Phase::Up, _)
-            | (_, frame::LCP)
-            | (Phase::Authentication, frame::CHAP) => true,
-            (Phase::Authentication, frame::CCP | frame::IPCP) => {
-                self.authentication.peer_went_ahead(&mut self.context);
-                false
-            }
-            _ => false,
-        };
-        if may_pass { Ok(()) } else { Err(Discard::OutOfPhase) }
+        if let (Phase::Authentication, frame::CCP | frame::IPCP) = (self.phase, protocol) {
+            let outcome = self.authentication.peer_went_ahead(now, &mut self.context);
+            self.conclude(now, outcome);
+        }
+        if self.admits(protocol) {
+            return Ok(());
+        }
+        self.keep_early(protocol, information);
+        Err(Discard::OutOfPhase)
     }
 
     fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
@@ -149,8 +130,9 @@ impl<R: Role> Machine<R> {
             Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
             Code::EchoRequest => self.answer_echo(packet)?,
             Code::EchoReply if self.is_our_own(packet) => return Ok(()),
-            Code::EchoReply | Code::DiscardRequest | Code::Identification | Code::TimeRemaining => {
-            }
+            Code::EchoReply | Code::DiscardRequest => {}
+            Code::Identification => self.note_identification(packet),
+            Code::TimeRemaining => self.note_time_remaining(packet),
             code => {
                 let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
                 if code == Code::TerminateRequest && self.phase != Phase::Terminating {
@@ -167,8 +149,9 @@ impl<R: Role> Machine<R> {
     /// The peer hung up; if it was asked for too much before, that is why
     fn end_by_peer(&mut self, packet: &Packet<'_>) {
         let terminated = terminated(Protocol::Lcp, packet);
-        let encryption = || self.ccp.options.disagreement().filter(|_| !self.ccp.is_open());
-        let disagreement = self.lcp.options.disagreement().or_else(encryption);
+        let authentication = || self.authentication.disagreement();
+        let disagreement = self.lcp.options.disagreement().or_else(authentication);
+        let disagreement = disagreement.or_else(|| self.encryption_disagreement());
         self.end_with(disagreement.unwrap_or(terminated));
     }
 
@@ -202,68 +185,47 @@ impl<R: Role> Machine<R> {
             return Err(Trouble::Discard(Discard::OutOfPhase));
         }
         let protocol = match u16::from_be_bytes(*protocol) {
-            frame::CCP => {
-                let failure = self.encryption_ended();
-                let layer = self.ccp.protocol_rejected(now, &mut self.context);
-                return if layer.is_some() { Err(failure.into()) } else { Ok(()) };
-            }
+            frame::CCP => return self.ccp_rejected(now),
             frame::LCP => Protocol::Lcp,
+            frame::PAP => Protocol::Pap,
             frame::CHAP => Protocol::Chap,
+            frame::EAP => Protocol::Eap,
             frame::IPCP => Protocol::Ipcp,
-            // IPV6CP and what else we never sent
-            _ => return Ok(()),
+            frame::IPV6CP if self.ipv6cp.is_some() => {
+                if let Some(ipv6cp) = &mut self.ipv6cp {
+                    let layer = ipv6cp.protocol_rejected(now, &mut self.context);
+                    self.ipv6_changed(layer);
+                }
+                return Ok(());
+            }
+            // what we never sent
+            other => return self.doubt_keys(other),
         };
         Err(Failure::RejectedProtocol { protocol }.into())
     }
 
-    fn receive_chap(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+    /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
+    fn doubt_keys(&mut self, rejected: u16) -> Result<(), Trouble> {
+        let wrong = self.passage.cipher_mut().and_then(|cipher| cipher.doubt.rejected(rejected));
+        wrong.map_or(Ok(()), |wrong| Err(Failure::WrongKey(wrong).into()))
+    }
+
+    /// Only the protocol that was agreed on counts: an old pppd fell over EAP that nobody wanted
+    fn receive_authentication(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        packet: &Packet<'_>,
+    ) -> Result<(), Trouble> {
+        if self.authentication.protocol() != Some(protocol) {
+            return Err(Trouble::Discard(Discard::OutOfPhase));
+        }
         let lcp_ack = self.lcp.ack();
         let authentication = &mut self.authentication;
         let outcome = authentication.handle_packet(now, packet, lcp_ack, &mut self.context)?;
         self.echo.heard(now);
-        if let Some(authenticated) = outcome {
-            self.authenticated(now, authenticated);
-        }
+        self.conclude(now, outcome);
         Ok(())
-    }
-
-    fn receive_ccp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
-        match Code::from(packet.code) {
-            Code::ResetRequest => self.answer_reset(packet),
-            Code::ResetAck => {}
-            code => {
-                let was_used = self.ccp.peer_is_open();
-                let failure = self.encryption_ended();
-                let layer = self.ccp.handle_packet(now, packet, &mut self.context)?;
-                if code == Code::TerminateRequest {
-                    return Err(failure.into());
-                }
-                if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
-                    // A server that is deaf to IPCP until its CCP is open hears it now.
-                    self.ipcp.prompt(now, &mut self.context);
-                }
-                self.ccp_changed(now, layer, was_used);
-            }
-        }
-        self.echo.heard(now);
-        Ok(())
-    }
-
-    /// What it means if the peer closes CCP now
-    fn encryption_ended(&self) -> Failure {
-        if self.ccp.peer_is_open() {
-            return Failure::EncryptionLost;
-        }
-        self.ccp.options.unavailable()
-    }
-
-    /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
-    /// everything until the Reset-Ack comes
-    fn answer_reset(&mut self, request: &Packet<'_>) {
-        let stats = &mut self.context.stats;
-        stats.reset_requests = stats.reset_requests.saturating_add(1);
-        let code = Code::ResetAck.into();
-        self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });
     }
 
     fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
@@ -282,14 +244,19 @@ impl<R: Role> Machine<R> {
     #[cfg(feature = "server")]
     fn hear_ipcp(&mut self, now: Instant) {
         let is_deaf = self.role.ipcp_start() == IpcpStart::DeafAtFirst && self.ipcp.is_initial();
-        if is_deaf && self.ccp.is_open() {
+        if is_deaf && (self.ccp.is_open() || self.passage.is_clear()) {
             self.ipcp.open(now, &mut self.context);
             self.ipcp.up(now, &mut self.context);
         }
     }
 
     /// Told to the peer, though not for ever (RFC 1661 §5.7)
-    fn reject_protocol(&mut self, now: Instant, protocol: u16, information: &[u8]) -> Trouble {
+    pub(crate) fn reject_protocol(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        information: &[u8],
+    ) -> Trouble {
         if let (true, Some(link)) = (self.protocol_rejects.take(now), &self.link) {
             self.id = self.id.wrapping_add(1);
             let mut data = [&protocol.to_be_bytes(), information].concat();

@@ -1,11 +1,15 @@
 //! What makes a client's link a client's
 
+use pptp_mppe::StatefulReset;
+
+use crate::authentication::{self, Authentication};
 use crate::ccp::Ccp;
-use crate::chap::{Authentication, Chap};
-use crate::failure::Failure;
+use crate::encryption::{Agreed, Stance};
+use crate::failure::{Failure, MppeBits};
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};
 use crate::negotiator::OptionSet;
+use crate::packet::Options;
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {
@@ -16,6 +20,12 @@ pub(crate) trait Role: std::fmt::Debug {
 
     /// When IPCP begins
     fn ipcp_start(&self) -> IpcpStart;
+
+    /// What is said over LCP once the link is up, though nothing depends on it
+    #[cfg(feature = "server")]
+    fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {
+        Vec::new()
+    }
 }
 
 /// When IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers do not
@@ -36,6 +46,9 @@ pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
     /// What was agreed, once LCP is open; or why that is not enough
     fn facts(&self) -> Result<LinkFacts, Failure>;
 
+    /// The link is encrypted from now on: an authentication that leaves no keys will not do
+    fn require_keys(&mut self) {}
+
     /// Why the peer may have hung up while LCP was negotiated
     fn disagreement(&self) -> Option<Failure> {
         None
@@ -50,8 +63,20 @@ pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
     fn disagreement(&self) -> Option<Failure> {
         None
     }
-    /// Whether the peer's own direction was agreed to be encrypted
-    fn is_encrypted(&self) -> bool;
+    /// What is done about CCP once the authentication is over
+    fn stance(&self, has_keys: bool) -> Stance;
+    /// What both directions came to, once CCP is open
+    fn agreed(&self) -> Agreed;
+    /// A Configure-Request of the peer is not even judged, since CCP as a whole is refused
+    fn note_refused(&mut self, _request: &Options<'_>) {}
+    /// What the peer offered last that was not agreed to
+    fn offered(&self) -> Option<MppeBits> {
+        None
+    }
+    /// The link is encrypted from now on: it never goes on in the clear
+    fn insist(&mut self) {}
+    /// How a stateful session is reset
+    fn stateful_reset(&self) -> StatefulReset;
 }
 
 /// IPCP's options, whichever role has them
@@ -66,7 +91,7 @@ pub(crate) struct Client;
 
 impl Role for Client {
     type Lcp = Lcp;
-    type Authentication = Chap;
+    type Authentication = authentication::Client;
     type Ccp = Ccp;
     type Ipcp = Ipcp;
 

@@ -12,8 +12,10 @@ pub enum Discard {
     Duplicate,
     /// Its protocol has no business in this phase (RFC 1661 §3.2)
     OutOfPhase,
-    /// IP in the clear, although MPPE is required
+    /// IP in the clear, although that was not agreed
     Plaintext,
+    /// In the clear, as was agreed, and it does not look like an IPv4 packet
+    Implausible,
     /// MPPE did not open it
     Undecryptable(pptp_mppe::Discard),
     /// MPPE opened it, and it is no IPv4 packet: IPV6CP is not open
@@ -36,6 +38,8 @@ pub struct Stats {
     pub out_of_phase: u64,
     /// [`Discard::Plaintext`]
     pub plaintext: u64,
+    /// [`Discard::Implausible`]
+    pub implausible: u64,
     /// [`Discard::Undecryptable`]; the decryptor keeps count of each reason
     pub undecryptable: u64,
     /// [`Discard::InnerProtocol`]
@@ -47,6 +51,8 @@ pub struct Stats {
     /// Echo-Requests sent
     pub echo_requests: u64,
     /// Reset-Requests answered: the peer's decryptor lost its way
+    ///
+    /// Those that were sent are counted by the decryptor.
     pub reset_requests: u64,
     /// Frames not sent because too many were waiting already
     pub outbox_overflow: u64,
@@ -63,6 +69,7 @@ impl Stats {
             duplicates: 0,
             out_of_phase: 0,
             plaintext: 0,
+            implausible: 0,
             undecryptable: 0,
             inner_protocol: 0,
             unknown_protocol: 0,
@@ -81,6 +88,7 @@ impl Stats {
             Discard::Duplicate => &mut self.duplicates,
             Discard::OutOfPhase | Discard::Dead => &mut self.out_of_phase,
             Discard::Plaintext => &mut self.plaintext,
+            Discard::Implausible => &mut self.implausible,
             Discard::Undecryptable(_) => &mut self.undecryptable,
             Discard::InnerProtocol => &mut self.inner_protocol,
             Discard::UnknownProtocol => &mut self.unknown_protocol,

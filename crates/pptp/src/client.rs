@@ -15,6 +15,7 @@ use crate::{
     Connecting, State, TunnelConfig,
     dial::{self, Served},
     hub::{Hub, HubHandle},
+    login::Login,
     network::Network,
     shared::{Handle, Shared},
 };
@@ -55,7 +56,7 @@ impl Client {
         let name = config.display_name().to_owned();
         let hub = self.next_hub();
         let runtime = hub.runtime.clone();
-        let shared = Arc::new(Shared::new(name, hub, state));
+        let shared = Arc::new(Shared::new(name, hub, state, Login::of(&config)));
         runtime.spawn(dial::run(Served(Arc::clone(&shared)), self.network.clone(), config));
         Connecting::new(Arc::new(Handle { shared }), receiver)
     }

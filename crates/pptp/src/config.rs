@@ -1,8 +1,12 @@
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp_tunnel::{AddressRequest, EchoPolicy, Failure, HashName, Password, PasswordEncoding};
+use pptp_tunnel::{
+    AddressRequest, AuthenticationPolicy, EchoPolicy, EncryptionDemand, EncryptionPolicy, Failure,
+    HashName, KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder, Reordering,
+    StatefulReset,
+};
 
-use crate::{Info, network::split_port};
+use crate::{Info, login::Callbacks, network::split_port};
 
 /// What one tunnel needs to know: the server, who we are, and what to ask for
 ///
@@ -21,11 +25,22 @@ pub struct TunnelConfig {
     pub(crate) password_encoding: PasswordEncoding,
     pub(crate) hash_name: HashName,
     pub(crate) connect_timeout: Duration,
+    pub(crate) flight_recorder: usize,
     pub(crate) mru: u16,
     pub(crate) echo: EchoPolicy,
     pub(crate) addresses: AddressRequest,
+    pub(crate) authentication: AuthenticationPolicy,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) encryption: EncryptionPolicy,
+    pub(crate) reordering: Reordering,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
+    pub(crate) ipv6: bool,
+    pub(crate) header_compression: bool,
+    pub(crate) quirks: Quirks,
+    /// What an earlier tunnel to this server learned
+    pub(crate) remembered: Quirks,
+    pub(crate) recognitions: Vec<Recognition>,
 }
 
 impl TunnelConfig {
@@ -45,11 +60,21 @@ impl TunnelConfig {
             password_encoding: PasswordEncoding::default(),
             hash_name: HashName::default(),
             connect_timeout: Duration::from_secs(30),
+            flight_recorder: Recorder::CAPACITY,
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
             addresses: AddressRequest::default(),
+            authentication: AuthenticationPolicy::default(),
+            callbacks: Callbacks::default(),
+            encryption: EncryptionPolicy::default(),
+            reordering: Reordering::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
+            ipv6: false,
+            header_compression: false,
+            quirks: Quirks::NONE,
+            remembered: Quirks::NONE,
+            recognitions: Vec::new(),
         }
     }
 
@@ -66,6 +91,16 @@ impl TunnelConfig {
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// The size of the flight recorder, in octets; 1536 by default, 65,536 at most
+    ///
+    /// The connect, which takes some 950 octets, has three quarters at most, the latest control messages and frames
+    /// the rest. It is memory that the tunnel holds while it is up. 0 records nothing.
+    #[must_use]
+    pub const fn flight_recorder(mut self, octets: usize) -> Self {
+        self.flight_recorder = octets;
         self
     }
 
@@ -101,12 +136,55 @@ impl TunnelConfig {
         self
     }
 
-    /// Asks for the addresses and DNS servers of an earlier tunnel to this server
+    /// Whether to ask the server for IPv6 too (RFC 5072); no by default
+    ///
+    /// A server that has it gives link-local addresses, [`Info::ipv6`](crate::Info::ipv6), and its
+    /// packets pass through [`Tunnel::ip_packets`](crate::Tunnel::ip_packets): the tunnel's own
+    /// sockets are IPv4's. A server that has it not, or takes less than 1280 octets, is none the
+    /// worse.
+    #[must_use]
+    pub const fn ipv6(mut self, wanted: bool) -> Self {
+        self.ipv6 = wanted;
+        self
+    }
+
+    /// Whether to ask the server to leave out of each packet the two or three octets of PPP's header
+    /// that say nothing (RFC 1661 §6.5, §6.6); no by default, for some servers err there
+    #[must_use]
+    pub const fn header_compression(mut self, wanted: bool) -> Self {
+        self.header_compression = wanted;
+        self
+    }
+
+    /// Asks for the addresses and DNS servers of an earlier tunnel to this server, and remembers its
+    /// quirks
     ///
     /// If the server still agrees, the connect takes one round trip less: it has nothing to change.
     #[must_use]
-    pub const fn resuming(mut self, earlier: &Info) -> Self {
+    pub fn resuming(mut self, earlier: &Info) -> Self {
         self.addresses = earlier.request;
+        self.remembered = earlier.quirks().cloned().unwrap_or_default();
+        self
+    }
+
+    /// What this server is known to want otherwise than others, from the first message on
+    ///
+    /// [`client_host_name`](Self::client_host_name) and [`phone_number`](Self::phone_number) go
+    /// before it, and it goes before what is recognised or remembered.
+    #[must_use]
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Adds a kind of server to recognise by its Start-Control-Connection-Reply; it goes before
+    /// those that are [known](Recognition::KNOWN)
+    ///
+    /// A server that should have been spoken to otherwise before that reply is dialled once more:
+    /// [`State::Redialling`](crate::State::Redialling) says so.
+    #[must_use]
+    pub fn recognize(mut self, recognition: Recognition) -> Self {
+        self.recognitions.push(recognition);
         self
     }
 
@@ -133,10 +211,106 @@ impl TunnelConfig {
         self
     }
 
-    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3)
+    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
+    ///
+    /// Without effect on a password in ASCII.
     #[must_use]
     pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
         self.password_encoding = encoding;
+        self
+    }
+
+    /// Whether MS-CHAPv2 inside EAP is agreed to where the server insists on it (RFC 3748); it is by default
+    ///
+    /// It is as strong as without EAP, and takes three round trips more.
+    #[must_use]
+    pub const fn eap(mut self, allow: bool) -> Self {
+        self.authentication.eap = allow;
+        self
+    }
+
+    /// Agrees to MS-CHAPv1 where the server insists on it (RFC 2433); it does not by default
+    ///
+    /// Insecure: the server proves nothing, so that anyone may play it; whoever records one login finds the
+    /// password's hash by trying 2^56 keys at most, and has with it all that was ever encrypted. MPPE's key of 128
+    /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
+    #[must_use]
+    pub const fn insecure_mschap_v1(mut self) -> Self {
+        self.authentication.insecure_mschap_v1 = true;
+        self
+    }
+
+    /// Agrees to CHAP with MD5 where the server insists on it (RFC 1994); it does not by default
+    ///
+    /// Insecure: the server proves nothing, and whoever records one login can try passwords against it, a
+    /// billion in a second. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_chap_md5(mut self) -> Self {
+        self.authentication.insecure_chap_md5 = true;
+        self
+    }
+
+    /// Agrees to PAP where the server insists on it (RFC 1334); it does not by default
+    ///
+    /// Insecure: the password is sent in the clear to whoever asks for it. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_pap(mut self) -> Self {
+        self.authentication.insecure_pap = true;
+        self
+    }
+
+    /// Whether the tunnel has to be encrypted (RFC 3078); it has to by default
+    ///
+    /// Insecure with every other demand: what goes through the tunnel can be read and changed by
+    /// anyone on the way to the server, also where the server would have encrypted, since whoever
+    /// is on that way decides. A tunnel that was encrypted never goes on in the clear.
+    /// [`Info::encryption`] tells what came of it.
+    #[must_use]
+    pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
+        self.encryption.demand = demand;
+        self
+    }
+
+    /// The shortest MPPE key (RFC 3078 §2.1); 128 bits by default
+    ///
+    /// Insecure below 128: keys of 40 bits are found by trial within seconds, those of 56 within
+    /// hours. The longest key that both ends have is agreed on.
+    #[must_use]
+    pub const fn insecure_least_key(mut self, least: KeyStrength) -> Self {
+        self.encryption.insecure_least_key = least;
+        self
+    }
+
+    /// Agrees to stateful MPPE where the server has no stateless (RFC 3078 §7.3); it does not by default
+    ///
+    /// Insecure: after a loss, key stream is used twice, which gives away what was encrypted with it.
+    /// Slow too: a lost frame stops the tunnel for a round trip, and frames are put in order
+    /// first ([`Self::reorder_buffer`]). `reset` has to be what the server does; servers on Linux are
+    /// [`StatefulReset::Linux`].
+    #[must_use]
+    pub const fn insecure_stateful_mppe(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self
+    }
+
+    /// The same, and asks for stateful MPPE at once: for servers that hang up when they are asked for
+    /// stateless
+    #[must_use]
+    pub const fn insecure_stateful_mppe_first(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self.encryption.insecure_stateful_first = true;
+        self
+    }
+
+    /// How many frames wait for one that was overtaken, and how long; 64 and 300 ms by default
+    ///
+    /// Only where order counts: with stateful MPPE and in the clear. Stateless MPPE takes late packets
+    /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
+    #[must_use]
+    pub const fn reorder_buffer(mut self, depth: u16, patience: Duration) -> Self {
+        self.reordering = Reordering { depth, patience };
         self
     }
 
@@ -151,11 +325,36 @@ impl TunnelConfig {
             ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
             ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
+            ("flight_recorder", "65,536 octets at most", self.flight_recorder <= RECORDER),
             ("client_host_name", FIELD, self.client_host_name.len() <= 64),
             ("phone_number", FIELD, self.phone_number.len() <= 64),
+            ("insecure_pap", KEYLESS, !self.authentication.insecure_pap || self.may_be_clear()),
+            ("insecure_pap", SHORT, !self.authentication.insecure_pap || self.fits_pap()),
+            (
+                "insecure_chap_md5",
+                KEYLESS,
+                !self.authentication.insecure_chap_md5 || self.may_be_clear(),
+            ),
+            ("reorder_buffer", REORDERING, is_reasonable(self.reordering)),
+            ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
         wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
+    }
+
+    fn may_be_clear(&self) -> bool {
+        self.encryption.demand != EncryptionDemand::Require
+    }
+
+    fn fits_pap(&self) -> bool {
+        self.password.octets(self.password_encoding).len() <= 255
+    }
+
+    /// Whether MPPE is refused, and at the same time told how weak it may be
+    fn refuses_what_it_weakens(&self) -> bool {
+        let EncryptionPolicy { demand, .. } = self.encryption;
+        let unweakened = EncryptionPolicy { demand, ..EncryptionPolicy::default() };
+        demand == EncryptionDemand::InsecureDeny && self.encryption != unweakened
     }
 
     pub(crate) fn display_name(&self) -> &str {
@@ -164,6 +363,18 @@ impl TunnelConfig {
 }
 
 const DEFAULT_MRU: u16 = 1400;
+
+const KEYLESS: &str = "encryption that is not required, since it leaves no keys for any,";
+const SHORT: &str = "a password of at most 255 octets";
+/// What waits takes memory, and time from whoever waits for it
+fn is_reasonable(Reordering { depth, patience }: Reordering) -> bool {
+    depth <= 1024 && patience <= Duration::from_secs(10)
+}
+
+const REORDERING: &str = "at most 1024 frames and 10 s";
+const UNREFUSED: &str = "a demand that does not refuse what other options allow";
+
+const RECORDER: usize = Recorder::MAX_CAPACITY;
 
 /// RFC 2637 §2.1 and §2.7
 const FIELD: &str = "a text of at most 64 octets";
@@ -176,13 +387,36 @@ mod tests {
     fn what_cannot_be_dialled_is_told_before() {
         let good = TunnelConfig::new("server:99", "user", "");
         assert_eq!(good.check(), Ok(()));
+        let refusing = good.clone().insecure_encryption(EncryptionDemand::InsecureDeny);
+        assert_eq!(refusing.check(), Ok(()));
+        let usable = [
+            good.clone().insecure_mschap_v1(),
+            good.clone().eap(false),
+            refusing.clone().insecure_pap(),
+            refusing.clone().insecure_chap_md5(),
+        ];
+        for config in usable {
+            assert_eq!(config.check(), Ok(()));
+        }
         let wrong = [
             (TunnelConfig::new("server", "", ""), "user"),
             (good.clone().mru(575), "mru"),
             (good.clone().mru(1501), "mru"),
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
+            (good.clone().flight_recorder(65_537), "flight_recorder"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
-            (good.phone_number("1".repeat(65)), "phone_number"),
+            (good.clone().reorder_buffer(1025, Duration::ZERO), "reorder_buffer"),
+            (good.clone().phone_number("1".repeat(65)), "phone_number"),
+            (good.clone().insecure_pap(), "insecure_pap"),
+            (
+                TunnelConfig::new("server", "user", "x".repeat(256))
+                    .insecure_pap()
+                    .insecure_encryption(EncryptionDemand::InsecureAllow),
+                "insecure_pap",
+            ),
+            (good.insecure_chap_md5(), "insecure_chap_md5"),
+            (refusing.clone().insecure_least_key(KeyStrength::Bits40), "insecure_encryption"),
+            (refusing.insecure_stateful_mppe(StatefulReset::Linux), "insecure_encryption"),
         ];
         for (config, name) in wrong {
             let failure = config.check().unwrap_err();

@@ -1,15 +1,16 @@
 use std::{
     fmt,
     future::Future,
+    net::SocketAddrV4,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use pptp_tunnel::{Record, TunnelError};
+use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
-use crate::{State, Tunnel, shared::Handle};
+use crate::{FlightRecord, State, Stats, Tunnel, shared::Handle};
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
@@ -38,8 +39,29 @@ impl Connecting {
     }
 
     /// The flight recorder: what was said on the wire so far, also after a failure
-    pub fn flight_record(&self) -> Vec<Record> {
+    pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
+    }
+
+    /// The server's address, as soon as TCP is open to it
+    pub fn server(&self) -> Option<SocketAddrV4> {
+        self.handle.shared.route().map(|route| route.server)
+    }
+
+    /// What the server said of itself, if it came so far (RFC 2637 §2.2); also after a failure
+    pub fn peer(&self) -> Option<Peer> {
+        self.handle.shared.peer()
+    }
+
+    /// After a failure, until nothing is left of the hang-up; the state machine bounds it
+    pub(crate) async fn hung_up(&self) {
+        let shared = &self.handle.shared;
+        shared.hub.hub.left_until(|| shared.lock().finished).await;
+    }
+
+    /// What has passed so far; also after a failure
+    pub fn stats(&self) -> Stats {
+        self.handle.shared.stats()
     }
 }
 

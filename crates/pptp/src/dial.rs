@@ -5,19 +5,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use pptp_tunnel::{Failure, Ladder, Phase, Tunnel as Machine, TunnelError};
 use tokio::{
     io::{AsyncWriteExt, ReadBuf},
-    time::{Instant, timeout, timeout_at},
+    time::{timeout, timeout_at},
 };
 
 use tracing::Instrument;
 
 use crate::{
     State, TunnelConfig,
+    dialling::Dialling,
     network::{Network, Octets, Opened},
     shared::{Route, Shared, now, stopped},
 };
@@ -30,32 +31,43 @@ pub(crate) fn run(
     network: Network,
     config: TunnelConfig,
 ) -> impl Future<Output = ()> + Send {
-    let tunnel = Arc::clone(&served.0);
-    let span = tunnel.span.clone();
-    let dialling = Box::pin(open(tunnel, network, config).instrument(span));
+    let first = Box::new(Dialling::new(network, config));
+    let dialling = dial_within(&served.0, first, Ladder::new(now()));
     async move {
-        if let Some(mut octets) = dialling.await {
-            serve(&served.0, &mut *octets).await;
+        let mut octets = dialling.await;
+        while let Some(mut open) = octets.take() {
+            serve(&served.0, &mut *open).await;
+            if let Some((again, ladder)) = redial(&served.0) {
+                drop(open);
+                octets = dial_within(&served.0, again, ladder).await;
+            }
         }
     }
+}
+
+type Dialled = Pin<Box<dyn Future<Output = Option<Box<dyn Octets>>> + Send>>;
+
+/// [`open`], logged as the tunnel's
+fn dial_within(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) -> Dialled {
+    let span = tunnel.span.clone();
+    Box::pin(open(Arc::clone(tunnel), dialling, ladder).instrument(span))
 }
 
 /// Dials, and starts the state machine or ends the tunnel
 async fn open(
     tunnel: Arc<Shared>,
-    network: Network,
-    config: TunnelConfig,
+    mut dialling: Box<Dialling>,
+    mut ladder: Ladder,
 ) -> Option<Box<dyn Octets>> {
-    let mut ladder = Ladder::new(now());
-    let deadline = Instant::now().checked_add(config.connect_timeout).unwrap_or_else(far);
+    let (deadline, limit) = (dialling.deadline, dialling.config.connect_timeout);
     let dialled = tokio::select! {
-        dialled = timeout_at(deadline, dial(&tunnel, &network, &config, &mut ladder)) => dialled,
+        dialled = timeout_at(deadline, dial(&tunnel, &mut dialling, &mut ladder)) => dialled,
         () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
     };
-    match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit: config.connect_timeout })) {
+    match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit })) {
         Ok(octets) => {
             ladder.enter(now(), Phase::ControlConnection);
-            start(&tunnel, machine_config(&config, deadline), ladder);
+            start(&tunnel, dialling, ladder);
             Some(octets)
         }
         Err(failure) => {
@@ -67,6 +79,20 @@ async fn open(
     }
 }
 
+/// What to dial once more, when the control connection there was has hung up for that
+fn redial(tunnel: &Arc<Shared>) -> Option<(Box<Dialling>, Ladder)> {
+    let mut inner = tunnel.lock();
+    let dialling = inner.dialling.take().filter(|_| inner.redials)?;
+    inner.redials = false;
+    inner.control_out.clear();
+    let ladder = inner.ladder.take().map_or_else(|| Ladder::new(now()), |ladder| *ladder);
+    drop(inner);
+    if let Some(route) = tunnel.route() {
+        tunnel.hub.hub.release(route.call_id, now());
+    }
+    Some((dialling, ladder))
+}
+
 /// A tunnel whose control task goes away, before or after its start, must not wait for ever
 pub(crate) struct Served(pub(crate) Arc<Shared>);
 
@@ -76,27 +102,28 @@ impl Drop for Served {
     }
 }
 
-/// So late that it does not matter
-fn far() -> Instant {
-    Instant::now() + Duration::from_hours(24 * 365)
-}
-
 async fn dial(
     tunnel: &Arc<Shared>,
-    network: &Network,
-    config: &TunnelConfig,
+    dialling: &mut Dialling,
     ladder: &mut Ladder,
 ) -> Result<Box<dyn Octets>, Failure> {
-    config.check()?;
-    let addresses = network.resolve(&config.server).await?;
+    dialling.config.check()?;
+    if dialling.addresses.is_none() {
+        dialling.addresses = Some(dialling.network.resolve(&dialling.config.server).await?);
+    }
     ladder.enter(now(), Phase::TcpConnect);
     tunnel.state.send_replace(State::Connecting { phase: Phase::TcpConnect });
-    let Opened { octets, server, local } = network.connect(&addresses).await?;
+    let addresses = dialling.addresses.as_deref().unwrap_or_default();
+    let Opened { octets, server, local } = dialling.network.connect(addresses).await?;
+    dialling.reached(server);
     // GRE may arrive before the Outgoing-Call-Reply: the Call ID is known to the driver first
-    let entered = tunnel.hub.hub.enter(*server.ip(), tunnel, now());
+    let hub = &tunnel.hub.hub;
+    let entered = hub.enter(*server.ip(), tunnel, now());
     let call_id = entered.map_err(|_| Failure::CallIdsExhausted)?;
-    // set once: this task is the only one that dials this tunnel
-    let _ = tunnel.route.set(Route { server, local, call_id });
+    tunnel.set_route(Route { server, local, call_id });
+    if dialling.has_zero_call_id() && !hub.enter_zero(*server.ip(), call_id) {
+        return Err(Failure::CallIdsExhausted);
+    }
     Ok(octets)
 }
 
@@ -106,25 +133,16 @@ async fn abandoned(tunnel: &Shared) {
     }
 }
 
-fn machine_config(config: &TunnelConfig, deadline: Instant) -> pptp_tunnel::Config {
-    let mut machine = pptp_tunnel::Config::new(&config.user, config.password.clone());
-    machine.connect_deadline = Some((deadline.into_std(), config.connect_timeout));
-    machine.link.mru = config.mru;
-    machine.link.echo = config.echo;
-    machine.link.addresses = config.addresses;
-    machine.link.hash_name = config.hash_name;
-    machine.link.password_encoding = config.password_encoding;
-    machine.control.host_name.clone_from(&config.client_host_name);
-    machine.control.phone_number.clone_from(&config.phone_number);
-    machine
-}
-
-fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
-    let Some(route) = tunnel.route.get() else { return };
+fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
+    let Some(route) = tunnel.route() else { return };
+    let config = dialling.machine_config();
     let machine = Machine::connect(config, route.call_id, rand::random(), ladder, now());
     let abandoned = {
         let mut inner = tunnel.lock();
+        let since = now().saturating_duration_since(machine.ladder().started());
+        inner.began = SystemTime::now().checked_sub(since);
         inner.machine = Some(Box::new(machine));
+        inner.dialling = Some(dialling);
         inner.abandoned
     };
     if abandoned { tunnel.hang_up() } else { tunnel.mark_ready() }
@@ -140,18 +158,18 @@ async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
             }
             () = tunnel.control.notified() => {}
         }
-        let (out, finished) = take_output(tunnel);
+        let (out, has_hung_up) = take_output(tunnel);
         if !out.is_empty() && !Box::pin(write(tunnel, octets, &out)).await {
             break;
         }
-        if finished {
+        if has_hung_up {
             // best effort: the reason is told already
             let _ = Box::pin(timeout(FAREWELL, octets.shutdown())).await;
             return;
         }
     }
     // The other end has closed: the state machine still decides how and when this ends.
-    while !tunnel.lock().finished {
+    while !tunnel.lock().has_hung_up() {
         tunnel.control.notified().await;
     }
 }
@@ -182,7 +200,7 @@ fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
 
 fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
     let mut inner = tunnel.lock();
-    (std::mem::take(&mut inner.control_out), inner.finished)
+    (std::mem::take(&mut inner.control_out), inner.has_hung_up())
 }
 
 /// Writes all of `out`, unless the connection breaks or the tunnel is finished first
@@ -190,7 +208,7 @@ fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
 /// A peer that does not read holds up this task only: the state machine's deadlines go on.
 async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> bool {
     let finished = async {
-        while !tunnel.lock().finished {
+        while !tunnel.lock().has_hung_up() {
             tunnel.control.notified().await;
         }
         tokio::time::sleep(FAREWELL).await;

@@ -144,6 +144,9 @@ impl Driver {
         for index in 0..BATCH {
             let Some(datagram) = self.receive.datagram(index) else { continue };
             let call_id = match datagram.gre {
+                [_, _, _, _, _, _, 0, 0, ..] => {
+                    self.hub.zero_call(datagram.source).unwrap_or_default()
+                }
                 [_, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([*high, *low]),
                 _ => 0,
             };
@@ -191,6 +194,12 @@ impl Driver {
         if outcome.more {
             tunnel.mark_ready();
         }
+        if outcome.password_changed {
+            tunnel.password_changed();
+        }
+        if let Some(question) = outcome.question {
+            tunnel.ask(question);
+        }
         if let Some(reason) = outcome.ended {
             tunnel.end(reason);
         }
@@ -235,7 +244,7 @@ impl Driver {
             }
             let calls = hub.calls();
             let named = calls.iter().map(|(_, tunnel)| tunnel).find(|tunnel| {
-                let server = tunnel.route.get().map(|route| *route.server.ip());
+                let server = tunnel.route().map(|route| *route.server.ip());
                 server == Some(failure.destination) && tunnel.is_call(failure.peer_call_id)
             });
             let named = named.map(Arc::clone);
@@ -298,7 +307,7 @@ struct Deadlines {
 
 impl Deadlines {
     fn set(&mut self, tunnel: &Shared, deadline: Option<Instant>) {
-        let (Some(route), Some(deadline)) = (tunnel.route.get(), deadline) else { return };
+        let (Some(route), Some(deadline)) = (tunnel.route(), deadline) else { return };
         match self.keys.get_mut(&route.call_id) {
             Some((_, struck)) if *struck <= deadline => {}
             Some((key, struck)) => {
@@ -313,7 +322,7 @@ impl Deadlines {
     }
 
     fn forget(&mut self, tunnel: &Shared) {
-        let key = tunnel.route.get().and_then(|route| self.keys.remove(&route.call_id));
+        let key = tunnel.route().and_then(|route| self.keys.remove(&route.call_id));
         if let Some((key, _)) = key {
             self.wheel.remove(&key);
         }

@@ -19,6 +19,8 @@ use crate::{ClientError, driver::Driver, shared::Shared};
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
     calls: Mutex<CallTable<Arc<Shared>>>,
+    /// Servers whose GRE carries the Call ID 0, each with the Call ID that is meant
+    zeros: Mutex<Vec<(Ipv4Addr, u16)>>,
     /// Bounded by the number of tunnels: each is in it once at most
     ready: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
@@ -50,6 +52,31 @@ impl Hub {
         self.calls().insert(&mut rand::rng(), server, Arc::clone(tunnel), now)
     }
 
+    /// What `server` sends to the Call ID 0 is for this call; false if another has that already
+    pub(crate) fn enter_zero(&self, server: Ipv4Addr, call_id: u16) -> bool {
+        let mut zeros = self.zeros();
+        let is_free = zeros.iter().all(|(other, _)| *other != server);
+        if is_free {
+            zeros.push((server, call_id));
+        }
+        is_free
+    }
+
+    /// The call that `server` means by the Call ID 0
+    pub(crate) fn zero_call(&self, server: Ipv4Addr) -> Option<u16> {
+        self.zeros().iter().find(|(other, _)| *other == server).map(|(_, call_id)| *call_id)
+    }
+
+    /// A Call ID is not used any more
+    pub(crate) fn release(&self, call_id: u16, now: std::time::Instant) {
+        self.calls().remove(call_id, now);
+        self.zeros().retain(|(_, of_call)| *of_call != call_id);
+    }
+
+    fn zeros(&self) -> MutexGuard<'_, Vec<(Ipv4Addr, u16)>> {
+        self.zeros.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A tunnel is going to be dialled
     pub(crate) fn arrive(&self) {
         self.tunnels.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +85,7 @@ impl Hub {
     /// A tunnel has ended, and its Call ID, if it had one, is free again
     pub(crate) fn leave(&self, call_id: Option<u16>, now: std::time::Instant) {
         if let Some(call_id) = call_id {
-            self.calls().remove(call_id, now);
+            self.release(call_id, now);
         }
         self.tunnels.fetch_sub(1, Ordering::Relaxed);
         self.left.notify_waiters();
@@ -66,12 +93,17 @@ impl Hub {
 
     /// Until no tunnel is left
     pub(crate) async fn idle(&self) {
+        self.left_until(|| self.tunnels.load(Ordering::Relaxed) == 0).await;
+    }
+
+    /// Until so many tunnels have left that `done` is so
+    pub(crate) async fn left_until(&self, done: impl Fn() -> bool) {
         loop {
             let left = self.left.notified();
             tokio::pin!(left);
             // enabled before the look, so that a tunnel leaving in between is not missed
             left.as_mut().enable();
-            if self.tunnels.load(Ordering::Relaxed) == 0 {
+            if done() {
                 return;
             }
             left.await;
@@ -144,6 +176,7 @@ impl HubHandle {
         let socket = open().map_err(Into::into)?;
         let hub = Arc::new(Hub {
             calls: Mutex::new(CallTable::of_shard(shard)),
+            zeros: Mutex::new(Vec::new()),
             ready: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             left: Notify::new(),

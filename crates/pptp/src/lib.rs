@@ -31,15 +31,22 @@
 //! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
 //! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
-//! with MS-CHAPv2, the server's proof verified, and stateless MPPE with 128 bits, or not at all.
+//! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
+//! or not at all, unless an option whose name says `insecure` allows less.
 
+mod capture;
 mod client;
 mod config;
 mod connecting;
 mod dial;
+mod dialling;
+mod doctor;
 mod driver;
+mod flight_record;
 mod hub;
+mod login;
 mod network;
+mod pcapng;
 mod raw_ip;
 mod shared;
 mod state;
@@ -48,18 +55,26 @@ mod turn;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
-    CongestionControl, LookupError, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError,
-    SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
+    CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf, OwnedWriteHalf,
+    ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
+    UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    ControlFailure, EchoPolicy, Failure, HashName, KeyStrength, Ladder, LinkFailure,
-    PasswordEncoding, Peer, Phase, Record, Retry, TunnelError,
+    AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
+    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits, Password,
+    PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, RecordKind,
+    Retry, StatefulReset, Transcript, TunnelError, WrongKey,
 };
 
 pub use crate::{
+    capture::{Capture, CaptureOptions},
     client::{Client, ClientBuilder, ClientError, ClientStats},
     config::TunnelConfig,
     connecting::Connecting,
+    dialling::Redial,
+    doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
+    flight_record::FlightRecord,
+    login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},

@@ -24,8 +24,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
 pub(crate) struct Opened {
     pub(crate) octets: Box<dyn Octets>,
     pub(crate) server: SocketAddrV4,
-    /// GRE leaves from here: a server compares the source of both
-    pub(crate) local: Option<Ipv4Addr>,
+    /// GRE leaves from this address: a server compares the source of both
+    pub(crate) local: Option<SocketAddrV4>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,8 +97,9 @@ impl Network {
         match self {
             Self::Kernel(options) => connect_kernel(options, server).await,
             Self::Memory(host) => {
-                let octets = Box::new(host.connect_tcp(server).await?);
-                Ok(Opened { octets, server, local: Some(host.address()) })
+                let stream = host.connect_tcp(server).await?;
+                let local = Some(stream.local_addr());
+                Ok(Opened { octets: Box::new(stream), server, local })
             }
         }
     }
@@ -115,9 +116,9 @@ async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Re
     let stream = TcpSocket::from_std_stream(socket.into()).connect(server.into()).await?;
     // an Echo-Reply or a Call-Clear-Request must not wait for an acknowledgment of what went before
     stream.set_nodelay(true)?;
-    let local = match stream.local_addr()?.ip() {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
+    let local = match stream.local_addr()? {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
     };
     Ok(Opened { octets: Box::new(stream), server, local })
 }

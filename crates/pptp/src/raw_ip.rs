@@ -40,7 +40,8 @@ impl IpPackets {
     /// Sends one IP packet, as soon as there is room
     ///
     /// # Errors
-    /// `InvalidInput` if the packet is empty or larger than the tunnel's MTU; else the reason for which
+    /// `InvalidInput` if the packet is empty or larger than the tunnel's MTU, or one of IPv6 and
+    /// [`Info::ipv6`](crate::Info::ipv6) has no addresses; else the reason for which
     /// the tunnel ended.
     ///
     /// # Cancel safety
@@ -77,6 +78,8 @@ impl Drop for IpPackets {
 #[derive(Debug)]
 pub(crate) struct RawPort {
     mtu: usize,
+    /// Whether packets of IPv6 pass
+    ipv6: bool,
     received: VecDeque<Vec<u8>>,
     to_send: VecDeque<Vec<u8>>,
     /// Buffers used before: no allocation per packet
@@ -89,9 +92,10 @@ pub(crate) struct RawPort {
 const CAPACITY: usize = 64;
 
 impl RawPort {
-    pub(crate) const fn new(mtu: usize) -> Self {
+    pub(crate) const fn new(mtu: usize, ipv6: bool) -> Self {
         Self {
             mtu,
+            ipv6,
             received: VecDeque::new(),
             to_send: VecDeque::new(),
             spare: Vec::new(),
@@ -101,8 +105,9 @@ impl RawPort {
         }
     }
 
-    pub(crate) const fn set_mtu(&mut self, mtu: usize) {
+    pub(crate) const fn reconfigure(&mut self, mtu: usize, ipv6: bool) {
         self.mtu = mtu;
+        self.ipv6 = ipv6;
     }
 
     /// A packet from the tunnel
@@ -154,6 +159,10 @@ impl RawPort {
     fn poll_send(&mut self, cx: &Context<'_>, packet: &[u8]) -> Poll<io::Result<()>> {
         if packet.is_empty() || packet.len() > self.mtu {
             let message = format!("an IP packet of {} octets, MTU {}", packet.len(), self.mtu);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
+        }
+        if packet.first().is_some_and(|first| first >> 4 == 6) && !self.ipv6 {
+            let message = "an IPv6 packet, and the tunnel has no IPv6";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
         }
         if self.to_send.len() >= CAPACITY {

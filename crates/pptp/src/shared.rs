@@ -2,21 +2,24 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::SocketAddrV4,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use pptp_netstack::{Owner, Stack, StackConfig};
-use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
+use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
-use crate::{Info, State, hub::HubHandle, raw_ip::RawPort};
+use crate::{
+    FlightRecord, Info, Redial, State, Stats, capture::Captures, dialling::Dialling,
+    flight_record::Ends, hub::HubHandle, login::Login, raw_ip::RawPort,
+};
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
@@ -29,8 +32,11 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<State>,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
-    pub(crate) route: OnceLock<Route>,
+    /// A redial may take another
+    route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
+    /// Whom to ask when the server refuses the login, if anybody
+    pub(crate) login: Option<Box<Login>>,
     /// In the ready queue already
     queued: AtomicBool,
     inner: Mutex<Inner>,
@@ -40,7 +46,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) server: SocketAddrV4,
-    pub(crate) local: Option<Ipv4Addr>,
+    pub(crate) local: Option<SocketAddrV4>,
     pub(crate) call_id: u16,
 }
 
@@ -52,11 +58,21 @@ pub(crate) struct Inner {
     /// From its first use on, also past the tunnel's end: see [`Inner::stack`]
     pub(crate) stack: Option<Box<Stack>>,
     pub(crate) raw: Option<Box<RawPort>>,
+    /// None while nobody captures
+    pub(crate) captures: Option<Box<Captures>>,
     pub(crate) info: Option<Arc<Info>>,
+    /// When the connect began, for those who read a clock on the wall
+    pub(crate) began: Option<SystemTime>,
     /// Waiting for the control task; bounded by the state machine
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
+    /// Until the tunnel is up
+    pub(crate) dialling: Option<Box<Dialling>>,
+    /// The state machine's end is not the tunnel's: it is dialled once more
+    pub(crate) redials: bool,
+    /// Of the state machine that is dialled once more
+    pub(crate) ladder: Option<Box<Ladder>>,
     /// Hang up as soon as there is something to hang up
     pub(crate) abandoned: bool,
     /// To be hung up when what the sockets wrote has left, then at the latest
@@ -72,7 +88,8 @@ pub(crate) struct Inner {
 pub(crate) struct Remains {
     pub(crate) stats: pptp_tunnel::Stats,
     pub(crate) peer: Option<Peer>,
-    pub(crate) records: Vec<Record>,
+    pub(crate) peer_call_id: Option<u16>,
+    pub(crate) recorder: Recorder,
 }
 
 impl Remains {
@@ -80,13 +97,19 @@ impl Remains {
         Self {
             stats: machine.stats(),
             peer: machine.peer().cloned(),
-            records: machine.recorder().records(),
+            peer_call_id: machine.peer_call_id(),
+            recorder: machine.recorder().clone(),
         }
     }
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, hub: Arc<HubHandle>, state: watch::Sender<State>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        hub: Arc<HubHandle>,
+        state: watch::Sender<State>,
+        login: Option<Box<Login>>,
+    ) -> Self {
         hub.hub.arrive();
         let span = tracing::info_span!("tunnel", %name);
         Self {
@@ -95,8 +118,9 @@ impl Shared {
             hub,
             state,
             control: Notify::new(),
-            route: OnceLock::new(),
+            route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
+            login,
             queued: AtomicBool::new(false),
             inner: Mutex::new(Inner::default()),
         }
@@ -105,6 +129,14 @@ impl Shared {
     /// A turn that panicked leaves a poisoned lock; its tunnel is ended by whoever caught the panic
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn route(&self) -> Option<Route> {
+        *self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_route(&self, route: Route) {
+        *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
     }
 
     /// Asks the driver for a turn; any number of calls before that turn are one
@@ -160,7 +192,7 @@ impl Shared {
         let machine = inner.machine.take();
         inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
         drop(inner);
-        self.hub.hub.leave(self.route.get().map(|route| route.call_id), now());
+        self.hub.hub.leave(self.route().map(|route| route.call_id), now());
         self.control.notify_one();
     }
 
@@ -179,11 +211,49 @@ impl Shared {
     }
 
     /// What was said on the wire
-    pub(crate) fn flight_record(&self) -> Vec<Record> {
+    pub(crate) fn flight_record(&self) -> FlightRecord {
+        let state = self.state.borrow().clone();
+        let inner = self.lock();
+        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
+        let recorder = machine.map(|it| it.recorder()).or_else(|| remains.map(|it| &it.recorder));
+        let peer_call_id =
+            machine.map_or_else(|| remains.and_then(|it| it.peer_call_id), |it| it.peer_call_id());
+        let ends = self.route().map_or(Ends::NONE, |route| Ends {
+            local: route.local.unwrap_or(Ends::NONE.local),
+            server: route.server,
+            call_id: route.call_id,
+            peer_call_id: peer_call_id.unwrap_or_default(),
+        });
+        FlightRecord {
+            tunnel: self.name.clone(),
+            state,
+            ends,
+            began: inner.began.unwrap_or_else(SystemTime::now),
+            records: recorder.map(Recorder::records).unwrap_or_default(),
+            echoes: recorder.map_or(0, Recorder::echoes),
+            forgotten: recorder.map_or(0, Recorder::forgotten),
+        }
+    }
+
+    /// What has passed so far
+    pub(crate) fn stats(&self) -> Stats {
+        let inner = self.lock();
+        let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
+        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
+        let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
+        Stats {
+            tunnel: stats.unwrap_or_default(),
+            ip_dropped: dropped,
+            unsendable: self.unsendable.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the server said of itself
+    pub(crate) fn peer(&self) -> Option<Peer> {
         let inner = self.lock();
         match &inner.machine {
-            Some(machine) => machine.recorder().records(),
-            None => inner.remains.as_ref().map(|it| it.records.clone()).unwrap_or_default(),
+            Some(machine) => machine.peer().cloned(),
+            None => inner.remains.as_ref().and_then(|remains| remains.peer.clone()),
         }
     }
 
@@ -230,13 +300,30 @@ impl Inner {
         stack_of(&mut self.stack, self.info.as_deref(), self.ended.as_deref())
     }
 
+    /// Whether this end of the state machine's is none of the tunnel's, and why
+    pub(crate) fn redial(&mut self, server: SocketAddrV4, error: &TunnelError) -> Option<Redial> {
+        let dialling = self.dialling.as_mut().filter(|_| !self.abandoned)?;
+        let why = dialling.again(server, error)?;
+        self.redials = true;
+        Some(why)
+    }
+
+    /// Whether nothing is left of the control connection there was
+    pub(crate) const fn has_hung_up(&self) -> bool {
+        self.finished || (self.redials && self.machine.is_none())
+    }
+
     fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
+        self.dialling = None;
         if let Some(stack) = &mut self.stack {
             stack.shut_down(Arc::new(error.clone()), error.io_kind());
             stack.drain_wakers(wakers);
         }
         if let Some(mut raw) = self.raw.take() {
             raw.drain_all_wakers(wakers);
+        }
+        if let Some(captures) = &mut self.captures {
+            captures.drain_wakers(wakers);
         }
         self.ended = Some(Box::new(error.clone()));
     }

@@ -1,5 +1,7 @@
 use pptp_tunnel::{Phase, TunnelError};
 
+use crate::Redial;
+
 /// Where a tunnel stands
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -8,6 +10,11 @@ pub enum State {
     Connecting {
         /// The phase reached last
         phase: Phase,
+    },
+    /// The server is dialled once more, in another way; [`State::Connecting`] follows
+    Redialling {
+        /// Why
+        why: Redial,
     },
     /// IP packets flow
     Up,

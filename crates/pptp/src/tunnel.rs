@@ -1,18 +1,22 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
 use pptp_netstack::{
-    Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket,
+    DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
+    UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{AddressRequest, Facts, KeyStrength, Ladder, Peer, Record, TunnelError};
+use pptp_tunnel::{
+    AddressRequest, AuthenticationProtocol, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks,
+    TunnelError,
+};
 use tokio::sync::watch;
 
 use crate::{
-    IpPackets, State,
+    Capture, CaptureOptions, FlightRecord, IpPackets, State,
     raw_ip::RawPort,
     shared::{Handle, Route},
 };
@@ -124,6 +128,24 @@ impl Tunnel {
         self.net.ping(address, timeout).await
     }
 
+    /// Sends one ICMP echo request in an IP packet of `packet_len` octets, headers included; 28 is the least
+    ///
+    /// Its reply is as large, so that it tells whether packets of that size pass both ways.
+    ///
+    /// # Errors
+    /// As [`Self::ping`]; EMSGSIZE if it does not fit [`Info::mtu`].
+    ///
+    /// # Cancel safety
+    /// A reply that comes later is ignored.
+    pub async fn ping_sized(
+        &self,
+        address: Ipv4Addr,
+        packet_len: usize,
+        timeout: Duration,
+    ) -> io::Result<Duration> {
+        self.net.ping_sized(address, packet_len, timeout).await
+    }
+
     /// The IPv4 addresses of `name`, asked of the DNS servers that IPCP gave (RFC 1877)
     ///
     /// # Errors
@@ -140,9 +162,35 @@ impl Tunnel {
         self.net.lookup_txt(name).await
     }
 
+    /// Asks the remote network's DHCP server for routes, DNS servers and the domain: DHCPINFORM
+    /// (RFC 2131 §4.4.3), as Windows does
+    ///
+    /// PPP itself tells no route and no mask. Asked twice, 3 s each; what comes is data, and changes
+    /// nothing. Many networks have no answer, which is no fault of theirs.
+    ///
+    /// # Errors
+    /// `TimedOut` if nobody answers; `AddrInUse` while another asks; the reason for which the tunnel
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// The question ends.
+    pub async fn dhcp_inform(&self) -> io::Result<DhcpAnswer> {
+        self.dhcp_inform_with(DhcpInform::default()).await
+    }
+
+    /// As [`Self::dhcp_inform`], asked in another way: how often, how patiently, and whether default
+    /// routes count
+    ///
+    /// # Errors
+    /// As [`Self::dhcp_inform`].
+    pub async fn dhcp_inform_with(&self, how: DhcpInform) -> io::Result<DhcpAnswer> {
+        self.net.dhcp_inform(how).await
+    }
+
     /// The tunnel's IP packets themselves, instead of its sockets
     ///
-    /// Open sockets fail with `ConnectionAborted`, and new ones too.
+    /// Open sockets fail with `ConnectionAborted`, and new ones too. IPv6's are among them if
+    /// [`Info::ipv6`] has addresses.
     ///
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
@@ -157,12 +205,13 @@ impl Tunnel {
                 return Err(io::ErrorKind::ResourceBusy.into());
             }
             let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
+            let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
             if let Some(stack) = inner.stack() {
                 let reason = "the tunnel's IP packets were taken by `ip_packets`";
                 stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
                 stack.drain_wakers(&mut wakers);
             }
-            inner.raw = Some(Box::new(RawPort::new(mtu)));
+            inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
         }
         wakers.into_iter().for_each(std::task::Waker::wake);
         Ok(IpPackets::new(Arc::clone(&self.handle)))
@@ -170,29 +219,40 @@ impl Tunnel {
 
     /// What has passed so far
     pub fn stats(&self) -> Stats {
-        let inner = self.handle.shared.lock();
-        let dropped = inner.raw.as_ref().map_or(0, |raw| raw.dropped);
-        let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
-        let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
-        Stats {
-            tunnel: stats.unwrap_or_default(),
-            ip_dropped: dropped,
-            unsendable: self.handle.shared.unsendable.load(Ordering::Relaxed),
-        }
+        self.handle.shared.stats()
     }
 
     /// What the server said of itself (RFC 2637 §2.2)
     pub fn peer(&self) -> Option<Peer> {
-        let inner = self.handle.shared.lock();
-        match &inner.machine {
-            Some(machine) => machine.peer().cloned(),
-            None => inner.remains.as_ref().and_then(|remains| remains.peer.clone()),
-        }
+        self.handle.shared.peer()
     }
 
     /// The flight recorder: what was said on the wire at the connect, and lately; also after the end
-    pub fn flight_record(&self) -> Vec<Record> {
+    pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
+    }
+
+    /// Captures the IP packets of both ways from now on, **in the clear**, as pcapng
+    ///
+    /// Any number at once, each with a buffer of its own. While there is none, packets cost nothing more.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
+    /// let mut capture = tunnel.capture();
+    /// let mut file = tokio::fs::File::create("inside.pcapng").await?;
+    /// tokio::io::copy(&mut capture, &mut file).await?; // until the tunnel ends
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capture(&self) -> Capture {
+        self.capture_with(CaptureOptions::default())
+    }
+
+    /// Captures with bounds of its own: buffer, octets of each packet
+    ///
+    /// See [`Tunnel::capture`].
+    pub fn capture_with(&self, options: CaptureOptions) -> Capture {
+        Capture::start(Arc::clone(&self.handle.shared), options)
     }
 
     /// The tunnel's state, and each change of it
@@ -257,10 +317,15 @@ pub struct Info {
     pub server: SocketAddrV4,
     /// DNS servers of the remote network
     pub dns: Vec<Ipv4Addr>,
+    /// The link-local addresses of IPv6, if it was asked for and the server has it
+    pub ipv6: Option<Ipv6Addresses>,
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
-    /// The strength of MPPE's session keys
-    pub key_strength: KeyStrength,
+    /// How we proved who we are: MS-CHAPv2, unless an insecure option allows less
+    pub authentication: AuthenticationProtocol,
+    /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
+    /// option allows
+    pub encryption: Option<Encryption>,
     /// From the start of the connect to the first moment in which IP packets could flow
     pub connect_time: Duration,
     /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
@@ -268,21 +333,33 @@ pub struct Info {
     /// What each phase took
     pub ladder: Ladder,
     pub(crate) request: AddressRequest,
+    /// Boxed: hardly any server has some
+    pub(crate) quirks: Option<Box<Quirks>>,
 }
 
 impl Info {
-    pub(crate) fn new(route: &Route, facts: &Facts) -> Self {
+    /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
+    ///
+    /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
+    pub fn quirks(&self) -> Option<&Quirks> {
+        self.quirks.as_deref()
+    }
+
+    pub(crate) fn new(route: &Route, facts: &Facts, quirks: Option<Box<Quirks>>) -> Self {
         Self {
             inner_address: facts.address,
             peer_address: facts.peer_address,
             server: route.server,
             dns: facts.dns.clone(),
+            ipv6: facts.ipv6,
             mtu: facts.mtu,
-            key_strength: facts.key_strength,
+            authentication: facts.authentication,
+            encryption: facts.encryption,
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),
             request: facts.request,
+            quirks,
         }
     }
 }

@@ -9,10 +9,12 @@ use std::{
 
 use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
 use pptp_packet::{Egress, PacketBuf};
-use pptp_tunnel::{Event, Facts, NotNow, Tunnel as Machine, TunnelError};
+use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError};
 
 use crate::{
     Info, State,
+    capture::Captures,
+    pcapng::Direction,
     raw_ip::RawPort,
     shared::{Inner, Route, Shared, stack_of},
 };
@@ -33,33 +35,54 @@ impl Inputs<'_> {
     /// Takes the datagrams in; what comes of them is left to [`Outputs`]
     pub(crate) fn take(&mut self) {
         let _entered = self.tunnel.span.enter();
-        let Some(route) = self.tunnel.route.get().copied() else { return };
+        let Some(route) = self.tunnel.route() else { return };
         let mut guard = self.tunnel.lock();
-        let Inner { machine: Some(machine), stack, raw, info, ended, .. } = &mut *guard else {
-            return;
-        };
+        let inner = &mut *guard;
         let now = self.now;
+        let Some(machine) = &mut inner.machine else { return };
         machine.handle_timeout(now);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
-            let Some(packet) = machine.handle_gre(now, datagram.gre) else { continue };
-            if let Some(raw) = raw {
-                raw.deliver(packet);
-            } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
-                // a reply within the stack does not ask: each datagram of a batch has its slot
-                stack.ingress(
-                    now,
-                    packet,
-                    &mut Uplink { machine, send: self.send, route, now, quota: 0 },
-                );
+            let Some(machine) = &mut inner.machine else { continue };
+            if let Some(packet) = machine.handle_gre(now, datagram.gre) {
+                deliver(inner, now, packet, self.send, route);
             }
+            deliver_delayed(inner, now, self.send, route);
         }
+        let Inner { stack, raw, captures, .. } = inner;
         if let Some(raw) = raw {
             raw.drain_wakers(self.wakers);
         }
         if let Some(stack) = stack {
             stack.drain_wakers(self.wakers);
         }
+        if let Some(captures) = captures {
+            captures.drain_wakers(self.wakers);
+        }
+    }
+}
+
+/// Hands an IP packet to whoever takes the tunnel's packets
+fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBatch, route: Route) {
+    let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
+        return;
+    };
+    if let Some(captures) = captures {
+        captures.take(now, Direction::Inbound, packet);
+    }
+    if let Some(raw) = raw {
+        raw.deliver(packet);
+    } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
+        // a reply within the stack does not ask: each datagram of a batch has its slot
+        let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
+        stack.ingress(now, packet, &mut uplink);
+    }
+}
+
+/// The packets that had waited for those before them
+fn deliver_delayed(inner: &mut Inner, now: Instant, send: &mut SendBatch, route: Route) {
+    while let Some(mut packet) = inner.machine.as_mut().and_then(|machine| machine.poll_ip(now)) {
+        deliver(inner, now, &mut packet, send, route);
     }
 }
 
@@ -81,8 +104,20 @@ pub(crate) struct Outcome {
     /// There is more to send than there was room for
     pub(crate) more: bool,
     pub(crate) ended: Option<TunnelError>,
+    /// To be asked of the caller
+    pub(crate) question: Option<Question>,
+    /// The server took a new password
+    pub(crate) password_changed: bool,
     /// Nothing more will happen
     pub(crate) finished: bool,
+}
+
+/// What the state machine's events call for
+#[derive(Default)]
+struct News {
+    ended: Option<TunnelError>,
+    question: Option<Question>,
+    password_changed: bool,
 }
 
 /// What is left to do for the IP packets that wait
@@ -95,7 +130,7 @@ struct Packets {
 impl Outputs<'_> {
     pub(crate) fn take(&mut self) -> Outcome {
         let _entered = self.tunnel.span.enter();
-        let Some(route) = self.tunnel.route.get().copied() else { return Outcome::default() };
+        let Some(route) = self.tunnel.route() else { return Outcome::default() };
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         #[cfg(feature = "fault-injection")]
@@ -103,12 +138,13 @@ impl Outputs<'_> {
         if let Some(machine) = &mut inner.machine {
             machine.handle_timeout(self.now);
         }
+        deliver_delayed(inner, self.now, self.send, route);
         inner.hang_up_if_due(self.now);
         self.outputs(inner, route)
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
-        let ended = self.events(inner);
+        let News { ended, question, password_changed } = self.events(inner, route);
         if let Some(machine) = inner.machine.as_deref_mut() {
             machine.poll_frames(self.now, &mut Datagrams { send: self.send, route });
         }
@@ -121,23 +157,33 @@ impl Outputs<'_> {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
-        let finished = machine.is_finished();
+        let mut finished = machine.is_finished();
+        if finished && inner.redials {
+            // the control task takes it from here
+            inner.ladder = Some(Box::new(machine.ladder().clone()));
+            inner.machine = None;
+            finished = false;
+            self.tunnel.control.notify_one();
+        }
         Outcome {
             deadline: [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min(),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             ended,
+            question,
+            password_changed,
             finished,
         }
     }
 
     /// Lets the sockets, or whoever took their place, send what they have
     fn egress(&mut self, inner: &mut Inner, route: Route) -> Packets {
-        let Inner { machine: Some(machine), stack, raw, .. } = inner else {
+        let Inner { machine: Some(machine), stack, raw, captures, .. } = inner else {
             return Packets::default();
         };
         let now = self.now;
-        let mut uplink = Uplink { machine, send: self.send, route, now, quota: self.quantum };
+        let quota = self.quantum;
+        let mut uplink = Uplink { machine, captures, send: self.send, route, now, quota };
         let (left, deadline) = match (raw, stack) {
             (Some(raw), _) => {
                 let left = raw_egress(raw, &mut uplink);
@@ -153,6 +199,9 @@ impl Outputs<'_> {
             }
             (None, None) => return Packets::default(),
         };
+        if let Some(captures) = captures {
+            captures.drain_wakers(self.wakers);
+        }
         match machine.may_send(now) {
             Ok(()) => Packets { more: left, deadline },
             Err(NotNow::PacedUntil(until)) if left => {
@@ -164,37 +213,59 @@ impl Outputs<'_> {
         }
     }
 
-    fn events(&mut self, inner: &mut Inner) -> Option<TunnelError> {
-        let mut ended = None;
+    fn events(&mut self, inner: &mut Inner, route: Route) -> News {
+        let mut news = News::default();
         while let Some(event) = inner.machine.as_mut().and_then(|machine| machine.poll_event()) {
             match event {
                 Event::Phase(phase) => {
                     tracing::debug!(%phase, "reached");
                     self.tunnel.state.send_replace(State::Connecting { phase });
                 }
-                Event::Up(facts) => self.up(inner, &facts),
+                Event::Up(facts) => self.up(inner, route, &facts),
                 Event::Renegotiating => {
                     tracing::info!("renegotiating");
                     self.tunnel.state.send_replace(State::Renegotiating);
                 }
-                Event::Down(error) => ended = Some(error),
+                Event::Down(error) => match inner.redial(route.server, &error) {
+                    Some(why) => {
+                        tracing::info!(?why, "redialling");
+                        self.tunnel.state.send_replace(State::Redialling { why });
+                    }
+                    None => news.ended = Some(error),
+                },
+                Event::Identification(text) => tracing::info!(?text, "the server says who it is"),
+                Event::TimeRemaining { left, message } => {
+                    tracing::info!(?left, ?message, "the server will hang up");
+                }
+                Event::Ask(question) => {
+                    tracing::info!(%question, "asking");
+                    news.question = Some(question);
+                }
+                Event::PasswordChanged => {
+                    tracing::info!("the server has taken the new password");
+                    news.password_changed = true;
+                }
                 // an event of a later version of the state machine
                 _ => {}
             }
         }
-        ended
+        news
     }
 
-    fn up(&mut self, inner: &mut Inner, facts: &Facts) {
-        let Some(route) = self.tunnel.route.get() else { return };
-        let info = Arc::new(Info::new(route, facts));
+    fn up(&mut self, inner: &mut Inner, route: Route, facts: &Facts) {
+        let peer = inner.machine.as_ref().and_then(|machine| machine.peer());
+        let quirks = match (inner.dialling.take(), &inner.info) {
+            (Some(dialling), _) => dialling.lesson(peer),
+            (None, info) => info.as_ref().and_then(|info| info.quirks.clone()),
+        };
+        let info = Arc::new(Info::new(&route, facts, quirks));
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);
         if let Some(stack) = &mut inner.stack {
             stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone());
         }
         if let Some(raw) = &mut inner.raw {
-            raw.set_mtu(mtu);
+            raw.reconfigure(mtu, info.ipv6.is_some());
         }
         inner.info = Some(info);
         self.tunnel.state.send_replace(State::Up);
@@ -235,6 +306,7 @@ fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) -> bool {
 /// The one place where the state machine and the stack meet: what the stack composes is sealed
 struct Uplink<'a> {
     machine: &'a mut Machine,
+    captures: &'a mut Option<Box<Captures>>,
     send: &'a mut SendBatch,
     route: Route,
     now: Instant,
@@ -249,7 +321,7 @@ impl Egress for Uplink<'_> {
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let Self { machine, send, route, now, quota } = self;
+        let Self { machine, captures, send, route, now, quota } = self;
         *quota = quota.saturating_sub(1);
         let Some(mut packet) = send.take_slot() else { return fill(&mut vec![0; len]) };
         let filled = fill(packet.reset(len));
@@ -257,6 +329,9 @@ impl Egress for Uplink<'_> {
             send.put_back(packet);
         } else {
             // a reply within the stack does not ask: the peer's window is advisory, so it may pass
+            if let Some(captures) = captures {
+                captures.take(*now, Direction::Outbound, packet.as_slice());
+            }
             machine.seal(*now, &mut packet);
             send.push(route.outgoing(packet));
         }
@@ -288,7 +363,7 @@ impl Route {
         Outgoing {
             packet,
             destination: *self.server.ip(),
-            source: self.local,
+            source: self.local.map(|local| *local.ip()),
             tag: u32::from(self.call_id),
         }
     }

@@ -2,11 +2,13 @@ use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
 use pptp_gre_socket::{RawSocket, SocketOptions, memory};
-use pptp_ppp::{EchoPolicy, HashName, Password, ServerEncryption, ServerOrder};
+use pptp_ppp::{
+    EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
+};
 use tokio::net::TcpListener;
 
 use crate::{
-    Control, ROUTER, Server,
+    Control, Dhcp, ROUTER, Server,
     connection::Listener,
     lan::{ADDRESSES, MTU},
 };
@@ -26,12 +28,19 @@ pub(crate) struct Options {
     pub(crate) hash_name: HashName,
     pub(crate) control: Control,
     pub(crate) order: ServerOrder,
+    pub(crate) authentication: ServerAuthentication,
     pub(crate) encryption: ServerEncryption,
+    pub(crate) encryption_yields: bool,
     pub(crate) echo: EchoPolicy,
     pub(crate) mru: u16,
     pub(crate) dns: Vec<Ipv4Addr>,
     pub(crate) sessions: usize,
     pub(crate) mute_gre: bool,
+    pub(crate) dhcp: Option<Dhcp>,
+    pub(crate) ipv6: bool,
+    pub(crate) extras: Extras,
+    pub(crate) moves_clients: bool,
+    pub(crate) never_acknowledges: bool,
 }
 
 impl ServerBuilder {
@@ -43,12 +52,19 @@ impl ServerBuilder {
             hash_name: HashName::default(),
             control: Control::default(),
             order: ServerOrder::Pppd,
+            authentication: ServerAuthentication::default(),
             encryption: ServerEncryption::Mppe128,
+            encryption_yields: false,
             echo: EchoPolicy::default(),
             mru: DEFAULT_MRU,
             dns: vec![ROUTER],
             sessions: ADDRESSES,
             mute_gre: false,
+            dhcp: None,
+            ipv6: false,
+            extras: Extras::default(),
+            moves_clients: false,
+            never_acknowledges: false,
         };
         Self { options }.order(ServerOrder::Pppd)
     }
@@ -78,10 +94,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether the server has MPPE (RFC 3078); by default it insists on 128 bit, stateless
+    /// How clients have to prove who they are; by MS-CHAPv2 by default
+    #[must_use]
+    pub fn authentication(mut self, authentication: ServerAuthentication) -> Self {
+        self.options.authentication = authentication;
+        self
+    }
+
+    /// What encryption the server has (RFC 3078); by default it insists on 128 bit, stateless
     #[must_use]
     pub const fn encryption(mut self, encryption: ServerEncryption) -> Self {
         self.options.encryption = encryption;
+        self
+    }
+
+    /// Whether another kind of MPPE will do if the client asks for it; by default it will not
+    #[must_use]
+    pub const fn encryption_yields(mut self, yields: bool) -> Self {
+        self.options.encryption_yields = yields;
         self
     }
 
@@ -127,6 +157,45 @@ impl ServerBuilder {
     #[must_use]
     pub const fn mute_gre(mut self, mute: bool) -> Self {
         self.options.mute_gre = mute;
+        self
+    }
+
+    /// Gives the building a DHCP server, which answers DHCPINFORM (RFC 2131 §4.3.5); none by default
+    #[must_use]
+    pub fn dhcp(mut self, dhcp: Dhcp) -> Self {
+        self.options.dhcp = Some(dhcp);
+        self
+    }
+
+    /// Whether the server has IPv6 for a client that asks (RFC 5072); no by default
+    ///
+    /// Link-local addresses, and an answer to IPv6 echo requests: nothing of the building.
+    #[must_use]
+    pub const fn ipv6(mut self, has: bool) -> Self {
+        self.options.ipv6 = has;
+        self
+    }
+
+    /// What the server says and asks for beyond what a link needs; nothing by default
+    #[must_use]
+    pub fn extras(mut self, extras: Extras) -> Self {
+        self.options.extras = extras;
+        self
+    }
+
+    /// Makes the server give a client another address when PPP is negotiated anew
+    #[must_use]
+    pub const fn moves_clients(mut self) -> Self {
+        self.options.moves_clients = true;
+        self
+    }
+
+    /// Makes the server never acknowledge a GRE datagram (RFC 2637 §4.3)
+    ///
+    /// Linux's pptp.ko comes close: it acknowledges only with data of its own.
+    #[must_use]
+    pub const fn never_acknowledges(mut self) -> Self {
+        self.options.never_acknowledges = true;
         self
     }
 

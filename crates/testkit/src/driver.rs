@@ -17,6 +17,7 @@ use crate::{
     ROUTER, Stats,
     builder::Options,
     connection::{FromClient, Writer},
+    ipv6,
     lan::{Pool, destination, is_taken},
     outlet::Outlet,
     router::{Relay, Router},
@@ -30,6 +31,7 @@ pub(crate) struct Orders {
     pub(crate) hang_ups: u64,
     /// How often PPP was to be negotiated anew with all clients so far
     pub(crate) renegotiations: u64,
+    pub(crate) challenges: u64,
     pub(crate) mute_gre: bool,
 }
 
@@ -48,12 +50,15 @@ pub(crate) struct Driver {
     relay: Option<Relay>,
     /// The router's own answers to what came in this round
     unreachable: Vec<Vec<u8>>,
+    /// Answers to clients' IPv6 echo requests
+    echoes: Vec<(u16, Vec<u8>)>,
     rng: StdRng,
     clients: mpsc::Receiver<FromClient>,
     orders: watch::Receiver<Orders>,
     stats: watch::Sender<Stats>,
     hang_ups: u64,
     renegotiations: u64,
+    challenges: u64,
     /// Of the building's packets, since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
@@ -80,12 +85,13 @@ impl Driver {
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
-        let Orders { mute_gre, hang_ups, renegotiations } = *orders.borrow();
+        let Orders { mute_gre, hang_ups, renegotiations, challenges } = *orders.borrow();
         Self {
             outlet: Outlet::new(address, mute_gre),
             pool: Pool::new(options.sessions),
             relay: None,
             unreachable: Vec::new(),
+            echoes: Vec::new(),
             rng: StdRng::seed_from_u64(options.seed),
             options,
             socket,
@@ -98,6 +104,7 @@ impl Driver {
             stats,
             hang_ups,
             renegotiations,
+            challenges,
             undeliverable: 0,
             unknown_call: 0,
             stale_stats: false,
@@ -153,6 +160,7 @@ impl Driver {
         for session in self.sessions.values_mut() {
             session.handle_timeout(now);
         }
+        self.receive_delayed(now);
         self.take_events();
         if !self.outlet.is_blocked() {
             for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
@@ -184,17 +192,36 @@ impl Driver {
                 continue;
             };
             let Some(packet) = session.handle_gre(now, datagram.gre) else { continue };
-            if destination(packet).is_none_or(is_taken) {
-                self.lan.handle_ip(now, packet);
+            if packet.first().is_some_and(|first| first >> 4 == 6) {
+                self.echoes.extend(ipv6::echo_reply(packet).map(|reply| (call_id, reply)));
             } else {
-                self.unreachable.extend(session.unreachable(now, packet));
+                let answer = deliver(&mut self.lan, session, now, packet);
+                self.unreachable.extend(answer);
             }
         }
         // what became of datagrams sent earlier is nobody's concern here
         let _ = self.socket.take_failures(|_| {});
     }
 
+    /// Packets that had waited for those before them
+    fn receive_delayed(&mut self, now: Instant) {
+        for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
+            while let Some(mut packet) = session.poll_ip(now) {
+                let answer = deliver(&mut self.lan, session, now, &mut packet);
+                self.unreachable.extend(answer);
+            }
+        }
+    }
+
     fn lan_turn(&mut self, now: Instant) {
+        for (call_id, reply) in std::mem::take(&mut self.echoes) {
+            if let Some(session) = self.sessions.get_mut(&call_id)
+                && let Some(mut slot) = self.outlet.take_slot()
+            {
+                slot.reset(reply.len()).copy_from_slice(&reply);
+                session.deliver(now, slot, &mut self.outlet);
+            }
+        }
         let Self { lan, sessions, pool, relay, unreachable, outlet, undeliverable, .. } = self;
         let before = *undeliverable;
         let mut router = Router { sessions, pool, relay, outlet, now, undeliverable };
@@ -217,13 +244,17 @@ impl Driver {
     }
 
     fn follow_orders(&mut self, now: Instant) {
-        let Orders { hang_ups, renegotiations, mute_gre } = *self.orders.borrow_and_update();
+        let Orders { hang_ups, renegotiations, challenges, mute_gre } =
+            *self.orders.borrow_and_update();
         self.outlet.set_mute(mute_gre);
         if std::mem::replace(&mut self.hang_ups, hang_ups) != hang_ups {
             self.sessions.values_mut().for_each(|session| session.close(now));
         }
         if std::mem::replace(&mut self.renegotiations, renegotiations) != renegotiations {
             self.sessions.values_mut().for_each(|session| session.renegotiate(now));
+        }
+        if std::mem::replace(&mut self.challenges, challenges) != challenges {
+            self.sessions.values_mut().for_each(|session| session.challenge(now));
         }
     }
 
@@ -260,7 +291,9 @@ impl Driver {
             return;
         };
         let inner_address = self.pool.take(call_id);
-        let config = self.config(inner_address);
+        let moves = self.options.moves_clients.then(|| self.pool.take(call_id)).flatten();
+        let mut config = self.config(inner_address);
+        config.link.extras.second_address = moves;
         let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
         self.sessions.insert(call_id, Session::new(tunnel, client, inner_address, writer));
         self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
@@ -284,10 +317,14 @@ impl Driver {
             link.dns.push(only);
         }
         link.mru = options.mru;
+        link.ipv6 = options.ipv6;
+        link.extras = options.extras.clone();
         link.echo = options.echo;
         link.order = options.order;
+        link.authentication = options.authentication.clone();
         link.encryption = options.encryption;
-        ServerConfig { control, link }
+        link.encryption_yields = options.encryption_yields;
+        ServerConfig { control, link, acknowledges: !options.never_acknowledges }
     }
 
     fn remove_finished(&mut self, now: Instant) {
@@ -297,9 +334,7 @@ impl Driver {
                 return true;
             }
             calls.remove(*call_id, now);
-            if let Some(address) = session.inner_address() {
-                pool.give_back(address);
-            }
+            pool.give_back_all(*call_id);
             if let Some(ended) = session.ended() {
                 stats.send_modify(|stats| stats.note_end(ended));
             }
@@ -320,6 +355,20 @@ impl Driver {
             stats.unsendable = self.outlet.unsendable();
         });
     }
+}
+
+/// Hands a client's packet to the building, or makes the answer that nobody is there
+fn deliver(
+    lan: &mut LocalLink,
+    session: &mut Session,
+    now: Instant,
+    packet: &mut [u8],
+) -> Option<Vec<u8>> {
+    if destination(packet).is_none_or(is_taken) {
+        lan.handle_ip(now, packet);
+        return None;
+    }
+    session.unreachable(now, packet)
 }
 
 /// The Call ID of an enhanced GRE header (RFC 2637 §4.1)

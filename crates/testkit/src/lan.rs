@@ -18,6 +18,8 @@ pub const BLACK_HOLE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
 
 pub(crate) const PREFIX_LEN: u8 = 24;
 
+pub(crate) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
+
 /// Octets of the largest IP packet in the building's network, Ethernet's
 pub(crate) const MTU: usize = 1500;
 
@@ -56,6 +58,14 @@ impl Pool {
     pub(crate) fn give_back(&mut self, address: Ipv4Addr) {
         if self.taken.remove(&address).is_some() {
             self.free.push_back(address);
+        }
+    }
+
+    /// Takes back all addresses of a call
+    pub(crate) fn give_back_all(&mut self, call_id: u16) {
+        let of_call = self.taken.iter().filter(|(_, call)| **call == call_id);
+        for address in of_call.map(|(address, _)| *address).collect::<Vec<_>>() {
+            self.give_back(address);
         }
     }
 

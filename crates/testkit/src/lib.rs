@@ -6,6 +6,7 @@
 //! | address | service | what it does |
 //! |---|---|---|
 //! | 192.168.1.1 | DNS, UDP and TCP 53 | `whoami.lan` TXT `building-N`, `knx.lan` A 192.168.1.3, `big.lan` TXT too large for UDP; any other name does not exist |
+//! | 192.168.1.1 | DHCP, UDP 67 | answers DHCPINFORM with the routes of [`ServerBuilder::dhcp`], if there are any |
 //! | 192.168.1.3 | HTTP, TCP 80 | `GET /` gives `building N`, `GET /16M` sixteen MiB of the building's [`content`], `PUT` the SHA-256 of what was put |
 //! | 192.168.1.3 | echo, TCP and UDP 7 | sends back what it gets (RFC 862) |
 //! | 192.168.1.3 | sink, TCP 9 | answers the SHA-256 of what came, once its peer has closed its half |
@@ -68,6 +69,7 @@ mod connection;
 pub mod content;
 mod driver;
 mod hosts;
+mod ipv6;
 mod lan;
 mod outlet;
 mod router;
@@ -77,14 +79,20 @@ mod stats;
 mod tasks;
 mod unreachable;
 
-pub use pptp_control::{AfterCallClear, OutgoingCallResult, ServerConfig as Control, StartResult};
+pub use pptp_control::{
+    AfterCallClear, OutgoingCallResult, Quirks, ServerConfig as Control, StartResult,
+};
 pub use pptp_gre_socket::memory;
-pub use pptp_netstack::{Net, TcpOptions, UdpOptions};
-pub use pptp_ppp::{EchoPolicy, HashName, ServerEncryption, ServerOrder};
+pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
+pub use pptp_ppp::{
+    AuthenticationProtocol, EchoPolicy, Extras, HashName, OnNak, PasswordEncoding,
+    ServerAuthentication, ServerEncryption, ServerOrder, StatefulReset,
+};
 pub use pptp_tunnel::TunnelError;
 
 pub use crate::{
     builder::ServerBuilder,
+    hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     server::Server,
     stats::{Ended, Stats},

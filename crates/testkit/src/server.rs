@@ -54,7 +54,7 @@ impl Server {
             ..StackConfig::new(ROUTER, MTU, options.seed)
         };
         let (net, lan) = Local::new(config);
-        hosts::start(building, &net, &tasks)?;
+        hosts::start(building, options.dhcp.clone(), &net, &tasks)?;
         let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
         let first = Orders { mute_gre: options.mute_gre, ..Orders::default() };
         let (orders, given) = watch::channel(first);
@@ -78,6 +78,13 @@ impl Server {
     pub fn renegotiate_all(&self) {
         self.orders
             .send_modify(|orders| orders.renegotiations = orders.renegotiations.wrapping_add(1));
+    }
+
+    /// Challenges all clients that are connected once more (RFC 1994 §4.1)
+    ///
+    /// Their tunnels stay up if they answer rightly, and keep their keys.
+    pub fn challenge_all(&self) {
+        self.orders.send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
     }
 
     /// Makes the server send no GRE any more, or lifts that

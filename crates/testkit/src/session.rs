@@ -84,6 +84,11 @@ impl Session {
         self.tunnel.handle_gre(now, datagram)
     }
 
+    /// The next IP packet that had to wait for one before it
+    pub(crate) fn poll_ip(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.tunnel.poll_ip(now)
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.touched = true;
@@ -101,6 +106,12 @@ impl Session {
     pub(crate) fn renegotiate(&mut self, now: Instant) {
         self.touched = true;
         self.tunnel.renegotiate(now);
+    }
+
+    /// Has the client prove once more who it is
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        self.touched = true;
+        self.tunnel.challenge(now);
     }
 
     /// Takes notice of what the inputs have led to, and says whether the statistics change
@@ -188,10 +199,6 @@ impl Session {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.tunnel.is_finished()
-    }
-
-    pub(crate) const fn inner_address(&self) -> Option<Ipv4Addr> {
-        self.inner_address
     }
 
     /// How it ended, if it has

@@ -3,7 +3,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_ppp::{AddressRequest, KeyStrength, Negotiated};
+use pptp_ppp::{
+    AddressRequest, AuthenticationProtocol, Encryption, Ipv6Addresses, Negotiated, Question,
+};
 
 use crate::{Ladder, Phase, TunnelError};
 
@@ -13,10 +15,27 @@ use crate::{Ladder, Phase, TunnelError};
 pub enum Event {
     /// A phase of the connect was reached
     Phase(Phase),
-    /// IP packets pass from now on; comes again after each renegotiation, with the facts as they are then
+    /// IP packets pass from now on; comes again after each renegotiation, and when
+    /// IPv6 comes or goes, with the facts as they are then
     Up(Box<Facts>),
+    /// The server refused the login and takes another answer, which the owner wanted to be asked for:
+    /// [`Tunnel::change_password`](crate::Tunnel::change_password),
+    /// [`Tunnel::log_in_as`](crate::Tunnel::log_in_as) or
+    /// [`Tunnel::give_up_login`](crate::Tunnel::give_up_login)
+    Ask(Question),
+    /// The server took the new password: the old one is worth nothing any more
+    PasswordChanged,
     /// The peer negotiates anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
+    /// What the peer says of itself over LCP (RFC 1570 §2.1)
+    Identification(String),
+    /// The peer will end the tunnel after so long, and what it says to that (RFC 1570 §2.2)
+    TimeRemaining {
+        /// How long from now; [`Duration::MAX`] for ever
+        left: Duration,
+        /// Its own words
+        message: String,
+    },
     /// The tunnel is over; what is left to send of an orderly hang-up goes on until
     /// [`Tunnel::is_finished`](crate::Tunnel::is_finished)
     Down(TunnelError),
@@ -34,12 +53,16 @@ pub struct Facts {
     pub dns: Vec<Ipv4Addr>,
     /// What to ask for on a reconnect so that the server has nothing to change
     pub request: AddressRequest,
+    /// The link-local addresses of IPv6, if both ends want it
+    pub ipv6: Option<Ipv6Addresses>,
     /// Octets of the largest IP packet that fits
     pub mtu: u16,
     /// The name that the peer gave in its challenge
     pub peer_name: String,
-    /// Length of the MPPE keys of both directions; MPPE is stateless
-    pub key_strength: KeyStrength,
+    /// How the client proved who it is
+    pub authentication: AuthenticationProtocol,
+    /// How both directions are encrypted; `None`: they are in the clear
+    pub encryption: Option<Encryption>,
     /// From the ladder's first rung to the first time up
     pub connect_time: Duration,
     /// Round trips of the connect, TCP's included
@@ -55,9 +78,11 @@ impl Facts {
             peer_address: negotiated.peer_address,
             dns: negotiated.dns,
             request: negotiated.request,
+            ipv6: negotiated.ipv6,
             mtu: negotiated.mtu,
             peer_name: negotiated.peer_name,
-            key_strength: negotiated.key_strength,
+            authentication: negotiated.authentication,
+            encryption: negotiated.encryption,
             connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
             round_trips,
             ladder,
@@ -75,6 +100,8 @@ pub enum Timer {
     Gre(pptp_gre::Timer),
     /// Of PPP
     Link(pptp_ppp::Timer),
+    /// A frame has waited long enough for one before it
+    Reorder,
     /// The first GRE datagram of the peer is due, or one of ours that the kernel will send
     FirstDatagram,
     /// The control connection has ended, and GRE may still say why

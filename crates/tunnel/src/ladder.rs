@@ -80,6 +80,8 @@ impl Ladder {
     }
 
     /// Notes that `phase` was reached; a phase keeps the time of its first entry
+    ///
+    /// After [`Ladder::end`] the attempt goes on: a server is dialled once more.
     pub fn enter(&mut self, now: Instant, phase: Phase) {
         let millis = self.millis(now);
         if let Some(entered) = self.entered.get_mut(phase as usize)
@@ -88,6 +90,7 @@ impl Ladder {
             *entered = millis;
         }
         self.phase = phase;
+        self.ended = NEVER;
     }
 
     /// Notes that the attempt is over, so that the last phase's share is known

@@ -19,6 +19,7 @@
     allow(clippy::disallowed_methods, reason = "a test's virtual time begins at some moment")
 )]
 
+mod connect_deadline;
 mod event;
 mod failure;
 mod ladder;
@@ -26,24 +27,32 @@ mod passage;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;
+mod transcript;
 mod tunnel;
 
 #[cfg(feature = "server")]
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
-pub use pptp_control::{Failed as ControlFailure, Peer};
+pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
+pub use pptp_gre::Reordering;
 pub use pptp_ppp::{
-    AddressRequest, EchoPolicy, Failure as LinkFailure, HashName, KeyStrength, Password,
-    PasswordEncoding,
+    AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
+    EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
+    KeyStrength, MppeBits, Password, PasswordEncoding, Question, Questions, StatefulReset,
+    WrongKey,
 };
 #[cfg(feature = "server")]
-pub use pptp_ppp::{ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder};
+pub use pptp_ppp::{
+    Extras, OnNak, ServerAuthentication, ServerConfig as LinkServerConfig, ServerEncryption,
+    ServerOrder,
+};
 
 #[cfg(feature = "server")]
 pub use crate::tunnel::ServerConfig;
 pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
-    failure::{Failure, Retry, TunnelError},
+    failure::{Code, Failure, Layer, Retry, TunnelError},
     ladder::{Ladder, Phase},
-    recorder::{Kind, Record, Recorder},
+    recorder::{Kind as RecordKind, Record, Recorder},
+    transcript::Transcript,
     tunnel::{Config, GreError, Tunnel},
 };

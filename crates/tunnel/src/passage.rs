@@ -11,6 +11,8 @@ pub(crate) struct Passage {
     since: Option<Instant>,
     /// Whether a datagram of the peer has arrived
     heard: bool,
+    /// Whether the peer took note of one of ours
+    answered: bool,
     /// When a datagram of ours was composed last
     composed: Option<Instant>,
     /// Boxed: hardly any tunnel has one
@@ -39,6 +41,19 @@ impl Passage {
     /// A datagram of the peer arrived
     pub(crate) const fn hear(&mut self) {
         self.heard = true;
+    }
+
+    /// A datagram of the peer acknowledges or answers one of ours
+    pub(crate) const fn answer(&mut self) {
+        self.answered = true;
+    }
+
+    /// What is behind it if LCP does not get along although the peer's datagrams arrive: it has got
+    /// none of ours
+    pub(crate) fn one_way(&self, now: Instant) -> Option<Failure> {
+        let waited = now.saturating_duration_since(self.since?);
+        let is_one_way = self.heard && !self.answered && waited >= PATIENCE;
+        is_one_way.then(|| self.blocked(waited))
     }
 
     /// A datagram of ours was composed: if it does not pass, [`Self::refused`] follows
@@ -83,7 +98,7 @@ impl Passage {
 
     fn blocked(&self, after: Duration) -> Failure {
         let send_error = self.refused_last().map(|refusal| refusal.reason.clone());
-        Failure::GreBlocked { after, send_error }
+        Failure::GreBlocked { after, heard: self.heard, send_error }
     }
 
     /// The refusal, unless a datagram was composed after it and not refused

@@ -1,6 +1,7 @@
 //! The flight recorder: what was said on the wire, kept small enough to be always on
 //!
 //! Two parts: the connect, kept as it was, and the latest records, the oldest of which make room.
+//! A connect larger than three quarters of the recorder goes on among the latest.
 //! Runs of zero octets (a Start-Control-Connection-Request is nine tenths padding) are stored as
 //! their length. What would tell a secret (the value of a CHAP response) is stored as zeros.
 
@@ -30,16 +31,27 @@ pub struct Record {
     pub at: Duration,
     /// What and in which direction
     pub kind: Kind,
+    /// A frame's GRE sequence number (RFC 2637 §4.1)
+    pub sequence: Option<u32>,
     /// The octets, secrets zeroed
     pub octets: Vec<u8>,
 }
 
+impl Record {
+    /// Whether some of the octets told a secret, and are zeros here
+    pub fn is_redacted(&self) -> bool {
+        self.kind.is_frame()
+            && matches!(Sensitivity::of(&self.octets), Sensitivity::Secret { open } if open < self.octets.len())
+    }
+}
+
 /// A bounded memory of control messages and PPP control frames
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Recorder {
     started: Instant,
     connect: Vec<u8>,
     latest: VecDeque<u8>,
+    /// New records belong to the connect, and its share has room
     connecting: bool,
     echoes: u64,
     forgotten: u64,
@@ -52,8 +64,10 @@ const RECORD_HEADER: usize = 7;
 impl Recorder {
     /// The default size, in octets
     pub const CAPACITY: usize = 1536;
+    /// The largest size, in octets; a larger one is taken as this
+    pub const MAX_CAPACITY: usize = 65_536;
 
-    pub(crate) const fn new(started: Instant, capacity: usize) -> Self {
+    pub(crate) fn new(started: Instant, capacity: usize) -> Self {
         Self {
             started,
             connect: Vec::new(),
@@ -61,7 +75,7 @@ impl Recorder {
             connecting: true,
             echoes: 0,
             forgotten: 0,
-            capacity,
+            capacity: capacity.min(Self::MAX_CAPACITY),
         }
     }
 
@@ -75,16 +89,21 @@ impl Recorder {
         if is_control_echo(octets) {
             self.echoes = self.echoes.saturating_add(1);
         } else {
-            self.record(now, kind, octets, octets.len());
+            self.record(now, kind, &[], (octets, octets.len()));
         }
     }
 
-    pub(crate) fn frame(&mut self, now: Instant, kind: Kind, frame: &[u8]) {
-        match Sensitivity::of(frame) {
-            Sensitivity::Echo => self.echoes = self.echoes.saturating_add(1),
-            Sensitivity::Open => self.record(now, kind, frame, frame.len()),
-            Sensitivity::Secret { open } => self.record(now, kind, frame, open),
-        }
+    /// `sequence` is that of the GRE datagram that carries the frame
+    pub(crate) fn frame(&mut self, now: Instant, kind: Kind, sequence: u32, frame: &[u8]) {
+        let open = match Sensitivity::of(frame) {
+            Sensitivity::Echo => {
+                self.echoes = self.echoes.saturating_add(1);
+                return;
+            }
+            Sensitivity::Open => frame.len(),
+            Sensitivity::Secret { open } => open,
+        };
+        self.record(now, kind, &sequence.to_be_bytes(), (frame, open));
     }
 
     /// What was recorded, oldest first
@@ -110,9 +129,17 @@ impl Recorder {
         self.forgotten
     }
 
-    fn record(&mut self, now: Instant, kind: Kind, octets: &[u8], open: usize) {
+    /// Stores `sequence` as it is, and of the octets those that are open
+    fn record(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        sequence: &[u8],
+        (octets, open): (&[u8], usize),
+    ) {
         let (shown, hidden) = octets.split_at_checked(open).unwrap_or((octets, &[]));
         let mut stored = Vec::with_capacity(RECORD_HEADER.saturating_add(octets.len().min(256)));
+        stored.extend_from_slice(sequence);
         squeeze(shown, hidden.len(), &mut stored);
         let Ok(length) = u16::try_from(stored.len()) else {
             self.forgotten = self.forgotten.saturating_add(1);
@@ -128,7 +155,13 @@ impl Recorder {
 
     fn store(&mut self, header: &[u8], stored: &[u8]) {
         let size = header.len().saturating_add(stored.len());
-        if self.connecting && self.used().saturating_add(size) <= self.connect_share() {
+        if self.connecting && self.connect.len().saturating_add(size) > self.connect_share() {
+            // cut off here: what follows is later
+            self.connect_is_over();
+        }
+        if self.connecting {
+            let held = (self.connect.len(), self.connect.capacity());
+            self.connect.reserve_exact(growth(held, size, self.connect_share()));
             self.connect.extend_from_slice(header);
             self.connect.extend_from_slice(stored);
             return;
@@ -136,29 +169,17 @@ impl Recorder {
         let room = self.capacity.saturating_sub(self.connect.len());
         while self.latest.len().saturating_add(size) > room && self.forget_oldest() {}
         if size <= room {
-            self.grow(size, room);
+            let held = (self.latest.len(), self.latest.capacity());
+            self.latest.reserve_exact(growth(held, size, room));
             self.latest.extend(header.iter().chain(stored));
         } else {
             self.forgotten = self.forgotten.saturating_add(1);
         }
     }
 
-    /// Doubles what is held of the latest records, as a vector does, but never beyond `room`
-    fn grow(&mut self, size: usize, room: usize) {
-        let wanted = self.latest.len().saturating_add(size);
-        if wanted > self.latest.capacity() {
-            let doubled = self.latest.capacity().saturating_mul(2).clamp(wanted, room.max(wanted));
-            self.latest.reserve_exact(doubled.saturating_sub(self.latest.len()));
-        }
-    }
-
-    /// A third stays free for what comes after the connect
+    /// A quarter stays free for what comes after the connect
     const fn connect_share(&self) -> usize {
-        self.capacity.saturating_sub(self.capacity / 3)
-    }
-
-    fn used(&self) -> usize {
-        self.connect.len().saturating_add(self.latest.len())
+        self.capacity.saturating_sub(self.capacity / 4)
     }
 
     fn forget_oldest(&mut self) -> bool {
@@ -171,6 +192,17 @@ impl Recorder {
         self.forgotten = self.forgotten.saturating_add(1);
         true
     }
+}
+
+/// What is to be reserved behind the first `held.0` octets, of the `held.1` there is room for, so that
+/// `size` more fit
+///
+/// Doubles what is held, as a vector does, but never beyond `most`.
+fn growth(held: (usize, usize), size: usize, most: usize) -> usize {
+    let (length, capacity) = held;
+    let wanted = length.saturating_add(size);
+    let doubled = capacity.saturating_mul(2).clamp(wanted, most.max(wanted));
+    if wanted > capacity { doubled.saturating_sub(length) } else { 0 }
 }
 
 /// What of a PPP frame may be kept
@@ -191,8 +223,14 @@ impl Sensitivity {
         };
         match body {
             [0xC0, 0x21, 9..=11, ..] => Self::Echo,
-            // CHAP Response and the change-password codes; all of PAP; EAP from its type on
-            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, ..] | [0xC2, 0x27, 2, ..] => {
+            // EAP-MSCHAPv2: what CHAP's rules below say, behind the header of its own
+            [0xC2, 0x27, 2, _, _, _, 26, 2 | 5..=7, ..] => {
+                Self::Secret { open: open.saturating_add(TYPE_TO_INNER_LENGTH) }
+            }
+            // acknowledgments without a value, and what is no method at all
+            [0xC2, 0x27, 2, _, _, _, 26, _] | [0xC2, 0x27, 2, _, _, _, 1..=3, ..] => Self::Open,
+            // CHAP Response and Change-Password, PAP Authenticate-Request, other EAP methods
+            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, 1, ..] | [0xC2, 0x27, 2, ..] => {
                 Self::Secret { open }
             }
             _ => Self::Open,
@@ -204,6 +242,8 @@ impl Sensitivity {
 const PROTOCOL_TO_LENGTH: usize = 6;
 /// The same behind address 1 and control 1
 const ADDRESS_TO_LENGTH: usize = 8;
+/// EAP's type 1, operation code 1, identifier 1, length 2
+const TYPE_TO_INNER_LENGTH: usize = 5;
 
 /// Whether these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
 fn is_control_echo(octets: &[u8]) -> bool {
@@ -249,16 +289,28 @@ fn unsqueeze(stored: &[u8]) -> Vec<u8> {
 fn read_record(part: &[u8]) -> Option<(Record, &[u8])> {
     let ([kind, time @ .., high, low], rest) = part.split_first_chunk::<RECORD_HEADER>()?;
     let (stored, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-    let millis = u32::from_be_bytes(*time);
-    let record = Record {
-        at: Duration::from_millis(millis.into()),
-        kind: Kind::from_stored(*kind),
-        octets: unsqueeze(stored),
+    let kind = Kind::from_stored(*kind);
+    let (sequence, squeezed) = match stored.split_first_chunk() {
+        Some((sequence, squeezed)) if kind.is_frame() => {
+            (Some(u32::from_be_bytes(*sequence)), squeezed)
+        }
+        _ => (None, stored),
     };
-    Some((record, rest))
+    let at = Duration::from_millis(u32::from_be_bytes(*time).into());
+    Some((Record { at, kind, sequence, octets: unsqueeze(squeezed) }, rest))
 }
 
 impl Kind {
+    /// Whether it is of a PPP frame, and not of the control connection
+    pub const fn is_frame(self) -> bool {
+        matches!(self, Self::FrameSent | Self::FrameReceived)
+    }
+
+    /// Whether we sent it
+    pub const fn is_sent(self) -> bool {
+        matches!(self, Self::ControlSent | Self::FrameSent)
+    }
+
     const fn from_stored(octet: u8) -> Self {
         match octet {
             0 => Self::ControlSent,
@@ -270,12 +322,20 @@ impl Kind {
 }
 
 #[cfg(test)]
+mod bounds;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn recorder() -> (Recorder, Instant) {
         let now = Instant::now();
         (Recorder::new(now, Recorder::CAPACITY), now)
+    }
+
+    /// Octets of heap
+    fn held(recorder: &Recorder) -> usize {
+        recorder.connect.capacity() + recorder.latest.capacity()
     }
 
     #[test]
@@ -285,9 +345,10 @@ mod tests {
         message[..4].copy_from_slice(&[0, 156, 0, 1]);
         message[30] = 7;
         recorder.control(now + Duration::from_millis(3), Kind::ControlSent, &message);
-        assert!(recorder.used() < 30, "{} octets for a padded message", recorder.used());
+        assert!(held(&recorder) < 30, "{} octets for a padded message", held(&recorder));
         let at = Duration::from_millis(3);
-        assert_eq!(recorder.records(), [Record { at, kind: Kind::ControlSent, octets: message }]);
+        let expected = Record { at, kind: Kind::ControlSent, sequence: None, octets: message };
+        assert_eq!(recorder.records(), [expected]);
     }
 
     #[test]
@@ -302,14 +363,12 @@ mod tests {
     #[test]
     fn the_connect_stays_and_the_latest_make_room() {
         let (mut recorder, now) = recorder();
-        recorder.frame(now, Kind::FrameSent, b"\xFF\x03\xC0\x21first");
+        recorder.frame(now, Kind::FrameSent, 0, b"\xFF\x03\xC0\x21first");
         recorder.connect_is_over();
         for i in 0..200_u8 {
-            recorder.frame(now, Kind::FrameReceived, &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+            recorder.frame(now, Kind::FrameReceived, i.into(), &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1]);
         }
-        assert!(recorder.used() <= Recorder::CAPACITY);
-        let held = recorder.connect.capacity() + recorder.latest.capacity();
-        assert!(held <= Recorder::CAPACITY, "{held} octets of heap");
+        assert!(held(&recorder) <= Recorder::CAPACITY);
         let records = recorder.records();
         assert!(records[0].octets.ends_with(b"first"));
         assert_eq!(records.last().unwrap().octets[2], 199);
@@ -320,21 +379,71 @@ mod tests {
     fn a_connect_larger_than_its_share_is_cut_off_and_the_rest_flows_through() {
         let (mut recorder, now) = recorder();
         for _ in 0..100 {
-            recorder.frame(now, Kind::FrameSent, &[0x80; 100]);
+            recorder.frame(now, Kind::FrameSent, 0, &[0x80; 100]);
         }
-        assert!(recorder.used() <= Recorder::CAPACITY);
+        assert!(held(&recorder) <= Recorder::CAPACITY);
         assert!(recorder.connect.len() <= recorder.connect_share());
-        recorder.frame(now, Kind::FrameSent, &[0x80; 4000]);
-        assert!(recorder.used() <= Recorder::CAPACITY, "one record larger than everything");
+        recorder.frame(now, Kind::FrameSent, 0, &[0x80; 4000]);
+        recorder.frame(now, Kind::FrameSent, 0, &vec![0x80; 70_000]);
+        assert!(held(&recorder) <= Recorder::CAPACITY, "two records larger than everything");
+    }
+
+    #[test]
+    fn whatever_tells_a_secret_is_redacted_in_both_forms_of_the_header() {
+        // The frame behind FF03, and how many of its octets may be kept
+        let frames: [(&[u8], usize); 9] = [
+            (b"\xC2\x23\x02\x01\x00\x0D\x08SecretsUser", 6),
+            (b"\xC2\x23\x05\x01\x00\x0BSecrets", 6),
+            (b"\xC2\x23\x06\x01\x00\x0BSecrets", 6),
+            (b"\xC2\x23\x07\x01\x00\x0BSecrets", 6),
+            (b"\xC0\x23\x01\x01\x00\x10\x04user\x07Secrets", 6),
+            (b"\xC2\x27\x02\x01\x00\x15\x1A\x02\x09\x00\x10\x07Secrets", 11),
+            (b"\xC2\x27\x02\x01\x00\x15\x1A\x07\x09\x00\x10\x07Secrets", 11),
+            (b"\xC2\x27\x02\x01\x00\x15\x04\x07Secrets", 6),
+            (b"\xC2\x27\x02\x01\x00\x15\x0DSecrets", 6),
+        ];
+        for (frame, open) in frames {
+            for head in [&[][..], &[0xFF, 0x03]] {
+                for kind in [Kind::FrameSent, Kind::FrameReceived] {
+                    let (mut recorder, now) = recorder();
+                    let frame = [head, frame].concat();
+                    let open = head.len() + open;
+                    recorder.frame(now, kind, 0, &frame);
+                    let [record] = &recorder.records()[..] else { panic!("one record") };
+                    assert_eq!(record.octets.len(), frame.len(), "the length is told");
+                    assert_eq!(record.octets[..open], frame[..open], "{frame:02x?}");
+                    assert!(record.octets[open..].iter().all(|octet| *octet == 0), "{frame:02x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_tells_no_secret_is_kept_as_it_is() {
+        let frames: [&[u8]; 8] = [
+            b"\xFF\x03\xC2\x23\x01\x01\x00\x0B\x04abcdserver",
+            b"\xFF\x03\xC2\x23\x03\x01\x00\x0BS=0123",
+            b"\xFF\x03\xC2\x23\x04\x01\x00\x0BE=691 R=0",
+            b"\xFF\x03\xC0\x23\x03\x01\x00\x0B\x05wrong",
+            b"\xFF\x03\xC2\x27\x01\x01\x00\x0B\x1A\x01\x09\x00\x0Bserver",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x09\x01User",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x06\x03\x1A",
+            b"\xFF\x03\xC2\x27\x02\x01\x00\x06\x1A\x03",
+        ];
+        for frame in frames {
+            let (mut recorder, now) = recorder();
+            recorder.frame(now, Kind::FrameSent, 0, frame);
+            assert_eq!(recorder.records()[0].octets, frame);
+        }
     }
 
     #[test]
     fn responses_are_redacted_and_echoes_only_counted() {
         let (mut recorder, now) = recorder();
         let response = b"\xFF\x03\xC2\x23\x02\x01\x00\x36secret secret secret";
-        recorder.frame(now, Kind::FrameSent, response);
-        recorder.frame(now, Kind::FrameSent, b"\xC0\x23\x01\x01\x00\x10\x04user\x06passwd");
-        recorder.frame(now, Kind::FrameSent, b"\xFF\x03\xC0\x21\x09\x01\x00\x08\0\0\0\0");
+        recorder.frame(now, Kind::FrameSent, 0, response);
+        recorder.frame(now, Kind::FrameSent, 0, b"\xC0\x23\x01\x01\x00\x10\x04user\x06passwd");
+        recorder.frame(now, Kind::FrameSent, 0, b"\xFF\x03\xC0\x21\x09\x01\x00\x08\0\0\0\0");
         recorder.control(
             now,
             Kind::ControlSent,

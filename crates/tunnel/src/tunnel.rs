@@ -1,20 +1,27 @@
+mod login;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use pptp_control::{ControlConnection, Event as ControlEvent, StopReason};
-use pptp_gre::{Evidence, Header, Session};
+use pptp_gre::{Header, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf};
-use pptp_ppp::{Arrival, ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
-use pptp_ppp::{Order, Password, Phase as LinkPhase, Received};
+use pptp_ppp::{ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
+use pptp_ppp::{Order, Password, Phase as LinkPhase};
 
 use crate::{
     Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    connect_deadline::ConnectDeadline,
     event::Counters,
     passage::Passage,
     recorder::{Kind, Recorder},
 };
+
+mod ordered;
+
+use ordered::Ordered;
 
 /// How a tunnel is dialled
 #[derive(Debug, Clone)]
@@ -25,7 +32,9 @@ pub struct Config {
     pub link: ClientConfig,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
-    /// Octets of the flight recorder
+    /// How frames are put back in order, where stateful MPPE or no MPPE at all needs that
+    pub reordering: Reordering,
+    /// Octets of the flight recorder, [`Recorder::MAX_CAPACITY`] at most
     pub recorder: usize,
 }
 
@@ -36,6 +45,7 @@ impl Config {
             control: pptp_control::Config::default(),
             link: ClientConfig::new(user, password),
             connect_deadline: None,
+            reordering: Reordering::default(),
             recorder: Recorder::CAPACITY,
         }
     }
@@ -49,6 +59,8 @@ pub struct ServerConfig {
     pub control: pptp_control::ServerConfig,
     /// Accounts, addresses and the manners of PPP
     pub link: pptp_ppp::ServerConfig,
+    /// Whether the client's GRE is ever acknowledged
+    pub acknowledges: bool,
 }
 
 /// One tunnel: control connection, GRE and PPP as one state machine
@@ -60,12 +72,13 @@ pub struct ServerConfig {
 ///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
 ///   [`handle_timeout`](Self::handle_timeout)
 /// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`seal`](Self::seal)
-/// - outputs: [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
+/// - outputs: [`poll_ip`](Self::poll_ip), [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
 ///   [`poll_gre`](Self::poll_gre), [`poll_control`](Self::poll_control),
 ///   [`poll_timeout`](Self::poll_timeout)
 ///
 /// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
-/// order: events until there are none (they say whether and how packets pass), `poll_frames`, then
+/// order: `poll_ip` until there is none (best after each datagram, so that packets keep their order),
+/// events until there are none (they say whether and how packets pass), `poll_frames`, then
 /// the packets that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along),
 /// then `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert that events come first.
 ///
@@ -80,11 +93,15 @@ pub struct Tunnel {
     /// From the Outgoing-Call-Reply on
     session: Option<Session>,
     peer_call_id: Option<u16>,
+    /// While frames need their order; boxed, since most tunnels do without
+    ordered: Option<Box<Ordered>>,
+    /// Not as by default
+    reordering: Option<Box<Reordering>>,
     /// GRE that overtook the Outgoing-Call-Reply
     early: Vec<Vec<u8>>,
     stage: Stage,
     ladder: Ladder,
-    connect_deadline: Option<Box<(Instant, Duration)>>,
+    connect_deadline: Option<Box<ConnectDeadline>>,
     /// Whether GRE passes, until LCP is through
     passage: Passage,
     /// The control connection has ended, and until when GRE may still say why
@@ -92,6 +109,9 @@ pub struct Tunnel {
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
+    /// The peer is never told what arrived
+    #[cfg(feature = "server")]
+    never_acknowledges: bool,
 }
 
 /// How far the tunnel is on its way
@@ -125,7 +145,9 @@ impl Tunnel {
         let recorder = Recorder::new(ladder.started(), config.recorder);
         let mut tunnel = Self::new(control, link, ladder, recorder);
         tunnel.is_client = true;
-        tunnel.connect_deadline = config.connect_deadline.map(Box::new);
+        let reordering = Some(config.reordering).filter(|it| *it != Reordering::default());
+        tunnel.reordering = reordering.map(Box::new);
+        tunnel.connect_deadline = config.connect_deadline.map(ConnectDeadline::new).map(Box::new);
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -139,6 +161,7 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
+        tunnel.never_acknowledges = !config.acknowledges;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -150,6 +173,8 @@ impl Tunnel {
             link,
             session: None,
             peer_call_id: None,
+            ordered: None,
+            reordering: None,
             early: Vec::new(),
             stage: Stage::Connecting,
             ladder,
@@ -159,6 +184,8 @@ impl Tunnel {
             events: VecDeque::new(),
             recorder,
             counters: Counters::default(),
+            #[cfg(feature = "server")]
+            never_acknowledges: false,
         }
     }
 
@@ -200,33 +227,21 @@ impl Tunnel {
         };
         self.passage.hear();
         if let Some(acknowledgment) = header.acknowledgment {
+            self.passage.answer();
             session.handle_acknowledgment(now, acknowledgment);
         }
         let verdict = session.check(&header).ok()?;
         let frame = datagram.get_mut(payload)?;
         if is_control_frame(frame) {
-            self.recorder.frame(now, Kind::FrameReceived, frame);
-        }
-        let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
-        match self.link.handle_frame(now, arrival, frame) {
-            Received::Ip(packet) => {
-                session.commit(now, verdict);
-                self.counters.ip_received = self.counters.ip_received.saturating_add(1);
-                Some(packet)
-            }
-            Received::Control => {
-                if verdict.evidence == Evidence::Accepted {
-                    session.commit(now, verdict);
-                }
-                self.link_events(now);
-                None
-            }
-            Received::Discarded(_) => {
-                // a discarded frame may still be the one that was too much
-                self.link_events(now);
-                None
+            self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
+            if is_lcp_answer(frame) {
+                self.passage.answer();
             }
         }
+        if self.ordered.is_some() && !is_control_frame(frame) {
+            return self.handle_ordered(now, verdict, frame);
+        }
+        self.open_frame(now, verdict, frame)
     }
 
     /// The network or the kernel said that GRE to the peer does not pass
@@ -298,6 +313,10 @@ impl Tunnel {
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
+            #[cfg(feature = "server")]
+            if self.never_acknowledges {
+                session.forget_acknowledgment();
+            }
             session.seal(now, packet);
             self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
@@ -320,12 +339,17 @@ impl Tunnel {
     pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
         let Some(session) = &mut self.session else { return };
+        #[cfg(feature = "server")]
+        if self.never_acknowledges {
+            session.forget_acknowledgment();
+        }
         while out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
             self.passage.compose(now);
-            self.recorder.frame(now, Kind::FrameSent, &frame);
             let Ok(length) = u16::try_from(frame.len()) else { continue };
-            let header = session.next_header(now).emit(length);
+            let header = session.next_header(now);
+            self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), &frame);
+            let header = header.emit(length);
             let octets = header.as_slice();
             out.compose(octets.len().saturating_add(frame.len()), |room| {
                 if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
@@ -375,10 +399,16 @@ impl Tunnel {
         let link = self.link.poll_timeout().map(|(at, why)| (at, Timer::Link(why)));
         let gre = self.session.as_ref().and_then(Session::poll_timeout);
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
+        let reorder = self.ordered.as_ref().and_then(|ordered| ordered.poll_timeout());
+        let reorder = reorder.map(|at| (at, Timer::Reorder));
         let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
-        let connect = self.connect_deadline.as_ref().map(|it| (it.0, Timer::Connect));
-        [control, link, gre, first, words, connect].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
+        let connect = connect.map(|(at, _)| (at, Timer::Connect));
+        [control, link, gre, reorder, first, words, connect]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 
     /// Whether a packet may be composed and sealed at `now`
@@ -437,7 +467,9 @@ impl Tunnel {
     }
 
     fn keep_early(&mut self, datagram: &[u8]) {
-        if self.stage == Stage::Connecting && self.early.len() < MAX_EARLY {
+        let octets = self.early.iter().map(Vec::len).sum::<usize>().saturating_add(datagram.len());
+        let has_room = self.early.len() < MAX_EARLY && octets <= MAX_EARLY_OCTETS;
+        if self.stage == Stage::Connecting && has_room {
             self.early.push(datagram.to_vec());
         } else {
             self.counters.too_early = self.counters.too_early.saturating_add(1);
@@ -447,7 +479,13 @@ impl Tunnel {
     fn control_events(&mut self, now: Instant) {
         while let Some(event) = self.control.poll_event() {
             match event {
-                ControlEvent::Established(_) => self.enter(now, Phase::Call),
+                ControlEvent::Established(_) => {
+                    self.enter(now, Phase::Call);
+                    if self.peer().is_some_and(|peer| peer.vendor == PPTPD) {
+                        // Asked for what it has not, its pppd asks for nothing, and hangs up.
+                        self.link.agree_at_first_asking();
+                    }
+                }
                 ControlEvent::CallConnected { peer_call_id, window, .. } => {
                     self.call_connected(now, peer_call_id, window);
                 }
@@ -505,9 +543,17 @@ impl Tunnel {
                 }
                 LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
                 LinkEvent::Up(negotiated) => self.up(now, negotiated),
+                LinkEvent::Ask(question) => self.ask(now, question),
+                LinkEvent::PasswordChanged => self.events.push_back(Event::PasswordChanged),
                 LinkEvent::Renegotiating if self.stage == Stage::Up => {
                     self.stage = Stage::Renegotiating;
                     self.events.push_back(Event::Renegotiating);
+                }
+                LinkEvent::Identification(text) => {
+                    self.events.push_back(Event::Identification(text));
+                }
+                LinkEvent::TimeRemaining { left, message } => {
+                    self.events.push_back(Event::TimeRemaining { left, message });
                 }
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure),
@@ -531,6 +577,7 @@ impl Tunnel {
             return;
         }
         self.connect_deadline = None;
+        self.order_frames(&negotiated);
         self.ladder.enter(now, Phase::Up);
         self.stage = Stage::Up;
         self.recorder.connect_is_over();
@@ -555,6 +602,8 @@ impl Tunnel {
             Stage::Closing | Stage::Ending | Stage::Finished => return,
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
+        let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
+        let failure = one_way.unwrap_or(failure);
         self.stage = Stage::Ending;
         self.stop_waiting();
         self.ladder.end(now);
@@ -583,7 +632,8 @@ impl Tunnel {
         if let Some(failure) = self.passage.handle_timeout(now) {
             self.fail(now, failure);
         }
-        if let Some((deadline, limit)) = self.connect_deadline.as_deref().copied()
+        let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
+        if let Some((deadline, limit)) = connect
             && deadline <= now
         {
             self.fail(now, Failure::ConnectTimeout { limit });
@@ -604,8 +654,14 @@ pub enum GreError {
 /// How long GRE may lag behind TCP with the reason for an end
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
+/// The vendor string of pptpd
+const PPTPD: &str = "linux";
+
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
+
+/// Octets of all of them: what is said so early is LCP, some 60 octets each
+const MAX_EARLY_OCTETS: usize = 8 << 10;
 
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;
@@ -619,11 +675,27 @@ const fn is_by_peer(failure: &Failure) -> bool {
     )
 }
 
+/// What it looks like if the peer gets none of our GRE: it waits, or hangs up, or we do
+const fn may_be_one_way(failure: &Failure) -> bool {
+    use pptp_ppp::Protocol::Lcp;
+    let is_about_time = matches!(
+        failure,
+        Failure::ConnectTimeout { .. }
+            | Failure::Link(LinkFailure::NegotiationTimeout { protocol: Lcp })
+    );
+    is_about_time || failure.is_hang_up()
+}
+
 const fn order(order: pptp_gre::Order) -> Order {
     match order {
         pptp_gre::Order::Ahead => Order::Ahead,
         pptp_gre::Order::Behind => Order::Behind,
     }
+}
+
+/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
+fn is_lcp_answer(frame: &[u8]) -> bool {
+    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
 }
 
 /// Whether a PPP frame carries a control protocol

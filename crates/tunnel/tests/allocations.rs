@@ -104,7 +104,8 @@ impl Pair {
         let mut link = LinkServerConfig::new(address, Ipv4Addr::new(192, 168, 1, 200));
         link.secrets = vec![("testuser".to_owned(), Password::new("test123"))];
         link.dns = vec![address; 2];
-        let server = ServerConfig { control: ControlServerConfig::default(), link };
+        let server =
+            ServerConfig { control: ControlServerConfig::default(), link, acknowledges: true };
         let server = Box::new(Tunnel::accept(server, SERVER_CALL, [2; 32], now));
         let config = Config::new("testuser", Password::new("test123"));
         let ladder = Ladder::new(now);

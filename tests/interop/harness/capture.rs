@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::program::Program;
@@ -23,7 +24,7 @@ pub struct Capture(PathBuf);
 impl Recording {
     /// Record what matches `filter` (in tcpdump's language) on the lab's wire, from this moment on.
     pub async fn start(filter: &str) -> io::Result<Self> {
-        let capture = Capture(env::temp_dir().join(format!("pptp-interop-{}.pcap", process::id())));
+        let capture = Capture::unused();
         let mut command = Command::new("tcpdump");
         // -Z root: Debian's tcpdump gives up root before it opens the file.
         command.args(["-i", "br0", "-U", "-n", "-Z", "root", "-w"]).arg(&capture.0).arg(filter);
@@ -43,6 +44,20 @@ impl Recording {
 }
 
 impl Capture {
+    /// A capture that somebody else has made, as the octets of its file
+    pub fn of(octets: &[u8]) -> io::Result<Self> {
+        let capture = Self::unused();
+        fs::write(&capture.0, octets)?;
+        Ok(capture)
+    }
+
+    /// A file that no other capture of this process has
+    fn unused() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(env::temp_dir().join(format!("pptp-interop-{}-{number}.pcap", process::id())))
+    }
+
     /// Of each packet that matches `filter` (in Wireshark's language) the wanted `fields`.
     pub fn fields(&self, filter: &str, fields: &[&str]) -> io::Result<Vec<Vec<String>>> {
         let mut tshark = Command::new("tshark");

@@ -39,7 +39,7 @@ pub struct Journal {
     start: usize,
 }
 
-/// A delay on the line of a building, gone when dropped
+/// A delay or a loss on the line of a building, gone when dropped
 #[derive(Debug)]
 pub struct Delay(Lab, Building);
 
@@ -93,8 +93,17 @@ impl Lab {
 
     /// Add `round_trip` to the way to `building` and back until the result is dropped.
     pub fn delay(&self, building: Building, round_trip: Duration) -> io::Result<Delay> {
+        self.netem(building, &format!("delay {}us", (round_trip / 2).as_micros()))
+    }
+
+    /// Lose `percent` of what goes to `building` and of what comes from it until the result is dropped.
+    pub fn lose(&self, building: Building, percent: u8) -> io::Result<Delay> {
+        self.netem(building, &format!("loss {percent}%"))
+    }
+
+    fn netem(&self, building: Building, what: &str) -> io::Result<Delay> {
         let delay = Delay(self.clone(), building);
-        let netem = format!("root netem limit 20000 delay {}us", (round_trip / 2).as_micros());
+        let netem = format!("root netem limit 20000 {what}");
         let said = self.sh(&delay.at_both_ends("add", &netem))?;
         if said.is_empty() { Ok(delay) } else { Err(io::Error::other(said)) }
     }

@@ -76,7 +76,7 @@ async fn sixteen_mebibytes(_: &Lab) -> Outcome {
     Ok(())
 }
 
-async fn receive(building: Building, tunnel: &Tunnel) -> Outcome {
+pub(crate) async fn receive(building: Building, tunnel: &Tunnel) -> Outcome {
     let began = Instant::now();
     let body = get(tunnel.tcp_connect(building.device(80)).await?, "/16M").await?;
     assert_eq!(sha256(&body), sha256(&download(building.number())));
@@ -84,7 +84,7 @@ async fn receive(building: Building, tunnel: &Tunnel) -> Outcome {
     Ok(())
 }
 
-async fn send(building: Building, tunnel: &Tunnel) -> Outcome {
+pub(crate) async fn send(building: Building, tunnel: &Tunnel) -> Outcome {
     let octets = upload(building.number());
     let began = Instant::now();
     let mut sink = tunnel.tcp_connect(building.device(9)).await?;

@@ -2,8 +2,12 @@
 
 mod buildings;
 mod connector;
+mod encryption;
 mod failures;
+mod links;
+mod logins;
 mod privileges;
+mod record;
 mod shared_socket;
 mod two_buildings;
 mod weaker;
@@ -30,10 +34,14 @@ fn all() -> Vec<Trial> {
     let groups = [
         buildings::trials(),
         weaker::trials(),
+        encryption::trials(),
         failures::trials(),
+        logins::trials(),
+        links::trials(),
         shared_socket::trials(),
         privileges::trials(),
         wire::trials(),
+        record::trials(),
         two_buildings::trials(),
         connector::trials(),
     ];

@@ -38,8 +38,11 @@ impl ControlConnection {
     ///
     /// Start-Control-Connection-Request is there to be sent at once, and Outgoing-Call-Request
     /// follows by itself when the control connection is established: GRE must be received by then.
-    /// `call_id` is ours, what the peer's GRE will carry; `call_serial` is for the peer's logs.
+    /// `call_id` is ours, what the peer's GRE will carry; `call_serial` is for the peer's logs. Both
+    /// are 0 instead if the configuration's quirks want it.
     pub fn connect(config: Config, call_id: u16, call_serial: u16, now: Instant) -> Self {
+        let zero = config.quirks.zero_call_id.unwrap_or(config.zero_call_id);
+        let (call_id, call_serial) = if zero { (0, 0) } else { (call_id, call_serial) };
         let mut shared = Shared::new(call_id, config.timeouts);
         let machine = pns::connect(&mut shared, config, call_serial, now);
         Self { machine, decoder: Decoder::new(), shared }

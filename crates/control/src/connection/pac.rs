@@ -32,6 +32,8 @@ pub(super) struct CallServed {
     pub(super) echo: Echo,
     config: Box<ServerConfig>,
     peer_call_id: u16,
+    /// What is told once the client has sent the Set-Link-Info that is insisted on
+    awaiting: Option<Box<Event>>,
 }
 
 pub(super) fn accept(shared: &Shared, config: ServerConfig, now: Instant) -> Machine {
@@ -66,7 +68,12 @@ impl WaitControlRequest {
             shared.send(start_reply(&self.config, StartResult::VersionUnsupported));
             return shared.close(Err(Failed::VersionUnsupported { version }));
         }
-        let result = self.config.start_result;
+        let result = match self.config.start_result {
+            result if result.is_success() && !self.config.insists_on.are_met_by(request) => {
+                StartResult::NotAuthorized
+            }
+            result => result,
+        };
         shared.send(start_reply(&self.config, result));
         if !result.is_success() {
             return shared.close(Ok(()));
@@ -119,14 +126,19 @@ impl WaitCallRequest {
             return Machine::WaitCallRequest(self);
         }
         shared.peer_call_id = Some(request.call_id);
-        shared.tell(Event::CallConnected {
+        let Self { echo, config, .. } = self;
+        let connected = Event::CallConnected {
             peer_call_id: request.call_id,
             connect_speed,
             window: request.receive_window,
             processing_delay: tenths(request.processing_delay),
-        });
-        let Self { echo, config, .. } = self;
-        Machine::CallServed(CallServed { echo, config, peer_call_id: request.call_id })
+        };
+        let awaiting = Some(Box::new(connected));
+        let mut call = CallServed { echo, config, peer_call_id: request.call_id, awaiting };
+        if call.config.insists_on.send_link_info != Some(true) {
+            call.begin(shared);
+        }
+        Machine::CallServed(call)
     }
 }
 
@@ -154,9 +166,21 @@ impl CallServed {
                     .unwrap_or(Machine::CallServed(self));
             }
             Message::EchoReply(reply) => self.echo.handle_reply(shared, now, reply.identifier),
-            message => answer(shared, &self.config, message),
+            message => {
+                if matches!(message, Message::SetLinkInfo(_)) {
+                    self.begin(shared);
+                }
+                answer(shared, &self.config, message);
+            }
         }
         Machine::CallServed(self)
+    }
+
+    /// GRE may flow
+    fn begin(&mut self, shared: &mut Shared) {
+        if let Some(connected) = self.awaiting.take() {
+            shared.tell(*connected);
+        }
     }
 
     pub(super) fn handle_timeout(mut self, shared: &mut Shared, now: Instant) -> Machine {
@@ -199,6 +223,7 @@ impl From<&StartControlConnectionRequest> for Peer {
             max_channels: request.max_channels,
             framing_capabilities: request.framing_capabilities,
             bearer_capabilities: request.bearer_capabilities,
+            recognized: None,
         }
     }
 }
@@ -241,11 +266,17 @@ fn call_reply(
     call_id: u16,
     request: &OutgoingCallRequest,
 ) -> OutgoingCallReply {
+    let (result, error) = match config.call_result {
+        OutgoingCallResult::Connected if !config.insists_on.are_met_by_call(request) => {
+            (OutgoingCallResult::GeneralError, GeneralError::BadValue)
+        }
+        result => (result, GeneralError::None),
+    };
     OutgoingCallReply {
         call_id,
         peer_call_id: request.call_id,
-        result: config.call_result,
-        error: GeneralError::None,
+        result,
+        error,
         cause: 0,
         connect_speed: request.maximum_speed,
         receive_window: config.receive_window.unwrap_or(request.receive_window),

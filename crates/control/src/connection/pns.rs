@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::{Machine, Shared, echo::Echo, shared::after, stop};
 use crate::{
     CallDisconnectNotify, Config, Event, Failed, Message, OutgoingCallReply, OutgoingCallRequest,
-    OutgoingCallResult, PROTOCOL_VERSION, Peer, PeerMisbehaved, SetLinkInfo,
-    StartControlConnectionReply, StartControlConnectionRequest, StartResult, StopReason, Text,
+    OutgoingCallResult, PROTOCOL_VERSION, Peer, PeerMisbehaved, Quirks, Recognition, Recognized,
+    SetLinkInfo, StartControlConnectionReply, StartControlConnectionRequest, StartResult,
+    StopReason, Text,
 };
 
 /// Start-Control-Connection-Request is sent
@@ -36,7 +37,7 @@ pub(super) fn connect(
     call_serial: u16,
     now: Instant,
 ) -> Machine {
-    shared.send(start_request(&config));
+    shared.send(start_request(&config.with_quirks(Quirks::NONE)));
     let until = after(now, shared.timeouts.start);
     Machine::WaitControlReply(WaitControlReply { until, config: Box::new(config), call_serial })
 }
@@ -68,6 +69,12 @@ impl WaitControlReply {
         reply: &StartControlConnectionReply,
     ) -> Machine {
         let StartControlConnectionReply { version, result, error, .. } = *reply;
+        let recognized = self.recognize(reply);
+        let quirks = recognized.as_ref().map(|it| it.quirks.clone());
+        let config = self.config.with_quirks(quirks.unwrap_or_default());
+        if let Some(recognized) = recognized.filter(|_| self.has_to_redial(&config)) {
+            return stop::stop(shared, now, StopReason::None, Err(Failed::Recognized(recognized)));
+        }
         if result == StartResult::VersionUnsupported {
             return shared.close(Err(Failed::VersionUnsupported { version }));
         }
@@ -78,12 +85,26 @@ impl WaitControlReply {
             let failed = Failed::VersionUnsupported { version };
             return stop::stop(shared, now, StopReason::StopProtocol, Err(failed));
         }
-        shared.establish(Peer::from(reply));
-        shared.send(call_request(&self.config, shared.call_id, self.call_serial));
+        shared.establish(Peer { recognized: self.recognize(reply), ..Peer::from(reply) });
+        shared.send(call_request(&config, shared.call_id, self.call_serial));
         Machine::WaitCallReply(WaitCallReply {
             until: after(now, shared.timeouts.call_reply),
-            send_link_info: self.config.send_link_info,
+            send_link_info: config.send_link_info,
         })
+    }
+
+    /// The kind of server that this reply is known to come from
+    fn recognize(&self, reply: &StartControlConnectionReply) -> Option<Box<Recognized>> {
+        let peer = Peer::from(reply);
+        let recognition = self.config.recognitions.iter().find(|it| it.fits(&peer))?;
+        let Recognition { name, quirks, .. } = recognition.clone();
+        Some(Box::new(Recognized { name, quirks }))
+    }
+
+    /// Whether the server should have been told something else before its reply already
+    fn has_to_redial(&self, config: &Config) -> bool {
+        let sent = self.config.with_quirks(Quirks::NONE);
+        start_request(config) != start_request(&sent) || config.zero_call_id != sent.zero_call_id
     }
 }
 
@@ -165,6 +186,7 @@ impl From<&StartControlConnectionReply> for Peer {
             max_channels: reply.max_channels,
             framing_capabilities: reply.framing_capabilities,
             bearer_capabilities: reply.bearer_capabilities,
+            recognized: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 macro_rules! code {
     ($(#[$doc:meta])* $name:ident: $int:ty {
-        $($(#[$item:meta])* $variant:ident = $code:literal $text:literal,)*
+        $($(#[$item:meta])* $variant:ident = $code:literal $name_of:literal $text:literal,)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,16 @@ macro_rules! code {
             }
         }
 
+        impl $name {
+            /// The RFC's own name of it, `Unknown` for a code that the RFC does not know
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name_of,)*
+                    Self::Unknown(_) => "Unknown",
+                }
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 match self {
@@ -45,35 +55,35 @@ code! {
     /// Control message type (RFC 2637 §2)
     ControlType: u16 {
         /// SCCRQ
-        StartControlConnectionRequest = 1 "Start-Control-Connection-Request",
+        StartControlConnectionRequest = 1 "Start-Control-Connection-Request" "Start-Control-Connection-Request",
         /// SCCRP
-        StartControlConnectionReply = 2 "Start-Control-Connection-Reply",
+        StartControlConnectionReply = 2 "Start-Control-Connection-Reply" "Start-Control-Connection-Reply",
         /// Asks for the end of the control connection
-        StopControlConnectionRequest = 3 "Stop-Control-Connection-Request",
+        StopControlConnectionRequest = 3 "Stop-Control-Connection-Request" "Stop-Control-Connection-Request",
         /// Agrees to it
-        StopControlConnectionReply = 4 "Stop-Control-Connection-Reply",
+        StopControlConnectionReply = 4 "Stop-Control-Connection-Reply" "Stop-Control-Connection-Reply",
         /// Asks for a sign of life
-        EchoRequest = 5 "Echo-Request",
+        EchoRequest = 5 "Echo-Request" "Echo-Request",
         /// Gives it
-        EchoReply = 6 "Echo-Reply",
+        EchoReply = 6 "Echo-Reply" "Echo-Reply",
         /// OCRQ
-        OutgoingCallRequest = 7 "Outgoing-Call-Request",
+        OutgoingCallRequest = 7 "Outgoing-Call-Request" "Outgoing-Call-Request",
         /// OCRP
-        OutgoingCallReply = 8 "Outgoing-Call-Reply",
+        OutgoingCallReply = 8 "Outgoing-Call-Reply" "Outgoing-Call-Reply",
         /// ICRQ
-        IncomingCallRequest = 9 "Incoming-Call-Request",
+        IncomingCallRequest = 9 "Incoming-Call-Request" "Incoming-Call-Request",
         /// ICRP
-        IncomingCallReply = 10 "Incoming-Call-Reply",
+        IncomingCallReply = 10 "Incoming-Call-Reply" "Incoming-Call-Reply",
         /// ICCN
-        IncomingCallConnected = 11 "Incoming-Call-Connected",
+        IncomingCallConnected = 11 "Incoming-Call-Connected" "Incoming-Call-Connected",
         /// The PNS asks for the end of a call
-        CallClearRequest = 12 "Call-Clear-Request",
+        CallClearRequest = 12 "Call-Clear-Request" "Call-Clear-Request",
         /// CDN
-        CallDisconnectNotify = 13 "Call-Disconnect-Notify",
+        CallDisconnectNotify = 13 "Call-Disconnect-Notify" "Call-Disconnect-Notify",
         /// Counts of line errors
-        WanErrorNotify = 14 "WAN-Error-Notify",
+        WanErrorNotify = 14 "WAN-Error-Notify" "WAN-Error-Notify",
         /// SLI
-        SetLinkInfo = 15 "Set-Link-Info",
+        SetLinkInfo = 15 "Set-Link-Info" "Set-Link-Info",
     }
 }
 
@@ -81,15 +91,15 @@ code! {
     /// Result code of Start-Control-Connection-Reply (RFC 2637 §2.2)
     StartResult: u8 {
         /// The control connection is established
-        Successful = 1 "successful",
+        Successful = 1 "Successful channel establishment" "successful",
         /// The error code says more
-        GeneralError = 2 "general error",
+        GeneralError = 2 "General error" "general error",
         /// The command channel exists already
-        ChannelExists = 3 "command channel already exists",
+        ChannelExists = 3 "Command channel already exists" "command channel already exists",
         /// The requester may not open a command channel
-        NotAuthorized = 4 "requester not authorized",
+        NotAuthorized = 4 "Requester is not authorized" "requester not authorized",
         /// The version of the protocol is not supported
-        VersionUnsupported = 5 "protocol version not supported",
+        VersionUnsupported = 5 "Protocol version not supported" "protocol version not supported",
     }
 }
 
@@ -106,19 +116,19 @@ code! {
     /// General error code, for where the result is a general error (RFC 2637 §2.16)
     GeneralError: u8 {
         /// No general error
-        None = 0 "no error",
+        None = 0 "None" "no error",
         /// No control connection exists yet
-        NotConnected = 1 "not connected",
+        NotConnected = 1 "Not-Connected" "not connected",
         /// Length is wrong or the magic cookie is incorrect
-        BadFormat = 2 "bad format",
+        BadFormat = 2 "Bad-Format" "bad format",
         /// A field was out of range or a reserved one not zero
-        BadValue = 3 "bad value",
+        BadValue = 3 "Bad-Value" "bad value",
         /// Resources do not suffice
-        NoResource = 4 "no resource",
+        NoResource = 4 "No-Resource" "no resource",
         /// The Call ID is invalid in this context
-        BadCallId = 5 "bad call id",
+        BadCallId = 5 "Bad-Call ID" "bad call id",
         /// A generic vendor-specific error in the PAC
-        PacError = 6 "pac error",
+        PacError = 6 "PAC-Error" "pac error",
     }
 }
 
@@ -126,11 +136,11 @@ code! {
     /// Reason of Stop-Control-Connection-Request (RFC 2637 §2.3)
     StopReason: u8 {
         /// No particular one
-        None = 1 "general request",
+        None = 1 "None" "general request",
         /// The peer's version of the protocol is not supported
-        StopProtocol = 2 "protocol version not supported",
+        StopProtocol = 2 "Stop-Protocol" "protocol version not supported",
         /// The requester is being shut down
-        StopLocalShutdown = 3 "shutting down",
+        StopLocalShutdown = 3 "Stop-Local-Shutdown" "shutting down",
     }
 }
 
@@ -138,9 +148,9 @@ code! {
     /// Result code of Stop-Control-Connection-Reply and Echo-Reply (RFC 2637 §2.4, §2.6)
     ReplyResult: u8 {
         /// As asked
-        Ok = 1 "ok",
+        Ok = 1 "OK" "ok",
         /// The error code says more
-        GeneralError = 2 "general error",
+        GeneralError = 2 "General Error" "general error",
     }
 }
 
@@ -148,19 +158,19 @@ code! {
     /// Result code of Outgoing-Call-Reply (RFC 2637 §2.8)
     OutgoingCallResult: u8 {
         /// The call is established
-        Connected = 1 "connected",
+        Connected = 1 "Connected" "connected",
         /// The error code says more
-        GeneralError = 2 "general error",
+        GeneralError = 2 "General Error" "general error",
         /// No carrier was detected
-        NoCarrier = 3 "no carrier",
+        NoCarrier = 3 "No Carrier" "no carrier",
         /// The line is busy
-        Busy = 4 "busy",
+        Busy = 4 "Busy" "busy",
         /// There is no dial tone
-        NoDialTone = 5 "no dial tone",
+        NoDialTone = 5 "No Dial Tone" "no dial tone",
         /// The time allotted to the call by the PAC is over
-        TimeOut = 6 "time-out",
+        TimeOut = 6 "Time-out" "time-out",
         /// Outgoing calls are administratively prohibited
-        DoNotAccept = 7 "administratively prohibited",
+        DoNotAccept = 7 "Do Not Accept" "administratively prohibited",
     }
 }
 
@@ -168,11 +178,11 @@ code! {
     /// Result code of Incoming-Call-Reply (RFC 2637 §2.10)
     IncomingCallResult: u8 {
         /// The PAC should answer the call
-        Connected = 1 "connected",
+        Connected = 1 "Connect" "connected",
         /// The error code says more
-        GeneralError = 2 "general error",
+        GeneralError = 2 "General Error" "general error",
         /// The PAC should not accept the call
-        DoNotAccept = 3 "not accepted",
+        DoNotAccept = 3 "Do Not Accept" "not accepted",
     }
 }
 
@@ -180,12 +190,12 @@ code! {
     /// Result code of Call-Disconnect-Notify (RFC 2637 §2.13)
     DisconnectResult: u8 {
         /// The carrier was lost
-        LostCarrier = 1 "lost carrier",
+        LostCarrier = 1 "Lost Carrier" "lost carrier",
         /// The error code says more
-        GeneralError = 2 "general error",
+        GeneralError = 2 "General Error" "general error",
         /// An administrator wants it so
-        AdminShutdown = 3 "administrative shutdown",
+        AdminShutdown = 3 "Admin Shutdown" "administrative shutdown",
         /// A Call-Clear-Request was received
-        Request = 4 "as requested",
+        Request = 4 "Request" "as requested",
     }
 }

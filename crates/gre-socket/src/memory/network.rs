@@ -103,6 +103,8 @@ pub struct Impairment {
     pub held_per_mille: u16,
     /// How long such a datagram is held up, at least and at most
     pub hold: (Duration, Duration),
+    /// IP packets of more octets than that vanish, as where fragments do not pass; 0 for none
+    pub black_hole_above: usize,
 }
 
 /// Which way a host's GRE vanishes without a trace
@@ -238,7 +240,9 @@ impl State {
         if outgoing.source.is_some_and(|source| source != from) {
             return Err(io::Error::from_raw_os_error(ENETUNREACH));
         }
-        if self.vanishes(from, outgoing.destination) {
+        let octets = IP_HEADER.saturating_add(outgoing.packet.len());
+        let too_large = (1..octets).contains(&self.impairment.black_hole_above);
+        if too_large || self.vanishes(from, outgoing.destination) {
             return Ok(());
         }
         let Some(departure) = self.departure(from, outgoing.packet.len()) else { return Ok(()) };

@@ -184,7 +184,7 @@ fn bind_device(socket: &Socket, device: &str) -> Result<(), OpenError> {
 /// datagram in the kernel
 ///
 /// The program sees the IP header first, whose length varies with its options.
-fn filter(shard: Shard) -> [SockFilter; 11] {
+fn filter(shard: Shard) -> [SockFilter; 12] {
     const LOAD_HEADER_LENGTH: u16 = 0xB1; // ldx 4*([k]&0xf)
     const LOAD_HALF_BEHIND_HEADER: u16 = 0x48; // ldh [x + k]
     const AND: u16 = 0x54; // and #k
@@ -195,10 +195,12 @@ fn filter(shard: Shard) -> [SockFilter; 11] {
         SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 0),
         SockFilter::new(AND, 0, 0, 0xEF7F), // all but the S and A bits
-        SockFilter::new(JUMP_IF_EQUAL, 0, 6, 0x2001),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 7, 0x2001),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 2),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 4, 0x880B),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 5, 0x880B),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 6), // the Call ID
+        // who asked for its call with 0 may be in any shard
+        SockFilter::new(JUMP_IF_EQUAL, 2, 0, 0),
         SockFilter::new(MODULO, 0, 0, shard.modulus()),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, shard.residue()),
         SockFilter::new(RETURN, 0, 0, u32::MAX),

@@ -1,6 +1,7 @@
 //! Sockets for tokio, over whoever owns the stack
 
 mod address;
+mod inform;
 mod listener;
 mod lookup;
 mod ready;
@@ -21,13 +22,17 @@ use tokio::time::timeout;
 use self::{address::Target, stream::Connection, wait::Wait};
 pub use self::{
     address::ToInnerAddr,
+    inform::{DhcpAnswer, DhcpInform, Route},
     listener::TcpListener,
     lookup::LookupError,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
     stream::TcpStream,
     udp::UdpSocket,
 };
-use crate::{SocketError, Stack, TcpOptions, UdpOptions, stack::Waiting};
+use crate::{
+    SocketError, Stack, TcpOptions, UdpOptions,
+    stack::{USUAL, Waiting},
+};
 
 /// Whoever keeps the stack under its lock
 pub trait Owner: Send + Sync + 'static {
@@ -148,7 +153,27 @@ impl Net {
     ///
     /// Dropping the future forgets the request.
     pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
-        let id = self.with(|stack| stack.echo(addr))?;
+        self.ping_sized(addr, USUAL, timeout).await
+    }
+
+    /// Sends one echo request in an IP packet of `packet_len` octets, both headers included; 28 is the least
+    ///
+    /// Its reply is as large, so that it tells whether packets of that size pass both ways.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ping`]; EMSGSIZE if it does not fit the MTU.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the request.
+    pub async fn ping_sized(
+        &self,
+        addr: Ipv4Addr,
+        packet_len: usize,
+        timeout: Duration,
+    ) -> io::Result<Duration> {
+        let id = self.with(|stack| stack.echo(addr, packet_len))?;
         let _forget = Forget { net: self, id };
         let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.poll_echo(id));
         let reply = tokio::time::timeout(timeout, reply).await;

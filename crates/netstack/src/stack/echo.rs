@@ -16,6 +16,8 @@ use crate::SocketError;
 pub(super) struct Echo {
     pub(super) to: Ipv4Addr,
     pub(super) ident: u16,
+    /// Octets behind the ICMP header
+    data_len: usize,
     pub(super) waiters: Waiters,
     pub(super) queued: bool,
     /// When the request was composed: the time in the queue is not the network's
@@ -24,8 +26,11 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    pub(super) fn new(to: Ipv4Addr, ident: u16) -> Self {
-        Self { to, ident, waiters: Waiters::default(), queued: false, sent: None, outcome: None }
+    /// A request in an IP packet of `packet_len` octets, which is within 28 and [`LARGEST`]
+    pub(super) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
+        let data_len = packet_len.saturating_sub(HEADERS);
+        let waiters = Waiters::default();
+        Self { to, ident, data_len, waiters, queued: false, sent: None, outcome: None }
     }
 
     pub(super) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
@@ -48,7 +53,8 @@ impl Echo {
     pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
         self.sent = Some(now);
         let checksums = ChecksumCapabilities::default();
-        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no: SEQUENCE, data: DATA };
+        let data = DATA.get(..self.data_len).unwrap_or(DATA);
+        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no: SEQUENCE, data };
         let ip = Ipv4Repr {
             src_addr: from,
             dst_addr: self.to,
@@ -68,5 +74,13 @@ impl Echo {
 /// Every caller has an identifier of its own, so one sequence number is enough
 const SEQUENCE: u16 = 1;
 
-/// As much as the ping program sends
-const DATA: &[u8] = &[0x2A; 56];
+/// Of IP and of ICMP
+const HEADERS: usize = 28;
+
+/// Octets of an IP packet with as much data as the ping program sends
+pub(crate) const USUAL: usize = HEADERS + 56;
+
+/// Octets of the largest echo request in an IP packet: no tunnel's MTU is above
+pub(crate) const LARGEST: usize = HEADERS + DATA.len();
+
+const DATA: &[u8] = &[0x2A; 1500 - HEADERS];

@@ -45,7 +45,7 @@ use self::{
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
 };
-pub(crate) use self::{table::Id, tcp::Flow, waiters::Waiters};
+pub(crate) use self::{echo::USUAL, table::Id, tcp::Flow, waiters::Waiters};
 use crate::{ShutDown, SocketError, StackConfig};
 
 /// A TCP/IP stack without I/O, clock or lock of its own
@@ -355,9 +355,12 @@ impl Stack {
         self.ended.clone().map_or(Ok(()), |ended| Err(ended.into()))
     }
 
-    /// Starts an echo request to `to`
-    pub(crate) fn echo(&mut self, to: Ipv4Addr) -> io::Result<Id> {
+    /// Starts an echo request to `to`, in an IP packet of `packet_len` octets
+    pub(crate) fn echo(&mut self, to: Ipv4Addr, packet_len: usize) -> io::Result<Id> {
         self.check_ended()?;
+        if packet_len > self.mtu.min(echo::LARGEST) {
+            return Err(crate::error::message_too_long());
+        }
         if to.is_unspecified() {
             return Err(SocketError::InvalidDestination.into());
         }
@@ -366,7 +369,7 @@ impl Stack {
         let ident =
             (0..=u16::MAX).map(|step| offset.wrapping_add(step)).find(|ident| !taken(*ident));
         let ident = ident.ok_or(SocketError::AddressNotAvailable)?;
-        let id = self.echoes.insert(Echo::new(to, ident));
+        let id = self.echoes.insert(Echo::new(to, ident, packet_len));
         self.enqueue(Ticket::Echo(id));
         self.ready = true;
         Ok(id)

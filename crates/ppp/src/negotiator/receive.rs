@@ -77,6 +77,9 @@ impl<O: OptionSet> Negotiator<O> {
         }
         if !naks.is_empty() {
             self.naks = self.naks.saturating_add(1);
+            if let Ok(naks) = Options::parse(naks.as_slice()) {
+                self.options.asked_for(&naks);
+            }
             return self.refuse(Code::ConfigureNak, packet, naks);
         }
         self.naks = 0;

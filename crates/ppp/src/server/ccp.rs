@@ -1,7 +1,10 @@
-//! CCP of a server: MPPE as three real servers offer it, or none
+//! CCP of a server: every kind of MPPE, and none, as real servers have it
+
+use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::ccp::{MPPE, bits};
-use crate::config::{ServerEncryption, ServerOrder};
+use crate::config::{ServerConfig, ServerEncryption, ServerOrder};
+use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::{Failure, MppeBits, Protocol};
 use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
@@ -14,32 +17,48 @@ use crate::role::EncryptionOptions;
 pub(crate) struct Ccp {
     order: ServerOrder,
     encryption: ServerEncryption,
+    yields: bool,
+    /// Our request; `None`: it has no MPPE option
     offer: Option<MppeBits>,
+    /// What the client asked for last
     offered: Option<MppeBits>,
+    /// Requests of the client refused
+    refusals: u8,
+    /// Requests of ours refused
     refused: u8,
-    is_encrypted: bool,
+    send: Option<Encryption>,
+    receive: Option<Encryption>,
 }
 
 impl Ccp {
-    pub(crate) const fn new(order: ServerOrder, encryption: ServerEncryption) -> Self {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        Self::of(config.order, config.encryption, config.encryption_yields)
+    }
+
+    fn of(order: ServerOrder, encryption: ServerEncryption, yields: bool) -> Self {
         Self {
             order,
             encryption,
-            offer: Self::first_offer(order, encryption),
+            yields,
+            offer: first_offer(order, encryption),
             offered: None,
+            refusals: 0,
             refused: 0,
-            is_encrypted: false,
+            send: None,
+            receive: None,
         }
     }
 
-    /// RRAS offers all it has and lets itself be talked down; without encryption MPPC is left
-    const fn first_offer(order: ServerOrder, encryption: ServerEncryption) -> Option<MppeBits> {
-        match (order, encryption) {
-            (ServerOrder::Rras, ServerEncryption::Mppe128) => Some(MppeBits::ANY),
-            (ServerOrder::Rras, ServerEncryption::None) => Some(MppeBits(0x0100_0001)),
-            (_, ServerEncryption::Mppe128) => Some(MppeBits::STATELESS_128),
-            (_, ServerEncryption::None) => None,
-        }
+    /// The bits this server has no link without
+    fn wanted(&self) -> Option<MppeBits> {
+        self.encryption.mppe().map(MppeBits::only)
+    }
+
+    /// Whether a Configure-Nak of the client makes us ask for this
+    fn gives_in_to(&self, naked: MppeBits) -> bool {
+        let is_among = |offer: MppeBits| offer.0 & naked.0 == naked.0;
+        let yields = self.yields && self.encryption != ServerEncryption::None;
+        naked.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
     }
 }
 
@@ -48,7 +67,7 @@ impl OptionSet for Ccp {
     const NUMBER: u16 = frame::CCP;
 
     fn restart(&mut self, _: &mut Random) {
-        *self = Self::new(self.order, self.encryption);
+        *self = Self::of(self.order, self.encryption, self.yields);
     }
 
     fn request(&self) -> OptionsBuf {
@@ -64,26 +83,41 @@ impl OptionSet for Ccp {
         option: &ConfigurationOption<'_>,
         _: &mut Random,
     ) -> Result<Judgement, Failure> {
-        self.offered = option.u32().map(MppeBits).or(self.offered);
-        Ok(match (option.kind, self.encryption, option.u32().map(MppeBits)) {
-            (MPPE, ServerEncryption::Mppe128, Some(MppeBits::STATELESS_128)) => Judgement::Ack,
-            (MPPE, ServerEncryption::Mppe128, _) => {
-                Judgement::Nak(MppeBits::STATELESS_128.0.to_be_bytes().into())
-            }
-            _ => Judgement::Reject,
-        })
+        let asked = option.u32().map(MppeBits).filter(|_| option.kind == MPPE);
+        self.offered = asked.or(self.offered);
+        let Some(asked) = asked else { return Ok(Judgement::Reject) };
+        let is_one = asked.exactly().is_some();
+        let wanted = match self.encryption {
+            ServerEncryption::ZeroBits => MppeBits(0),
+            ServerEncryption::MppcOnly if self.yields && is_one => asked,
+            ServerEncryption::MppcOnly if self.yields => MppeBits::STATELESS_128,
+            _ => match self.wanted() {
+                Some(wanted) => wanted,
+                None => return Ok(Judgement::Reject),
+            },
+        };
+        if asked == wanted || self.yields && is_one && self.refusals > 0 {
+            return Ok(Judgement::Ack);
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        Ok(Judgement::Nak(wanted.0.to_be_bytes().into()))
     }
 
     fn missing(&mut self, request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         let mut missing = OptionsBuf::default();
-        if self.encryption == ServerEncryption::Mppe128 && bits(request).is_none() {
-            missing.push(MPPE, &MppeBits::STATELESS_128.0.to_be_bytes());
+        if let (Some(wanted), None) = (self.wanted(), bits(request)) {
+            missing.push(MPPE, &wanted.0.to_be_bytes());
         }
         Ok(missing)
     }
 
     fn agree(&mut self, request: &Options<'_>) {
-        self.is_encrypted = bits(request) == Some(MppeBits::STATELESS_128);
+        self.send = bits(request).and_then(MppeBits::exactly);
+    }
+
+    fn acknowledged(&mut self) -> Result<(), Failure> {
+        self.receive = self.offer.and_then(MppeBits::exactly);
+        Ok(())
     }
 
     fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
@@ -91,16 +125,15 @@ impl OptionSet for Ccp {
         if self.refused > MAX_FAILURE {
             return Err(self.unavailable());
         }
-        if self.encryption == ServerEncryption::Mppe128
-            && bits(options) == Some(MppeBits::STATELESS_128)
-        {
-            self.offer = Some(MppeBits::STATELESS_128);
+        if let Some(naked) = bits(options).filter(|naked| self.gives_in_to(*naked)) {
+            self.offer = Some(naked);
         }
         Ok(())
     }
 
     fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
-        Err(self.unavailable())
+        self.offer = None;
+        if self.wanted().is_some() { Err(self.unavailable()) } else { Ok(()) }
     }
 }
 
@@ -109,7 +142,51 @@ impl EncryptionOptions for Ccp {
         Failure::EncryptionUnavailable { offered: self.offered }
     }
 
-    fn is_encrypted(&self) -> bool {
-        self.is_encrypted
+    fn stance(&self, _: bool) -> Stance {
+        match self.encryption {
+            ServerEncryption::NoCcp => Stance::Refuse,
+            ServerEncryption::Silent => Stance::Ignore,
+            _ if self.wanted().is_some() => Stance::Require,
+            _ => Stance::Prefer,
+        }
+    }
+
+    fn agreed(&self) -> Agreed {
+        Agreed::new(self.send, self.receive)
+    }
+
+    fn stateful_reset(&self) -> StatefulReset {
+        match self.encryption {
+            ServerEncryption::Mppe128Stateful(reset) => reset,
+            _ => StatefulReset::Linux,
+        }
+    }
+}
+
+impl ServerEncryption {
+    /// The MPPE that a server of this kind insists on
+    const fn mppe(self) -> Option<Encryption> {
+        let (strength, stateful) = match self {
+            Self::Mppe128 => (KeyStrength::Bits128, false),
+            Self::Mppe128Stateful(_) => (KeyStrength::Bits128, true),
+            Self::Mppe56 => (KeyStrength::Bits56, false),
+            Self::Mppe40 => (KeyStrength::Bits40, false),
+            Self::None | Self::ZeroBits | Self::MppcOnly | Self::NoCcp | Self::Silent => {
+                return None;
+            }
+        };
+        Some(Encryption { strength, stateful })
+    }
+}
+
+/// RRAS offers all it has and lets itself be talked down; without encryption MPPC is left
+fn first_offer(order: ServerOrder, encryption: ServerEncryption) -> Option<MppeBits> {
+    match (order, encryption) {
+        (ServerOrder::Rras, ServerEncryption::Mppe128) => Some(MppeBits::ANY),
+        (ServerOrder::Rras, ServerEncryption::None) | (_, ServerEncryption::MppcOnly) => {
+            Some(MppeBits::MPPC)
+        }
+        (_, ServerEncryption::ZeroBits) => Some(MppeBits(0)),
+        (_, encryption) => encryption.mppe().map(MppeBits::only),
     }
 }

@@ -2,8 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::AddressRequest;
-use crate::config::ServerConfig;
+use crate::config::{AddressRequest, Extras, ServerConfig};
 use crate::failure::{Failure, Protocol};
 use crate::frame;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
@@ -20,6 +19,10 @@ pub(crate) struct Ipcp {
     dns: Vec<Ipv4Addr>,
     /// Whether the client takes our address
     tells_address: bool,
+    /// Whether the client has had its first address
+    has_assigned: bool,
+    configured: Extras,
+    extras: Vec<(u8, Vec<u8>)>,
 }
 
 impl Ipcp {
@@ -29,6 +32,9 @@ impl Ipcp {
             assigned: config.assigned_address,
             dns: config.dns.clone(),
             tells_address: true,
+            has_assigned: false,
+            configured: config.extras.clone(),
+            extras: Vec::new(),
         }
     }
 
@@ -48,13 +54,20 @@ impl OptionSet for Ipcp {
     const NUMBER: u16 = frame::IPCP;
 
     fn restart(&mut self, _: &mut Random) {
-        self.tells_address = true;
+        if let Some(second) = self.configured.second_address.take_if(|_| self.has_assigned) {
+            self.assigned = second;
+        }
+        self.tells_address = !self.configured.hides_address;
+        self.extras.clone_from(&self.configured.address_options);
     }
 
     fn request(&self) -> OptionsBuf {
         let mut request = OptionsBuf::default();
         if self.tells_address {
             request.push(IP_ADDRESS, &self.address.octets());
+        }
+        for (kind, value) in &self.extras {
+            request.push(*kind, value);
         }
         request
     }
@@ -79,7 +92,9 @@ impl OptionSet for Ipcp {
         Ok(missing)
     }
 
-    fn agree(&mut self, _: &Options<'_>) {}
+    fn agree(&mut self, _: &Options<'_>) {
+        self.has_assigned = true;
+    }
 
     fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         Ok(())
@@ -87,6 +102,7 @@ impl OptionSet for Ipcp {
 
     fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         self.tells_address &= options.find(IP_ADDRESS).is_none();
+        self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())
     }
 }

@@ -1,27 +1,55 @@
 //! LCP of the side that authenticates the other
 
-use crate::config::ServerOrder;
-use crate::failure::{Failure, Protocol};
+use crate::config::{Extras, ServerConfig, ServerOrder};
+use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::frame;
-use crate::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MS_CHAP_V2};
+use crate::lcp::{
+    AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER, authentication_protocol, option_value,
+};
 use crate::negotiator::{Judgement, OptionSet};
 use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::LinkOptions;
+use crate::server::{OnNak, ServerAuthentication};
 
 /// Beside MRU and Magic-Number the options that a real server asks for
 #[derive(Debug)]
 pub(crate) struct Lcp {
     common: Common,
     order: ServerOrder,
-    extras: Vec<Extra>,
+    configured: Extras,
+    extras: Vec<(u8, Vec<u8>)>,
+    authentication: ServerAuthentication,
+    /// What is asked for; `None`: nothing any more
+    asked: Option<AuthenticationProtocol>,
 }
 
 type Extra = (u8, &'static [u8]);
 
 impl Lcp {
-    pub(crate) fn new(mru: u16, order: ServerOrder) -> Self {
-        Self { common: Common::new(mru), order, extras: Vec::new() }
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        Self {
+            common: Common::new(config.mru),
+            order: config.order,
+            configured: config.extras.clone(),
+            extras: Vec::new(),
+            authentication: config.authentication.clone(),
+            asked: None,
+        }
+    }
+
+    /// What to ask a client for that named this instead
+    fn ask_instead(&self, named: Option<AuthenticationProtocol>) -> Option<AuthenticationProtocol> {
+        let protocols = &self.authentication.protocols;
+        match self.authentication.on_nak {
+            OnNak::Insist => self.asked,
+            OnNak::Withdraw => None,
+            OnNak::Yield => {
+                let is_had = |named: &AuthenticationProtocol| protocols.contains(named);
+                let mut behind = protocols.iter().skip_while(|it| Some(**it) != self.asked).skip(1);
+                named.filter(is_had).or_else(|| behind.next().copied()).or(self.asked)
+            }
+        }
     }
 }
 
@@ -31,11 +59,19 @@ impl OptionSet for Lcp {
 
     fn restart(&mut self, random: &mut Random) {
         self.common.restart(random);
-        self.extras = extras(self.order).to_vec();
+        if self.configured.rejects_magic {
+            self.common.forgo_magic();
+        }
+        let usual = extras(self.order).iter().map(|(kind, value)| (*kind, value.to_vec()));
+        self.extras = usual.chain(self.configured.link_options.iter().cloned()).collect();
+        self.asked = self.authentication.protocols.first().copied();
     }
 
     fn request(&self) -> OptionsBuf {
         let mut request = self.common.request();
+        if let Some(protocol) = self.asked {
+            request.push(AUTHENTICATION_PROTOCOL, option_value(protocol));
+        }
         for (kind, value) in &self.extras {
             request.push(*kind, value);
         }
@@ -47,6 +83,9 @@ impl OptionSet for Lcp {
         option: &ConfigurationOption<'_>,
         random: &mut Random,
     ) -> Result<Judgement, Failure> {
+        if option.kind == MAGIC_NUMBER && self.configured.rejects_magic {
+            return Ok(Judgement::Reject);
+        }
         self.common.judge(option, random)
     }
 
@@ -54,14 +93,16 @@ impl OptionSet for Lcp {
         self.common.agree(request);
     }
 
-    /// The only authentication there is stays, whatever the client would like better
     fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
+        if let Some(option) = options.find(AUTHENTICATION_PROTOCOL) {
+            self.asked = self.ask_instead(authentication_protocol(option.value));
+        }
         self.common.naked(options, random)
     }
 
     fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         if options.find(AUTHENTICATION_PROTOCOL).is_some() {
-            return Err(Failure::AuthProtocolRefused { offered: None });
+            return Err(Failure::AuthProtocolRefused { offered: self.asked });
         }
         self.common.rejected(options);
         self.extras.retain(|(kind, _)| options.find(*kind).is_none());
@@ -71,22 +112,20 @@ impl OptionSet for Lcp {
 
 impl LinkOptions for Lcp {
     fn facts(&self) -> Result<LinkFacts, Failure> {
-        Ok(self.common.facts())
+        let refused = Failure::AuthProtocolRefused { offered: None };
+        self.asked.map(|protocol| self.common.facts(protocol)).ok_or(refused)
     }
 }
 
 const fn extras(order: ServerOrder) -> &'static [Extra] {
     match order {
-        ServerOrder::Pppd => &[ACCM, AUTHENTICATION, PFC, ACFC],
-        ServerOrder::AccelPpp => &[AUTHENTICATION],
-        ServerOrder::Rras => {
-            &[AUTHENTICATION, PFC, ACFC, CALLBACK, MRRU, ENDPOINT, LINK_DISCRIMINATOR]
-        }
+        ServerOrder::Pppd => &[ACCM, PFC, ACFC],
+        ServerOrder::AccelPpp => &[],
+        ServerOrder::Rras => &[PFC, ACFC, CALLBACK, MRRU, ENDPOINT, LINK_DISCRIMINATOR],
     }
 }
 
 const ACCM: Extra = (2, &[0; 4]);
-const AUTHENTICATION: Extra = (AUTHENTICATION_PROTOCOL, &MS_CHAP_V2);
 const PFC: Extra = (7, &[]);
 const ACFC: Extra = (8, &[]);
 const CALLBACK: Extra = (13, &[6]);

@@ -9,8 +9,8 @@ use pptp_packet::PacketBuf;
 
 use super::wire::Wire;
 use crate::{
-    ClientConfig, Event, Failure, Link, MppeBits, Phase, Received, ServerConfig, ServerEncryption,
-    ServerOrder,
+    ClientConfig, Encryption, Event, Failure, Link, MppeBits, Phase, Received, ServerConfig,
+    ServerEncryption, ServerOrder,
 };
 
 const DELAY: Duration = Duration::from_millis(20);
@@ -19,11 +19,11 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const DNS: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
 const ORDERS: [ServerOrder; 3] = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
 
-fn client_config() -> ClientConfig {
+pub(super) fn client_config() -> ClientConfig {
     ClientConfig::new("testuser", Password::new("test123"))
 }
 
-fn server_config(order: ServerOrder) -> ServerConfig {
+pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
     let secrets =
         [("other", "else"), ("testuser", "test123")].map(|(u, p)| (u.to_owned(), Password::new(p)));
     ServerConfig {
@@ -34,7 +34,7 @@ fn server_config(order: ServerOrder) -> ServerConfig {
     }
 }
 
-fn wire(client: ClientConfig, server: ServerConfig) -> Wire {
+pub(super) fn wire(client: ClientConfig, server: ServerConfig) -> Wire {
     Wire::new(Link::client(client, [1; 32]), Link::server(server, [2; 32]), DELAY)
 }
 
@@ -81,7 +81,8 @@ fn every_fact_negotiated_is_told() {
         assert_eq!((client.magic, client.peer_magic), (server.peer_magic, server.magic));
         assert!(client.magic.is_some() && client.magic != client.peer_magic);
         assert_eq!((&*client.peer_name, &*server.peer_name), ("pptpd", "testuser"));
-        assert_eq!(client.key_strength, KeyStrength::Bits128);
+        let expected = Encryption { strength: KeyStrength::Bits128, stateful: false };
+        assert_eq!((client.encryption, server.encryption), (Some(expected), Some(expected)));
         let has_compression = order != ServerOrder::AccelPpp;
         assert_eq!((client.pfc, client.acfc), (has_compression, has_compression));
         let phases = wire.client.events.iter().filter_map(|(_, event)| match event {

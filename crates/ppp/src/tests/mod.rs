@@ -1,12 +1,21 @@
 //! Links against each other and against scripted peers, in virtual time
 
 #[cfg(feature = "server")]
+mod authentication;
+mod authenticators;
+#[cfg(feature = "server")]
+mod beside;
+#[cfg(feature = "server")]
 mod connect;
+#[cfg(feature = "server")]
+mod matrix;
+mod options;
 mod random;
 mod script;
 mod scripted;
 #[cfg(feature = "server")]
 mod wire;
+mod wrong_key;
 
 use std::time::Instant;
 

@@ -6,9 +6,11 @@ use pptp_mppe::{Arrival, Order};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::authenticators::{agreed_with, config};
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script};
 use crate::frame;
 use crate::packet::Packet;
+use crate::{ClientConfig, Questions};
 
 /// Something a bad peer does
 #[derive(Clone, Debug)]
@@ -32,8 +34,35 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
         Just(LCP_REQUEST.to_vec()),
         Just(MPPE_128.to_vec()),
         Just(PEER_ADDRESS.to_vec()),
+        authentication(),
     ]
 }
+
+/// What authenticators and their clients say
+fn authentication() -> impl Strategy<Value = Vec<u8>> {
+    let chap = (1..8_u8, 0..4_u8, prop::sample::select(&BODIES[..]), 0..3_u16);
+    let inner = chap.prop_map(|(code, id, body, lie)| {
+        let mut data = vec![26];
+        Packet { code, id, data: body }.emit(&mut data);
+        let length = u16::from_be_bytes([data[3], data[4]]).wrapping_add(lie).wrapping_sub(1);
+        data[3..5].copy_from_slice(&length.to_be_bytes());
+        data
+    });
+    let body = prop::sample::select(&BODIES[..]).prop_map(<[u8]>::to_vec);
+    let change = (any::<u8>(), 500..1200_usize).prop_map(|(octet, length)| vec![octet; length]);
+    prop_oneof![2 => body, 3 => inner, 1 => change]
+}
+
+const BODIES: [&[u8]; 8] = [
+    &[16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, b's'],
+    &[8, 1, 2, 3, 4, 5, 6, 7, 8],
+    &[1],
+    &[4, 1, 9],
+    b"E=648 R=1 C=00112233445566778899AABBCCDDEEFF V=3 M=expired",
+    b"E=691 R=1 V=3",
+    b"S=407A5589115FD0D6209F510FE9C04566932CDA56",
+    b"\x04User\x0AclientPass",
+];
 
 fn op() -> impl Strategy<Value = Op> {
     const PROTOCOLS: [u16; 8] = [
@@ -94,6 +123,9 @@ fn survive(mut script: Script, ops: Vec<Op>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+const METHODS: [&[u8]; 5] =
+    [&[0xC0, 0x23], &[0xC2, 0x23, 0x05], &[0xC2, 0x23, 0x80], &[0xC2, 0x23, 0x81], &[0xC2, 0x27]];
+
 proptest! {
     #[test]
     fn before_lcp_is_open(ops in vec(op(), 0..60)) {
@@ -106,18 +138,32 @@ proptest! {
     }
 
     #[test]
+    fn before_the_authentication_by_any_method(
+        method in 0..METHODS.len(), asks: bool, ops in vec(op(), 0..60),
+    ) {
+        let questions = Questions { new_password: asks, other_credentials: asks };
+        survive(agreed_with(ClientConfig { questions, ..config() }, METHODS[method]), ops)?;
+    }
+
+    #[test]
     fn before_ccp_and_ipcp_are_open(ops in vec(op(), 0..60)) {
         survive(Script::at_network(), ops)?;
     }
 
     #[cfg(feature = "server")]
     #[test]
-    fn a_server(order in 0..3_usize, ops in vec(op(), 0..60)) {
-        use crate::{Link, ServerConfig, ServerOrder};
+    fn a_server(order in 0..3_usize, method in 0..5_usize, expired: bool, ops in vec(op(), 0..60)) {
+        use crate::AuthenticationProtocol::{ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
+        use crate::{Link, ServerAuthentication, ServerConfig, ServerOrder};
 
         let orders = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
         let config = ServerConfig {
             order: orders[order],
+            authentication: ServerAuthentication {
+                expired,
+                retries: 2,
+                ..ServerAuthentication::only([ChapMd5, Eap, MsChapV1, MsChapV2, Pap][method])
+            },
             secrets: vec![("User".to_owned(), crate::Password::new("clientPass"))],
             ..ServerConfig::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into())
         };

@@ -9,8 +9,8 @@ use pptp_mschap::Password;
 use super::script::{ADDRESSES, LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
 use crate::packet::Code;
 use crate::{
-    AuthenticationProtocol, ClientConfig, Discard, Event, Failure, Link, MppeBits, Phase, Protocol,
-    Received, Rule, Timer, frame,
+    AuthenticationProtocol, ClientConfig, Discard, EncryptionDemand, Event, Failure, Link,
+    MppeBits, Phase, Protocol, Received, Rule, Timer, frame,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,11 +28,11 @@ fn lcp_request(authentication: &[u8]) -> Vec<u8> {
 mod authentication_policy {
     use super::*;
 
+    /// EAP is allowed, so that it is agreed to at its second asking
     #[test]
     fn weaker_protocols_are_naked_rejected_and_then_the_reason_to_end() {
         for (value, offered) in [
             (&[0xC0, 0x23][..], AuthenticationProtocol::Pap),
-            (&[0xC2, 0x27], AuthenticationProtocol::Eap),
             (&[0xC2, 0x23, 0x05], AuthenticationProtocol::ChapMd5),
             (&[0xC2, 0x23, 0x80], AuthenticationProtocol::MsChapV1),
             (&[0xC2, 0x23, 0x06], AuthenticationProtocol::ChapOther(6)),
@@ -295,6 +295,109 @@ mod encryption_policy {
         assert_eq!(codes(&script.sent()), [(frame::CCP, 2)]);
         assert!(script.link.is_up());
         script.receive_ip().unwrap();
+    }
+
+    /// A client for which a link in the clear would do
+    fn preferring() -> ClientConfig {
+        let mut config = ClientConfig::new("User", Password::new("clientPass"));
+        config.encryption.demand = EncryptionDemand::InsecurePrefer;
+        config
+    }
+
+    fn encrypted() -> Script {
+        let mut script = Script::with(preferring());
+        script.open_lcp();
+        script.authenticate();
+        script.open_network();
+        assert!(script.link.is_up());
+        script.sent();
+        script
+    }
+
+    const IP_IN_THE_CLEAR: &[u8] =
+        b"\x21\x45\0\0\x14\0\0\0\0\x40\x01\x66\xE7\x0A\0\0\x01\x0A\0\0\x02";
+
+    #[test]
+    fn what_was_encrypted_never_goes_on_in_the_clear_though_that_would_have_done() {
+        type End = fn(&mut Script);
+        let ends: [(&str, End); 5] = [
+            ("Terminate-Request", |script| script.send(frame::CCP, Code::TerminateRequest, 9, &[])),
+            ("Protocol-Reject", |script| {
+                script.send(frame::LCP, Code::ProtocolReject, 9, &[0x80, 0xFD]);
+            }),
+            ("CCP without MPPE", |script| {
+                script.send(frame::CCP, Code::ConfigureRequest, 9, &[]);
+                let id = last_request(&script.sent(), frame::CCP).id;
+                script.send(frame::CCP, Code::ConfigureReject, id, MPPE_128);
+            }),
+            ("LCP anew, CCP rejected", |script| {
+                script.open_lcp();
+                script.new_challenge();
+                script.authenticate();
+                script.send(frame::LCP, Code::ProtocolReject, 9, &[0x80, 0xFD]);
+            }),
+            ("LCP anew, zero bits", |script| {
+                script.open_lcp();
+                script.new_challenge();
+                script.authenticate();
+                for id in 1..=6 {
+                    script.send(frame::CCP, Code::ConfigureRequest, id, &[18, 6, 0, 0, 0, 0]);
+                }
+            }),
+        ];
+        for (name, end) in ends {
+            let mut script = encrypted();
+            let plain = script.receive_frame(&mut IP_IN_THE_CLEAR.to_vec());
+            assert_eq!(plain, Err(Discard::Plaintext));
+            end(&mut script);
+            assert_eq!(script.failure(), Some(Failure::EncryptionLost), "{name}");
+            assert!(!script.link.is_up());
+        }
+    }
+
+    #[test]
+    fn what_was_encrypted_wants_an_authentication_with_keys_ever_after() {
+        let mut config = preferring();
+        config.authentication.insecure_pap = true;
+        let mut script = Script::with(config);
+        script.open_lcp();
+        script.authenticate();
+        script.open_network();
+        for id in 0..7 {
+            script.send(frame::LCP, Code::ConfigureRequest, id, &lcp_request(&[0xC0, 0x23]));
+        }
+        let offered = AuthenticationProtocol::Pap;
+        assert_eq!(script.failure(), Some(Failure::AuthProtocolWithoutKeys { offered }));
+    }
+
+    #[test]
+    fn a_link_in_the_clear_is_encrypted_once_the_server_asks() {
+        let mut config = preferring();
+        config.encryption.demand = EncryptionDemand::InsecureAllow;
+        let mut script = Script::with(config);
+        script.open_lcp();
+        script.authenticate();
+        let sent = script.sent();
+        assert!(sent.iter().all(|it| it.protocol != frame::CCP), "not asked for: {sent:?}");
+        script.send(frame::IPCP, Code::ConfigureRequest, 1, PEER_ADDRESS);
+        let id = last_request(&sent, frame::IPCP).id;
+        script.send(frame::IPCP, Code::ConfigureNak, id, ADDRESSES);
+        script.acknowledge(frame::IPCP);
+        assert!(script.link.is_up());
+        assert_eq!(script.receive_frame(&mut IP_IN_THE_CLEAR.to_vec()), Ok(()));
+
+        script.send(frame::CCP, Code::ConfigureRequest, 1, MPPE_128);
+        assert!(!script.link.is_up());
+        script.acknowledge(frame::CCP);
+        assert!(script.link.is_up());
+        let plain = script.receive_frame(&mut IP_IN_THE_CLEAR.to_vec());
+        assert_eq!(plain, Err(Discard::Plaintext));
+        script.receive_ip().unwrap();
+        let ups = script.events().into_iter().filter_map(|event| match event {
+            Event::Up(negotiated) => Some(negotiated.encryption.is_some()),
+            _ => None,
+        });
+        assert_eq!(ups.collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

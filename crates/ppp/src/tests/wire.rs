@@ -127,6 +127,20 @@ impl Wire {
         self
     }
 
+    /// Runs until the client is up, and the server too, or until the client has ended
+    pub(crate) fn run_until_settled(&mut self, limit: Duration) -> &mut Self {
+        let end = self.now + limit;
+        while !(self.client.link.is_up() && self.server.link.is_up())
+            && self.client.failure().is_none()
+        {
+            let next = self.client.next().into_iter().chain(self.server.next()).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self
+    }
+
     /// Everything that is due now, at both ends
     pub(crate) fn turn(&mut self) {
         for _ in 0..2 {
@@ -184,20 +198,32 @@ pub(crate) fn describe(frame: &[u8]) -> String {
     let mut frame = frame.to_vec();
     let (protocol, information) = crate::frame::parse(&mut frame).unwrap();
     let packet = crate::packet::Packet::parse(information).unwrap();
-    let (protocol, code) = match protocol {
-        crate::frame::CHAP => {
-            ("CHAP", ["Challenge", "Response", "Success", "Failure"][usize::from(packet.code) - 1])
-        }
-        other => {
-            let code = crate::packet::Code::from(packet.code);
-            let name = match other {
-                crate::frame::LCP => "LCP ",
-                crate::frame::CCP => "CCP ",
-                crate::frame::IPCP => "IPCP",
-                _ => "?",
+    let (code, id) = (packet.code, packet.id);
+    let name = match protocol {
+        crate::frame::LCP => "LCP ",
+        crate::frame::CCP => "CCP ",
+        crate::frame::IPCP => "IPCP",
+        crate::frame::PAP => return format!("PAP  {} id={id}", named(PAP, code)),
+        crate::frame::CHAP => return format!("CHAP {} id={id}", named(CHAP, code)),
+        crate::frame::EAP => {
+            let inner = match packet.data {
+                [26, code, ..] => named(CHAP, *code),
+                _ => "",
             };
-            return format!("{name} {code:?} id={} {:02x?}", packet.id, packet.data);
+            let kind = packet.data.first();
+            return format!("EAP  {} id={id} {kind:?} {inner}", named(EAP, code));
         }
+        _ => "?",
     };
-    format!("{protocol} {code} id={}", packet.id)
+    let code = crate::packet::Code::from(code);
+    format!("{name} {code:?} id={id} {:02x?}", packet.data)
 }
+
+fn named(names: [&'static str; 7], code: u8) -> &'static str {
+    usize::from(code).checked_sub(1).and_then(|at| names.get(at).copied()).unwrap_or("?")
+}
+
+const PAP: [&str; 7] = ["Request", "Ack", "Nak", "?", "?", "?", "?"];
+const CHAP: [&str; 7] =
+    ["Challenge", "Response", "Success", "Failure", "?", "ChangePassword1", "ChangePassword2"];
+const EAP: [&str; 7] = ["Ask", "Reply", "Succeeded", "Failed", "?", "?", "?"];

@@ -1,5 +1,6 @@
 //! What is behind the server: the services of the router and of the device
 
+mod dhcp;
 mod dns;
 mod echo;
 mod http;
@@ -17,10 +18,11 @@ use std::{
 use pptp_netstack::{Net, TcpOptions, TcpStream, UdpOptions, UdpSocket};
 use tokio::sync::Semaphore;
 
+pub use self::dhcp::Dhcp;
 use crate::{DEVICE, ROUTER, tasks::Tasks};
 
 /// Starts all services of a building
-pub(crate) fn start(building: u32, net: &Net, tasks: &Tasks) -> io::Result<()> {
+pub(crate) fn start(building: u32, dhcp: Option<Dhcp>, net: &Net, tasks: &Tasks) -> io::Result<()> {
     let on_device = |port| SocketAddrV4::new(DEVICE, port);
     let host = Host { net, tasks };
     host.serve_tcp(on_device(80), move |stream| http::serve(building, stream))?;
@@ -35,6 +37,11 @@ pub(crate) fn start(building: u32, net: &Net, tasks: &Tasks) -> io::Result<()> {
     let dns = SocketAddrV4::new(ROUTER, dns::PORT);
     host.serve_tcp(dns, move |stream| dns::serve(building, stream))?;
     host.serve_udp(dns, move |query, from| Some((dns::answer_udp(building, query)?, from)))?;
+    if let Some(dhcp) = dhcp {
+        let server = dhcp::Server::new(dhcp);
+        let address = SocketAddrV4::new(ROUTER, dhcp::PORT);
+        host.serve_udp(address, move |request, from| Some((server.answer(request)?, from)))?;
+    }
     Ok(())
 }
 

@@ -82,6 +82,27 @@ fn no_more_than_sixteen_datagrams_wait_for_the_outgoing_call_reply() {
 }
 
 #[test]
+fn no_more_than_eight_kibioctets_wait_for_the_outgoing_call_reply() {
+    let mut pair = Pair::of(ServerOrder::Pppd);
+    pair.client.control_delay = secs(1);
+    pair.run(ms(200));
+    for sequence in 0..12 {
+        let now = pair.now;
+        let header = pptp_gre::Header {
+            call_id: CLIENT_CALL,
+            sequence: Some(sequence),
+            acknowledgment: None,
+        };
+        let datagram = [header.emit(1012).as_slice(), &[0; 1012]].concat();
+        pair.client.forge(now, datagram);
+        pair.client_turn();
+    }
+    assert_eq!(pair.client.tunnel.stats().too_early, 4, "eight of 1 KiB are kept");
+    pair.run(secs(9));
+    assert!(pair.client.up().is_some(), "{:?}", pair.client.events);
+}
+
+#[test]
 fn a_server_that_falls_silent_after_its_first_reply_runs_into_the_earlier_deadline() {
     for (limit, expected) in [(secs(5), "ConnectTimeout"), (secs(60), "NoCallReply")] {
         let mut config = client_config();

@@ -22,11 +22,28 @@ fn a_server_whose_gre_does_not_arrive_is_blocked_after_ten_seconds() {
     pair.server.judge(|_, _| Fate::lost());
     pair.run(secs(20));
     let (at, error) = pair.client.down().expect("down");
-    assert_eq!(error.failure, Failure::GreBlocked { after: secs(10), send_error: None });
+    assert_eq!(
+        error.failure,
+        Failure::GreBlocked { after: secs(10), heard: false, send_error: None }
+    );
     assert_eq!((at, error.phase), (CALLED + secs(10), Phase::LinkControl));
     let asked = pair.client.said.iter().filter(|said| *said == "C021 01").count();
     assert_eq!(asked, 4, "at 0, 3, 6 and 9 s");
     assert!(pair.client.finished_at.is_some() && pair.server.finished_at.is_some());
+}
+
+#[test]
+fn a_server_that_gets_none_of_ours_is_told_from_one_that_is_silent() {
+    for order in ORDERS {
+        let mut pair = Pair::of(order);
+        pair.client.judge(|_, _| Fate::lost());
+        pair.run(secs(60));
+        let (at, error) = pair.client.down().expect("down");
+        assert!(matches!(error.failure, Failure::GreBlocked { heard: true, send_error: None, .. }));
+        assert!((secs(10)..=secs(31)).contains(&at), "{order:?}: {at:?}");
+        assert_eq!(error.layer(), crate::Layer::Gre);
+        assert!(error.to_string().contains("took note of none of ours"), "{error}");
+    }
 }
 
 #[test]
@@ -151,7 +168,8 @@ fn a_protocol_unreachable_before_the_first_datagram_ends_it_at_once() {
     pair.client_turn();
     let (at, error) = pair.client.down().expect("down");
     assert_eq!(at, pair.elapsed());
-    let blocked = Failure::GreBlocked { after: std::time::Duration::ZERO, send_error: None };
+    let after = std::time::Duration::ZERO;
+    let blocked = Failure::GreBlocked { after, heard: false, send_error: None };
     assert_eq!(error.failure, blocked);
 }
 

@@ -3,6 +3,7 @@
 mod connect;
 mod gre;
 mod hang_up;
+mod ordered;
 mod packets;
-mod pair;
+pub(crate) mod pair;
 mod totality;

@@ -16,26 +16,26 @@ use crate::{
 };
 
 /// From one end to the other, unless a test wants it otherwise
-pub(super) const DELAY: Duration = Duration::from_millis(20);
-pub(super) const ROUND_TRIP: Duration = Duration::from_millis(40);
-pub(super) const ORDERS: [ServerOrder; 3] =
+pub(crate) const DELAY: Duration = Duration::from_millis(20);
+pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(40);
+pub(crate) const ORDERS: [ServerOrder; 3] =
     [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];
 
-pub(super) const CLIENT_CALL: u16 = 0x1234;
-pub(super) const SERVER_CALL: u16 = 0xABCD;
-pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 200);
-pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+pub(crate) const CLIENT_CALL: u16 = 0x1234;
+pub(crate) const SERVER_CALL: u16 = 0xABCD;
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 200);
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 
-pub(super) const fn ms(count: u64) -> Duration {
+pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-pub(super) const fn secs(count: u64) -> Duration {
+pub(crate) const fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
 /// What becomes of a GRE datagram that an end sends
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It arrives, once for each of these, that much later than usual
     Arrives(Vec<Duration>),
     /// The kernel refuses to send it, in these words
@@ -43,11 +43,11 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    pub(super) fn passes() -> Self {
+    pub(crate) fn passes() -> Self {
         Self::Arrives(vec![Duration::ZERO])
     }
 
-    pub(super) const fn lost() -> Self {
+    pub(crate) const fn lost() -> Self {
         Self::Arrives(Vec::new())
     }
 }
@@ -62,25 +62,25 @@ enum Inbound {
 type Judge = Box<dyn FnMut(Instant, &[u8]) -> Fate>;
 
 /// One end of the lines
-pub(super) struct End {
-    pub(super) tunnel: Tunnel,
-    pub(super) events: Vec<(Duration, Event)>,
+pub(crate) struct End {
+    pub(crate) tunnel: Tunnel,
+    pub(crate) events: Vec<(Duration, Event)>,
     /// Control messages and PPP control frames sent: `Stop-Control-Connection-Request`, `C021 05`
-    pub(super) said: Vec<String>,
+    pub(crate) said: Vec<String>,
     /// GRE datagrams sent, those that went lost included
-    pub(super) datagrams: Vec<Vec<u8>>,
+    pub(crate) datagrams: Vec<Vec<u8>>,
     /// IP packets that came out of the tunnel
-    pub(super) packets: Vec<Vec<u8>>,
+    pub(crate) packets: Vec<Vec<u8>>,
     /// IP packets that wait to go into the tunnel
-    pub(super) waiting: VecDeque<Vec<u8>>,
+    pub(crate) waiting: VecDeque<Vec<u8>>,
     /// What comes to this end takes so long
-    pub(super) control_delay: Duration,
-    pub(super) gre_delay: Duration,
+    pub(crate) control_delay: Duration,
+    pub(crate) gre_delay: Duration,
     /// Datagrams that a turn has room for
-    pub(super) room: usize,
+    pub(crate) room: usize,
     /// What this end sends on the control connection goes lost, its end included
-    pub(super) is_cut_off: bool,
-    pub(super) finished_at: Option<Duration>,
+    pub(crate) is_cut_off: bool,
+    pub(crate) finished_at: Option<Duration>,
     judge: Judge,
     inbound: Vec<(Instant, Inbound)>,
     deadline: Option<Instant>,
@@ -117,17 +117,17 @@ impl End {
     }
 
     /// Lets `judge` decide what becomes of each GRE datagram from now on
-    pub(super) fn judge(&mut self, judge: impl FnMut(Instant, &[u8]) -> Fate + 'static) {
+    pub(crate) fn judge(&mut self, judge: impl FnMut(Instant, &[u8]) -> Fate + 'static) {
         self.judge = Box::new(judge);
     }
 
     /// Nothing that this end sends arrives any more
-    pub(super) fn fall_silent(&mut self) {
+    pub(crate) fn fall_silent(&mut self) {
         self.is_cut_off = true;
         self.judge(|_, _| Fate::lost());
     }
 
-    pub(super) fn up(&self) -> Option<(Duration, &Facts)> {
+    pub(crate) fn up(&self) -> Option<(Duration, &Facts)> {
         self.events.iter().rev().find_map(|(at, event)| match event {
             Event::Up(facts) => Some((*at, &**facts)),
             _ => None,
@@ -135,7 +135,7 @@ impl End {
     }
 
     /// When and why it went down; told once at most
-    pub(super) fn down(&self) -> Option<(Duration, &TunnelError)> {
+    pub(crate) fn down(&self) -> Option<(Duration, &TunnelError)> {
         let mut all = self.events.iter().filter_map(|(at, event)| match event {
             Event::Down(error) => Some((*at, error)),
             _ => None,
@@ -145,7 +145,7 @@ impl End {
         first
     }
 
-    pub(super) fn phases(&self) -> Vec<Phase> {
+    pub(crate) fn phases(&self) -> Vec<Phase> {
         let phase = |(_, event): &(Duration, Event)| match event {
             Event::Phase(phase) => Some(*phase),
             _ => None,
@@ -154,7 +154,7 @@ impl End {
     }
 
     /// Where these are among what was said, in this order
-    pub(super) fn assert_said_in_order(&self, wanted: &[&str]) {
+    pub(crate) fn assert_said_in_order(&self, wanted: &[&str]) {
         let mut said = self.said.iter();
         for wanted in wanted {
             assert!(said.any(|said| said == wanted), "no {wanted:?} in its place: {:?}", self.said);
@@ -174,6 +174,7 @@ impl End {
         let before = (self.events.len(), self.datagrams.len(), self.packets.len());
         self.tunnel.handle_timeout(now);
         self.take_inputs(now);
+        self.packets.extend(std::iter::from_fn(|| self.tunnel.poll_ip(now)));
         while let Some(event) = self.tunnel.poll_event() {
             self.events.push((now - start, event));
         }
@@ -215,6 +216,7 @@ impl End {
                 Inbound::Gre(mut datagram) => {
                     let packet = self.tunnel.handle_gre(now, &mut datagram);
                     self.packets.extend(packet.map(|packet| packet.to_vec()));
+                    self.packets.extend(std::iter::from_fn(|| self.tunnel.poll_ip(now)));
                 }
             }
         }
@@ -279,17 +281,17 @@ impl End {
     }
 
     /// A GRE datagram arrives now, from wherever
-    pub(super) fn forge(&mut self, now: Instant, datagram: Vec<u8>) {
+    pub(crate) fn forge(&mut self, now: Instant, datagram: Vec<u8>) {
         self.inbound.push((now, Inbound::Gre(datagram)));
     }
 
     /// A control message of this type arrives now, with zeros in it
-    pub(super) fn say_to(&mut self, now: Instant, kind: u8) {
+    pub(crate) fn say_to(&mut self, now: Instant, kind: u8) {
         self.inbound.push((now, Inbound::Control(message(kind, &[]))));
     }
 
     /// The TCP connection ends now
-    pub(super) fn lose_connection(&mut self, now: Instant) {
+    pub(crate) fn lose_connection(&mut self, now: Instant) {
         self.inbound.push((now, Inbound::Eof));
     }
 }
@@ -308,16 +310,16 @@ fn control_frame(datagram: &[u8]) -> Option<String> {
 }
 
 /// Both ends, and the time
-pub(super) struct Pair {
-    pub(super) client: End,
-    pub(super) server: End,
-    pub(super) now: Instant,
+pub(crate) struct Pair {
+    pub(crate) client: End,
+    pub(crate) server: End,
+    pub(crate) now: Instant,
     start: Instant,
 }
 
 impl Pair {
     /// A pair whose TCP connection has just been opened, which took a round trip
-    pub(super) fn new(config: Config, server: ServerConfig) -> Self {
+    pub(crate) fn new(config: Config, server: ServerConfig) -> Self {
         let start = Instant::now();
         let now = start + ROUND_TRIP;
         let mut ladder = Ladder::new(start);
@@ -327,12 +329,12 @@ impl Pair {
         Self { client: End::new(client, now), server: End::new(server, now), now, start }
     }
 
-    pub(super) fn of(order: ServerOrder) -> Self {
+    pub(crate) fn of(order: ServerOrder) -> Self {
         Self::new(client_config(), server_config(order))
     }
 
     /// A pair that is up, and has had a second to become quiet
-    pub(super) fn up(order: ServerOrder) -> Self {
+    pub(crate) fn up(order: ServerOrder) -> Self {
         let mut pair = Self::of(order);
         pair.run(secs(1));
         assert!(pair.client.up().is_some() && pair.server.up().is_some(), "not up");
@@ -340,19 +342,19 @@ impl Pair {
     }
 
     /// Since the first rung of the client's ladder
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
     /// Runs for this long, whether something happens or not
-    pub(super) fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
     }
 
     /// Runs until something is the case
-    pub(super) fn run_until(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) {
         let end = self.now + limit;
         while !is_so(self) {
             assert!(self.step(end), "not within {limit:?}");
@@ -373,26 +375,26 @@ impl Pair {
         true
     }
 
-    pub(super) fn client_turn(&mut self) {
+    pub(crate) fn client_turn(&mut self) {
         turn(&mut self.client, &mut self.server, self.start, self.now);
     }
 
-    pub(super) fn server_turn(&mut self) {
+    pub(crate) fn server_turn(&mut self) {
         turn(&mut self.server, &mut self.client, self.start, self.now);
     }
 
-    pub(super) fn close_client(&mut self) {
+    pub(crate) fn close_client(&mut self) {
         self.client.tunnel.close(self.now);
         self.client_turn();
     }
 
-    pub(super) fn close_server(&mut self) {
+    pub(crate) fn close_server(&mut self) {
         self.server.tunnel.close(self.now);
         self.server_turn();
     }
 
     /// How much longer it takes until both are finished
-    pub(super) fn run_until_finished(&mut self, limit: Duration) -> Duration {
+    pub(crate) fn run_until_finished(&mut self, limit: Duration) -> Duration {
         let before = self.now;
         self.run_until(limit, |pair| {
             pair.client.tunnel.is_finished() && pair.server.tunnel.is_finished()
@@ -410,11 +412,11 @@ fn turn(end: &mut End, other: &mut End, start: Instant, now: Instant) {
     );
 }
 
-pub(super) fn client_config() -> Config {
+pub(crate) fn client_config() -> Config {
     Config::new("testuser", Password::new("test123"))
 }
 
-pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
+pub(crate) fn server_config(order: ServerOrder) -> ServerConfig {
     let mut link = pptp_ppp::ServerConfig::new(GATEWAY, ADDRESS);
     link.secrets = vec![("testuser".to_owned(), Password::new("test123"))];
     link.order = order;
@@ -427,11 +429,11 @@ pub(super) fn server_config(order: ServerOrder) -> ServerConfig {
         },
         ..pptp_control::ServerConfig::default()
     };
-    ServerConfig { control, link }
+    ServerConfig { control, link, acknowledges: true }
 }
 
 /// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros
-pub(super) fn message(kind: u8, fields: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u8, fields: &[u8]) -> Vec<u8> {
     const LENGTHS: [u8; 15] = [156, 156, 16, 16, 16, 20, 168, 32, 220, 24, 28, 16, 148, 40, 24];
     let length = LENGTHS.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or(16);
     let mut message = vec![0, length, 0, 1, 0x1A, 0x2B, 0x3C, 0x4D, 0, kind, 0, 0];
@@ -441,7 +443,7 @@ pub(super) fn message(kind: u8, fields: &[u8]) -> Vec<u8> {
 }
 
 /// An IPv4 packet that tells its number, with a right header checksum
-pub(super) fn ip_packet(number: u16, len: usize) -> Vec<u8> {
+pub(crate) fn ip_packet(number: u16, len: usize) -> Vec<u8> {
     let mut packet: Vec<u8> = (0..=u8::MAX).cycle().step_by(31).take(len).collect();
     let total = u16::try_from(len).unwrap().to_be_bytes();
     let number = number.to_be_bytes();
@@ -456,6 +458,6 @@ pub(super) fn ip_packet(number: u16, len: usize) -> Vec<u8> {
 }
 
 /// Why the tunnel has its deadline now
-pub(super) fn timer(tunnel: &Tunnel) -> Option<Timer> {
+pub(crate) fn timer(tunnel: &Tunnel) -> Option<Timer> {
     tunnel.poll_timeout().map(|(_, timer)| timer)
 }

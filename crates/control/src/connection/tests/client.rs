@@ -49,6 +49,7 @@ fn rfc2637_section_3_1_1_and_3_2_3_the_way_up() {
         max_channels: 1,
         framing_capabilities: 3,
         bearer_capabilities: 3,
+        recognized: None,
     };
     assert_eq!(lab.connection.peer(), Some(&peer));
     assert_eq!(lab.events(), [Event::Established(peer)]);

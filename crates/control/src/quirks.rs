@@ -1,0 +1,284 @@
+//! What some servers want otherwise than the RFC says, as data
+
+use std::{borrow::Cow, ops::RangeInclusive};
+
+use crate::{Config, Peer};
+
+/// What one kind of server wants to hear otherwise: each field replaces one of [`Config`]'s
+///
+/// `None` leaves the field as it is. Some servers look at the Start-Control-Connection-Request
+/// already, so that their quirks have to be known before they are dialled; others only at what
+/// follows, for which the Start-Control-Connection-Reply tells them in time: see [`Recognition`].
+///
+/// What is merely accepted from a server needs no quirk: a Start-Control-Connection-Reply with
+/// result 0 (Alcatel's modems), capabilities of 0 (pptpd), or fields not filled up with zeros
+/// (Windows 95) are always lived with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Host name of the Start-Control-Connection-Request (RFC 2637 §2.1), cut at 64 octets
+    pub host_name: Option<Cow<'static, str>>,
+    /// Vendor string, cut at 64 octets
+    pub vendor: Option<Cow<'static, str>>,
+    /// Firmware revision
+    pub firmware: Option<u16>,
+    /// Framing capabilities: 1 asynchronous, 2 synchronous
+    pub framing_capabilities: Option<u32>,
+    /// Bearer capabilities: 1 analog, 2 digital
+    pub bearer_capabilities: Option<u32>,
+    /// Maximum channels
+    pub max_channels: Option<u16>,
+    /// Bearer type of the Outgoing-Call-Request (RFC 2637 §2.7): 1 analog, 2 digital, 3 either
+    pub bearer_type: Option<u32>,
+    /// Framing type: 1 asynchronous, 2 synchronous, 3 either
+    pub framing_type: Option<u32>,
+    /// Phone number, cut at 64 octets
+    pub phone_number: Option<Cow<'static, str>>,
+    /// Subaddress, cut at 64 octets
+    pub subaddress: Option<Cow<'static, str>>,
+    /// Whether Call ID and Call Serial Number are 0, so that the server's GRE carries 0 too
+    pub zero_call_id: Option<bool>,
+    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply
+    /// (RFC 2637 §2.15), as Windows sends it
+    pub send_link_info: Option<bool>,
+}
+
+impl Quirks {
+    /// None at all
+    pub const NONE: Self = Self {
+        host_name: None,
+        vendor: None,
+        firmware: None,
+        framing_capabilities: None,
+        bearer_capabilities: None,
+        max_channels: None,
+        bearer_type: None,
+        framing_type: None,
+        phone_number: None,
+        subaddress: None,
+        zero_call_id: None,
+        send_link_info: None,
+    };
+
+    /// Orckit's ATUR3 ADSL modem, which takes nothing but its own relay's messages
+    pub const ORCKIT: Self = Self {
+        host_name: Some(Cow::Borrowed("RELAY_PPP1")),
+        vendor: Some(Cow::Borrowed("MS Win NT")),
+        firmware: Some(0x6021),
+        framing_capabilities: Some(1),
+        bearer_capabilities: Some(1),
+        max_channels: Some(0),
+        bearer_type: Some(2),
+        framing_type: Some(3),
+        phone_number: Some(Cow::Borrowed("RELAY_PPP1")),
+        zero_call_id: Some(true),
+        send_link_info: Some(true),
+        ..Self::NONE
+    };
+
+    /// A Set-Link-Info after the call is connected, as Windows sends it
+    pub const SET_LINK_INFO: Self = Self { send_link_info: Some(true), ..Self::NONE };
+
+    /// A phone number in the call, as the Dutch Mxstream wants it
+    pub fn phone_number(number: impl Into<Cow<'static, str>>) -> Self {
+        Self { phone_number: Some(number.into()), ..Self::NONE }
+    }
+
+    /// A client host name, by which Cisco chooses the VPDN group
+    pub fn client_host_name(name: impl Into<Cow<'static, str>>) -> Self {
+        Self { host_name: Some(name.into()), ..Self::NONE }
+    }
+
+    /// Whether there is none
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// These, and of `others` those that are not among these
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            host_name: self.host_name.or(others.host_name),
+            vendor: self.vendor.or(others.vendor),
+            firmware: self.firmware.or(others.firmware),
+            framing_capabilities: self.framing_capabilities.or(others.framing_capabilities),
+            bearer_capabilities: self.bearer_capabilities.or(others.bearer_capabilities),
+            max_channels: self.max_channels.or(others.max_channels),
+            bearer_type: self.bearer_type.or(others.bearer_type),
+            framing_type: self.framing_type.or(others.framing_type),
+            phone_number: self.phone_number.or(others.phone_number),
+            subaddress: self.subaddress.or(others.subaddress),
+            zero_call_id: self.zero_call_id.or(others.zero_call_id),
+            send_link_info: self.send_link_info.or(others.send_link_info),
+        }
+    }
+
+    /// Whether a client says what a server wants to hear first
+    #[cfg(feature = "server")]
+    pub(crate) fn are_met_by(&self, request: &crate::StartControlConnectionRequest) -> bool {
+        meets(self.framing_capabilities, request.framing_capabilities)
+            && meets(self.bearer_capabilities, request.bearer_capabilities)
+            && meets(self.max_channels, request.max_channels)
+            && meets(self.firmware, request.firmware)
+            && meets(self.host_name.as_deref(), &request.host_name.to_str_lossy())
+            && meets(self.vendor.as_deref(), &request.vendor.to_str_lossy())
+    }
+
+    /// Whether a client asks for its call as a server wants to be asked
+    #[cfg(feature = "server")]
+    pub(crate) fn are_met_by_call(&self, request: &crate::OutgoingCallRequest) -> bool {
+        let is_zero = request.call_id == 0 && request.call_serial_number == 0;
+        meets(self.bearer_type, request.bearer_type)
+            && meets(self.framing_type, request.framing_type)
+            && meets(self.phone_number.as_deref(), &request.phone_number.to_str_lossy())
+            && meets(self.subaddress.as_deref(), &request.subaddress.to_str_lossy())
+            && meets(self.zero_call_id, is_zero)
+    }
+
+    /// Puts them into a configuration
+    pub(crate) fn apply(&self, config: &mut Config) {
+        replace(&mut config.firmware, self.firmware);
+        replace(&mut config.framing_capabilities, self.framing_capabilities);
+        replace(&mut config.bearer_capabilities, self.bearer_capabilities);
+        replace(&mut config.max_channels, self.max_channels);
+        replace(&mut config.bearer_type, self.bearer_type);
+        replace(&mut config.framing_type, self.framing_type);
+        replace(&mut config.zero_call_id, self.zero_call_id);
+        replace(&mut config.send_link_info, self.send_link_info);
+        let texts = [
+            (&mut config.host_name, &self.host_name),
+            (&mut config.vendor, &self.vendor),
+            (&mut config.phone_number, &self.phone_number),
+            (&mut config.subaddress, &self.subaddress),
+        ];
+        for (text, quirk) in texts {
+            replace(text, quirk.as_deref().map(str::to_owned));
+        }
+    }
+}
+
+/// How a kind of server is known by its Start-Control-Connection-Reply (RFC 2637 §2.2), and what it
+/// wants
+///
+/// A server is of the kind if all that is not `None` fits; one without any is never met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognition {
+    /// The kind's name, for logs and events
+    pub name: Cow<'static, str>,
+    /// What its vendor string is like
+    pub vendor: Option<Pattern>,
+    /// What its host name is like
+    pub host_name: Option<Pattern>,
+    /// Its firmware revisions
+    pub firmware: Option<RangeInclusive<u16>>,
+    /// What it wants
+    pub quirks: Quirks,
+}
+
+impl Recognition {
+    /// The kinds of servers that are known without being told
+    pub const KNOWN: &[Self] = &[Self {
+        name: Cow::Borrowed("Orckit"),
+        vendor: Some(Pattern::Contains(Cow::Borrowed("orckit"))),
+        host_name: None,
+        firmware: None,
+        quirks: Quirks::ORCKIT,
+    }];
+
+    /// Whether `peer` is of this kind
+    pub fn fits(&self, peer: &Peer) -> bool {
+        let text = |pattern: &Option<Pattern>, text: &str| {
+            pattern.as_ref().map(|pattern| pattern.fits(text))
+        };
+        let firmware = self.firmware.as_ref().map(|range| range.contains(&peer.firmware));
+        let criteria =
+            [text(&self.vendor, &peer.vendor), text(&self.host_name, &peer.host_name), firmware];
+        criteria.iter().any(Option::is_some) && criteria.iter().all(|fits| *fits != Some(false))
+    }
+}
+
+/// What a text is like; upper and lower case of ASCII are the same
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Exactly this
+    Is(Cow<'static, str>),
+    /// This is somewhere in it
+    Contains(Cow<'static, str>),
+}
+
+impl Pattern {
+    /// Whether `text` is like that
+    pub fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Is(whole) => text.eq_ignore_ascii_case(whole),
+            Self::Contains(part) => text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// A server that was recognised
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognized {
+    /// The kind's name
+    pub name: Cow<'static, str>,
+    /// What it wants
+    pub quirks: Quirks,
+}
+
+#[cfg(feature = "server")]
+fn meets<T: PartialEq + Copy>(wanted: Option<T>, said: T) -> bool {
+    wanted.is_none_or(|wanted| wanted == said)
+}
+
+fn replace<T>(field: &mut T, quirk: Option<T>) {
+    if let Some(value) = quirk {
+        *field = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(vendor: &str, host_name: &str, firmware: u16) -> Peer {
+        Peer { vendor: vendor.into(), host_name: host_name.into(), firmware, ..Peer::default() }
+    }
+
+    #[test]
+    fn a_kind_is_met_if_all_that_is_told_fits() {
+        let recognition = Recognition {
+            name: "kind".into(),
+            vendor: Some(Pattern::Is("Vendor".into())),
+            host_name: Some(Pattern::Contains("dsl".into())),
+            firmware: Some(2..=4),
+            quirks: Quirks::SET_LINK_INFO,
+        };
+        assert!(recognition.fits(&peer("VENDOR", "my-DSL-box", 4)));
+        for other in
+            [peer("Vendor 2", "my-dsl-box", 4), peer("Vendor", "box", 4), peer("Vendor", "dsl", 5)]
+        {
+            assert!(!recognition.fits(&other), "{other:?}");
+        }
+        let anybody = Recognition { vendor: None, host_name: None, firmware: None, ..recognition };
+        assert!(!anybody.fits(&peer("Vendor", "dsl", 3)), "nothing to know it by");
+    }
+
+    #[test]
+    fn the_known_kinds() {
+        let known = |vendor: &str| {
+            let peer = peer(vendor, "", 0);
+            Recognition::KNOWN.iter().find(|it| it.fits(&peer)).map(|it| it.name.as_ref())
+        };
+        assert_eq!(known("ORCKIT Communications"), Some("Orckit"));
+        for vendor in ["linux", "Microsoft", "MikroTik", "cananian", "accel-ppp", ""] {
+            assert_eq!(known(vendor), None, "{vendor}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_goes_before_what_is_recognised() {
+        let both = Quirks::client_host_name("mine").or(Quirks::ORCKIT);
+        assert_eq!(both.host_name.as_deref(), Some("mine"));
+        assert_eq!(both.vendor, Quirks::ORCKIT.vendor);
+        assert!(Quirks::NONE.is_none() && !both.is_none());
+    }
+}

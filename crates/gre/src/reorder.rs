@@ -1,0 +1,310 @@
+//! Frames that were overtaken are put back in order, for what cannot do without
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How far frames are put back in order
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reordering {
+    /// Frames that may wait for one that is missing; 0 switches it off, and late frames are lost
+    pub depth: u16,
+    /// How long a frame may wait
+    pub patience: Duration,
+}
+
+impl Default for Reordering {
+    /// 64 frames, 300 ms
+    fn default() -> Self {
+        Self { depth: 64, patience: Duration::from_millis(300) }
+    }
+}
+
+/// What became of a frame that came in
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is the next: it is to be handed up now, and then whatever [`ReorderBuffer::poll`] gives
+    Next,
+    /// Frames are missing before it: it was kept
+    Kept,
+    /// It is late, there already, or too long to be kept: it is lost
+    Dropped,
+}
+
+/// Frames that wait for others before them (RFC 2637 section 4.3)
+///
+/// For what needs its frames in order: stateful MPPE, and IP in the clear. Stateless MPPE needs none,
+/// and no frame of it waits here.
+///
+/// Memory: none while frames come in order; at most `depth` frames of 2048 octets.
+#[derive(Debug)]
+pub struct ReorderBuffer {
+    reordering: Reordering,
+    /// The number that is handed up next; `None` before the first
+    next: Option<u32>,
+    /// By their numbers, all ahead of `next`
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sequence: u32,
+    since: Instant,
+    /// `None`: what had this number was handed up as it came
+    frame: Option<Vec<u8>>,
+}
+
+impl ReorderBuffer {
+    /// Nothing waits yet; numbers go on behind `highest`, the highest one committed
+    pub fn new(reordering: Reordering, highest: Option<u32>) -> Self {
+        let next = highest.map(|highest| highest.wrapping_add(1));
+        Self { reordering, next, waiting: VecDeque::new() }
+    }
+
+    /// Takes a frame that needs its place
+    pub fn place(&mut self, now: Instant, sequence: u32, frame: &[u8]) -> Placed {
+        let distance = self.distance(sequence);
+        if distance < 0 {
+            return Placed::Dropped;
+        }
+        if distance == 0 || self.reordering.depth == 0 {
+            self.next = Some(sequence.wrapping_add(1));
+            return Placed::Next;
+        }
+        if frame.len() > LONGEST {
+            return Placed::Dropped;
+        }
+        self.keep(now, sequence, Some(frame.to_vec()))
+    }
+
+    /// A number was handed up as it came: a control frame's, which no other frame has to wait for
+    pub fn pass(&mut self, now: Instant, sequence: u32) {
+        match self.distance(sequence) {
+            0 => self.next = Some(sequence.wrapping_add(1)),
+            1.. if self.reordering.depth > 0 => _ = self.keep(now, sequence, None),
+            _ => {}
+        }
+    }
+
+    /// The numbers go on behind `sequence`, wherever they stood; what waits is dropped
+    pub fn jump(&mut self, sequence: u32) {
+        self.next = Some(sequence.wrapping_add(1));
+        self.waiting = VecDeque::new();
+    }
+
+    /// The next frame that need not wait any longer, with its number
+    ///
+    /// Because it is the next, because it has waited too long, or because too many wait.
+    pub fn poll(&mut self, now: Instant) -> Option<(u32, Vec<u8>)> {
+        loop {
+            let first = self.waiting.front()?.sequence;
+            if self.next != Some(first) && !self.is_impatient(now) {
+                return None;
+            }
+            let waiting = self.waiting.pop_front()?;
+            if self.waiting.is_empty() {
+                self.waiting = VecDeque::new();
+            }
+            self.next = Some(first.wrapping_add(1));
+            if let Some(frame) = waiting.frame {
+                return Some((first, frame));
+            }
+        }
+    }
+
+    /// When a frame will have waited too long
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let since = self.waiting.iter().map(|waiting| waiting.since).min()?;
+        since.checked_add(self.reordering.patience)
+    }
+
+    fn is_impatient(&self, now: Instant) -> bool {
+        self.waiting.len() > self.reordering.depth.into()
+            || self.poll_timeout().is_none_or(|due| due <= now)
+    }
+
+    /// How far a number is ahead of the next one; the first is the next
+    fn distance(&self, sequence: u32) -> i32 {
+        self.next.map_or(0, |next| sequence.wrapping_sub(next).cast_signed())
+    }
+
+    fn keep(&mut self, now: Instant, sequence: u32, frame: Option<Vec<u8>>) -> Placed {
+        let before = |waiting: &Waiting| waiting.sequence.wrapping_sub(sequence).cast_signed() < 0;
+        let place = self.waiting.partition_point(before);
+        let is_there = self.waiting.get(place).is_some_and(|it| it.sequence == sequence);
+        if is_there || self.waiting.len() > self.reordering.depth.into() {
+            return Placed::Dropped;
+        }
+        self.waiting.insert(place, Waiting { sequence, since: now, frame });
+        Placed::Kept
+    }
+}
+
+/// Octets of a frame that is kept: no MTU lets more through
+const LONGEST: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    /// A buffer, and what came out of it
+    struct Line {
+        buffer: ReorderBuffer,
+        now: Instant,
+        out: Vec<u32>,
+    }
+
+    impl Line {
+        fn new(reordering: Reordering) -> Self {
+            let buffer = ReorderBuffer::new(reordering, Some(u32::MAX));
+            Self { buffer, now: epoch(), out: Vec::new() }
+        }
+
+        fn arrive(&mut self, sequence: u32) -> Placed {
+            let placed = self.buffer.place(self.now, sequence, &sequence.to_be_bytes());
+            if placed == Placed::Next {
+                self.out.push(sequence);
+            }
+            self.drain();
+            placed
+        }
+
+        fn drain(&mut self) {
+            while let Some((sequence, frame)) = self.buffer.poll(self.now) {
+                assert_eq!(frame, sequence.to_be_bytes());
+                self.out.push(sequence);
+            }
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            self.drain();
+        }
+    }
+
+    fn line() -> Line {
+        Line::new(Reordering::default())
+    }
+
+    #[test]
+    fn in_order_nothing_waits_and_nothing_is_held() {
+        let mut line = line();
+        assert!((0..200).all(|sequence| line.arrive(sequence) == Placed::Next));
+        assert_eq!(line.buffer.waiting.capacity(), 0);
+        assert_eq!((line.out.len(), line.buffer.poll_timeout()), (200, None));
+    }
+
+    #[test]
+    fn an_overtaken_frame_finds_its_place_and_a_duplicate_none() {
+        use Placed::{Dropped, Kept, Next};
+        let mut line = line();
+        let arrivals = [0, 2, 3, 2, 1, 1, 3, 4].map(|sequence| line.arrive(sequence));
+        assert_eq!(arrivals, [Next, Kept, Kept, Dropped, Next, Dropped, Dropped, Next]);
+        assert_eq!(line.out, [0, 1, 2, 3, 4]);
+        assert_eq!(line.buffer.waiting.capacity(), 0, "the memory is given back");
+    }
+
+    #[test]
+    fn a_lost_frame_is_waited_for_for_300_ms() {
+        let mut line = line();
+        line.arrive(0);
+        line.arrive(2);
+        line.wait(100 * MS);
+        line.arrive(4);
+        line.wait(199 * MS);
+        assert_eq!(line.out, [0]);
+        assert_eq!(line.buffer.poll_timeout(), Some(line.now + MS));
+        line.wait(MS);
+        assert_eq!(line.out, [0, 2], "4 has not waited long enough");
+        assert_eq!(line.arrive(1), Placed::Dropped, "too late now");
+        line.wait(100 * MS);
+        assert_eq!(line.out, [0, 2, 4]);
+    }
+
+    #[test]
+    fn no_more_than_64_wait() {
+        let mut line = line();
+        assert!((1..=64).all(|sequence| line.arrive(sequence) == Placed::Kept));
+        line.arrive(70);
+        assert_eq!(line.out, (1..=64).collect::<Vec<_>>());
+        let long = line.buffer.place(line.now, 80, &[0; 2049]);
+        assert_eq!(long, Placed::Dropped);
+    }
+
+    #[test]
+    fn without_depth_late_frames_are_lost_and_none_waits() {
+        let mut line = Line::new(Reordering { depth: 0, ..Reordering::default() });
+        let arrivals = [0, 5, 3, 6].map(|sequence| line.arrive(sequence));
+        assert_eq!(arrivals, [Placed::Next, Placed::Next, Placed::Dropped, Placed::Next]);
+        assert_eq!(line.buffer.poll_timeout(), None);
+    }
+
+    #[test]
+    fn numbers_of_control_frames_are_not_waited_for() {
+        let mut line = line();
+        line.arrive(0);
+        line.buffer.pass(line.now, 1);
+        line.buffer.pass(line.now, 3);
+        assert_eq!(line.arrive(2), Placed::Next);
+        assert_eq!(line.arrive(4), Placed::Next);
+        assert_eq!(line.out, [0, 2, 4]);
+    }
+
+    #[test]
+    fn a_jump_drops_what_waits() {
+        let mut line = line();
+        line.arrive(0);
+        line.arrive(2);
+        line.buffer.jump(1_000_000);
+        assert_eq!(line.arrive(1_000_001), Placed::Next);
+        assert_eq!((line.out, line.buffer.poll_timeout()), (vec![0, 1_000_001], None));
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_ascends_and_little_waits(
+            start: u32, steps in prop::collection::vec((-20..100_i32, 0..40_u32), 1..400),
+            depth in 0..100_u16,
+        ) {
+            let mut line = Line::new(Reordering { depth, ..Reordering::default() });
+            line.buffer.jump(start.wrapping_sub(1));
+            let mut at = start;
+            for (step, time) in steps {
+                line.arrive(at.wrapping_add_signed(step));
+                line.wait(time * MS);
+                at = at.wrapping_add(1);
+                prop_assert!(line.buffer.waiting.len() <= depth.into());
+            }
+            line.wait(300 * MS);
+            prop_assert!(line.buffer.waiting.is_empty());
+            let ascends = |pair: &[u32]| pair[1].wrapping_sub(pair[0]).cast_signed() > 0;
+            prop_assert!(line.out.windows(2).all(ascends));
+        }
+
+        #[test]
+        fn frames_less_than_64_and_300_ms_late_all_come_in_order(
+            delays in prop::collection::vec(0..60_usize, 1..500),
+        ) {
+            let mut line = line();
+            let mut arrivals: Vec<_> = delays.iter().enumerate().map(|(n, d)| (n + d, n)).collect();
+            arrivals.sort_unstable();
+            for (_, sequence) in &arrivals {
+                line.arrive(u32::try_from(*sequence).unwrap());
+                line.wait(MS);
+            }
+            line.wait(300 * MS);
+            let all = 0..u32::try_from(delays.len()).unwrap();
+            prop_assert_eq!(line.out, all.collect::<Vec<_>>());
+        }
+    }
+}

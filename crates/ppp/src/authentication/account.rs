@@ -1,0 +1,181 @@
+//! From a challenge to the answer, and to what the verdict is checked against
+
+use pptp_mschap::{
+    AuthenticatorResponse, HashName, NtHash, Password, PasswordChange, PasswordEncoding,
+    PasswordTooLong, Side, challenge_hash, master_key, md5_response, nt_response,
+    v1_start_key_40_56, v1_start_key_128,
+};
+
+use super::wire::ChangePassword;
+use super::wire::chap::RESPONSE;
+use super::{Keys, V1Keys};
+use crate::failure::AuthenticationProtocol;
+use crate::packet::ChapValue;
+use crate::random::Random;
+
+/// Who we are, and how the server wants to have it proven
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) user: Box<str>,
+    pub(crate) password: Password,
+    pub(crate) hash_name: HashName,
+    pub(crate) encoding: PasswordEncoding,
+}
+
+/// The algorithm of a CHAP (RFC 1994 §3)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// 05
+    Md5,
+    /// 80
+    MsChapV1,
+    /// 81
+    MsChapV2,
+}
+
+/// What is sent, and what the server's Success makes of it
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: u8,
+    /// The data of the packet, the name included
+    pub(crate) data: Vec<u8>,
+    pub(crate) proof: Proof,
+}
+
+/// What a Success is checked against, and what it makes valid
+#[derive(Debug)]
+pub(crate) struct Proof {
+    /// Of MS-CHAPv2 only: all others prove nothing of the server
+    pub(crate) expected: Option<AuthenticatorResponse>,
+    pub(crate) keys: Keys,
+}
+
+impl Algorithm {
+    /// The algorithm of this protocol, if it is a CHAP
+    pub(crate) const fn of(protocol: AuthenticationProtocol) -> Option<Self> {
+        match protocol {
+            AuthenticationProtocol::ChapMd5 => Some(Self::Md5),
+            AuthenticationProtocol::MsChapV1 => Some(Self::MsChapV1),
+            AuthenticationProtocol::MsChapV2 => Some(Self::MsChapV2),
+            _ => None,
+        }
+    }
+
+    /// Whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
+    pub(crate) const fn takes(self, octets: usize) -> bool {
+        match self {
+            Self::Md5 => octets > 0,
+            Self::MsChapV1 => octets == 8,
+            Self::MsChapV2 => octets == 16,
+        }
+    }
+}
+
+impl Account {
+    /// The Response to a challenge; `None` if no such challenge can be answered
+    ///
+    /// `peer_challenge` is our own, which MS-CHAPv2 has.
+    pub(crate) fn respond(
+        &self,
+        algorithm: Algorithm,
+        id: u8,
+        challenge: &[u8],
+        peer_challenge: &[u8; 16],
+    ) -> Option<Answer> {
+        let (value, proof) = match algorithm {
+            Algorithm::Md5 => {
+                let value = md5_response(id, &self.password.octets(self.encoding), challenge);
+                (value.to_vec(), Proof { expected: None, keys: Keys::None })
+            }
+            Algorithm::MsChapV1 => {
+                let (response, proof) = self.prove_v1(challenge.try_into().ok()?);
+                (v1_value(&response).to_vec(), proof)
+            }
+            Algorithm::MsChapV2 => {
+                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, peer_challenge);
+                (v2_value(peer_challenge, &response).to_vec(), proof)
+            }
+        };
+        let mut data = Vec::new();
+        ChapValue { value: &value, name: self.user.as_bytes() }.emit(&mut data);
+        Some(Answer { code: RESPONSE, data, proof })
+    }
+
+    /// The Change-Password packet that makes this account the one it is from `old` on
+    ///
+    /// `None` if the algorithm has no such packet, or does not take the challenge.
+    pub(crate) fn change_password(
+        &self,
+        old: &Password,
+        algorithm: Algorithm,
+        challenge: &[u8],
+        random: &mut Random,
+    ) -> Option<Result<Answer, PasswordTooLong>> {
+        let peer_challenge = random.draw();
+        let (nt_response, proof, peer_challenge) = match algorithm {
+            Algorithm::Md5 => return None,
+            Algorithm::MsChapV1 => {
+                let (response, proof) = self.prove_v1(challenge.try_into().ok()?);
+                (response, proof, None)
+            }
+            Algorithm::MsChapV2 => {
+                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, &peer_challenge);
+                (response, proof, Some(&peer_challenge))
+            }
+        };
+        let (hash, fill) = (old.nt_hash(self.encoding), random.draw());
+        let change = PasswordChange::new(&hash, &self.password, self.encoding, &fill);
+        Some(change.map(|change| {
+            let packet =
+                ChangePassword { change: &change, peer_challenge, nt_response: &nt_response };
+            let (code, data) = packet.emit();
+            Answer { code, data, proof }
+        }))
+    }
+
+    fn hash(&self) -> NtHash {
+        self.password.nt_hash(self.encoding)
+    }
+
+    fn prove_v1(&self, challenge: [u8; 8]) -> ([u8; 24], Proof) {
+        let hash = self.hash();
+        let keys = Keys::V1(Box::new(V1Keys {
+            bits_128: v1_start_key_128(&hash, &challenge),
+            bits_40_56: v1_start_key_40_56(&self.password.lm_hash()),
+        }));
+        (nt_response(&challenge, &hash), Proof { expected: None, keys })
+    }
+
+    fn prove_v2(&self, challenge: &[u8; 16], peer_challenge: &[u8; 16]) -> ([u8; 24], Proof) {
+        let (hash, user) = (self.hash(), self.user.as_bytes());
+        let challenge = challenge_hash(peer_challenge, challenge, user, self.hash_name);
+        let response = nt_response(&challenge, &hash);
+        let expected = Some(AuthenticatorResponse::new(&hash, &response, &challenge));
+        let keys = Keys::V2(Box::new(master_key(&hash, &response).start_keys(Side::Client)));
+        (response, Proof { expected, keys })
+    }
+}
+
+/// The value of an MS-CHAPv1 Response (RFC 2433 §6): no LAN Manager response, and the flag that says so
+fn v1_value(nt_response: &[u8; 24]) -> [u8; RESPONSE_LEN] {
+    let mut value = [0; RESPONSE_LEN];
+    if let Some([rest @ .., flag]) = value.get_mut(24..) {
+        rest.copy_from_slice(nt_response);
+        *flag = 1;
+    }
+    value
+}
+
+/// The value of an MS-CHAPv2 Response (RFC 2759 §4): peer challenge, 8 octets of zero, NT-Response, flags
+fn v2_value(peer_challenge: &[u8; 16], nt_response: &[u8; 24]) -> [u8; RESPONSE_LEN] {
+    let mut value = [0; RESPONSE_LEN];
+    let (challenge, rest) = value.split_at_mut(16);
+    challenge.copy_from_slice(peer_challenge);
+    if let Some(response) = rest.get_mut(8..32) {
+        response.copy_from_slice(nt_response);
+    }
+    value
+}
+
+/// Octets of the value of an MS-CHAP Response of either version
+pub(crate) const RESPONSE_LEN: usize = 49;

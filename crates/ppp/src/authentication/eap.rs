@@ -1,0 +1,310 @@
+//! EAP with MS-CHAPv2 inside, the side that is authenticated (RFC 3748; type 26 as Windows speaks it)
+
+use std::time::Instant;
+
+use pptp_mschap::Password;
+
+use super::Authenticated;
+use super::account::{Account, Algorithm};
+use super::conversation::{Conversation, Refusal, Step};
+use super::wire::eap::{
+    FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
+};
+use super::wire::{Typed, chap};
+use crate::context::{Context, Trouble};
+use crate::failure::{AuthenticationProtocol, Failure};
+use crate::frame;
+use crate::packet::Packet;
+use crate::round_trips::Sent;
+use crate::stats::Discard;
+
+/// Answers one Request at a time; the server repeats what was lost
+#[derive(Debug)]
+pub(crate) struct Eap {
+    conversation: Conversation,
+    stage: Stage,
+    /// The latest Request and its answer: the same Request gets the same answer
+    last: Option<Last>,
+    /// The method that the server wanted last, and that we have not
+    unwanted: Option<u8>,
+    naks: u8,
+}
+
+#[derive(Debug)]
+struct Last {
+    id: u8,
+    request: Box<[u8]>,
+    /// Empty while the owner is asked
+    response: Box<[u8]>,
+    sent: Option<Sent>,
+}
+
+/// How far the method is (RFC 3748 §4.2)
+#[derive(Debug)]
+enum Stage {
+    Talking,
+    /// The server's proof is right; its Success is to come
+    Proven(Authenticated),
+    Over,
+}
+
+/// What came of a packet
+#[derive(Debug)]
+pub(crate) enum EapStep {
+    Nothing,
+    /// A Request was answered that was not there before
+    Answered,
+    PasswordChanged,
+    Authenticated(Authenticated),
+    Refused(Box<Refusal>),
+}
+
+impl Eap {
+    pub(crate) const fn new() -> Self {
+        Self {
+            conversation: Conversation::new(Algorithm::MsChapV2),
+            stage: Stage::Talking,
+            last: None,
+            unwanted: None,
+            naks: 0,
+        }
+    }
+
+    /// Whether nothing was asked yet
+    pub(crate) const fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        account: &Account,
+        context: &mut Context,
+    ) -> Result<EapStep, Trouble> {
+        match packet.code {
+            REQUEST => self.handle_request(now, packet, account, context),
+            SUCCESS => self.handle_success(now, context),
+            FAILURE => Err(self.handle_failure()),
+            _ => Err(Trouble::Discard(Discard::OutOfPhase)),
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        account: &Account,
+        context: &mut Context,
+    ) -> Result<EapStep, Trouble> {
+        let request = Typed::parse(packet)?;
+        if let Some(last) = &self.last
+            && last.id == packet.id
+            && *last.request == *packet.data
+        {
+            last.transmit(context);
+            return Ok(EapStep::Nothing);
+        }
+        match request.kind {
+            IDENTITY => {
+                self.respond(now, packet, &[IDENTITY], account.user.as_bytes(), context);
+                Ok(EapStep::Answered)
+            }
+            NOTIFICATION => {
+                self.respond(now, packet, &[NOTIFICATION], &[], context);
+                Ok(EapStep::Answered)
+            }
+            MSCHAP_V2 => self.handle_method(now, packet, request.data, account, context),
+            NAK => Err(Trouble::Discard(Discard::Malformed)),
+            other => self.refuse_method(now, packet, other, context),
+        }
+    }
+
+    /// A Legacy Nak: that method not, but this one (RFC 3748 §5.3.1)
+    fn refuse_method(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        method: u8,
+        context: &mut Context,
+    ) -> Result<EapStep, Trouble> {
+        self.unwanted = Some(method);
+        self.naks = self.naks.saturating_add(1);
+        if self.naks > MOST_NAKS {
+            return Err(refused_method(method).into());
+        }
+        self.respond(now, packet, &[NAK], &[MSCHAP_V2], context);
+        Ok(EapStep::Answered)
+    }
+
+    /// Inside is a CHAP packet, header and all, whose length has to fit into what is left
+    fn handle_method(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        data: &[u8],
+        account: &Account,
+        context: &mut Context,
+    ) -> Result<EapStep, Trouble> {
+        let mut inner = Packet::parse(data)?;
+        if let (chap::SUCCESS, Some(answer)) = (inner.code, self.conversation.answer()) {
+            // EAP's identifier tells what is answered; servers differ in what they put in here.
+            inner.id = answer.id;
+        }
+        match self.conversation.handle_packet(now, &inner, account, context)? {
+            Step::Answer => {
+                if self.conversation.is_pending() && matches!(self.stage, Stage::Proven(_)) {
+                    // Challenged once more, although proven: that proof holds no longer.
+                    self.stage = Stage::Talking;
+                }
+                self.respond_with_answer(now, packet, context);
+                Ok(EapStep::Answered)
+            }
+            Step::Proven(proven) => {
+                self.stage = Stage::Proven(proven.authenticated);
+                self.respond(now, packet, &[MSCHAP_V2], &[chap::SUCCESS], context);
+                let changed = proven.changed_password;
+                Ok(if changed { EapStep::PasswordChanged } else { EapStep::Answered })
+            }
+            Step::Refused(refusal) => {
+                self.remember(now, packet, Box::default(), context);
+                Ok(EapStep::Refused(refusal))
+            }
+        }
+    }
+
+    /// Only behind the server's proof: before it, anyone may have sent it (RFC 3748 §4.2)
+    fn handle_success(&mut self, now: Instant, context: &mut Context) -> Result<EapStep, Trouble> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Proven(authenticated) => {
+                self.note_answered(now, context);
+                Ok(EapStep::Authenticated(authenticated))
+            }
+            stage => {
+                self.stage = stage;
+                Err(Trouble::Discard(Discard::OutOfPhase))
+            }
+        }
+    }
+
+    /// Nothing but a conversation under way can fail
+    fn handle_failure(&self) -> Trouble {
+        let is_over = matches!(self.stage, Stage::Over) && !self.conversation.is_pending();
+        if self.last.is_none() || is_over {
+            return Trouble::Discard(Discard::OutOfPhase);
+        }
+        match self.unwanted.filter(|_| self.conversation.is_new()) {
+            Some(method) => refused_method(method).into(),
+            None => Failure::AuthFailed { code: 0, retry: false, message: String::new() }.into(),
+        }
+    }
+
+    /// The Success was lost, which the server does not repeat (RFC 3748 §4.2)
+    pub(crate) fn peer_went_ahead(
+        &mut self,
+        now: Instant,
+        context: &mut Context,
+    ) -> Option<Authenticated> {
+        match self.handle_success(now, context) {
+            Ok(EapStep::Authenticated(authenticated)) => Some(authenticated),
+            _ => None,
+        }
+    }
+
+    /// Says that the refusal is understood; the server's Failure would follow
+    pub(crate) fn give_up(&mut self, context: &mut Context) {
+        self.answer_last(&[MSCHAP_V2, chap::FAILURE], context);
+    }
+
+    /// Answers a refusal: see [`Conversation::resume`]
+    pub(crate) fn resume(
+        &mut self,
+        now: Instant,
+        refusal: Refusal,
+        old: Option<&Password>,
+        account: &Account,
+        context: &mut Context,
+    ) -> bool {
+        if !self.conversation.resume(now, refusal, old, account, context) {
+            return false;
+        }
+        if let Some(response) = self.conversation.answer().map(|answer| enclose(&answer)) {
+            self.answer_last(&response, context);
+        }
+        true
+    }
+
+    fn answer_last(&mut self, response: &[u8], context: &mut Context) {
+        if let Some(last) = &mut self.last {
+            last.response = response.into();
+            last.transmit(context);
+        }
+    }
+
+    fn respond_with_answer(&mut self, now: Instant, request: &Packet<'_>, context: &mut Context) {
+        if let Some(response) = self.conversation.answer().map(|answer| enclose(&answer)) {
+            self.respond(now, request, &response, &[], context);
+        }
+    }
+
+    fn respond(
+        &mut self,
+        now: Instant,
+        request: &Packet<'_>,
+        head: &[u8],
+        tail: &[u8],
+        context: &mut Context,
+    ) {
+        self.remember(now, request, [head, tail].concat().into(), context);
+        if let Some(last) = &self.last {
+            last.transmit(context);
+        }
+    }
+
+    fn remember(
+        &mut self,
+        now: Instant,
+        request: &Packet<'_>,
+        response: Box<[u8]>,
+        context: &mut Context,
+    ) {
+        self.note_answered(now, context);
+        self.last = Some(Last {
+            id: request.id,
+            request: request.data.into(),
+            response,
+            sent: Some(context.round_trips.stamp(now)),
+        });
+    }
+
+    /// Something came that the server sends only behind our latest Response
+    fn note_answered(&mut self, now: Instant, context: &mut Context) {
+        if let Some(sent) = self.last.as_mut().and_then(|last| last.sent.take()) {
+            context.round_trips.answered(now, sent);
+        }
+    }
+}
+
+impl Last {
+    fn transmit(&self, context: &mut Context) {
+        if !self.response.is_empty() {
+            let data = &self.response;
+            context.send(frame::EAP, &Packet { code: RESPONSE, id: self.id, data });
+        }
+    }
+}
+
+const fn refused_method(method: u8) -> Failure {
+    let offered = Some(AuthenticationProtocol::EapMethod(method));
+    Failure::AuthProtocolRefused { offered }
+}
+
+/// A CHAP packet as EAP carries it
+fn enclose(packet: &Packet<'_>) -> Vec<u8> {
+    let mut data = vec![MSCHAP_V2];
+    packet.emit(&mut data);
+    data
+}
+
+/// Requests for other methods that are refused before the link is given up
+const MOST_NAKS: u8 = 5;

@@ -1,0 +1,133 @@
+//! The authentication phase (RFC 1661 §3.5): what both roles have in common
+//!
+//! ```text
+//!   client         the side that is authenticated: one method, as LCP agreed
+//!     pap          the password in the clear (RFC 1334)
+//!     eap          EAP with MS-CHAPv2 inside (RFC 3748)
+//!     conversation challenge, answer and verdict of the CHAP family, whatever carries them
+//!       account    a challenge's answer: the only place that touches the password
+//!   wire           the packets of PAP, EAP and Change-Password
+//! ```
+
+mod account;
+mod client;
+mod conversation;
+mod eap;
+mod pap;
+pub(crate) mod wire;
+
+use std::time::Instant;
+
+use pptp_mppe::KeyStrength;
+use pptp_mschap::{StartKey, StartKeys};
+
+#[cfg(feature = "server")]
+pub(crate) use account::Algorithm;
+pub(crate) use client::Client;
+
+use crate::context::{Context, Trouble};
+use crate::credentials::Question;
+use crate::failure::{AuthenticationProtocol, Failure};
+use crate::packet::Packet;
+use crate::round_trips::Sent;
+
+/// The authentication phase of one role
+pub(crate) trait Authentication {
+    /// LCP is open, and has agreed on this protocol
+    fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context);
+    /// LCP is down: what was proven holds no longer
+    fn stop(&mut self);
+    /// The protocol that was agreed on, by its number in a PPP header
+    fn protocol(&self) -> Option<u16>;
+    /// A packet of that protocol came in; `lcp_ack` is when our LCP Configure-Ack was sent
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        lcp_ack: Option<Sent>,
+        context: &mut Context,
+    ) -> Result<Outcome, Trouble>;
+    /// The peer sends NCP packets already: it holds the authentication to be over
+    fn peer_went_ahead(&mut self, _now: Instant, _context: &mut Context) -> Outcome {
+        Outcome::Nothing
+    }
+    /// Why a peer that hangs up now does so: the login that it refused is still to be answered
+    fn disagreement(&self) -> Option<Failure> {
+        None
+    }
+    fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure>;
+    fn deadline(&self) -> Option<Instant>;
+}
+
+/// What came of a packet
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Nothing,
+    /// Both ends know who the other is, as far as the method goes
+    Authenticated(Authenticated),
+    /// The server took the new password; an authentication for the first time comes with it
+    PasswordChanged(Option<Authenticated>),
+    /// The owner has to answer before it goes on
+    Ask(Question),
+}
+
+/// Who the peer is, and what MPPE begins with
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) keys: Keys,
+    /// The name the peer gave
+    pub(crate) peer_name: Box<str>,
+}
+
+/// What an authentication leaves MPPE to begin with
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// PAP and CHAP-MD5: nothing, so that MPPE is not to be had
+    None,
+    /// MS-CHAPv1: the same key for both directions (RFC 3079 §2)
+    V1(Box<V1Keys>),
+    /// MS-CHAPv2, plain or in EAP (RFC 3079 §3)
+    V2(Box<StartKeys>),
+}
+
+/// The start keys of MS-CHAPv1, which depend on the strength
+#[derive(Debug)]
+pub(crate) struct V1Keys {
+    /// From the NT hash and the challenge
+    pub(crate) bits_128: StartKey,
+    /// From the LAN Manager hash alone: the same in every session
+    pub(crate) bits_40_56: StartKey,
+}
+
+impl Keys {
+    /// The start keys of a session of this strength, in the caller's directions
+    pub(crate) fn start_keys(&self, strength: KeyStrength) -> Option<StartKeys> {
+        let pair = |send: &StartKey, receive: &StartKey| {
+            let [send, receive] = [send, receive].map(|key| StartKey::new(*key.as_bytes()));
+            Some(StartKeys { send, receive })
+        };
+        match self {
+            Self::None => None,
+            Self::V1(keys) if strength == KeyStrength::Bits128 => {
+                pair(&keys.bits_128, &keys.bits_128)
+            }
+            Self::V1(keys) => pair(&keys.bits_40_56, &keys.bits_40_56),
+            Self::V2(keys) => pair(&keys.send, &keys.receive),
+        }
+    }
+}
+
+/// A name for people: what is not UTF-8 is replaced, and what is too long cut off
+pub(crate) fn peer_name(name: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into()
+}
+
+/// A peer's own words: what is not UTF-8 is replaced, and what is too long cut off
+pub(crate) fn words(text: &[u8]) -> String {
+    String::from_utf8_lossy(text.get(..MOST_WORDS).unwrap_or(text)).into_owned()
+}
+
+/// Octets kept of a name: that of a Windows host has 15, a DNS name 255
+const MOST_NAME: usize = 255;
+/// Octets kept of what a server says for people
+const MOST_WORDS: usize = 256;

@@ -1,0 +1,407 @@
+//! What CCP leads to: a cipher, a link in the clear where the policy lets it, or the end
+//!
+//! Once a cipher was made, there is no way from here to a link in the clear: the options insist, the
+//! stance is [`Stance::Require`] for the rest of the link's life, and whatever takes the encryption
+//! down takes the link down.
+
+use std::time::{Duration, Instant};
+
+use pptp_mppe::is_plausible_ipv4;
+use pptp_packet::PacketBuf;
+
+use crate::authentication::Keys;
+use crate::cipher::Cipher;
+use crate::context::Trouble;
+use crate::encryption::{Agreed, Encryption, Stance};
+use crate::events::Phase;
+use crate::failure::{Failure, Protocol};
+use crate::frame;
+use crate::machine::Machine;
+use crate::negotiator::Layer;
+use crate::packet::{Code, Options, Packet};
+#[cfg(feature = "server")]
+use crate::role::IpcpStart;
+use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::stats::Discard;
+use crate::wrong_key::Doubt;
+
+/// How a link's packets go
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+pub(crate) enum Passage {
+    /// Not at all: it is not settled yet
+    Unsettled {
+        /// When a peer that has said nothing of CCP gets a link in the clear
+        clear_at: Option<Instant>,
+    },
+    /// Encrypted, both ways
+    Encrypted(Cipher),
+    /// In the clear, both ways
+    Clear,
+}
+
+impl Passage {
+    pub(crate) const UNSETTLED: Self = Self::Unsettled { clear_at: None };
+
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
+        match self {
+            Self::Encrypted(cipher) => Some(cipher),
+            Self::Unsettled { .. } | Self::Clear => None,
+        }
+    }
+
+    pub(crate) fn cipher_mut(&mut self) -> Option<&mut Cipher> {
+        match self {
+            Self::Encrypted(cipher) => Some(cipher),
+            Self::Unsettled { .. } | Self::Clear => None,
+        }
+    }
+
+    pub(crate) const fn clear_at(&self) -> Option<Instant> {
+        match self {
+            Self::Unsettled { clear_at } => *clear_at,
+            Self::Encrypted(_) | Self::Clear => None,
+        }
+    }
+
+    pub(crate) const fn is_clear(&self) -> bool {
+        matches!(self, Self::Clear)
+    }
+}
+
+impl<R: Role> Machine<R> {
+    /// The authentication is over, and has left these keys
+    pub(crate) fn start_encryption(&mut self, now: Instant, keys: Keys) {
+        let has_keys = !matches!(keys, Keys::None);
+        self.keys = has_keys.then_some(keys);
+        self.stance = self.ccp.options.stance(has_keys);
+        match self.stance {
+            Stance::Require | Stance::Prefer => self.open_ccp(now),
+            Stance::Listen | Stance::Refuse => self.passage = Passage::Clear,
+            #[cfg(feature = "server")]
+            Stance::Ignore => self.passage = Passage::Clear,
+        }
+        if self.stance == Stance::Prefer {
+            self.passage = Passage::Unsettled { clear_at: now.checked_add(SILENCE) };
+        }
+    }
+
+    fn open_ccp(&mut self, now: Instant) {
+        self.ccp.open(now, &mut self.context);
+        self.ccp.up(now, &mut self.context);
+    }
+
+    /// Encrypts an inner packet, or leaves it in the clear if that was agreed; false while the link
+    /// is not up
+    pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
+        let (true, Some(link)) = (self.is_up(), &self.link) else { return false };
+        let form = link.form;
+        let is_ipv6 = packet.as_slice().first().is_some_and(|first| first >> 4 == 6);
+        let inner = if is_ipv6 { frame::IPV6 } else { frame::IP };
+        let protocol = match &mut self.passage {
+            Passage::Encrypted(cipher) => {
+                packet.prepend_slice(&inner.to_be_bytes());
+                let header = cipher.seal(packet.as_mut_slice());
+                packet.prepend_slice(&header);
+                frame::MPPE
+            }
+            Passage::Clear => inner,
+            Passage::Unsettled { .. } => return false,
+        };
+        match protocol.to_be_bytes() {
+            [0, octet] if form.pfc => packet.prepend_slice(&[octet]),
+            octets => packet.prepend_slice(&octets),
+        };
+        if !form.acfc {
+            packet.prepend_slice(&frame::ADDRESS_AND_CONTROL);
+        }
+        true
+    }
+
+    /// IP in the clear: taken only if that is what both ends agreed on
+    pub(crate) fn take_clear<'p>(
+        &mut self,
+        now: Instant,
+        protocol: u16,
+        packet: &'p mut [u8],
+    ) -> Result<&'p mut [u8], Discard> {
+        if !(self.passage.is_clear() && self.is_up() && self.wants(protocol)) {
+            return Err(Discard::Plaintext);
+        }
+        if protocol == frame::IP && !is_plausible_ipv4(packet) {
+            return Err(Discard::Implausible);
+        }
+        self.echo.heard(now);
+        self.ipcp.note_peer_is_open();
+        Ok(packet)
+    }
+
+    /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
+    pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
+        match layer {
+            Some(Layer::Up) => match self.ccp.options.agreed() {
+                Agreed::Encrypted { send, receive } => self.encrypt(now, send, receive),
+                Agreed::Clear => self.go_clear(now),
+                Agreed::OneWay => self.fail(now, self.ccp.options.unavailable()),
+            },
+            // The keys were used, and only a new authentication gives others.
+            Some(Layer::Down) if was_used => self.fail(now, Failure::EncryptionLost),
+            Some(Layer::Down) => {
+                self.go_down(now);
+                if self.passage.is_clear() {
+                    self.passage = Passage::UNSETTLED;
+                }
+            }
+            Some(Layer::Finished) => self.go_clear(now),
+            None => {}
+        }
+    }
+
+    /// CCP got no answer to its requests
+    pub(crate) fn ccp_timed_out(&mut self, now: Instant) {
+        if self.stance == Stance::Require {
+            self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
+        } else {
+            self.go_clear(now);
+        }
+    }
+
+    /// Both directions are to be encrypted
+    ///
+    /// The start keys of an authentication serve once: CCP negotiated anew, before the peer used
+    /// it, has to come to the same.
+    fn encrypt(&mut self, now: Instant, send: Encryption, receive: Encryption) {
+        if let Some(cipher) = self.passage.cipher() {
+            if !cipher.is_for(send, receive) {
+                return self.fail(now, Failure::EncryptionLost);
+            }
+        } else {
+            let reset = self.ccp.options.stateful_reset();
+            let keys = self.keys.take();
+            let cipher = keys.and_then(|keys| Cipher::new(&keys, send, receive, reset));
+            let Some(cipher) = cipher else {
+                return self.fail(now, self.ccp.options.unavailable());
+            };
+            self.go_down(now);
+            self.passage = Passage::Encrypted(cipher);
+            self.ccp.options.insist();
+            self.lcp.options.require_keys();
+            self.stance = Stance::Require;
+        }
+        self.settled(now);
+    }
+
+    /// CCP came to nothing, which ends the link unless the policy lets it be in the clear
+    fn go_clear(&mut self, now: Instant) {
+        if self.stance == Stance::Require || self.passage.cipher().is_some() {
+            return self.fail(now, self.ccp.options.unavailable());
+        }
+        self.passage = Passage::Clear;
+        self.settled(now);
+    }
+
+    /// The same, where CCP still stands: it is closed
+    fn give_up_encryption(&mut self, now: Instant) {
+        self.go_clear(now);
+        self.ccp.close(now, &mut self.context);
+    }
+
+    /// How packets go is known
+    pub(crate) fn settled(&mut self, now: Instant) {
+        #[cfg(feature = "server")]
+        if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
+            self.ipcp.open(now, &mut self.context);
+        }
+        #[cfg(feature = "server")]
+        if self.role.ipcp_start() != IpcpStart::AtOnce {
+            self.begin_ipv6(now);
+        }
+        #[cfg(not(feature = "server"))]
+        let _ = now;
+        self.come_up();
+    }
+
+    pub(crate) fn check_encryption_deadlines(&mut self, now: Instant) {
+        if let Some(cipher) = self.passage.cipher_mut() {
+            cipher.handle_timeout(now);
+        }
+        self.ask_for_reset(now);
+        if self.passage.clear_at().is_some_and(|at| at <= now) {
+            self.go_clear(now);
+        }
+    }
+
+    pub(crate) fn open_encrypted<'p>(
+        &mut self,
+        now: Instant,
+        arrival: pptp_mppe::Arrival,
+        information: &'p mut [u8],
+    ) -> Result<&'p mut [u8], Discard> {
+        let is_open = self.ccp.is_open();
+        let wants_ipv6 = self.wants(frame::IPV6);
+        let cipher = self.passage.cipher_mut().filter(|_| is_open);
+        let cipher = cipher.ok_or(Discard::OutOfPhase)?;
+        let opened = match cipher.open(now, arrival, information) {
+            Ok(opened) => opened,
+            Err(discard) => {
+                self.undecryptable(now, discard);
+                return Err(Discard::Undecryptable(discard));
+            }
+        };
+        self.ccp.note_peer_is_open();
+        self.echo.heard(now);
+        if opened.protocol != frame::IP && !(opened.protocol == frame::IPV6 && wants_ipv6) {
+            return Err(Discard::InnerProtocol);
+        }
+        if self.phase != Phase::Up {
+            return Err(Discard::OutOfPhase);
+        }
+        self.ipcp.note_peer_is_open();
+        Ok(opened.payload)
+    }
+
+    fn undecryptable(&mut self, now: Instant, discard: pptp_mppe::Discard) {
+        let stats = self.passage.cipher().map(Cipher::decryptor_stats);
+        if let Some(wrong) = stats.and_then(Doubt::unopened) {
+            self.fail(now, Failure::WrongKey(wrong));
+        } else if discard.is_fatal() {
+            self.fail(now, Failure::Undecryptable(discard));
+        } else {
+            self.ask_for_reset(now);
+        }
+    }
+
+    /// A stateful session that lost a frame is to begin anew (RFC 1962 §4.1)
+    fn ask_for_reset(&mut self, now: Instant) {
+        let is_due = |cipher: &mut Cipher| cipher.poll_reset_request(now);
+        if self.passage.cipher_mut().is_some_and(is_due) {
+            self.id = self.id.wrapping_add(1);
+            let code = Code::ResetRequest.into();
+            self.context.send(frame::CCP, &Packet { code, id: self.id, data: &[] });
+        }
+    }
+
+    pub(crate) fn receive_ccp(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        information: &[u8],
+    ) -> Result<(), Trouble> {
+        match self.stance {
+            Stance::Require | Stance::Prefer => {}
+            Stance::Listen => self.listen_to_ccp(now, packet),
+            Stance::Refuse => return Err(self.refuse_ccp(now, packet, information)),
+            #[cfg(feature = "server")]
+            Stance::Ignore => return Err(Trouble::Discard(Discard::OutOfPhase)),
+        }
+        if let Passage::Unsettled { clear_at } = &mut self.passage {
+            *clear_at = None;
+        }
+        match Code::from(packet.code) {
+            Code::ResetRequest => self.answer_reset(packet),
+            Code::ResetAck => {}
+            code => self.negotiate_encryption(now, code, packet)?,
+        }
+        self.echo.heard(now);
+        Ok(())
+    }
+
+    /// The peer begins with CCP: so do we, and until it has come to something nothing is settled
+    fn listen_to_ccp(&mut self, now: Instant, packet: &Packet<'_>) {
+        if Code::from(packet.code) == Code::ConfigureRequest && self.ccp.is_initial() {
+            self.open_ccp(now);
+            self.go_down(now);
+            self.passage = Passage::UNSETTLED;
+        }
+    }
+
+    fn refuse_ccp(&mut self, now: Instant, packet: &Packet<'_>, information: &[u8]) -> Trouble {
+        if let (Code::ConfigureRequest, Ok(request)) =
+            (Code::from(packet.code), Options::parse(packet.data))
+        {
+            self.ccp.options.note_refused(&request);
+        }
+        self.reject_protocol(now, frame::CCP, information)
+    }
+
+    fn negotiate_encryption(
+        &mut self,
+        now: Instant,
+        code: Code,
+        packet: &Packet<'_>,
+    ) -> Result<(), Trouble> {
+        let was_used = self.ccp.peer_is_open();
+        let failure = self.encryption_ended();
+        let may_be_clear = self.stance != Stance::Require;
+        let layer = match self.ccp.handle_packet(now, packet, &mut self.context) {
+            Err(Trouble::Fail(_)) if may_be_clear => {
+                self.give_up_encryption(now);
+                return Ok(());
+            }
+            outcome => outcome?,
+        };
+        if code == Code::TerminateRequest && may_be_clear {
+            self.give_up_encryption(now);
+            return Ok(());
+        }
+        if code == Code::TerminateRequest {
+            return Err(failure.into());
+        }
+        if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
+            // A server that is deaf to IPCP until its CCP is open hears it now.
+            self.ipcp.prompt(now, &mut self.context);
+            if let Some(ipv6cp) = &mut self.ipv6cp {
+                ipv6cp.prompt(now, &mut self.context);
+            }
+        }
+        self.ccp_changed(now, layer, was_used);
+        Ok(())
+    }
+
+    /// The peer does not know CCP, or says so
+    pub(crate) fn ccp_rejected(&mut self, now: Instant) -> Result<(), Trouble> {
+        let failure = self.encryption_ended();
+        if self.ccp.protocol_rejected(now, &mut self.context).is_none() {
+            return Ok(());
+        }
+        if self.stance == Stance::Require {
+            return Err(failure.into());
+        }
+        self.go_clear(now);
+        Ok(())
+    }
+
+    /// What it means if the peer closes CCP now
+    fn encryption_ended(&self) -> Failure {
+        if self.ccp.peer_is_open() {
+            return Failure::EncryptionLost;
+        }
+        self.ccp.options.unavailable()
+    }
+
+    /// Why a peer that hangs up now may have done so, as far as encryption goes
+    pub(crate) fn encryption_disagreement(&self) -> Option<Failure> {
+        let options = &self.ccp.options;
+        if self.stance == Stance::Refuse {
+            let offered = options.offered()?;
+            return Some(Failure::EncryptionDemanded { offered: Some(offered) });
+        }
+        options.disagreement().filter(|_| !self.ccp.is_open())
+    }
+
+    /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
+    /// everything until the Reset-Ack comes
+    fn answer_reset(&mut self, request: &Packet<'_>) {
+        let stats = &mut self.context.stats;
+        stats.reset_requests = stats.reset_requests.saturating_add(1);
+        if let Some(cipher) = self.passage.cipher_mut() {
+            cipher.handle_reset_request();
+        }
+        let code = Code::ResetAck.into();
+        self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });
+    }
+}
+
+/// How long a peer that has not said a word of CCP is asked, where a link in the clear will do: three
+/// requests, three seconds apart
+const SILENCE: Duration = Duration::from_secs(9);

@@ -1,0 +1,165 @@
+//! What CCP may agree on, and what follows from it
+
+use std::fmt;
+
+use pptp_mppe::KeyStrength;
+
+use crate::failure::MppeBits;
+
+/// MPPE as it was agreed on (RFC 3078 §2.1)
+///
+/// CCP negotiates each direction by itself (RFC 1962 §2), so that they may differ, though no real
+/// server has been seen to let them; both are within the policy then, and this is the weaker of the
+/// two. One direction encrypted and the other in the clear is never agreed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Encryption {
+    /// How much of the session keys is secret
+    pub strength: KeyStrength,
+    /// Whether one key stream serves many frames; stateless sessions have a key for each
+    pub stateful: bool,
+}
+
+impl Encryption {
+    /// What both directions have at least
+    pub(crate) fn weaker(self, other: Self) -> Self {
+        Self {
+            strength: self.strength.min(other.strength),
+            stateful: self.stateful || other.stateful,
+        }
+    }
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = match self.strength {
+            KeyStrength::Bits40 => 40,
+            KeyStrength::Bits56 => 56,
+            KeyStrength::Bits128 => 128,
+        };
+        write!(f, "MPPE {bits} bit {}", if self.stateful { "stateful" } else { "stateless" })
+    }
+}
+
+/// What CCP came to, once it is open
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// Both directions are encrypted, each in its way
+    Encrypted { send: Encryption, receive: Encryption },
+    /// Neither direction is
+    Clear,
+    /// One is
+    OneWay,
+}
+
+impl Agreed {
+    pub(crate) const fn new(send: Option<Encryption>, receive: Option<Encryption>) -> Self {
+        match (send, receive) {
+            (Some(send), Some(receive)) => Self::Encrypted { send, receive },
+            (None, None) => Self::Clear,
+            _ => Self::OneWay,
+        }
+    }
+}
+
+/// What is done about CCP once the authentication is over
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stance {
+    /// It is opened, and without MPPE the link ends
+    Require,
+    /// It is opened, and without MPPE the link goes on in the clear
+    Prefer,
+    /// It is opened when the peer does
+    Listen,
+    /// It is answered with Protocol-Reject
+    Refuse,
+    /// It is not answered at all
+    #[cfg(feature = "server")]
+    Ignore,
+}
+
+impl MppeBits {
+    pub(crate) const STATELESS: u32 = 0x0100_0000;
+    /// The three strengths, strongest first
+    const STRENGTHS: [(u32, KeyStrength); 3] =
+        [(0x40, KeyStrength::Bits128), (0x80, KeyStrength::Bits56), (0x20, KeyStrength::Bits40)];
+
+    /// The bits that mean this and nothing else
+    pub(crate) fn only(encryption: Encryption) -> Self {
+        let stateless = if encryption.stateful { 0 } else { Self::STATELESS };
+        Self::at_least(encryption.strength, encryption.strength).with(stateless)
+    }
+
+    /// Every strength from `least` to `most`
+    pub(crate) fn at_least(least: KeyStrength, most: KeyStrength) -> Self {
+        let strengths = Self::STRENGTHS.iter().filter(|(_, it)| (least..=most).contains(it));
+        Self(strengths.fold(0, |bits, (bit, _)| bits | bit))
+    }
+
+    pub(crate) const fn with(self, bits: u32) -> Self {
+        Self(self.0 | bits)
+    }
+
+    pub(crate) const fn stateless(self) -> Self {
+        self.with(Self::STATELESS)
+    }
+
+    pub(crate) const fn is_stateless(self) -> bool {
+        self.0 & Self::STATELESS != 0
+    }
+
+    /// The strengths offered, strongest first
+    pub(crate) fn strengths(self) -> impl Iterator<Item = KeyStrength> {
+        let offered = Self::STRENGTHS.into_iter().filter(move |(bit, _)| self.0 & bit != 0);
+        offered.map(|(_, strength)| strength)
+    }
+
+    /// What these bits mean, if they name one strength and nothing beside H
+    pub(crate) fn exactly(self) -> Option<Encryption> {
+        let strength = self.strengths().next()?;
+        let encryption = Encryption { strength, stateful: !self.is_stateless() };
+        (Self::only(encryption) == self).then_some(encryption)
+    }
+
+    /// The two spellings of "nothing"
+    pub const fn is_none(self) -> bool {
+        self.0 & !Self::STATELESS == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_mean_one_encryption_or_none() {
+        let stateless = |strength| Some(Encryption { strength, stateful: false });
+        let stateful = |strength| Some(Encryption { strength, stateful: true });
+        for (bits, expected) in [
+            (0x0100_0040, stateless(KeyStrength::Bits128)),
+            (0x0100_0080, stateless(KeyStrength::Bits56)),
+            (0x0100_0020, stateless(KeyStrength::Bits40)),
+            (0x40, stateful(KeyStrength::Bits128)),
+            (0, None),
+            (0x0100_0000, None),
+            (0x0100_0060, None),
+            (0x0100_0041, None),
+            (0x0100_0001, None),
+            (0x0100_0050, None),
+            (0x8100_0040, None),
+        ] {
+            assert_eq!(MppeBits(bits).exactly(), expected, "{bits:08x}");
+            if let Some(encryption) = expected {
+                assert_eq!(MppeBits::only(encryption), MppeBits(bits));
+            }
+        }
+    }
+
+    #[test]
+    fn an_encryption_is_told_in_words() {
+        let weak = Encryption { strength: KeyStrength::Bits40, stateful: true };
+        let strong = Encryption { strength: KeyStrength::Bits128, stateful: false };
+        assert_eq!(strong.to_string(), "MPPE 128 bit stateless");
+        assert_eq!(weak.weaker(strong), weak);
+        assert_eq!(strong.weaker(weak).to_string(), "MPPE 40 bit stateful");
+    }
+}

@@ -1,0 +1,74 @@
+//! IPv6 beside IPv4: never a reason to end a link, nor to hold it up
+
+use std::time::Instant;
+
+use crate::context::Trouble;
+use crate::events::Phase;
+use crate::frame;
+use crate::ipv6cp::{Ipv6Addresses, Ipv6cp};
+use crate::machine::Machine;
+use crate::negotiator::{Layer, Negotiator};
+use crate::packet::Packet;
+use crate::role::Role;
+
+impl<R: Role> Machine<R> {
+    /// Wants IPv6 from now on, if it is wanted at all and the link is wide enough (RFC 8200 §5)
+    pub(crate) fn begin_ipv6(&mut self, now: Instant) {
+        let is_wide_enough = self.link.is_some_and(|link| link.mru.min(link.peer_mru) >= LEAST_MRU);
+        if let Some(ipv6cp) = self.ipv6cp.as_mut().filter(|_| is_wide_enough) {
+            ipv6cp.open(now, &mut self.context);
+            ipv6cp.up(now, &mut self.context);
+        }
+    }
+
+    /// The layer below is gone
+    pub(crate) fn end_ipv6(&mut self, now: Instant) {
+        if let Some(ipv6cp) = &mut self.ipv6cp {
+            ipv6cp.down(now, &mut self.context);
+        }
+    }
+
+    pub(crate) fn receive_ipv6cp(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+    ) -> Result<(), Trouble> {
+        let Some(ipv6cp) = &mut self.ipv6cp else { return Ok(()) };
+        let layer = match ipv6cp.handle_packet(now, packet, &mut self.context) {
+            Ok(layer) => layer,
+            Err(Trouble::Discard(discard)) => return Err(Trouble::Discard(discard)),
+            // it cannot be had, and IPv4 goes on
+            Err(Trouble::Fail(_)) => ipv6cp.protocol_rejected(now, &mut self.context),
+        };
+        self.ipv6_changed(layer);
+        self.echo.heard(now);
+        Ok(())
+    }
+
+    /// What changes after the link is up is told by another [`Event::Up`](crate::Event::Up)
+    pub(crate) fn ipv6_changed(&mut self, layer: Option<Layer>) {
+        if matches!(layer, Some(Layer::Up | Layer::Down)) && self.phase == Phase::Up {
+            self.tell_up();
+        }
+    }
+
+    /// Whether packets of this protocol are taken
+    pub(crate) fn wants(&self, protocol: u16) -> bool {
+        let has_ipv6 = || self.ipv6cp.as_ref().is_some_and(|ipv6cp| ipv6cp.is_open());
+        protocol == frame::IP || (protocol == frame::IPV6 && has_ipv6())
+    }
+
+    /// The addresses, while IPv6 packets pass
+    pub(crate) fn ipv6_addresses(&self) -> Option<Ipv6Addresses> {
+        let open = self.ipv6cp.as_deref().filter(|ipv6cp| ipv6cp.is_open());
+        open.and_then(|ipv6cp| ipv6cp.options.addresses())
+    }
+}
+
+/// IPV6CP for those who want it, at the price of a box
+pub(crate) fn wanted(ipv6: bool) -> Option<Box<Negotiator<Ipv6cp>>> {
+    ipv6.then(|| Box::new(Negotiator::prompted(Ipv6cp::default())))
+}
+
+/// The 1280 octets that IPv6 wants of every link (RFC 8200 §5), and what MPPE adds
+const LEAST_MRU: u16 = 1284;

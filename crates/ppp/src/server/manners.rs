@@ -1,0 +1,64 @@
+//! How a server wants its clients to prove who they are, and how it errs
+
+use pptp_mschap::PasswordEncoding;
+
+use crate::failure::AuthenticationProtocol;
+
+/// How a server wants its clients to prove who they are
+///
+/// By default MS-CHAPv2, as the RFCs want it. The rest plays servers that are met in the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAuthentication {
+    /// What the server has, and asks for in this order
+    pub protocols: Vec<AuthenticationProtocol>,
+    /// What it does when the client would rather have something else
+    pub on_nak: OnNak,
+    /// How its secrets became octets
+    pub encoding: PasswordEncoding,
+    /// EAP methods that it proposes before MS-CHAPv2 (RFC 3748 §5)
+    pub eap_proposals: Vec<u8>,
+    /// Other logins that are welcome on the same link after one was refused
+    pub retries: u8,
+    /// Whether the passwords have expired (error 648), and each has to be changed first
+    pub expired: bool,
+    /// What a Failure says, instead of what servers of this order say
+    pub failure_text: Option<String>,
+    /// What a Success says, instead of the proof
+    pub success_text: Option<String>,
+    /// Whether each Challenge is sent twice
+    pub repeats_challenges: bool,
+}
+
+impl Default for ServerAuthentication {
+    fn default() -> Self {
+        Self {
+            protocols: vec![AuthenticationProtocol::MsChapV2],
+            on_nak: OnNak::Insist,
+            encoding: PasswordEncoding::Utf16,
+            eap_proposals: Vec::new(),
+            retries: 0,
+            expired: false,
+            failure_text: None,
+            success_text: None,
+            repeats_challenges: false,
+        }
+    }
+}
+
+impl ServerAuthentication {
+    /// One protocol, and nothing else
+    pub fn only(protocol: AuthenticationProtocol) -> Self {
+        Self { protocols: vec![protocol], ..Self::default() }
+    }
+}
+
+/// What a server does when its client asks for another authentication protocol (RFC 1661 §5.3)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNak {
+    /// It asks for the same again
+    Insist,
+    /// It asks for what the client named if it has that, or else for the next that it has
+    Yield,
+    /// It asks for nothing any more, and hangs up once LCP is open: pppd
+    Withdraw,
+}

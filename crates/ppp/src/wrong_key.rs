@@ -1,0 +1,113 @@
+//! Whether the two ends have the same MPPE keys
+//!
+//! MPPE has no checksum: with a wrong key an end finds noise where the inner protocol should be. A
+//! server tells by Protocol-Rejects of protocols that nobody sent, and what it encrypts itself does not
+//! open here. The login can have gone well all the same: its proof is made of the password's hash, the
+//! keys of more than that.
+
+use std::fmt;
+
+use crate::frame;
+
+/// What shows that the two ends have different MPPE keys
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WrongKey {
+    /// The peer rejected protocols that were never sent, these among them
+    RandomProtocols([u16; REJECTS]),
+    /// Not one packet of the peer could be opened
+    NothingOpens {
+        /// How many came
+        packets: u64,
+    },
+}
+
+impl fmt::Display for WrongKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RandomProtocols([first, second, third]) => write!(
+                f,
+                "the peer rejected the protocols {first:04x}, {second:04x} and {third:04x}, which \
+                 nobody sent"
+            ),
+            Self::NothingOpens { packets } => {
+                write!(f, "none of the first {packets} packets could be opened")
+            }
+        }
+    }
+}
+
+/// What is known of the keys since MPPE came up
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Doubt {
+    /// Protocols that the peer rejected and that were never sent, 0 for none yet
+    rejected: [u16; REJECTS],
+}
+
+impl Doubt {
+    /// The peer rejected a protocol, while all that is sent is encrypted
+    pub(crate) fn rejected(&mut self, protocol: u16) -> Option<WrongKey> {
+        if SENT.contains(&protocol) || self.rejected.contains(&protocol) {
+            return None;
+        }
+        let free = self.rejected.iter_mut().find(|rejected| **rejected == 0)?;
+        *free = protocol;
+        let all = !self.rejected.contains(&0);
+        all.then_some(WrongKey::RandomProtocols(self.rejected))
+    }
+
+    /// A packet of the peer could not be opened
+    pub(crate) const fn unopened(stats: &pptp_mppe::Stats) -> Option<WrongKey> {
+        if stats.opened == 0 && stats.implausible >= PACKETS {
+            Some(WrongKey::NothingOpens { packets: stats.implausible })
+        } else {
+            None
+        }
+    }
+}
+
+/// Different protocols; one may be a server's that knows no IPV6CP, or a frame that was damaged
+const REJECTS: usize = 3;
+/// Packets, so that one that was forged does no harm
+const PACKETS: u64 = 8;
+
+/// What this end may have sent, whether the peer likes it or not
+const SENT: [u16; 10] = [
+    0,
+    frame::IP,
+    frame::IPV6,
+    frame::MPPE,
+    frame::IPCP,
+    frame::CCP,
+    0x8057,
+    frame::LCP,
+    frame::CHAP,
+    frame::EAP,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_protocols_that_nobody_sent_are_a_wrong_key() {
+        let mut doubt = Doubt::default();
+        for protocol in [0x3B12, 0x8057, 0x3B12, frame::MPPE, 0x91C4] {
+            assert_eq!(doubt.rejected(protocol), None, "{protocol:04x}");
+        }
+        let told = doubt.rejected(0x77A0).expect("the third");
+        assert_eq!(told, WrongKey::RandomProtocols([0x3B12, 0x91C4, 0x77A0]));
+        assert!(told.to_string().contains("3b12, 91c4 and 77a0"), "{told}");
+    }
+
+    #[test]
+    fn packets_that_do_not_open_are_a_wrong_key_unless_one_did() {
+        let mut stats = pptp_mppe::Stats::default();
+        stats.implausible = PACKETS - 1;
+        assert_eq!(Doubt::unopened(&stats), None);
+        stats.implausible = PACKETS;
+        assert_eq!(Doubt::unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
+        stats.opened = 1;
+        assert_eq!(Doubt::unopened(&stats), None);
+    }
+}

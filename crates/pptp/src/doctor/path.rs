@@ -1,0 +1,102 @@
+//! The largest packet that gets through a tunnel, found with pings
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use tokio::time::Instant;
+
+use super::finding::{Finding, Step, Verdict};
+use crate::Tunnel;
+
+/// Looks for it, with pings to the first of `candidates` that answers one
+///
+/// At most 11 sizes, each tried twice for a second at most.
+pub(super) async fn largest_packet(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> Finding {
+    let began = Instant::now();
+    let found = |verdict, seen| Finding::new(Step::LargestPacket, verdict, began.elapsed(), seen);
+    let Some(prober) = Prober::find(tunnel, candidates).await else {
+        let asked: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+        return found(Verdict::Skipped, format!("no answer to a ping from {}", asked.join(", ")))
+            .advise("name a target that answers pings");
+    };
+    let mtu = usize::from(tunnel.info().mtu);
+    let (largest, target) = (prober.largest(mtu).await, prober.target);
+    if largest == mtu {
+        let seen = format!("{mtu} octets, the tunnel's MTU, pass to {target} and back");
+        return found(Verdict::Passed, seen);
+    }
+    let seen = format!(
+        "{largest} octets pass to {target} and back, and no more, although the tunnel takes {mtu}"
+    );
+    let overhead = tunnel.info().encryption.map_or(0, |_| MPPE_OVERHEAD);
+    found(Verdict::Failed, seen).advise(advice(largest.saturating_add(overhead)))
+}
+
+/// `mru` is the largest PPP payload that gets through
+fn advice(mru: usize) -> String {
+    let cause = "fragments of GRE are lost on the way";
+    if mru < LEAST_MRU {
+        format!("{cause}: let them pass")
+    } else {
+        format!("{cause}: let them pass, or set the MRU to {mru}")
+    }
+}
+
+/// Somebody who answers pings
+struct Prober<'a> {
+    tunnel: &'a Tunnel,
+    target: Ipv4Addr,
+    patience: Duration,
+}
+
+impl<'a> Prober<'a> {
+    async fn find(tunnel: &'a Tunnel, candidates: &[Ipv4Addr]) -> Option<Self> {
+        for target in candidates.iter().copied() {
+            for _ in 0..FIRST_TRIES {
+                if let Ok(took) = tunnel.ping_sized(target, SMALL, LONGEST).await {
+                    let patience = took.saturating_mul(4).clamp(SHORTEST, LONGEST);
+                    return Some(Self { tunnel, target, patience });
+                }
+            }
+        }
+        None
+    }
+
+    /// Halves what lies between a size that passes and one that does not
+    async fn largest(&self, mtu: usize) -> usize {
+        if mtu <= SMALL || self.passes(mtu).await {
+            return mtu;
+        }
+        let (mut passes, mut fails) = (SMALL, mtu);
+        while fails - passes > 1 {
+            let middle = usize::midpoint(passes, fails);
+            if self.passes(middle).await {
+                passes = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        passes
+    }
+
+    async fn passes(&self, size: usize) -> bool {
+        for _ in 0..TRIES {
+            if self.tunnel.ping_sized(self.target, size, self.patience).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Octets of an IP packet that passes wherever anything does
+const SMALL: usize = 84;
+/// One lost ping proves nothing
+const TRIES: u8 = 2;
+/// So many that random protocols rejected by a server with another key are noticed
+const FIRST_TRIES: u8 = 3;
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(1);
+/// MPPE's header, and the protocol of what is encrypted
+const MPPE_OVERHEAD: usize = 4;
+/// The least that can be configured
+const LEAST_MRU: usize = 576;

@@ -1,0 +1,259 @@
+//! What lies behind the tunnel and is to be reached
+
+use std::{fmt, io, net::Ipv4Addr, str::FromStr, time::Duration};
+
+use tokio::time::{Instant, timeout};
+
+use super::finding::{Finding, Step, Verdict};
+use crate::{Tunnel, UdpSocket};
+
+/// Something behind the tunnel that is to be reached
+///
+/// Read from `tcp:HOST:PORT`, `udp:HOST:PORT`, `udp:HOST:PORT=TEXT`, `ping:HOST`, `knx:HOST` or
+/// `knx:HOST:PORT`; the host is an IPv4 address, or a name that the remote network's DNS servers know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A TCP port that accepts
+    Tcp {
+        /// Address or name
+        host: String,
+        /// Port
+        port: u16,
+    },
+    /// A UDP port that answers
+    Udp {
+        /// Address or name
+        host: String,
+        /// Port
+        port: u16,
+        /// What to send; if it is empty, silence is no failure
+        payload: Vec<u8>,
+    },
+    /// A host that answers an ICMP echo request
+    Ping {
+        /// Address or name
+        host: String,
+    },
+    /// A KNXnet/IP server that describes itself
+    Knx {
+        /// Address or name
+        host: String,
+        /// Port, usually 3671
+        port: u16,
+    },
+}
+
+impl Target {
+    /// Its address, if it is one
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        self.host().parse().ok()
+    }
+
+    fn host(&self) -> &str {
+        match self {
+            Self::Tcp { host, .. }
+            | Self::Udp { host, .. }
+            | Self::Ping { host }
+            | Self::Knx { host, .. } => host,
+        }
+    }
+
+    /// Tries to reach it, for some 10 s at most
+    pub(super) async fn examine(&self, tunnel: &Tunnel) -> Finding {
+        let began = Instant::now();
+        let answer = match self {
+            Self::Tcp { host, port } => connect(tunnel, host, *port).await,
+            Self::Udp { host, port, payload } => ask(tunnel, host, *port, payload).await,
+            Self::Ping { host } => ping(tunnel, host).await,
+            Self::Knx { host, port } => describe(tunnel, host, *port).await,
+        };
+        let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
+        match answer {
+            Ok(seen) => found(Verdict::Passed, format!("{self} {seen}")),
+            Err(error) if self.is_allowed_to_be_silent(&error) => {
+                let seen = format!("{self} neither answers nor refuses, which UDP is free to do");
+                found(Verdict::Warned, seen)
+                    .advise("name a text that it answers: udp:HOST:PORT=TEXT")
+            }
+            Err(error) => found(Verdict::Failed, format!("{self}: {error}")).advise(advice(&error)),
+        }
+    }
+
+    fn is_allowed_to_be_silent(&self, error: &io::Error) -> bool {
+        matches!(self, Self::Udp { payload, .. } if payload.is_empty())
+            && error.kind() == io::ErrorKind::TimedOut
+    }
+}
+
+impl FromStr for Target {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, rest) = text.split_once(':').ok_or(FORM)?;
+        let target = match kind {
+            "tcp" => {
+                let (host, port) = host_and_port(rest)?;
+                Self::Tcp { host, port }
+            }
+            "udp" => {
+                let (place, payload) = rest.split_once('=').unwrap_or((rest, ""));
+                let (host, port) = host_and_port(place)?;
+                Self::Udp { host, port, payload: payload.into() }
+            }
+            "ping" => Self::Ping { host: rest.into() },
+            "knx" if rest.contains(':') => {
+                let (host, port) = host_and_port(rest)?;
+                Self::Knx { host, port }
+            }
+            "knx" => Self::Knx { host: rest.into(), port: KNX },
+            _ => return Err(FORM),
+        };
+        let host = target.host();
+        let usable = !host.is_empty() && !host.contains([':', '[', ' ', '/']);
+        if usable { Ok(target) } else { Err(FORM) }
+    }
+}
+
+/// As it is read
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
+            Self::Udp { host, port, .. } => write!(f, "udp:{host}:{port}"),
+            Self::Ping { host } => write!(f, "ping:{host}"),
+            Self::Knx { host, port } => write!(f, "knx:{host}:{port}"),
+        }
+    }
+}
+
+const FORM: &str =
+    "tcp:HOST:PORT, udp:HOST:PORT, udp:HOST:PORT=TEXT, ping:HOST or knx:HOST[:PORT] is wanted";
+
+fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
+    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or(FORM)?;
+    Ok((host.into(), port))
+}
+
+async fn connect(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<String> {
+    tunnel.tcp_connect((host, port)).await.map(|_| "accepts".into())
+}
+
+async fn ask(tunnel: &Tunnel, host: &str, port: u16, payload: &[u8]) -> io::Result<String> {
+    let socket = tunnel.udp_bind(0)?;
+    socket.connect((host, port)).await?;
+    let answer = exchange(&socket, payload).await?;
+    Ok(format!("answers with {} octets", answer.len()))
+}
+
+async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<String> {
+    let address = match host.parse() {
+        Ok(address) => address,
+        Err(_) => *tunnel.lookup_host(host).await?.first().ok_or(io::ErrorKind::NotFound)?,
+    };
+    let mut last = io::ErrorKind::TimedOut.into();
+    for _ in 0..TRIES {
+        match tunnel.ping(address, PATIENCE).await {
+            Ok(took) => return Ok(format!("answers after {} ms", took.as_millis())),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// KNXnet/IP's self description (ISO 22510 §7.6)
+async fn describe(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<String> {
+    let socket = tunnel.udp_bind(0)?;
+    socket.connect((host, port)).await?;
+    let answer = exchange(&socket, DESCRIPTION_REQUEST).await?;
+    let name = device_name(&answer);
+    let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no KNXnet/IP"))?;
+    Ok(format!("is the KNXnet/IP device {name:?}"))
+}
+
+/// Sends `question` until something comes back
+async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
+    let mut answer = vec![0; 1500];
+    for _ in 0..TRIES {
+        socket.send(question).await?;
+        if let Ok(received) = timeout(PATIENCE, socket.recv(&mut answer)).await {
+            answer.truncate(received?);
+            return Ok(answer);
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// The device's friendly name, of a description that is one
+fn device_name(answer: &[u8]) -> Option<String> {
+    let device = answer.strip_prefix(&[6, 0x10, 0x02, 0x04])?.get(2..)?;
+    let [_, DEVICE_INFORMATION, body @ ..] = device else { return None };
+    let name = body.get(22..52)?;
+    let name = name.iter().take_while(|octet| **octet != 0).map(|octet| char::from(*octet));
+    Some(name.collect())
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "the host is there: is the service on, and on this port?"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "the remote router knows no such host: check the address, and whether it is switched on"
+        }
+        io::ErrorKind::TimedOut => {
+            "is it switched on, and does it send its answers by way of the PPTP server?"
+        }
+        io::ErrorKind::NotFound => "the remote network's DNS servers do not know this name",
+        io::ErrorKind::InvalidData => "something else than KNXnet/IP answers on this port",
+        _ => "look into the device's own settings",
+    }
+}
+
+/// Of one question
+const PATIENCE: Duration = Duration::from_secs(2);
+const TRIES: u8 = 2;
+/// The port of KNXnet/IP
+const KNX: u16 = 3671;
+/// With the control endpoint 0.0.0.0:0: the answer goes where the question came from
+const DESCRIPTION_REQUEST: &[u8] = &[6, 0x10, 0x02, 0x03, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
+/// The type of the first block of a description
+const DEVICE_INFORMATION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_as_they_are_written() {
+        for text in ["tcp:192.168.1.3:80", "udp:knx.lan:7", "ping:192.168.1.3", "knx:knx.lan:3671"]
+        {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+        }
+        let payload = b"a=b".to_vec();
+        let udp = Target::Udp { host: "192.168.1.3".into(), port: 7, payload };
+        assert_eq!("udp:192.168.1.3:7=a=b".parse(), Ok(udp));
+        let knx = Target::Knx { host: "192.168.1.3".into(), port: 3671 };
+        assert_eq!("knx:192.168.1.3".parse(), Ok(knx));
+        let wrong =
+            ["", "tcp", "tcp:", "tcp:host", "tcp::80", "tcp:host:0", "ping:", "ping:a b", "knx:"];
+        for text in wrong.into_iter().chain(["http:host:80", "tcp:::1:80", "ping:10.0.0.0/8"]) {
+            assert_eq!(text.parse::<Target>(), Err(FORM), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_has_a_name_or_is_none() {
+        let mut answer = vec![6, 0x10, 0x02, 0x04, 0, 70, 54, 1];
+        answer.resize(30, 0);
+        answer.extend(b"building-7");
+        answer.resize(70, 0);
+        assert_eq!(device_name(&answer).as_deref(), Some("building-7"));
+        for length in [0, 3, 5, 6, 7, 8, 20, 59] {
+            assert_eq!(device_name(&answer[..length]), None, "{length}");
+        }
+        answer[7] = 2;
+        assert_eq!(device_name(&answer), None);
+    }
+}

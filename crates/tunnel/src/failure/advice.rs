@@ -1,0 +1,206 @@
+use pptp_control::{Failed as ControlFailure, GeneralError, OutgoingCallResult, StartResult};
+use pptp_ppp::{Failure as LinkFailure, Protocol};
+
+use super::Failure;
+use crate::Phase;
+
+impl Failure {
+    /// What to do about it, in one sentence without a period
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::InvalidServer { .. } => "give the server as host or host:port",
+            Self::InvalidOption { .. } => "change the option that is named",
+            Self::NameNotResolved { .. } => {
+                "check the spelling and this machine's name servers, or give the server's IPv4 address"
+            }
+            Self::OuterIpv6 { .. } => "give the server's IPv4 address",
+            Self::CallIdsExhausted => {
+                "hang up tunnels that are not needed; a Call ID is free again some seconds after its tunnel"
+            }
+            Self::TooManyFiles { .. } => "raise it: ulimit -n, or LimitNOFILE= in systemd",
+            Self::TcpRefused { .. } => {
+                "nothing listens there: is this the PPTP server, and is PPTP switched on?"
+            }
+            Self::TcpFailed { .. } => {
+                "check the address, the route and firewalls for TCP port 1723"
+            }
+            Self::Control(failure) => control_advice(failure),
+            Self::GreBlocked { heard: true, .. } => {
+                "the server's GRE arrives and ours does not: let IP protocol 47 leave this machine and pass \
+                 every firewall and NAT on the way to the server"
+            }
+            Self::GreBlocked { .. } => {
+                "let IP protocol 47 pass both ways in every firewall and NAT on the path, this machine's own \
+                 included"
+            }
+            Self::Link(failure) => link_advice(failure),
+            Self::ConnectTimeout { .. } => {
+                "look at where the time went; a slow line needs a longer connect timeout"
+            }
+            Self::RuntimeShutDown => "keep the runtime until the client's tunnels are closed",
+            Self::Closed => "nothing: this side hung up",
+            Self::Internal { .. } => "please report this",
+        }
+    }
+
+    /// What a hang-up of the peer means that comes in the middle of something
+    pub(super) const fn advice_in(&self, phase: Phase) -> &'static str {
+        match phase {
+            _ if !self.is_hang_up() => self.advice(),
+            Phase::LinkControl => {
+                "the server hung up during LCP: it may want an option that this client does not have; its \
+                 log says which"
+            }
+            Phase::Authentication => {
+                "the server hung up during authentication: check user and password, and the server's log"
+            }
+            Phase::Network => {
+                "the server hung up during CCP and IPCP: it may want other encryption, or have no address \
+                 left; its log says which"
+            }
+            _ => self.advice(),
+        }
+    }
+}
+
+const fn control_advice(failure: &ControlFailure) -> &'static str {
+    match failure {
+        ControlFailure::NotPptp { .. } => {
+            "something else than a PPTP server listens on this port: check host and port"
+        }
+        ControlFailure::NoControlReply => {
+            "the server accepts TCP but does not speak PPTP: is this the right host and port?"
+        }
+        ControlFailure::VersionUnsupported { .. } => {
+            "only version 1.0 of PPTP is known: check that this is a PPTP server"
+        }
+        ControlFailure::ControlRefused { result: StartResult::NotAuthorized, .. } => {
+            "the server does not let this client in: some choose by the client host name, some by address"
+        }
+        ControlFailure::ControlRefused { error: GeneralError::NoResource, .. }
+        | ControlFailure::CallRefused { error: GeneralError::NoResource, .. } => {
+            "the server is full: try again later"
+        }
+        ControlFailure::ControlRefused { result: StartResult::ChannelExists, .. } => {
+            "the server has a control connection with this address already: end the other one, or wait until \
+             the server has noticed that it is gone"
+        }
+        ControlFailure::ControlRefused { .. } => {
+            "the server's log says why; some want a certain client host name or vendor"
+        }
+        ControlFailure::NoCallReply => {
+            "the server answers and does not take calls: restart it, or look into its log"
+        }
+        ControlFailure::CallRefused { result: OutgoingCallResult::Busy, .. } => {
+            "all lines of the server are taken: try again later, or give it more sessions"
+        }
+        ControlFailure::CallRefused { result: OutgoingCallResult::DoNotAccept, .. } => {
+            "the server is set not to take calls: some want a phone number in the call"
+        }
+        ControlFailure::CallRefused { .. } => {
+            "some servers want a phone number in the call; the server's log says why"
+        }
+        ControlFailure::CallDisconnected { .. }
+        | ControlFailure::StoppedByPeer { .. }
+        | ControlFailure::ConnectionLost => "the server ended it: dial again; its log says why",
+        ControlFailure::EchoTimeout => {
+            "the server or the line is gone: dial again; a NAT that forgets idle connections needs more echoes"
+        }
+        ControlFailure::Recognized(_) => "name its quirks before the next connect",
+        ControlFailure::PeerMisbehaved(_) => {
+            "the server breaks RFC 2637: update its firmware, and report this with the flight record"
+        }
+        _ => "look into the server's log",
+    }
+}
+
+const fn link_advice(failure: &LinkFailure) -> &'static str {
+    match failure {
+        LinkFailure::AuthFailed { code, .. } => login_advice(*code),
+        LinkFailure::ServerNotAuthentic => {
+            "do not send this password there again: somebody may play the server; if it is the right one, \
+             its stored password differs, or it hashes the user's domain too"
+        }
+        LinkFailure::AuthProtocolRefused { offered: None } => {
+            "switch authentication by MS-CHAPv2 on at the server: it lets everybody in"
+        }
+        LinkFailure::AuthProtocolRefused { .. } => {
+            "switch MS-CHAPv2 on at the server, or allow what it offers by an option that says insecure"
+        }
+        LinkFailure::AuthProtocolWithdrawn { .. } => {
+            "have what is allowed agreed to at the first asking: the server does not ask twice"
+        }
+        LinkFailure::AuthProtocolWithoutKeys { .. } => {
+            "switch MS-CHAPv2 on at the server; only without encryption, an option that says insecure, is \
+             this protocol enough"
+        }
+        LinkFailure::EncryptionUnavailable { .. } => {
+            "switch MPPE with 128 bits, stateless, on at the server, or allow less by an option that says \
+             insecure"
+        }
+        LinkFailure::EncryptionDemanded { .. } => {
+            "do not refuse encryption, and let the server authenticate with MS-CHAPv2, which gives keys"
+        }
+        LinkFailure::EncryptionLost => {
+            "nothing was sent in the clear; dial again, and look into the server's log why it stopped to \
+             encrypt"
+        }
+        LinkFailure::Undecryptable(_) => {
+            "dial again; if it comes back, the line loses or doubles too much"
+        }
+        LinkFailure::WrongKey(_) => {
+            "the two ends made different keys of the same login: a RADIUS server that sends wrong MPPE keys, \
+             or a server with a fault in this authentication protocol; update it or use another protocol"
+        }
+        LinkFailure::NoAddress => {
+            "the server's address pool may be empty, or this user may need a fixed address there"
+        }
+        LinkFailure::Loopback => "a modem or a line on the way sends everything back: check it",
+        LinkFailure::EchoTimeout { .. } => {
+            "the server or the line is gone: dial again; if it happens when idle, a NAT forgets GRE"
+        }
+        LinkFailure::NegotiationTimeout {
+            protocol: Protocol::Pap | Protocol::Chap | Protocol::Eap,
+        } => "the server does not judge the login: its RADIUS or account server may not answer",
+        LinkFailure::NegotiationTimeout { .. } => {
+            "the server fell silent, or GRE is lost on the way: look into its log, and at firewalls"
+        }
+        LinkFailure::NoAgreement { .. } => {
+            "both ends insist on what they want: the flight record shows which option it is"
+        }
+        LinkFailure::TerminatedByPeer { .. } => {
+            "the server ended it: its words, or its log, say why"
+        }
+        LinkFailure::RejectedProtocol { protocol: Protocol::Ccp } => {
+            "the server cannot encrypt: switch MPPE on there"
+        }
+        LinkFailure::RejectedProtocol { .. } | LinkFailure::RejectedCode { .. } => {
+            "the server lacks what every PPP has: update its firmware"
+        }
+        LinkFailure::PeerMisbehaved(_) => {
+            "the server breaks RFC 1661: update its firmware, and report this with the flight record"
+        }
+        _ => "look into the server's log",
+    }
+}
+
+/// The codes of RFC 2759 §6, as an administrator meets them
+const fn login_advice(code: u32) -> &'static str {
+    match code {
+        646 => "the account may not log in at this hour: wait, or change its hours on the server",
+        647 => "the account is disabled: enable it on the server",
+        648 => "the password has expired: change it, on the server or in another session",
+        649 => {
+            "the account lacks the permission to dial in: grant it on the server (Dial-in, Remote Access)"
+        }
+        691 => {
+            "one of three: the user is unknown, or wants its domain (DOMAIN\\user); the password is wrong, \
+             upper and lower case count; or the server's policy does not allow this account or this \
+             authentication protocol"
+        }
+        709 => "the new password was not taken: it may be too short, too simple or used before",
+        _ => {
+            "check user and password; the account's settings and the log on the server decide this"
+        }
+    }
+}

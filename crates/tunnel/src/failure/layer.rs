@@ -1,0 +1,203 @@
+use std::fmt;
+
+use pptp_control::Failed as ControlFailure;
+use pptp_ppp::{Failure as LinkFailure, Protocol};
+
+use super::Failure;
+use crate::Phase;
+
+/// The part of a connection that failed, from the ground up
+///
+/// | layer | exit code | what belongs to it |
+/// |---|---|---|
+/// | [`Program`](Self::Program) | 1 | this program: it hung up, or it has a fault |
+/// | [`Configuration`](Self::Configuration) | 2 | what the caller asked for |
+/// | [`Host`](Self::Host) | 10 | this machine: capabilities, limits, its packet filter and modules |
+/// | [`Name`](Self::Name) | 11 | the server's name and its addresses |
+/// | [`Tcp`](Self::Tcp) | 12 | TCP to port 1723 |
+/// | [`ControlConnection`](Self::ControlConnection) | 13 | PPTP's control connection (RFC 2637 §2.1–2.6) |
+/// | [`Call`](Self::Call) | 14 | the call (RFC 2637 §2.7–2.13) |
+/// | [`Gre`](Self::Gre) | 15 | IP protocol 47 on its way (RFC 2637 §4) |
+/// | [`Link`](Self::Link) | 16 | LCP (RFC 1661) |
+/// | [`Authentication`](Self::Authentication) | 17 | who is who (RFC 1994, RFC 2759) |
+/// | [`Encryption`](Self::Encryption) | 18 | CCP and MPPE (RFC 1962, RFC 3078) |
+/// | [`Network`](Self::Network) | 19 | IPCP and the inner addresses (RFC 1332) |
+/// | [`Path`](Self::Path) | 20 | how large packets may be |
+/// | [`Target`](Self::Target) | 21 | what lies behind the tunnel |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Layer {
+    /// This program: it hung up, or it has a fault
+    Program,
+    /// What the caller asked for
+    Configuration,
+    /// This machine
+    Host,
+    /// The server's name
+    Name,
+    /// TCP to port 1723
+    Tcp,
+    /// PPTP's control connection
+    ControlConnection,
+    /// The call
+    Call,
+    /// GRE on its way
+    Gre,
+    /// LCP
+    Link,
+    /// Who is who
+    Authentication,
+    /// CCP and MPPE
+    Encryption,
+    /// IPCP and the inner addresses
+    Network,
+    /// How large packets may be
+    Path,
+    /// What lies behind the tunnel
+    Target,
+}
+
+impl Layer {
+    /// All layers, from the ground up
+    pub const ALL: [Self; 14] = [
+        Self::Program,
+        Self::Configuration,
+        Self::Host,
+        Self::Name,
+        Self::Tcp,
+        Self::ControlConnection,
+        Self::Call,
+        Self::Gre,
+        Self::Link,
+        Self::Authentication,
+        Self::Encryption,
+        Self::Network,
+        Self::Path,
+        Self::Target,
+    ];
+
+    /// One word, for programs
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Configuration => "configuration",
+            Self::Host => "host",
+            Self::Name => "name",
+            Self::Tcp => "tcp",
+            Self::ControlConnection => "control",
+            Self::Call => "call",
+            Self::Gre => "gre",
+            Self::Link => "link",
+            Self::Authentication => "authentication",
+            Self::Encryption => "encryption",
+            Self::Network => "network",
+            Self::Path => "path",
+            Self::Target => "target",
+        }
+    }
+
+    /// What a program exits with when this layer failed: see the table above; 0 is success
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Program => 1,
+            Self::Configuration => 2,
+            Self::Host => 10,
+            Self::Name => 11,
+            Self::Tcp => 12,
+            Self::ControlConnection => 13,
+            Self::Call => 14,
+            Self::Gre => 15,
+            Self::Link => 16,
+            Self::Authentication => 17,
+            Self::Encryption => 18,
+            Self::Network => 19,
+            Self::Path => 20,
+            Self::Target => 21,
+        }
+    }
+
+    /// The layer at which a connection in this phase stands
+    pub const fn of_phase(phase: Phase) -> Self {
+        match phase {
+            Phase::Resolve => Self::Name,
+            Phase::TcpConnect => Self::Tcp,
+            Phase::ControlConnection => Self::ControlConnection,
+            Phase::Call => Self::Call,
+            Phase::LinkControl => Self::Link,
+            Phase::Authentication => Self::Authentication,
+            Phase::Network | Phase::Up => Self::Network,
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Failure {
+    /// The layer that failed; `None` for what is not one layer's: a connect that took too long
+    ///
+    /// [`TunnelError::layer`](crate::TunnelError::layer) knows the phase, and so always has one.
+    pub const fn layer(&self) -> Option<Layer> {
+        Some(match self {
+            Self::InvalidServer { .. } | Self::InvalidOption { .. } => Layer::Configuration,
+            Self::NameNotResolved { .. } | Self::OuterIpv6 { .. } => Layer::Name,
+            Self::CallIdsExhausted | Self::TooManyFiles { .. } => Layer::Host,
+            Self::TcpRefused { .. } | Self::TcpFailed { .. } => Layer::Tcp,
+            Self::Control(failure) => control_layer(failure),
+            Self::GreBlocked { .. } => Layer::Gre,
+            Self::Link(failure) => link_layer(failure),
+            Self::ConnectTimeout { .. } => return None,
+            Self::RuntimeShutDown | Self::Closed | Self::Internal { .. } => Layer::Program,
+        })
+    }
+
+    /// Whether the peer hung up, so that what was going on at that moment is to blame
+    pub(crate) const fn is_hang_up(&self) -> bool {
+        use ControlFailure::{CallDisconnected, ConnectionLost, StoppedByPeer};
+        use LinkFailure::TerminatedByPeer;
+        matches!(
+            self,
+            Self::Control(CallDisconnected { .. } | StoppedByPeer { .. } | ConnectionLost)
+                | Self::Link(TerminatedByPeer { protocol: Protocol::Lcp, .. })
+        )
+    }
+}
+
+const fn control_layer(failure: &ControlFailure) -> Layer {
+    match failure {
+        ControlFailure::NoCallReply
+        | ControlFailure::CallRefused { .. }
+        | ControlFailure::CallDisconnected { .. } => Layer::Call,
+        _ => Layer::ControlConnection,
+    }
+}
+
+const fn link_layer(failure: &LinkFailure) -> Layer {
+    match failure {
+        LinkFailure::AuthFailed { .. }
+        | LinkFailure::ServerNotAuthentic
+        | LinkFailure::AuthProtocolRefused { .. }
+        | LinkFailure::AuthProtocolWithdrawn { .. }
+        | LinkFailure::AuthProtocolWithoutKeys { .. } => Layer::Authentication,
+        LinkFailure::EncryptionUnavailable { .. }
+        | LinkFailure::EncryptionDemanded { .. }
+        | LinkFailure::EncryptionLost
+        | LinkFailure::WrongKey(_)
+        | LinkFailure::Undecryptable(_) => Layer::Encryption,
+        LinkFailure::NoAddress => Layer::Network,
+        LinkFailure::NegotiationTimeout { protocol }
+        | LinkFailure::NoAgreement { protocol }
+        | LinkFailure::TerminatedByPeer { protocol, .. }
+        | LinkFailure::RejectedProtocol { protocol }
+        | LinkFailure::RejectedCode { protocol, .. } => match protocol {
+            Protocol::Pap | Protocol::Chap | Protocol::Eap => Layer::Authentication,
+            Protocol::Ccp => Layer::Encryption,
+            Protocol::Ipcp | Protocol::Ipv6cp => Layer::Network,
+            _ => Layer::Link,
+        },
+        _ => Layer::Link,
+    }
+}

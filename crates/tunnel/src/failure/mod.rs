@@ -1,0 +1,254 @@
+mod advice;
+mod code;
+mod layer;
+mod retry;
+
+use std::{io, net::SocketAddrV4, time::Duration};
+
+use pptp_control::Failed as ControlFailure;
+use pptp_ppp::Failure as LinkFailure;
+
+pub use self::{code::Code, layer::Layer, retry::Retry};
+
+use crate::{Ladder, Phase};
+
+/// Why a tunnel did not come up, or ended: what, in which phase, and what took how long
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {failure} (phase: {phase}){hint}", name = self.failure.name(), hint = self.hint())]
+#[non_exhaustive]
+pub struct TunnelError {
+    /// The phase in which it happened
+    pub phase: Phase,
+    /// What happened
+    pub failure: Failure,
+    /// What each phase took
+    pub ladder: Ladder,
+}
+
+impl TunnelError {
+    /// A failure in the phase that the ladder has reached
+    pub const fn new(failure: Failure, ladder: Ladder) -> Self {
+        Self { phase: ladder.phase(), failure, ladder }
+    }
+
+    /// The failure's name, one word: for programs that read logs
+    pub const fn name(&self) -> &'static str {
+        self.failure.name()
+    }
+
+    /// The layer that failed
+    ///
+    /// A peer that hangs up in the middle of something does so because of that: the layer is the one
+    /// that was being negotiated.
+    pub const fn layer(&self) -> Layer {
+        match self.failure.layer() {
+            Some(layer) if !self.failure.is_hang_up() || matches!(self.phase, Phase::Up) => layer,
+            _ => Layer::of_phase(self.phase),
+        }
+    }
+
+    /// What the peer said on the wire: see [`Failure::codes`]
+    pub fn codes(&self) -> Vec<Code> {
+        self.failure.codes()
+    }
+
+    /// Whether dialling again may help
+    pub const fn retry(&self) -> Retry {
+        self.failure.retry()
+    }
+
+    /// When to dial again at the earliest: see [`Failure::retry_after`]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.failure.retry_after()
+    }
+
+    /// What to do about it, in one sentence without a period
+    pub const fn advice(&self) -> &'static str {
+        self.failure.advice_in(self.phase)
+    }
+
+    /// The kind of I/O error that calls on the tunnel fail with
+    pub const fn io_kind(&self) -> io::ErrorKind {
+        match self.failure {
+            Failure::Closed => io::ErrorKind::NotConnected,
+            Failure::ConnectTimeout { .. } | Failure::GreBlocked { .. } => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::ConnectionAborted,
+        }
+    }
+
+    /// The I/O error that calls on the tunnel fail with
+    pub fn to_io(&self) -> io::Error {
+        io::Error::new(self.io_kind(), self.clone())
+    }
+
+    fn hint(&self) -> String {
+        let times = match self.failure {
+            Failure::ConnectTimeout { .. } => format!("; {}", self.ladder),
+            Failure::Closed => return String::new(),
+            _ => String::new(),
+        };
+        format!("{times}; {}", self.advice())
+    }
+}
+
+/// What went wrong, for people and for programs
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The server's name is not of the form `host` or `host:port`
+    #[error("{server:?} is not a server: host or host:port is wanted")]
+    InvalidServer {
+        /// As it was given
+        server: String,
+    },
+    /// An option has a value that no tunnel can have
+    #[error("the option {option} cannot be used as it is: {wanted} is wanted")]
+    InvalidOption {
+        /// The option
+        option: &'static str,
+        /// What it should be
+        wanted: &'static str,
+    },
+    /// The server's name could not be resolved
+    #[error("the name {name:?} could not be resolved: {reason}")]
+    NameNotResolved {
+        /// The name
+        name: String,
+        /// The resolver's words
+        reason: String,
+    },
+    /// The server has IPv6 addresses only
+    #[error("{server} has no IPv4 address: PPTP's GRE is defined over IPv4 only")]
+    OuterIpv6 {
+        /// As it was given
+        server: String,
+    },
+    /// All 65,535 Call IDs are in use, or were until a moment ago
+    #[error("all Call IDs are in use")]
+    CallIdsExhausted,
+    /// The process may not open another socket
+    #[error(
+        "too many open files: the limit of {limit} is reached, at least {} are needed, one for each tunnel",
+        limit.saturating_add(1)
+    )]
+    TooManyFiles {
+        /// The limit of open files (`RLIMIT_NOFILE`)
+        limit: u64,
+    },
+    /// Nothing listens on the server's port
+    #[error("{address} refused the TCP connection")]
+    TcpRefused {
+        /// The address tried last
+        address: SocketAddrV4,
+    },
+    /// The TCP connection could not be opened
+    #[error("no TCP connection to {address}: {reason}")]
+    TcpFailed {
+        /// The address tried last
+        address: SocketAddrV4,
+        /// The kind of I/O error
+        kind: io::ErrorKind,
+        /// The kernel's words
+        reason: String,
+    },
+    /// The control connection or its call failed (RFC 2637)
+    #[error(transparent)]
+    Control(#[from] ControlFailure),
+    /// The call is connected, but no GRE datagram of the server arrives
+    #[error("GRE (IP protocol 47) does not pass: {}{}", waited(*.after, *.heard), sent(.send_error.as_ref()))]
+    GreBlocked {
+        /// How long was waited for the first one; zero if a router said that GRE does not pass
+        after: Duration,
+        /// Whether the server's own arrived, so that it is ours that are lost on the way
+        heard: bool,
+        /// Why our own datagrams could not be sent, if the kernel refused them
+        send_error: Option<String>,
+    },
+    /// PPP failed: LCP, authentication, encryption or addresses
+    #[error(transparent)]
+    Link(#[from] LinkFailure),
+    /// The connect took too long in all
+    #[error("not connected within {} s", limit.as_secs_f32())]
+    ConnectTimeout {
+        /// How long it was allowed to take
+        limit: Duration,
+    },
+    /// The runtime that the client's driver ran on was shut down
+    #[error("the runtime of the client was shut down")]
+    RuntimeShutDown,
+    /// The tunnel was hung up on our side
+    #[error("the tunnel was closed on this side")]
+    Closed,
+    /// A fault of this library: the tunnel's turn panicked
+    #[error("internal error: {message}")]
+    Internal {
+        /// The panic's message
+        message: String,
+    },
+}
+
+impl Failure {
+    /// The names of the failures that are of no other crate, in the enum's order
+    const NAMES: [&str; 13] = [
+        "InvalidServer",
+        "InvalidOption",
+        "NameNotResolved",
+        "OuterIpv6",
+        "CallIdsExhausted",
+        "TooManyFiles",
+        "TcpRefused",
+        "TcpFailed",
+        "GreBlocked",
+        "ConnectTimeout",
+        "RuntimeShutDown",
+        "Closed",
+        "Internal",
+    ];
+
+    /// The names of all failures there are
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES
+            .into_iter()
+            .chain(ControlFailure::NAMES.iter().copied())
+            .chain(LinkFailure::NAMES.iter().copied())
+    }
+
+    /// The failure's name, one word
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::InvalidServer { .. } => "InvalidServer",
+            Self::InvalidOption { .. } => "InvalidOption",
+            Self::NameNotResolved { .. } => "NameNotResolved",
+            Self::OuterIpv6 { .. } => "OuterIpv6",
+            Self::CallIdsExhausted => "CallIdsExhausted",
+            Self::TooManyFiles { .. } => "TooManyFiles",
+            Self::TcpRefused { .. } => "TcpRefused",
+            Self::TcpFailed { .. } => "TcpFailed",
+            Self::Control(failure) => failure.name(),
+            Self::GreBlocked { .. } => "GreBlocked",
+            Self::Link(failure) => failure.name(),
+            Self::ConnectTimeout { .. } => "ConnectTimeout",
+            Self::RuntimeShutDown => "RuntimeShutDown",
+            Self::Closed => "Closed",
+            Self::Internal { .. } => "Internal",
+        }
+    }
+}
+
+fn waited(after: Duration, heard: bool) -> String {
+    let seconds = after.as_secs();
+    match (after.is_zero(), heard) {
+        (true, _) => "nothing can arrive, as an ICMP message says".into(),
+        (false, true) => {
+            format!("the server's arrives, but it took note of none of ours for {seconds} s")
+        }
+        (false, false) => format!("nothing was heard in answer within {seconds} s"),
+    }
+}
+
+fn sent(error: Option<&String>) -> String {
+    error.map_or_else(String::new, |error| format!(", and ours could not be sent: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

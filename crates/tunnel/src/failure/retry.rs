@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use pptp_control::{Failed as ControlFailure, OutgoingCallResult, StartResult};
+use pptp_ppp::Failure as LinkFailure;
+
+use super::Failure;
+
+/// Whether dialling again may help
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// The same configuration may well succeed soon
+    Soon,
+    /// It may succeed some day: something outside has to change first
+    Later,
+    /// Not with this configuration; trying again may even do harm (an account locked)
+    Never,
+}
+
+impl Failure {
+    /// Whether dialling again may help
+    pub const fn retry(&self) -> Retry {
+        match self.retry_after() {
+            None => Retry::Never,
+            Some(pause) if pause.as_secs() < LATER.as_secs() => Retry::Soon,
+            Some(_) => Retry::Later,
+        }
+    }
+
+    /// When to dial again at the earliest; `None`: never with this configuration
+    ///
+    /// The pause before the first further attempt: whoever makes several lets it grow, and adds some
+    /// chance, so that those who failed together do not come back together.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::InvalidServer { .. } | Self::InvalidOption { .. } | Self::OuterIpv6 { .. } => {
+                None
+            }
+            Self::Control(failure) => Some(control_pause(failure)),
+            Self::Link(failure) => link_pause(failure),
+            Self::NameNotResolved { .. } | Self::TcpRefused { .. } | Self::TcpFailed { .. } => {
+                Some(SOMEBODY_RESTARTS)
+            }
+            Self::GreBlocked { .. } | Self::CallIdsExhausted | Self::TooManyFiles { .. } => {
+                Some(LATER)
+            }
+            Self::ConnectTimeout { .. }
+            | Self::RuntimeShutDown
+            | Self::Closed
+            | Self::Internal { .. } => Some(AT_ONCE),
+        }
+    }
+}
+
+const fn control_pause(failure: &ControlFailure) -> Duration {
+    match failure {
+        ControlFailure::NotPptp { .. }
+        | ControlFailure::VersionUnsupported { .. }
+        | ControlFailure::ControlRefused { result: StartResult::NotAuthorized, .. }
+        | ControlFailure::CallRefused { result: OutgoingCallResult::DoNotAccept, .. } => {
+            AN_ADMINISTRATOR
+        }
+        ControlFailure::CallRefused { .. }
+        | ControlFailure::ControlRefused { .. }
+        | ControlFailure::StoppedByPeer { .. } => SOMEBODY_LEAVES,
+        ControlFailure::NoControlReply | ControlFailure::NoCallReply => SOMEBODY_RESTARTS,
+        _ => AT_ONCE,
+    }
+}
+
+const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
+    match failure {
+        // 646: not at this hour
+        LinkFailure::AuthFailed { code: 646, .. }
+        | LinkFailure::AuthProtocolRefused { .. }
+        | LinkFailure::AuthProtocolWithdrawn { .. }
+        | LinkFailure::AuthProtocolWithoutKeys { .. }
+        | LinkFailure::EncryptionUnavailable { .. }
+        | LinkFailure::EncryptionDemanded { .. }
+        | LinkFailure::WrongKey(_)
+        | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
+        LinkFailure::AuthFailed { .. } | LinkFailure::ServerNotAuthentic => None,
+        LinkFailure::NoAddress => Some(LATER),
+        _ => Some(AT_ONCE),
+    }
+}
+
+/// What was there a moment ago may be there again
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// A server, a router or a name server starts in about that time
+const SOMEBODY_RESTARTS: Duration = Duration::from_secs(10);
+/// A server that is full has room when a client of it leaves
+const SOMEBODY_LEAVES: Duration = Duration::from_secs(30);
+/// Somebody has to notice and to do something
+const LATER: Duration = Duration::from_mins(1);
+/// Somebody has to change a setting of the server
+const AN_ADMINISTRATOR: Duration = Duration::from_mins(10);

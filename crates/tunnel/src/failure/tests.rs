@@ -1,0 +1,286 @@
+use std::{collections::BTreeSet, time::Instant};
+
+use pptp_control::{
+    ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, PeerMisbehaved,
+    Quirks, Recognized, StartResult, StopReason,
+};
+use pptp_ppp::{AuthenticationProtocol, MppeBits, Protocol, Rule, WrongKey};
+
+use super::{
+    Layer::{Authentication, Call, Configuration, ControlConnection, Encryption},
+    Layer::{Gre, Host, Link, Name, Network, Program, Tcp},
+    Retry::{Later, Never, Soon},
+    *,
+};
+
+/// A failure, and what it tells: layer, number of the code, retry, a word of the advice
+type Row = (Failure, Option<Layer>, Option<u32>, Retry, &'static str);
+
+/// At least one failure of each name there is
+fn table() -> Vec<Row> {
+    let own = own().into_iter();
+    let control = control().into_iter().map(|(failed, layer, code, retry, word)| {
+        (Failure::from(failed), Some(layer), code, retry, word)
+    });
+    let link = link().into_iter().map(|(failure, layer, code, retry, word)| {
+        (Failure::from(failure), Some(layer), code, retry, word)
+    });
+    own.chain(control).chain(link).collect()
+}
+
+fn own() -> Vec<Row> {
+    let address = "192.0.2.1:1723".parse().unwrap();
+    let (name, text, limit) = (String::from("vpn.example"), String::new, Duration::from_secs(30));
+    let refused = Failure::TcpRefused { address };
+    let kind = io::ErrorKind::TimedOut;
+    let failed = Failure::TcpFailed { address, kind, reason: "timed out".into() };
+    let gre = |after, heard| Failure::GreBlocked { after, heard, send_error: None };
+    vec![
+        (Failure::InvalidServer { server: text() }, Some(Configuration), None, Never, "host:port"),
+        (
+            Failure::InvalidOption { option: "mru", wanted: "less" },
+            Some(Configuration),
+            None,
+            Never,
+            "option",
+        ),
+        (Failure::NameNotResolved { name, reason: text() }, Some(Name), None, Soon, "spelling"),
+        (Failure::OuterIpv6 { server: "::1".into() }, Some(Name), None, Never, "IPv4"),
+        (Failure::CallIdsExhausted, Some(Host), None, Later, "hang up"),
+        (Failure::TooManyFiles { limit: 1024 }, Some(Host), None, Later, "ulimit"),
+        (refused, Some(Tcp), None, Soon, "switched on"),
+        (failed, Some(Tcp), None, Soon, "firewalls"),
+        (gre(Duration::ZERO, false), Some(Gre), Some(2), Later, "protocol 47"),
+        (gre(limit, false), Some(Gre), None, Later, "both ways"),
+        (gre(limit, true), Some(Gre), None, Later, "ours does not"),
+        (Failure::ConnectTimeout { limit }, None, None, Soon, "where the time went"),
+        (Failure::RuntimeShutDown, Some(Program), None, Soon, "runtime"),
+        (Failure::Closed, Some(Program), None, Soon, "this side"),
+        (Failure::Internal { message: text() }, Some(Program), None, Soon, "report"),
+    ]
+}
+
+type ControlRow = (ControlFailure, Layer, Option<u32>, Retry, &'static str);
+
+fn control() -> Vec<ControlRow> {
+    let (error, none, cause) = (GeneralError::NoResource, GeneralError::None, 0);
+    let refused = |result, error| ControlFailure::ControlRefused { result, error };
+    let call = |result, error| ControlFailure::CallRefused { result, error, cause: 34 };
+    let general = OutgoingCallResult::GeneralError;
+    let disconnected = ControlFailure::CallDisconnected {
+        result: DisconnectResult::AdminShutdown,
+        error: none,
+        cause,
+    };
+    let stopped = ControlFailure::StoppedByPeer { reason: StopReason::StopLocalShutdown };
+    let broke = |rule| ControlFailure::PeerMisbehaved(rule);
+    let lost = PeerMisbehaved::LostSync(ParseError::Truncated);
+    let phase = PeerMisbehaved::OutOfPhase(ControlType::IncomingCallConnected);
+    let control = ControlConnection;
+    let recognized = Box::new(Recognized { name: "Orckit".into(), quirks: Quirks::ORCKIT });
+    vec![
+        (ControlFailure::NotPptp { first: b"HTTP".into() }, control, None, Later, "something else"),
+        (ControlFailure::NoControlReply, control, None, Soon, "right host"),
+        (ControlFailure::VersionUnsupported { version: 0x200 }, control, Some(0x200), Later, "1.0"),
+        (refused(StartResult::GeneralError, error), control, Some(4), Soon, "full"),
+        (refused(StartResult::ChannelExists, none), control, Some(3), Soon, "already"),
+        (refused(StartResult::NotAuthorized, none), control, Some(4), Later, "host name"),
+        (refused(StartResult::Unknown(9), none), control, Some(9), Soon, "log"),
+        (ControlFailure::NoCallReply, Call, None, Soon, "restart"),
+        (call(general, error), Call, Some(4), Soon, "full"),
+        (call(general, GeneralError::PacError), Call, Some(6), Soon, "phone number"),
+        (call(OutgoingCallResult::Busy, none), Call, Some(4), Soon, "taken"),
+        (call(OutgoingCallResult::DoNotAccept, none), Call, Some(7), Later, "phone number"),
+        (disconnected, Call, Some(3), Soon, "dial again"),
+        (stopped, control, Some(3), Soon, "dial again"),
+        (ControlFailure::EchoTimeout, control, None, Soon, "NAT"),
+        (ControlFailure::Recognized(recognized), control, None, Soon, "quirks"),
+        (ControlFailure::ConnectionLost, control, None, Soon, "dial again"),
+        (broke(lost), control, None, Soon, "RFC 2637"),
+        (broke(phase), control, None, Soon, "RFC 2637"),
+        (broke(PeerMisbehaved::AnswersUnread), control, None, Soon, "RFC 2637"),
+        #[cfg(feature = "server")]
+        (ControlFailure::NoControlRequest, control, None, Soon, "log"),
+        #[cfg(feature = "server")]
+        (ControlFailure::CallCleared, control, None, Soon, "log"),
+    ]
+}
+
+type LinkRow = (LinkFailure, Layer, Option<u32>, Retry, &'static str);
+
+fn link() -> Vec<LinkRow> {
+    let login = |code| LinkFailure::AuthFailed { code, retry: false, message: String::new() };
+    let protocol = |offered| LinkFailure::AuthProtocolRefused { offered };
+    let (pap, md5) = (AuthenticationProtocol::Pap, AuthenticationProtocol::ChapMd5);
+    let encryption = |offered| LinkFailure::EncryptionUnavailable { offered };
+    let demanded = LinkFailure::EncryptionDemanded { offered: Some(MppeBits::STATELESS_128) };
+    let random = WrongKey::RandomProtocols([0x3B12, 0x91C4, 0x77A0]);
+    let timeout = |protocol| LinkFailure::NegotiationTimeout { protocol };
+    let terminated =
+        LinkFailure::TerminatedByPeer { protocol: Protocol::Lcp, message: "bye".into() };
+    let rejected = |protocol| LinkFailure::RejectedProtocol { protocol };
+    let echo = LinkFailure::EchoTimeout { unanswered: 4 };
+    vec![
+        (login(646), Authentication, Some(646), Later, "hour"),
+        (login(647), Authentication, Some(647), Never, "disabled"),
+        (login(648), Authentication, Some(648), Never, "expired"),
+        (login(649), Authentication, Some(649), Never, "permission to dial in"),
+        (login(691), Authentication, Some(691), Never, "one of three"),
+        (login(709), Authentication, Some(709), Never, "new password"),
+        (login(0), Authentication, None, Never, "user and password"),
+        (LinkFailure::ServerNotAuthentic, Authentication, None, Never, "play the server"),
+        (protocol(None), Authentication, None, Later, "everybody"),
+        (protocol(Some(pap)), Authentication, Some(0xC023), Later, "insecure"),
+        (protocol(Some(md5)), Authentication, Some(0xC2_2305), Later, "MS-CHAPv2"),
+        (
+            LinkFailure::AuthProtocolWithdrawn { offered: pap },
+            Authentication,
+            Some(0xC023),
+            Later,
+            "first asking",
+        ),
+        (
+            LinkFailure::AuthProtocolWithoutKeys { offered: md5 },
+            Authentication,
+            Some(0xC2_2305),
+            Later,
+            "without encryption",
+        ),
+        (encryption(None), Encryption, None, Later, "MPPE"),
+        (encryption(Some(MppeBits(0x20))), Encryption, Some(0x20), Later, "128 bits"),
+        (demanded, Encryption, Some(0x0100_0040), Later, "do not refuse"),
+        (LinkFailure::EncryptionLost, Encryption, None, Soon, "in the clear"),
+        (
+            LinkFailure::Undecryptable(pptp_mppe::Discard::OutOfReach),
+            Encryption,
+            None,
+            Soon,
+            "loses",
+        ),
+        (LinkFailure::WrongKey(random), Encryption, Some(0x3B12), Later, "RADIUS"),
+        (LinkFailure::NoAddress, Network, None, Later, "pool"),
+        (LinkFailure::Loopback, Link, None, Soon, "modem"),
+        (echo, Link, None, Soon, "NAT"),
+        (timeout(Protocol::Lcp), Link, None, Soon, "fell silent"),
+        (timeout(Protocol::Pap), Authentication, None, Soon, "RADIUS"),
+        (timeout(Protocol::Chap), Authentication, None, Soon, "RADIUS"),
+        (timeout(Protocol::Eap), Authentication, None, Soon, "RADIUS"),
+        (timeout(Protocol::Ccp), Encryption, None, Soon, "fell silent"),
+        (LinkFailure::NoAgreement { protocol: Protocol::Ipcp }, Network, None, Soon, "option"),
+        (terminated, Link, Some(5), Soon, "words"),
+        (rejected(Protocol::Ccp), Encryption, Some(0x80FD), Later, "cannot encrypt"),
+        (rejected(Protocol::Ipcp), Network, Some(0x8021), Later, "firmware"),
+        (
+            LinkFailure::RejectedCode { protocol: Protocol::Lcp, code: 5 },
+            Link,
+            Some(5),
+            Soon,
+            "firmware",
+        ),
+        (LinkFailure::PeerMisbehaved(Rule::EndlessRenegotiation), Link, None, Soon, "RFC 1661"),
+    ]
+}
+
+#[test]
+fn every_failure_tells_its_layer_its_code_when_to_try_again_and_what_to_do() {
+    for (failure, layer, code, retry, word) in table() {
+        let name = failure.name();
+        assert_eq!(failure.layer(), layer, "{name}");
+        assert_eq!(failure.code().map(|code| code.number), code, "{name}: {:?}", failure.codes());
+        assert_eq!(failure.retry(), retry, "{name}");
+        assert_eq!(failure.retry_after().is_none(), retry == Never, "{name}");
+        assert!(failure.advice().contains(word), "{name}: {:?} lacks {word:?}", failure.advice());
+        assert!(
+            !failure.to_string().is_empty() && !failure.to_string().ends_with('.'),
+            "{failure}"
+        );
+        assert!(!failure.advice().ends_with('.'), "{name}");
+        for code in failure.codes() {
+            assert!(code.defined_in.starts_with("RFC ") && !code.name.is_empty(), "{name}: {code}");
+        }
+    }
+}
+
+/// A failure without a name does not compile; one without a row here fails this
+#[test]
+fn no_failure_is_forgotten() {
+    let there: BTreeSet<_> = Failure::names().collect();
+    let tested: BTreeSet<_> = table().iter().map(|(failure, ..)| failure.name()).collect();
+    assert_eq!(there, tested);
+    assert_eq!(there.len(), Failure::names().count(), "no two have the same name");
+}
+
+#[test]
+fn error_691_lists_its_three_causes() {
+    let advice = Failure::from(link().swap_remove(4).0).advice();
+    for cause in ["user is unknown", r"DOMAIN\user", "password is wrong", "policy"] {
+        assert!(advice.contains(cause), "{cause:?} is missing: {advice}");
+    }
+}
+
+#[test]
+fn codes_have_the_names_of_their_rfcs() {
+    let named = |failure: Failure| failure.codes().iter().map(Code::to_string).collect::<Vec<_>>();
+    let call = ControlFailure::CallRefused {
+        result: OutgoingCallResult::GeneralError,
+        error: GeneralError::NoResource,
+        cause: 34,
+    };
+    let expected = [
+        "Error Code of Outgoing-Call-Reply 4 (No-Resource, RFC 2637 §2.16)",
+        "Result Code of Outgoing-Call-Reply 2 (General Error, RFC 2637 §2.8)",
+        "Cause Code of Outgoing-Call-Reply 34 (a cause of Q.931, RFC 2637 §2.8)",
+    ];
+    assert_eq!(named(call.into()), expected);
+    let login = LinkFailure::AuthFailed { code: 649, retry: false, message: String::new() };
+    let expected = ["E= of CHAP Failure 649 (ERROR_NO_DIALIN_PERMISSION, RFC 2759 §6)"];
+    assert_eq!(named(login.into()), expected);
+}
+
+#[test]
+fn exit_codes_are_distinct_and_none_is_success() {
+    let codes: BTreeSet<_> = Layer::ALL.into_iter().map(Layer::exit_code).collect();
+    assert_eq!(codes.len(), Layer::ALL.len());
+    assert!(!codes.contains(&0));
+    let names: BTreeSet<_> = Layer::ALL.into_iter().map(Layer::name).collect();
+    assert_eq!(names.len(), Layer::ALL.len());
+}
+
+#[test]
+fn a_hang_up_in_the_middle_of_something_is_that_layers() {
+    let at = |phase| {
+        let mut ladder = Ladder::new(Instant::now());
+        ladder.enter(ladder.started(), phase);
+        TunnelError::new(ControlFailure::ConnectionLost.into(), ladder)
+    };
+    assert_eq!(at(Phase::Authentication).layer(), Authentication);
+    assert!(at(Phase::Authentication).advice().contains("user and password"));
+    assert_eq!(at(Phase::Network).layer(), Network);
+    assert_eq!(at(Phase::Up).layer(), ControlConnection);
+    assert_eq!(at(Phase::Up).advice(), Failure::from(ControlFailure::ConnectionLost).advice());
+}
+
+#[test]
+fn an_error_tells_what_where_and_what_to_do() {
+    let mut ladder = Ladder::new(Instant::now());
+    ladder.enter(ladder.started(), Phase::Authentication);
+    let failure =
+        LinkFailure::AuthFailed { code: 691, retry: true, message: "Access denied".into() };
+    let text = TunnelError::new(failure.into(), ladder).to_string();
+    assert!(text.starts_with("AuthFailed: "), "{text}");
+    for part in ["691", "Access denied", "phase: authentication", "one of three"] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_timeout_tells_where_the_time_went() {
+    let start = Instant::now();
+    let mut ladder = Ladder::new(start);
+    ladder.enter(start + Duration::from_millis(7), Phase::TcpConnect);
+    ladder.end(start + Duration::from_secs(3));
+    let error = TunnelError::new(Failure::ConnectTimeout { limit: Duration::from_secs(3) }, ladder);
+    let text = error.to_string();
+    assert!(text.contains("name resolution 7 ms, TCP connect 2993 ms"), "{text}");
+    assert_eq!(error.layer(), Tcp);
+}

@@ -1,0 +1,48 @@
+//! Servers that are special in their GRE
+
+use std::time::Duration;
+
+use pptp::Tunnel;
+use pptp_testkit::{Control, DEVICE, Server, ServerBuilder};
+use pptp_tests::{World, digest_of};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
+
+/// Octets of an upload
+const UPLOAD: usize = 50_000_000;
+
+/// How long an upload takes in virtual time, one way only but for TCP's acknowledgments
+async fn upload(tunnel: &Tunnel, octets: &[u8]) -> Duration {
+    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await.expect("a connection");
+    let began = Instant::now();
+    sink.write_all(octets).await.expect("taken");
+    sink.shutdown().await.expect("the end is told");
+    let mut digest = String::new();
+    sink.read_to_string(&mut digest).await.expect("an answer");
+    assert_eq!(digest, digest_of(octets));
+    began.elapsed()
+}
+
+async fn upload_to(builder: ServerBuilder, octets: &[u8]) -> (Duration, pptp::Stats) {
+    let world = World::new(10);
+    let building = world.serve(1, builder);
+    let tunnel = world.connect(&building).await;
+    let took = upload(&tunnel, octets).await;
+    (took, tunnel.stats())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_acknowledges_does_not_slow_an_upload() {
+    let octets: Vec<u8> = (0..UPLOAD).map(|i| u8::try_from(i % 251).expect("below 256")).collect();
+    // less than TCP's window of 46 packets, so that it is GRE's that matters
+    let control = Control { receive_window: Some(16), ..Control::default() };
+    let builder = Server::builder(1).control(control);
+    let (acknowledged, with) = upload_to(builder.clone(), &octets).await;
+    let (silent, without) = upload_to(builder.never_acknowledges(), &octets).await;
+    println!("50 MB in {acknowledged:?}; never acknowledged in {silent:?}");
+    assert!(with.tunnel.gre.acknowledgments_taken > 500);
+    assert_eq!(without.tunnel.gre.acknowledgments_taken, 0, "it is never acknowledged");
+    assert!(silent.mul_f64(0.9) <= acknowledged, "{silent:?} against {acknowledged:?}");
+}
