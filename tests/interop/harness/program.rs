@@ -23,6 +23,8 @@ pub enum Example {
     TwoBuildings,
     /// Keeps sites connected and forwards ports to them
     Connector,
+    /// Tells why a connection fails
+    Doctor,
 }
 
 /// A running program, with everything it prints; killed with its whole process group when dropped
@@ -43,7 +45,7 @@ pub struct Finished {
 }
 
 impl Example {
-    const ALL: [Self; 2] = [Self::TwoBuildings, Self::Connector];
+    const ALL: [Self; 3] = [Self::TwoBuildings, Self::Connector, Self::Doctor];
 
     /// The built program
     pub fn path(self) -> io::Result<PathBuf> {
@@ -96,6 +98,7 @@ impl Example {
         match self {
             Self::TwoBuildings => "two_buildings",
             Self::Connector => "connector",
+            Self::Doctor => "doctor",
         }
     }
 
@@ -103,6 +106,7 @@ impl Example {
         match self {
             Self::TwoBuildings => "PPTP_INTEROP_TWO_BUILDINGS",
             Self::Connector => "PPTP_INTEROP_CONNECTOR",
+            Self::Doctor => "PPTP_INTEROP_DOCTOR",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod buildings;
 mod connector;
+mod doctor;
 mod encryption;
 mod failures;
 mod links;
@@ -44,6 +45,7 @@ fn all() -> Vec<Trial> {
         record::trials(),
         two_buildings::trials(),
         connector::trials(),
+        doctor::trials(),
     ];
     groups.into_iter().flatten().collect()
 }

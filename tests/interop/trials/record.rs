@@ -5,7 +5,7 @@ use pptp::{Client, FlightRecord, TunnelConfig};
 use pptp_interop::{Building, Capture, DEVICE, Lab, Outcome, Recording, USER, get, trial};
 use tokio::io::AsyncReadExt;
 
-use crate::{PATIENCE, config, dial};
+use crate::{config, dial};
 
 /// Severities in Wireshark: what is a warning or worse
 const WARNINGS: &str = "_ws.expert.severity >= 0x00600000";
@@ -26,7 +26,7 @@ async fn connect(_: &Lab) -> Outcome {
     let wire = Recording::start(&format!("host {server}")).await?;
     let client = Client::new()?;
     let tunnel = dial(&client, Building::THREE).await?;
-    tunnel.ping(DEVICE, PATIENCE).await?;
+    get(tunnel.tcp_connect(Building::THREE.device(80)).await?, "/").await?;
     let record = tunnel.flight_record();
     let wire = wire.stop().await?;
     tunnel.close().await;

@@ -36,7 +36,7 @@ use crate::{Client, ClientError, State, Tunnel, TunnelConfig};
 /// [skipped](Verdict::Skipped). It ends with a hang-up.
 ///
 /// To be polled within a tokio runtime. Takes as long as the connect (10 s if GRE is blocked,
-/// [`TunnelConfig::connect_timeout`] at most), 30 s for the largest packet, 10 s for the target and
+/// [`TunnelConfig::connect_timeout`] at most), 40 s for the largest packet, 15 s for the target and
 /// 9 s for the hang-up, at most.
 ///
 /// ```no_run

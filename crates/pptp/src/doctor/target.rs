@@ -59,15 +59,11 @@ impl Target {
         }
     }
 
-    /// Tries to reach it, for some 10 s at most
+    /// Tries to reach it, for 15 s at most
     pub(super) async fn examine(&self, tunnel: &Tunnel) -> Finding {
         let began = Instant::now();
-        let answer = match self {
-            Self::Tcp { host, port } => connect(tunnel, host, *port).await,
-            Self::Udp { host, port, payload } => ask(tunnel, host, *port, payload).await,
-            Self::Ping { host } => ping(tunnel, host).await,
-            Self::Knx { host, port } => describe(tunnel, host, *port).await,
-        };
+        let answer = timeout(LONGEST, self.reach(tunnel)).await;
+        let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
         match answer {
             Ok(seen) => found(Verdict::Passed, format!("{self} {seen}")),
@@ -77,6 +73,15 @@ impl Target {
                     .advise("name a text that it answers: udp:HOST:PORT=TEXT")
             }
             Err(error) => found(Verdict::Failed, format!("{self}: {error}")).advise(advice(&error)),
+        }
+    }
+
+    async fn reach(&self, tunnel: &Tunnel) -> io::Result<String> {
+        match self {
+            Self::Tcp { host, port } => connect(tunnel, host, *port).await,
+            Self::Udp { host, port, payload } => ask(tunnel, host, *port, payload).await,
+            Self::Ping { host } => ping(tunnel, host).await,
+            Self::Knx { host, port } => describe(tunnel, host, *port).await,
         }
     }
 
@@ -211,6 +216,8 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// Of a name that has many addresses, none of which answers
+const LONGEST: Duration = Duration::from_secs(15);
 /// Of one question
 const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: u8 = 2;
