@@ -92,6 +92,20 @@ async fn a_link_that_passes_nothing_for_a_moment_costs_a_tenth_of_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_does_a_ping_and_its_time_is_that_of_the_one_that_is_answered() {
+    let pair = Pair::new();
+    let start = Instant::now();
+    pair.set_filter(move |_, _| start.elapsed() > Duration::from_millis(200));
+    let took = pair.client.ping(SERVER, Duration::from_secs(9)).await.unwrap();
+    assert!((10..12).contains(&took.as_millis()), "{took:?}");
+    assert!((310..315).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+
+    let lost = Instant::now();
+    pair.set_filter(move |_, _| lost.elapsed() > Duration::from_millis(20));
+    pair.client.ping(SERVER, Duration::from_secs(9)).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_asked_more_than_four_times_in_the_first_second() {
     let pair = Pair::new();
     pair.record();

@@ -203,13 +203,16 @@ impl Net {
         let socket = self.udp_bind((Ipv4Addr::UNSPECIFIED, 0).into(), options)?;
         socket.connect_to(v4(server)?)?;
         socket.send(octets).await?;
-        let mut buffer = [0; 4096];
-        loop {
-            let received = socket.recv(&mut buffer).await?;
-            if let Some(message) = buffer.get(..received).and_then(|it| answer(it, query)) {
-                return Ok(message);
+        let answered = async {
+            let mut buffer = [0; 4096];
+            loop {
+                let received = socket.recv(&mut buffer).await?;
+                if let Some(message) = buffer.get(..received).and_then(|it| answer(it, query)) {
+                    return Ok(message);
+                }
             }
-        }
+        };
+        self.repeating(answered, || drop(socket.try_send(octets))).await
     }
 
     /// A message over TCP goes behind its length (RFC 1035 §4.2.2)

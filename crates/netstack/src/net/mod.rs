@@ -13,6 +13,7 @@ mod wait;
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -176,8 +177,27 @@ impl Net {
         let id = self.with(|stack| stack.echo(addr, packet_len))?;
         let _forget = Forget { net: self, id };
         let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.poll_echo(id));
+        let reply = self.repeating(reply, || self.with(|stack| stack.repeat_echo(id)));
         let reply = tokio::time::timeout(timeout, reply).await;
         reply.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))
+    }
+
+    /// Waits for `answer`, and asks `again` a few times as long as the link has brought nothing at all
+    ///
+    /// As a SYN does, and for the same reason: a server's interface may take packets a little later
+    /// than it said.
+    async fn repeating<T>(&self, answer: impl Future<Output = T>, again: impl Fn()) -> T {
+        let mut answer = pin!(answer);
+        for pause in PAUSES {
+            if let Ok(answer) = timeout(pause, &mut answer).await {
+                return answer;
+            }
+            if self.with(|stack| stack.is_proven()) {
+                break;
+            }
+            again();
+        }
+        answer.await
     }
 
     /// Calls `f` under the owner's lock
@@ -198,6 +218,10 @@ impl fmt::Debug for Net {
         f.debug_struct("Net").finish_non_exhaustive()
     }
 }
+
+/// Between one question and the next over a link that has brought nothing
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
 
 /// Forgets an echo request when its caller does
 struct Forget<'a> {

@@ -20,8 +20,9 @@ pub(super) struct Echo {
     data_len: usize,
     pub(super) waiters: Waiters,
     pub(super) queued: bool,
-    /// When the request was composed: the time in the queue is not the network's
-    sent: Option<Time>,
+    /// When the requests were composed, whose sequence numbers begin at 1: the time in the queue is
+    /// not the network's
+    sent: Vec<Time>,
     outcome: Option<Result<Duration, SocketError>>,
 }
 
@@ -30,16 +31,20 @@ impl Echo {
     pub(super) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
         let data_len = packet_len.saturating_sub(HEADERS);
         let waiters = Waiters::default();
-        Self { to, ident, data_len, waiters, queued: false, sent: None, outcome: None }
+        Self { to, ident, data_len, waiters, queued: false, sent: Vec::new(), outcome: None }
     }
 
     pub(super) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
-        (self.to, self.ident, SEQUENCE) == (to, ident, sequence) && self.sent.is_some()
+        (self.to, self.ident) == (to, ident) && self.sent_at(sequence).is_some()
     }
 
-    pub(super) fn answer(&mut self, now: Time) {
-        let took = Duration::from_micros(now.saturating_sub(self.sent.unwrap_or(now)));
-        self.outcome.get_or_insert(Ok(took));
+    pub(super) fn answer(&mut self, sequence: u16, now: Time) {
+        let sent = self.sent_at(sequence).unwrap_or(now);
+        self.outcome = self.outcome.or(Some(Ok(Duration::from_micros(now.saturating_sub(sent)))));
+    }
+
+    fn sent_at(&self, sequence: u16) -> Option<Time> {
+        self.sent.get(usize::from(sequence).checked_sub(1)?).copied()
     }
 
     pub(super) fn fail(&mut self, error: SocketError) {
@@ -51,10 +56,11 @@ impl Echo {
     }
 
     pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
-        self.sent = Some(now);
+        self.sent.push(now);
+        let seq_no = u16::try_from(self.sent.len()).unwrap_or(u16::MAX);
         let checksums = ChecksumCapabilities::default();
         let data = DATA.get(..self.data_len).unwrap_or(DATA);
-        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no: SEQUENCE, data };
+        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no, data };
         let ip = Ipv4Repr {
             src_addr: from,
             dst_addr: self.to,
@@ -70,9 +76,6 @@ impl Echo {
         });
     }
 }
-
-/// Every caller has an identifier of its own, so one sequence number is enough
-const SEQUENCE: u16 = 1;
 
 /// Of IP and of ICMP
 const HEADERS: usize = 28;

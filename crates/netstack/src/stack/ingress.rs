@@ -151,7 +151,7 @@ impl Stack {
                 let now = self.now;
                 for (_, echo) in self.echoes.iter_mut() {
                     if echo.is_of(datagram.source, ident, sequence) {
-                        echo.answer(now);
+                        echo.answer(sequence, now);
                         echo.waiters.wake(&mut self.wakes);
                     }
                 }

@@ -375,6 +375,17 @@ impl Stack {
         Ok(id)
     }
 
+    /// Sends it once more
+    pub(crate) fn repeat_echo(&mut self, id: Id) {
+        self.enqueue(Ticket::Echo(id));
+        self.ready = true;
+    }
+
+    /// Whether the link has brought anything yet
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.stats.packets_in > 0
+    }
+
     pub(crate) fn poll_echo(&self, id: Id) -> std::task::Poll<io::Result<Duration>> {
         self.check_ended()?;
         self.echoes.get(id).map_or(std::task::Poll::Pending, Echo::poll).map_err(Into::into)
