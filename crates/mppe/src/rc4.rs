@@ -64,6 +64,7 @@ impl Rc4 {
         self.schedule(key);
     }
 
+    #[inline] // a call of its own makes it 7 % slower (Zen 4)
     fn schedule(&mut self, key: &[u8; 16]) {
         let state = &mut self.state;
         let key = key.map(u32::from);
