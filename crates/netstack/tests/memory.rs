@@ -150,7 +150,8 @@ async fn a_closed_stack_has_the_heap_of_before(hosts: &mut Hosts) {
     assert!(hosts.client_link.with_stack(|stack| stack.is_idle()));
     let left = held(&region);
     println!("after closing everything: {left} octets");
-    assert!(left.abs() <= 512, "{left}");
+    // the test harness notes in a thread of its own that this test has begun: 900 octets, some time
+    assert!(left.abs() <= 512 + 1024, "{left}");
 }
 
 /// As much as a slip of a caller's arithmetic asks for

@@ -40,7 +40,8 @@ impl Echo {
 
     pub(super) fn answer(&mut self, sequence: u16, now: Time) {
         let sent = self.sent_at(sequence).unwrap_or(now);
-        self.outcome = self.outcome.or(Some(Ok(Duration::from_micros(now.saturating_sub(sent)))));
+        let took = Duration::from_micros(now.saturating_sub(sent));
+        self.outcome.get_or_insert(Ok(took));
     }
 
     fn sent_at(&self, sequence: u16) -> Option<Time> {
