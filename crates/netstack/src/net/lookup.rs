@@ -204,7 +204,7 @@ impl Net {
         socket.connect_to(v4(server)?)?;
         socket.send(octets).await?;
         let answered = async {
-            let mut buffer = [0; 4096];
+            let mut buffer = vec![0; 4096];
             loop {
                 let received = socket.recv(&mut buffer).await?;
                 if let Some(message) = buffer.get(..received).and_then(|it| answer(it, query)) {
