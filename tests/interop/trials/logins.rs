@@ -1,13 +1,13 @@
 //! Ways to log in at real servers: each under the default policy, and under the option that it needs.
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use pptp::{
     AuthenticationProtocol::{self, ChapMd5, MsChapV1, MsChapV2, Pap},
     Client, EncryptionDemand, PasswordEncoding, TunnelConfig,
 };
 use pptp_interop::{Building, Lab, Outcome, PASSWORD, get, trial};
 
-use crate::config;
+use crate::{config, encryption::sixteen_mib_each_way};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,22 +20,18 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Connects, reads the device's page and its sixteen MiB, and says how the client proved who it is
+/// Connects, reads the device's page, moves sixteen MiB each way, and says how the client proved who
+/// it is
 async fn log_in(
     config: TunnelConfig,
     building: Building,
-) -> Result<AuthenticationProtocol, String> {
-    let client = Client::new().map_err(|error| error.to_string())?;
+) -> Result<AuthenticationProtocol, Failed> {
     let number = building.number();
-    let tunnel = client.connect(config).await;
+    let tunnel = Client::new()?.connect(config).await;
     let tunnel = tunnel.map_err(|error| format!("building {number}: {error}"))?;
-    let page = async {
-        let body = get(tunnel.tcp_connect(building.device(80)).await?, "/").await?;
-        assert_eq!(String::from_utf8_lossy(&body), format!("building {number}\n"));
-        get(tunnel.tcp_connect(building.device(80)).await?, "/16M").await
-    };
-    let body = page.await.map_err(|error: std::io::Error| error.to_string())?;
-    assert_eq!(body.len(), 16 << 20);
+    let page = get(tunnel.tcp_connect(building.device(80)).await?, "/").await?;
+    assert_eq!(String::from_utf8_lossy(&page), format!("building {number}\n"));
+    sixteen_mib_each_way(&tunnel, building).await?;
     let info = tunnel.info();
     println!("  building {number}: {}, {:?}", info.authentication, info.encryption);
     tunnel.close().await;
