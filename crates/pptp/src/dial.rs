@@ -49,6 +49,7 @@ async fn open(
     let mut ladder = Ladder::new(now());
     let deadline = Instant::now().checked_add(config.connect_timeout).unwrap_or_else(far);
     let dialled = tokio::select! {
+        biased;
         dialled = timeout_at(deadline, dial(&tunnel, &network, &config, &mut ladder)) => dialled,
         () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
     };
@@ -121,7 +122,7 @@ fn machine_config(config: &TunnelConfig, deadline: Instant) -> pptp_tunnel::Conf
 
 fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
     let Some(route) = tunnel.route.get() else { return };
-    let machine = Machine::connect(config, route.call_id, rand::random(), ladder, now());
+    let machine = Machine::connect(config, route.call_id, tunnel.hub.hub.seed(), ladder, now());
     let abandoned = {
         let mut inner = tunnel.lock();
         inner.machine = Some(Box::new(machine));
@@ -133,6 +134,7 @@ fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
 async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
     loop {
         tokio::select! {
+            biased;
             is_open = poll_fn(|cx| receive(tunnel, octets, cx)) => {
                 if !is_open {
                     break;
@@ -196,6 +198,7 @@ async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> boo
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {
+        biased;
         written = octets.write_all(out) => {
             // a notification that was meant for the loop may have been taken here
             tunnel.control.notify_one();

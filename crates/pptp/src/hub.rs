@@ -9,8 +9,9 @@ use std::{
     },
 };
 
-use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions};
+use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
 use pptp_tunnel::Failure;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
@@ -27,7 +28,25 @@ pub(crate) struct Hub {
     closing: AtomicBool,
     /// From their connect until they have ended, those without a Call ID yet among them
     tunnels: AtomicUsize,
+    randomness: Randomness,
     pub(crate) counters: Counters,
+}
+
+/// Where Call IDs, challenges, Magic-Numbers, sequence numbers and ports come from
+#[derive(Debug)]
+pub(crate) enum Randomness {
+    System,
+    /// A run in memory is like any other with the same seed
+    Memory(memory::Host),
+}
+
+impl Randomness {
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        match self {
+            Self::System => rand::random(),
+            Self::Memory(host) => host.random_seed(),
+        }
+    }
 }
 
 /// Of one driver and its socket
@@ -47,7 +66,17 @@ impl Hub {
         tunnel: &Arc<Shared>,
         now: std::time::Instant,
     ) -> Result<u16, Exhausted> {
-        self.calls().insert(&mut rand::rng(), server, Arc::clone(tunnel), now)
+        self.calls().insert(&mut self.rng(), server, Arc::clone(tunnel), now)
+    }
+
+    /// Octets that nobody can guess, unless the network is one in memory
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.randomness.seed()
+    }
+
+    /// A number that nobody can guess, with the same reserve
+    pub(crate) fn number(&self) -> u64 {
+        self.rng().random()
     }
 
     /// A tunnel is going to be dialled
@@ -121,6 +150,10 @@ impl Hub {
         self.closing.load(Ordering::Acquire)
     }
 
+    fn rng(&self) -> StdRng {
+        StdRng::from_seed(self.seed())
+    }
+
     fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,6 +171,7 @@ impl HubHandle {
     /// Starts a driver on the current runtime, for the socket that `open` makes
     pub(crate) fn start<E: Into<ClientError>>(
         shard: Shard,
+        randomness: Randomness,
         open: impl FnOnce() -> Result<GreSocket, E>,
     ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
@@ -149,6 +183,7 @@ impl HubHandle {
             left: Notify::new(),
             closing: AtomicBool::new(false),
             tunnels: AtomicUsize::new(0),
+            randomness,
             counters: Counters::default(),
         });
         hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
@@ -165,7 +200,8 @@ impl HubHandle {
         if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
             return Ok(handle);
         }
-        let handle = Self::start(options.shard, || RawSocket::open(options).map(GreSocket::from))?;
+        let open = || RawSocket::open(options).map(GreSocket::from);
+        let handle = Self::start(options.shard, Randomness::System, open)?;
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)

@@ -16,7 +16,11 @@ use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Record, TunnelError};
 use tokio::sync::{Notify, watch};
 
-use crate::{Info, State, hub::HubHandle, raw_ip::RawPort};
+use crate::{
+    Info, State,
+    hub::{Hub, HubHandle},
+    raw_ip::RawPort,
+};
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
@@ -226,8 +230,8 @@ impl Shared {
 
 impl Inner {
     /// The stack, once the tunnel has been up: see [`stack_of`]
-    pub(crate) fn stack(&mut self) -> Option<&mut Stack> {
-        stack_of(&mut self.stack, self.info.as_deref(), self.ended.as_deref())
+    pub(crate) fn stack(&mut self, hub: &Hub) -> Option<&mut Stack> {
+        stack_of(&mut self.stack, hub, self.info.as_deref(), self.ended.as_deref())
     }
 
     fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
@@ -248,12 +252,13 @@ impl Inner {
 /// tunnel sockets ask its stack why they failed.
 pub(crate) fn stack_of<'a>(
     stack: &'a mut Option<Box<Stack>>,
+    hub: &Hub,
     info: Option<&Info>,
     ended: Option<&TunnelError>,
 ) -> Option<&'a mut Stack> {
     if stack.is_none() {
         let info = info?;
-        let config = StackConfig::new(info.inner_address, info.mtu.into(), rand::random());
+        let config = StackConfig::new(info.inner_address, info.mtu.into(), hub.number());
         let config = StackConfig { dns: info.dns.clone(), ..config };
         // its time begins before any turn that is under way
         let mut made = Stack::new(config, info.ladder.started());
@@ -278,7 +283,7 @@ impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
         let mut wakers = Vec::new();
         let mut ready = false;
-        if let Some(stack) = self.shared.lock().stack() {
+        if let Some(stack) = self.shared.lock().stack(&self.shared.hub.hub) {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();

@@ -157,7 +157,7 @@ impl Tunnel {
                 return Err(io::ErrorKind::ResourceBusy.into());
             }
             let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
-            if let Some(stack) = inner.stack() {
+            if let Some(stack) = inner.stack(&self.handle.shared.hub.hub) {
                 let reason = "the tunnel's IP packets were taken by `ip_packets`";
                 stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
                 stack.drain_wakers(&mut wakers);

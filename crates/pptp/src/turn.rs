@@ -45,7 +45,9 @@ impl Inputs<'_> {
             let Some(packet) = machine.handle_gre(now, datagram.gre) else { continue };
             if let Some(raw) = raw {
                 raw.deliver(packet);
-            } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
+            } else if let Some(stack) =
+                stack_of(stack, &self.tunnel.hub.hub, info.as_deref(), ended.as_deref())
+            {
                 // a reply within the stack does not ask: each datagram of a batch has its slot
                 stack.ingress(
                     now,
