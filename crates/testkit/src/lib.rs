@@ -69,6 +69,7 @@ pub mod content;
 mod driver;
 mod hosts;
 mod lan;
+mod nat;
 mod outlet;
 mod router;
 mod server;
@@ -86,6 +87,7 @@ pub use pptp_tunnel::TunnelError;
 pub use crate::{
     builder::ServerBuilder,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
+    nat::Nat,
     server::Server,
     stats::{Ended, Stats},
 };

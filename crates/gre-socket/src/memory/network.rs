@@ -87,6 +87,13 @@ impl Network {
         self.state().trace.as_ref().map_or(0, Trace::digest)
     }
 
+    /// When a GRE datagram with a payload for this call of a host arrived last, or will arrive
+    ///
+    /// Of those that arrive as they were sent, since [`Network::trace`].
+    pub fn last_arrival(&self, host: Ipv4Addr, call_id: u16) -> Option<Instant> {
+        self.state().trace.as_ref()?.last_arrival(host, call_id)
+    }
+
     /// The time that something sent now takes, unless an end of that way is unplugged
     pub(super) fn passage(&self, from: Ipv4Addr, to: Ipv4Addr) -> Option<Duration> {
         self.state().passage(from, to)
@@ -348,6 +355,9 @@ impl State {
         if sockets.peek().is_none() {
             let reporter = outgoing.destination;
             return Some(Icmp { reporter, code: 2, raw_os_error: ENOPROTOOPT });
+        }
+        if let Some(trace) = self.trace.as_mut().filter(|_| corrupted.is_none()) {
+            trace.arrive(outgoing.destination, gre, due);
         }
         for socket in sockets {
             socket.push(due, from, outgoing.destination, gre);
