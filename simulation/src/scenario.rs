@@ -121,7 +121,7 @@ impl Path {
             there,
             back: there + milliseconds(rng, &[0, 0, 1, 10, 50]),
             impairment: impairment(rng, calm),
-            rate: one_of(rng, &[None, NonZeroU32::new(30_000), NonZeroU32::new(1_000_000)]),
+            rate: one_of(rng, &[None, NonZeroU32::new(125_000), NonZeroU32::new(1_000_000)]),
             nat: rng.random_bool(0.25),
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) client: Client,
     /// `None` while it is out of service
     server: Option<Server>,
+    /// Servers there were: each has Call IDs of its own
+    servers: u64,
     _nat: Option<Nat>,
 }
 
@@ -40,8 +42,15 @@ impl World {
         let nat = path.nat.then(|| Nat::start(&near, &far, NAT, SERVER)).transpose()?;
         let client =
             Client::builder().memory(near.host(CLIENT)).build().map_err(io::Error::other)?;
-        let mut world =
-            Self { scenario: scenario.clone(), near, far, client, server: None, _nat: nat };
+        let mut world = Self {
+            scenario: scenario.clone(),
+            near,
+            far,
+            client,
+            server: None,
+            servers: 0,
+            _nat: nat,
+        };
         world.start_server()?;
         world.far.set_impairment(path.impairment);
         Ok(world)
@@ -65,7 +74,9 @@ impl World {
     fn start_server(&mut self) -> io::Result<()> {
         if self.server.is_none() {
             let builder = Server::builder(BUILDING).order(self.scenario.order);
-            self.server = Some(builder.seed(self.scenario.seed).serve_memory(&self.far, SERVER)?);
+            let seed = self.scenario.seed.wrapping_add(self.servers << 32);
+            self.server = Some(builder.seed(seed).serve_memory(&self.far, SERVER)?);
+            self.servers += 1;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ fn start(tunnel: &Arc<Shared>, config: pptp_tunnel::Config, ladder: Ladder) {
         inner.machine = Some(Box::new(machine));
         inner.abandoned
     };
-    if abandoned { tunnel.hang_up() } else { tunnel.mark_ready() }
+    if abandoned { tunnel.hang_up() } else { tunnel.mark_due() }
 }
 
 async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
@@ -179,7 +179,7 @@ fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
             machine.handle_control(now(), octets);
         }
     }
-    tunnel.mark_ready();
+    tunnel.mark_due();
 }
 
 fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {

@@ -22,6 +22,9 @@ pub(crate) struct Hub {
     calls: Mutex<CallTable<Arc<Shared>>>,
     /// Bounded by the number of tunnels: each is in it once at most
     ready: Mutex<VecDeque<Arc<Shared>>>,
+    /// Those of them that do not wait for the socket, and some that did not have to; emptied in each
+    /// round of the driver, so that there are two entries of a tunnel at most
+    due: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
     /// Told whenever a tunnel has left
     left: Notify,
@@ -120,6 +123,19 @@ impl Hub {
         self.wake.notify_one();
     }
 
+    pub(crate) fn push_due(&self, tunnel: Arc<Shared>) {
+        self.due().push_back(tunnel);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn pop_due(&self) -> Option<Arc<Shared>> {
+        self.due().pop_front()
+    }
+
+    pub(crate) fn clear_due(&self) {
+        self.due().clear();
+    }
+
     pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
         self.ready().pop_front()
     }
@@ -127,6 +143,7 @@ impl Hub {
     /// The driver is gone: what is still there can only be told so
     pub(crate) fn abandon(&self, failure: &Failure) {
         self.ready().clear();
+        self.due().clear();
         let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
         for tunnel in left {
             tunnel.abandon(failure.clone());
@@ -146,8 +163,19 @@ impl Hub {
         }
     }
 
+    /// Until a tunnel is due, or the last handle is gone
+    pub(crate) async fn woken_for_due(&self) {
+        while self.due().is_empty() && !self.is_closing() {
+            self.wake.notified().await;
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    fn due(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rng(&self) -> StdRng {
@@ -179,6 +207,7 @@ impl HubHandle {
         let hub = Arc::new(Hub {
             calls: Mutex::new(CallTable::of_shard(shard)),
             ready: Mutex::new(VecDeque::new()),
+            due: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             left: Notify::new(),
             closing: AtomicBool::new(false),

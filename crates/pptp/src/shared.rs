@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) unsendable: AtomicU64,
     /// In the ready queue already
     queued: AtomicBool,
+    /// Something is to be told that does not wait for the socket
+    due: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -102,6 +104,7 @@ impl Shared {
             route: OnceLock::new(),
             unsendable: AtomicU64::new(0),
             queued: AtomicBool::new(false),
+            due: AtomicBool::new(false),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -118,9 +121,25 @@ impl Shared {
         }
     }
 
-    /// From here on [`Self::mark_ready`] asks for another turn
+    /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
+    /// peer has said something that may end the tunnel
+    pub(crate) fn mark_due(self: &Arc<Self>) {
+        if !self.due.swap(true, Ordering::AcqRel) {
+            self.hub.hub.push_due(Arc::clone(self));
+        }
+        self.mark_ready();
+    }
+
+    /// From here on [`Self::mark_ready`] and [`Self::mark_due`] ask for another turn
     pub(crate) fn begin_turn(&self) {
         self.queued.store(false, Ordering::Release);
+        self.due.store(false, Ordering::Release);
+    }
+
+    /// Begins a turn without packets, unless there was one since [`Self::mark_due`]; the tunnel stays
+    /// in the ready queue
+    pub(crate) fn begin_due_turn(&self) -> bool {
+        self.due.swap(false, Ordering::AcqRel)
     }
 
     /// Starts an orderly hang-up: what the sockets wrote leaves first, and the state machine bounds
@@ -131,7 +150,7 @@ impl Shared {
         if inner.machine.is_some() {
             inner.hang_up_by.get_or_insert_with(|| now() + FLUSH);
             drop(inner);
-            self.mark_ready();
+            self.mark_due();
         } else {
             drop(inner);
             self.control.notify_one();
@@ -211,7 +230,7 @@ impl Shared {
         if let Some(machine) = &mut self.lock().machine {
             machine.handle_gre_error(now(), GreError::ProtocolUnreachable);
         }
-        self.mark_ready();
+        self.mark_due();
     }
 
     /// The end of a tunnel whose turn panicked

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
@@ -70,7 +70,7 @@ pub(crate) struct Outputs<'a> {
     pub(crate) now: Instant,
     pub(crate) tunnel: &'a Shared,
     pub(crate) send: &'a mut SendBatch,
-    /// Packets that may be composed
+    /// Packets that may be composed; with none the state machine composes nothing either
     pub(crate) quantum: usize,
     /// To be woken when the lock is released
     pub(crate) wakers: &'a mut Vec<Waker>,
@@ -112,25 +112,36 @@ impl Outputs<'_> {
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
         let ended = self.events(inner);
         if let Some(machine) = inner.machine.as_deref_mut() {
-            machine.poll_frames(self.now, &mut Datagrams { send: self.send, route });
+            machine.poll_frames(self.now, &mut self.datagrams(route));
         }
         let packets = self.egress(inner, route);
         let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
-        let mut datagrams = Datagrams { send: self.send, route };
-        machine.poll_gre(self.now, &mut datagrams);
+        let now = self.now;
+        let mut datagrams = self.datagrams(route);
+        machine.poll_gre(now, &mut datagrams);
         let full = !datagrams.has_room();
         if machine.poll_control(self.now, &mut inner.control_out) {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
         let finished = machine.is_finished();
+        let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
-            deadline: [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min(),
+            deadline: deadline.map(|deadline| self.not_at_once(deadline)),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             ended,
             finished,
         }
+    }
+
+    /// A deadline that has passed and is still there waits for the socket, and hides those behind it
+    fn not_at_once(&self, deadline: Instant) -> Instant {
+        if self.quantum == 0 { deadline.max(self.now + LOOK_AGAIN) } else { deadline }
+    }
+
+    fn datagrams(&mut self, route: Route) -> Datagrams<'_> {
+        Datagrams { send: self.send, route, none: self.quantum == 0 }
     }
 
     /// Lets the sockets, or whoever took their place, send what they have
@@ -270,11 +281,13 @@ impl Egress for Uplink<'_> {
 struct Datagrams<'a> {
     send: &'a mut SendBatch,
     route: Route,
+    /// Not now
+    none: bool,
 }
 
 impl Egress for Datagrams<'_> {
     fn has_room(&self) -> bool {
-        self.send.has_room()
+        !self.none && self.send.has_room()
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
@@ -295,6 +308,9 @@ impl Route {
         }
     }
 }
+
+/// While the socket takes nothing, what has no packet to wait for is looked at so often
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Runs a turn so that its panic stays its own
 pub(crate) fn guarded<R>(turn: impl FnOnce() -> R) -> Result<R, String> {
