@@ -60,6 +60,11 @@ impl Errand {
         )
     }
 
+    /// Whether what is lost on the way is sent again
+    pub(crate) const fn is_reliable(self) -> bool {
+        matches!(self, Self::Download(_) | Self::Upload(_) | Self::Exchange(_) | Self::Rest(_))
+    }
+
     /// Does it
     pub(crate) async fn run(self, building: u32, tunnel: &Tunnel, seed: u64) -> Outcome {
         let ended = match self {

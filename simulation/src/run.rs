@@ -75,7 +75,7 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
     });
     let sites = sites.collect::<Vec<_>>();
     befall(scenario, &mut world, journal).await?;
-    world.calm_down()?;
+    world.calm_down().await?;
     journal.note("all is well again");
     calm.cancel();
     let mut tunnels = Vec::new();
@@ -106,7 +106,7 @@ async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io
         sleep_until(began + at).await;
         journal.note(format!("{} {:?}", if begins { "begins" } else { "ends" }, mishap.fault));
         if !begins {
-            world.end(mishap.fault)?;
+            world.end(mishap.fault).await?;
             continue;
         }
         world.begin(mishap.fault, mishap.lasts).await;

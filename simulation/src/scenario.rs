@@ -91,6 +91,14 @@ impl Scenario {
         self.mishaps.is_empty() && loss_per_mille == 0 && corrupt_per_mille == 0
     }
 
+    /// Whether datagrams arrive in the order in which they are sent, and once
+    ///
+    /// Else the first packet may overtake the answer that lets the server take it.
+    pub fn keeps_order(&self) -> bool {
+        let Impairment { jitter, held_per_mille, duplicate_per_mille, .. } = self.path.impairment;
+        jitter.is_zero() && held_per_mille == 0 && duplicate_per_mille == 0
+    }
+
     /// When the last mishap is over
     pub fn calms_down_at(&self) -> Duration {
         let over = self.mishaps.iter().map(|mishap| mishap.at + mishap.lasts);

@@ -7,7 +7,7 @@ use pptp::{
     memory::{Blocked, Host, Impairment, Network},
 };
 use pptp_testkit::{Nat, Server};
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 
 use crate::{Fault, Scenario};
 
@@ -71,6 +71,12 @@ impl World {
         self.server.as_ref()
     }
 
+    async fn restart_server(&mut self) -> io::Result<()> {
+        // the tasks of the one before are gone then
+        sleep(Duration::from_millis(1)).await;
+        self.start_server()
+    }
+
     fn start_server(&mut self) -> io::Result<()> {
         if self.server.is_none() {
             let builder = Server::builder(BUILDING).order(self.scenario.order);
@@ -113,14 +119,14 @@ impl World {
     }
 
     /// It is over
-    pub(crate) fn end(&mut self, fault: Fault) -> io::Result<()> {
+    pub(crate) async fn end(&mut self, fault: Fault) -> io::Result<()> {
         match fault {
             Fault::Block(_) => self.server_host().block_gre(Blocked::Nothing),
             Fault::Blackout => self.server_host().plug_in(),
-            Fault::Crash => self.start_server()?,
+            Fault::Crash => self.restart_server().await?,
             Fault::PowerFailure => {
                 self.server_host().plug_in();
-                self.start_server()?;
+                self.restart_server().await?;
             }
             Fault::BlackHole(_) => self.server_host().swallow_gre(None),
             Fault::Weather(_) => self.far.set_impairment(self.scenario.path.impairment),
@@ -133,9 +139,10 @@ impl World {
     }
 
     /// From here on nothing goes wrong
-    pub(crate) fn calm_down(&mut self) -> io::Result<()> {
-        let mishaps = self.scenario.mishaps.clone();
-        mishaps.into_iter().try_for_each(|mishap| self.end(mishap.fault))?;
+    pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
+        for mishap in self.scenario.mishaps.clone() {
+            self.end(mishap.fault).await?;
+        }
         self.far.set_impairment(Impairment::default());
         Ok(())
     }

@@ -39,7 +39,6 @@ impl Inputs<'_> {
             return;
         };
         let now = self.now;
-        machine.handle_timeout(now);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(packet) = machine.handle_gre(now, datagram.gre) else { continue };

@@ -45,7 +45,7 @@ impl Nat {
             servers: servers.clone(),
             address,
             server,
-            calls: Mutex::default(),
+            calls: Mutex::new(Calls { known: BTreeMap::new(), next: FIRST_CALL_ID }),
         });
         let tasks = Tasks::default();
         tasks.spawn(accept(listener, Arc::clone(&nat), tasks.clone()));
@@ -66,8 +66,17 @@ struct Mapping {
     servers: Network,
     address: Ipv4Addr,
     server: Ipv4Addr,
+    calls: Mutex<Calls>,
+}
+
+/// The calls there are
+#[derive(Debug)]
+struct Calls {
     /// By the Call ID that the server knows
-    calls: Mutex<BTreeMap<u16, Call>>,
+    known: BTreeMap<u16, Call>,
+    /// The Call ID to be given next: what was given is not given again soon, so that frames under way
+    /// of an old call do not meet a new one
+    next: u16,
 }
 
 /// A client and the Call ID that it chose
@@ -81,27 +90,30 @@ impl Mapping {
     /// The Call ID that the server is told
     fn outer(&self, call: Call) -> Option<u16> {
         let mut calls = self.calls();
-        let known = calls.iter().find(|(_, known)| **known == call).map(|(outer, _)| *outer);
+        let known = calls.known.iter().find(|(_, known)| **known == call).map(|(outer, _)| *outer);
         known.or_else(|| {
-            let free = (FIRST_CALL_ID..=u16::MAX).find(|outer| !calls.contains_key(outer))?;
-            calls.insert(free, call);
+            let Calls { known, next } = &mut *calls;
+            let mut unused = (*next..=u16::MAX).chain(FIRST_CALL_ID..*next);
+            let free = unused.find(|outer| !known.contains_key(outer))?;
+            known.insert(free, call);
+            *next = free.checked_add(1).unwrap_or(FIRST_CALL_ID);
             Some(free)
         })
     }
 
     /// Whose Call ID that is
     fn inner(&self, call_id: u16) -> Option<Call> {
-        self.calls().get(&call_id).copied()
+        self.calls().known.get(&call_id).copied()
     }
 
     fn forget(&self, call_ids: &[u16]) {
         let mut calls = self.calls();
         for call_id in call_ids {
-            calls.remove(call_id);
+            calls.known.remove(call_id);
         }
     }
 
-    fn calls(&self) -> MutexGuard<'_, BTreeMap<u16, Call>> {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
