@@ -17,6 +17,7 @@
 
 mod errand;
 mod fault;
+pub mod grid;
 mod journal;
 mod run;
 mod scenario;
