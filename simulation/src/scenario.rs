@@ -99,6 +99,16 @@ impl Scenario {
         jitter.is_zero() && held_per_mille == 0 && duplicate_per_mille == 0
     }
 
+    /// Whether octets change on the way
+    pub fn corrupts(&self) -> bool {
+        let weathers = self.mishaps.iter().filter_map(|mishap| match mishap.fault {
+            Fault::Weather(impairment) => Some(impairment),
+            _ => None,
+        });
+        let mut all = weathers.chain([self.path.impairment]);
+        all.any(|impairment| impairment.corrupt_per_mille > 0)
+    }
+
     /// When the last mishap is over
     pub fn calms_down_at(&self) -> Duration {
         let over = self.mishaps.iter().map(|mishap| mishap.at + mishap.lasts);

@@ -231,6 +231,10 @@ impl Site {
         else {
             return;
         };
+        if self.scenario.path.nat && self.scenario.corrupts() {
+            // what the NAT hands on is as it was sent by the NAT
+            return;
+        }
         let heard = self.network.last_arrival(CLIENT, call_id);
         let asked = now.checked_sub(interval * u32::from(unanswered));
         if let Some((heard, asked)) = heard.zip(asked)
@@ -257,11 +261,7 @@ impl Site {
 
     /// Reasons that nothing in this world gives
     fn judge(&self, error: &TunnelError) {
-        let corrupted = self.scenario.path.impairment.corrupt_per_mille > 0
-            || self.scenario.mishaps.iter().any(|mishap| match mishap.fault {
-                Fault::Weather(impairment) => impairment.corrupt_per_mille > 0,
-                _ => false,
-            });
+        let corrupted = self.scenario.corrupts();
         let impossible = match error.name() {
             "Internal" | "RuntimeShutDown" | "LostSync" | "NotPptp" | "ControlMisbehaved" => true,
             "LinkMisbehaved"
@@ -275,17 +275,12 @@ impl Site {
             | "RejectedProtocol"
             | "NoAddress" => !corrupted,
             // a server that goes away while encryption is agreed upon looks like one that has none
-            "EncryptionUnavailable" => !corrupted && !self.server_may_go(),
+            "EncryptionUnavailable" => self.scenario.is_calm(),
             _ => false,
         };
         if impossible {
             self.violation(format!("no reason of this world: {error}"));
         }
-    }
-
-    fn server_may_go(&self) -> bool {
-        let mut mishaps = self.scenario.mishaps.iter();
-        mishaps.any(|mishap| mishap.fault.touches_tcp() || mishap.fault == Fault::HangUp)
     }
 
     /// By how much the clock jumps in all
