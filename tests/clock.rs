@@ -10,7 +10,9 @@ use tokio::time::{Instant, advance, sleep, timeout};
 /// Whatever a tunnel waits for just then, a server that is there is not taken for dead
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_kills_no_tunnel() {
-    for moment in [0, 29_900, 30_100, 30_600, 60_100, 60_600, 61_100, 119_000, 120_500, 180_300] {
+    // around LCP's first echoes, and those of the control connection
+    let moments = (0..=1).chain(28_000..32_000).chain(54_000..62_000).chain([119_000, 180_300]);
+    for moment in moments.filter(|moment| moment % 250 == 0) {
         for jump in [20, 120, 86_400] {
             // a round trip of a second, so that something is always on its way
             let world = World::new(500);
