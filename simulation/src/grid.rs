@@ -171,7 +171,7 @@ fn two_digits(value: f64) -> f64 {
 }
 
 /// Runs of a cell, each with its own seed
-pub const RUNS: u64 = 3;
+pub const RUNS: u64 = 5;
 
 const ROUND_TRIPS: [u64; 6] = [1, 10, 50, 100, 200, 500];
 const LOSSES: [u16; 4] = [0, 1, 3, 10];

@@ -62,6 +62,7 @@ fn a_figure_may_move_by_a_tenth_and_a_cell_not_at_all() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "minutes unless it is released, which `.ci/run` does")]
 fn every_octet_arrives_and_the_goodput_is_what_it_was() {
     let cells = Cell::all();
     assert!(cells.len() >= 60);
