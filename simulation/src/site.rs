@@ -207,8 +207,10 @@ impl Site {
         let now = Instant::now();
         self.note(format!("down: {reason}"));
         self.judge(reason);
-        // a Configure-Request that arrives after its successor begins CCP anew, which ends a tunnel
-        let overtaken = reason.name() == "EncryptionLost" && !self.scenario.keeps_order();
+        // a Configure-Request that arrives after CCP has opened begins it anew, and one of the two ends
+        // a link whose encryption is taken down
+        let ends = ["EncryptionLost", "TerminatedByPeer"].contains(&reason.name());
+        let overtaken = ends && !self.scenario.keeps_order();
         if self.scenario.is_calm() && !overtaken {
             self.violation(format!("down in the calm: {reason}"));
         }
@@ -276,10 +278,10 @@ impl Site {
             | "Loopback"
             | "NoAgreement"
             | "RejectedCode"
-            | "RejectedProtocol"
-            | "NoAddress" => !corrupted,
-            // a server that goes away while encryption is agreed upon looks like one that has none
-            "EncryptionUnavailable" => self.scenario.is_calm(),
+            | "RejectedProtocol" => !corrupted,
+            // a server that gives up while encryption and addresses are agreed upon looks like one that
+            // has none
+            "EncryptionUnavailable" | "NoAddress" => self.scenario.is_calm(),
             _ => false,
         };
         if impossible {
