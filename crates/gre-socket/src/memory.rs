@@ -4,9 +4,11 @@
 //! process: no privilege, no real time (with `tokio::time::pause` a minute's connect passes in
 //! microseconds), and the same outcome each time.
 
+mod faults;
 mod gre;
 mod network;
 mod tcp;
+mod trace;
 
 pub use gre::GreSocket;
 pub use network::{Blocked, Host, Impairment, Network};

@@ -9,6 +9,10 @@ const REACH: i32 = 6000;
 /// Datagrams in sequence, none of them committed, that make a stream of their own
 const AGREEING: u8 = 8;
 
+/// How far behind a datagram may be and be late; one that is farther and is accepted nevertheless
+/// says that the highest number is not the peer's: MPPE keeps no more keys of late frames
+const LATE: i32 = 256;
+
 /// Committed numbers that wait for an acknowledgment before one is due at once
 const UNACKNOWLEDGED: u32 = 2;
 
@@ -114,8 +118,11 @@ impl Receive {
     }
 
     pub(crate) fn commit(&mut self, now: Instant, verdict: Verdict) -> Committed {
-        self.candidate = None;
-        match self.distance(verdict.sequence) {
+        let distance = self.distance(verdict.sequence);
+        if distance.is_none_or(|distance| distance >= -LATE) {
+            self.candidate = None;
+        }
+        match distance {
             _ if verdict.new_base => {
                 self.advance(now, verdict.sequence);
                 self.seen = 1;
@@ -160,7 +167,8 @@ impl Receive {
     /// Counts datagrams in sequence that are not ahead within reach
     ///
     /// Late ones are committed and end the count. So it reaches eight only where the highest number
-    /// is not the peer's: a forged control frame put it there, or the first one was forged.
+    /// is not the peer's: a forged control frame or a damaged header put it there, or the first one
+    /// was forged.
     fn note_candidate(&mut self, sequence: u32) -> u8 {
         let in_sequence = match self.candidate {
             Some(candidate) if candidate.next == sequence => {

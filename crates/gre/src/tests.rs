@@ -234,6 +234,18 @@ fn late_datagrams_that_are_committed_are_no_new_base() {
 }
 
 #[test]
+fn a_damaged_number_is_outlived_although_what_follows_is_accepted() {
+    let mut lab = Lab::with_highest(10);
+    lab.decrypt(1010);
+    (12..19).for_each(|sequence| lab.decrypt(sequence));
+    assert_eq!((lab.session.stats().late, lab.seal().acknowledgment), (7, Some(1010)));
+    assert_eq!(lab.check(19), Ok((Order::Ahead, Evidence::Accepted)), "the eighth");
+    lab.accept(20);
+    lab.accept(21);
+    assert_eq!(lab.seal().acknowledgment, Some(21));
+}
+
+#[test]
 fn a_verdict_committed_after_a_later_one_does_not_move_the_highest_number_back() {
     let mut lab = Lab::with_highest(10);
     let [first, second] = [11, 12].map(|sequence| lab.session.check(&numbered(sequence)).unwrap());

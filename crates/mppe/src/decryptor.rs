@@ -123,7 +123,7 @@ impl Decryptor {
         let plaintext = if self.is_ahead(arrival) {
             self.open_ahead(now, arrival, count, ciphertext)?
         } else {
-            self.open_late(now, count, ciphertext)?
+            self.open_behind(now, arrival, count, ciphertext)?
         };
         let (_, payload) =
             ciphertext.split_at_mut_checked(plaintext.field).ok_or(Discard::Implausible)?;
@@ -264,6 +264,27 @@ impl Decryptor {
             None => u64::from(arrival.sequence).saturating_add(1),
         };
         sent.clamp(COUNTS.saturating_sub(1), FARTHEST.saturating_sub(1))
+    }
+
+    /// A late frame; or the next one, if the carrier's number of an earlier one was damaged
+    ///
+    /// The key of the count that was used last, or of one near behind it, is not looked for ahead: so
+    /// nothing opens twice, and a duplicate costs nothing.
+    fn open_behind(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        count: u16,
+        ciphertext: &mut [u8],
+    ) -> Result<Plaintext, Discard> {
+        let opened = self.open_late(now, count, ciphertext);
+        let distance = self.distance(count);
+        if !matches!((&opened, distance), (Err(Discard::Late), 1..=NEAR)) {
+            return opened;
+        }
+        let plaintext = self.open_near(now, distance, ciphertext).map_err(|_| Discard::Late)?;
+        self.commit(arrival, distance.into());
+        Ok(plaintext)
     }
 
     fn open_late(

@@ -1,6 +1,6 @@
 //! Whether the peer is still there (RFC 1661 §5.8)
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::EchoPolicy;
 
@@ -48,14 +48,17 @@ impl Echo {
         self.unanswered = 0;
     }
 
+    /// Whoever sees a deadline much too late has slept, and the answer may be there unread: the peer is
+    /// asked once more before it counts as dead.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Silence> {
-        self.deadline.filter(|deadline| *deadline <= now)?;
+        let struck = self.deadline.filter(|deadline| *deadline <= now)?;
         let silent_until = self.heard.and_then(|heard| heard.checked_add(self.policy.silence));
         if self.unanswered == 0 && silent_until.is_some_and(|until| until > now) {
             self.deadline = silent_until;
             return None;
         }
-        if self.unanswered >= self.policy.unanswered {
+        let slept = now.saturating_duration_since(struck) > LATE;
+        if self.unanswered >= self.policy.unanswered && !slept {
             self.deadline = None;
             return Some(Silence::Dead(self.unanswered));
         }
@@ -69,10 +72,11 @@ impl Echo {
     }
 }
 
+/// A deadline seen so much later was slept through
+const LATE: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::tests::epoch;
 
@@ -108,6 +112,19 @@ mod tests {
         echo.start(now);
         let done = run(&mut echo, now, &[20, 45, 76, 100, 125, 150, 175]);
         assert_eq!(done, [(75, Silence::Ask)], "30 s after 45, and answered at once");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_kills_nobody() {
+        let now = epoch();
+        let mut echo = Echo::new(EchoPolicy::default());
+        echo.start(now);
+        for second in [30, 40, 50, 60] {
+            assert_eq!(echo.handle_timeout(now + second * SECOND), Some(Silence::Ask));
+        }
+        assert_eq!(echo.handle_timeout(now + 3600 * SECOND), Some(Silence::Ask), "once more");
+        echo.heard(now + 3601 * SECOND);
+        assert_eq!(echo.handle_timeout(now + 3610 * SECOND), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     Connecting, State, TunnelConfig,
     dial::{self, Served},
-    hub::{Hub, HubHandle},
+    hub::{Hub, HubHandle, Randomness},
     login::Login,
     network::Network,
     shared::{Handle, Shared},
@@ -182,6 +182,9 @@ impl ClientBuilder {
     }
 
     /// A network in memory instead of the kernel's, for tests without privileges
+    ///
+    /// The client's random choices then follow from the network's seed: with tokio's clock paused
+    /// and one thread a run is like any other, to the octet.
     #[must_use]
     pub fn memory(mut self, host: memory::Host) -> Self {
         self.carrier = Carrier::Memory(host);
@@ -205,12 +208,13 @@ impl ClientBuilder {
             }
             Carrier::Given(fd) => {
                 let open = || RawSocket::from_fd(fd, &options).map(GreSocket::from);
-                let hub = HubHandle::start(Shard::ALL, open)?;
+                let hub = HubHandle::start(Shard::ALL, Randomness::System, open)?;
                 ([hub].into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
                 let open = || Ok::<_, ClientError>(host.open_gre().into());
-                let hub = HubHandle::start(Shard::ALL, open)?;
+                let randomness = Randomness::Memory(host.clone());
+                let hub = HubHandle::start(Shard::ALL, randomness, open)?;
                 ([hub].into(), Network::Memory(host))
             }
         };

@@ -61,6 +61,7 @@ async fn open(
 ) -> Option<Box<dyn Octets>> {
     let (deadline, limit) = (dialling.deadline, dialling.config.connect_timeout);
     let dialled = tokio::select! {
+        biased;
         dialled = timeout_at(deadline, dial(&tunnel, &mut dialling, &mut ladder)) => dialled,
         () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
     };
@@ -136,7 +137,7 @@ async fn abandoned(tunnel: &Shared) {
 fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
     let Some(route) = tunnel.route() else { return };
     let config = dialling.machine_config();
-    let machine = Machine::connect(config, route.call_id, rand::random(), ladder, now());
+    let machine = Machine::connect(config, route.call_id, tunnel.hub.hub.seed(), ladder, now());
     let abandoned = {
         let mut inner = tunnel.lock();
         let since = now().saturating_duration_since(machine.ladder().started());
@@ -145,12 +146,13 @@ fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
         inner.dialling = Some(dialling);
         inner.abandoned
     };
-    if abandoned { tunnel.hang_up() } else { tunnel.mark_ready() }
+    if abandoned { tunnel.hang_up() } else { tunnel.mark_due() }
 }
 
 async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
     loop {
         tokio::select! {
+            biased;
             is_open = poll_fn(|cx| receive(tunnel, octets, cx)) => {
                 if !is_open {
                     break;
@@ -195,7 +197,7 @@ fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
             machine.handle_control(now(), octets);
         }
     }
-    tunnel.mark_ready();
+    tunnel.mark_due();
 }
 
 fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
@@ -214,6 +216,7 @@ async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> boo
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {
+        biased;
         written = octets.write_all(out) => {
             // a notification that was meant for the loop may have been taken here
             tunnel.control.notify_one();

@@ -69,8 +69,9 @@ impl Driver {
         }
         tokio::select! {
             biased;
-            call_id = self.deadlines.next(), if !self.blocked => self.expire(call_id),
+            call_id = self.deadlines.next() => self.expire(call_id),
             () = self.hub.woken(), if !self.blocked => {}
+            () = self.hub.woken_for_due(), if self.blocked => {}
             _ = self.socket.readable(), if self.has_room_for_replies() => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
@@ -104,7 +105,22 @@ impl Driver {
             self.take_outputs(&tunnel, now, quantum);
         }
         self.flush();
+        if self.blocked {
+            self.tell(now);
+        } else {
+            self.hub.clear_due();
+        }
         self.count_drops(now);
+    }
+
+    /// The outputs that need no socket, of each tunnel that is due: deadlines, what the control
+    /// connection has to say, and the end
+    fn tell(&mut self, now: Instant) {
+        while let Some(tunnel) = self.hub.pop_due() {
+            if tunnel.begin_due_turn() {
+                self.take_outputs(&tunnel, now, NO_PACKETS);
+            }
+        }
     }
 
     /// Whether each datagram of a batch may be replied to: also while the socket takes no more, for
@@ -172,7 +188,7 @@ impl Driver {
             wakers: &mut self.wakers,
         };
         match guarded(|| inputs.take()) {
-            Ok(()) => tunnel.mark_ready(),
+            Ok(()) => tunnel.mark_due(),
             Err(message) => self.panicked(tunnel, message),
         }
         self.wakers.drain(..).for_each(Waker::wake);
@@ -270,7 +286,7 @@ impl Driver {
 
     fn expire(&self, call_id: u16) {
         if let Some(tunnel) = self.hub.tunnel(call_id) {
-            tunnel.mark_ready();
+            tunnel.mark_due();
         }
     }
 }
@@ -287,6 +303,9 @@ impl Drop for Driver {
 /// So that one with a large window does not hold up those with small ones. A turn costs about half
 /// of what a packet costs.
 const LEAST_QUANTUM: usize = 4;
+
+/// The quantum of a turn while the socket takes nothing
+const NO_PACKETS: usize = 0;
 
 /// ICMP type 3, code 2 (RFC 792)
 const PROTOCOL_UNREACHABLE: (u8, u8) = (3, 2);

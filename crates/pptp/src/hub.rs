@@ -9,8 +9,9 @@ use std::{
     },
 };
 
-use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions};
+use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
 use pptp_tunnel::Failure;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
@@ -23,13 +24,34 @@ pub(crate) struct Hub {
     zeros: Mutex<Vec<(Ipv4Addr, u16)>>,
     /// Bounded by the number of tunnels: each is in it once at most
     ready: Mutex<VecDeque<Arc<Shared>>>,
+    /// Those of them that do not wait for the socket, and some that did not have to; emptied in each
+    /// round of the driver, so that there are two entries of a tunnel at most
+    due: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
     /// Told whenever a tunnel has left
     left: Notify,
     closing: AtomicBool,
     /// From their connect until they have ended, those without a Call ID yet among them
     tunnels: AtomicUsize,
+    randomness: Randomness,
     pub(crate) counters: Counters,
+}
+
+/// Where Call IDs, challenges, Magic-Numbers, sequence numbers and ports come from
+#[derive(Debug)]
+pub(crate) enum Randomness {
+    System,
+    /// A run in memory is like any other with the same seed
+    Memory(memory::Host),
+}
+
+impl Randomness {
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        match self {
+            Self::System => rand::random(),
+            Self::Memory(host) => host.random_seed(),
+        }
+    }
 }
 
 /// Of one driver and its socket
@@ -49,7 +71,17 @@ impl Hub {
         tunnel: &Arc<Shared>,
         now: std::time::Instant,
     ) -> Result<u16, Exhausted> {
-        self.calls().insert(&mut rand::rng(), server, Arc::clone(tunnel), now)
+        self.calls().insert(&mut self.rng(), server, Arc::clone(tunnel), now)
+    }
+
+    /// Octets that nobody can guess, unless the network is one in memory
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.randomness.seed()
+    }
+
+    /// A number that nobody can guess, with the same reserve
+    pub(crate) fn number(&self) -> u64 {
+        self.rng().random()
     }
 
     /// What `server` sends to the Call ID 0 is for this call; false if another has that already
@@ -123,6 +155,19 @@ impl Hub {
         self.wake.notify_one();
     }
 
+    pub(crate) fn push_due(&self, tunnel: Arc<Shared>) {
+        self.due().push_back(tunnel);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn pop_due(&self) -> Option<Arc<Shared>> {
+        self.due().pop_front()
+    }
+
+    pub(crate) fn clear_due(&self) {
+        self.due().clear();
+    }
+
     pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
         self.ready().pop_front()
     }
@@ -130,6 +175,7 @@ impl Hub {
     /// The driver is gone: what is still there can only be told so
     pub(crate) fn abandon(&self, failure: &Failure) {
         self.ready().clear();
+        self.due().clear();
         let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
         for tunnel in left {
             tunnel.abandon(failure.clone());
@@ -149,8 +195,23 @@ impl Hub {
         }
     }
 
+    /// Until a tunnel is due, or the last handle is gone
+    pub(crate) async fn woken_for_due(&self) {
+        while self.due().is_empty() && !self.is_closing() {
+            self.wake.notified().await;
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    fn due(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rng(&self) -> StdRng {
+        StdRng::from_seed(self.seed())
     }
 
     fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
@@ -170,6 +231,7 @@ impl HubHandle {
     /// Starts a driver on the current runtime, for the socket that `open` makes
     pub(crate) fn start<E: Into<ClientError>>(
         shard: Shard,
+        randomness: Randomness,
         open: impl FnOnce() -> Result<GreSocket, E>,
     ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
@@ -178,10 +240,12 @@ impl HubHandle {
             calls: Mutex::new(CallTable::of_shard(shard)),
             zeros: Mutex::new(Vec::new()),
             ready: Mutex::new(VecDeque::new()),
+            due: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             left: Notify::new(),
             closing: AtomicBool::new(false),
             tunnels: AtomicUsize::new(0),
+            randomness,
             counters: Counters::default(),
         });
         hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
@@ -198,7 +262,8 @@ impl HubHandle {
         if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
             return Ok(handle);
         }
-        let handle = Self::start(options.shard, || RawSocket::open(options).map(GreSocket::from))?;
+        let open = || RawSocket::open(options).map(GreSocket::from);
+        let handle = Self::start(options.shard, Randomness::System, open)?;
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)

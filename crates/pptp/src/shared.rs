@@ -17,8 +17,13 @@ use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    FlightRecord, Info, Redial, State, Stats, capture::Captures, dialling::Dialling,
-    flight_record::Ends, hub::HubHandle, login::Login, raw_ip::RawPort,
+    FlightRecord, Info, Redial, State, Stats,
+    capture::Captures,
+    dialling::Dialling,
+    flight_record::Ends,
+    hub::{Hub, HubHandle},
+    login::Login,
+    raw_ip::RawPort,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) login: Option<Box<Login>>,
     /// In the ready queue already
     queued: AtomicBool,
+    /// Something is to be told that does not wait for the socket
+    due: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -122,6 +129,7 @@ impl Shared {
             unsendable: AtomicU64::new(0),
             login,
             queued: AtomicBool::new(false),
+            due: AtomicBool::new(false),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -146,9 +154,25 @@ impl Shared {
         }
     }
 
-    /// From here on [`Self::mark_ready`] asks for another turn
+    /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
+    /// peer has said something that may end the tunnel
+    pub(crate) fn mark_due(self: &Arc<Self>) {
+        if !self.due.swap(true, Ordering::AcqRel) {
+            self.hub.hub.push_due(Arc::clone(self));
+        }
+        self.mark_ready();
+    }
+
+    /// From here on [`Self::mark_ready`] and [`Self::mark_due`] ask for another turn
     pub(crate) fn begin_turn(&self) {
         self.queued.store(false, Ordering::Release);
+        self.due.store(false, Ordering::Release);
+    }
+
+    /// Begins a turn without packets, unless there was one since [`Self::mark_due`]; the tunnel stays
+    /// in the ready queue
+    pub(crate) fn begin_due_turn(&self) -> bool {
+        self.due.swap(false, Ordering::AcqRel)
     }
 
     /// Starts an orderly hang-up: what the sockets wrote leaves first, and the state machine bounds
@@ -159,7 +183,7 @@ impl Shared {
         if inner.machine.is_some() {
             inner.hang_up_by.get_or_insert_with(|| now() + FLUSH);
             drop(inner);
-            self.mark_ready();
+            self.mark_due();
         } else {
             drop(inner);
             self.control.notify_one();
@@ -277,7 +301,7 @@ impl Shared {
         if let Some(machine) = &mut self.lock().machine {
             machine.handle_gre_error(now(), GreError::ProtocolUnreachable);
         }
-        self.mark_ready();
+        self.mark_due();
     }
 
     /// The end of a tunnel whose turn panicked
@@ -296,8 +320,8 @@ impl Shared {
 
 impl Inner {
     /// The stack, once the tunnel has been up: see [`stack_of`]
-    pub(crate) fn stack(&mut self) -> Option<&mut Stack> {
-        stack_of(&mut self.stack, self.info.as_deref(), self.ended.as_deref())
+    pub(crate) fn stack(&mut self, hub: &Hub) -> Option<&mut Stack> {
+        stack_of(&mut self.stack, hub, self.info.as_deref(), self.ended.as_deref())
     }
 
     /// Whether this end of the state machine's is none of the tunnel's, and why
@@ -335,12 +359,13 @@ impl Inner {
 /// tunnel sockets ask its stack why they failed.
 pub(crate) fn stack_of<'a>(
     stack: &'a mut Option<Box<Stack>>,
+    hub: &Hub,
     info: Option<&Info>,
     ended: Option<&TunnelError>,
 ) -> Option<&'a mut Stack> {
     if stack.is_none() {
         let info = info?;
-        let config = StackConfig::new(info.inner_address, info.mtu.into(), rand::random());
+        let config = StackConfig::new(info.inner_address, info.mtu.into(), hub.number());
         let config = StackConfig { dns: info.dns.clone(), ..config };
         // its time begins before any turn that is under way
         let mut made = Stack::new(config, info.ladder.started());
@@ -365,7 +390,7 @@ impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
         let mut wakers = Vec::new();
         let mut ready = false;
-        if let Some(stack) = self.shared.lock().stack() {
+        if let Some(stack) = self.shared.lock().stack(&self.shared.hub.hub) {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();

@@ -206,7 +206,7 @@ impl Tunnel {
             }
             let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
             let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
-            if let Some(stack) = inner.stack() {
+            if let Some(stack) = inner.stack(&self.handle.shared.hub.hub) {
                 let reason = "the tunnel's IP packets were taken by `ip_packets`";
                 stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
                 stack.drain_wakers(&mut wakers);

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
@@ -14,6 +14,7 @@ use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError
 use crate::{
     Info, State,
     capture::Captures,
+    hub::Hub,
     pcapng::Direction,
     raw_ip::RawPort,
     shared::{Inner, Route, Shared, stack_of},
@@ -39,15 +40,13 @@ impl Inputs<'_> {
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         let now = self.now;
-        let Some(machine) = &mut inner.machine else { return };
-        machine.handle_timeout(now);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(machine) = &mut inner.machine else { continue };
             if let Some(packet) = machine.handle_gre(now, datagram.gre) {
-                deliver(inner, now, packet, self.send, route);
+                deliver(inner, &self.tunnel.hub.hub, now, packet, self.send, route);
             }
-            deliver_delayed(inner, now, self.send, route);
+            deliver_delayed(inner, &self.tunnel.hub.hub, now, self.send, route);
         }
         let Inner { stack, raw, captures, .. } = inner;
         if let Some(raw) = raw {
@@ -63,7 +62,14 @@ impl Inputs<'_> {
 }
 
 /// Hands an IP packet to whoever takes the tunnel's packets
-fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBatch, route: Route) {
+fn deliver(
+    inner: &mut Inner,
+    hub: &Hub,
+    now: Instant,
+    packet: &mut [u8],
+    send: &mut SendBatch,
+    route: Route,
+) {
     let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
         return;
     };
@@ -72,7 +78,7 @@ fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBa
     }
     if let Some(raw) = raw {
         raw.deliver(packet);
-    } else if let Some(stack) = stack_of(stack, info.as_deref(), ended.as_deref()) {
+    } else if let Some(stack) = stack_of(stack, hub, info.as_deref(), ended.as_deref()) {
         // a reply within the stack does not ask: each datagram of a batch has its slot
         let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
         stack.ingress(now, packet, &mut uplink);
@@ -80,9 +86,9 @@ fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBa
 }
 
 /// The packets that had waited for those before them
-fn deliver_delayed(inner: &mut Inner, now: Instant, send: &mut SendBatch, route: Route) {
+fn deliver_delayed(inner: &mut Inner, hub: &Hub, now: Instant, send: &mut SendBatch, route: Route) {
     while let Some(mut packet) = inner.machine.as_mut().and_then(|machine| machine.poll_ip(now)) {
-        deliver(inner, now, &mut packet, send, route);
+        deliver(inner, hub, now, &mut packet, send, route);
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) struct Outputs<'a> {
     pub(crate) now: Instant,
     pub(crate) tunnel: &'a Shared,
     pub(crate) send: &'a mut SendBatch,
-    /// Packets that may be composed
+    /// Packets that may be composed; with none the state machine composes nothing either
     pub(crate) quantum: usize,
     /// To be woken when the lock is released
     pub(crate) wakers: &'a mut Vec<Waker>,
@@ -138,7 +144,7 @@ impl Outputs<'_> {
         if let Some(machine) = &mut inner.machine {
             machine.handle_timeout(self.now);
         }
-        deliver_delayed(inner, self.now, self.send, route);
+        deliver_delayed(inner, &self.tunnel.hub.hub, self.now, self.send, route);
         inner.hang_up_if_due(self.now);
         self.outputs(inner, route)
     }
@@ -146,12 +152,13 @@ impl Outputs<'_> {
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
         let News { ended, question, password_changed } = self.events(inner, route);
         if let Some(machine) = inner.machine.as_deref_mut() {
-            machine.poll_frames(self.now, &mut Datagrams { send: self.send, route });
+            machine.poll_frames(self.now, &mut self.datagrams(route));
         }
         let packets = self.egress(inner, route);
         let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
-        let mut datagrams = Datagrams { send: self.send, route };
-        machine.poll_gre(self.now, &mut datagrams);
+        let now = self.now;
+        let mut datagrams = self.datagrams(route);
+        machine.poll_gre(now, &mut datagrams);
         let full = !datagrams.has_room();
         if machine.poll_control(self.now, &mut inner.control_out) {
             self.tunnel.control.notify_one();
@@ -165,8 +172,9 @@ impl Outputs<'_> {
             finished = false;
             self.tunnel.control.notify_one();
         }
+        let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
-            deadline: [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min(),
+            deadline: deadline.map(|deadline| self.not_at_once(deadline)),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             ended,
@@ -174,6 +182,15 @@ impl Outputs<'_> {
             password_changed,
             finished,
         }
+    }
+
+    /// A deadline that has passed and is still there waits for the socket, and hides those behind it
+    fn not_at_once(&self, deadline: Instant) -> Instant {
+        if self.quantum == 0 { deadline.max(self.now + LOOK_AGAIN) } else { deadline }
+    }
+
+    fn datagrams(&mut self, route: Route) -> Datagrams<'_> {
+        Datagrams { send: self.send, route, none: self.quantum == 0 }
     }
 
     /// Lets the sockets, or whoever took their place, send what they have
@@ -343,11 +360,13 @@ impl Egress for Uplink<'_> {
 struct Datagrams<'a> {
     send: &'a mut SendBatch,
     route: Route,
+    /// Not now
+    none: bool,
 }
 
 impl Egress for Datagrams<'_> {
     fn has_room(&self) -> bool {
-        self.send.has_room()
+        !self.none && self.send.has_room()
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
@@ -368,6 +387,9 @@ impl Route {
         }
     }
 }
+
+/// While the socket takes nothing, what has no packet to wait for is looked at so often
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Runs a turn so that its panic stays its own
 pub(crate) fn guarded<R>(turn: impl FnOnce() -> R) -> Result<R, String> {

@@ -272,7 +272,7 @@ fn control_of(order: ServerOrder) -> Control {
 }
 
 /// RFC 2637 §1.3
-const PORT: u16 = 1723;
+pub(crate) const PORT: u16 = 1723;
 
 const DEFAULT_MRU: u16 = 1400;
 const _: () =

@@ -120,6 +120,7 @@ async fn serve(
         sleep(FAREWELL).await;
     };
     tokio::select! {
+        biased;
         () = write(writer, writes) => {}
         () = reading => {}
     }

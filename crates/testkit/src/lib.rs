@@ -71,6 +71,7 @@ mod driver;
 mod hosts;
 mod ipv6;
 mod lan;
+mod nat;
 mod outlet;
 mod router;
 mod server;
@@ -94,6 +95,7 @@ pub use crate::{
     builder::ServerBuilder,
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
+    nat::Nat,
     server::Server,
     stats::{Ended, Stats},
 };

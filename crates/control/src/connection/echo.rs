@@ -1,6 +1,6 @@
 //! Signs of life (RFC 2637 §3.1.4)
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Machine, Shared, shared};
 use crate::{EchoRequest, Failed, Timer};
@@ -43,12 +43,19 @@ impl Echo {
     }
 
     /// Asks, or has asked in vain
+    ///
+    /// Whoever sees a deadline much too late has slept, and the reply may be there unread: it gets
+    /// another moment.
     pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
         match self.wait {
             Wait::Silence { .. } => {
                 self.identifier = self.identifier.wrapping_add(1);
                 shared.send(EchoRequest { identifier: self.identifier });
                 self.wait = Wait::reply(shared, now);
+                None
+            }
+            Wait::Reply { until } if now > shared::after(until, LATE) => {
+                self.wait = Wait::Reply { until: shared::after(now, GRACE) };
                 None
             }
             Wait::Reply { .. } => Some(shared.close(Err(Failed::EchoTimeout))),
@@ -62,6 +69,12 @@ impl Echo {
         }
     }
 }
+
+/// A deadline seen so much later was slept through
+const LATE: Duration = Duration::from_secs(1);
+
+/// For what came meanwhile
+const GRACE: Duration = Duration::from_secs(5);
 
 impl Wait {
     fn silence(shared: &Shared, now: Instant) -> Self {

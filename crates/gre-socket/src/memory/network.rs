@@ -19,7 +19,8 @@ use tokio::{
 use super::{
     GreSocket, MemoryListener, MemoryStream,
     gre::{Inbox, Report},
-    tcp::Backlog,
+    tcp::{Backlog, Connections},
+    trace::Trace,
 };
 use crate::{BATCH, Outgoing, delivery::call_id_of};
 
@@ -36,6 +37,9 @@ impl Network {
             latency: Duration::ZERO,
             impairment: Impairment::default(),
             rng: StdRng::seed_from_u64(seed),
+            seeds: StdRng::seed_from_u64(!seed),
+            connections: 0,
+            trace: None,
         })))
     }
 
@@ -70,9 +74,43 @@ impl Network {
         self.state().refused.remove(&destination);
     }
 
-    /// When something sent now arrives
-    pub(super) fn arrival(&self) -> Instant {
-        now() + self.state().latency
+    /// Begins to make a digest of everything that is sent: see [`Network::digest`]
+    pub fn trace(&self) {
+        self.state().trace = Some(Trace::new());
+    }
+
+    /// A digest of all GRE and of all octets of connections since [`Network::trace`]: what was sent,
+    /// by whom, to whom and when
+    ///
+    /// Two runs with the same digest were the same. Zero without a trace.
+    pub fn digest(&self) -> u64 {
+        self.state().trace.as_ref().map_or(0, Trace::digest)
+    }
+
+    /// When a GRE datagram with a payload for this call of a host arrived last, or will arrive
+    ///
+    /// Of those that arrive as they were sent, since [`Network::trace`].
+    pub fn last_arrival(&self, host: Ipv4Addr, call_id: u16) -> Option<Instant> {
+        self.state().trace.as_ref()?.last_arrival(host, call_id)
+    }
+
+    /// The time that something sent now takes, unless an end of that way is unplugged
+    pub(super) fn passage(&self, from: Ipv4Addr, to: Ipv4Addr) -> Option<Duration> {
+        self.state().passage(from, to)
+    }
+
+    /// A number that no connection has had
+    pub(super) fn next_number(&self) -> u64 {
+        let mut state = self.state();
+        state.connections = state.connections.wrapping_add(1);
+        state.connections
+    }
+
+    /// Takes down octets of a connection
+    pub(super) fn note(&self, from: SocketAddrV4, to: SocketAddrV4, octets: &[u8]) {
+        if let Some(trace) = &mut self.state().trace {
+            trace.note((from, to), octets);
+        }
     }
 
     /// When the line of a host takes another datagram; `None` for at once
@@ -105,6 +143,8 @@ pub struct Impairment {
     pub hold: (Duration, Duration),
     /// IP packets of more octets than that vanish, as where fragments do not pass; 0 for none
     pub black_hole_above: usize,
+    /// Datagrams of a thousand of which one octet arrives as another
+    pub corrupt_per_mille: u16,
 }
 
 /// Which way a host's GRE vanishes without a trace
@@ -124,7 +164,7 @@ pub enum Blocked {
 /// A host of a [`Network`]; clones are the same host
 #[derive(Clone, Debug)]
 pub struct Host {
-    network: Network,
+    pub(super) network: Network,
     address: Ipv4Addr,
 }
 
@@ -178,22 +218,36 @@ impl Host {
     ///
     /// Errors: connection refused if nobody listens there or too many connections wait there, host
     /// unreachable if there is no such host, each after one round trip; what [`Network::refuse`]
-    /// says, at once.
+    /// says, at once; timed out after 127 s while one of the hosts is unplugged.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves no connection behind.
     pub async fn connect_tcp(&self, to: SocketAddrV4) -> io::Result<MemoryStream> {
-        let latency = self.network.state().begin(*to.ip())?;
-        sleep(latency).await;
+        self.network.state().check_refused(*to.ip())?;
+        let there = self.first_syn_that_passes(*to.ip()).await?;
+        sleep(there).await;
         let answer = self.network.state().backlog(to);
-        sleep(latency).await;
+        sleep(self.network.passage(*to.ip(), self.address).unwrap_or_default()).await;
         let backlog = answer?;
         let port = self.with_state(HostState::ephemeral_port);
         let from = SocketAddrV4::new(self.address, port);
         let (ours, theirs) = MemoryStream::pair(&self.network, from, to);
-        backlog.push(self.network.arrival(), theirs)?;
+        let arrival = now() + self.network.passage(self.address, *to.ip()).unwrap_or_default();
+        backlog.push(arrival, theirs)?;
         Ok(ours)
+    }
+
+    /// Sends a SYN, again after 1 s, 2 s and so on up to six times, until one passes, and tells how
+    /// long that one takes
+    async fn first_syn_that_passes(&self, to: Ipv4Addr) -> io::Result<Duration> {
+        for attempt in 0..=SYN_RETRIES {
+            if let Some(latency) = self.network.passage(self.address, to) {
+                return Ok(latency);
+            }
+            sleep(Duration::from_secs(1 << attempt)).await;
+        }
+        Err(io::ErrorKind::TimedOut.into())
     }
 
     /// Listens on a port; 0 takes a free one
@@ -205,9 +259,15 @@ impl Host {
         Ok(MemoryListener::new(SocketAddrV4::new(self.address, port), backlog))
     }
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut HostState) -> R) -> R {
-        let mut state = self.network.state();
-        change(state.hosts.entry(self.address).or_insert_with(HostState::new))
+    /// Octets for whoever on this host needs unpredictable ones, each time others
+    ///
+    /// They follow from the network's seed, so that a run is like any other.
+    pub fn random_seed(&self) -> [u8; 32] {
+        self.network.state().seeds.random()
+    }
+
+    pub(super) fn with_state<R>(&self, change: impl FnOnce(&mut HostState) -> R) -> R {
+        change(self.network.state().host(self.address))
     }
 }
 
@@ -218,14 +278,25 @@ struct State {
     latency: Duration,
     impairment: Impairment,
     rng: StdRng,
+    /// Apart from the network's own, whose choices do not depend on what hosts ask for
+    seeds: StdRng,
+    /// Connections there ever were
+    connections: u64,
+    trace: Option<Trace>,
 }
 
 impl State {
-    /// Begins a connection: the latency to wait before its answer is known and again before it is
-    /// told
-    fn begin(&self, destination: Ipv4Addr) -> io::Result<Duration> {
-        self.check_refused(destination)?;
-        Ok(self.latency)
+    fn host(&mut self, address: Ipv4Addr) -> &mut HostState {
+        self.hosts.entry(address).or_insert_with(HostState::new)
+    }
+
+    fn passage(&self, from: Ipv4Addr, to: Ipv4Addr) -> Option<Duration> {
+        let is_unplugged = |host: &HostState| host.unplugged;
+        let to = self.hosts.get(&to);
+        if self.hosts.get(&from).is_some_and(is_unplugged) || to.is_some_and(is_unplugged) {
+            return None;
+        }
+        Some(self.latency + to.map_or(Duration::ZERO, |host| host.delay))
     }
 
     fn backlog(&self, to: SocketAddrV4) -> io::Result<Arc<Backlog>> {
@@ -240,15 +311,21 @@ impl State {
         if outgoing.source.is_some_and(|source| source != from) {
             return Err(io::Error::from_raw_os_error(ENETUNREACH));
         }
+        if let Some(trace) = &mut self.trace {
+            trace.note((from, outgoing.destination), outgoing.packet.as_slice());
+        }
         let octets = IP_HEADER.saturating_add(outgoing.packet.len());
-        let too_large = (1..octets).contains(&self.impairment.black_hole_above);
-        if too_large || self.vanishes(from, outgoing.destination) {
+        if (1..octets).contains(&self.impairment.black_hole_above) {
+            return Ok(());
+        }
+        let Some(latency) = self.passage(from, outgoing.destination) else { return Ok(()) };
+        if self.vanishes(from, outgoing) {
             return Ok(());
         }
         let Some(departure) = self.departure(from, outgoing.packet.len()) else { return Ok(()) };
         let copies = if self.chance(self.impairment.duplicate_per_mille) { 2 } else { 1 };
         for _ in 0..copies {
-            let due = departure + self.latency + self.jitter() + self.hold();
+            let due = departure + latency + self.jitter() + self.hold();
             if let Some(icmp) = self.deliver(due, from, outgoing) {
                 self.report(from, outgoing, icmp);
             }
@@ -263,15 +340,20 @@ impl State {
         }
     }
 
-    fn vanishes(&mut self, from: Ipv4Addr, to: Ipv4Addr) -> bool {
-        let blocked = |address| self.hosts.get(&address).map(|host: &HostState| host.blocked);
+    fn vanishes(&mut self, from: Ipv4Addr, outgoing: &Outgoing) -> bool {
+        let [from, to] = [from, outgoing.destination].map(|address| self.hosts.get(&address));
+        let blocked = |host: Option<&HostState>| host.map(|host| host.blocked);
+        let len = IP_HEADER + outgoing.packet.len();
         matches!(blocked(from), Some(Blocked::Outbound | Blocked::Both))
             || matches!(blocked(to), Some(Blocked::Inbound | Blocked::Both))
+            || [from, to].into_iter().flatten().any(|host| len > host.largest)
             || self.chance(self.impairment.loss_per_mille)
     }
 
     /// Puts a datagram into the sockets of its destination, or says what is wrong there
-    fn deliver(&self, due: Instant, from: Ipv4Addr, outgoing: &Outgoing) -> Option<Icmp> {
+    fn deliver(&mut self, due: Instant, from: Ipv4Addr, outgoing: &Outgoing) -> Option<Icmp> {
+        let corrupted = self.corrupted(outgoing.packet.as_slice());
+        let gre = corrupted.as_deref().unwrap_or(outgoing.packet.as_slice());
         let Some(host) = self.hosts.get(&outgoing.destination) else {
             return Some(Icmp { reporter: from, code: 1, raw_os_error: EHOSTUNREACH });
         };
@@ -280,8 +362,11 @@ impl State {
             let reporter = outgoing.destination;
             return Some(Icmp { reporter, code: 2, raw_os_error: ENOPROTOOPT });
         }
+        if let Some(trace) = self.trace.as_mut().filter(|_| corrupted.is_none()) {
+            trace.arrive(outgoing.destination, gre, due);
+        }
         for socket in sockets {
-            socket.push(due, from, outgoing.destination, outgoing.packet.as_slice());
+            socket.push(due, from, outgoing.destination, gre);
         }
         None
     }
@@ -299,6 +384,18 @@ impl State {
         for socket in self.hosts.get(&from).into_iter().flat_map(HostState::open_sockets) {
             socket.push_report(due, report);
         }
+    }
+
+    fn corrupted(&mut self, gre: &[u8]) -> Option<Vec<u8>> {
+        if !self.chance(self.impairment.corrupt_per_mille) {
+            return None;
+        }
+        let mut gre = gre.to_vec();
+        let place = self.rng.random_range(0..gre.len().max(1));
+        if let Some(octet) = gre.get_mut(place) {
+            *octet ^= self.rng.random_range(1..=u8::MAX);
+        }
+        Some(gre)
     }
 
     fn chance(&mut self, per_mille: u16) -> bool {
@@ -332,13 +429,19 @@ struct Icmp {
 }
 
 #[derive(Debug)]
-struct HostState {
+pub(super) struct HostState {
     sockets: Vec<Weak<Inbox>>,
     listeners: HashMap<u16, Weak<Backlog>>,
     next_port: u16,
     blocked: Blocked,
     stalled: watch::Sender<bool>,
     line: Option<Line>,
+    /// Added to the latency of what is sent to it
+    pub(super) delay: Duration,
+    /// Octets of the largest IP packet that passes, of GRE
+    pub(super) largest: usize,
+    pub(super) unplugged: bool,
+    pub(super) connections: Connections,
 }
 
 impl HostState {
@@ -350,6 +453,10 @@ impl HostState {
             blocked: Blocked::Nothing,
             stalled: watch::Sender::new(false),
             line: None,
+            delay: Duration::ZERO,
+            largest: usize::MAX,
+            unplugged: false,
+            connections: Connections::default(),
         }
     }
 
@@ -423,6 +530,9 @@ const IP_HEADER: usize = 20;
 pub(super) fn now() -> Instant {
     Instant::now()
 }
+
+/// Further SYNs to a host that does not answer: Linux's `tcp_syn_retries`
+const SYN_RETRIES: u32 = 6;
 
 /// The first of the ports for whoever did not ask for one (RFC 6335 §6)
 const EPHEMERAL: u16 = 49152;

@@ -15,10 +15,14 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout_at},
 };
 
+mod connection;
 mod pipe;
 
 use super::network::{Network, now};
-use pipe::{End, Pipe, Reading};
+use connection::{Connection, Side};
+use pipe::{End, Reading};
+
+pub(super) use connection::Connections;
 
 /// A connection in memory
 ///
@@ -27,11 +31,9 @@ use pipe::{End, Pipe, Reading};
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
 #[derive(Debug)]
 pub struct MemoryStream {
-    network: Network,
-    local: SocketAddrV4,
-    peer: SocketAddrV4,
-    incoming: Arc<Pipe>,
-    outgoing: Arc<Pipe>,
+    connection: Arc<Connection>,
+    /// Which of its ends this is
+    side: Side,
     /// Until what is on its way arrives; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -39,37 +41,24 @@ pub struct MemoryStream {
 impl MemoryStream {
     /// Both ends of a connection, that of `from` first
     pub(super) fn pair(network: &Network, from: SocketAddrV4, to: SocketAddrV4) -> (Self, Self) {
-        let (there, back) = (Arc::new(Pipe::default()), Arc::new(Pipe::default()));
-        let end = |local, peer, incoming: &Arc<Pipe>, outgoing: &Arc<Pipe>| Self {
-            network: network.clone(),
-            local,
-            peer,
-            incoming: incoming.clone(),
-            outgoing: outgoing.clone(),
-            timer: None,
-        };
-        (end(from, to, &back, &there), end(to, from, &there, &back))
+        let connection = Connection::new(network, from, to);
+        let end = |side| Self { connection: Arc::clone(&connection), side, timer: None };
+        (end(Side::Dialler), end(Side::Listener))
     }
 
     /// Ends the connection with a reset: the other end's reads and writes fail from then on
     pub fn reset(self) {
-        self.end(End::Reset);
+        self.connection.end(self.side, End::Reset);
     }
 
     /// The address of this end
-    pub const fn local_addr(&self) -> SocketAddrV4 {
-        self.local
+    pub fn local_addr(&self) -> SocketAddrV4 {
+        self.connection.address(self.side)
     }
 
     /// The address of the other end
-    pub const fn peer_addr(&self) -> SocketAddrV4 {
-        self.peer
-    }
-
-    fn end(&self, end: End) {
-        let arrival = self.network.arrival();
-        self.outgoing.end(arrival, end);
-        self.incoming.abandon(arrival, end);
+    pub fn peer_addr(&self) -> SocketAddrV4 {
+        self.connection.address(self.side.other())
     }
 
     fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
@@ -83,8 +72,8 @@ impl MemoryStream {
 
 impl Drop for MemoryStream {
     fn drop(&mut self) {
-        let unread = self.incoming.has_arrived(now());
-        self.end(if unread { End::Reset } else { End::Eof });
+        let unread = self.connection.has_arrived(self.side, now());
+        self.connection.end(self.side, if unread { End::Reset } else { End::Eof });
     }
 }
 
@@ -95,7 +84,7 @@ impl AsyncRead for MemoryStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            match self.incoming.read(now(), cx, buf) {
+            match self.connection.read(self.side, now(), cx, buf) {
                 Reading::Done(outcome) => return Poll::Ready(outcome),
                 Reading::Due(due) => ready!(self.poll_due(cx, due)),
                 Reading::Nothing => return Poll::Pending,
@@ -110,7 +99,7 @@ impl AsyncWrite for MemoryStream {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.outgoing.write(now(), self.network.arrival(), cx, octets)
+        self.connection.write(self.side, now(), cx, octets)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -118,7 +107,7 @@ impl AsyncWrite for MemoryStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outgoing.end(self.network.arrival(), End::Eof);
+        self.connection.shut_down(self.side);
         Poll::Ready(Ok(()))
     }
 }

@@ -286,6 +286,24 @@ fn late_frames_open_once() {
 }
 
 #[test]
+fn a_damaged_sequence_number_costs_nothing() {
+    let (mut sender, mut receiver) = pair();
+    let mut damaged = sender.send();
+    damaged.sequence += 1000;
+    assert_eq!(receiver.receive(&damaged), Ok(damaged.number));
+    let late = sender.send();
+    let frame = sender.send();
+    for frame in [&frame, &late] {
+        assert_eq!(receiver.receive(frame), Ok(frame.number), "though behind the damaged one");
+    }
+    assert_eq!(receiver.receive(&frame), Err(Discard::Late), "a second time");
+    for _ in 0..2000 {
+        let frame = sender.send();
+        assert_eq!(receiver.receive(&frame), Ok(frame.number));
+    }
+}
+
+#[test]
 fn late_frames_open_behind_a_pursuit() {
     let (mut sender, mut receiver) = pair();
     sender.lose(10_000);

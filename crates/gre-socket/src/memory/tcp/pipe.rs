@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{io::ReadBuf, time::Instant};
@@ -41,6 +42,9 @@ impl Pipe {
         if buf.remaining() == 0 {
             return Reading::Done(Ok(()));
         }
+        if state.is_reset(now) {
+            return Reading::Done(End::Reset.as_read());
+        }
         if state.take(now, buf) > 0 {
             let writer = state.writer.take();
             drop(state);
@@ -48,7 +52,7 @@ impl Pipe {
             return Reading::Done(Ok(()));
         }
         match state.end {
-            Some((due, end)) if due <= now && state.segments.is_empty() => {
+            Some((ending, end)) if ending.is_due(now) && state.segments.is_empty() => {
                 return Reading::Done(end.as_read());
             }
             _ => state.reader = Some(cx.waker().clone()),
@@ -56,21 +60,25 @@ impl Pipe {
         state.due().map_or(Reading::Nothing, Reading::Due)
     }
 
-    /// Takes octets that arrive when they are `due`
+    /// Takes octets that arrive after `latency`, or once something passes again
     ///
     /// Those for a reader who is gone vanish until the writer can know it.
     pub(super) fn write(
         &self,
         now: Instant,
-        due: Instant,
+        latency: Option<Duration>,
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         match (state.end, state.abandoned) {
+            _ if state.is_reset(now) => return Poll::Ready(Err(End::Reset.as_write())),
             (Some(_), _) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            (None, Some((known, end))) if known <= now => return Poll::Ready(Err(end.as_write())),
+            (None, Some((known, end))) if known.is_due(now) => {
+                return Poll::Ready(Err(end.as_write()));
+            }
             (None, Some(_)) => return Poll::Ready(Ok(octets.len())),
+            (None, None) if state.reset.is_some() => return Poll::Ready(Ok(octets.len())),
             (None, None) => {}
         }
         let room = WINDOW.saturating_sub(state.unread);
@@ -79,7 +87,7 @@ impl Pipe {
             return Poll::Pending;
         }
         let octets = octets.get(..room).unwrap_or(octets);
-        state.put(due, octets);
+        state.put(Passing::new(now, latency), octets);
         let reader = state.reader.take();
         drop(state);
         wake(reader);
@@ -87,21 +95,21 @@ impl Pipe {
     }
 
     /// Ends it from the writer's side, once what was written has arrived; a reset overrides
-    pub(super) fn end(&self, due: Instant, end: End) {
+    pub(super) fn end(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut state = self.state();
         if state.end.is_none_or(|(_, before)| before == End::Eof && end == End::Reset) {
-            let due = state.last_due().map_or(due, |last| last.max(due));
-            state.end = Some((due, end));
+            let passing = state.behind_the_last(Passing::new(now, latency));
+            state.end = Some((passing, end));
         }
         let reader = state.reader.take();
         drop(state);
         wake(reader);
     }
 
-    /// Ends it from the reader's side; the writer knows it when it is `due`
-    pub(super) fn abandon(&self, due: Instant, end: End) {
+    /// Ends it from the reader's side; the writer knows it when it has passed
+    pub(super) fn abandon(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut state = self.state();
-        state.abandoned.get_or_insert((due, end));
+        state.abandoned.get_or_insert_with(|| (Passing::new(now, latency), end));
         state.segments = VecDeque::new();
         state.unread = 0;
         let writer = state.writer.take();
@@ -109,9 +117,46 @@ impl Pipe {
         wake(writer);
     }
 
+    /// Ends it for both, who know it then
+    pub(super) fn reset(&self, at: Instant) {
+        let mut state = self.state();
+        state.reset.get_or_insert(at);
+        let (reader, writer) = (state.reader.take(), state.writer.take());
+        drop(state);
+        wake(reader);
+        wake(writer);
+    }
+
+    /// What has not arrived does not arrive
+    pub(super) fn hold(&self, now: Instant) {
+        self.state().passing().for_each(|passing| passing.hold(now));
+    }
+
+    /// What was held up is sent again; returns when the first of it arrives
+    pub(super) fn resume(&self, now: Instant, latency: Duration) -> Option<Instant> {
+        let mut state = self.state();
+        let (mut last, mut first) = (None, None);
+        for passing in state.passing() {
+            if passing.resume(now, latency, last) {
+                first = first.or(passing.due);
+            }
+            last = passing.due;
+        }
+        let (reader, writer) = (state.reader.take(), state.writer.take());
+        drop(state);
+        wake(reader);
+        wake(writer);
+        first
+    }
+
+    /// When the next of what is on its way arrives
+    pub(super) fn next_arrival(&self, now: Instant) -> Option<Instant> {
+        self.state().passing().filter_map(|passing| passing.due).find(|due| *due > now)
+    }
+
     /// Whether there are octets to read
     pub(super) fn has_arrived(&self, now: Instant) -> bool {
-        self.state().segments.front().is_some_and(|segment| segment.due <= now)
+        self.state().segments.front().is_some_and(|segment| segment.passing.is_due(now))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,10 +185,12 @@ struct State {
     segments: VecDeque<Segment>,
     /// Octets in `segments` that were not read
     unread: usize,
-    /// The writer's end of it, and when that arrives
-    end: Option<(Instant, End)>,
-    /// The reader's end of it, and when the writer knows
-    abandoned: Option<(Instant, End)>,
+    /// The writer's end of it, on its way to the reader
+    end: Option<(Passing, End)>,
+    /// The reader's end of it, on its way to the writer
+    abandoned: Option<(Passing, End)>,
+    /// When both know that it is over
+    reset: Option<Instant>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -153,7 +200,8 @@ impl State {
     fn take(&mut self, now: Instant, buf: &mut ReadBuf<'_>) -> usize {
         let before = buf.remaining();
         while buf.remaining() > 0
-            && let Some(segment) = self.segments.front_mut().filter(|segment| segment.due <= now)
+            && let Some(segment) =
+                self.segments.front_mut().filter(|segment| segment.passing.is_due(now))
         {
             let unread = segment.octets.get(segment.read..).unwrap_or_default();
             let moved = unread.get(..buf.remaining()).unwrap_or(unread);
@@ -168,32 +216,90 @@ impl State {
         moved
     }
 
-    fn put(&mut self, due: Instant, octets: &[u8]) {
+    fn put(&mut self, passing: Passing, octets: &[u8]) {
         if octets.is_empty() {
             return;
         }
-        let due = self.last_due().map_or(due, |last| last.max(due));
+        let passing = self.behind_the_last(passing);
         self.unread = self.unread.saturating_add(octets.len());
-        self.segments.push_back(Segment { due, octets: octets.to_vec(), read: 0 });
+        self.segments.push_back(Segment { passing, octets: octets.to_vec(), read: 0 });
     }
 
-    /// When what was written last arrives: nothing overtakes it
-    fn last_due(&self) -> Option<Instant> {
-        self.segments.back().map(|segment| segment.due)
+    /// Nothing overtakes what was written before
+    fn behind_the_last(&self, passing: Passing) -> Passing {
+        let Some(last) = self.segments.back() else { return passing };
+        let due = passing.due.zip(last.passing.due).map(|(due, last)| due.max(last));
+        Passing { due, ..passing }
+    }
+
+    /// Everything on its way, in order; the reader's end, which goes the other way, last
+    fn passing(&mut self) -> impl Iterator<Item = &mut Passing> {
+        let segments = self.segments.iter_mut().map(|segment| &mut segment.passing);
+        let ends = [&mut self.end, &mut self.abandoned].into_iter().flatten();
+        segments.chain(ends.map(|(passing, _)| passing))
+    }
+
+    fn is_reset(&self, now: Instant) -> bool {
+        self.reset.is_some_and(|at| at <= now)
     }
 
     /// When the next thing arrives
     fn due(&self) -> Option<Instant> {
-        let end = self.end.map(|(due, _)| due);
-        self.segments.front().map(|segment| segment.due).or(end)
+        let next = match self.segments.front() {
+            Some(segment) => segment.passing.due,
+            None => self.end.and_then(|(passing, _)| passing.due),
+        };
+        next.into_iter().chain(self.reset).min()
     }
 }
 
 #[derive(Debug)]
 struct Segment {
-    due: Instant,
+    passing: Passing,
     octets: Vec<u8>,
     read: usize,
+}
+
+/// Something on its way
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    sent: Instant,
+    /// When it arrives; `None` while nothing passes
+    due: Option<Instant>,
+}
+
+impl Passing {
+    fn new(now: Instant, latency: Option<Duration>) -> Self {
+        Self { sent: now, due: latency.map(|latency| now + latency) }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    fn hold(&mut self, now: Instant) {
+        self.due = self.due.filter(|due| *due <= now);
+    }
+
+    /// Sends it again, if it was held up, to arrive no earlier than `last`
+    fn resume(&mut self, now: Instant, latency: Duration, last: Option<Instant>) -> bool {
+        let was_held = self.due.is_none();
+        if was_held {
+            let due = repeated(self.sent, now) + latency;
+            self.due = Some(last.map_or(due, |last| last.max(due)));
+        }
+        was_held
+    }
+}
+
+/// When TCP repeats something that was sent, from `now` on (RFC 6298 §5.5)
+fn repeated(sent: Instant, now: Instant) -> Instant {
+    let (mut at, mut wait) = (sent, LEAST_WAIT);
+    while at < now {
+        at += wait;
+        wait = (wait * 2).min(MOST_WAIT);
+    }
+    at
 }
 
 fn wake(waker: Option<Waker>) {
@@ -204,3 +310,7 @@ fn wake(waker: Option<Waker>) {
 
 /// Octets on their way or unread, at which a write waits
 const WINDOW: usize = 64 << 10;
+
+/// Linux's least and most time until octets that were not acknowledged are repeated
+const LEAST_WAIT: Duration = Duration::from_millis(200);
+const MOST_WAIT: Duration = Duration::from_mins(2);

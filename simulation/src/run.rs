@@ -1,0 +1,166 @@
+//! A scenario's run, from the first connect to the last task
+
+use std::{io, sync::Arc, time::Duration};
+
+use pptp::Tunnel;
+use pptp_testkit::Server;
+use tokio::{
+    runtime::{Builder, Handle},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Farewell, Scenario, journal::Journal, site::Site, world::World};
+
+/// What came of a scenario
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Of everything that was sent, and of what happened: equal for equal runs
+    pub digest: u64,
+    /// What must not have happened; empty if all is well
+    pub violations: Vec<String>,
+    /// What happened, and when
+    pub notes: Vec<(Duration, String)>,
+    /// Virtual time
+    pub took: Duration,
+    /// Tunnels that came up
+    pub up: u32,
+    /// Errands that were done
+    pub done: u32,
+}
+
+impl Scenario {
+    /// Lives it, in virtual time, on this thread
+    pub fn run(&self) -> Run {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(live(self)),
+            Err(error) => Run {
+                digest: 0,
+                violations: vec![format!("no runtime: {error}")],
+                notes: Vec::new(),
+                took: Duration::ZERO,
+                up: 0,
+                done: 0,
+            },
+        }
+    }
+}
+
+async fn live(scenario: &Scenario) -> Run {
+    let (began, journal) = (Instant::now(), Journal::new());
+    let digest = match lived(scenario, &journal).await {
+        Ok(digest) => digest,
+        Err(error) => {
+            journal.violation(format!("the simulation itself failed: {error}"));
+            0
+        }
+    };
+    let mut pages = journal.pages();
+    Run {
+        digest,
+        violations: std::mem::take(&mut pages.violations),
+        notes: std::mem::take(&mut pages.notes),
+        took: began.elapsed(),
+        up: pages.up,
+        done: pages.done,
+    }
+}
+
+async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
+    let (mut world, calm) = (World::new(scenario)?, CancellationToken::new());
+    let sites = (0..scenario.tunnels.len()).map(|number| {
+        let site = Arc::new(Site::new(number, &world, scenario, journal, &calm));
+        (Arc::clone(&site), tokio::spawn(site.live()))
+    });
+    let sites = sites.collect::<Vec<_>>();
+    befall(scenario, &mut world, journal).await?;
+    world.calm_down().await?;
+    journal.note("all is well again");
+    calm.cancel();
+    let mut tunnels = Vec::new();
+    for (site, living) in sites {
+        match timeout(AGE, living).await {
+            Ok(tunnel) => tunnels.extend(tunnel.map_err(io::Error::other)?),
+            Err(_) => site.violation("the tunnel's owner waits for ever"),
+        }
+    }
+    take_leave(scenario, &world, journal, tunnels).await;
+    let digest = world.digest();
+    if world.client.stats().panics > 0 {
+        journal.violation("a turn panicked");
+    }
+    drop(world);
+    leaves_no_task(journal).await;
+    Ok(digest)
+}
+
+/// Lets everything go wrong that does
+async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
+    let began = Instant::now();
+    let begins = scenario.mishaps.iter().map(|mishap| (mishap.at, true, mishap));
+    let ends = scenario.mishaps.iter().map(|mishap| (mishap.at + mishap.lasts, false, mishap));
+    let mut all = begins.chain(ends).collect::<Vec<_>>();
+    all.sort_by_key(|(at, ..)| *at);
+    for (at, begins, mishap) in all {
+        sleep_until(began + at).await;
+        journal.note(format!("{} {:?}", if begins { "begins" } else { "ends" }, mishap.fault));
+        if !begins {
+            world.end(mishap.fault).await?;
+            continue;
+        }
+        world.begin(mishap.fault, mishap.lasts).await;
+        if mishap.fault.ends_calls() {
+            journal.pages().losses.push(Instant::now());
+        }
+    }
+    sleep_until(began + scenario.calms_down_at()).await;
+    Ok(())
+}
+
+/// Ends what there is, and sees that it ends in time on both sides
+async fn take_leave(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
+    match scenario.farewell {
+        Farewell::Close => {
+            for tunnel in &tunnels {
+                within(journal, HANG_UP, "a tunnel's close", tunnel.close()).await;
+            }
+        }
+        Farewell::Drop => {}
+        Farewell::ServerHangsUp => {
+            world.server().into_iter().for_each(Server::hang_up_all);
+            for tunnel in &tunnels {
+                within(journal, HANG_UP, "the server's hang-up", tunnel.closed()).await;
+            }
+        }
+    }
+    drop(tunnels);
+    within(journal, HANG_UP, "the client's last tunnel", world.client.wait_idle()).await;
+    if let Some(server) = world.server() {
+        // of calls that were lost its own echoes tell
+        within(journal, SERVERS_PATIENCE, "the server's last session", server.idle()).await;
+    }
+}
+
+async fn within<T>(journal: &Journal, limit: Duration, what: &str, ends: impl Future<Output = T>) {
+    if timeout(limit, ends).await.is_err() {
+        journal.violation(format!("{what} takes more than {limit:?}"));
+    }
+}
+
+async fn leaves_no_task(journal: &Journal) {
+    sleep(Duration::from_secs(1)).await;
+    let left = Handle::current().metrics().num_alive_tasks();
+    if left > 0 {
+        journal.violation(format!("{left} tasks are left"));
+    }
+}
+
+/// What a tunnel's owner does in the calm is bounded by that
+const AGE: Duration = Duration::from_mins(15);
+
+/// A hang-up takes 9 s at most
+const HANG_UP: Duration = Duration::from_secs(10);
+
+/// Its echoes take a client for dead after 70 s, and the control connection's after two minutes
+const SERVERS_PATIENCE: Duration = Duration::from_mins(5);

@@ -1,0 +1,324 @@
+//! One tunnel's owner: connects, runs errands, connects again, and watches that nothing is wrong
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use pptp::{
+    Client, Connecting, EchoPolicy, Record, Tunnel, TunnelConfig, TunnelError, memory::Network,
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Errand, Fault, Scenario,
+    errand::Outcome,
+    journal::Journal,
+    world::{BUILDING, CLIENT, World},
+};
+
+/// What a site's owner knows
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) number: usize,
+    scenario: Scenario,
+    client: Client,
+    network: Network,
+    config: TunnelConfig,
+    /// For the end, when all is well
+    patient: TunnelConfig,
+    pub(crate) journal: Journal,
+    calm: CancellationToken,
+}
+
+/// A tunnel that is up
+struct Held {
+    tunnel: Tunnel,
+    since: Instant,
+}
+
+impl Site {
+    pub(crate) fn new(
+        number: usize,
+        world: &World,
+        scenario: &Scenario,
+        journal: &Journal,
+        calm: &CancellationToken,
+    ) -> Self {
+        Self {
+            number,
+            scenario: scenario.clone(),
+            client: world.client.clone(),
+            network: world.near.clone(),
+            config: world.config(scenario.connect_timeout),
+            patient: world.config(Duration::from_mins(1)),
+            journal: journal.clone(),
+            calm: calm.clone(),
+        }
+    }
+
+    /// Until all is calm; then the tunnel that there must be
+    pub(crate) async fn live(self: Arc<Self>) -> Option<Tunnel> {
+        let mut held = None;
+        while held.is_none() && !self.calm.is_cancelled() {
+            match self.connect(&self.config).await {
+                Some(up) => held = self.work(&up).await.then_some(up),
+                None => sleep(PAUSE).await,
+            }
+        }
+        if let Some(up) = held {
+            held = self.outlive(up).await;
+        }
+        let last = match held {
+            Some(up) => up,
+            None => self.connect_in_the_calm().await?,
+        };
+        self.must_carry(&last).await;
+        Some(last.tunnel)
+    }
+
+    async fn connect_in_the_calm(&self) -> Option<Held> {
+        let up = self.connect(&self.patient).await;
+        if up.is_none() {
+            self.violation("no connect although all is well again");
+        }
+        up
+    }
+
+    async fn connect(&self, config: &TunnelConfig) -> Option<Held> {
+        let (began, mut connecting) = (Instant::now(), self.client.connect(config.clone()));
+        let limit = if self.calm.is_cancelled() {
+            Duration::from_mins(1)
+        } else {
+            self.scenario.connect_timeout
+        };
+        match self.await_connect(&mut connecting, limit).await? {
+            Ok(tunnel) => {
+                self.note(format!("up after {:?}", began.elapsed()));
+                self.journal.pages().up += 1;
+                Some(Held { tunnel, since: Instant::now() })
+            }
+            Err(error) => {
+                self.note(format!("not connected: {error}"));
+                self.judge(&error);
+                None
+            }
+        }
+    }
+
+    /// `None` if it does not end
+    async fn await_connect(
+        &self,
+        connecting: &mut Connecting,
+        limit: Duration,
+    ) -> Option<Result<Tunnel, TunnelError>> {
+        if let Ok(ended) = timeout(limit + PROMPTNESS, &mut *connecting).await {
+            return Some(ended);
+        }
+        // a clock that jumps lets all deadlines strike at once
+        let ended = timeout(PROMPTNESS, connecting).await.ok();
+        if ended.is_none() {
+            self.violation(format!("a connect does not end within {limit:?}"));
+        }
+        ended
+    }
+
+    /// Runs errands until the tunnel ends or all is calm; true if it is up still
+    async fn work(&self, up: &Held) -> bool {
+        let errands = &self.scenario.tunnels[self.number];
+        for (index, errand) in (0..).zip(errands.iter().cycle()) {
+            let seed = self.scenario.seed ^ index;
+            let mut running = pin!(timeout(PATIENCE, errand.run(BUILDING, &up.tunnel, seed)));
+            tokio::select! {
+                biased;
+                reason = up.tunnel.closed() => {
+                    self.down(up, &reason);
+                    self.must_end(*errand, running).await;
+                    return false;
+                }
+                () = self.calm.cancelled() => return true,
+                ended = &mut running => { if std::env::var("DUMP").is_ok() { self.note(format!("{errand:?} {ended:?} {:?}", up.tunnel.stats())); } self.check(*errand, ended.ok()) },
+            }
+            tokio::select! {
+                biased;
+                reason = up.tunnel.closed() => {
+                    self.down(up, &reason);
+                    return false;
+                }
+                () = self.calm.cancelled() => return true,
+                () = sleep(PAUSE) => {}
+            }
+        }
+        true
+    }
+
+    fn check(&self, errand: Errand, ended: Option<Outcome>) {
+        match ended {
+            Some(Outcome::Done) => self.journal.pages().done += 1,
+            Some(Outcome::Wrong(what)) => self.violation(format!("wrong octets: {what}")),
+            Some(Outcome::Failed(error)) => {
+                self.note(format!("{errand:?}: {error}"));
+                let must = errand.is_reliable() || self.scenario.keeps_order();
+                if self.scenario.is_calm() && must {
+                    self.violation(format!("{errand:?} failed in the calm: {error}"));
+                }
+            }
+            None => {
+                self.note(format!("{errand:?} took too long"));
+                if self.scenario.is_calm() {
+                    self.violation(format!("{errand:?} hung in the calm"));
+                }
+            }
+        }
+    }
+
+    /// A call on a tunnel that is down fails at once
+    async fn must_end(&self, errand: Errand, running: impl Future<Output = impl Sized>) {
+        if !matches!(errand, Errand::Rest(_)) && timeout(PROMPTNESS, running).await.is_err() {
+            self.violation(format!("{errand:?} hangs after the tunnel's end"));
+        }
+    }
+
+    /// All is calm: a tunnel that has lost its server finds out, and any other one stays
+    async fn outlive(&self, up: Held) -> Option<Held> {
+        let reason = timeout(self.scenario.detection(), up.tunnel.closed()).await;
+        match reason {
+            Ok(reason) => {
+                self.down(&up, &reason);
+                None
+            }
+            Err(_) => Some(up),
+        }
+    }
+
+    async fn must_carry(&self, up: &Held) {
+        let errand = Errand::Exchange(1000);
+        match timeout(PATIENCE_IN_THE_CALM, errand.run(BUILDING, &up.tunnel, 0)).await {
+            Ok(Outcome::Done) => {}
+            other => self.violation(format!("a tunnel that is up carries nothing: {other:?}")),
+        }
+    }
+
+    /// A tunnel has ended by itself
+    fn down(&self, up: &Held, reason: &TunnelError) {
+        let now = Instant::now();
+        self.note(format!("down: {reason}"));
+        self.judge(reason);
+        // a Configure-Request that arrives after CCP has opened begins it anew, and one of the two ends
+        // a link whose encryption is taken down
+        let ends = ["EncryptionLost", "TerminatedByPeer"].contains(&reason.name());
+        let overtaken = ends && !self.scenario.keeps_order();
+        if self.scenario.is_calm() && !overtaken {
+            self.violation(format!("down in the calm: {reason}"));
+        }
+        let losses = self.journal.pages().losses.clone();
+        for loss in losses.into_iter().filter(|loss| *loss >= up.since) {
+            if now > loss + self.scenario.detection() + self.jumps() {
+                let loss = self.journal.moment(loss);
+                self.violation(format!("a server lost at {loss:?} was noticed too late: {reason}"));
+            }
+        }
+        match reason.name() {
+            "EchoTimeout" => self.was_silent(now, up.tunnel.flight_record().records()),
+            "ControlEchoTimeout" => self.was_cut_off(now),
+            _ => {}
+        }
+    }
+
+    /// Nothing came from the server while the echoes were waited for
+    fn was_silent(&self, now: Instant, record: &[Record]) {
+        let EchoPolicy { interval, unanswered, .. } = self.scenario.echo;
+        let Some(call_id) = record.iter().find_map(|record| call_id_asked_for(&record.octets))
+        else {
+            return;
+        };
+        // what a NAT hands on is as it was sent by the NAT, though it was damaged before; and a client
+        // whose socket takes nothing stops reading when it has no room for replies any more
+        let damaged = self.scenario.path.nat && self.scenario.corrupts();
+        if damaged || self.scenario.mishaps.iter().any(|mishap| mishap.fault == Fault::Stall) {
+            return;
+        }
+        let heard = self.network.last_arrival(CLIENT, call_id);
+        let asked = now.checked_sub(interval * u32::from(unanswered));
+        if let Some((heard, asked)) = heard.zip(asked)
+            && heard > asked
+            // what a NAT hands on in the same moment may come a moment too late
+            && (heard < now || heard == now && !self.scenario.path.nat)
+        {
+            let heard = self.journal.moment(heard);
+            self.violation(format!("taken for dead, although it was heard at {heard:?}"));
+        }
+    }
+
+    /// Something held the control connection up, if its echo was not answered
+    fn was_cut_off(&self, now: Instant) {
+        let ended = self.journal.moment(now);
+        let since = ended.saturating_sub(CONTROL_ECHO);
+        let held_up = self.scenario.mishaps.iter().any(|mishap| {
+            mishap.fault.touches_tcp() && mishap.at <= ended && mishap.at + mishap.lasts >= since
+        });
+        if !held_up {
+            self.violation("taken for dead by the control connection, which nothing held up");
+        }
+    }
+
+    /// Reasons that nothing in this world gives
+    fn judge(&self, error: &TunnelError) {
+        let corrupted = self.scenario.corrupts();
+        let impossible = match error.name() {
+            "Internal" | "RuntimeShutDown" | "LostSync" | "NotPptp" | "ControlMisbehaved" => true,
+            "LinkMisbehaved"
+            | "Undecryptable"
+            | "AuthFailed"
+            | "ServerNotAuthentic"
+            | "AuthProtocolRefused"
+            | "Loopback"
+            | "NoAgreement"
+            | "RejectedCode"
+            | "RejectedProtocol" => !corrupted,
+            // a server that gives up while encryption and addresses are agreed upon looks like one that
+            // has none
+            "EncryptionUnavailable" | "NoAddress" => self.scenario.is_calm(),
+            _ => false,
+        };
+        if impossible {
+            self.violation(format!("no reason of this world: {error}"));
+        }
+    }
+
+    /// By how much the clock jumps in all
+    fn jumps(&self) -> Duration {
+        let jumps = self.scenario.mishaps.iter().filter(|it| it.fault == Fault::ClockJump);
+        jumps.map(|jump| jump.lasts).sum()
+    }
+
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        self.journal.note(format!("tunnel {}: {}", self.number, text.as_ref()));
+    }
+
+    pub(crate) fn violation(&self, text: impl AsRef<str>) {
+        self.journal.violation(format!("tunnel {}: {}", self.number, text.as_ref()));
+    }
+}
+
+/// The Call ID in an Outgoing-Call-Request (RFC 2637 §2.7)
+fn call_id_asked_for(octets: &[u8]) -> Option<u16> {
+    match octets {
+        [0, 168, 0, 1, 0x1A, 0x2B, 0x3C, 0x4D, 0, 7, 0, 0, high, low, ..] => {
+            Some(u16::from_be_bytes([*high, *low]))
+        }
+        _ => None,
+    }
+}
+
+/// Between two errands, and before another connect
+const PAUSE: Duration = Duration::from_secs(7);
+
+/// For an errand, as its user has it
+const PATIENCE: Duration = Duration::from_mins(5);
+
+const PATIENCE_IN_THE_CALM: Duration = Duration::from_secs(30);
+
+/// What is over is told within that
+const PROMPTNESS: Duration = Duration::from_secs(1);
+
+/// A minute of silence, another one for the answer, and TCP's longest wait until it repeats it
+const CONTROL_ECHO: Duration = Duration::from_mins(4);

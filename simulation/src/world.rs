@@ -1,0 +1,167 @@
+//! The hosts and the network between them, and what befalls them
+
+use std::{io, net::Ipv4Addr, time::Duration};
+
+use pptp::{
+    Client, TunnelConfig,
+    memory::{Blocked, Host, Impairment, Network},
+};
+use pptp_testkit::{Nat, Server};
+use tokio::time::{advance, sleep};
+
+use crate::{Fault, Scenario};
+
+/// One scenario's hosts
+#[derive(Debug)]
+pub(crate) struct World {
+    scenario: Scenario,
+    /// Where the client is, which is the server's too unless a NAT stands between
+    pub(crate) near: Network,
+    far: Network,
+    pub(crate) client: Client,
+    /// `None` while it is out of service
+    server: Option<Server>,
+    /// Servers there were: each has Call IDs of its own
+    servers: u64,
+    _nat: Option<Nat>,
+}
+
+impl World {
+    pub(crate) fn new(scenario: &Scenario) -> io::Result<Self> {
+        let path = scenario.path;
+        let far = Network::new(scenario.seed);
+        let near = if path.nat { Network::new(!scenario.seed) } else { far.clone() };
+        for network in [&near, &far] {
+            network.trace();
+        }
+        far.set_latency(path.there);
+        let sender = if path.nat { NAT } else { CLIENT };
+        far.host(sender).delay(path.back.saturating_sub(path.there));
+        far.host(sender).limit_gre(path.rate);
+        far.host(SERVER).limit_gre(path.rate);
+        let nat = path.nat.then(|| Nat::start(&near, &far, NAT, SERVER)).transpose()?;
+        let client =
+            Client::builder().memory(near.host(CLIENT)).build().map_err(io::Error::other)?;
+        let mut world = Self {
+            scenario: scenario.clone(),
+            near,
+            far,
+            client,
+            server: None,
+            servers: 0,
+            _nat: nat,
+        };
+        world.start_server()?;
+        world.far.set_impairment(path.impairment);
+        Ok(world)
+    }
+
+    pub(crate) fn config(&self, connect_timeout: Duration) -> TunnelConfig {
+        TunnelConfig::new(SERVER.to_string(), "testuser", "test123")
+            .echo(self.scenario.echo)
+            .connect_timeout(connect_timeout)
+    }
+
+    /// What both networks have carried
+    pub(crate) fn digest(&self) -> u64 {
+        self.near.digest().rotate_left(1) ^ self.far.digest()
+    }
+
+    pub(crate) const fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
+    async fn restart_server(&mut self) -> io::Result<()> {
+        // the tasks of the one before are gone then
+        sleep(Duration::from_millis(1)).await;
+        self.start_server()
+    }
+
+    fn start_server(&mut self) -> io::Result<()> {
+        if self.server.is_none() {
+            let builder = Server::builder(BUILDING).order(self.scenario.order);
+            let seed = self.scenario.seed.wrapping_add(self.servers << 32);
+            self.server = Some(builder.seed(seed).serve_memory(&self.far, SERVER)?);
+            self.servers += 1;
+        }
+        Ok(())
+    }
+
+    fn server_host(&self) -> Host {
+        self.far.host(SERVER)
+    }
+
+    fn client_host(&self) -> Host {
+        self.near.host(CLIENT)
+    }
+
+    /// Something goes wrong
+    pub(crate) async fn begin(&mut self, fault: Fault, lasts: Duration) {
+        match fault {
+            Fault::Block(blocked) => self.server_host().block_gre(blocked),
+            Fault::Blackout => self.server_host().unplug(),
+            Fault::Crash => self.server = None,
+            Fault::PowerFailure => {
+                self.server_host().unplug();
+                self.server_host().forget_connections();
+                self.server = None;
+            }
+            Fault::Reset => self.server_host().reset_connections(),
+            Fault::BlackHole(largest) => self.server_host().swallow_gre(Some(largest)),
+            Fault::Weather(impairment) => self.far.set_impairment(impairment),
+            Fault::Stall => self.client_host().stall_gre(true),
+            Fault::Refuse => self.near.refuse(SERVER, EPERM),
+            Fault::Mute => self.with_server(|server| server.mute_gre(true)),
+            Fault::Renegotiate => self.with_server(Server::renegotiate_all),
+            Fault::HangUp => self.with_server(Server::hang_up_all),
+            Fault::ClockJump => advance(lasts).await,
+        }
+    }
+
+    /// It is over
+    pub(crate) async fn end(&mut self, fault: Fault) -> io::Result<()> {
+        match fault {
+            Fault::Block(_) => self.server_host().block_gre(Blocked::Nothing),
+            Fault::Blackout => self.server_host().plug_in(),
+            Fault::Crash => self.restart_server().await?,
+            Fault::PowerFailure => {
+                self.server_host().plug_in();
+                self.restart_server().await?;
+            }
+            Fault::BlackHole(_) => self.server_host().swallow_gre(None),
+            Fault::Weather(_) => self.far.set_impairment(self.scenario.path.impairment),
+            Fault::Stall => self.client_host().stall_gre(false),
+            Fault::Refuse => self.near.allow(SERVER),
+            Fault::Mute => self.with_server(|server| server.mute_gre(false)),
+            Fault::Reset | Fault::Renegotiate | Fault::HangUp | Fault::ClockJump => {}
+        }
+        Ok(())
+    }
+
+    /// From here on nothing goes wrong
+    pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
+        for mishap in self.scenario.mishaps.clone() {
+            self.end(mishap.fault).await?;
+        }
+        self.far.set_impairment(Impairment::default());
+        Ok(())
+    }
+
+    fn with_server(&self, order: impl FnOnce(&Server)) {
+        if let Some(server) = &self.server {
+            order(server);
+        }
+    }
+}
+
+pub(crate) const BUILDING: u32 = 7;
+
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 99, 1, 1);
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+
+/// The NAT's address in the server's network
+const NAT: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
+
+/// What a packet filter that refuses makes of a send
+const EPERM: i32 = 1;
