@@ -59,8 +59,25 @@ pub struct ServerConfig {
     pub control: pptp_control::ServerConfig,
     /// Accounts, addresses and the manners of PPP
     pub link: pptp_ppp::ServerConfig,
-    /// Whether the client's GRE is ever acknowledged
-    pub acknowledges: bool,
+    /// When the client's GRE is acknowledged
+    pub acknowledgments: Acknowledgments,
+    /// Sequence number of the first GRE datagram
+    pub first_sequence: u32,
+    /// Whether each PPP control frame goes out twice, each time with a sequence number of its own
+    pub repeats_frames: bool,
+}
+
+/// When a server acknowledges its client's GRE (RFC 2637 §4.3)
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Acknowledgments {
+    /// Within 100 ms, with data of its own or without
+    #[default]
+    Prompt,
+    /// Only with data of its own: Linux's pptp.ko
+    WithData,
+    /// Never
+    Never,
 }
 
 /// One tunnel: control connection, GRE and PPP as one state machine
@@ -109,9 +126,15 @@ pub struct Tunnel {
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
-    /// The peer is never told what arrived
+    /// When the peer is told what arrived
     #[cfg(feature = "server")]
-    never_acknowledges: bool,
+    acknowledgments: Acknowledgments,
+    /// Where our sequence numbers begin
+    #[cfg(feature = "server")]
+    first_sequence: u32,
+    /// PPP control frames go out twice
+    #[cfg(feature = "server")]
+    repeats_frames: bool,
 }
 
 /// How far the tunnel is on its way
@@ -161,7 +184,9 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
-        tunnel.never_acknowledges = !config.acknowledges;
+        tunnel.acknowledgments = config.acknowledgments;
+        tunnel.first_sequence = config.first_sequence;
+        tunnel.repeats_frames = config.repeats_frames;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -185,7 +210,11 @@ impl Tunnel {
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
-            never_acknowledges: false,
+            acknowledgments: Acknowledgments::Prompt,
+            #[cfg(feature = "server")]
+            first_sequence: 0,
+            #[cfg(feature = "server")]
+            repeats_frames: false,
         }
     }
 
@@ -314,7 +343,7 @@ impl Tunnel {
             && self.link.seal(packet)
         {
             #[cfg(feature = "server")]
-            if self.never_acknowledges {
+            if self.acknowledgments == Acknowledgments::Never {
                 session.forget_acknowledgment();
             }
             session.seal(now, packet);
@@ -340,26 +369,35 @@ impl Tunnel {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
         let Some(session) = &mut self.session else { return };
         #[cfg(feature = "server")]
-        if self.never_acknowledges {
+        if self.acknowledgments == Acknowledgments::Never {
             session.forget_acknowledgment();
         }
         while out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
-            self.passage.compose(now);
-            let Ok(length) = u16::try_from(frame.len()) else { continue };
-            let header = session.next_header(now);
-            self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), &frame);
-            let header = header.emit(length);
-            let octets = header.as_slice();
-            out.compose(octets.len().saturating_add(frame.len()), |room| {
-                if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
-                    && tail.len() == frame.len()
-                {
-                    head.copy_from_slice(octets);
-                    tail.copy_from_slice(&frame);
-                }
-            });
+            self.compose_frame(now, &frame, out);
+            #[cfg(feature = "server")]
+            if self.repeats_frames {
+                self.compose_frame(now, &frame, out);
+            }
         }
+    }
+
+    fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
+        let Some(session) = &mut self.session else { return };
+        self.passage.compose(now);
+        let Ok(length) = u16::try_from(frame.len()) else { return };
+        let header = session.next_header(now);
+        self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), frame);
+        let header = header.emit(length);
+        let octets = header.as_slice();
+        out.compose(octets.len().saturating_add(frame.len()), |room| {
+            if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
+                && tail.len() == frame.len()
+            {
+                head.copy_from_slice(octets);
+                tail.copy_from_slice(frame);
+            }
+        });
     }
 
     /// Composes what the tunnel itself still has to say over GRE: control frames for which there was
@@ -523,7 +561,15 @@ impl Tunnel {
         if self.stage != Stage::Connecting {
             return;
         }
-        self.session = Some(Session::new(peer_call_id, window, now));
+        let session = Session::new(peer_call_id, window, now);
+        #[cfg(feature = "server")]
+        let session = match self.acknowledgments {
+            Acknowledgments::WithData => session.acknowledging_only_with_data(),
+            Acknowledgments::Prompt | Acknowledgments::Never => session,
+        };
+        #[cfg(feature = "server")]
+        let session = session.starting_at(self.first_sequence);
+        self.session = Some(session);
         self.peer_call_id = Some(peer_call_id);
         self.passage.watch(now);
         self.enter(now, Phase::LinkControl);
