@@ -5,7 +5,7 @@ use pptp_gre_socket::{RawSocket, SocketOptions, memory};
 use pptp_ppp::{
     EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
 };
-use pptp_tunnel::Acknowledgments;
+use pptp_tunnel::{Acknowledgments, GreManners};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -42,8 +42,7 @@ pub(crate) struct Options {
     pub(crate) extras: Extras,
     pub(crate) moves_clients: bool,
     pub(crate) challenge_name: String,
-    pub(crate) acknowledgments: Acknowledgments,
-    pub(crate) first_sequence: u32,
+    pub(crate) gre: GreManners,
     pub(crate) says_twice: bool,
 }
 
@@ -69,8 +68,7 @@ impl ServerBuilder {
             extras: Extras::default(),
             moves_clients: false,
             challenge_name: "pptpd".to_owned(),
-            acknowledgments: Acknowledgments::default(),
-            first_sequence: 0,
+            gre: GreManners::default(),
             says_twice: false,
         };
         Self { options }.order(ServerOrder::Pppd)
@@ -206,14 +204,14 @@ impl ServerBuilder {
     /// When the server acknowledges its clients' GRE (RFC 2637 §4.3); promptly by default
     #[must_use]
     pub const fn acknowledgments(mut self, acknowledgments: Acknowledgments) -> Self {
-        self.options.acknowledgments = acknowledgments;
+        self.options.gre.acknowledgments = acknowledgments;
         self
     }
 
     /// Sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
     #[must_use]
     pub const fn first_sequence(mut self, first: u32) -> Self {
-        self.options.first_sequence = first;
+        self.options.gre.first_sequence = first;
         self
     }
 
@@ -224,6 +222,7 @@ impl ServerBuilder {
     #[must_use]
     pub const fn says_twice(mut self) -> Self {
         self.options.says_twice = true;
+        self.options.gre.repeats_frames = true;
         self
     }
 

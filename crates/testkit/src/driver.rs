@@ -326,13 +326,7 @@ impl Driver {
         link.authentication = options.authentication.clone();
         link.encryption = options.encryption;
         link.encryption_yields = options.encryption_yields;
-        ServerConfig {
-            control,
-            link,
-            acknowledgments: options.acknowledgments,
-            first_sequence: options.first_sequence,
-            repeats_frames: options.says_twice,
-        }
+        ServerConfig { control, link, gre: options.gre }
     }
 
     fn remove_finished(&mut self, now: Instant) {

@@ -3,7 +3,7 @@
 use pptp_ppp::{Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder};
 use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, StatefulReset};
 
-use crate::{AfterCallClear, Control, Quirks, ServerBuilder};
+use crate::{Control, Quirks, ServerBuilder};
 
 /// A server as it is met in the field, after logs of its sessions
 ///
@@ -24,10 +24,10 @@ pub enum Profile {
     /// Windows RRAS with encryption switched off: [`Profile::Rras`] whose CCP offers `+H+C` only,
     /// and rejects a client's MPPE
     RrasWithoutEncryption,
-    /// MikroTik
+    /// A router of `MikroTik`
     ///
     /// LCP asks for MRU 1450, Magic-Number and MS-CHAPv2, and rejects a client's ACCM, PFC and ACFC.
-    /// The Challenge comes from "MikroTik" with identifier 1. CCP offers 128 and 40 bit, stateless,
+    /// The Challenge comes from `MikroTik` with identifier 1. CCP offers 128 and 40 bit, stateless,
     /// and acknowledges 128. When IPCP begins no log tells: it is beside CCP here.
     MikroTik,
     /// accel-ppp
@@ -86,21 +86,14 @@ impl ServerBuilder {
 }
 
 fn rras(builder: ServerBuilder) -> ServerBuilder {
-    let control = Control {
-        vendor: "Microsoft".to_owned(),
-        max_channels: 0,
-        sends_link_info: true,
-        after_call_clear: AfterCallClear::Notify,
-        ..Control::default()
-    };
+    let mut builder = builder.order(ServerOrder::Rras);
+    builder.options.control.sends_link_info = true;
     let authentication = ServerAuthentication {
         protocols: vec![AuthenticationProtocol::Eap, AuthenticationProtocol::MsChapV2],
         on_nak: OnNak::Yield,
         ..ServerAuthentication::default()
     };
     builder
-        .order(ServerOrder::Rras)
-        .control(control)
         .authentication(authentication)
         .extras(Extras { first_identifier: Some(0), ..Extras::default() })
         .challenge_name("")

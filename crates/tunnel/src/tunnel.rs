@@ -20,8 +20,12 @@ use crate::{
 };
 
 mod ordered;
+#[cfg(feature = "server")]
+mod serving;
 
 use ordered::Ordered;
+#[cfg(feature = "server")]
+pub use serving::{Acknowledgments, GreManners, ServerConfig};
 
 /// How a tunnel is dialled
 #[derive(Debug, Clone)]
@@ -49,35 +53,6 @@ impl Config {
             recorder: Recorder::CAPACITY,
         }
     }
-}
-
-/// How a tunnel is answered
-#[cfg(feature = "server")]
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// The manners of the control connection
-    pub control: pptp_control::ServerConfig,
-    /// Accounts, addresses and the manners of PPP
-    pub link: pptp_ppp::ServerConfig,
-    /// When the client's GRE is acknowledged
-    pub acknowledgments: Acknowledgments,
-    /// Sequence number of the first GRE datagram
-    pub first_sequence: u32,
-    /// Whether each PPP control frame goes out twice, each time with a sequence number of its own
-    pub repeats_frames: bool,
-}
-
-/// When a server acknowledges its client's GRE (RFC 2637 §4.3)
-#[cfg(feature = "server")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Acknowledgments {
-    /// Within 100 ms, with data of its own or without
-    #[default]
-    Prompt,
-    /// Only with data of its own: Linux's pptp.ko
-    WithData,
-    /// Never
-    Never,
 }
 
 /// One tunnel: control connection, GRE and PPP as one state machine
@@ -126,15 +101,9 @@ pub struct Tunnel {
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
-    /// When the peer is told what arrived
+    /// How our GRE goes out
     #[cfg(feature = "server")]
-    acknowledgments: Acknowledgments,
-    /// Where our sequence numbers begin
-    #[cfg(feature = "server")]
-    first_sequence: u32,
-    /// PPP control frames go out twice
-    #[cfg(feature = "server")]
-    repeats_frames: bool,
+    gre_manners: GreManners,
 }
 
 /// How far the tunnel is on its way
@@ -184,9 +153,7 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
-        tunnel.acknowledgments = config.acknowledgments;
-        tunnel.first_sequence = config.first_sequence;
-        tunnel.repeats_frames = config.repeats_frames;
+        tunnel.gre_manners = config.gre;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -210,11 +177,7 @@ impl Tunnel {
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
-            acknowledgments: Acknowledgments::Prompt,
-            #[cfg(feature = "server")]
-            first_sequence: 0,
-            #[cfg(feature = "server")]
-            repeats_frames: false,
+            gre_manners: GreManners::default(),
         }
     }
 
@@ -339,13 +302,11 @@ impl Tunnel {
     /// Datagrams must go out in the order in which they were sealed.
     pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
         debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
+        #[cfg(feature = "server")]
+        self.withhold_acknowledgment();
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
-            #[cfg(feature = "server")]
-            if self.acknowledgments == Acknowledgments::Never {
-                session.forget_acknowledgment();
-            }
             session.seal(now, packet);
             self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
@@ -367,16 +328,13 @@ impl Tunnel {
     /// be taken by a peer that has not yet got our last Configure-Ack.
     pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
-        let Some(session) = &mut self.session else { return };
         #[cfg(feature = "server")]
-        if self.acknowledgments == Acknowledgments::Never {
-            session.forget_acknowledgment();
-        }
-        while out.has_room() {
+        self.withhold_acknowledgment();
+        while self.session.is_some() && out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
             self.compose_frame(now, &frame, out);
             #[cfg(feature = "server")]
-            if self.repeats_frames {
+            if self.gre_manners.repeats_frames {
                 self.compose_frame(now, &frame, out);
             }
         }
@@ -563,12 +521,7 @@ impl Tunnel {
         }
         let session = Session::new(peer_call_id, window, now);
         #[cfg(feature = "server")]
-        let session = match self.acknowledgments {
-            Acknowledgments::WithData => session.acknowledging_only_with_data(),
-            Acknowledgments::Prompt | Acknowledgments::Never => session,
-        };
-        #[cfg(feature = "server")]
-        let session = session.starting_at(self.first_sequence);
+        let session = self.gre_manners.session(session);
         self.session = Some(session);
         self.peer_call_id = Some(peer_call_id);
         self.passage.watch(now);

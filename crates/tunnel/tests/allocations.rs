@@ -9,8 +9,8 @@ use std::{
 
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{
-    Acknowledgments, Config, ControlServerConfig, Event, Ladder, LinkServerConfig, NotNow,
-    Password, ServerConfig, Tunnel,
+    Config, ControlServerConfig, Event, GreManners, Ladder, LinkServerConfig, NotNow, Password,
+    ServerConfig, Tunnel,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -107,9 +107,7 @@ impl Pair {
         let server = ServerConfig {
             control: ControlServerConfig::default(),
             link,
-            acknowledgments: Acknowledgments::Prompt,
-            first_sequence: 0,
-            repeats_frames: false,
+            gre: GreManners::default(),
         };
         let server = Box::new(Tunnel::accept(server, SERVER_CALL, [2; 32], now));
         let config = Config::new("testuser", Password::new("test123"));

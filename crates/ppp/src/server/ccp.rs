@@ -33,7 +33,7 @@ pub(crate) struct Ccp {
 impl Ccp {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let first_offer =
-            config.extras.first_offer.or(first_offer(config.order, config.encryption));
+            config.extras.first_offer.or_else(|| first_offer(config.order, config.encryption));
         Self::of(config.encryption, config.encryption_yields, first_offer)
     }
 
