@@ -18,7 +18,8 @@ use std::{
 
 use pptp_netstack::TcpOptions;
 use pptp_tunnel::{
-    Config, ControlServerConfig, Ladder, LinkServerConfig, Password, ServerConfig, Tunnel,
+    Config, ControlServerConfig, GreManners, Ladder, LinkServerConfig, Password, ServerConfig,
+    Tunnel,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -315,7 +316,7 @@ pub(crate) fn server_config() -> ServerConfig {
     link.secrets = vec![(USER.to_owned(), Password::new(PASSWORD))];
     // more than a round sends before it is acknowledged
     let control = ControlServerConfig { receive_window: Some(1024), ..Default::default() };
-    ServerConfig { control, link, acknowledges: true }
+    ServerConfig { control, link, gre: GreManners::default() }
 }
 
 pub(crate) const USER: &str = "user";

@@ -144,6 +144,9 @@ pub struct ServerConfig {
     /// Outgoing-Call-Request differs has its call refused for a bad value, and the call begins with
     /// the Set-Link-Info if one is insisted on.
     pub insists_on: Quirks,
+    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply, as RRAS
+    /// sends it
+    pub sends_link_info: bool,
     /// What follows the client's Call-Clear-Request
     pub after_call_clear: AfterCallClear,
     /// Whether a Stop-Control-Connection-Request is answered
@@ -166,6 +169,7 @@ impl Default for ServerConfig {
             call_result: crate::OutgoingCallResult::Connected,
             receive_window: None,
             insists_on: Quirks::NONE,
+            sends_link_info: false,
             after_call_clear: AfterCallClear::Notify,
             answers_stop: true,
             timeouts: Timeouts::default(),

@@ -22,6 +22,9 @@ pub struct Session {
     receive: Receive,
     transmit: Transmit,
     stats: Stats,
+    /// No datagram is sent for an acknowledgment alone
+    #[cfg(feature = "server")]
+    only_with_data: bool,
 }
 
 impl Session {
@@ -36,7 +39,28 @@ impl Session {
             receive: Receive::default(),
             transmit: Transmit::new(peer_window),
             stats: Stats::default(),
+            #[cfg(feature = "server")]
+            only_with_data: false,
         }
+    }
+
+    /// The same, with another first sequence number than 0
+    ///
+    /// For a peer in tests: Linux's pptp.ko begins with 1.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn starting_at(self, first: u32) -> Self {
+        let transmit = Transmit::starting_at(self.transmit.offered(), first);
+        Self { transmit, ..self }
+    }
+
+    /// The same, acknowledging only with data
+    ///
+    /// For a peer in tests: Linux's pptp.ko has no bare acknowledgments.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn acknowledging_only_with_data(self) -> Self {
+        Self { only_with_data: true, ..self }
     }
 
     /// Judges the sequence number of a datagram, without making it count
@@ -122,7 +146,7 @@ impl Session {
     ///
     /// Called once, at the end of a turn, when all that could carry it has been sealed.
     pub fn poll_acknowledgment(&mut self, now: Instant) -> Option<[u8; 12]> {
-        if !self.receive.is_acknowledgment_due(now) {
+        if self.waits_for_data() || !self.receive.is_acknowledgment_due(now) {
             return None;
         }
         let acknowledgment = self.receive.take_acknowledgment();
@@ -130,6 +154,18 @@ impl Session {
         let octets = header.emit(0).as_slice().try_into().ok()?;
         increment(&mut self.stats.acknowledgments_sent);
         Some(octets)
+    }
+
+    /// Whether an acknowledgment waits for data to ride along with, however long
+    #[cfg(feature = "server")]
+    const fn waits_for_data(&self) -> bool {
+        self.only_with_data
+    }
+
+    /// Whether an acknowledgment waits for data to ride along with, however long
+    #[cfg(not(feature = "server"))]
+    const fn waits_for_data(&self) -> bool {
+        false
     }
 
     /// Owes the peer no acknowledgment any more, as if one had gone out
@@ -149,7 +185,8 @@ impl Session {
 
     /// The next deadline and why it exists
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let acknowledgment = self.receive.acknowledge_by().map(|at| (at, Timer::Acknowledgment));
+        let due = self.receive.acknowledge_by().filter(|_| !self.waits_for_data());
+        let acknowledgment = due.map(|at| (at, Timer::Acknowledgment));
         let adaptive = self.transmit.timeout_at().map(|at| (at, Timer::AdaptiveTimeout));
         [acknowledgment, adaptive].into_iter().flatten().min_by_key(|(at, _)| *at)
     }

@@ -288,6 +288,21 @@ fn a_single_datagram_is_acknowledged_after_100_ms() {
     assert_eq!(lab.session.poll_timeout(), None);
 }
 
+#[cfg(feature = "server")]
+#[test]
+fn as_pptp_ko_does_it_numbers_begin_with_1_and_acknowledgments_wait_for_data() {
+    let mut lab = Lab::new(WINDOW);
+    lab.session = lab.session.starting_at(1).acknowledging_only_with_data();
+    lab.accept(7);
+    lab.accept(8);
+    lab.pass(ms(1000));
+    assert_eq!((lab.acknowledgment(), lab.session.poll_timeout()), (None, None));
+    let header = lab.seal();
+    assert_eq!((header.sequence, header.acknowledgment), (Some(1), Some(8)));
+    lab.acknowledge(1);
+    assert_eq!(lab.session.poll_timeout(), None, "it is that one which was sent");
+}
+
 #[test]
 fn an_acknowledgment_is_never_acknowledged() {
     let mut lab = Lab::new(WINDOW);

@@ -56,9 +56,15 @@ impl Transmit {
     }
 
     /// Sending that has come to `next`, with all before it acknowledged
-    #[cfg(test)]
+    #[cfg(any(test, feature = "server"))]
     pub(crate) const fn starting_at(offered: u16, next: u32) -> Self {
         Self { next, unacknowledged: next, window_start: next, ..Self::new(offered) }
+    }
+
+    /// The window that the peer named
+    #[cfg(feature = "server")]
+    pub(crate) const fn offered(&self) -> u16 {
+        self.offered
     }
 
     /// The number of a datagram that is sent now

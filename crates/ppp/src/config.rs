@@ -176,6 +176,8 @@ impl ServerConfig {
 #[cfg(feature = "server")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
+    /// Whether it asks in LCP for none of the options that servers of its [`ServerOrder`] add
+    pub omits_usual_options: bool,
     /// Options that it asks for in LCP beside those of its [`ServerOrder`]: types and values
     ///
     /// One that the client rejects is not asked for again.
@@ -188,6 +190,12 @@ pub struct Extras {
     pub second_address: Option<Ipv4Addr>,
     /// Whether it is deaf to the Magic-Number: it rejects ours, and has none
     pub rejects_magic: bool,
+    /// Types of options that it rejects in the client's LCP Configure-Request
+    pub rejected_options: Vec<u8>,
+    /// Identifier of its first LCP packet; 1 if there is none
+    pub first_identifier: Option<u8>,
+    /// What its first CCP Configure-Request offers, instead of what its encryption implies
+    pub first_offer: Option<crate::MppeBits>,
     /// What it says of itself once the link is up (RFC 1570 §2.1)
     pub identification: Option<String>,
     /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)

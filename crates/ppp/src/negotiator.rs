@@ -142,6 +142,12 @@ impl<O: OptionSet> Negotiator<O> {
         Self { prompted: true, ..Self::new(options) }
     }
 
+    /// Begins with this identifier; with 1 otherwise
+    #[cfg(feature = "server")]
+    pub(crate) fn counting_from(self, first: u8) -> Self {
+        Self { id: first.wrapping_sub(1), ..self }
+    }
+
     /// The layer below is up
     pub(crate) fn up(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
         self.perform(now, Event::Up, &Answer::None, context)

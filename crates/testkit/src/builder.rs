@@ -5,6 +5,7 @@ use pptp_gre_socket::{RawSocket, SocketOptions, memory};
 use pptp_ppp::{
     EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
 };
+use pptp_tunnel::{Acknowledgments, GreManners};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -40,7 +41,9 @@ pub(crate) struct Options {
     pub(crate) ipv6: bool,
     pub(crate) extras: Extras,
     pub(crate) moves_clients: bool,
-    pub(crate) never_acknowledges: bool,
+    pub(crate) challenge_name: String,
+    pub(crate) gre: GreManners,
+    pub(crate) says_twice: bool,
 }
 
 impl ServerBuilder {
@@ -64,7 +67,9 @@ impl ServerBuilder {
             ipv6: false,
             extras: Extras::default(),
             moves_clients: false,
-            never_acknowledges: false,
+            challenge_name: "pptpd".to_owned(),
+            gre: GreManners::default(),
+            says_twice: false,
         };
         Self { options }.order(ServerOrder::Pppd)
     }
@@ -191,11 +196,40 @@ impl ServerBuilder {
     }
 
     /// Makes the server never acknowledge a GRE datagram (RFC 2637 §4.3)
-    ///
-    /// Linux's pptp.ko comes close: it acknowledges only with data of its own.
     #[must_use]
-    pub const fn never_acknowledges(mut self) -> Self {
-        self.options.never_acknowledges = true;
+    pub const fn never_acknowledges(self) -> Self {
+        self.acknowledgments(Acknowledgments::Never)
+    }
+
+    /// When the server acknowledges its clients' GRE (RFC 2637 §4.3); promptly by default
+    #[must_use]
+    pub const fn acknowledgments(mut self, acknowledgments: Acknowledgments) -> Self {
+        self.options.gre.acknowledgments = acknowledgments;
+        self
+    }
+
+    /// Sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
+    #[must_use]
+    pub const fn first_sequence(mut self, first: u32) -> Self {
+        self.options.gre.first_sequence = first;
+        self
+    }
+
+    /// Makes the server send everything twice: each message of the control connection, each PPP
+    /// control frame with a sequence number of its own, and each GRE datagram with the same number
+    ///
+    /// So a PPP control frame comes four times.
+    #[must_use]
+    pub const fn says_twice(mut self) -> Self {
+        self.options.says_twice = true;
+        self.options.gre.repeats_frames = true;
+        self
+    }
+
+    /// The server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
+    #[must_use]
+    pub fn challenge_name(mut self, name: impl Into<String>) -> Self {
+        self.options.challenge_name = name.into();
         self
     }
 

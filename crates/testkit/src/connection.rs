@@ -48,14 +48,34 @@ pub(crate) enum FromClient {
 #[derive(Debug)]
 pub(crate) struct Writer {
     octets: mpsc::Sender<Vec<u8>>,
+    /// Each message is written once more
+    twice: bool,
     _open: DropGuard,
 }
 
 impl Writer {
     /// Queues octets; false if the client has let too many pile up, or is gone
     pub(crate) fn write(&self, octets: Vec<u8>) -> bool {
+        let octets = if self.twice { each_twice(&octets) } else { octets };
         self.octets.try_send(octets).is_ok()
     }
+
+    /// Writes each message twice from now on, or does not
+    pub(crate) const fn set_twice(&mut self, twice: bool) {
+        self.twice = twice;
+    }
+}
+
+/// Whole messages of a control connection (RFC 2637 §1.4), each followed by its copy
+fn each_twice(mut octets: &[u8]) -> Vec<u8> {
+    let mut doubled = Vec::new();
+    while let [high, low, ..] = *octets {
+        let length = usize::from(u16::from_be_bytes([high, low])).max(2);
+        let (message, rest) = octets.split_at_checked(length).unwrap_or((octets, &[]));
+        doubled.extend([message, message].concat());
+        octets = rest;
+    }
+    doubled
 }
 
 /// Accepts control connections for as long as the listener works
@@ -106,7 +126,7 @@ async fn serve(
 ) {
     let (octets, writes) = mpsc::channel(WRITES);
     let closed = CancellationToken::new();
-    let writer = Writer { octets, _open: closed.clone().drop_guard() };
+    let writer = Writer { octets, twice: false, _open: closed.clone().drop_guard() };
     let (call_id, known) = oneshot::channel();
     if driver.send(FromClient::Opened { client, writer, call_id }).await.is_err() {
         return;

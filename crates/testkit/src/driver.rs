@@ -87,7 +87,7 @@ impl Driver {
     ) -> Self {
         let Orders { mute_gre, hang_ups, renegotiations, challenges } = *orders.borrow();
         Self {
-            outlet: Outlet::new(address, mute_gre),
+            outlet: Outlet::new(address, mute_gre, options.says_twice),
             pool: Pool::new(options.sessions),
             relay: None,
             unreachable: Vec::new(),
@@ -280,7 +280,7 @@ impl Driver {
         &mut self,
         now: Instant,
         client: Ipv4Addr,
-        writer: Writer,
+        mut writer: Writer,
         known: oneshot::Sender<u16>,
     ) {
         self.stale_stats = true;
@@ -295,6 +295,7 @@ impl Driver {
         let mut config = self.config(inner_address);
         config.link.extras.second_address = moves;
         let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
+        writer.set_twice(self.options.says_twice);
         self.sessions.insert(call_id, Session::new(tunnel, client, inner_address, writer));
         self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
         // a connection that is gone by now says so itself
@@ -309,6 +310,7 @@ impl Driver {
         }
         let assigned = inner_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let mut link = LinkServerConfig::new(ROUTER, assigned);
+        link.name.clone_from(&options.challenge_name);
         link.secrets.clone_from(&options.secrets);
         link.hash_name = options.hash_name;
         link.dns.clone_from(&options.dns);
@@ -324,7 +326,7 @@ impl Driver {
         link.authentication = options.authentication.clone();
         link.encryption = options.encryption;
         link.encryption_yields = options.encryption_yields;
-        ServerConfig { control, link, acknowledges: !options.never_acknowledges }
+        ServerConfig { control, link, gre: options.gre }
     }
 
     fn remove_finished(&mut self, now: Instant) {

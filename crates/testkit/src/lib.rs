@@ -1,6 +1,7 @@
 //! PPTP servers with buildings behind them, for tests of PPTP clients and of programs that use them
 //!
-//! A [`Server`] answers PPTP as pptpd, accel-ppp or Windows RRAS does, with MS-CHAPv2 and MPPE, and
+//! A [`Server`] answers PPTP as pptpd, accel-ppp or Windows RRAS does, with MS-CHAPv2 and MPPE, or as
+//! one of the servers that are met in the field and named by a [`Profile`], and
 //! behind it lies the network of a building, always the same one:
 //!
 //! | address | service | what it does |
@@ -73,6 +74,7 @@ mod ipv6;
 mod lan;
 mod nat;
 mod outlet;
+mod profile;
 mod router;
 mod server;
 mod session;
@@ -89,13 +91,14 @@ pub use pptp_ppp::{
     AuthenticationProtocol, EchoPolicy, Extras, HashName, OnNak, PasswordEncoding,
     ServerAuthentication, ServerEncryption, ServerOrder, StatefulReset,
 };
-pub use pptp_tunnel::TunnelError;
+pub use pptp_tunnel::{Acknowledgments, MppeBits, TunnelError};
 
 pub use crate::{
     builder::ServerBuilder,
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     nat::Nat,
+    profile::Profile,
     server::Server,
     stats::{Ended, Stats},
 };

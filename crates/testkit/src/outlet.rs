@@ -12,16 +12,18 @@ pub(crate) struct Outlet {
     address: Ipv4Addr,
     /// Datagrams vanish here
     mute: bool,
+    /// Each datagram goes out once more
+    twice: bool,
     /// The socket takes no more for now
     blocked: bool,
     unsendable: u64,
 }
 
 impl Outlet {
-    pub(crate) const fn new(address: Ipv4Addr, mute: bool) -> Self {
+    pub(crate) const fn new(address: Ipv4Addr, mute: bool, twice: bool) -> Self {
         // a batch for each of the two that write: the building's hosts, and the sessions themselves
         let most = BATCH.saturating_mul(2);
-        Self { batch: SendBatch::new(most), address, mute, blocked: false, unsendable: 0 }
+        Self { batch: SendBatch::new(most), address, mute, twice, blocked: false, unsendable: 0 }
     }
 
     pub(crate) const fn set_mute(&mut self, mute: bool) {
@@ -52,14 +54,21 @@ impl Outlet {
     pub(crate) fn push(&mut self, packet: PacketBuf, client: Ipv4Addr) {
         if self.mute {
             self.batch.put_back(packet);
-        } else {
-            let source = Some(self.address);
+            return;
+        }
+        let source = Some(self.address);
+        let again = self.twice.then(|| self.batch.take_slot()).flatten().map(|mut again| {
+            again.reset(packet.len()).copy_from_slice(packet.as_slice());
+            again
+        });
+        for packet in std::iter::once(packet).chain(again) {
             self.batch.push(Outgoing { packet, destination: client, source, tag: 0 });
         }
     }
 
+    /// Whether a datagram may be composed, and its copy too if there has to be one
     pub(crate) fn has_room(&self) -> bool {
-        self.batch.has_room()
+        self.batch.room() > usize::from(self.twice)
     }
 
     /// Whether the building's hosts may send: half of the room is for the sessions themselves

@@ -47,7 +47,7 @@ pub use pptp_ppp::{
 };
 
 #[cfg(feature = "server")]
-pub use crate::tunnel::ServerConfig;
+pub use crate::tunnel::{Acknowledgments, GreManners, ServerConfig};
 pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Code, Failure, Layer, Retry, TunnelError},

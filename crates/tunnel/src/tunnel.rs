@@ -20,8 +20,12 @@ use crate::{
 };
 
 mod ordered;
+#[cfg(feature = "server")]
+mod serving;
 
 use ordered::Ordered;
+#[cfg(feature = "server")]
+pub use serving::{Acknowledgments, GreManners, ServerConfig};
 
 /// How a tunnel is dialled
 #[derive(Debug, Clone)]
@@ -49,18 +53,6 @@ impl Config {
             recorder: Recorder::CAPACITY,
         }
     }
-}
-
-/// How a tunnel is answered
-#[cfg(feature = "server")]
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// The manners of the control connection
-    pub control: pptp_control::ServerConfig,
-    /// Accounts, addresses and the manners of PPP
-    pub link: pptp_ppp::ServerConfig,
-    /// Whether the client's GRE is ever acknowledged
-    pub acknowledges: bool,
 }
 
 /// One tunnel: control connection, GRE and PPP as one state machine
@@ -109,9 +101,9 @@ pub struct Tunnel {
     events: VecDeque<Event>,
     recorder: Recorder,
     counters: Counters,
-    /// The peer is never told what arrived
+    /// How our GRE goes out
     #[cfg(feature = "server")]
-    never_acknowledges: bool,
+    gre_manners: GreManners,
 }
 
 /// How far the tunnel is on its way
@@ -161,7 +153,7 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
-        tunnel.never_acknowledges = !config.acknowledges;
+        tunnel.gre_manners = config.gre;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -185,7 +177,7 @@ impl Tunnel {
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
-            never_acknowledges: false,
+            gre_manners: GreManners::default(),
         }
     }
 
@@ -310,13 +302,11 @@ impl Tunnel {
     /// Datagrams must go out in the order in which they were sealed.
     pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
         debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
+        #[cfg(feature = "server")]
+        self.withhold_acknowledgment();
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
-            #[cfg(feature = "server")]
-            if self.never_acknowledges {
-                session.forget_acknowledgment();
-            }
             session.seal(now, packet);
             self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
@@ -338,28 +328,34 @@ impl Tunnel {
     /// be taken by a peer that has not yet got our last Configure-Ack.
     pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
         debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
-        let Some(session) = &mut self.session else { return };
         #[cfg(feature = "server")]
-        if self.never_acknowledges {
-            session.forget_acknowledgment();
-        }
-        while out.has_room() {
+        self.withhold_acknowledgment();
+        while self.session.is_some() && out.has_room() {
             let Some(frame) = self.link.poll_frame() else { break };
-            self.passage.compose(now);
-            let Ok(length) = u16::try_from(frame.len()) else { continue };
-            let header = session.next_header(now);
-            self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), &frame);
-            let header = header.emit(length);
-            let octets = header.as_slice();
-            out.compose(octets.len().saturating_add(frame.len()), |room| {
-                if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
-                    && tail.len() == frame.len()
-                {
-                    head.copy_from_slice(octets);
-                    tail.copy_from_slice(&frame);
-                }
-            });
+            self.compose_frame(now, &frame, out);
+            #[cfg(feature = "server")]
+            if self.gre_manners.repeats_frames {
+                self.compose_frame(now, &frame, out);
+            }
         }
+    }
+
+    fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
+        let Some(session) = &mut self.session else { return };
+        self.passage.compose(now);
+        let Ok(length) = u16::try_from(frame.len()) else { return };
+        let header = session.next_header(now);
+        self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), frame);
+        let header = header.emit(length);
+        let octets = header.as_slice();
+        out.compose(octets.len().saturating_add(frame.len()), |room| {
+            if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
+                && tail.len() == frame.len()
+            {
+                head.copy_from_slice(octets);
+                tail.copy_from_slice(frame);
+            }
+        });
     }
 
     /// Composes what the tunnel itself still has to say over GRE: control frames for which there was
@@ -523,7 +519,10 @@ impl Tunnel {
         if self.stage != Stage::Connecting {
             return;
         }
-        self.session = Some(Session::new(peer_call_id, window, now));
+        let session = Session::new(peer_call_id, window, now);
+        #[cfg(feature = "server")]
+        let session = self.gre_manners.session(session);
+        self.session = Some(session);
         self.peer_call_id = Some(peer_call_id);
         self.passage.watch(now);
         self.enter(now, Phase::LinkControl);

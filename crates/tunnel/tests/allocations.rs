@@ -9,8 +9,8 @@ use std::{
 
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{
-    Config, ControlServerConfig, Event, Ladder, LinkServerConfig, NotNow, Password, ServerConfig,
-    Tunnel,
+    Config, ControlServerConfig, Event, GreManners, Ladder, LinkServerConfig, NotNow, Password,
+    ServerConfig, Tunnel,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -104,8 +104,11 @@ impl Pair {
         let mut link = LinkServerConfig::new(address, Ipv4Addr::new(192, 168, 1, 200));
         link.secrets = vec![("testuser".to_owned(), Password::new("test123"))];
         link.dns = vec![address; 2];
-        let server =
-            ServerConfig { control: ControlServerConfig::default(), link, acknowledges: true };
+        let server = ServerConfig {
+            control: ControlServerConfig::default(),
+            link,
+            gre: GreManners::default(),
+        };
         let server = Box::new(Tunnel::accept(server, SERVER_CALL, [2; 32], now));
         let config = Config::new("testuser", Password::new("test123"));
         let ladder = Ladder::new(now);

@@ -6,8 +6,8 @@ use super::{Machine, Shared, echo::Echo, pns::tenths, shared::after, stop};
 use crate::{
     AfterCallClear, CallDisconnectNotify, DisconnectResult, Event, Failed, GeneralError, Message,
     OutgoingCallReply, OutgoingCallRequest, OutgoingCallResult, PROTOCOL_VERSION, Peer,
-    PeerMisbehaved, ServerConfig, StartControlConnectionReply, StartControlConnectionRequest,
-    StartResult, StopReason, Text,
+    PeerMisbehaved, ServerConfig, SetLinkInfo, StartControlConnectionReply,
+    StartControlConnectionRequest, StartResult, StopReason, Text,
 };
 
 /// Nothing was said yet
@@ -127,6 +127,13 @@ impl WaitCallRequest {
         }
         shared.peer_call_id = Some(request.call_id);
         let Self { echo, config, .. } = self;
+        if config.sends_link_info {
+            shared.send(SetLinkInfo {
+                peer_call_id: request.call_id,
+                send_accm: u32::MAX,
+                receive_accm: u32::MAX,
+            });
+        }
         let connected = Event::CallConnected {
             peer_call_id: request.call_id,
             connect_speed,

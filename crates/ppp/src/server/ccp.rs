@@ -15,9 +15,9 @@ use crate::role::EncryptionOptions;
 /// What a server offers, and how far that got
 #[derive(Debug)]
 pub(crate) struct Ccp {
-    order: ServerOrder,
     encryption: ServerEncryption,
     yields: bool,
+    first_offer: Option<MppeBits>,
     /// Our request; `None`: it has no MPPE option
     offer: Option<MppeBits>,
     /// What the client asked for last
@@ -32,15 +32,17 @@ pub(crate) struct Ccp {
 
 impl Ccp {
     pub(crate) fn new(config: &ServerConfig) -> Self {
-        Self::of(config.order, config.encryption, config.encryption_yields)
+        let first_offer =
+            config.extras.first_offer.or_else(|| first_offer(config.order, config.encryption));
+        Self::of(config.encryption, config.encryption_yields, first_offer)
     }
 
-    fn of(order: ServerOrder, encryption: ServerEncryption, yields: bool) -> Self {
+    const fn of(encryption: ServerEncryption, yields: bool, first_offer: Option<MppeBits>) -> Self {
         Self {
-            order,
             encryption,
             yields,
-            offer: first_offer(order, encryption),
+            first_offer,
+            offer: first_offer,
             offered: None,
             refusals: 0,
             refused: 0,
@@ -67,7 +69,7 @@ impl OptionSet for Ccp {
     const NUMBER: u16 = frame::CCP;
 
     fn restart(&mut self, _: &mut Random) {
-        *self = Self::of(self.order, self.encryption, self.yields);
+        *self = Self::of(self.encryption, self.yields, self.first_offer);
     }
 
     fn request(&self) -> OptionsBuf {

@@ -62,7 +62,8 @@ impl OptionSet for Lcp {
         if self.configured.rejects_magic {
             self.common.forgo_magic();
         }
-        let usual = extras(self.order).iter().map(|(kind, value)| (*kind, value.to_vec()));
+        let usual = if self.configured.omits_usual_options { &[] } else { extras(self.order) };
+        let usual = usual.iter().map(|(kind, value)| (*kind, value.to_vec()));
         self.extras = usual.chain(self.configured.link_options.iter().cloned()).collect();
         self.asked = self.authentication.protocols.first().copied();
     }
@@ -83,7 +84,9 @@ impl OptionSet for Lcp {
         option: &ConfigurationOption<'_>,
         random: &mut Random,
     ) -> Result<Judgement, Failure> {
-        if option.kind == MAGIC_NUMBER && self.configured.rejects_magic {
+        let configured = &self.configured;
+        let is_deaf = option.kind == MAGIC_NUMBER && configured.rejects_magic;
+        if is_deaf || configured.rejected_options.contains(&option.kind) {
             return Ok(Judgement::Reject);
         }
         self.common.judge(option, random)

@@ -58,13 +58,14 @@ impl Machine<Server> {
 
 /// A server as `config` describes it
 pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
+    let first_identifier = config.extras.first_identifier.unwrap_or(1);
     let parts = Parts {
         role: Server {
             order: config.order,
             identification: config.extras.identification.clone(),
             seconds_remaining: config.extras.seconds_remaining,
         },
-        lcp: Negotiator::new(lcp::Lcp::new(&config)),
+        lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
         ccp: Negotiator::new(ccp::Ccp::new(&config)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
         ipv6cp: crate::ipv6::wanted(config.ipv6),

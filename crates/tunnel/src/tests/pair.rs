@@ -12,7 +12,8 @@ use pptp_packet::{PacketBuf, VecEgress};
 use pptp_ppp::{Password, ServerOrder};
 
 use crate::{
-    Config, Event, Facts, GreError, Ladder, NotNow, Phase, ServerConfig, Timer, Tunnel, TunnelError,
+    Config, Event, Facts, GreError, GreManners, Ladder, NotNow, Phase, ServerConfig, Timer, Tunnel,
+    TunnelError,
 };
 
 /// From one end to the other, unless a test wants it otherwise
@@ -429,7 +430,7 @@ pub(crate) fn server_config(order: ServerOrder) -> ServerConfig {
         },
         ..pptp_control::ServerConfig::default()
     };
-    ServerConfig { control, link, acknowledges: true }
+    ServerConfig { control, link, gre: GreManners::default() }
 }
 
 /// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros

@@ -1,0 +1,153 @@
+//! Servers of the field by their names
+
+use pptp_ppp::{Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder};
+use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, StatefulReset};
+
+use crate::{Control, Quirks, ServerBuilder};
+
+/// A server as it is met in the field, after logs of its sessions
+///
+/// [`ServerBuilder::profile`] plays it. What a log does not tell is as with the other servers of the
+/// testkit: 128-bit stateless MPPE, MS-CHAPv2, a control connection as the RFC wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Profile {
+    /// Windows RRAS
+    ///
+    /// Vendor "Microsoft", any number of channels; a Set-Link-Info with both ACCMs `FFFFFFFF` after
+    /// the Outgoing-Call-Reply, then LCP in the same round trip, its first identifier 0. LCP asks
+    /// for MRU 1400, EAP, Magic-Number, PFC, ACFC, callback, MRRU 1614, an endpoint and a link
+    /// discriminator; a Nak gets MS-CHAPv2 instead of EAP. The Challenge has no name, a Success no
+    /// words, a Failure reads `E=691 R=1 C=… V=3`. IPCP runs beside CCP, which offers `+H+M+S+L+C`
+    /// and is talked down to `+H+S`.
+    Rras,
+    /// Windows RRAS with encryption switched off: [`Profile::Rras`] whose CCP offers `+H+C` only,
+    /// and rejects a client's MPPE
+    RrasWithoutEncryption,
+    /// A router of `MikroTik`
+    ///
+    /// LCP asks for MRU 1450, Magic-Number and MS-CHAPv2, and rejects a client's ACCM, PFC and ACFC.
+    /// The Challenge comes from `MikroTik` with identifier 1. CCP offers 128 and 40 bit, stateless,
+    /// and acknowledges 128. When IPCP begins no log tells: it is beside CCP here.
+    MikroTik,
+    /// accel-ppp
+    ///
+    /// Vendor "accel-ppp", one channel; GRE by Linux's pptp.ko, whose first sequence number is 1 and
+    /// which acknowledges only with data of its own. LCP asks for MRU 1436, Magic-Number and
+    /// MS-CHAPv2; a Failure reads `E=691 R=0 V=3 M=Authentication failure`, without `C=`. CCP has
+    /// 128-bit stateless MPPE only, and IPCP waits for it. Its Call-Disconnect-Notify carries the
+    /// client's Call ID.
+    AccelPpp,
+    /// An old router that has stateful MPPE only
+    ///
+    /// LCP asks for MRU 1500, Magic-Number, MS-CHAPv2, PFC and ACFC, CCP for `-H+S`, and a stateless
+    /// request gets a Nak. After a loss keys are taken as [`StatefulReset::Linux`] says;
+    /// [`ServerBuilder::encryption`] makes one of the other reading.
+    StatefulRouter,
+    /// A router of the export days: [`Profile::StatefulRouter`]'s LCP, and 40-bit stateless MPPE only
+    FortyBitRouter,
+    /// Orckit's ATUR3, an ADSL modem that serves only its provider's own relay
+    ///
+    /// Any Start-Control-Connection-Request and Outgoing-Call-Request but those of
+    /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. What PPP
+    /// comes through it is the provider's.
+    Orckit,
+    /// One whose GRE never arrives, as behind a firewall that passes TCP only
+    NeverSendsGre,
+    /// One that acknowledges no GRE datagram at all, and offers a window of 16
+    NeverAcknowledges,
+    /// One that says everything twice: [`ServerBuilder::says_twice`]
+    SaysEverythingTwice,
+}
+
+impl ServerBuilder {
+    /// Makes the server one that is met in the field
+    ///
+    /// Sets what [`Profile`] tells of it; what is called afterwards goes before.
+    #[must_use]
+    pub fn profile(self, profile: Profile) -> Self {
+        match profile {
+            Profile::Rras => rras(self),
+            Profile::RrasWithoutEncryption => rras(self).encryption(ServerEncryption::MppcOnly),
+            Profile::MikroTik => mikrotik(self),
+            Profile::AccelPpp => accel_ppp(self),
+            Profile::StatefulRouter => {
+                router(self).encryption(ServerEncryption::Mppe128Stateful(StatefulReset::Linux))
+            }
+            Profile::FortyBitRouter => router(self).encryption(ServerEncryption::Mppe40),
+            Profile::Orckit => orckit(self),
+            Profile::NeverSendsGre => self.mute_gre(true),
+            Profile::NeverAcknowledges => self
+                .control(Control { receive_window: Some(16), ..Control::default() })
+                .never_acknowledges(),
+            Profile::SaysEverythingTwice => self.says_twice(),
+        }
+    }
+}
+
+fn rras(builder: ServerBuilder) -> ServerBuilder {
+    let mut builder = builder.order(ServerOrder::Rras);
+    builder.options.control.sends_link_info = true;
+    let authentication = ServerAuthentication {
+        protocols: vec![AuthenticationProtocol::Eap, AuthenticationProtocol::MsChapV2],
+        on_nak: OnNak::Yield,
+        ..ServerAuthentication::default()
+    };
+    builder
+        .authentication(authentication)
+        .extras(Extras { first_identifier: Some(0), ..Extras::default() })
+        .challenge_name("")
+        .mru(1400)
+}
+
+fn mikrotik(builder: ServerBuilder) -> ServerBuilder {
+    let extras = Extras {
+        omits_usual_options: true,
+        rejected_options: vec![ACCM, PFC, ACFC],
+        first_offer: Some(STATELESS_128_AND_40),
+        ..Extras::default()
+    };
+    let control = Control { vendor: "MikroTik".to_owned(), ..Control::default() };
+    builder
+        .order(ServerOrder::Rras)
+        .control(control)
+        .extras(extras)
+        .challenge_name("MikroTik")
+        .mru(1450)
+}
+
+fn accel_ppp(builder: ServerBuilder) -> ServerBuilder {
+    builder
+        .order(ServerOrder::AccelPpp)
+        .challenge_name("accel-ppp")
+        .mru(1436)
+        .first_sequence(1)
+        .acknowledgments(Acknowledgments::WithData)
+}
+
+/// In the order in which the boxes of several makers ask; they are told by nothing but that
+fn router(builder: ServerBuilder) -> ServerBuilder {
+    let extras = Extras {
+        omits_usual_options: true,
+        link_options: vec![(PFC, Vec::new()), (ACFC, Vec::new())],
+        ..Extras::default()
+    };
+    let control = Control { vendor: "router".to_owned(), ..Control::default() };
+    builder.control(control).extras(extras).challenge_name("router").mru(1500)
+}
+
+fn orckit(builder: ServerBuilder) -> ServerBuilder {
+    builder.control(Control {
+        vendor: "Orckit ATUR3".to_owned(),
+        insists_on: Quirks::ORCKIT,
+        ..Control::default()
+    })
+}
+
+/// Types of LCP options (RFC 1661 §6, RFC 1662 §7.1)
+const ACCM: u8 = 2;
+const PFC: u8 = 7;
+const ACFC: u8 = 8;
+
+/// H, S and L (RFC 3078 §2.1)
+const STATELESS_128_AND_40: MppeBits = MppeBits(0x0100_0060);
