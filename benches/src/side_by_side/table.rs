@@ -123,8 +123,8 @@ What the figures include:
   loopback, and the user's own work is in its CPU. It is the measuring program started again, so that
   the program's text is shared with that one, and its private memory less than it would be alone.
 - **up** is what the program says. pppd at the other end acknowledges the addresses some milliseconds
-  before it lets packets through. Whoever sends at once loses the first SYN, and the next goes out a
-  second later: nearly all of the time between the first two lines.
+  before it lets packets through, and whoever sends at once loses the first SYN. The kernel's next
+  goes out a second later, ours after a tenth: most of the time between the first two lines.
 - **CPU of the client's processes** is without their user, except library's. Much of what pptp-linux +
   pppd do, MPPE above all, is done by the kernel outside their processes, or in their user's. So
   compare the CPU of the whole guest, which has all of that, the user, and the interrupts. The guest's
