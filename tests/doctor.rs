@@ -3,10 +3,7 @@
 use std::{future::poll_fn, net::Ipv4Addr, pin::Pin, time::Duration};
 
 use futures_core::Stream;
-use pptp::{
-    Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor,
-    memory::{Blocked, Impairment},
-};
+use pptp::{Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor, memory::Blocked};
 use pptp_testkit::{Server, ServerEncryption, ServerOrder};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::{
@@ -224,8 +221,7 @@ async fn a_server_that_does_not_encrypt_is_encryptions() {
 async fn a_path_that_swallows_large_packets_is_found_to_the_octet() {
     let world = World::new(10);
     let _building = world.building(1);
-    let black_hole_above = 1000;
-    world.network.set_impairment(Impairment { black_hole_above, ..Impairment::default() });
+    world.network.host(CLIENT).swallow_gre(Some(1000));
     let began = Instant::now();
     let findings = all(examine(&world, config(address_of(1)))).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());

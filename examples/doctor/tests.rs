@@ -9,7 +9,7 @@ use std::{
     process,
 };
 
-use pptp::memory::{Blocked, Impairment, Network};
+use pptp::memory::{Blocked, Network};
 use pptp_testkit::{Server, ServerBuilder, ServerEncryption};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -125,8 +125,7 @@ async fn forty_bits() -> Section {
 
 async fn black_hole() -> Section {
     let world = World::serving(Server::builder(1));
-    let black_hole_above = 1000;
-    world.network.set_impairment(Impairment { black_hole_above, ..Impairment::default() });
+    world.network.host(CLIENT).swallow_gre(Some(1000));
     let title = "A path that swallows packets of more than 1000 octets";
     (title, world.prints(world.doctor("test123"), false).await)
 }

@@ -165,7 +165,6 @@ pub(crate) fn impairment(rng: &mut StdRng, calm: bool) -> Impairment {
         held_per_mille: held,
         hold: (Duration::from_millis(1), milliseconds(rng, &[3, 20, 200])),
         corrupt_per_mille: if calm { 0 } else { corrupt },
-        ..Impairment::default()
     }
 }
 

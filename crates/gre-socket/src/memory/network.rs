@@ -141,8 +141,6 @@ pub struct Impairment {
     pub held_per_mille: u16,
     /// How long such a datagram is held up, at least and at most
     pub hold: (Duration, Duration),
-    /// IP packets of more octets than that vanish, as where fragments do not pass; 0 for none
-    pub black_hole_above: usize,
     /// Datagrams of a thousand of which one octet arrives as another
     pub corrupt_per_mille: u16,
 }
@@ -313,10 +311,6 @@ impl State {
         }
         if let Some(trace) = &mut self.trace {
             trace.note((from, outgoing.destination), outgoing.packet.as_slice());
-        }
-        let octets = IP_HEADER.saturating_add(outgoing.packet.len());
-        if (1..octets).contains(&self.impairment.black_hole_above) {
-            return Ok(());
         }
         let Some(latency) = self.passage(from, outgoing.destination) else { return Ok(()) };
         if self.vanishes(from, outgoing) {
