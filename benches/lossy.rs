@@ -1,6 +1,6 @@
 //! Uploads over lines that lose packets: `cargo bench --bench lossy`, in memory
 //!
-//! `cargo bench --bench lossy -- lab` against Linux, in a lab of its own: eight minutes, as root.
+//! `cargo bench --bench lossy -- lab` against Linux, in a lab of its own: twenty minutes, as root.
 
 use pptp_benches::{lossy, lossy_lab, process};
 

@@ -43,8 +43,8 @@ fn grid() -> Vec<Figure> {
     let figure = |((name, least), loss): ((&'static str, f64), u16)| {
         let shares = of(CongestionControl::default(), loss);
         let mut detail = format!("of the window at round trips of {ROUND_TRIPS:?} ms {shares:.2?}");
-        for (name, other) in OTHERS {
-            let _ = write!(detail, ", {name} {:.2?}", of(other, loss));
+        for (name, other) in &CONTROLLERS[1..] {
+            let _ = write!(detail, ", {name} {:.2?}", of(*other, loss));
         }
         let value = shares.into_iter().fold(f64::INFINITY, f64::min);
         Figure { name, value, goal: Goal::AtLeast(least), detail }
@@ -215,8 +215,9 @@ const GOALS: [(&str, f64); 4] = [
     ("lossy/upload-2%", 0.33),
 ];
 
-/// The controllers that are not the default
-const OTHERS: [(&str, CongestionControl); 3] = [
+/// All controllers, the default first
+pub(crate) const CONTROLLERS: [(&str, CongestionControl); 4] = [
+    ("ours", CongestionControl::Westwood),
     ("CUBIC", CongestionControl::Cubic),
     ("Reno", CongestionControl::Reno),
     ("none", CongestionControl::None),

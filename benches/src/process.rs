@@ -25,7 +25,7 @@ pub fn play() -> bool {
     match words.first() {
         Some(&"servers") => servers::play(number(1), number(2)),
         Some(&"idle") => idle::play(number(1), number(2), number(3)),
-        Some(&"upload") => lossy_lab::play(number(1)),
+        Some(&"upload") => lossy_lab::play(number(1), words.get(2).copied()),
         Some(&"storm") => connect_storm::play(number(1)),
         _ => panic!("there is no part {part:?}"),
     }
