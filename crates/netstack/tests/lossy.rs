@@ -8,7 +8,7 @@ use common::*;
 use pptp_netstack::{CongestionControl, TcpOptions, TcpStream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 const OCTETS: usize = WINDOWS as usize * (64 << 10);
@@ -65,18 +65,54 @@ async fn a_line_that_was_cut_for_a_while_is_used_again() {
     assert!(took < Duration::from_secs(9), "{took:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_lost_is_told_again_before_a_second_has_passed() {
+    for segments in [0, 30] {
+        let mut lost = false;
+        let lose_end = move |to_server, packet: &[u8]| {
+            let ends = to_server && packet[33] & 1 != 0;
+            lost || !ends || std::mem::replace(&mut lost, true)
+        };
+        let took = upload_to_the_end(segments * SEGMENT, lose_end).await;
+        assert!(took < 5 * TRIP + Duration::from_millis(250), "{segments} segments: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_overtakes_octets_is_told_again_before_a_second_has_passed() {
+    let took = upload_to_the_end(30 * SEGMENT, lose(&[(28, 1)])).await;
+    assert!(took < 6 * TRIP + 2 * Duration::from_millis(250), "{took:?}");
+}
+
+/// How long an upload takes until its end has arrived
+async fn upload_to_the_end(
+    octets: usize,
+    passes: impl FnMut(bool, &[u8]) -> bool + Send + 'static,
+) -> Duration {
+    let (pair, mut client, mut server) = connected(TcpOptions::default()).await;
+    // from these on the round trip is known
+    client.write_all(&[0; 2]).await.unwrap();
+    server.read_exact(&mut [0; 2]).await.unwrap();
+    sleep(TRIP).await;
+    pair.set_filter(passes);
+    let begin = Instant::now();
+    let sending = async {
+        client.write_all(&vec![7; octets]).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let mut received = Vec::new();
+    let ((), read) = tokio::join!(sending, server.read_to_end(&mut received));
+    assert_eq!(read.unwrap(), octets);
+    begin.elapsed()
+}
+
 /// How long an upload takes until the last octet has arrived
 async fn upload(
     options: TcpOptions,
     octets: usize,
     passes: impl FnMut(bool, &[u8]) -> bool + Send + 'static,
 ) -> Duration {
-    let pair = Pair::new();
-    pair.set_latency(TRIP / 2);
-    let listener = pair.server.tcp_listen(any(80), 4, TcpOptions::default()).unwrap();
-    let connecting = pair.client.tcp_connect(at(SECOND, 80), options);
-    let (client, server) = tokio::join!(connecting, listener.accept());
-    let (mut client, mut server): (TcpStream, TcpStream) = (client.unwrap(), server.unwrap().0);
+    let (pair, mut client, mut server) = connected(options).await;
     pair.set_filter(passes);
     let sent = pattern(octets, 1);
     let begin = Instant::now();
@@ -89,6 +125,15 @@ async fn upload(
     read.unwrap();
     assert!(got == sent, "as it was sent");
     begin.elapsed()
+}
+
+async fn connected(options: TcpOptions) -> (Pair, TcpStream, TcpStream) {
+    let pair = Pair::new();
+    pair.set_latency(TRIP / 2);
+    let listener = pair.server.tcp_listen(any(80), 4, TcpOptions::default()).unwrap();
+    let connecting = pair.client.tcp_connect(at(SECOND, 80), options);
+    let (client, server) = tokio::join!(connecting, listener.accept());
+    (pair, client.unwrap(), server.unwrap().0)
 }
 
 fn one_of_a_hundred() -> impl FnMut(bool, &[u8]) -> bool + Send + 'static {

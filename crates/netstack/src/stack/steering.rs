@@ -4,6 +4,8 @@
 //! acknowledgment offers bounds what is under way, and three duplicates make it send the first segment
 //! again. So beside the peer's acknowledgments it is given some of ours.
 
+use std::net::SocketAddrV4;
+
 use pptp_packet::Egress;
 use smoltcp::{
     socket::tcp::State,
@@ -28,6 +30,9 @@ pub(super) struct Steering {
     words: Words,
     /// Whether smoltcp was told to send the first segment again
     asked: bool,
+    /// What its last segment acknowledged, and the window that it offered
+    acknowledged: i32,
+    offered: u16,
 }
 
 /// What smoltcp is to be told
@@ -49,6 +54,8 @@ impl Steering {
             peer_next: 0,
             words: Words::Nothing,
             asked: false,
+            acknowledged: 0,
+            offered: 0,
         }
     }
 
@@ -76,6 +83,7 @@ impl Steering {
 
     /// Notes what smoltcp has composed
     pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
+        (self.acknowledged, self.offered) = (sent.acknowledgment, sent.window);
         if sent.syn {
             self.congestion.start(sent.sequence.wrapping_add(1));
         } else if sent.octets > 0 {
@@ -110,6 +118,24 @@ impl Steering {
         Some(self.forge(flow))
     }
 
+    /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
+    ///
+    /// Of itself smoltcp sends it again only when its timer strikes, a second later at least.
+    pub(super) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
+        let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
+        if !parts || queued || !self.congestion.take_resend() {
+            return None;
+        }
+        let repr = TcpRepr {
+            control: TcpControl::Fin,
+            seq_number: TcpSeqNumber(self.congestion.unacknowledged()),
+            ack_number: Some(TcpSeqNumber(self.acknowledged)),
+            window_len: self.offered,
+            ..bare(flow.local.port(), flow.peer.port())
+        };
+        Some(Forged::of(&repr, flow.local, flow.peer))
+    }
+
     fn find_words(&mut self) -> Words {
         let window = self.window.min(self.congestion.allowance());
         if window == 0 {
@@ -126,28 +152,44 @@ impl Steering {
 
     fn forge(&self, Flow { local, peer }: Flow) -> Forged {
         let repr = TcpRepr {
-            src_port: peer.port(),
-            dst_port: local.port(),
-            control: TcpControl::None,
             seq_number: TcpSeqNumber(self.peer_next),
             ack_number: Some(TcpSeqNumber(self.congestion.unacknowledged())),
             window_len: self.told,
-            window_scale: None,
-            max_seg_size: None,
-            sack_permitted: false,
-            sack_ranges: [None; 3],
-            timestamp: None,
-            payload: &[],
+            ..bare(peer.port(), local.port())
         };
-        let mut forged = Forged([0; HEADERS]);
-        emit(&repr, peer, local, &mut forged);
-        forged
+        Forged::of(&repr, peer, local)
     }
 }
 
-/// An acknowledgment that no peer has sent
+/// A segment that says nothing yet
+const fn bare(from: u16, to: u16) -> TcpRepr<'static> {
+    TcpRepr {
+        src_port: from,
+        dst_port: to,
+        control: TcpControl::None,
+        seq_number: TcpSeqNumber(0),
+        ack_number: None,
+        window_len: 0,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    }
+}
+
+/// A segment without octets that smoltcp has not composed
 #[derive(Debug)]
 pub(super) struct Forged(pub(super) [u8; HEADERS]);
+
+impl Forged {
+    fn of(repr: &TcpRepr<'_>, from: SocketAddrV4, to: SocketAddrV4) -> Self {
+        let mut forged = Self([0; HEADERS]);
+        emit(repr, from, to, &mut forged);
+        forged
+    }
+}
 
 impl Egress for Forged {
     fn has_room(&self) -> bool {
@@ -162,25 +204,32 @@ impl Egress for Forged {
     }
 }
 
-/// What a segment of ours takes of the sequence space
+/// What a segment of ours takes of the sequence space, and what it says of the peer's
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     sequence: i32,
     octets: u32,
     syn: bool,
+    acknowledgment: i32,
+    window: u16,
 }
 
 impl Sent {
     /// Reads an IP packet without options (RFC 791 §3.1) that holds a TCP segment (RFC 9293 §3.1)
     fn of(packet: &[u8]) -> Option<Self> {
         let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;
-        let [_, _, _, _, a, b, c, d, _, _, _, _, offset, bits, ..] = tcp else { return None };
+        let (_ports, rest) = tcp.split_first_chunk::<4>()?;
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (acknowledgment, rest) = rest.split_first_chunk()?;
+        let [offset, bits, window @ ..] = rest.first_chunk::<4>()?;
         let header = usize::from(offset >> 4).saturating_mul(4);
         let fin = usize::from(bits & FIN != 0);
         Some(Self {
-            sequence: i32::from_be_bytes([*a, *b, *c, *d]),
+            sequence: i32::from_be_bytes(*sequence),
             octets: u32::try_from(tcp.len().saturating_sub(header).saturating_add(fin)).ok()?,
             syn: bits & SYN != 0,
+            acknowledgment: i32::from_be_bytes(*acknowledgment),
+            window: u16::from_be_bytes(*window),
         })
     }
 }

@@ -399,6 +399,13 @@ impl Connection {
         Some((forged, set))
     }
 
+    /// A FIN that is to be sent again
+    pub(super) fn take_fin(&mut self) -> Option<Forged> {
+        let (steering, set) = (self.steering.as_mut()?, self.set.as_ref()?);
+        let socket = set.get::<tcp::Socket<'_>>(alone());
+        steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0)
+    }
+
     /// Takes what is replied to a segment; what is to be sent at once comes back
     pub(super) fn hold(&mut self, segment: &Segment, reply: Vec<u8>, now: Time) -> Option<Vec<u8>> {
         Gap::hold(&mut self.gap, segment, reply, now)
