@@ -3,6 +3,11 @@
 //! Needs root, `unshare`, `ip`, `tc` and `nft`, and `PPTP_INTEROP=1`; without them each test says
 //! why it did nothing. One test needs the opposite and gives up root by itself.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment tells whether to run, and a namespace is another program's to make"
+)]
+
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddrV4},
