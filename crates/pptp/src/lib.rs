@@ -43,6 +43,9 @@ mod dialling;
 mod doctor;
 mod driver;
 mod flight_record;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod login;
 mod network;
