@@ -69,7 +69,7 @@ fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Decoded {
 fn pieces(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = data;
     std::iter::from_fn(move || {
-        let length = usize::from(*rest.last()? & 0x3F) + 1;
+        let length = (usize::from(*rest.last()?) << 4) + 1;
         let (piece, behind) = rest.split_at(length.min(rest.len()));
         rest = behind;
         Some(piece)

@@ -73,6 +73,11 @@ impl Step<'_> {
     pub fn datagram(writer: &mut Writer, datagram: &[u8]) {
         writer.raw(&[8]).long(datagram);
     }
+
+    /// A frame that MPPE opens, so far ahead and so long
+    pub fn frame(writer: &mut Writer, ahead: i16, length: u16) {
+        writer.raw(&[3 | 2 << 3]).raw(&ahead.to_le_bytes()).raw(&[0]).raw(&length.to_le_bytes());
+    }
 }
 
 /// A script of datagrams in both directions

@@ -145,7 +145,12 @@ pub fn composed() -> Vec<(&'static str, Vec<u8>)> {
         errors.raw(&[10, 3, code, code, 28]).raw(&[11, 100, 0]);
     }
     errors.raw(&[14, 0, 0x8F, 0, 2, 13, 0xFF, 11, 200, 0]);
-    vec![("client", client.0), ("listener", listener.0), ("errors", errors.0)]
+    let mut flood = Writer::default();
+    flood.raw(&[0x02]);
+    for port in 1000..1100_u16 {
+        flood.raw(&[6]).raw(&port.to_le_bytes()).raw(&[0; 4]);
+    }
+    vec![("client", client.0), ("listener", listener.0), ("errors", errors.0), ("flood", flood.0)]
 }
 
 /// From where a SYN of a script comes

@@ -4,6 +4,8 @@
 //! of the tunnels' insides that `dial` wrote, and writes a file for each control connection and target
 //! below `SEEDS`. What is no capture, such as scripts of time and loss, is composed here too.
 
+mod composed;
+
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
 
 use pcap_parser::{
@@ -326,81 +328,6 @@ impl Seeds<'_> {
             netstack::Step::packet(&mut writer, packet);
         }
         self.write("netstack", name, &writer.0)
-    }
-
-    /// Scripts of time and loss, which no capture has
-    fn composed(&self) -> Outcome<()> {
-        for encryption in 0..4 {
-            self.up(encryption)?;
-        }
-        for authentication in 0..4 {
-            self.logins(authentication)?;
-        }
-        for (target, shift) in [("mppe_stateless", 0), ("mppe_stateful", 0x80)] {
-            self.line(target, shift)?;
-        }
-        self.write("failure", "v1", b"E=691 R=1 C=0102030405060708 V=3 M=again")?;
-        self.write("failure", "v2", b"E=648 R=0 C=000102030405060708090A0B0C0D0E0F V=3 M=late")?;
-        netstack::composed()
-            .into_iter()
-            .try_for_each(|(name, seed)| self.write("netstack", name, &seed))
-    }
-
-    /// A tunnel that is up: packets both ways, loss, another order, what is in the clear, a new negotiation
-    fn up(&self, encryption: u8) -> Outcome<()> {
-        let mut writer = Writer::default();
-        let octet = client::Setting::octet(true, true);
-        writer.raw(&link::Setting::octets(0, encryption, true)).raw(&[octet]);
-        client::Step::send(&mut writer, 7, 100);
-        client::Step::server_sends(&mut writer, 7, 100);
-        client::Step::wait(&mut writer, 5);
-        client::Step::lose(&mut writer, 2);
-        client::Step::server_sends(&mut writer, 3, 60);
-        client::Step::delay(&mut writer, 9);
-        client::Step::server_sends(&mut writer, 3, 60);
-        client::Step::wait(&mut writer, 50);
-        client::Step::plain(&mut writer, 40);
-        for act in [2, 1, 0] {
-            client::Step::server(&mut writer, act);
-            client::Step::wait(&mut writer, 100);
-        }
-        self.write("client", &format!("up-{encryption}"), &writer.0)
-    }
-
-    /// The server is let speak, and its requests are answered by what we asked for
-    fn logins(&self, authentication: u8) -> Outcome<()> {
-        for target in ["lcp", "auth", "eap", "ccp", "ipcp", "ipv6cp"] {
-            let mut writer = Writer::default();
-            writer.raw(&link::Setting::octets(authentication, authentication, true));
-            link::Step::answer(&mut writer, 3);
-            link::Step::server(&mut writer, 3);
-            link::Step::answer(&mut writer, 2);
-            link::Step::server(&mut writer, 7);
-            link::Step::frame(&mut writer, b"\xFF\x03\xC0\x21\x09\x07\0\x08\0\0\0\0");
-            self.write(target, &format!("server-{authentication}"), &writer.0)?;
-        }
-        Ok(())
-    }
-
-    /// Frames in order, late, lost, twice and damaged
-    fn line(&self, target: &str, first: u8) -> Outcome<()> {
-        let mut writer = Writer::default();
-        writer.raw(&[first]).raw(&[7; 16]);
-        mppe::Step::seal(&mut writer, 15, 40);
-        for age in [15, 14, 12, 13, 12, 0, 1, 5] {
-            mppe::Step::deliver(&mut writer, age);
-        }
-        mppe::Step::lose(&mut writer, 600);
-        mppe::Step::seal(&mut writer, 7, 40);
-        for age in [7, 6, 5, 4, 3] {
-            mppe::Step::deliver(&mut writer, age);
-        }
-        mppe::Step::damage(&mut writer, 2, 9, 1);
-        mppe::Step::reset(&mut writer);
-        mppe::Step::seal(&mut writer, 1, 40);
-        mppe::Step::deliver(&mut writer, 0);
-        mppe::Step::wait(&mut writer, 250);
-        self.write(target, "line", &writer.0)
     }
 }
 
