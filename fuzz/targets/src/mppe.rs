@@ -155,7 +155,6 @@ fn run(mut script: Script<'_>, ends: Ends) {
     line.forget();
 }
 
-#[expect(clippy::large_enum_variant, reason = "one of them for each run")]
 enum Ends {
     Stateless(Encryptor, Decryptor),
     Stateful(StatefulEncryptor, StatefulDecryptor),

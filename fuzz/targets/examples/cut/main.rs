@@ -97,7 +97,7 @@ fn read_pcapng(path: &Path) -> Outcome<Vec<(bool, Vec<u8>)>> {
     Ok(packets)
 }
 
-/// epb_flags: 1 in the lowest bits is inbound
+/// `epb_flags`: 1 in the lowest bits is inbound
 fn packets_direction(options: &[pcap_parser::PcapNGOption<'_>]) -> bool {
     options.iter().any(|it| it.code.0 == 2 && it.value.first().is_some_and(|flags| flags & 3 == 1))
 }

@@ -246,7 +246,7 @@ impl World {
         let clear = &self.clear;
         self.heap.within(|| {
             while let Some(packet) = client.poll_ip(now) {
-                let is_clear = clear.iter().any(|it| *it == packet);
+                let is_clear = clear.contains(&packet);
                 assert!(!is_clear || !is_required, "IP in the clear came up, late");
             }
         });

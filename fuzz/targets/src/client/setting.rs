@@ -48,9 +48,10 @@ impl Setting {
             control: pptp_control::Config::default(),
             link: self.link.client(),
             connect_deadline: self.is(DEADLINE).then(|| (now + limit, limit)),
-            reordering: match self.is(NO_REORDERING) {
-                true => Reordering { depth: 0, patience: Duration::ZERO },
-                false => Reordering::default(),
+            reordering: if self.is(NO_REORDERING) {
+                Reordering { depth: 0, patience: Duration::ZERO }
+            } else {
+                Reordering::default()
             },
             recorder: usize::try_from(self.recorder()).unwrap_or_default(),
         }

@@ -125,11 +125,11 @@ impl Bench {
 
     fn take(&mut self, step: &Step<'_>) {
         match *step {
-            Step::Packet(packet) => self.packet(packet.to_vec()),
+            Step::Packet(packet) => self.packet(packet),
             Step::Same(packet) => {
                 let mut packet = packet.to_vec();
                 self.borrow_id(&mut packet);
-                self.packet(packet);
+                self.packet(&packet);
             }
             Step::Answer(code, changes) => self.answer(code, changes),
             Step::Frame(octets) => {
@@ -156,9 +156,9 @@ impl Bench {
     }
 
     /// A packet of the protocol that is fuzzed
-    fn packet(&mut self, packet: Vec<u8>) {
+    fn packet(&mut self, packet: &[u8]) {
         let protocol = self.setting.protocol();
-        self.hear(frame::control(protocol, &packet));
+        self.hear(frame::control(protocol, packet));
     }
 
     /// With the identifier of our latest packet of that protocol
@@ -363,7 +363,7 @@ enum Asked {
 }
 
 /// What an event means here
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Told {
     Up(Option<Encryption>),
     Ask(Asked),

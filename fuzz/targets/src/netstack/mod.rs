@@ -43,7 +43,7 @@ const PER_CONNECTION: isize = (8 << 10) + 1536;
 const MOST_OTHER: isize = 256 << 10;
 /// After which nothing of a closed socket is left: what was written may be flushed for a minute, and a
 /// connection stays in TIME-WAIT for another
-const LINGER: Duration = Duration::from_secs(300);
+const LINGER: Duration = Duration::from_mins(5);
 /// What an idle stack keeps: the ends of 128 connections, and tables that have grown
 const MOST_IDLE: isize = 24 << 10;
 
@@ -145,7 +145,7 @@ impl World {
         let end = Instant::now() + time;
         for _ in 0..MOST_TURNS {
             let now = Instant::now();
-            let next = self.deadline().map(|at| at.into()).filter(|at: &Instant| *at < end);
+            let next = self.deadline().map(Instant::from_std).filter(|at| *at < end);
             let Some(next) = next else { break };
             advance(next.saturating_duration_since(now)).await;
             self.turn().await;
