@@ -35,7 +35,7 @@ const MOST_STEPS: usize = 256;
 pub enum Step<'a> {
     /// The sender seals so many frames, 64 at most, each a packet of this length
     Seal(u8, u16),
-    /// The sender seals so many that are lost
+    /// The sender seals so many that are lost, 5000 in all
     Lose(u16),
     /// One of the latest frames arrives
     Deliver(Pick),
@@ -202,6 +202,8 @@ struct Line {
     now: Instant,
     /// Frames sealed
     sealed: u32,
+    /// Frames that may still be lost: each costs a key
+    may_lose: u16,
     /// Frames that came in
     arrived: u64,
     /// The latest of those that were sealed and not lost
@@ -221,6 +223,7 @@ impl Line {
             start: now,
             now,
             sealed: 0,
+            may_lose: MOST_LOST,
             arrived: 0,
             latest: Vec::new(),
             opened: BTreeMap::new(),
@@ -232,7 +235,7 @@ impl Line {
     fn take(&mut self, step: &Step<'_>) {
         match *step {
             Step::Seal(count, length) => (0..=count % 64).for_each(|_| self.seal(length)),
-            Step::Lose(count) => (0..count % 8192).for_each(|_| self.lose()),
+            Step::Lose(count) => self.lose(count),
             Step::Deliver(pick) => self.deliver(pick, |_| false),
             Step::Damage(pick, at, octet) => self.deliver(pick, |frame| {
                 let at = usize::from(at) % frame.len();
@@ -261,9 +264,12 @@ impl Line {
         self.sealed += 1;
     }
 
-    fn lose(&mut self) {
-        self.ends.seal(&mut [0x00, 0x21]);
-        self.sealed += 1;
+    fn lose(&mut self, count: u16) {
+        for _ in 0..count.min(self.may_lose) {
+            self.ends.seal(&mut [0x00, 0x21]);
+            self.sealed += 1;
+            self.may_lose -= 1;
+        }
     }
 
     fn deliver(&mut self, pick: Pick, change: impl FnOnce(&mut [u8]) -> bool) {
@@ -352,6 +358,8 @@ impl Line {
 
 /// Frames under way
 const KEPT: usize = 64;
+/// Once around the coherency count, and a little more
+const MOST_LOST: u16 = 5000;
 
 /// Each gap that a frame has closed may have asked at once
 fn stats_of_gaps(stats: &Stats) -> u32 {

@@ -17,6 +17,8 @@ const OVERHEAD: usize = 4096;
 /// A control message has 12 octets at least, and 100 around it
 const PER_OCTET: usize = 10;
 const PER_RECORD: usize = 300;
+/// The option of a comment
+const COMMENT: u16 = 1;
 const LOCAL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 40_000);
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 1723);
 
@@ -66,7 +68,7 @@ impl Recorded {
 /// Records of any content
 ///
 /// Holds: the file of a flight record is read by a crate that has nothing to do with ours, to its end,
-/// with IP packets as long as they say, and it is not much larger than the records. What is read out
+/// with IP packets as long as they say, or with a comment that says why not, and it is not much larger than the records. What is read out
 /// of the records counts no more frames than there are.
 pub fn target(data: &[u8]) {
     let records: Vec<Record> =
@@ -98,6 +100,8 @@ fn read(mut file: &[u8]) {
             (1, Block::SectionHeader(_)) | (2, Block::InterfaceDescription(_)) => {}
             (3.., Block::EnhancedPacket(packet)) => {
                 let kept = usize::try_from(packet.caplen).expect("a length");
+                let has_comment = packet.options.iter().any(|it| it.code.0 == COMMENT);
+                assert!(has_comment || packet.caplen == packet.origlen, "cut off without a word");
                 check_ip(&packet.data[..kept], packet.origlen);
             }
             (place, block) => panic!("{block:?} in place {place}"),

@@ -6,7 +6,7 @@ use pptp_fuzz_targets::TARGETS;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 /// For each target
-const MUTANTS: u32 = 300;
+const MUTANTS: u32 = 200;
 
 /// One test, since a target counts what the whole process holds
 #[test]

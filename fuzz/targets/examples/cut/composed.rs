@@ -84,10 +84,13 @@ impl Seeds<'_> {
         self.write(target, "line", &writer.0)
     }
 
-    /// More echoes than answers may wait
+    /// More echoes than answers may wait, and a message longer than any
     fn echoes(&self) -> Outcome<()> {
         let echo = b"\0\x10\0\x01\x1A\x2B\x3C\x4D\0\x05\0\0\0\0\0\xFF";
-        self.write("control", "echoes", &echo.repeat(240))
+        self.write("control", "echoes", &echo.repeat(240))?;
+        // what is no control message may be skipped, but not for ever
+        let long = b"\x07\xD0\0\x02\x1A\x2B\x3C\x4D\0\x05\0\0";
+        self.write("control", "long", &[&long[..], &[0; 1000]].concat())
     }
 
     /// A frame is missing, and more come behind it than may wait

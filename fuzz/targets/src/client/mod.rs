@@ -351,7 +351,8 @@ impl World {
         }
         if self.client.is_finished() {
             assert!(self.is_down, "finished without a word");
-            self.is_finished = true;
+            // what had no room in the turn that finished it may still go out
+            self.is_finished |= self.has_room;
         }
     }
 
@@ -370,6 +371,7 @@ impl World {
     /// Lets time go by, with all that is due in it
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        self.serve();
         for _ in 0..MOST_TURNS {
             let Some(next) = self.next().filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
