@@ -56,7 +56,8 @@ impl Seeds<'_> {
             link::Step::answer(&mut writer, 3);
             link::Step::server(&mut writer, 3);
             link::Step::answer(&mut writer, 2);
-            link::Step::server(&mut writer, 7);
+            (0..4).for_each(|_| link::Step::server(&mut writer, 7));
+            link::Step::plain(&mut writer, 40);
             link::Step::frame(&mut writer, b"\xFF\x03\xC0\x21\x09\x07\0\x08\0\0\0\0");
             self.write(target, &format!("server-{authentication}"), &writer.0)?;
         }
@@ -127,6 +128,19 @@ impl Seeds<'_> {
         for _ in 0..100 {
             client::Step::frame(&mut writer, &[0x5A; 900]);
         }
-        self.write("client", "early", &writer.0[..4096])
+        self.write("client", "early", &writer.0[..4096])?;
+        self.overtaking()
+    }
+
+    /// Requests of the next phase, and no end of them
+    fn overtaking(&self) -> Outcome<()> {
+        let mut writer = Writer::default();
+        writer.raw(&link::Setting::octets(0, 0, false));
+        for number in 0..60 {
+            let options = [&[3, 6, 10, 0, 0, number][..], &[200; 200]].concat();
+            let head = [0xFF, 0x03, 0x80, 0x21, 1, number, 0, 210];
+            link::Step::frame(&mut writer, &[&head[..], &options].concat());
+        }
+        self.write("auth", "overtaking", &writer.0)
     }
 }

@@ -324,6 +324,7 @@ impl Seeds<'_> {
     /// What came out of a tunnel
     fn inside(&self, name: &str, packets: &[(bool, Vec<u8>)]) -> Outcome<()> {
         let mut writer = Writer::default();
+        writer.raw(&[EVERYBODY]);
         for (_, packet) in packets.iter().filter(|(is_inbound, _)| *is_inbound) {
             netstack::Step::packet(&mut writer, packet);
         }
@@ -336,6 +337,8 @@ fn short(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
 }
 
+/// All users of a stack's sockets
+const EVERYBODY: u8 = 0xFF;
 /// Octets of an Ethernet header
 const ETHERNET: usize = 14;
 /// The last octet of our address in the lab

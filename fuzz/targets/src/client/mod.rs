@@ -26,10 +26,10 @@ use crate::{
 pub const CALL_ID: u16 = 1;
 const SERVER_CALL_ID: u16 = 2;
 
-/// What a tunnel holds beyond what waits to be put in order: its link 30 KiB at the worst, the
+/// What a tunnel holds beyond what waits to be put in order: its link 28 KiB at the worst, the
 /// recorder 1.5, a control connection 2, and 8 of GRE that overtook the Outgoing-Call-Reply, each
 /// frame with its place
-const MOST_HELD: isize = (30 + 2 + 2 + 10) << 10;
+const MOST_HELD: isize = (28 + 2 + 2 + 10) << 10;
 /// Frames that wait for others, 2 KiB each, and their places
 const MOST_ORDERED: isize = 65 * (2048 + 128);
 /// Events that one turn may leave

@@ -77,6 +77,11 @@ impl Step<'_> {
         writer.raw(&[6]).long(frame);
     }
 
+    /// An IP packet in the clear, and one of ours
+    pub fn plain(writer: &mut Writer, length: u16) {
+        writer.raw(&[8]).raw(&length.to_le_bytes()).raw(&[11]).raw(&length.to_le_bytes());
+    }
+
     /// So many frames of the server arrive, less one
     pub fn server(writer: &mut Writer, count: u8) {
         writer.raw(&[9, count]);

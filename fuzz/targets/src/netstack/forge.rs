@@ -124,14 +124,17 @@ impl Seen {
     }
 
     fn answer(&self, which: u8, borrow: Borrow, payload: &[u8]) -> Option<Vec<u8>> {
-        let question = back(&self.datagrams, which)?;
+        let (port, same) = match borrow {
+            Borrow::Nothing => (None, 0..0),
+            Borrow::DnsId => (Some(53), 0..2),
+            Borrow::DhcpTransaction => (Some(67), 4..8),
+        };
+        let to_port = |it: &&Vec<u8>| port.is_none_or(|port| number(it, 22) == port);
+        let questions: Vec<_> = self.datagrams.iter().filter(to_port).collect();
+        let question =
+            questions.get(questions.len().checked_sub(1 + usize::from(which) % MOST_SEEN)?)?;
         let asked = question.get(28..)?;
         let mut payload = payload[..payload.len().min(MTU)].to_vec();
-        let same = match borrow {
-            Borrow::Nothing => 0..0,
-            Borrow::DnsId => 0..2,
-            Borrow::DhcpTransaction => 4..8,
-        };
         if let (Some(ours), Some(theirs)) = (asked.get(same.clone()), payload.get_mut(same)) {
             theirs.copy_from_slice(ours);
         }

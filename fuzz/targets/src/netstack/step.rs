@@ -31,7 +31,7 @@ pub enum Step<'a> {
     },
     /// A SYN to the listener, from this port and with this number
     Syn(u16, u32),
-    /// An answer to one of our datagrams, counted back from the latest
+    /// An answer to one of our datagrams, counted back from the latest of its kind
     Udp(u8, Borrow, &'a [u8]),
     /// A reply to our latest echo request, with an octet of it changed
     Echo(u16, u8),
@@ -99,9 +99,12 @@ impl Step<'_> {
         let header = usize::from(packet[0] & 0x0F) * 4;
         let payload = packet.get(header..).unwrap_or_default();
         match (packet[9], payload) {
-            (17, [0, 53, ..]) => Self::udp(writer, Borrow::DnsId, &payload[8..]),
-            (17, [0, 67, ..]) => Self::udp(writer, Borrow::DhcpTransaction, &payload[8..]),
-            (17, [_, _, ..]) => Self::udp(writer, Borrow::Nothing, &payload[8..]),
+            (17, [0, 53, ..]) => {
+                // two names are asked for at a time, one of them again by then
+                (0..3).for_each(|which| Self::udp(writer, which, Borrow::DnsId, &payload[8..]));
+            }
+            (17, [0, 67, ..]) => Self::udp(writer, 0, Borrow::DhcpTransaction, &payload[8..]),
+            (17, [_, _, ..]) => Self::udp(writer, 0, Borrow::Nothing, &payload[8..]),
             (6, [_, _, ..]) => {
                 let offset = usize::from(payload[12] >> 4) * 4;
                 Self::tcp(writer, payload[13], &payload[20..offset], &payload[offset..]);
@@ -116,9 +119,9 @@ impl Step<'_> {
         writer.raw(&[3, 0, flags, 0, 0, 0, 0, 0xFF, 0xFF]).short(options).short(payload);
     }
 
-    /// An answer to the latest datagram
-    pub fn udp(writer: &mut Writer, borrow: Borrow, payload: &[u8]) {
-        writer.raw(&[7 | (borrow as u8) << 4, 0]).long(payload);
+    /// An answer to one of our datagrams, counted back from the latest of its kind
+    pub fn udp(writer: &mut Writer, which: u8, borrow: Borrow, payload: &[u8]) {
+        writer.raw(&[7 | (borrow as u8) << 4, which]).long(payload);
     }
 }
 

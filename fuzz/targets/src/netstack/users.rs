@@ -109,14 +109,14 @@ async fn pings(net: Net) -> io::Result<()> {
 
 async fn names(net: Net) -> io::Result<()> {
     for _ in 0..4 {
-        let _ = net.lookup_host("name.example").await;
+        let _ = net.lookup_host("knx.lan").await;
     }
     Ok(())
 }
 
 async fn texts(net: Net) -> io::Result<()> {
     for _ in 0..4 {
-        let _ = net.lookup_txt("name.example").await;
+        let _ = net.lookup_txt("whoami.lan").await;
     }
     Ok(())
 }
