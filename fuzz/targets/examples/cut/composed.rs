@@ -129,7 +129,17 @@ impl Seeds<'_> {
             client::Step::frame(&mut writer, &[0x5A; 900]);
         }
         self.write("client", "early", &writer.0[..4096])?;
-        self.overtaking()
+        self.overtaking()?;
+        (0..10).try_for_each(|encryption| self.strict(encryption))
+    }
+
+    /// Every kind of encryption that a server has, to a client that wants the best
+    fn strict(&self, encryption: u8) -> Outcome<()> {
+        let mut writer = Writer::default();
+        writer.raw(&link::Setting::octets(0, encryption, false));
+        (0..4).for_each(|_| link::Step::server(&mut writer, 7));
+        link::Step::plain(&mut writer, 40);
+        self.write("ccp", &format!("strict-{encryption}"), &writer.0)
     }
 
     /// Requests of the next phase, and no end of them
