@@ -8,8 +8,10 @@ impl Seeds<'_> {
     /// Scripts of time and loss, which no capture has
     pub(crate) fn composed(&self) -> Outcome<()> {
         for encryption in 0..4 {
-            self.up(encryption)?;
+            self.up(0, encryption)?;
         }
+        // CHAP with MD5 and PAP, in the clear
+        (2..4).try_for_each(|authentication| self.up(authentication, 5))?;
         for authentication in 0..4 {
             self.logins(authentication)?;
         }
@@ -28,10 +30,10 @@ impl Seeds<'_> {
     }
 
     /// A tunnel that is up: packets both ways, loss, another order, what is in the clear, a new negotiation
-    fn up(&self, encryption: u8) -> Outcome<()> {
+    fn up(&self, authentication: u8, encryption: u8) -> Outcome<()> {
         let mut writer = Writer::default();
         let octet = client::Setting::octet(true, true);
-        writer.raw(&link::Setting::octets(0, encryption, true)).raw(&[octet]);
+        writer.raw(&link::Setting::octets(authentication, encryption, true)).raw(&[octet]);
         client::Step::send(&mut writer, 7, 100);
         client::Step::server_sends(&mut writer, 7, 100);
         client::Step::wait(&mut writer, 5);
@@ -45,7 +47,7 @@ impl Seeds<'_> {
             client::Step::server(&mut writer, act);
             client::Step::wait(&mut writer, 100);
         }
-        self.write("client", &format!("up-{encryption}"), &writer.0)
+        self.write("client", &format!("up-{authentication}-{encryption}"), &writer.0)
     }
 
     /// The server is let speak, and its requests are answered by what we asked for
@@ -125,10 +127,8 @@ impl Seeds<'_> {
         writer
             .raw(&link::Setting::octets(0, 0, false))
             .raw(&[client::Setting::octet(false, false)]);
-        for _ in 0..100 {
-            client::Step::frame(&mut writer, &[0x5A; 900]);
-        }
-        self.write("client", "early", &writer.0[..4096])?;
+        (0..100).for_each(|_| client::Step::plain(&mut writer, 1400));
+        self.write("client", "early", &writer.0)?;
         self.overtaking()?;
         (0..10).try_for_each(|encryption| self.strict(encryption))
     }

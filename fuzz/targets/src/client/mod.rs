@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use pptp_gre::Header;
 use pptp_packet::PacketBuf;
 use pptp_ppp::frame;
-use pptp_tunnel::{Event, GreError, Ladder, NotNow, Password, Tunnel};
+use pptp_tunnel::{Event, GreError, Ladder, NotNow, Password, Record, RecordKind, Tunnel};
 
 use self::line::{Inbound, Line};
 pub use self::{setting::Setting, step::Step};
 use crate::{
     heap::Heap,
+    link::PASSWORD,
     packets::{self, Packets},
     script::{Script, centiseconds, epoch},
 };
@@ -50,7 +51,8 @@ const MOST_SILENCE: Duration = Duration::from_secs(200);
 /// Holds: no IP packet in the clear comes up or goes out once MPPE is required; what comes up keeps to
 /// the policy; each turn settles all that was due, leaves few events and has a deadline unless the
 /// tunnel is finished; what the tunnel holds is within its cap; left alone or closed it ends in time;
-/// the end is told once, and nothing comes of whatever follows it.
+/// the end is told once, and nothing comes of whatever follows it; the flight recorder keeps to its size and
+/// holds no password.
 pub fn target(data: &[u8]) {
     let mut script = Script::new(data);
     let mut world = World::new(Setting::new(script.array(), script.octet()));
@@ -433,6 +435,7 @@ impl World {
         }
         self.pass(limit);
         assert!(self.is_finished, "not finished: {:?}", self.client.poll_timeout());
+        check_records(&self.client.recorder().records(), self.setting.recorder());
         self.hear(Inbound::Control(step::message(5, &[])));
         self.hear_frame(0, None, b"\xFF\x03\xC0\x21\x01\x01\0\x04");
         for command in [Tunnel::handle_timeout, Tunnel::close, Tunnel::renegotiate] {
@@ -443,6 +446,19 @@ impl World {
     }
 }
 
+/// Within the recorder's size, and without the password, which PAP sends in the clear
+fn check_records(records: &[Record], most: isize) {
+    let mut least = 0;
+    for Record { kind, octets, .. } in records {
+        // runs of zeros are stored as their length
+        least += RECORD_HEADER + octets.iter().filter(|octet| **octet != 0).count();
+        let is_pap = *kind == RecordKind::FrameSent && octets.get(2..4) == Some(&[0xC0, 0x23]);
+        let has_password = octets.windows(PASSWORD.len()).any(|it| it == PASSWORD.as_bytes());
+        assert!(!(is_pap && has_password), "the password was recorded");
+    }
+    assert!(isize::try_from(least).is_ok_and(|least| least <= most), "{least} octets of records");
+}
+
 fn seal_slot(length: u16) -> PacketBuf {
     let mut slot = PacketBuf::new();
     let packet = packets::ip(0x8000, length.into());
@@ -450,5 +466,7 @@ fn seal_slot(length: u16) -> PacketBuf {
     slot
 }
 
+/// Octets of a record's header: kind, time, length
+const RECORD_HEADER: usize = 7;
 /// Payloads in the clear that are remembered
 const MOST_CLEAR: usize = 256;

@@ -96,11 +96,6 @@ impl Step<'_> {
         writer.raw(&[2]).long(datagram);
     }
 
-    /// The next frame of the call
-    pub fn frame(writer: &mut Writer, frame: &[u8]) {
-        writer.raw(&[3, 0]).long(frame);
-    }
-
     /// We send IP packets
     pub fn send(writer: &mut Writer, count: u8, length: u16) {
         writer.raw(&[13, count]).raw(&length.to_le_bytes());

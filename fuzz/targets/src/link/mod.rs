@@ -20,7 +20,7 @@ use pptp_ppp::{
 };
 
 pub use self::{
-    setting::{Reach, Setting, Spoken},
+    setting::{PASSWORD, Reach, Setting, Spoken},
     step::Step,
 };
 use crate::{

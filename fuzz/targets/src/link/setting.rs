@@ -49,6 +49,8 @@ pub struct Setting {
     pub closes: bool,
 }
 
+/// The client's password, and the server's
+pub const PASSWORD: &str = "secret";
 /// In the order of the first octet of a seed
 const AUTHENTICATIONS: [AuthenticationProtocol; 4] = [
     AuthenticationProtocol::MsChapV2,
@@ -136,7 +138,7 @@ impl Setting {
     }
 
     pub(crate) fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new("user", Password::new("secret"));
+        let mut config = ClientConfig::new("user", Password::new(PASSWORD));
         let weak = self.is(WEAK_AUTHENTICATION);
         config.authentication.insecure_mschap_v1 = weak;
         config.authentication.insecure_chap_md5 = weak;
@@ -167,7 +169,7 @@ impl Setting {
     pub(crate) fn server(&self) -> ServerConfig {
         let gateway = Ipv4Addr::new(192, 168, 1, 1);
         let mut config = ServerConfig::new(gateway, Ipv4Addr::new(192, 168, 1, 200));
-        config.secrets = vec![("user".to_owned(), Password::new("secret"))];
+        config.secrets = vec![("user".to_owned(), Password::new(PASSWORD))];
         config.order = ORDERS[usize::from(self.octets[3] & 0x0F) % ORDERS.len()];
         config.encryption = self.encryption();
         config.authentication = ServerAuthentication {
