@@ -117,14 +117,18 @@ impl Step<'_> {
 
 /// A stateless session: an octet for the strength, 16 of the start key, then a script
 ///
+/// A script that has cost 2000 key changes is over, unless the bit 40 of the first octet wants it to go on:
+/// most are quick then, and some go to the end of what may be spent.
+///
 /// Holds: what opens of a sealed frame is its packet; no frame opens twice; what does not open is as it
 /// was. Keys, memory and work are within their caps, and all memory is given back when time has passed.
 pub fn stateless(data: &[u8]) {
     let mut script = Script::new(data);
-    let (strength, key) = (strength(script.octet()), script.array());
+    let first = script.octet();
+    let (strength, key) = (strength(first), script.array());
     let ends =
         Ends::Stateless(Encryptor::stateless(&key, strength), Decryptor::stateless(&key, strength));
-    run(script, ends);
+    run(script, ends, first & DEEP != 0);
 }
 
 /// A stateful session: as [`stateless`], the highest bit of the first octet says whose resets
@@ -136,20 +140,27 @@ pub fn stateful(data: &[u8]) {
     let reset = if first & 0x80 == 0 { StatefulReset::Linux } else { StatefulReset::Rfc };
     let (strength, key) = (strength(first), script.array());
     let sender = StatefulEncryptor::new(&key, strength, reset);
-    run(script, Ends::Stateful(sender, StatefulDecryptor::new(&key, strength, reset)));
+    let receiver = StatefulDecryptor::new(&key, strength, reset);
+    run(script, Ends::Stateful(sender, receiver), first & DEEP != 0);
 }
 
 fn strength(octet: u8) -> KeyStrength {
-    [KeyStrength::Bits128, KeyStrength::Bits56, KeyStrength::Bits40][usize::from(octet & 0x7F) % 3]
+    [KeyStrength::Bits128, KeyStrength::Bits56, KeyStrength::Bits40][usize::from(octet & 0x3F) % 3]
 }
 
-fn run(mut script: Script<'_>, ends: Ends) {
+fn run(mut script: Script<'_>, ends: Ends, is_deep: bool) {
     let mut line = Line::new(ends, epoch());
+    if !is_deep {
+        line.may_lose = MOST_LOST / 8;
+    }
     for step in script.steps(MOST_STEPS) {
         line.take(&step);
         line.settle();
         if line.is_over {
             return;
+        }
+        if !is_deep && line.ends.stats().rekeys > ENOUGH {
+            break;
         }
     }
     line.forget();
@@ -358,6 +369,10 @@ impl Line {
 
 /// Frames under way
 const KEPT: usize = 64;
+/// The bit of the first octet for a script that may cost all there is
+const DEEP: u8 = 0x40;
+/// Key changes of a script without it
+const ENOUGH: u64 = 2000;
 /// Once around the coherency count, and a little more
 const MOST_LOST: u16 = 5000;
 

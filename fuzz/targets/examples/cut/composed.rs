@@ -107,7 +107,7 @@ impl Seeds<'_> {
 
     /// Frames that agree with each other and with no key, far ahead and near
     fn forged(&self) -> Outcome<()> {
-        for (target, first) in [("mppe_stateless", 0), ("mppe_stateful", 0x80)] {
+        for (target, first) in [("mppe_stateless", 0x40), ("mppe_stateful", 0xC0)] {
             let mut writer = Writer::default();
             writer.raw(&[first]).raw(&[7; 16]);
             for number in 0..24_u16 {
