@@ -130,16 +130,17 @@ impl Seeds<'_> {
         (0..100).for_each(|_| client::Step::plain(&mut writer, 1400));
         self.write("client", "early", &writer.0)?;
         self.overtaking()?;
-        (0..10).try_for_each(|encryption| self.strict(encryption))
+        (0..10).try_for_each(|encryption| self.strict("ccp", 0, encryption))?;
+        (0..4).try_for_each(|authentication| self.strict("lcp", authentication, 0))
     }
 
-    /// Every kind of encryption that a server has, to a client that wants the best
-    fn strict(&self, encryption: u8) -> Outcome<()> {
+    /// Every way that a server has, to a client that wants the best
+    fn strict(&self, target: &str, authentication: u8, encryption: u8) -> Outcome<()> {
         let mut writer = Writer::default();
-        writer.raw(&link::Setting::octets(0, encryption, false));
+        writer.raw(&link::Setting::octets(authentication, encryption, false));
         (0..4).for_each(|_| link::Step::server(&mut writer, 7));
         link::Step::plain(&mut writer, 40);
-        self.write("ccp", &format!("strict-{encryption}"), &writer.0)
+        self.write(target, &format!("strict-{authentication}-{encryption}"), &writer.0)
     }
 
     /// Requests of the next phase, and no end of them
