@@ -232,6 +232,15 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_prints_its_length_and_none_of_its_octets() {
+        let mut packet = PacketBuf::default();
+        assert!(packet.is_empty());
+        packet.reset(6).copy_from_slice(b"secret");
+        assert!(!packet.is_empty());
+        assert_eq!(format!("{packet:?}"), "PacketBuf { len: 6, .. }");
+    }
+
+    #[test]
     fn a_pool_is_bounded_and_reuses() {
         let mut pool = SlotPool::new(2);
         let first = pool.take().unwrap();
