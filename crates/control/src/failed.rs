@@ -135,3 +135,6 @@ pub enum PeerMisbehaved {
     #[error("more than 4 KiB of answers left unread")]
     AnswersUnread,
 }
+
+#[cfg(test)]
+mod tests;

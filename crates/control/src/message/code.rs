@@ -199,3 +199,53 @@ code! {
         Request = 4 "Request" "as requested",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The codes from `$first` on have these names, and no other has any
+    macro_rules! check {
+        ($code:ident: $int:ty, from $first:literal: $($name:literal),* $(,)?) => {
+            let names = [$($name),*];
+            for code in 0..=<$int>::from(u8::MAX) {
+                let value = $code::from(code);
+                let at = usize::from(code).checked_sub($first);
+                let name = at.and_then(|at| names.get(at).copied());
+                assert_eq!(value.name(), name.unwrap_or("Unknown"));
+                assert_eq!(<$int>::from(value), code, "{value} is written as it was read");
+                let unknown = format!("unknown code {code}");
+                assert_eq!(value.to_string() == unknown, name.is_none(), "{value}");
+            }
+        };
+    }
+
+    #[test]
+    fn rfc2637_section_2_names() {
+        check!(ControlType: u16, from 1:
+            "Start-Control-Connection-Request", "Start-Control-Connection-Reply",
+            "Stop-Control-Connection-Request", "Stop-Control-Connection-Reply",
+            "Echo-Request", "Echo-Reply", "Outgoing-Call-Request", "Outgoing-Call-Reply",
+            "Incoming-Call-Request", "Incoming-Call-Reply", "Incoming-Call-Connected",
+            "Call-Clear-Request", "Call-Disconnect-Notify", "WAN-Error-Notify", "Set-Link-Info",
+        );
+        check!(StartResult: u8, from 1:
+            "Successful channel establishment", "General error", "Command channel already exists",
+            "Requester is not authorized", "Protocol version not supported",
+        );
+        check!(GeneralError: u8, from 0:
+            "None", "Not-Connected", "Bad-Format", "Bad-Value", "No-Resource", "Bad-Call ID",
+            "PAC-Error",
+        );
+        check!(StopReason: u8, from 1: "None", "Stop-Protocol", "Stop-Local-Shutdown");
+        check!(ReplyResult: u8, from 1: "OK", "General Error");
+        check!(OutgoingCallResult: u8, from 1:
+            "Connected", "General Error", "No Carrier", "Busy", "No Dial Tone", "Time-out",
+            "Do Not Accept",
+        );
+        check!(IncomingCallResult: u8, from 1: "Connect", "General Error", "Do Not Accept");
+        check!(DisconnectResult: u8, from 1:
+            "Lost Carrier", "General Error", "Admin Shutdown", "Request",
+        );
+    }
+}

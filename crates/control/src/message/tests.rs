@@ -306,6 +306,7 @@ fn text_ends_at_its_first_nul_and_need_not_be_utf8() {
     assert_eq!((text.as_bytes(), text.len()), (&b"a\xFFb"[..], 3));
     assert_eq!(text.to_string(), "a\u{FFFD}b");
     assert_eq!(text, Text::from_octets(b"a\xFFb"));
+    assert_eq!(format!("{text:?}"), r#""a\xffb""#, "what a terminal would act on is escaped");
     assert_eq!(Text::<4>::new("without").to_string(), "with", "all of it, and no NUL");
     assert!(Text::<4>::default().is_empty());
 }

@@ -55,12 +55,6 @@ impl<const N: usize> Default for Text<N> {
     }
 }
 
-impl<const N: usize> From<&str> for Text<N> {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
 impl<const N: usize> fmt::Debug for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.as_bytes().escape_ascii())

@@ -131,6 +131,43 @@ fn a_call_disconnect_notify_names_the_servers_call_or_as_accel_ppp_the_clients()
 }
 
 #[test]
+fn a_server_that_hangs_up_names_its_call_or_as_accel_ppp_the_clients() {
+    for (after_call_clear, named) in [
+        (AfterCallClear::Notify, PEER_CALL_ID),
+        (AfterCallClear::NotifyWithPeerCallId, call_request().call_id),
+    ] {
+        let mut lab = accept(ServerConfig { after_call_clear, ..ServerConfig::default() });
+        lab.give(start_request());
+        lab.give(call_request());
+        lab.sent();
+        lab.close();
+        match &lab.sent()[..] {
+            [Message::CallDisconnectNotify(notify), Message::StopControlConnectionRequest(_)] => {
+                assert_eq!(notify.call_id, named);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_server_that_tells_of_the_link_does_so_once_the_call_is_there() {
+    let config = ServerConfig { sends_link_info: true, ..ServerConfig::default() };
+    let mut lab = accept(config.clone());
+    lab.give(start_request());
+    lab.give(call_request());
+    let peer_call_id = call_request().call_id;
+    match &lab.sent()[..] {
+        [.., Message::OutgoingCallReply(_), Message::SetLinkInfo(info)] => {
+            assert_eq!((info.peer_call_id, info.send_accm), (peer_call_id, u32::MAX));
+        }
+        other => panic!("{other:?}"),
+    }
+    let (client, _) = pair(config);
+    assert_eq!(client.connection.state(), State::CallEstablished);
+}
+
+#[test]
 fn a_server_hangs_up_on_a_client() {
     let (mut client, mut server) = pair(ServerConfig::default());
     client.events();
