@@ -1,5 +1,7 @@
 //! Sessions in virtual time, and against models too naive to be wrong
 
+mod told;
+
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
