@@ -286,10 +286,9 @@ fn quoted(message: &str) -> String {
 }
 
 fn login_refusal(code: u32, message: &str) -> String {
-    if code == 0 && message.is_empty() {
-        return "it gave no reason".into();
-    }
     let meaning = match code {
+        0 if message.is_empty() => return "it gave no reason".into(),
+        0 => return format!("{message:?}"),
         646 => "not at this hour",
         647 => "the account is disabled",
         648 => "the password has expired",
@@ -300,3 +299,6 @@ fn login_refusal(code: u32, message: &str) -> String {
     };
     format!("{meaning} (error {code}){}", quoted(message))
 }
+
+#[cfg(test)]
+mod tests;

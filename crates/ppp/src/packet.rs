@@ -195,11 +195,6 @@ impl<'a> Options<'a> {
         Ok(Self(octets))
     }
 
-    /// The octets, as they came
-    pub const fn as_slice(&self) -> &'a [u8] {
-        self.0
-    }
-
     /// The options; of several of one type only the first
     pub const fn iter(&self) -> OptionsIter<'a> {
         OptionsIter { rest: self.0, seen: [0; 4] }

@@ -5,8 +5,10 @@ mod authentication;
 mod authenticators;
 #[cfg(feature = "server")]
 mod beside;
+mod clear;
 #[cfg(feature = "server")]
 mod connect;
+mod decryptor;
 #[cfg(feature = "server")]
 mod matrix;
 mod options;
