@@ -235,6 +235,8 @@ fn codes_have_the_names_of_their_rfcs() {
     let login = LinkFailure::AuthFailed { code: 649, retry: false, message: String::new() };
     let expected = ["E= of CHAP Failure 649 (ERROR_NO_DIALIN_PERMISSION, RFC 2759 §6)"];
     assert_eq!(named(login.into()), expected);
+    let login = LinkFailure::AuthFailed { code: 1, retry: false, message: String::new() };
+    assert_eq!(named(login.into()), ["E= of CHAP Failure 1 (Unknown, RFC 2759 §6)"]);
 }
 
 #[test]
@@ -253,6 +255,18 @@ fn a_hang_up_in_the_middle_of_something_is_that_layers() {
         ladder.enter(ladder.started(), phase);
         TunnelError::new(ControlFailure::ConnectionLost.into(), ladder)
     };
+    for (phase, layer, word) in [
+        (Phase::Resolve, "name", "dial again"),
+        (Phase::TcpConnect, "tcp", "dial again"),
+        (Phase::ControlConnection, "control", "dial again"),
+        (Phase::Call, "call", "dial again"),
+        (Phase::LinkControl, "link", "during LCP"),
+        (Phase::Network, "network", "during CCP and IPCP"),
+    ] {
+        let error = at(phase);
+        assert_eq!(error.layer().to_string(), layer, "{phase}");
+        assert!(error.advice().contains(word), "{phase}: {}", error.advice());
+    }
     assert_eq!(at(Phase::Authentication).layer(), Authentication);
     assert!(at(Phase::Authentication).advice().contains("user and password"));
     assert_eq!(at(Phase::Network).layer(), Network);
@@ -271,6 +285,37 @@ fn an_error_tells_what_where_and_what_to_do() {
     for part in ["691", "Access denied", "phase: authentication", "one of three"] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
     }
+}
+
+#[test]
+fn an_error_of_a_tunnel_is_that_of_its_failure() {
+    for (failure, ..) in table() {
+        let error = TunnelError::new(failure.clone(), Ladder::new(Instant::now()));
+        assert_eq!(error.codes(), failure.codes());
+        assert_eq!((error.retry(), error.retry_after()), (failure.retry(), failure.retry_after()));
+        assert_eq!(error.advice(), failure.advice_in(Phase::Resolve));
+    }
+}
+
+#[test]
+fn calls_on_a_tunnel_that_is_down_fail_with_its_error() {
+    let error = |failure| TunnelError::new(failure, Ladder::new(Instant::now()));
+    let limit = Duration::from_secs(30);
+    let gre = Failure::GreBlocked { after: limit, heard: false, send_error: None };
+    for (failure, kind) in [
+        (Failure::Closed, io::ErrorKind::NotConnected),
+        (Failure::ConnectTimeout { limit }, io::ErrorKind::TimedOut),
+        (gre, io::ErrorKind::TimedOut),
+        (ControlFailure::ConnectionLost.into(), io::ErrorKind::ConnectionAborted),
+    ] {
+        let error = error(failure);
+        let io = error.to_io();
+        assert_eq!(io.kind(), kind);
+        let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<TunnelError>());
+        assert_eq!(inner, Some(&error), "with all that it tells");
+    }
+    let closed = error(Failure::Closed).to_string();
+    assert!(closed.ends_with("(phase: name resolution)"), "nothing to be done: {closed}");
 }
 
 #[test]

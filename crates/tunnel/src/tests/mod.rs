@@ -3,6 +3,8 @@
 mod connect;
 mod gre;
 mod hang_up;
+mod login;
+mod manners;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
