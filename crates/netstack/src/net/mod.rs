@@ -32,7 +32,7 @@ pub use self::{
 };
 use crate::{
     SocketError, Stack, TcpOptions, UdpOptions,
-    stack::{USUAL, Waiting},
+    stack::{Pauses, USUAL, Waiting},
 };
 
 /// Whoever keeps the stack under its lock
@@ -184,11 +184,10 @@ impl Net {
 
     /// Waits for `answer`, and asks `again` a few times as long as the link has brought nothing at all
     ///
-    /// As a SYN does, and for the same reason: a server's interface may take packets a little later
-    /// than it said.
+    /// As a SYN does, and for the same reason: see [`Pauses`].
     async fn repeating<T>(&self, answer: impl Future<Output = T>, again: impl Fn()) -> T {
         let mut answer = pin!(answer);
-        for pause in PAUSES {
+        for pause in Pauses::default() {
             if let Ok(answer) = timeout(pause, &mut answer).await {
                 return answer;
             }
@@ -218,10 +217,6 @@ impl fmt::Debug for Net {
         f.debug_struct("Net").finish_non_exhaustive()
     }
 }
-
-/// Between one question and the next over a link that has brought nothing
-const PAUSES: [Duration; 3] =
-    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
 
 /// Forgets an echo request when its caller does
 struct Forget<'a> {

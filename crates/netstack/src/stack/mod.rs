@@ -10,6 +10,7 @@ mod ingress;
 mod listen;
 mod multicast;
 mod opening;
+mod pauses;
 mod random;
 mod steering;
 mod table;
@@ -45,7 +46,7 @@ use self::{
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
 };
-pub(crate) use self::{echo::USUAL, table::Id, tcp::Flow, waiters::Waiters};
+pub(crate) use self::{echo::USUAL, pauses::Pauses, table::Id, tcp::Flow, waiters::Waiters};
 use crate::{ShutDown, SocketError, StackConfig};
 
 /// A TCP/IP stack without I/O, clock or lock of its own

@@ -1,25 +1,27 @@
 //! The first SYN of a link that is not yet known to pass packets
 
-use super::device::{NEVER, Time};
+use super::{
+    device::{NEVER, Time, micros},
+    pauses::Pauses,
+};
 
 /// A SYN that is sent again soon, for as long as nothing at all has come in
 ///
-/// pppd acknowledges the addresses some milliseconds before its interface takes packets (6 ms were
-/// not enough, as captured): whoever connects as soon as the link is up loses the first SYN, and
-/// RFC 6298 §2.1 has the next leave a second later. Once any packet has come in the path is known to
-/// be open, and a SYN that is not answered has the whole second.
+/// RFC 6298 §2.1 has it leave again only a second later, where a link that has just come up is
+/// likely to lose the first: see [`Pauses`].
 #[derive(Debug)]
 pub(super) struct Opening {
     syn: Vec<u8>,
     due: Time,
-    /// Until the one after the next
-    pause: Time,
+    pauses: Pauses,
 }
 
 impl Opening {
     /// `syn` leaves for the first time
-    pub(super) const fn new(syn: Vec<u8>, now: Time) -> Self {
-        Self { syn, due: now.saturating_add(FIRST), pause: 2 * FIRST }
+    pub(super) fn new(syn: Vec<u8>, now: Time) -> Self {
+        let mut opening = Self { syn, due: now, pauses: Pauses::default() };
+        opening.wait(now);
+        opening
     }
 
     /// When [`Opening::take_due`] has something to say
@@ -32,16 +34,14 @@ impl Opening {
         if now < self.due {
             return None;
         }
-        self.due = if self.pause > LAST { NEVER } else { now.saturating_add(self.pause) };
-        self.pause = self.pause.saturating_mul(2);
+        self.wait(now);
         Some(self.syn.clone())
     }
-}
 
-/// Microseconds until it is sent again: at 0.1, 0.3 and 0.7 s, and then smoltcp's own at a second
-const FIRST: Time = 100_000;
-/// The longest pause
-const LAST: Time = 400_000;
+    fn wait(&mut self, now: Time) {
+        self.due = self.pauses.next().map_or(NEVER, |pause| now.saturating_add(micros(pause)));
+    }
+}
 
 #[cfg(test)]
 mod tests {
