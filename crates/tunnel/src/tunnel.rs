@@ -1,27 +1,26 @@
+mod course;
 mod login;
+mod ordered;
+#[cfg(feature = "server")]
+mod serving;
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use pptp_control::{ControlConnection, Event as ControlEvent, StopReason};
+use pptp_control::{ControlConnection, StopReason};
 use pptp_gre::{Header, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf};
-use pptp_ppp::{ClientConfig, Event as LinkEvent, Failure as LinkFailure, Link};
-use pptp_ppp::{Order, Password, Phase as LinkPhase};
+use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
 
 use crate::{
-    Event, Facts, Failure, Ladder, NotNow, Phase, Stats, Timer, TunnelError,
+    Event, Failure, Ladder, NotNow, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
     passage::Passage,
     recorder::{Kind, Recorder},
 };
-
-mod ordered;
-#[cfg(feature = "server")]
-mod serving;
 
 use ordered::Ordered;
 #[cfg(feature = "server")]
@@ -471,173 +470,6 @@ impl Tunnel {
             self.counters.too_early = self.counters.too_early.saturating_add(1);
         }
     }
-
-    fn control_events(&mut self, now: Instant) {
-        while let Some(event) = self.control.poll_event() {
-            match event {
-                ControlEvent::Established(_) => {
-                    self.enter(now, Phase::Call);
-                    if self.peer().is_some_and(|peer| peer.vendor == PPTPD) {
-                        // Asked for what it has not, its pppd asks for nothing, and hangs up.
-                        self.link.agree_at_first_asking();
-                    }
-                }
-                ControlEvent::CallConnected { peer_call_id, window, .. } => {
-                    self.call_connected(now, peer_call_id, window);
-                }
-                ControlEvent::CallEnded(failure) => self.control_ended(now, failure.into()),
-                ControlEvent::Closed(result) => {
-                    let failure = result.map_or_else(Failure::from, |()| Failure::Closed);
-                    self.control_ended(now, failure);
-                    if self.last_words.is_none() {
-                        self.stage = Stage::Finished;
-                    }
-                }
-                // framing has no meaning in GRE, and its errors are only for people
-                _ => {}
-            }
-        }
-    }
-
-    /// The call, or the control connection with it, is over
-    ///
-    /// While a tunnel is negotiated, a server that hangs up says why in GRE, with a CHAP Failure or an LCP
-    /// Terminate-Request, which TCP may have overtaken.
-    fn control_ended(&mut self, now: Instant, failure: Failure) {
-        let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
-        let may_be_explained =
-            self.is_client && is_negotiating && self.session.is_some() && is_by_peer(&failure);
-        match now.checked_add(LAST_WORDS).filter(|_| may_be_explained) {
-            Some(until) => {
-                self.last_words.get_or_insert_with(|| (until, Box::new(failure)));
-            }
-            None => self.fail(now, failure),
-        }
-    }
-
-    fn call_connected(&mut self, now: Instant, peer_call_id: u16, window: u16) {
-        if self.stage != Stage::Connecting {
-            return;
-        }
-        let session = Session::new(peer_call_id, window, now);
-        #[cfg(feature = "server")]
-        let session = self.gre_manners.session(session);
-        self.session = Some(session);
-        self.peer_call_id = Some(peer_call_id);
-        self.passage.watch(now);
-        self.enter(now, Phase::LinkControl);
-        self.link.open(now);
-        for mut datagram in std::mem::take(&mut self.early) {
-            // no IP packet passes this early
-            let _ = self.handle_gre(now, &mut datagram);
-        }
-        self.link_events(now);
-    }
-
-    fn link_events(&mut self, now: Instant) {
-        while let Some(event) = self.link.poll_event() {
-            match event {
-                LinkEvent::Phase(LinkPhase::Authentication) => {
-                    self.reach(now, Phase::Authentication);
-                }
-                LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
-                LinkEvent::Up(negotiated) => self.up(now, negotiated),
-                LinkEvent::Ask(question) => self.ask(now, question),
-                LinkEvent::PasswordChanged => self.events.push_back(Event::PasswordChanged),
-                LinkEvent::Renegotiating if self.stage == Stage::Up => {
-                    self.stage = Stage::Renegotiating;
-                    self.events.push_back(Event::Renegotiating);
-                }
-                LinkEvent::Identification(text) => {
-                    self.events.push_back(Event::Identification(text));
-                }
-                LinkEvent::TimeRemaining { left, message } => {
-                    self.events.push_back(Event::TimeRemaining { left, message });
-                }
-                LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
-                LinkEvent::Down { failure, .. } => self.link_down(now, failure),
-                _ => {}
-            }
-        }
-    }
-
-    /// Notes a phase of the first connect; a renegotiation goes through the same phases unseen
-    fn reach(&mut self, now: Instant, phase: Phase) {
-        self.passage.stop();
-        if self.stage == Stage::Connecting {
-            self.enter(now, phase);
-        }
-    }
-
-    fn up(&mut self, now: Instant, negotiated: pptp_ppp::Negotiated) {
-        let may_come_up =
-            matches!(self.stage, Stage::Connecting | Stage::Renegotiating | Stage::Up);
-        if !may_come_up || self.last_words.is_some() {
-            return;
-        }
-        self.connect_deadline = None;
-        self.order_frames(&negotiated);
-        self.ladder.enter(now, Phase::Up);
-        self.stage = Stage::Up;
-        self.recorder.connect_is_over();
-        let round_trips = CONTROL_ROUND_TRIPS.saturating_add(self.link.round_trips());
-        let facts = Facts::new(negotiated, round_trips, self.ladder.clone());
-        self.events.push_back(Event::Up(Box::new(facts)));
-    }
-
-    fn link_down(&mut self, now: Instant, failure: LinkFailure) {
-        if self.stage == Stage::Closing {
-            self.control.close(now, StopReason::StopLocalShutdown);
-        } else {
-            self.fail(now, failure.into());
-        }
-    }
-
-    /// Tells why the tunnel is over, once, and tears down what still stands
-    fn fail(&mut self, now: Instant, failure: Failure) {
-        let failure = match self.stage {
-            Stage::Closing if self.control.is_closed() => Failure::Closed,
-            // told already, or the answer to our own Call-Clear-Request
-            Stage::Closing | Stage::Ending | Stage::Finished => return,
-            Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
-        };
-        let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
-        let failure = one_way.unwrap_or(failure);
-        self.stage = Stage::Ending;
-        self.stop_waiting();
-        self.ladder.end(now);
-        let error = TunnelError::new(failure, self.ladder.clone());
-        self.events.push_back(Event::Down(error));
-        self.link.close(now);
-        self.control.close(now, StopReason::StopLocalShutdown);
-        self.control_events(now);
-        if self.control.is_closed() {
-            self.stage = Stage::Finished;
-        }
-    }
-
-    /// What a connect waits for does not matter any more
-    fn stop_waiting(&mut self) {
-        self.connect_deadline = None;
-        self.last_words = None;
-        self.passage.stop();
-        self.early = Vec::new();
-    }
-
-    fn check_deadlines(&mut self, now: Instant) {
-        if let Some((_, failure)) = self.last_words.take_if(|(until, _)| *until <= now) {
-            self.fail(now, *failure);
-        }
-        if let Some(failure) = self.passage.handle_timeout(now) {
-            self.fail(now, failure);
-        }
-        let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
-        if let Some((deadline, limit)) = connect
-            && deadline <= now
-        {
-            self.fail(now, Failure::ConnectTimeout { limit });
-        }
-    }
 }
 
 /// Why GRE to the peer does not pass
@@ -650,40 +482,11 @@ pub enum GreError {
     NotSent(String),
 }
 
-/// How long GRE may lag behind TCP with the reason for an end
-const LAST_WORDS: Duration = Duration::from_millis(300);
-
-/// The vendor string of pptpd
-const PPTPD: &str = "linux";
-
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
 
 /// Octets of all of them: what is said so early is LCP, some 60 octets each
 const MAX_EARLY_OCTETS: usize = 8 << 10;
-
-/// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
-const CONTROL_ROUND_TRIPS: u16 = 3;
-
-/// Whether the peer has ended the call or the control connection
-const fn is_by_peer(failure: &Failure) -> bool {
-    use pptp_control::Failed::{CallDisconnected, ConnectionLost, StoppedByPeer};
-    matches!(
-        failure,
-        Failure::Control(CallDisconnected { .. } | StoppedByPeer { .. } | ConnectionLost)
-    )
-}
-
-/// What it looks like if the peer gets none of our GRE: it waits, or hangs up, or we do
-const fn may_be_one_way(failure: &Failure) -> bool {
-    use pptp_ppp::Protocol::Lcp;
-    let is_about_time = matches!(
-        failure,
-        Failure::ConnectTimeout { .. }
-            | Failure::Link(LinkFailure::NegotiationTimeout { protocol: Lcp })
-    );
-    is_about_time || failure.is_hang_up()
-}
 
 const fn order(order: pptp_gre::Order) -> Order {
     match order {
