@@ -6,7 +6,7 @@ use crate::{
     header::{COHERENCY_COUNT, COUNTS, Header},
     kept::KeptKeys,
     key::{KeyChain, SessionKey},
-    lookahead::Lookahead,
+    lookahead::{Lookahead, Search},
     meter::Meter,
     plaintext::{self, Plaintext},
 };
@@ -202,6 +202,7 @@ impl Decryptor {
     fn open_next(&mut self, now: Instant, ciphertext: &mut [u8]) -> Result<Plaintext, Discard> {
         let key = self.chain.next(&self.key);
         self.stats.rekeyed(1);
+        self.stats.tried(1);
         if let Some(plaintext) = plaintext::open(&self.chain, &key, ciphertext) {
             self.key = key;
             return Ok(plaintext);
@@ -220,6 +221,7 @@ impl Decryptor {
         let end = self.steps.saturating_add(distance.into());
         let distance = usize::from(distance);
         self.pay(now, self.lookahead.missing(distance))?;
+        self.stats.tried(1);
         let key = self.lookahead.near(now, &self.chain, &self.key, distance);
         let plaintext = key.and_then(|key| plaintext::open(&self.chain, key, ciphertext));
         let plaintext = plaintext.ok_or(Discard::Implausible)?;
@@ -241,7 +243,8 @@ impl Decryptor {
         let allowance = self.meter.take_allowance(now);
         let mut left = allowance;
         let pursuit = self.lookahead.pursuit(now, &self.key);
-        let found = pursuit.follow(&self.chain, remainder, reach, &mut left, ciphertext);
+        let search = Search { remainder, reach, tried: &mut self.stats.keys_tried };
+        let found = pursuit.follow(&self.chain, search, &mut left, ciphertext);
         self.meter.give_back(allowance, left);
         self.stats.rekeyed(allowance.saturating_sub(left));
         let (distance, plaintext) = found?;
@@ -297,6 +300,7 @@ impl Decryptor {
         let behind = COUNTS.saturating_sub(self.distance(count).into());
         let steps = self.steps.checked_sub(behind).ok_or(Discard::Late)?;
         let key = self.kept.get(steps).ok_or(Discard::Late)?;
+        self.stats.tried(1);
         let plaintext =
             plaintext::open(&self.chain, key, ciphertext).ok_or(Discard::Implausible)?;
         self.kept.forget(steps);

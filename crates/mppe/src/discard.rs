@@ -82,6 +82,8 @@ pub struct Stats {
     pub out_of_reach: u64,
     /// Key changes, in links of the chain
     pub rekeys: u64,
+    /// Keys tried on frames: each deciphers 62 octets of one, and all of it if it is the right one
+    pub keys_tried: u64,
     /// Resets asked for, in a stateful session
     pub reset_requests: u32,
     /// Keys kept for late frames now
@@ -91,6 +93,10 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn rekeyed(&mut self, steps: u64) {
         self.rekeys = self.rekeys.saturating_add(steps);
+    }
+
+    pub(crate) fn tried(&mut self, keys: u64) {
+        self.keys_tried = self.keys_tried.saturating_add(keys);
     }
 
     pub(crate) fn count(&mut self, discard: Discard) {

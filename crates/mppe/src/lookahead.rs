@@ -130,19 +130,18 @@ impl Pursuit {
 
     /// Opens a frame with the first key that does, and returns its distance
     ///
-    /// The frame's distance leaves `remainder` modulo 4096 and is at most `reach`. Each step costs
-    /// one of what is `left`.
+    /// Each step costs one of what is `left`.
     pub(crate) fn follow(
         &mut self,
         chain: &KeyChain,
-        remainder: u16,
-        reach: u64,
+        Search { remainder, reach, tried }: Search<'_>,
         left: &mut u64,
         ciphertext: &mut [u8],
     ) -> Result<(u64, Plaintext), Discard> {
         let mut candidate = self.first_candidate(remainder);
         while candidate <= reach {
             self.advance(chain, candidate, left)?;
+            *tried = tried.saturating_add(1);
             let key = self.key_at(candidate);
             if let Some(plaintext) = key.and_then(|key| plaintext::open(chain, key, ciphertext)) {
                 return Ok((candidate, plaintext));
@@ -198,6 +197,16 @@ impl Pursuit {
         self.before.truncate(self.before.len().checked_sub(back)?);
         Some((self.before.pop_back()?, self.before))
     }
+}
+
+/// Where a frame's key is looked for
+pub(crate) struct Search<'a> {
+    /// What the frame's distance leaves modulo 4096
+    pub(crate) remainder: u16,
+    /// The frame's distance at most
+    pub(crate) reach: u64,
+    /// Counts the keys that were tried
+    pub(crate) tried: &'a mut u64,
 }
 
 const LIFETIME: Duration = Duration::from_secs(2);

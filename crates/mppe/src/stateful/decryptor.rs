@@ -19,7 +19,8 @@ use crate::{
 /// A new stream begins with a key that is some changes ahead: one for each flag frame that was
 /// missed, and with [`StatefulReset::Linux`] one for each reset, of which some may have been lost
 /// too. What the count leaves open is tried, up to 64 key changes, and what that costs is metered:
-/// 4096 key changes each second, saved up for 32 seconds.
+/// 4096 key changes each second, saved up for 32 seconds. A frame that misses none is tried with the
+/// key that it should have in any case, which is one key change at most.
 ///
 /// Memory: the state of RC4, 1 KiB on the heap.
 #[derive(Debug)]
@@ -120,7 +121,9 @@ impl StatefulDecryptor {
             return Err(Discard::TooShort);
         }
         let header = self.check(Header::parse(*header))?;
-        if self.is_late(arrival) {
+        let is_late = self.is_late(arrival);
+        // a forged number may have led the carrier astray, and the count says that it is the next
+        if is_late && self.ahead(header) > 0 {
             return Err(Discard::Late);
         }
         let plaintext = self
@@ -128,7 +131,11 @@ impl StatefulDecryptor {
             .or_else(|discard| {
                 self.open_flushed(now, header, ciphertext).map_err(|it| it.unwrap_or(discard))
             })
-            .map_err(|discard| self.note_missing(now, discard))?;
+            .map_err(
+                |discard| {
+                    if is_late { Discard::Late } else { self.note_missing(now, discard) }
+                },
+            )?;
         self.commit(arrival, header);
         let (_, payload) =
             ciphertext.split_at_mut_checked(plaintext.field).ok_or(Discard::Implausible)?;
@@ -168,6 +175,7 @@ impl StatefulDecryptor {
         if header.flushed || self.ahead(header) > 0 {
             return Err(Discard::OutOfStep);
         }
+        self.stats.tried(1);
         self.stream.open_next(ciphertext).ok_or(Discard::Implausible)
     }
 
@@ -182,13 +190,19 @@ impl StatefulDecryptor {
             return Err(None);
         }
         let (first, stride) = self.steps(header);
-        if self.meter.tokens(now) < MOST_STEPS.into() {
-            return Err(Some(Discard::OverBudget));
-        }
-        let steps = (first..).step_by(stride).take_while(|step| *step <= MOST_STEPS);
+        let has_budget = self.meter.tokens(now) >= MOST_STEPS.into();
+        let most = match self.ahead(header) {
+            _ if has_budget => MOST_STEPS,
+            // so that a flood does not keep out the true flag frames
+            0 => first,
+            _ => return Err(Some(Discard::OverBudget)),
+        };
+        let steps = (first..).step_by(stride).take_while(|step| *step <= most);
+        let tried = &mut self.stats.keys_tried;
+        let steps = steps.inspect(|_| *tried = tried.saturating_add(1));
         let Some((step, plaintext)) = self.stream.open_anew(steps, ciphertext) else {
-            self.meter.spend(MOST_STEPS.into());
-            self.stats.rekeyed(MOST_STEPS.into());
+            self.meter.spend(most.into());
+            self.stats.rekeyed(most.into());
             return Err(Some(Discard::Implausible));
         };
         self.stats.rekeyed(step.into());

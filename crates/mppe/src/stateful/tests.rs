@@ -204,11 +204,42 @@ fn what_forged_resets_cost_is_metered() {
     let mut pair = Pair::new(KeyStrength::Bits128, StatefulReset::Linux);
     let mut last = Discard::Late;
     for sequence in 0..5000 {
-        let mut forged = [&[0x90, 0x00][..], &[0x5A; 60]].concat();
+        let mut forged = [&[0x90, 0x10][..], &[0x5A; 60]].concat();
         last = pair.receiver.open(pair.now, ahead(sequence), &mut forged).unwrap_err();
     }
     assert_eq!(last, Discard::OverBudget);
     assert!(pair.receiver.stats().rekeys <= 32 * 4096, "{:?}", pair.receiver.stats());
+}
+
+#[test]
+fn a_flood_does_not_keep_out_true_flag_frames() {
+    for mut pair in pairs() {
+        for number in 1..=600 {
+            for _ in 0..20 {
+                let count = u16::try_from(number % 4096).unwrap();
+                let mut forged = [&(0x9000 | count).to_be_bytes()[..], &[7; 40]].concat();
+                assert!(pair.receiver.open(pair.now, ahead(number), &mut forged).is_err());
+            }
+            assert_eq!(pair.pass(), Ok(number), "{:?}", pair.receiver.stats());
+        }
+        let rekeys = pair.receiver.stats().rekeys;
+        assert!(rekeys <= 32 * 4096 + 2 * 12_000, "a flood of 12,000 took {rekeys} key changes");
+    }
+}
+
+#[test]
+fn the_next_count_opens_behind_a_forged_sequence_number() {
+    for mut pair in pairs() {
+        let (_, mut copy) = pair.send();
+        let original = copy.clone();
+        assert!(pair.receiver.open(pair.now, ahead(9_000_000), &mut copy).is_ok());
+        let behind = |sequence| Arrival { sequence, order: Order::Behind };
+        let mut again = original;
+        assert_eq!(pair.receiver.open(pair.now, behind(1), &mut again).unwrap_err(), Discard::Late);
+        let (sequence, mut next) = pair.send();
+        assert!(pair.receiver.open(pair.now, behind(sequence), &mut next).is_ok());
+        assert_eq!(pair.receiver.poll_timeout(), None, "nothing is missing");
+    }
 }
 
 #[test]
