@@ -73,6 +73,8 @@ pub(crate) enum Committed {
     Jump,
     /// A number behind
     Late,
+    /// A number that was committed before
+    Spent,
 }
 
 /// The receiving side of a session
@@ -128,6 +130,7 @@ impl Receive {
                 self.seen = 1;
                 Committed::Jump
             }
+            Some(distance) if self.has_seen(distance) => Committed::Spent,
             Some(distance @ ..=0) => {
                 self.seen |= bit(distance);
                 Committed::Late
@@ -198,6 +201,11 @@ impl Verdict {
     /// Whether the numbers are counted from this one on, wherever they stood before
     pub const fn is_new_base(&self) -> bool {
         self.new_base
+    }
+
+    /// A number that was committed before, for a payload that may be another one
+    pub(crate) const fn spent(sequence: u32) -> Self {
+        Self::new(sequence, Order::Behind, Evidence::Decrypted)
     }
 
     const fn new(sequence: u32, order: Order, evidence: Evidence) -> Self {

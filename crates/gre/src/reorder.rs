@@ -28,7 +28,10 @@ pub enum Placed {
     Next,
     /// Frames are missing before it: it was kept
     Kept,
-    /// It is late, there already, or too long to be kept: it is lost
+    /// Behind what was handed up: late, a duplicate, or passed over because of a forged number; only
+    /// what comes out of it can tell
+    Passed,
+    /// It is there already, or too long to be kept: it is lost
     Dropped,
 }
 
@@ -36,6 +39,10 @@ pub enum Placed {
 ///
 /// For what needs its frames in order: stateful MPPE, and IP in the clear. Stateless MPPE needs none,
 /// and no frame of it waits here.
+///
+/// A number is moved past before it is known what its frame is worth. So a forged one may lead the
+/// buffer astray, though for no longer than to the next true frame: that one is [`Placed::Passed`],
+/// and if it opens, [`ReorderBuffer::go_on`] takes up its numbers.
 ///
 /// Memory: none while frames come in order; at most `depth` frames of 2048 octets.
 #[derive(Debug)]
@@ -66,7 +73,7 @@ impl ReorderBuffer {
     pub fn place(&mut self, now: Instant, sequence: u32, frame: &[u8]) -> Placed {
         let distance = self.distance(sequence);
         if distance < 0 {
-            return Placed::Dropped;
+            return Placed::Passed;
         }
         if distance == 0 || self.reordering.depth == 0 {
             self.next = Some(sequence.wrapping_add(1));
@@ -87,6 +94,23 @@ impl ReorderBuffer {
         }
     }
 
+    /// The number that is handed up next
+    pub const fn next(&self) -> Option<u32> {
+        self.next
+    }
+
+    /// Whether the next number is past this one
+    pub fn is_behind(&self, sequence: u32) -> bool {
+        self.distance(sequence) < 0
+    }
+
+    /// The frame with this number opened: the next one is behind it
+    ///
+    /// What waits behind that was forged or is late, and is not handed up any more.
+    pub fn go_on(&mut self, sequence: u32) {
+        self.next = Some(sequence.wrapping_add(1));
+    }
+
     /// The numbers go on behind `sequence`, wherever they stood; what waits is dropped
     pub fn jump(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
@@ -99,12 +123,16 @@ impl ReorderBuffer {
     pub fn poll(&mut self, now: Instant) -> Option<(u32, Vec<u8>)> {
         loop {
             let first = self.waiting.front()?.sequence;
-            if self.next != Some(first) && !self.is_impatient(now) {
+            let distance = self.distance(first);
+            if distance > 0 && !self.is_impatient(now) {
                 return None;
             }
             let waiting = self.waiting.pop_front()?;
             if self.waiting.is_empty() {
                 self.waiting = VecDeque::new();
+            }
+            if distance < 0 {
+                continue;
             }
             self.next = Some(first.wrapping_add(1));
             if let Some(frame) = waiting.frame {
@@ -206,10 +234,10 @@ mod tests {
 
     #[test]
     fn an_overtaken_frame_finds_its_place_and_a_duplicate_none() {
-        use Placed::{Dropped, Kept, Next};
+        use Placed::{Dropped, Kept, Next, Passed};
         let mut line = line();
         let arrivals = [0, 2, 3, 2, 1, 1, 3, 4].map(|sequence| line.arrive(sequence));
-        assert_eq!(arrivals, [Next, Kept, Kept, Dropped, Next, Dropped, Dropped, Next]);
+        assert_eq!(arrivals, [Next, Kept, Kept, Dropped, Next, Passed, Passed, Next]);
         assert_eq!(line.out, [0, 1, 2, 3, 4]);
         assert_eq!(line.buffer.waiting.capacity(), 0, "the memory is given back");
     }
@@ -226,7 +254,7 @@ mod tests {
         assert_eq!(line.buffer.poll_timeout(), Some(line.now + MS));
         line.wait(MS);
         assert_eq!(line.out, [0, 2], "4 has not waited long enough");
-        assert_eq!(line.arrive(1), Placed::Dropped, "too late now");
+        assert_eq!(line.arrive(1), Placed::Passed, "too late now");
         line.wait(100 * MS);
         assert_eq!(line.out, [0, 2, 4]);
     }
@@ -245,7 +273,7 @@ mod tests {
     fn without_depth_late_frames_are_lost_and_none_waits() {
         let mut line = Line::new(Reordering { depth: 0, ..Reordering::default() });
         let arrivals = [0, 5, 3, 6].map(|sequence| line.arrive(sequence));
-        assert_eq!(arrivals, [Placed::Next, Placed::Next, Placed::Dropped, Placed::Next]);
+        assert_eq!(arrivals, [Placed::Next, Placed::Next, Placed::Passed, Placed::Next]);
         assert_eq!(line.buffer.poll_timeout(), None);
     }
 
@@ -258,6 +286,29 @@ mod tests {
         assert_eq!(line.arrive(2), Placed::Next);
         assert_eq!(line.arrive(4), Placed::Next);
         assert_eq!(line.out, [0, 2, 4]);
+    }
+
+    #[test]
+    fn a_forged_number_leads_it_astray_until_the_next_true_frame() {
+        let mut line = line();
+        line.arrive(0);
+        line.arrive(5_000);
+        line.wait(300 * MS);
+        assert_eq!(line.arrive(1), Placed::Passed);
+        line.buffer.go_on(1);
+        assert_eq!((line.arrive(2), line.arrive(4)), (Placed::Next, Placed::Kept));
+        assert_eq!(line.arrive(3), Placed::Next);
+        assert_eq!(line.out, [0, 5_000, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_forged_number_that_the_true_frame_overtook_does_not_lead_it_back() {
+        let mut line = line();
+        line.arrive(0);
+        line.arrive(2);
+        line.buffer.go_on(2);
+        line.wait(300 * MS);
+        assert_eq!((line.arrive(3), line.out), (Placed::Next, vec![0, 3]));
     }
 
     #[test]

@@ -80,6 +80,14 @@ impl Session {
         verdict
     }
 
+    /// The verdict for an encrypted payload whose number was committed before
+    ///
+    /// A forged control frame may have taken the number of a true packet, and MPPE knows a duplicate
+    /// without any number. Anything else with such a number is a duplicate.
+    pub const fn check_again(sequence: u32) -> Verdict {
+        Verdict::spent(sequence)
+    }
+
     /// Makes the sequence number of an accepted payload count, and owes the peer its acknowledgment
     ///
     /// A datagram without any payload has nothing to be accepted by: commit it if its verdict asks
@@ -95,6 +103,7 @@ impl Session {
                 increment(&mut self.stats.late);
                 self.stats.missing = self.stats.missing.saturating_sub(1);
             }
+            Committed::Spent => {}
         }
     }
 

@@ -74,7 +74,7 @@ pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
 pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
 pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
-pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset};
+pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset, Stats as DecryptorStats};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 #[cfg(feature = "server")]
 pub use server::{OnNak, ServerAuthentication};

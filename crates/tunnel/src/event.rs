@@ -127,6 +127,8 @@ pub struct Stats {
     pub gre: pptp_gre::Stats,
     /// Of PPP: what was discarded and why
     pub link: pptp_ppp::Stats,
+    /// Of MPPE, since it came up last: what did not open and why, and the work that took
+    pub mppe: pptp_ppp::DecryptorStats,
     /// GRE datagrams that are no enhanced GRE
     pub malformed: u64,
     /// GRE datagrams for another call
@@ -150,8 +152,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn with(&self, gre: pptp_gre::Stats, link: pptp_ppp::Stats) -> Stats {
+    pub(crate) fn with(
+        &self,
+        gre: pptp_gre::Stats,
+        link: pptp_ppp::Stats,
+        mppe: pptp_ppp::DecryptorStats,
+    ) -> Stats {
         let Self { malformed, other_call, too_early, ip_received, ip_sent } = *self;
-        Stats { gre, link, malformed, other_call, too_early, ip_received, ip_sent }
+        Stats { gre, link, mppe, malformed, other_call, too_early, ip_received, ip_sent }
     }
 }

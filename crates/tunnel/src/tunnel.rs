@@ -10,7 +10,7 @@ use std::{
 };
 
 use pptp_control::{ControlConnection, StopReason};
-use pptp_gre::{Header, Reordering, Session};
+use pptp_gre::{Discard, Header, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf};
 use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
 
@@ -221,8 +221,14 @@ impl Tunnel {
             self.passage.answer();
             session.handle_acknowledgment(now, acknowledgment);
         }
-        let verdict = session.check(&header).ok()?;
         let frame = datagram.get_mut(payload)?;
+        let verdict = match (session.check(&header), header.sequence) {
+            (Ok(verdict), _) => verdict,
+            (Err(Discard::Duplicate), Some(sequence)) if !is_control_frame(frame) => {
+                Session::check_again(sequence)
+            }
+            (Err(_), _) => return None,
+        };
         if is_control_frame(frame) {
             self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
             if is_lcp_answer(frame) {
@@ -233,6 +239,18 @@ impl Tunnel {
             return self.handle_ordered(now, verdict, frame);
         }
         self.open_frame(now, verdict, frame)
+    }
+
+    /// Datagrams so far that led to something: IP packets, new acknowledgments, and while the tunnel
+    /// is negotiated its frames too
+    ///
+    /// For owners who want to know what a datagram was worth. One may count twice.
+    pub fn taken(&self) -> u64 {
+        let Some(session) = &self.session else { return 0 };
+        let stats = session.stats();
+        let negotiated = if self.stage == Stage::Up { 0 } else { stats.committed };
+        let acknowledgments = u64::from(stats.acknowledgments_taken);
+        self.counters.ip_received.saturating_add(acknowledgments).saturating_add(negotiated)
     }
 
     /// The network or the kernel said that GRE to the peer does not pass
@@ -453,7 +471,8 @@ impl Tunnel {
     /// What was counted so far
     pub fn stats(&self) -> Stats {
         let gre = self.session.as_ref().map(|session| *session.stats()).unwrap_or_default();
-        self.counters.with(gre, self.link.stats())
+        let mppe = self.link.decryptor_stats().copied().unwrap_or_default();
+        self.counters.with(gre, self.link.stats(), mppe)
     }
 
     fn enter(&mut self, now: Instant, phase: Phase) {

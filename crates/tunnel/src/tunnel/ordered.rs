@@ -13,12 +13,34 @@ pub(super) struct Ordered {
     buffer: ReorderBuffer,
     /// IP packets go in the clear, so that what carries them proves nothing
     is_clear: bool,
+    /// The number of the packet that came up last
+    opened: Option<u32>,
 }
 
 impl Ordered {
     /// When a frame will have waited too long
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.buffer.poll_timeout()
+    }
+
+    /// A packet came up
+    ///
+    /// One from behind tells where the numbers really are, unless what came up last has told that
+    /// already: then it is late, or a copy under an old number.
+    fn open(&mut self, sequence: u32, is_behind: bool) {
+        let next = self.opened.map(|opened| opened.wrapping_add(1));
+        if !is_behind || next != self.buffer.next() {
+            self.buffer.go_on(sequence);
+            self.opened = Some(sequence);
+        }
+    }
+
+    /// Whether a frame that the buffer has passed over may yet count
+    ///
+    /// Encrypted ones tell by themselves: a late one or a duplicate does not open.
+    fn may_count(&self, sequence: u32) -> bool {
+        !self.is_clear
+            || self.opened.is_none_or(|opened| sequence.wrapping_sub(opened).cast_signed() > 0)
     }
 }
 
@@ -32,11 +54,12 @@ impl Tunnel {
         loop {
             let (sequence, mut frame) = self.ordered.as_mut()?.buffer.poll(now)?;
             let session = self.session.as_mut()?;
-            let (call_id, sequence) = (session.peer_call_id(), Some(sequence));
-            let header = Header { call_id, sequence, acknowledgment: None };
+            let call_id = session.peer_call_id();
+            let header = Header { call_id, sequence: Some(sequence), acknowledgment: None };
             let Ok(verdict) = session.check(&header) else { continue };
             let length = self.open_frame(now, verdict, &mut frame).map(|packet| packet.len());
             if let Some(length) = length {
+                self.note_opened(sequence, false);
                 frame.drain(..frame.len().saturating_sub(length));
                 return Some(frame);
             }
@@ -53,22 +76,32 @@ impl Tunnel {
         verdict: Verdict,
         frame: &'p mut [u8],
     ) -> Option<&'p mut [u8]> {
-        let Ordered { buffer, is_clear } = self.ordered.as_deref_mut()?;
+        let ordered = self.ordered.as_deref_mut()?;
         let sequence = verdict.sequence;
-        if verdict.evidence == Evidence::Decrypted {
-            if *is_clear {
+        let is_behind = if verdict.evidence == Evidence::Decrypted {
+            if ordered.is_clear {
                 return None;
             }
-            let packet = self.open_frame(now, verdict, frame)?;
-            self.ordered.as_mut()?.buffer.jump(sequence);
-            return Some(packet);
+            ordered.buffer.is_behind(sequence)
+        } else if verdict.is_new_base() {
+            ordered.buffer.jump(sequence);
+            false
+        } else {
+            match ordered.buffer.place(now, sequence, frame) {
+                Placed::Next => false,
+                Placed::Passed if ordered.may_count(sequence) => true,
+                Placed::Passed | Placed::Kept | Placed::Dropped => return None,
+            }
+        };
+        let packet = self.open_frame(now, verdict, frame)?;
+        self.note_opened(sequence, is_behind);
+        Some(packet)
+    }
+
+    fn note_opened(&mut self, sequence: u32, is_behind: bool) {
+        if let Some(ordered) = &mut self.ordered {
+            ordered.open(sequence, is_behind);
         }
-        if verdict.is_new_base() {
-            buffer.jump(sequence);
-        } else if buffer.place(now, sequence, frame) != Placed::Next {
-            return None;
-        }
-        self.open_frame(now, verdict, frame)
     }
 
     /// Hands a frame to PPP, and commits its number if that takes it
@@ -106,7 +139,8 @@ impl Tunnel {
         let highest = self.session.as_ref().and_then(pptp_gre::Session::highest);
         self.ordered = needs_order.then(|| {
             let reordering = self.reordering.as_deref().copied().unwrap_or_default();
-            Box::new(Ordered { buffer: ReorderBuffer::new(reordering, highest), is_clear })
+            let buffer = ReorderBuffer::new(reordering, highest);
+            Box::new(Ordered { buffer, is_clear, opened: None })
         });
     }
 }
