@@ -1,11 +1,13 @@
 //! What every protocol of a link needs to act: the way out, randomness, the count of round trips
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::frame;
 use crate::packet::{Code, Packet, ParseError};
 use crate::random::Random;
+use crate::rate::Rate;
 use crate::round_trips::RoundTrips;
 use crate::stats::{Discard, Stats};
 
@@ -15,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) random: Random,
     pub(crate) round_trips: RoundTrips,
     pub(crate) stats: Stats,
+    answers: Rate,
     outbox: VecDeque<Vec<u8>>,
 }
 
@@ -24,20 +27,28 @@ impl Context {
             random: Random::new(seed),
             round_trips: RoundTrips::new(),
             stats: Stats::new(),
+            answers: Rate::new(ANSWERS),
             outbox: VecDeque::new(),
         }
     }
 
+    /// Something of the peer comes in, which may be answered
+    pub(crate) fn hear(&mut self, now: Instant) {
+        self.answers.renew(now);
+    }
+
     /// Queues a packet of `protocol` to be sent
     ///
-    /// Beyond [`MOST_FRAMES`] it is dropped: whatever it was, the way could have lost it too. A
+    /// Beyond [`MOST_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
+    /// way could have lost it too. A
     /// Configure-Request takes the place of another one that still waits: if the way let the older one arrive
     /// last, the peer would take back its Configure-Ack of the newer.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if packet.code == u8::from(Code::ConfigureRequest) {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));
         }
-        if self.outbox.len() >= MOST_FRAMES {
+        let may_be_sent = !is_answer(packet.code.into()) || self.answers.take_another();
+        if self.outbox.len() >= MOST_FRAMES || !may_be_sent {
             self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);
             return;
         }
@@ -55,6 +66,26 @@ impl Context {
         }
         frame
     }
+}
+
+/// Whether the peer decides how many of these there are: answers, and the requests of ours that its
+/// own ones prompt
+const fn is_answer(code: Code) -> bool {
+    use Code::{
+        CodeReject, ConfigureAck, ConfigureNak, ConfigureReject, ConfigureRequest, EchoReply,
+        ResetAck, TerminateAck,
+    };
+    matches!(
+        code,
+        ConfigureRequest
+            | ConfigureAck
+            | ConfigureNak
+            | ConfigureReject
+            | TerminateAck
+            | CodeReject
+            | EchoReply
+            | ResetAck
+    )
 }
 
 /// Whether a frame holds another Configure-Request of `protocol` than the one with this identifier
@@ -88,9 +119,27 @@ impl From<ParseError> for Trouble {
 /// Frames that may wait to be sent: a connect needs at most five at a time
 const MOST_FRAMES: usize = 64;
 
+/// Answers in a second: servers that ask a hundred things in a second flood
+const ANSWERS: (u8, u8) = (100, 1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hundred_answers_a_second_and_no_more() {
+        let (mut context, now) = (Context::new([0; 32]), crate::tests::epoch());
+        let mut sent = 0;
+        for second in 0..3 {
+            for _ in 0..1000 {
+                context.hear(now + std::time::Duration::from_secs(second));
+                let code = Code::EchoReply.into();
+                context.send(frame::LCP, &Packet { code, id: 1, data: &[] });
+                sent += std::iter::from_fn(|| context.poll_frame()).count();
+            }
+        }
+        assert_eq!((sent, context.stats.outbox_overflow), (300, 2700));
+    }
 
     #[test]
     fn a_configure_request_that_waits_makes_room_for_its_successor() {

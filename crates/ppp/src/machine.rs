@@ -471,9 +471,9 @@ const MOST_EVENTS: usize = 32;
 /// Events behind which a mere remark of the peer is not told
 const MOST_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
-const PROTOCOL_REJECTS: (u8, u64) = (10, 1);
+const PROTOCOL_REJECTS: (u8, u8) = (10, 1);
 /// Negotiations begun anew in a minute
-const RENEGOTIATIONS: (u8, u64) = (8, 60);
+const RENEGOTIATIONS: (u8, u8) = (8, 60);
 
 #[cfg(test)]
 mod tests {

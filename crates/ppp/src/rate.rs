@@ -6,24 +6,34 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Rate {
     most: u8,
-    seconds: u64,
+    seconds: u8,
     since: Option<Instant>,
     taken: u8,
 }
 
 impl Rate {
     /// So many in so many seconds
-    pub(crate) const fn new((most, seconds): (u8, u64)) -> Self {
+    pub(crate) const fn new((most, seconds): (u8, u8)) -> Self {
         Self { most, seconds, since: None, taken: 0 }
     }
 
     /// Whether it may happen once more, now
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let period = Duration::from_secs(self.seconds);
+        self.renew(now);
+        self.take_another()
+    }
+
+    /// Begins another period, if the last one is over
+    pub(crate) fn renew(&mut self, now: Instant) {
+        let period = Duration::from_secs(self.seconds.into());
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= period) {
             self.since = Some(now);
             self.taken = 0;
         }
+    }
+
+    /// Whether it may happen once more in the period that was begun last
+    pub(crate) const fn take_another(&mut self) -> bool {
         if self.taken >= self.most {
             return false;
         }

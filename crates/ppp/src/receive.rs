@@ -24,6 +24,7 @@ impl<R: Role> Machine<R> {
         arrival: Arrival,
         frame: &'p mut [u8],
     ) -> Received<'p> {
+        self.context.hear(now);
         let received = self.receive(now, arrival, frame);
         self.take_early(now);
         received.unwrap_or_else(|discard| {

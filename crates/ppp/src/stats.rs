@@ -54,7 +54,7 @@ pub struct Stats {
     ///
     /// Those that were sent are counted by the decryptor.
     pub reset_requests: u64,
-    /// Frames not sent because too many were waiting already
+    /// Frames not sent because too many were waiting already, or were answered in that second
     pub outbox_overflow: u64,
     /// Times the peer began to negotiate anew after the link was up
     pub renegotiations: u64,
