@@ -100,6 +100,80 @@ async fn a_flood_of_syns_is_bounded_by_the_backlog() {
     assert!(stats.backlog_overflows >= 995, "{stats:?}");
 }
 
+/// An IPv4 packet for the client (RFC 791 §3.1), fragmented if `offset` is not 0
+fn packet(protocol: u8, offset: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
+    let offset = offset.to_be_bytes();
+    let mut packet =
+        vec![0x45, 0, length[0], length[1], 0, 1, offset[0], offset[1], 64, protocol, 0, 0];
+    packet.extend(SERVER.octets());
+    packet.extend(CLIENT.octets());
+    packet.extend(payload);
+    Ipv4Packet::new_unchecked(&mut packet[..]).fill_checksum();
+    let (source, destination) = (IpAddress::Ipv4(SERVER), IpAddress::Ipv4(CLIENT));
+    match protocol {
+        6 => TcpPacket::new_unchecked(&mut packet[20..]).fill_checksum(&source, &destination),
+        17 => UdpPacket::new_unchecked(&mut packet[20..]).fill_checksum(&source, &destination),
+        _ => {
+            let sum = payload
+                .chunks(2)
+                .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]))
+                .sum::<u32>();
+            let sum = !u16::try_from((sum & 0xFFFF) + (sum >> 16)).unwrap();
+            packet[22..24].copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+    packet
+}
+
+/// TCP from any port to one of the client's
+fn segment(from: u16, to: u16, flags: u8) -> Vec<u8> {
+    let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();
+    packet(6, 0, &[&ports[..], &[0, 0, 0, 9, 0, 0, 0, 9, 0x50, flags, 4, 0, 0, 0, 0, 0]].concat())
+}
+
+fn datagram(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+    let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();
+    let length = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
+    packet(17, 0, &[&ports[..], &length, &[0, 0], payload].concat())
+}
+
+#[tokio::test(start_paused = true)]
+async fn floods_are_answered_a_thousand_times_a_second_and_hold_nothing() {
+    type Forge = fn(u16) -> Vec<u8>;
+    let kinds: [(&str, Forge); 8] = [
+        ("SYNs to a listener", |number| segment(number, 80, SYN)),
+        ("SYNs to no listener", |number| segment(number, 81, SYN)),
+        ("resets", |number| segment(number, 80, RST)),
+        ("acknowledgments of nothing", |number| segment(number, 80, 0x10)),
+        ("datagrams for no socket", |number| datagram(number, number | 1, b"nobody")),
+        ("pings", |number| {
+            packet(1, 0, &[&[8, 0, 0, 0][..], &number.to_be_bytes(), &[0, 1]].concat())
+        }),
+        ("fragments", |number| packet(17, 0x2000 | number & 0x1FFF, &[0; 64])),
+        ("answers of a DNS server that nobody asked", |number| datagram(53, number, &[0x80; 40])),
+    ];
+    for (what, forge) in kinds {
+        let pair = Pair::new();
+        let listener = pair.client.tcp_listen(any(80), 8, TcpOptions::default()).unwrap();
+        let before = pair.client_stats();
+        for number in 0..20_000 {
+            pair.inject(&forge(10_000 + number));
+            if number % 64 == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let stats = pair.client_stats();
+        let answers = stats.packets_out - before.packets_out;
+        println!("{what}: 20,000 in 3.1 s, {answers} answers, {} connections", stats.connections);
+        assert!(answers <= 4_200, "{what}: {stats:?}");
+        assert!(stats.connections <= 8, "{what}: {stats:?}");
+        drop(listener);
+        sleep(Duration::from_mins(5)).await;
+        assert!(pair.client_link.with_stack(|stack| stack.is_idle()), "{what}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_no_datagram_of_this_host_is_counted_and_dropped() {
     let pair = Pair::new();

@@ -201,6 +201,9 @@ impl Stack {
 
     /// Lets smoltcp answer: a reset, an echo reply, port or protocol unreachable
     fn give_to_nobody(&mut self, packet: &[u8], out: &mut impl Egress) {
+        if !self.manners.answers(self.now) {
+            return count(&mut self.stats.unanswered);
+        }
         let Self { interface, nobody, stats, mtu, now, .. } = self;
         let mut port = Port { packet: Some(packet), out, sent: &mut stats.packets_out, mtu: *mtu };
         interface.poll_ingress_single(to_smoltcp(*now), &mut port, nobody);

@@ -9,6 +9,7 @@ mod egress;
 mod gap;
 mod ingress;
 mod listen;
+mod manners;
 mod multicast;
 mod opening;
 mod pauses;
@@ -39,6 +40,7 @@ use self::{
     device::{Addresses, Clock, NEVER, Time, to_smoltcp},
     echo::Echo,
     listen::Listener,
+    manners::Manners,
     multicast::Multicast,
     random::Random,
     table::Table,
@@ -63,6 +65,7 @@ pub struct Stack {
     interface: Interface,
     /// The empty set: what smoltcp answers a packet that is nobody's with
     nobody: SocketSet<'static>,
+    manners: Manners,
     clock: Clock,
     now: Time,
     addresses: Addresses,
@@ -101,6 +104,8 @@ pub struct Stats {
     pub fragments: u64,
     /// Packets that were for no socket
     pub unclaimed: u64,
+    /// Packets for no socket that would have been answered, but a thousand were in that second
+    pub unanswered: u64,
     /// UDP datagrams dropped because their socket's receive buffer was full
     pub udp_overflows: u64,
     /// SYNs dropped because the listener's backlog was full
@@ -154,6 +159,7 @@ impl Stack {
             connections: Table::new(),
             deadlines: Vec::new(),
             flows: BTreeMap::new(),
+            manners: Manners::new(),
             closing: Closing::default(),
             listeners: Table::new(),
             udp: Table::new(),
