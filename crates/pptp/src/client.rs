@@ -82,6 +82,8 @@ impl Client {
             sum.kernel_drops += counters.kernel_drops.load(Ordering::Relaxed);
             sum.unknown_call += counters.unknown_call.load(Ordering::Relaxed);
             sum.panics += counters.panics.load(Ordering::Relaxed);
+            sum.pauses += counters.pauses.load(Ordering::Relaxed);
+            sum.turns += counters.turns.load(Ordering::Relaxed);
         }
         sum
     }
@@ -108,6 +110,11 @@ pub struct ClientStats {
     pub unknown_call: u64,
     /// Turns that panicked, each of which ended its tunnel
     pub panics: u64,
+    /// Times that nothing was received for a millisecond or more, because datagrams that led to
+    /// nothing had taken a fifth of the time: somebody floods
+    pub pauses: u64,
+    /// Turns of tunnels: one for all that came for a tunnel in a batch, and for each deadline and wake
+    pub turns: u64,
 }
 
 /// The options of a [`Client`]

@@ -12,10 +12,12 @@ use std::{
 };
 
 use pptp_gre_socket::{BATCH, GreSocket, ReceiveBatch, SendBatch};
+use tokio::time::sleep_until;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     hub::Hub,
+    restraint::Restraint,
     shared::{Shared, now, stopped},
     turn::{Inputs, Outcome, Outputs, guarded},
 };
@@ -31,7 +33,17 @@ pub(crate) struct Driver {
     wakers: Vec<Waker>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
+    restraint: Restraint,
+    round: Round,
     drops_read: Instant,
+}
+
+/// The datagrams of a round of the driver
+#[derive(Debug, Default)]
+struct Round {
+    datagrams: usize,
+    /// Those that led to nothing
+    worthless: usize,
 }
 
 impl Driver {
@@ -47,6 +59,8 @@ impl Driver {
             order: Vec::with_capacity(BATCH),
             wakers: Vec::new(),
             blocked: false,
+            restraint: Restraint::new(now()),
+            round: Round::default(),
             drops_read: now(),
         }
     }
@@ -55,11 +69,27 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         while !self.hub.is_closing() {
             self.wait().await;
+            let began = now();
             self.inputs();
+            let inputs = now().saturating_duration_since(began);
             // users' tasks on this thread read what came and write what they have to say to it: the
             // outputs are acknowledgment, window and answer in one
             tokio::task::yield_now().await;
+            let began = now();
             self.outputs();
+            self.account(inputs, began);
+        }
+    }
+
+    /// Pays for what led to nothing in a round, whose outputs began then
+    fn account(&mut self, inputs: Duration, began: Instant) {
+        let Round { datagrams, worthless } = std::mem::take(&mut self.round);
+        if worthless > 0 {
+            let now = now();
+            let took = inputs.saturating_add(now.saturating_duration_since(began));
+            if self.restraint.spend(now, took, worthless, datagrams) {
+                self.hub.counters.pauses.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -67,12 +97,14 @@ impl Driver {
         if !self.blocked && self.hub.ready_count() > 0 {
             return;
         }
+        let paused = self.restraint.paused_until(now());
         tokio::select! {
             biased;
             call_id = self.deadlines.next() => self.expire(call_id),
             () = self.hub.woken(), if !self.blocked => {}
             () = self.hub.woken_for_due(), if self.blocked => {}
-            _ = self.socket.readable(), if self.has_room_for_replies() => {}
+            _ = self.socket.readable(), if paused.is_none() && self.has_room_for_replies() => {}
+            () = sleep_until(paused.unwrap_or_else(now).into()), if paused.is_some() => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
     }
@@ -80,8 +112,9 @@ impl Driver {
     /// One batch from the socket; the tunnels that it is for are ready then
     fn inputs(&mut self) {
         self.flush();
-        if self.has_room_for_replies() {
-            self.receive(now());
+        let now = now();
+        if self.has_room_for_replies() && self.restraint.paused_until(now).is_none() {
+            self.receive(now);
         }
         self.take_failures();
     }
@@ -132,7 +165,7 @@ impl Driver {
     fn receive(&mut self, now: Instant) {
         match self.socket.receive(&mut self.receive) {
             Ok(0) => return,
-            Ok(_) => {}
+            Ok(count) => self.round.datagrams = count,
             Err(error) => {
                 tracing::warn!(%error, "the GRE socket cannot be read");
                 return;
@@ -173,7 +206,8 @@ impl Driver {
             }
         }
         drop(calls);
-        self.hub.counters.unknown_call.fetch_add(unknown, Ordering::Relaxed);
+        self.round.worthless = unknown;
+        self.hub.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
         self.order.sort_unstable();
     }
 
@@ -188,7 +222,10 @@ impl Driver {
             wakers: &mut self.wakers,
         };
         match guarded(|| inputs.take()) {
-            Ok(()) => tunnel.mark_due(),
+            Ok(worthless) => {
+                self.round.worthless += worthless;
+                tunnel.mark_due();
+            }
             Err(message) => self.panicked(tunnel, message),
         }
         self.wakers.drain(..).for_each(Waker::wake);
@@ -196,6 +233,7 @@ impl Driver {
 
     /// At most `quantum` packets, and what the state machine itself has to say
     fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant, quantum: usize) {
+        self.hub.counters.turns.fetch_add(1, Ordering::Relaxed);
         let (send, wakers) = (&mut self.send, &mut self.wakers);
         let mut outputs = Outputs { now, tunnel, send, quantum, wakers };
         match guarded(|| outputs.take()) {

@@ -61,6 +61,8 @@ pub(crate) struct Counters {
     pub(crate) kernel_drops: AtomicU64,
     pub(crate) unknown_call: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) pauses: AtomicU64,
+    pub(crate) turns: AtomicU64,
 }
 
 impl Hub {

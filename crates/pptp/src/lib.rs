@@ -51,6 +51,7 @@ mod login;
 mod network;
 mod pcapng;
 mod raw_ip;
+mod restraint;
 mod shared;
 mod state;
 mod tunnel;
