@@ -4,6 +4,7 @@
 //! process: no privilege, no real time (with `tokio::time::pause` a minute's connect passes in
 //! microseconds), and the same outcome each time.
 
+mod attack;
 mod faults;
 mod gre;
 mod network;

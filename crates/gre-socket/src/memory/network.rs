@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     GreSocket, MemoryListener, MemoryStream,
+    attack::Wiretap,
     gre::{Inbox, Report},
     tcp::{Backlog, Connections},
     trace::Trace,
@@ -40,6 +41,7 @@ impl Network {
             seeds: StdRng::seed_from_u64(!seed),
             connections: 0,
             trace: None,
+            wiretap: None,
         })))
     }
 
@@ -121,6 +123,10 @@ impl Network {
     /// Sends one datagram of the host `from`
     pub(super) fn carry(&self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
         self.state().carry(from, outgoing)
+    }
+
+    pub(super) fn with_state<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        act(&mut self.state())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -270,7 +276,7 @@ impl Host {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     hosts: HashMap<Ipv4Addr, HostState>,
     refused: HashMap<Ipv4Addr, i32>,
     latency: Duration,
@@ -281,6 +287,7 @@ struct State {
     /// Connections there ever were
     connections: u64,
     trace: Option<Trace>,
+    pub(super) wiretap: Option<Wiretap>,
 }
 
 impl State {
@@ -318,6 +325,12 @@ impl State {
         }
         let Some(departure) = self.departure(from, outgoing.packet.len()) else { return Ok(()) };
         let copies = if self.chance(self.impairment.duplicate_per_mille) { 2 } else { 1 };
+        let gre = outgoing.packet.as_slice();
+        let tap = self.wiretap.as_mut();
+        let forged = tap.map(|tap| tap.see(from, outgoing.destination, gre)).unwrap_or_default();
+        for forged in forged {
+            self.arrive(departure + latency, from, outgoing.destination, &forged);
+        }
         for _ in 0..copies {
             let due = departure + latency + self.jitter() + self.hold();
             if let Some(icmp) = self.deliver(due, from, outgoing) {
@@ -325,6 +338,19 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A datagram that `from` did not send
+    pub(super) fn forge(&self, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) {
+        if let Some(latency) = self.passage(from, to) {
+            self.arrive(now() + latency, from, to, gre);
+        }
+    }
+
+    fn arrive(&self, due: Instant, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) {
+        for socket in self.hosts.get(&to).into_iter().flat_map(HostState::open_sockets) {
+            socket.push(due, from, to, gre);
+        }
     }
 
     fn check_refused(&self, destination: Ipv4Addr) -> io::Result<()> {

@@ -95,6 +95,20 @@ impl Connection {
         written
     }
 
+    /// Octets from `peer` to `host` that nobody there wrote, if those are its ends
+    pub(in super::super) fn forge(
+        &self,
+        peer: Ipv4Addr,
+        host: Ipv4Addr,
+        now: Instant,
+        octets: &[u8],
+    ) {
+        let ends = |side: Side| (*self.address(side).ip(), *self.address(side.other()).ip());
+        for side in Side::BOTH.into_iter().filter(|side| ends(*side) == (peer, host)) {
+            self.half(side).written.forge(now, self.latency(side), octets);
+        }
+    }
+
     /// Ends what `side` writes, once what it has written has arrived
     pub(super) fn shut_down(&self, side: Side) {
         if !self.is_forgotten_by(side) {

@@ -94,6 +94,19 @@ impl Pipe {
         Poll::Ready(Ok(octets.len()))
     }
 
+    /// Adds octets of somebody else's behind what was written, as many as the window has room for
+    pub(super) fn forge(&self, now: Instant, latency: Option<Duration>, octets: &[u8]) {
+        let mut state = self.state();
+        if state.end.is_some() || state.abandoned.is_some() || state.reset.is_some() {
+            return;
+        }
+        let room = WINDOW.saturating_sub(state.unread);
+        state.put(Passing::new(now, latency), octets.get(..room).unwrap_or(octets));
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+    }
+
     /// Ends it from the writer's side, once what was written has arrived; a reset overrides
     pub(super) fn end(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut state = self.state();

@@ -1,0 +1,55 @@
+//! Somebody on a network in memory who sends in the name of others, and may see what they send
+
+use std::{fmt, net::Ipv4Addr};
+
+use super::{Host, network::Network, network::now};
+
+impl Network {
+    /// Sends a GRE datagram in the name of `source`, as whoever is not on the way can
+    ///
+    /// It arrives one latency later, whatever impairs the datagrams of others.
+    pub fn forge_gre(&self, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
+        self.with_state(|state| state.forge(source, destination, gre));
+    }
+
+    /// Shows each GRE datagram that is sent from now on to somebody on the way
+    ///
+    /// `tap` gets sender, receiver and the datagram from its GRE header on; what it returns arrives
+    /// in the same sender's name right before that datagram, the worst place for a copy. It must not
+    /// call the network.
+    pub fn wiretap_gre(
+        &self,
+        tap: impl FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
+    ) {
+        self.with_state(|state| state.wiretap = Some(Wiretap(Box::new(tap))));
+    }
+}
+
+impl Host {
+    /// Writes octets into the open connections of this host with `peer`, in that one's name
+    ///
+    /// What somebody can do who guesses TCP's sequence numbers, and nothing else. They arrive one
+    /// latency later, behind what was written before, as many as the window has room for.
+    pub fn forge_octets(&self, peer: Ipv4Addr, octets: &[u8]) {
+        for connection in self.with_state(|host| host.connections.open()) {
+            connection.forge(peer, self.address(), now(), octets);
+        }
+    }
+}
+
+/// Somebody on the way: see [`Network::wiretap_gre`]
+pub(super) struct Wiretap(Box<Tap>);
+
+type Tap = dyn FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send;
+
+impl Wiretap {
+    pub(super) fn see(&mut self, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) -> Vec<Vec<u8>> {
+        (self.0)(from, to, gre)
+    }
+}
+
+impl fmt::Debug for Wiretap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wiretap")
+    }
+}
