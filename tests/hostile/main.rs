@@ -1,0 +1,6 @@
+//! Whoever is on the way, or knows addresses and Call ID, and sends what is forged
+
+mod attacker;
+mod neighbours;
+mod plaintext;
+mod spoofed;
