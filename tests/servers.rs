@@ -373,6 +373,7 @@ async fn one_that_sends_everything_twice() {
     let stats = tunnel.stats().tunnel;
     let (committed, duplicates) = (stats.gre.committed, u64::from(stats.gre.duplicates));
     assert!(committed > 300 && duplicates == committed, "{committed}, {duplicates}");
-    assert_eq!((stats.link.renegotiations, stats.link.undecryptable), (0, 0));
+    // the number of a packet proves nothing: that it is a duplicate is for MPPE to say
+    assert_eq!((stats.link.renegotiations, stats.link.undecryptable), (0, stats.mppe.late));
     assert_ends_cleanly(&tunnel, &server).await;
 }
