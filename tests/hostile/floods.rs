@@ -1,6 +1,6 @@
 //! Floods: what is held, answered and worked stays within bounds
 //!
-//! Each runs for ten seconds of virtual time, 64 datagrams or messages a millisecond (the driver's
+//! Each runs for 0.3 s of virtual time, 64 datagrams or messages a millisecond (the driver's
 //! batch), and good packets go on meanwhile. The heap is that of the whole process, the server and
 //! the network in memory included.
 

@@ -40,9 +40,9 @@ impl Context {
     /// Queues a packet of `protocol` to be sent
     ///
     /// Beyond [`MOST_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
-    /// way could have lost it too. A
-    /// Configure-Request takes the place of another one that still waits: if the way let the older one arrive
-    /// last, the peer would take back its Configure-Ack of the newer.
+    /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
+    /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
+    /// newer.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if packet.code == u8::from(Code::ConfigureRequest) {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 /// A budget of time for datagrams that lead to nothing
 ///
 /// A sixth of the time that passes is earned, [`DEPTH`] saved up at most: with what a round costs
-/// before and after it is measured, that is less than a fifth. A round of the driver is paid for with the time that it took, as far as the datagrams in it led to nothing: they were for
-/// no call, or from somebody else, or nothing came out of them. When nothing is left, the driver
-/// receives nothing until as much has been earned again, [`LEAST_PAUSE`] at least and six times
-/// [`MOST_OWED`] at most, since all tunnels wait. What comes meanwhile
-/// waits in the socket's buffer and fills whole batches later, which makes each datagram
-/// cheaper: so a flood costs its sender more than it costs here, and a good datagram between
-/// forged ones comes some milliseconds late.
+/// before and after it is measured, that is less than a fifth. A round of the driver is paid for with
+/// the time that it took, as far as the datagrams in it led to nothing: they were for no call, or from
+/// somebody else, or nothing came out of them. When nothing is left, the driver receives nothing until
+/// as much has been earned again, [`LEAST_PAUSE`] at least and six times [`MOST_OWED`] at most, since
+/// all tunnels wait. What comes meanwhile waits in the socket's buffer and fills whole batches later,
+/// which makes each datagram cheaper: so a flood costs its sender more than it costs here, and a good
+/// datagram between forged ones comes some milliseconds late.
 #[derive(Debug)]
 pub(crate) struct Restraint {
     /// What may be spent, in nanoseconds; less than nothing is owed
