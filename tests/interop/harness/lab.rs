@@ -29,7 +29,7 @@ pub struct Lab {
 ///
 /// The numbers are fixed, so that one lab serves all trials: 1 to 4 are what the field has today
 /// (MS-CHAPv2, MPPE-128 stateless), the others are each special in one respect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Building(u32);
 
 /// What the lab prints from a certain moment on: the log lines of pppd and pptpd
@@ -39,7 +39,7 @@ pub struct Journal {
     start: usize,
 }
 
-/// A delay or a loss on the line of a building, gone when dropped
+/// A delay or a loss on the line of a building, or both, gone when dropped
 #[derive(Debug)]
 pub struct Delay(Lab, Building);
 
@@ -62,9 +62,6 @@ impl Lab {
         "chap-md5-plain",
         "mschap1-mppe128",
     ];
-    /// The guest powers itself off after this time even if nobody is left to take it down.
-    const LIFE: Duration = Duration::from_mins(30);
-
     pub(crate) fn new() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/lab");
         let name = std::env::var("LAB_NAME").unwrap_or_else(|_| Self::NAME.to_owned());
@@ -77,6 +74,12 @@ impl Lab {
     pub fn sh(&self, command: &str) -> io::Result<String> {
         let output = self.command("sh").arg(command).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// [`Self::sh`] on a thread of its own, so that a guest that takes its time holds up nothing else
+    pub async fn shell(&self, command: &str) -> io::Result<String> {
+        let (lab, command) = (self.clone(), command.to_owned());
+        tokio::task::spawn_blocking(move || lab.sh(&command)).await.map_err(io::Error::other)?
     }
 
     /// Kill the processes that hold the control connections of `building`'s server; an error if there are none.
@@ -101,6 +104,12 @@ impl Lab {
         self.netem(building, &format!("loss {percent}%"))
     }
 
+    /// Delay what goes to `building` and what comes from it by `one_way`, and lose `percent` of it, until
+    /// the result is dropped.
+    pub fn impair(&self, building: Building, one_way: Duration, percent: u8) -> io::Result<Delay> {
+        self.netem(building, &format!("delay {}us loss {percent}%", one_way.as_micros()))
+    }
+
     fn netem(&self, building: Building, what: &str) -> io::Result<Delay> {
         let delay = Delay(self.clone(), building);
         let netem = format!("root netem limit 20000 {what}");
@@ -116,10 +125,12 @@ impl Lab {
     }
 
     /// Start the lab with all its buildings; one left behind by an earlier run is taken down first.
-    pub(crate) fn up(&self) -> io::Result<()> {
+    ///
+    /// The guest powers itself off after `life` even if nobody is left to take it down.
+    pub(crate) fn up(&self, life: Duration) -> io::Result<()> {
         self.down()?;
         let buildings = Self::PROFILES.len().to_string();
-        let life = Self::LIFE.as_secs().to_string();
+        let life = life.as_secs().to_string();
         let mut command = self.command("up");
         command.args(["-n", &buildings, "-p", &Self::PROFILES.join(","), "-t", &life]);
         succeed("lab up", &command.output()?)
@@ -169,6 +180,21 @@ impl Building {
     pub const CHAP_MD5_PLAIN: Self = Self(11);
     /// Its server authenticates by MS-CHAP of version 1.
     pub const MSCHAP1: Self = Self(12);
+    /// All buildings
+    pub const ALL: [Self; 12] = [
+        Self::ONE,
+        Self::TWO,
+        Self::THREE,
+        Self::FOUR,
+        Self::SMALL_MRU,
+        Self::CHATTY,
+        Self::STATEFUL,
+        Self::MSCHAP2_PLAIN,
+        Self::MPPE40,
+        Self::PAP_PLAIN,
+        Self::CHAP_MD5_PLAIN,
+        Self::MSCHAP1,
+    ];
     /// The ordinary buildings
     pub const ORDINARY: [Self; 4] = [Self::ONE, Self::TWO, Self::THREE, Self::FOUR];
 

@@ -9,20 +9,32 @@
 //! whatever is missing is a failure.
 
 mod capture;
+mod dial;
+mod end;
+mod fault;
 mod http;
 mod lab;
 mod network;
 mod program;
+mod resolver;
 mod run;
+mod soak;
+mod transfer;
 mod trial;
 
 pub use capture::{Capture, Recording};
+pub use dial::{config, dial, dial_with};
+pub use end::{End, detection};
+pub use fault::{Mortal, Moved, Pause, Process, Unplugged, WithoutEchoes};
 pub use http::get;
 pub use lab::{Building, DEVICE, Delay, Journal, Lab, PASSWORD, ROUTER, USER};
 pub use network::{Nft, Route};
 pub use program::{Example, Finished, Program};
+pub use resolver::Resolver;
 pub use run::{Stage, run};
-pub use trial::{Outcome, trial};
+pub use soak::Soak;
+pub use transfer::{SIXTEEN_MEBIBYTES, Transfer};
+pub use trial::{Outcome, trial, trial_beside, trial_within};
 
 use sha2::{Digest, Sha256};
 

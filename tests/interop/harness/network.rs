@@ -4,12 +4,13 @@ use std::io;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A table of packet filter rules in the lab's namespace, gone when dropped
 #[derive(Debug)]
 pub struct Nft {
     family: &'static str,
-    table: &'static str,
+    table: String,
 }
 
 /// A route in the lab's namespace, gone when dropped
@@ -19,51 +20,66 @@ pub struct Route(Vec<String>);
 impl Nft {
     /// GRE from `server` is lost on its way in: what a firewall before the client does.
     pub fn lose_gre_from(server: Ipv4Addr) -> io::Result<Self> {
-        Self::load("gre_lost", "input", &format!("ip saddr {server} ip protocol gre drop"))
+        Self::load("input", &format!("ip saddr {server} ip protocol gre drop"))
     }
 
     /// GRE to `server` may not be sent: the kernel refuses the send with EPERM.
     pub fn forbid_gre_to(server: Ipv4Addr) -> io::Result<Self> {
-        Self::load("gre_forbidden", "output", &format!("ip daddr {server} ip protocol gre drop"))
+        Self::load("output", &format!("ip daddr {server} ip protocol gre drop"))
     }
 
     /// TCP from `server` is lost on its way in: what a port looks like that is filtered.
     pub fn lose_tcp_from(server: Ipv4Addr) -> io::Result<Self> {
-        Self::load("tcp_lost", "input", &format!("ip saddr {server} ip protocol tcp drop"))
+        Self::load("input", &format!("ip saddr {server} ip protocol tcp drop"))
     }
 
     /// GRE to `server` is lost on the wire, of which its sender learns nothing.
     pub fn lose_gre_on_the_way_to(server: Ipv4Addr) -> io::Result<Self> {
         let rule = format!("ether type ip ip daddr {server} ip protocol gre drop");
-        Self::load_into("bridge", "gre_lost_outside", "output", &rule)
+        Self::load_into("bridge", &[("output", rule)])
     }
 
     /// GRE from `server` in IP packets of more than `octets` is lost: a path that lets no fragments pass.
     pub fn lose_gre_above(octets: u16, server: Ipv4Addr) -> io::Result<Self> {
         let rule = format!("ip saddr {server} ip protocol gre meta length > {octets} drop");
-        Self::load("gre_too_large", "input", &rule)
+        Self::load("input", &rule)
     }
 
     /// From `server` only what connection tracking knows is let in, and it has no helper for PPTP.
     pub fn let_in_only_established_from(server: Ipv4Addr) -> io::Result<Self> {
         let rule = format!("ct state established,related accept; ip saddr {server} drop");
-        Self::load("established_only", "input", &rule)
+        Self::load("input", &rule)
     }
 
-    fn load(table: &'static str, hook: &str, rule: &str) -> io::Result<Self> {
-        Self::load_into("ip", table, hook, rule)
+    /// GRE to and from `server` is lost on the wire, of which neither end learns anything.
+    pub fn lose_gre_both_ways(server: Ipv4Addr) -> io::Result<Self> {
+        Self::lose_both_ways(server, "gre")
     }
 
-    fn load_into(
-        family: &'static str,
-        table: &'static str,
-        hook: &str,
-        rule: &str,
-    ) -> io::Result<Self> {
-        let chain = format!("chain only {{ type filter hook {hook} priority 0; {rule}; }}");
+    /// TCP to and from `server` is lost on the wire, of which neither end learns anything.
+    pub fn lose_tcp_both_ways(server: Ipv4Addr) -> io::Result<Self> {
+        Self::lose_both_ways(server, "tcp")
+    }
+
+    fn lose_both_ways(server: Ipv4Addr, protocol: &str) -> io::Result<Self> {
+        let rule = |end| format!("ether type ip ip {end} {server} ip protocol {protocol} drop");
+        Self::load_into("bridge", &[("output", rule("daddr")), ("input", rule("saddr"))])
+    }
+
+    fn load(hook: &str, rule: &str) -> io::Result<Self> {
+        Self::load_into("ip", &[(hook, rule.to_owned())])
+    }
+
+    fn load_into(family: &'static str, rules: &[(&str, String)]) -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let table = format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = nft.stdin.take() {
-            writeln!(stdin, "table {family} {table} {{ {chain}; }}")?;
+            writeln!(stdin, "table {family} {table} {{")?;
+            for (hook, rule) in rules {
+                writeln!(stdin, "chain {hook} {{ type filter hook {hook} priority 0; {rule}; }}")?;
+            }
+            writeln!(stdin, "}}")?;
         }
         succeed("nft", nft.wait()?.success())?;
         Ok(Self { family, table })
@@ -72,7 +88,7 @@ impl Nft {
 
 impl Drop for Nft {
     fn drop(&mut self) {
-        let _ = Command::new("nft").args(["delete", "table", self.family, self.table]).status();
+        let _ = Command::new("nft").args(["delete", "table", self.family, &self.table]).status();
     }
 }
 

@@ -177,7 +177,7 @@ impl Program {
         self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let id = self.id().ok_or_else(|| io::Error::other("it has ended already"))?;
         Ok(kill(id, signal)?)
     }

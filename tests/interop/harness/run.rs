@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, ExitStatus};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::{Signal, killpg};
@@ -34,8 +35,11 @@ const STAGE: &str = "PPTP_INTEROP_STAGE";
 const INSIDE: &str = "inside";
 const HANDED_SOCKET: &str = "handed-socket";
 
+/// How many trials run at once, of those that may
+const BESIDE_EACH_OTHER: usize = 16;
+
 /// What must be installed: a program, and Debian's package that has it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 15] = [
     ("linux.uml", "user-mode-linux"),
     ("pptpd", "pptpd"),
     ("pppd", "ppp"),
@@ -50,6 +54,7 @@ const NEEDED: [(&str, &str); 14] = [
     ("tshark", "tshark"),
     ("curl", "curl"),
     ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
 ];
 
 impl Stage {
@@ -70,14 +75,16 @@ impl Stage {
 }
 
 /// Run `trials`, in the lab if the environment asks for it, and tell how it went.
-pub fn run(trials: Vec<Trial>) -> ExitCode {
+///
+/// The lab is there for `life` at most.
+pub fn run(life: Duration, trials: Vec<Trial>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // The trials share one wire, and some break it for a while.
-    arguments.test_threads = Some(1);
+    // Of those that have the lab to themselves one runs at a time, whatever this says.
+    arguments.test_threads = Some(BESIDE_EACH_OTHER);
     match Stage::of_this_process() {
         _ if arguments.list => libtest_mimic::run(&arguments, trials).exit_code(),
         Stage::Off => ignore(&arguments, trials),
-        Stage::Outside => outside().unwrap_or_else(|error| {
+        Stage::Outside => outside(life).unwrap_or_else(|error| {
             eprintln!("interop tests: {error}");
             ExitCode::FAILURE
         }),
@@ -94,12 +101,12 @@ fn ignore(arguments: &Arguments, trials: Vec<Trial>) -> ExitCode {
 }
 
 /// The first process: everything that must be there before the trials, and that must go after them.
-fn outside() -> io::Result<ExitCode> {
+fn outside(life: Duration) -> io::Result<ExitCode> {
     require_everything()?;
     let examples = Example::build_all()?;
     let lab = Lab::new();
     let _alone = only_run_of(&lab)?;
-    let _lab = Up::start(&lab)?;
+    let _lab = Up::start(&lab, life)?;
     let mut inner = lab.command("exec");
     inner.arg(env::current_exe()?).args(env::args_os().skip(1));
     inner.env(STAGE, INSIDE).envs(examples);
@@ -114,9 +121,9 @@ fn outside() -> io::Result<ExitCode> {
 struct Up<'l>(&'l Lab);
 
 impl<'l> Up<'l> {
-    fn start(lab: &'l Lab) -> io::Result<Self> {
+    fn start(lab: &'l Lab, life: Duration) -> io::Result<Self> {
         let up = Self(lab);
-        up.0.up().map(|()| up)
+        up.0.up(life).map(|()| up)
     }
 }
 

@@ -5,11 +5,17 @@ mod connector;
 mod doctor;
 mod encryption;
 mod failures;
+mod killed;
 mod links;
 mod logins;
+mod lossy;
+mod moved;
+mod outages;
 mod privileges;
 mod record;
+mod redial;
 mod shared_socket;
+mod soak;
 mod two_buildings;
 mod weaker;
 mod wire;
@@ -17,9 +23,12 @@ mod wire;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use libtest_mimic::{Failed, Trial};
-use pptp::{Client, Tunnel, TunnelConfig};
-use pptp_interop::{Building, PASSWORD, Stage, USER, run};
+use libtest_mimic::Trial;
+use pptp_interop::{Stage, run};
+pub(crate) use pptp_interop::{config, dial};
+
+/// Twice what a run takes on two busy cores
+const LIFE: Duration = Duration::from_mins(30);
 
 /// How long a single answer may take
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +37,7 @@ fn main() -> ExitCode {
     if Stage::of_this_process() == Stage::HandedSocket {
         return privileges::with_handed_socket();
     }
-    run(all())
+    run(LIFE, all())
 }
 
 fn all() -> Vec<Trial> {
@@ -46,17 +55,13 @@ fn all() -> Vec<Trial> {
         two_buildings::trials(),
         connector::trials(),
         doctor::trials(),
+        soak::trials(),
+        // those that run beside each other come last: all others have the lab to themselves
+        outages::trials(),
+        moved::trials(),
+        lossy::trials(),
+        redial::trials(),
+        killed::trials(),
     ];
     groups.into_iter().flatten().collect()
-}
-
-fn config(building: Building) -> TunnelConfig {
-    let name = format!("building-{}", building.number());
-    TunnelConfig::new(building.server().to_string(), USER, PASSWORD).name(name)
-}
-
-async fn dial(client: &Client, building: Building) -> Result<Tunnel, Failed> {
-    let number = building.number();
-    let tunnel = client.connect(config(building)).await;
-    tunnel.map_err(|error| format!("building {number}: {error}").into())
 }
