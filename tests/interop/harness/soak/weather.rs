@@ -45,8 +45,8 @@ impl Weather {
     /// Faults of some buildings at once, a calm, a pause of all, a calm, and so on
     pub(super) async fn until(&mut self, until: Instant) -> Outcome {
         while Instant::now() < until {
-            let slow = self.slow_lines()?;
-            self.faults().await?;
+            let (buildings, slow) = self.slow_lines()?;
+            self.faults(&buildings).await?;
             sleep(CALM).await;
             self.pause().await?;
             sleep(CALM).await;
@@ -56,24 +56,26 @@ impl Weather {
     }
 
     /// Some lines are long, for all of what follows
-    fn slow_lines(&mut self) -> io::Result<Vec<Delay>> {
-        let mut slow = Vec::new();
-        for building in self.chosen(30) {
+    fn slow_lines(&mut self) -> io::Result<(Vec<Building>, Vec<Delay>)> {
+        let (buildings, mut slow) = (self.chosen(30), Vec::new());
+        for &building in &buildings {
             let round_trip = self.random.millis(10..=500);
             self.register.fault("delays");
             slow.push(block_in_place(|| self.lab.delay(building, round_trip))?);
         }
-        Ok(slow)
+        Ok((buildings, slow))
     }
 
-    async fn faults(&mut self) -> Outcome {
+    async fn faults(&mut self, slow: &[Building]) -> Outcome {
         let mut faults = JoinSet::new();
         if self.random.percent(50) {
             faults.spawn(self.saturate());
         }
         for building in self.chosen(50) {
             let (fault, lasts) = (self.fault(), self.random.millis(500..=LONGEST_FAULT));
-            if !self.register.claim(building) {
+            // a line has one netem, for delay or for loss
+            let has_netem = matches!(fault, Fault::Loss(_)) && slow.contains(&building);
+            if has_netem || !self.register.claim(building) {
                 continue;
             }
             let (lab, register) = (self.lab.clone(), Arc::clone(&self.register));
