@@ -38,7 +38,7 @@ impl Header {
         let flags = u16::from_be_bytes(take(&mut rest)?);
         let protocol = u16::from_be_bytes(take(&mut rest)?);
         let length = u16::from_be_bytes(take(&mut rest)?);
-        if flags & !(SEQUENCE_PRESENT | ACKNOWLEDGMENT_PRESENT) != BASE {
+        if flags & !SEQUENCE_PRESENT & !ACKNOWLEDGMENT_PRESENT != BASE {
             return Err(ParseError::Flags(flags));
         }
         if protocol != PPP {

@@ -110,7 +110,7 @@ impl Receive {
         if self.note_candidate(sequence) >= AGREEING {
             return Ok(Verdict::new_base(sequence, Evidence::Accepted));
         }
-        Ok(if distance > 0 {
+        Ok(if distance.is_positive() {
             Verdict::new_base(sequence, Evidence::Decrypted)
         } else if distance >= -REACH {
             Verdict::new(sequence, Order::Behind, Evidence::Accepted)

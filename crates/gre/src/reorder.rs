@@ -263,10 +263,16 @@ mod tests {
     fn no_more_than_64_wait() {
         let mut line = line();
         assert!((1..=64).all(|sequence| line.arrive(sequence) == Placed::Kept));
+        assert_eq!(line.out, [], "as many may wait");
         line.arrive(70);
         assert_eq!(line.out, (1..=64).collect::<Vec<_>>());
-        let long = line.buffer.place(line.now, 80, &[0; 2049]);
-        assert_eq!(long, Placed::Dropped);
+    }
+
+    #[test]
+    fn no_frame_longer_than_2048_octets_is_kept() {
+        let mut line = line();
+        let placed = [2049, 2048].map(|length| line.buffer.place(line.now, 9, &vec![0; length]));
+        assert_eq!(placed, [Placed::Dropped, Placed::Kept]);
     }
 
     #[test]
@@ -274,6 +280,7 @@ mod tests {
         let mut line = Line::new(Reordering { depth: 0, ..Reordering::default() });
         let arrivals = [0, 5, 3, 6].map(|sequence| line.arrive(sequence));
         assert_eq!(arrivals, [Placed::Next, Placed::Next, Placed::Passed, Placed::Next]);
+        line.buffer.pass(line.now, 9);
         assert_eq!(line.buffer.poll_timeout(), None);
     }
 

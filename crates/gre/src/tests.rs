@@ -12,6 +12,9 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{Discard, Evidence, Header, Order, Session, Timer, transmit::Transmit};
 
+mod facts;
+mod window;
+
 const PEER_CALL_ID: u16 = 0x1234;
 const WINDOW: u16 = 64;
 
@@ -425,6 +428,7 @@ fn upload(lab: &mut Lab, count: u32) -> Duration {
     let start = lab.now;
     for _ in 0..count {
         while let Some(until) = lab.session.may_send(lab.now) {
+            assert!(until > lab.now, "a pause that is over is none");
             let deadline = lab.session.poll_timeout().map_or(until, |(at, _)| at.min(until));
             lab.pass(deadline.saturating_duration_since(lab.now));
         }

@@ -96,7 +96,7 @@ impl Transmit {
         self.measure(now, acknowledgment);
         self.grow(index.saturating_add(1));
         self.unacknowledged = acknowledgment.wrapping_add(1);
-        if self.unacknowledged.wrapping_sub(self.window_start).cast_signed() > 0 {
+        if self.unacknowledged.wrapping_sub(self.window_start).cast_signed().is_positive() {
             self.window_start = self.unacknowledged;
         }
         self.timeout_at = match self.outstanding() {
@@ -123,8 +123,10 @@ impl Transmit {
         true
     }
 
+    /// Until when to pause, if at all: never where the peer offered nothing, for a window of none
+    /// never became full
     pub(crate) fn may_send(&self, now: Instant) -> Option<Instant> {
-        let full = self.window > 0 && self.outstanding() >= self.window.into();
+        let full = self.outstanding() >= self.window.into();
         if !full || !self.expects_acknowledgments() {
             return None;
         }
@@ -210,5 +212,13 @@ mod tests {
             assert_eq!(transmit.take_sequence(start()), sequence);
         }
         assert_eq!(transmit.next - transmit.unacknowledged, half, "one is forgotten for one sent");
+    }
+
+    #[test]
+    fn the_oldest_of_what_can_be_compared_may_still_be_acknowledged() {
+        let mut transmit = Transmit::starting_at(64, u32::MAX / 2 - 1);
+        transmit.unacknowledged = 0;
+        transmit.take_sequence(start());
+        assert!(transmit.handle_acknowledgment(start(), 0));
     }
 }

@@ -1,0 +1,42 @@
+//! What a session tells about itself
+
+use super::*;
+
+#[test]
+fn the_highest_number_is_the_highest_one_committed() {
+    let mut lab = Lab::new(WINDOW);
+    assert_eq!(lab.check(7), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.session.highest(), None, "a verdict alone counts for nothing");
+    for (sequence, highest) in [(7, 7), (9, 9), (8, 9), (u32::MAX, 9)] {
+        lab.accept(sequence);
+        assert_eq!(lab.session.highest(), Some(highest));
+    }
+}
+
+#[test]
+fn the_peers_call_id_is_the_one_that_our_datagrams_carry() {
+    let mut lab = Lab::new(WINDOW);
+    assert_eq!((lab.session.peer_call_id(), lab.seal().call_id), (PEER_CALL_ID, PEER_CALL_ID));
+}
+
+#[test]
+fn only_a_number_that_the_others_are_counted_from_is_a_new_base() {
+    let mut lab = Lab::with_highest(10);
+    let base = 1 << 20;
+    let mut is_new_base =
+        |sequence| lab.session.check(&numbered(sequence)).is_ok_and(|it| it.is_new_base());
+    assert!(![11, 9, 10 - 6001_i32].into_iter().any(|it| is_new_base(it.cast_unsigned())));
+    assert!(is_new_base(base), "if MPPE opens it");
+    assert!((base + 1..base + 8).all(&mut is_new_base));
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn an_acknowledgment_that_was_forgotten_is_owed_no_longer() {
+    let mut lab = Lab::new(WINDOW);
+    lab.accept(0);
+    lab.accept(1);
+    lab.session.forget_acknowledgment();
+    assert_eq!((lab.acknowledgment(), lab.session.poll_timeout()), (None, None));
+    assert_eq!(lab.seal().acknowledgment, None);
+}
