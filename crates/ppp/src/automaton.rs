@@ -284,6 +284,41 @@ mod tests {
     }
 
     #[test]
+    fn a_set_holds_each_action_that_was_put_into_it_and_no_other() {
+        let all = [
+            A::TLD,
+            A::IRC,
+            A::ZRC,
+            A::SCR,
+            A::SCA,
+            A::SCN,
+            A::STR,
+            A::STA,
+            A::SCJ,
+            A::SER,
+            A::TLU,
+            A::TLS,
+            A::TLF,
+        ];
+        for (n, action) in all.into_iter().enumerate() {
+            assert!(action.contain(action) && !A::NONE.contain(action));
+            assert_eq!(action.and(action), action);
+            for other in all.into_iter().skip(n + 1) {
+                assert!(!action.contain(other) && !other.contain(action));
+                assert!(action.and(other).contain(other) && action.and(other).contain(action));
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_layer_is_left_with_this_layer_down_and_in_no_other_way() {
+        for event in EVENTS {
+            let Some((actions, next)) = transition(State::Opened, event) else { continue };
+            assert_eq!(actions.contain(A::TLD), next != State::Opened, "{event:?}");
+        }
+    }
+
+    #[test]
     fn a_layer_changes_in_one_way_at_a_time() {
         for (state, event) in
             STATES.iter().flat_map(|state| EVENTS.iter().map(move |event| (*state, *event)))

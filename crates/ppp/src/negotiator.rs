@@ -2,6 +2,8 @@
 
 mod receive;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -277,7 +279,7 @@ impl<O: OptionSet> Negotiator<O> {
         if !next.is_timed() {
             self.deadline = None;
         }
-        if actions.contain(Actions::TLD) || !self.is_open() {
+        if !self.is_open() {
             self.peer_is_open = false;
         }
         let layers = [
