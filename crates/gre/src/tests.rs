@@ -13,7 +13,7 @@ use proptest::{collection::vec, prelude::*};
 use crate::{Discard, Evidence, Header, Order, Session, Timer, transmit::Transmit};
 
 mod facts;
-mod window;
+mod pacing;
 
 const PEER_CALL_ID: u16 = 0x1234;
 const WINDOW: u16 = 64;

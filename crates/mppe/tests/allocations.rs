@@ -11,10 +11,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Protocol 0021 and an IPv4 header
 const INNER: [u8; 22] = *b"\x00\x21\x45\0\0\x14\0\0\0\0\x40\x01\x66\xE7\x0A\0\0\x01\x0A\0\0\x02";
 
-#[test]
-#[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
-fn frames_in_order_allocate_nothing() {
-    let now = Instant::now();
+/// Seals and opens 10,000 frames; the allocations meanwhile, of every thread of the process
+fn allocations(now: Instant) -> usize {
     let region = Region::new(ALLOCATOR);
     let mut encryptor = Encryptor::stateless(&[1; 16], KeyStrength::Bits128);
     let mut decryptor = Decryptor::stateless(&[1; 16], KeyStrength::Bits128);
@@ -27,5 +25,15 @@ fn frames_in_order_allocate_nothing() {
         assert!(decryptor.open(now, arrival, &mut frame).is_ok());
         assert_eq!(decryptor.poll_timeout(), None);
     }
-    assert_eq!(region.change().allocations, 0);
+    region.change().allocations
+}
+
+/// The test harness has a thread beside this one that allocates when it likes: 4 times in one run on
+/// a busy machine. What the session allocates it allocates every time.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
+fn frames_in_order_allocate_nothing() {
+    let now = Instant::now();
+    let least = (0..3).map(|_| allocations(now)).min();
+    assert_eq!(least, Some(0));
 }
