@@ -166,16 +166,19 @@ impl Session {
     }
 
     /// Whether an acknowledgment waits for data to ride along with, however long
-    #[cfg(feature = "server")]
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(clippy::unused_self, reason = "only a server in tests has something to look at")
+    )]
     const fn waits_for_data(&self) -> bool {
-        self.only_with_data
-    }
-
-    /// Whether an acknowledgment waits for data to ride along with, however long
-    #[cfg(not(feature = "server"))]
-    #[expect(clippy::unused_self, reason = "only a server in tests has something to look at")]
-    const fn waits_for_data(&self) -> bool {
-        false
+        #[cfg(feature = "server")]
+        {
+            self.only_with_data
+        }
+        #[cfg(not(feature = "server"))]
+        {
+            false
+        }
     }
 
     /// Owes the peer no acknowledgment any more, as if one had gone out

@@ -348,3 +348,21 @@ fn rfc1661_section_4_4_a_layer_that_the_peer_ends_is_over_three_seconds_later() 
     assert_eq!(lab.wait(Duration::from_millis(1)), [Layer::Finished]);
     assert_eq!((lab.sent(), lab.negotiator.deadline()), (vec![], None));
 }
+
+#[test]
+fn an_answer_goes_out_where_the_table_has_its_action_and_nowhere_else() {
+    let packet = Packet { code: 1, id: 5, data: GOOD };
+    let answers = [
+        (Answer::Ack(&packet), Event::RcrGood),
+        (Answer::Refuse(Code::ConfigureNak, 5, vec![]), Event::RcrBad),
+        (Answer::Id(5), Event::Rtr),
+        (Answer::Reject(&packet), Event::Ruc),
+    ];
+    for (answer, its_event) in answers {
+        for event in [its_event, Event::RxjGood] {
+            let mut lab = Lab::requesting();
+            lab.negotiator.perform(lab.now, event, &answer, &mut lab.context);
+            assert_eq!(lab.sent().len(), usize::from(event == its_event), "{answer:?}");
+        }
+    }
+}
