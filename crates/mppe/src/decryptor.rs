@@ -322,7 +322,7 @@ impl Decryptor {
     /// Pays for key changes near by, for which the pursuit leaves a reserve
     fn pay(&mut self, now: Instant, steps: usize) -> Result<(), Discard> {
         let steps = u64::try_from(steps).unwrap_or(u64::MAX);
-        if steps > 0 && steps > self.meter.tokens(now) {
+        if steps > self.meter.tokens(now) {
             return Err(Discard::OverBudget);
         }
         self.meter.spend(steps);

@@ -88,11 +88,13 @@ fn ipv6(packet: &[u8], length: usize, exactly: bool) -> bool {
     first >> 4 == 6 && if exactly { total == length } else { total <= length }
 }
 
+/// FFFF if the checksum among the octets is right (RFC 1071)
+///
+/// The carry is added once: of 30 words it is 1D at most, so that what it carries again is not FFFF.
 fn ones_complement_sum(octets: &[u8]) -> u32 {
     let (words, _) = octets.as_chunks::<2>();
     let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    let folded = (sum >> 16).saturating_add(sum & 0xFFFF);
-    (folded >> 16).saturating_add(folded & 0xFFFF)
+    (sum >> 16).saturating_add(sum & 0xFFFF)
 }
 
 /// The protocol and the longest IPv4 header
@@ -151,6 +153,15 @@ mod tests {
                 octets[12..14].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
             }
             assert_eq!(protocol(&octets), None, "{at}: {octet:#x}");
+        }
+    }
+
+    #[test]
+    fn a_packet_in_the_clear_is_examined_as_well() {
+        assert!(is_plausible_ipv4(&IPV4[2..]));
+        assert!(is_plausible_ipv4(&[&IPV4[2..], &[7; 100]].concat()), "with octets behind it");
+        for octets in [&IPV4[..], &IPV4[2..21], &[]] {
+            assert!(!is_plausible_ipv4(octets));
         }
     }
 

@@ -8,3 +8,15 @@ pub(crate) fn wipe<T: Copy + Default>(secret: &mut [T]) {
     secret.fill(T::default());
     optimization_barrier(secret);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left() {
+        let mut secret = [0xAB_u8; 300];
+        wipe(&mut secret[1..]);
+        assert_eq!((secret[0], &secret[1..]), (0xAB, &[0; 299][..]));
+    }
+}

@@ -1,3 +1,5 @@
+mod doubt;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
@@ -266,6 +268,10 @@ fn a_peer_out_of_reach_ends_the_link() {
         receiver.receive(&sender.send()).err().filter(|discard| discard.is_fatal())
     });
     assert_eq!(fatal, Some(Discard::OutOfReach));
+    assert!(
+        receiver.decryptor.stats().rekeys >= FARTHEST - COUNTS,
+        "not before the chain was followed"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Against the samples of RFC 3079, against each other with losses, and against Linux's algorithm
 
+mod bounds;
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
