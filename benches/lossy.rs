@@ -1,6 +1,7 @@
 //! Uploads over lines that lose packets: `cargo bench --bench lossy`, in memory
 //!
-//! `cargo bench --bench lossy -- lab` against Linux, in a lab of its own: twenty minutes, as root.
+//! `cargo bench --bench lossy -- lab` against Linux, in a lab of its own: twenty-two minutes, as root;
+//! `-- bottlenecks` the last nine of them.
 
 use pptp_benches::{lossy, lossy_lab, process};
 
@@ -8,8 +9,15 @@ fn main() {
     if process::play() {
         return;
     }
-    let in_lab = std::env::args().any(|word| word == "lab");
-    for figure in if in_lab { lossy_lab::figures() } else { lossy::figures() } {
+    let asks = |what: &str| std::env::args().any(|word| word == what);
+    let figures = if asks("lab") {
+        lossy_lab::figures()
+    } else if asks("bottlenecks") {
+        lossy_lab::bottlenecks()
+    } else {
+        lossy::figures()
+    };
+    for figure in figures {
         println!("{figure}\t{}", figure.detail);
     }
 }
