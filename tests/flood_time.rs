@@ -3,11 +3,6 @@
 //! Somebody sends GRE in the server's name as fast as they can, and the time that the driver's thread
 //! used is read from the kernel, so that what else the machine does matters little. In memory for
 //! everybody; with root, `unshare` and `PPTP_INTEROP=1` through raw sockets in a network namespace.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the test runs itself in a network namespace, which the environment asks for"
-)]
-
 use std::{
     net::Ipv4Addr,
     process::Command,

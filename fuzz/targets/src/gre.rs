@@ -200,6 +200,7 @@ impl Call {
         match self.heap.within(|| self.buffer.place(self.now, sequence, payload)) {
             Placed::Next => self.hand_up(sequence),
             Placed::Kept => assert!(payload.len() <= 2048, "kept although it is too long"),
+            Placed::Passed => assert!(self.buffer.is_behind(sequence), "passed over too early"),
             Placed::Dropped => {}
         }
     }
