@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// A frame of noise that says that it begins a new stream
+/// A frame of noise that says that it begins a new stream, one behind the next
 fn forged(pair: &mut Pair, sequence: u32) -> Discard {
-    let mut frame = [&[0x90, 0x00][..], &[0x5A; 60]].concat();
+    let mut frame = [&[0x90, 0x01][..], &[0x5A; 60]].concat();
     pair.receiver.open(pair.now, ahead(sequence), &mut frame).unwrap_err()
 }
 
@@ -50,6 +50,8 @@ fn a_frame_is_late_only_if_both_the_carrier_and_our_own_number_say_so() {
         let opened = pair.receiver.open(pair.now, Arrival { sequence, order }, &mut frame);
         assert_eq!(opened.map(|it| self::number(it.payload)), Ok(number), "{sequence}");
     }
+    // the next one opens wherever its number stands
+    pair.lose(1);
     let (_, mut frame) = pair.send();
     for sequence in [0x8000_0000, 0x7FFF_FFFF, 0] {
         let arrival = Arrival { sequence, order: Order::Behind };
