@@ -1,5 +1,7 @@
 //! Drives the automaton of one protocol: identifiers, the restart timer, who answered what
 
+#[cfg(test)]
+mod every_cell;
 mod receive;
 mod send;
 #[cfg(test)]

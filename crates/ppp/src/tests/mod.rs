@@ -1,5 +1,6 @@
 //! Links against each other and against scripted peers, in virtual time
 
+mod answers;
 #[cfg(feature = "server")]
 mod authentication;
 mod authenticators;
