@@ -10,6 +10,7 @@ mod clear;
 #[cfg(feature = "server")]
 mod connect;
 mod decryptor;
+mod long_names;
 #[cfg(feature = "server")]
 mod matrix;
 mod options;
