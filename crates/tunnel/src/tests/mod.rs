@@ -8,4 +8,5 @@ mod manners;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
+mod short_payloads;
 mod totality;
