@@ -3,8 +3,7 @@
 
 use super::authenticators::{agreed_with, config};
 use super::script::{Script, Sent};
-use crate::packet::{ChapValue, Packet};
-use crate::{Discard, Failure, Phase, frame};
+use crate::{Discard, Failure, frame};
 
 /// Octets of data behind a header, up to what its length field can say
 const LENGTHS: [usize; 12] = [0, 1, 2, 15, 16, 254, 255, 256, 257, 1400, 32_768, MOST];
@@ -166,8 +165,10 @@ fn a_packets_own_length_at_its_edges() {
 #[cfg(feature = "server")]
 mod server {
     use super::*;
-    use crate::packet::Code;
-    use crate::{AuthenticationProtocol, Link, Password, ServerAuthentication, ServerConfig};
+    use crate::packet::{ChapValue, Code, Packet};
+    use crate::{
+        AuthenticationProtocol, Link, Password, Phase, ServerAuthentication, ServerConfig,
+    };
 
     /// A server that waits for the login by this protocol
     fn server(protocol: AuthenticationProtocol) -> Script {

@@ -11,9 +11,12 @@ mod clear;
 mod connect;
 mod decryptor;
 mod long_names;
+mod lost_answers;
 #[cfg(feature = "server")]
 mod matrix;
 mod options;
+#[cfg(feature = "server")]
+mod pairs;
 mod random;
 mod script;
 mod scripted;
