@@ -23,7 +23,7 @@ use crate::{
 const PAIRS: u32 = if cfg!(debug_assertions) { 1000 } else { 10_000 };
 
 /// Within this both are up or both have ended, whatever the line does
-const BOUND: Duration = Duration::from_secs(180);
+const BOUND: Duration = Duration::from_mins(3);
 
 /// What the line does
 #[derive(Clone, Copy, Debug)]

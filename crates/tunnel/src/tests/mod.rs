@@ -5,6 +5,7 @@ mod gre;
 mod hang_up;
 mod login;
 mod manners;
+mod limits;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
