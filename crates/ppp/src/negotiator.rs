@@ -232,10 +232,11 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
-    /// The peer may have been deaf so far: its silence does not count
+    /// The peer may have been deaf so far: its silence does not count, and the request that it may have
+    /// heard is the first of [`MAX_CONFIGURE`]
     pub(crate) const fn forgive_silence(&mut self) {
         if matches!(self.state, State::ReqSent | State::AckSent) {
-            self.restart = MAX_CONFIGURE;
+            self.restart = MAX_CONFIGURE.saturating_sub(1);
         }
     }
 
