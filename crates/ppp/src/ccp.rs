@@ -106,9 +106,9 @@ impl Ccp {
     fn refuse(&mut self, offered: Option<MppeBits>) -> Result<Judgement, Failure> {
         self.offered = offered.or(self.offered);
         let common = offered.and_then(|offered| self.strongest(offered));
-        // our own request asks already: who would yield is not to encrypt one direction alone
-        let has_asked_in_vain = self.refusals > 0 && self.may_be_clear();
-        if !self.asks() || common.is_none() && has_asked_in_vain {
+        // who offers something else is asked once: a server that would yield agrees to our request
+        let has_said_so = self.refusals > 0 || offered.is_none();
+        if !self.asks() || common.is_none() && has_said_so && self.may_give_up() {
             return Ok(Judgement::Reject);
         }
         self.refusals = self.refusals.saturating_add(1);
@@ -330,7 +330,7 @@ mod tests {
         let none = Options::parse(&none).unwrap();
         ccp.agree(&none);
         ccp.naked(&none, &mut Random::new([0; 32])).unwrap();
-        assert_eq!(ccp.request().into_vec(), none.as_slice());
+        assert_eq!(ccp.request().into_vec(), [18, 6, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 mod connect;
 mod gre;
 mod hang_up;
+mod limits;
 mod login;
 mod manners;
-mod limits;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
