@@ -71,7 +71,9 @@ async fn control_messages_pass_octet_by_octet_as_they_pass_whole() {
         let mut times = Vec::new();
         for stammering in [&[][..], &[CLIENT], &[address_of(1)], &[CLIENT, address_of(1)]] {
             let world = World::new(20);
-            stammering.iter().for_each(|host| world.network.host(*host).stammer());
+            for host in stammering {
+                world.network.host(*host).stammer();
+            }
             let building = world.serve(1, Server::builder(1).order(order));
             let tunnel = world.connect(&building).await;
             times.push(tunnel.info().connect_time);
