@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use pptp::{HashName, Phase, State, TunnelConfig, TunnelError, memory::Impairment};
 use pptp_testkit::{Server, ServerEncryption, ServerOrder};
-use pptp_tests::{World, address_of, client_at, config};
+use pptp_tests::{CLIENT, World, address_of, client_at, config, get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -61,6 +61,33 @@ async fn every_negotiated_fact_is_told() {
     assert_eq!(*info.server.ip(), address_of(1));
     assert_eq!(info.dns, [Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)]);
     assert!(info.mtu <= 1300 && info.mtu >= 1290, "the MRU less what MPPE adds: {}", info.mtu);
+}
+
+/// One octet a write, one a read, and a write that would block before each octet: nothing of a control
+/// message is lost, doubled or late, neither by the client nor by the server
+#[tokio::test(start_paused = true)]
+async fn control_messages_pass_octet_by_octet_as_they_pass_whole() {
+    for order in [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras] {
+        let mut times = Vec::new();
+        for stammering in [&[][..], &[CLIENT], &[address_of(1)], &[CLIENT, address_of(1)]] {
+            let world = World::new(20);
+            for host in stammering {
+                world.network.host(*host).stammer();
+            }
+            let building = world.serve(1, Server::builder(1).order(order));
+            let tunnel = world.connect(&building).await;
+            times.push(tunnel.info().connect_time);
+            // two Echo-Requests at least, of either end
+            sleep(Duration::from_secs(200)).await;
+            assert!(matches!(*tunnel.state().borrow(), State::Up), "{order:?}, {stammering:?}");
+            assert!(get(&tunnel, "/").await.is_ok(), "{order:?}, {stammering:?}");
+            tunnel.close().await;
+            timeout(Duration::from_secs(8), building.idle()).await.expect("hung up");
+            let ended = &building.stats().ended[0];
+            assert!(ended.was_up && ended.is_clean(), "{order:?}, {stammering:?}: {ended:?}");
+        }
+        assert!(times.windows(2).all(|pair| pair[0] == pair[1]), "{order:?}: {times:?}");
+    }
 }
 
 async fn failure(world: &World, config: TunnelConfig) -> (TunnelError, Duration) {

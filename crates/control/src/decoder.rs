@@ -71,6 +71,8 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    mod every_length;
+
     use proptest::{collection::vec, prelude::*};
 
     use super::*;

@@ -174,8 +174,6 @@ const LONGEST: usize = 2048;
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -326,43 +324,5 @@ mod tests {
         line.buffer.jump(1_000_000);
         assert_eq!(line.arrive(1_000_001), Placed::Next);
         assert_eq!((line.out, line.buffer.poll_timeout()), (vec![0, 1_000_001], None));
-    }
-
-    proptest! {
-        #[test]
-        fn what_comes_out_ascends_and_little_waits(
-            start: u32, steps in prop::collection::vec((-20..100_i32, 0..40_u32), 1..400),
-            depth in 0..100_u16,
-        ) {
-            let mut line = Line::new(Reordering { depth, ..Reordering::default() });
-            line.buffer.jump(start.wrapping_sub(1));
-            let mut at = start;
-            for (step, time) in steps {
-                line.arrive(at.wrapping_add_signed(step));
-                line.wait(time * MS);
-                at = at.wrapping_add(1);
-                prop_assert!(line.buffer.waiting.len() <= depth.into());
-            }
-            line.wait(300 * MS);
-            prop_assert!(line.buffer.waiting.is_empty());
-            let ascends = |pair: &[u32]| pair[1].wrapping_sub(pair[0]).cast_signed() > 0;
-            prop_assert!(line.out.windows(2).all(ascends));
-        }
-
-        #[test]
-        fn frames_less_than_64_and_300_ms_late_all_come_in_order(
-            delays in prop::collection::vec(0..60_usize, 1..500),
-        ) {
-            let mut line = line();
-            let mut arrivals: Vec<_> = delays.iter().enumerate().map(|(n, d)| (n + d, n)).collect();
-            arrivals.sort_unstable();
-            for (_, sequence) in &arrivals {
-                line.arrive(u32::try_from(*sequence).unwrap());
-                line.wait(MS);
-            }
-            line.wait(300 * MS);
-            let all = 0..u32::try_from(delays.len()).unwrap();
-            prop_assert_eq!(line.out, all.collect::<Vec<_>>());
-        }
     }
 }

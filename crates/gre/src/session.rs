@@ -90,8 +90,8 @@ impl Session {
 
     /// Makes the sequence number of an accepted payload count, and owes the peer its acknowledgment
     ///
-    /// A datagram without any payload has nothing to be accepted by: commit it if its verdict asks
-    /// for no more than [`Evidence::Accepted`], for its number is spent.
+    /// A datagram without any payload has nothing to be accepted by, and is not committed: no peer
+    /// sends one, and a forged one is to move nothing.
     pub fn commit(&mut self, now: Instant, verdict: Verdict) {
         self.stats.committed = self.stats.committed.saturating_add(1);
         match self.receive.commit(now, verdict) {

@@ -1,6 +1,11 @@
 //! Sessions in virtual time, and against models too naive to be wrong
 
+mod arithmetic;
+mod first_words;
+mod network;
+mod order;
 mod told;
+mod window;
 
 use std::{
     collections::BTreeSet,

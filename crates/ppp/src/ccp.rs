@@ -33,6 +33,8 @@ pub(crate) struct Ccp {
     refusals: u8,
     /// Requests of ours refused for it
     refused: u8,
+    /// The peer's request was acknowledged without encryption
+    has_given_up: bool,
     /// The peer's request, acknowledged: what it can receive
     send: Option<Encryption>,
     /// Our request, acknowledged
@@ -48,6 +50,7 @@ impl Ccp {
             offered: None,
             refusals: 0,
             refused: 0,
+            has_given_up: false,
             send: None,
             receive: None,
         };
@@ -103,7 +106,9 @@ impl Ccp {
     fn refuse(&mut self, offered: Option<MppeBits>) -> Result<Judgement, Failure> {
         self.offered = offered.or(self.offered);
         let common = offered.and_then(|offered| self.strongest(offered));
-        if !self.asks() || common.is_none() && self.may_give_up() {
+        // who offers something else is asked once: a server that would yield agrees to our request
+        let has_said_so = self.refusals > 0 || offered.is_none();
+        if !self.asks() || common.is_none() && has_said_so && self.may_give_up() {
             return Ok(Judgement::Reject);
         }
         self.refusals = self.refusals.saturating_add(1);
@@ -167,6 +172,7 @@ impl OptionSet for Ccp {
     fn agree(&mut self, request: &Options<'_>) {
         let agreed = bits(request).and_then(MppeBits::exactly);
         self.send = agreed.filter(|encryption| self.policy.allows(*encryption));
+        self.has_given_up = self.send.is_none();
     }
 
     /// A peer that acknowledges several strengths at once has the strongest in mind
@@ -180,8 +186,8 @@ impl OptionSet for Ccp {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
         self.refused = self.refused.saturating_add(1);
-        // asked once more for what is better: some servers yield
-        let is_first = self.refused == 1;
+        // asked once more for what is better: some servers yield, but not one direction alone
+        let is_first = self.refused == 1 && !self.has_given_up;
         if let Some(chosen) = offered.and_then(|offered| self.chosen(offered)) {
             self.request = Some(if is_first { self.with_mode(chosen) } else { chosen });
         } else if self.may_be_clear() && !is_first {
@@ -303,6 +309,28 @@ mod tests {
         let mut ccp = Ccp::new(EncryptionPolicy::default());
         let missing = ccp.missing(&Options::parse(&[]).unwrap()).unwrap();
         assert_eq!(missing.into_vec(), ccp.request().into_vec());
+    }
+
+    fn allowing() -> Ccp {
+        let demand = EncryptionDemand::InsecureAllow;
+        Ccp::new(EncryptionPolicy { demand, ..EncryptionPolicy::default() })
+    }
+
+    #[test]
+    fn a_server_that_would_yield_is_asked_before_one_direction_stays_in_the_clear() {
+        let mut ccp = allowing();
+        assert_eq!(judge(&mut ccp, MPPE, &[1, 0, 0, 1]), Ok(Judgement::Nak(WANTED.into())));
+        assert_eq!(judge(&mut ccp, MPPE, &[1, 0, 0, 1]), Ok(Judgement::Reject));
+    }
+
+    #[test]
+    fn once_one_direction_is_in_the_clear_the_other_is_not_asked_for_again() {
+        let (mut ccp, none) = (allowing(), [18, 6, 0, 0, 0, 0]);
+        assert_eq!(judge(&mut ccp, MPPE, &[0; 4]), Ok(Judgement::Ack));
+        let none = Options::parse(&none).unwrap();
+        ccp.agree(&none);
+        ccp.naked(&none, &mut Random::new([0; 32])).unwrap();
+        assert_eq!(ccp.request().into_vec(), [18, 6, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -218,6 +218,8 @@ impl<R: Role> Machine<R> {
         }
         #[cfg(not(feature = "server"))]
         let _ = now;
+        // a server that keeps IPCP closed until here has not heard one of our requests
+        self.ipcp.forgive_silence();
         self.come_up();
     }
 

@@ -1,5 +1,7 @@
 //! Drives the automaton of one protocol: identifiers, the restart timer, who answered what
 
+#[cfg(test)]
+mod every_cell;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -86,18 +88,33 @@ pub(crate) struct Negotiator<O> {
     transmissions: Vec<Sent>,
     /// Identifier and options of the peer's request that we acknowledged last
     acknowledged: Option<(u8, Box<[u8]>)>,
-    /// Our latest Nak or Reject, and the identifier of the request it refused
-    refusal: Option<Box<(u8, Sent)>>,
+    /// Our latest Nak or Reject
+    refusal: Option<Box<Refusal>>,
     /// Our latest Configure-Ack
     ack: Option<Sent>,
     /// Whether something came from the peer that it sends in the Opened state only
     peer_is_open: bool,
+    /// Whether the peer's request came once more under another identifier since ours was opened
+    was_renamed: bool,
     restart: u8,
     deadline: Option<Instant>,
     /// Configure-Naks sent without a Configure-Ack between them
     naks: u8,
     /// Requests refused and requests changed since the negotiation began
     rounds: u8,
+}
+
+/// A Configure-Nak or -Reject of ours, and what it refused
+#[derive(Debug)]
+struct Refusal {
+    /// Identifier and options of the request
+    id: u8,
+    request: Box<[u8]>,
+    code: Code,
+    options: Box<[u8]>,
+    sent: Sent,
+    /// Times the request came again
+    repeats: u8,
 }
 
 /// What a packet that came in is answered with
@@ -128,6 +145,7 @@ impl<O: OptionSet> Negotiator<O> {
             refusal: None,
             ack: None,
             peer_is_open: false,
+            was_renamed: false,
             restart: 0,
             deadline: None,
             naks: 0,
@@ -214,6 +232,14 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
+    /// The peer may have been deaf so far: its silence does not count, and the request that it may have
+    /// heard is the first of [`MAX_CONFIGURE`]
+    pub(crate) const fn forgive_silence(&mut self) {
+        if matches!(self.state, State::ReqSent | State::AckSent) {
+            self.restart = MAX_CONFIGURE.saturating_sub(1);
+        }
+    }
+
     /// Retransmits or gives up if that is due: [`Layer::Finished`] means given up
     pub(crate) fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
         self.deadline.filter(|deadline| *deadline <= now)?;
@@ -281,6 +307,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
         if !self.is_open() {
             self.peer_is_open = false;
+            self.was_renamed = false;
         }
         let layers = [
             (Actions::TLD, Layer::Down),
@@ -313,6 +340,8 @@ pub(crate) const MAX_FAILURE: u8 = 5;
 /// Refusals, ours and the peer's together, after which a negotiation does not converge: both may
 /// Nak [`MAX_FAILURE`] times and then reject option after option
 const MOST_ROUNDS: u8 = 24;
+/// Times the same request gets the same refusal: as often as its timer sends it (RFC 1661 §4.6)
+const MOST_REPEATS: u8 = MAX_CONFIGURE;
 /// Transmissions of one request whose time is remembered
 const MOST_TRANSMISSIONS: usize = 8;
 /// Octets of a packet sent back in a Code-Reject: below any MRU

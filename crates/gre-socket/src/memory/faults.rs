@@ -19,6 +19,14 @@ impl Host {
         self.with_state(|host| host.largest = larger_than.unwrap_or(usize::MAX));
     }
 
+    /// Lets this host's programs read and write connections one octet at a time from now on
+    ///
+    /// Before each octet that it takes a write would block: what a kernel may do at any of them, and
+    /// what shows whether a program goes on where it was.
+    pub fn stammer(&self) {
+        self.with_state(|host| host.stammers = true);
+    }
+
     /// Lets nothing pass to and from this host until [`Host::plug_in`]
     ///
     /// GRE vanishes, save what is on its way. Octets and ends of connections wait: TCP repeats them.

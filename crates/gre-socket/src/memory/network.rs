@@ -461,6 +461,8 @@ pub(super) struct HostState {
     /// Octets of the largest IP packet that passes, of GRE
     pub(super) largest: usize,
     pub(super) unplugged: bool,
+    /// Its programs read and write one octet at a time
+    pub(super) stammers: bool,
     pub(super) connections: Connections,
 }
 
@@ -476,6 +478,7 @@ impl HostState {
             delay: Duration::ZERO,
             largest: usize::MAX,
             unplugged: false,
+            stammers: false,
             connections: Connections::default(),
         }
     }

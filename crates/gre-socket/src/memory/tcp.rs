@@ -36,13 +36,20 @@ pub struct MemoryStream {
     side: Side,
     /// Until what is on its way arrives; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
+    /// The next octet that a [stammering](super::Host::stammer) host writes has been waited for
+    has_paused: bool,
 }
 
 impl MemoryStream {
     /// Both ends of a connection, that of `from` first
     pub(super) fn pair(network: &Network, from: SocketAddrV4, to: SocketAddrV4) -> (Self, Self) {
         let connection = Connection::new(network, from, to);
-        let end = |side| Self { connection: Arc::clone(&connection), side, timer: None };
+        let end = |side| Self {
+            connection: Arc::clone(&connection),
+            side,
+            timer: None,
+            has_paused: false,
+        };
         (end(Side::Dialler), end(Side::Listener))
     }
 
@@ -59,6 +66,16 @@ impl MemoryStream {
     /// The address of the other end
     pub fn peer_addr(&self) -> SocketAddrV4 {
         self.connection.address(self.side.other())
+    }
+
+    /// A pause before each octet that a stammering host writes
+    fn poll_pause(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.has_paused = !self.has_paused;
+        if self.has_paused {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
@@ -83,6 +100,13 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buf.remaining() > 1 && self.connection.stammers(self.side) {
+            let mut octet = [0];
+            let mut one = ReadBuf::new(&mut octet);
+            let read = ready!(self.as_mut().poll_read(cx, &mut one));
+            buf.put_slice(one.filled());
+            return Poll::Ready(read);
+        }
         loop {
             match self.connection.read(self.side, now(), cx, buf) {
                 Reading::Done(outcome) => return Poll::Ready(outcome),
@@ -95,10 +119,16 @@ impl AsyncRead for MemoryStream {
 
 impl AsyncWrite for MemoryStream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let [first, ..] = octets
+            && self.connection.stammers(self.side)
+        {
+            ready!(self.poll_pause(cx));
+            return self.connection.write(self.side, now(), cx, &[*first]);
+        }
         self.connection.write(self.side, now(), cx, octets)
     }
 

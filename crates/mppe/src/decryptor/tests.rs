@@ -1,8 +1,7 @@
 mod doubt;
+mod late_frames;
 
 use std::{collections::BTreeSet, time::Duration};
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::{Encryptor, tests::epoch};
@@ -559,85 +558,4 @@ fn a_compressed_protocol_field_is_one_octet() {
     let octets = [&header[..], &inner[..]].concat();
     let frame = Frame { sequence: sender.sequence, number: sender.number, octets };
     assert_eq!(receiver.receive(&frame), Ok(frame.number));
-}
-
-/// What happens to a frame in the network
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Lost,
-    Delivered { delay: usize, copies: usize },
-    AfterAnOutage(usize),
-}
-
-fn fates() -> impl Strategy<Value = Vec<Fate>> {
-    let fate = prop_oneof![
-        70 => Just(Fate::Delivered { delay: 0, copies: 1 }),
-        10 => Just(Fate::Lost),
-        20 => (0_usize..100, 1_usize..4).prop_map(|(delay, copies)| Fate::Delivered { delay, copies }),
-        1 => (0_usize..400).prop_map(Fate::AfterAnOutage),
-    ];
-    prop::collection::vec(fate, 1..600)
-}
-
-/// The frames as they arrive
-fn arrivals(fates: &[Fate]) -> Vec<Frame> {
-    let mut sender = Sender::new();
-    let mut arrivals = Vec::new();
-    for (place, fate) in fates.iter().enumerate() {
-        match fate {
-            Fate::Lost => sender.lose(1),
-            Fate::AfterAnOutage(lost) => sender.lose(*lost),
-            Fate::Delivered { delay, copies } => {
-                let frame = sender.send();
-                (0..*copies)
-                    .for_each(|copy| arrivals.push((place + delay * (copy + 1), frame.clone())));
-            }
-        }
-    }
-    arrivals.sort_by_key(|(place, _)| *place);
-    arrivals.into_iter().map(|(_, frame)| frame).collect()
-}
-
-/// Says of each frame whether it must open: all keys are known, what is kept is a set of numbers
-#[derive(Default)]
-struct Model {
-    next: u32,
-    kept: BTreeSet<u32>,
-}
-
-impl Model {
-    fn receive(&mut self, number: u32) -> bool {
-        if number < self.next {
-            return self.kept.remove(&number);
-        }
-        self.kept.extend(self.next..number);
-        while self.kept.len() > 256 {
-            self.kept.pop_first();
-        }
-        self.next = number + 1;
-        self.kept.retain(|kept| number - kept <= 2048);
-        true
-    }
-}
-
-proptest! {
-    #[test]
-    fn what_opens_is_what_a_naive_model_opens(fates in fates()) {
-        let mut model = Model::default();
-        let mut receiver = Receiver::new();
-        let mut delivered = BTreeSet::new();
-        for frame in arrivals(&fates) {
-            // The model knows no jump beyond 512: the strategy makes none but by many outages.
-            prop_assume!(frame.number < model.next + 512);
-            let opened = receiver.receive(&frame);
-            if model.receive(frame.number) {
-                prop_assert_eq!(opened, Ok(frame.number));
-                prop_assert!(delivered.insert(frame.number), "delivered twice");
-            } else {
-                prop_assert_eq!(opened, Err(Discard::Late));
-            }
-            prop_assert_eq!(usize::from(receiver.decryptor.stats().kept_keys), model.kept.len());
-        }
-        prop_assert_eq!(receiver.decryptor.stats().opened, delivered.len() as u64);
-    }
 }

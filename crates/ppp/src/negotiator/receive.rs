@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Answer, Judgement, Layer, MAX_FAILURE, MOST_ROUNDS, Negotiator, OptionSet};
+use super::{
+    Answer, Judgement, Layer, MAX_FAILURE, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet,
+    Refusal,
+};
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
@@ -20,17 +23,21 @@ impl<O: OptionSet> Negotiator<O> {
         if matches!(self.state, State::Closed | State::Closing | State::Stopping) {
             return Ok(self.perform(now, Event::RcrGood, &Answer::Id(packet.id), context));
         }
-        if self.is_repeated(packet) {
+        if self.is_repeated(packet) || self.is_renamed(packet) {
             self.send_ack(now, packet, context);
             return Ok(None);
         }
-        if let Some(refusal) = self.refusal.take_if(|refusal| refusal.0 != packet.id) {
-            context.round_trips.answered(now, refusal.1);
+        if let Some(refusal) = self.refusal.take_if(|refusal| refusal.id != packet.id) {
+            context.round_trips.answered(now, refusal.sent);
         }
         if matches!(self.state, State::Stopped | State::Opened) {
             self.begin(context);
         }
-        let answer = self.judge(packet, &options, context)?;
+        let answer = match self.refuse_again(packet) {
+            Some(answer) => answer,
+            None => self.judge(packet, &options, context)?,
+        };
+        self.note_refusal(now, packet, &answer, context);
         let event = match answer {
             Answer::Ack(_) => Event::RcrGood,
             _ => Event::RcrBad,
@@ -49,6 +56,48 @@ impl<O: OptionSet> Negotiator<O> {
     /// has shown no sign of being open: then it waits for that Ack and for nothing else.
     fn is_repeated(&self, packet: &Packet<'_>) -> bool {
         self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
+    }
+
+    /// Whether it is that request under another identifier, for the first time
+    ///
+    /// A peer that had our Ack, but not yet our request, sends its own anew after 3 s (RFC 1661's
+    /// Timeout in Ack-Rcvd). If that is lost and ours gets through meanwhile, it comes when all is
+    /// open here. A peer that has indeed begun from scratch names its next request anew once more.
+    fn is_renamed(&mut self, packet: &Packet<'_>) -> bool {
+        let same = |(_, data): &(u8, Box<[u8]>)| **data == *packet.data;
+        let is_same = self.acknowledged.as_ref().is_some_and(same);
+        let may_be = self.is_open() && !self.peer_is_open && !self.was_renamed && is_same;
+        self.was_renamed |= may_be;
+        may_be
+    }
+
+    /// The same answer to the same request, sent again because that answer was lost
+    ///
+    /// It is no further refusal: the peer has not heard of this one yet.
+    fn refuse_again<'a>(&mut self, packet: &Packet<'_>) -> Option<Answer<'a>> {
+        let is_same = |it: &&mut Box<Refusal>| it.id == packet.id && *it.request == *packet.data;
+        let refusal = self.refusal.as_mut().filter(is_same)?;
+        refusal.repeats = refusal.repeats.saturating_add(1);
+        let may_be = refusal.repeats < MOST_REPEATS;
+        may_be.then(|| Answer::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
+    }
+
+    fn note_refusal(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        answer: &Answer<'_>,
+        context: &mut Context,
+    ) {
+        let Answer::Refuse(code, id, options) = answer else { return };
+        self.refusal = Some(Box::new(Refusal {
+            id: *id,
+            request: packet.data.into(),
+            code: *code,
+            options: options.as_slice().into(),
+            sent: context.round_trips.stamp(now),
+            repeats: self.refusal.as_ref().map_or(0, |refusal| refusal.repeats),
+        }));
     }
 
     fn judge<'a>(

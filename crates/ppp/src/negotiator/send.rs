@@ -41,7 +41,6 @@ impl<O: OptionSet> Negotiator<O> {
                 self.send_ack(now, packet, context);
             }
             Answer::Refuse(code, id, data) if actions.contain(Actions::SCN) => {
-                self.refusal = Some(Box::new((*id, context.round_trips.stamp(now))));
                 Self::send_packet(*code, *id, data, context);
             }
             Answer::Id(id) if actions.contain(Actions::STA) => {

@@ -120,30 +120,6 @@ mod chap {
     }
 
     #[test]
-    fn challenges_of_other_lengths_and_names_of_any() {
-        for (value, good) in [(&[0xC2, 0x23, 0x81], 16), (&[0xC2, 0x23, 0x80], 8)] {
-            for length in [0, 1, 7, 8, 9, 15, 16, 17, 254, 255] {
-                let mut script = agreed(value);
-                let data = chap_value(&vec![7; length], b"server");
-                let outcome = script.try_receive(frame::CHAP, 1, 1, &data);
-                let expected = if length == good { Ok(()) } else { Err(Discard::Malformed) };
-                assert_eq!(outcome, expected, "{length}");
-            }
-            for name in [0, 1, 255, 1400, 65_531 - 1 - good] {
-                let mut script = agreed(value);
-                let data = chap_value(&vec![7; good], &vec![b'n'; name]);
-                assert_eq!(script.try_receive(frame::CHAP, 1, 1, &data), Ok(()), "{name}");
-            }
-        }
-        for length in [0, 1, 255] {
-            let mut script = agreed(&[0xC2, 0x23, 0x05]);
-            let data = chap_value(&vec![7; length], b"");
-            let outcome = script.try_receive(frame::CHAP, 1, 1, &data);
-            assert_eq!(outcome.is_ok(), length > 0, "MD5 takes any challenge: {length}");
-        }
-    }
-
-    #[test]
     fn the_size_of_a_value_may_not_lie() {
         for (size, rest, good) in
             [(0, 16, false), (15, 16, false), (16, 16, true), (17, 16, false), (255, 16, false)]

@@ -122,6 +122,9 @@ fn ccp_anew_takes_a_link_in_the_clear_down_until_it_has_come_to_something() {
     assert!(script.link.is_up());
 
     script.send(frame::CCP, Code::ConfigureRequest, 2, &[]);
+    assert!(script.link.is_up(), "it may have crossed our request");
+    script.sent();
+    script.send(frame::CCP, Code::ConfigureRequest, 3, &[]);
     assert!(!script.link.is_up());
     assert_eq!(takes_clear(&mut script), Err(Discard::Plaintext));
     let id = last_request(&script.sent(), frame::CCP).id;

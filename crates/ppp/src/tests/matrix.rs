@@ -309,7 +309,7 @@ const PACKET: [u8; 20] =
     [0x45, 0, 0, 0x14, 0, 0, 0, 0, 0x40, 1, 0x66, 0xE7, 0x0A, 0, 0, 1, 0x0A, 0, 0, 2];
 
 /// A packet passes both ways, and on the way it is in the clear only if that was agreed on
-fn packets_pass(wire: &mut Wire, encryption: Option<Encryption>) {
+pub(super) fn packets_pass(wire: &mut Wire, encryption: Option<Encryption>) {
     let Wire { client, server, now, .. } = wire;
     for sequence in 1000..1003 {
         let pass = |from: &mut Link, to: &mut Link| {

@@ -1,5 +1,6 @@
 //! Links against each other and against scripted peers, in virtual time
 
+mod answers;
 #[cfg(feature = "server")]
 mod authentication;
 mod authenticators;
@@ -9,9 +10,13 @@ mod clear;
 #[cfg(feature = "server")]
 mod connect;
 mod decryptor;
+mod long_names;
+mod lost_answers;
 #[cfg(feature = "server")]
 mod matrix;
 mod options;
+#[cfg(feature = "server")]
+mod pairs;
 mod random;
 mod script;
 mod scripted;

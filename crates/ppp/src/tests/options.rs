@@ -13,15 +13,15 @@ fn wants_ipv6() -> ClientConfig {
     ClientConfig { ipv6: true, ..ClientConfig::new("User", password) }
 }
 
-/// A client that waits for the peer's request of this protocol
-fn waiting_for(protocol: u16) -> Script {
+/// A client that waits for the peer's request of this protocol, and what it has sent so far
+pub(super) fn waiting_for(protocol: u16) -> (Script, Vec<Sent>) {
     let mut script = Script::with(wants_ipv6());
     if protocol != frame::LCP {
         script.open_lcp();
         script.authenticate();
     }
-    script.sent();
-    script
+    let sent = script.sent();
+    (script, sent)
 }
 
 /// The code and the options of the answer to a request with this identifier
@@ -35,14 +35,14 @@ fn answer(sent: &[Sent], protocol: u16, id: u8) -> Option<(u8, Vec<u8>)> {
 }
 
 /// What becomes of a request
-fn asked(protocol: u16, options: &[u8]) -> Result<(u8, Vec<u8>), Discard> {
-    let mut script = waiting_for(protocol);
+pub(super) fn asked(protocol: u16, options: &[u8]) -> Result<(u8, Vec<u8>), Discard> {
+    let (mut script, _) = waiting_for(protocol);
     script.try_receive(protocol, 1, 77, options)?;
     let sent = script.sent();
     Ok(answer(&sent, protocol, 77).expect("an answer"))
 }
 
-const PROTOCOLS: [u16; 4] = [frame::LCP, frame::IPCP, frame::CCP, frame::IPV6CP];
+pub(super) const PROTOCOLS: [u16; 4] = [frame::LCP, frame::IPCP, frame::CCP, frame::IPV6CP];
 
 /// Eight octets for an option with its header: what the length says of them, and what follows
 #[test]
@@ -200,7 +200,7 @@ fn zero_is_nobodys_number() {
 #[test]
 fn a_server_may_name_no_address_of_its_own() {
     for request in [&[][..], &[3, 6, 0, 0, 0, 0]] {
-        let mut script = waiting_for(frame::IPCP);
+        let (mut script, _) = waiting_for(frame::IPCP);
         script.send(frame::IPCP, Code::ConfigureRequest, 1, request);
         let sent = script.sent();
         let (code, _) = answer(&sent, frame::IPCP, 1).unwrap();
@@ -213,7 +213,7 @@ fn a_server_may_name_no_address_of_its_own() {
 /// Of an address that a Configure-Nak names twice the first one is taken
 #[test]
 fn values_that_come_twice_count_once() {
-    let mut script = waiting_for(frame::IPCP);
+    let (mut script, _) = waiting_for(frame::IPCP);
     script.send(frame::IPCP, Code::ConfigureRequest, 1, PEER_ADDRESS);
     let id = last_request(&script.sent(), frame::IPCP).id;
     let twice = [3, 6, 10, 0, 0, 5, 3, 6, 10, 0, 0, 6];

@@ -59,6 +59,9 @@ pub(crate) struct Wire {
     /// Frames of the client that are lost first of all
     swallow: u8,
     loss: f64,
+    /// Share of the frames that arrive twice, and how much later than usual one may be
+    doubled: f64,
+    jitter: Duration,
     random: ChaCha8Rng,
 }
 
@@ -74,6 +77,8 @@ impl Wire {
             delay,
             swallow: 0,
             loss: 0.0,
+            doubled: 0.0,
+            jitter: Duration::ZERO,
             random: ChaCha8Rng::seed_from_u64(0),
         }
     }
@@ -81,6 +86,12 @@ impl Wire {
     /// From now on a share of the frames is lost
     pub(crate) fn lose(&mut self, loss: f64, seed: u64) -> &mut Self {
         (self.loss, self.random) = (loss, ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
+    /// From now on a share of the frames arrives twice, and any of them up to so much later
+    pub(crate) fn disturb(&mut self, doubled: f64, jitter: Duration) -> &mut Self {
+        (self.doubled, self.jitter) = (doubled, jitter);
         self
     }
 
@@ -141,6 +152,27 @@ impl Wire {
         self
     }
 
+    /// Runs until both ends are up or both have ended; false if that is not so within `limit`
+    pub(crate) fn converges(&mut self, limit: Duration) -> bool {
+        let end = self.now + limit;
+        loop {
+            let [client, server] = [&self.client, &self.server];
+            let is_up = client.link.is_up() && server.link.is_up();
+            if is_up || client.failure().is_some() && server.failure().is_some() {
+                return true;
+            }
+            let next = self.client.next().into_iter().chain(self.server.next()).min();
+            let Some(next) = next.filter(|next| *next <= end) else { return false };
+            self.now = self.now.max(next);
+            self.turn();
+        }
+    }
+
+    /// Since the client began
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
     /// Everything that is due now, at both ends
     pub(crate) fn turn(&mut self) {
         for _ in 0..2 {
@@ -184,8 +216,11 @@ impl Wire {
                 let lost_mark = if lost { "  LOST" } else { "" };
                 let arrow = if to_server { "  ->    " } else { "     <- " };
                 writeln!(self.ladder, "{at:6} ms {arrow} {}{lost_mark}", describe(&frame)).unwrap();
-                if !lost {
-                    to.inbound.push_back((now + delay, from.sequence, frame));
+                let copies =
+                    if lost { 0 } else { 1 + u8::from(self.random.random_bool(self.doubled)) };
+                for _ in 0..copies {
+                    let late = self.jitter.mul_f64(self.random.random::<f64>());
+                    to.inbound.push_back((now + delay + late, from.sequence, frame.clone()));
                 }
                 from.sequence = from.sequence.wrapping_add(1);
             }

@@ -3,9 +3,11 @@
 mod connect;
 mod gre;
 mod hang_up;
+mod limits;
 mod login;
 mod manners;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
+mod short_payloads;
 mod totality;

@@ -143,24 +143,6 @@ fn another_version_is_refused_in_either_direction() {
 }
 
 #[test]
-fn a_message_about_a_call_before_the_reply_ends_it() {
-    for message in one_of_each() {
-        let mut lab = Lab::client_in(State::WaitControlReply);
-        let control_type = message.control_type();
-        lab.give(message);
-        match u16::from(control_type) {
-            2 => assert_eq!(lab.connection.state(), State::WaitCallReply),
-            3 => {
-                let reason = StopReason::StopLocalShutdown;
-                lab.assert_closed(Err(Failed::StoppedByPeer { reason }));
-            }
-            4..=6 => assert_eq!(lab.connection.state(), State::WaitControlReply),
-            _ => lab.assert_closed(Err(PeerMisbehaved::OutOfPhase(control_type).into())),
-        }
-    }
-}
-
-#[test]
 fn a_refused_call_says_why_at_once_and_stops() {
     let mut lab = Lab::client_in(State::WaitCallReply);
     let (result, error) = (OutgoingCallResult::GeneralError, GeneralError::NoResource);

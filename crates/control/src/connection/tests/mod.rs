@@ -1,6 +1,7 @@
 //! Both automata in virtual time
 
 mod client;
+mod every_message;
 mod quirks;
 #[cfg(feature = "server")]
 mod server;

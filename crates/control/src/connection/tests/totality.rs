@@ -1,18 +1,9 @@
-//! Any message in any state, any inputs in any order: always an end, never a panic
+//! Any inputs in any order: always an end, never a panic
 
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{every_message::STATES, *};
 use crate::message::tests::{any_message, one_of_each};
-
-const STATES: [State; 6] = [
-    State::WaitControlReply,
-    State::WaitCallReply,
-    State::CallEstablished,
-    State::WaitDisconnect,
-    State::WaitStopReply,
-    State::Closed,
-];
 
 /// Asserts that it ends in bounded time, says so once, and is silent from then on
 fn assert_ends(lab: &mut Lab, mut events: Vec<Event>) {
@@ -32,31 +23,6 @@ fn assert_ends(lab: &mut Lab, mut events: Vec<Event>) {
     lab.pass(secs(1000));
     assert_eq!((lab.sent(), lab.events()), (vec![], vec![]));
     assert_eq!(lab.connection.state(), State::Closed);
-}
-
-#[test]
-fn every_message_in_every_state_twice() {
-    for state in STATES {
-        for message in one_of_each() {
-            let mut lab = Lab::client_in(state);
-            lab.give(message.clone());
-            lab.give(message);
-            assert_ends(&mut lab, Vec::new());
-        }
-    }
-}
-
-#[cfg(feature = "server")]
-#[test]
-fn every_message_in_every_state_of_a_server_twice() {
-    for ahead in 0..4 {
-        for message in one_of_each() {
-            let mut lab = server::server_after(ahead);
-            lab.give(message.clone());
-            lab.give(message);
-            assert_ends(&mut lab, Vec::new());
-        }
-    }
 }
 
 #[derive(Clone, Debug)]

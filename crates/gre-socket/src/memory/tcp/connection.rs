@@ -60,6 +60,11 @@ impl Connection {
         self.half(side).address
     }
 
+    /// Whether the host of `side` takes one octet at a time
+    pub(super) fn stammers(&self, side: Side) -> bool {
+        self.network.host(*self.address(side).ip()).with_state(|host| host.stammers)
+    }
+
     pub(super) fn read(
         &self,
         side: Side,
