@@ -1,7 +1,7 @@
 mod doubt;
 mod late_frames;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::*;
 use crate::{Encryptor, tests::epoch};
