@@ -293,7 +293,7 @@ async fn closing() {
 const MOST: usize = 60;
 
 /// Times after which the lists have found their size
-const TIMES: usize = 8;
+const TIMES: usize = 16;
 
 /// What the server remembers of a client that is gone; a tunnel holds some kilobytes
 const RECORD: usize = 512;

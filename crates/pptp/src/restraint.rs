@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 /// A budget of time for datagrams that lead to nothing
 ///
-/// A sixth of the time that passes is earned, [`DEPTH`] saved up at most: with what a round costs
-/// before and after it is measured, that is less than a fifth. A round of the driver is paid for with
-/// the time that it took, as far as the datagrams in it led to nothing: they were for no call, or from
-/// somebody else, or nothing came out of them. When nothing is left, the driver receives nothing until
-/// as much has been earned again, [`LEAST_PAUSE`] at least and six times [`MOST_OWED`] at most, since
-/// all tunnels wait. What comes meanwhile waits in the socket's buffer and fills whole batches later,
-/// which makes each datagram cheaper: so a flood costs its sender more than it costs here, and a good
-/// datagram between forged ones comes some milliseconds late.
+/// A twelfth of the time that passes is earned, [`DEPTH`] saved up at most: with what it costs to be
+/// woken, before and after a round is measured, that comes to less than a fifth (8 to 17 % of the
+/// thread's time, at 170,000 forged datagrams a second through a raw socket). A round of the driver is
+/// paid for with the time that it took, as far as the datagrams in it led to nothing: they were for no
+/// call, or from somebody else, or nothing came out of them. When nothing is left, the driver receives
+/// nothing until as much has been earned again, [`LEAST_PAUSE`] at least and twelve times [`MOST_OWED`]
+/// at most, since all tunnels wait. What comes meanwhile waits in the socket's buffer and fills whole
+/// batches later, which makes each datagram cheaper: so a flood costs its sender more than it costs
+/// here, and a good datagram between forged ones comes some milliseconds late.
 #[derive(Debug)]
 pub(crate) struct Restraint {
     /// What may be spent, in nanoseconds; less than nothing is owed
@@ -62,7 +63,7 @@ fn nanoseconds(duration: Duration) -> i64 {
 }
 
 /// One part in so many
-const SHARE: i64 = 6;
+const SHARE: i64 = 12;
 
 /// What may be saved up: a crowd of servers that greet at once is none that floods
 const DEPTH: Duration = Duration::from_millis(20);
@@ -97,17 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_to_nothing_takes_a_sixth_of_the_time() {
+    fn what_leads_to_nothing_takes_a_twelfth_of_the_time() {
         let share = share(64, 10_000);
-        assert!((0.16..=0.17).contains(&share), "{share}");
+        assert!((0.083..=0.085).contains(&share), "{share}");
     }
 
     #[test]
     fn what_leads_to_something_takes_what_it_needs() {
         assert!((0.99..=1.0).contains(&share(0, 10_000)));
-        assert!((0.99..=1.0).contains(&share(10, 10_000)), "less than a sixth of it is worthless");
+        assert!((0.99..=1.0).contains(&share(5, 10_000)), "less than a twelfth of it is worthless");
         let half = share(32, 10_000);
-        assert!((0.32..=0.34).contains(&half), "{half}");
+        assert!((0.16..=0.17).contains(&half), "{half}");
     }
 
     #[test]
