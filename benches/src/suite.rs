@@ -62,12 +62,6 @@ pub const REASONS: &[(&str, &str)] = &[
          trip of 10 ms the guest's pptpd and pppd are what takes the time, which the kernel's own \
          connection does not pass.",
     ),
-    (
-        "lossy_lab/2M-beside",
-        "0.35 on a quiet machine, 0.17 beside builds. An upload that begins while the queue is full \
-         never sees the path without it, takes less of the round trip for the queue than is so, and \
-         gives up less of its window than the other at a loss.",
-    ),
 ];
 
 impl Part {
