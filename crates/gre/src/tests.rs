@@ -4,7 +4,6 @@ mod arithmetic;
 mod first_words;
 mod network;
 mod order;
-mod told;
 mod window;
 
 use std::{
