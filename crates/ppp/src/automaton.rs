@@ -185,7 +185,7 @@ const TABLE: [[Transition; 10]; 16] = table! {
 };
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::Actions as A;
     use super::*;
 
@@ -209,7 +209,7 @@ mod tests {
         RXR  -     -         2         3             4     5     6         7         8         ser/9
     ";
 
-    const STATES: [State; 10] = [
+    pub(crate) const STATES: [State; 10] = [
         State::Initial,
         State::Starting,
         State::Closed,
@@ -222,7 +222,7 @@ mod tests {
         State::Opened,
     ];
 
-    const EVENTS: [Event; 16] = [
+    pub(crate) const EVENTS: [Event; 16] = [
         Event::Up,
         Event::Down,
         Event::Open,

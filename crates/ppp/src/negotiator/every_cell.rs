@@ -4,40 +4,11 @@
 //! The table itself is compared with the RFC's beside it, in `automaton`.
 
 use super::*;
-use crate::automaton::Transition;
+use crate::automaton::{
+    Transition,
+    tests::{EVENTS, STATES},
+};
 use crate::{frame, tests::epoch};
-
-const STATES: [State; 10] = [
-    State::Initial,
-    State::Starting,
-    State::Closed,
-    State::Stopped,
-    State::Closing,
-    State::Stopping,
-    State::ReqSent,
-    State::AckRcvd,
-    State::AckSent,
-    State::Opened,
-];
-
-const EVENTS: [Event; 16] = [
-    Event::Up,
-    Event::Down,
-    Event::Open,
-    Event::Close,
-    Event::TimeoutPositive,
-    Event::TimeoutNegative,
-    Event::RcrGood,
-    Event::RcrBad,
-    Event::Rca,
-    Event::Rcn,
-    Event::Rtr,
-    Event::Rta,
-    Event::Ruc,
-    Event::RxjGood,
-    Event::RxjBad,
-    Event::Rxr,
-];
 
 /// A protocol with two options: one that will do, and one that will not
 #[derive(Debug)]
