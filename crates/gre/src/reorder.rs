@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_behind_the_next_number_is_told() {
+        let mut line = line();
+        line.arrive(0);
+        line.arrive(1);
+        assert_eq!(line.buffer.next(), Some(2));
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| line.buffer.is_behind(number)),
+            [true, true, false, false]
+        );
+        line.buffer.go_on(u32::MAX);
+        assert_eq!((line.buffer.next(), line.buffer.is_behind(u32::MAX)), (Some(0), true));
+    }
+
+    #[test]
     fn a_forged_number_leads_it_astray_until_the_next_true_frame() {
         let mut line = line();
         line.arrive(0);

@@ -43,3 +43,16 @@ fn an_acknowledgment_that_was_forgotten_is_owed_no_longer() {
     lab.accept(2);
     assert_eq!(lab.seal().acknowledgment, Some(2), "the next one is owed as ever");
 }
+
+#[test]
+fn a_number_that_is_spent_may_be_checked_again_and_counts_once() {
+    let mut lab = Lab::new(WINDOW);
+    [0, 1, 3].into_iter().for_each(|sequence| lab.accept(sequence));
+    let missing = lab.session.stats().missing;
+    let verdict = Session::check_again(1);
+    assert_eq!(verdict.sequence, 1);
+    assert_eq!((verdict.order, verdict.evidence), (Order::Behind, Evidence::Decrypted));
+    lab.session.commit(lab.now, verdict);
+    assert_eq!((lab.session.stats().late, lab.session.stats().missing), (0, missing));
+    assert_eq!(lab.session.highest(), Some(3));
+}
