@@ -115,11 +115,23 @@ pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
         Answer::Nothing | Answer::NotOurs => return false,
     };
     let repr = TcpRepr {
-        src_port: segment.local.port(),
-        dst_port: segment.peer.port(),
         control,
         seq_number: TcpSeqNumber(segment.acknowledgment),
         ack_number: acknowledgment,
+        ..bare(segment.local, segment.peer)
+    };
+    emit(&repr, segment.local, segment.peer, out);
+    true
+}
+
+/// A segment that says nothing yet
+pub(super) const fn bare(local: SocketAddrV4, peer: SocketAddrV4) -> TcpRepr<'static> {
+    TcpRepr {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        control: TcpControl::None,
+        seq_number: TcpSeqNumber(0),
+        ack_number: None,
         window_len: 0,
         window_scale: None,
         max_seg_size: None,
@@ -127,9 +139,7 @@ pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
         sack_ranges: [None; 3],
         timestamp: None,
         payload: &[],
-    };
-    emit(&repr, segment.local, segment.peer, out);
-    true
+    }
 }
 
 /// Composes a segment from `local` to `peer`

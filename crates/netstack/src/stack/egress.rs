@@ -27,11 +27,6 @@ impl Stack {
             stats.packets_out = stats.packets_out.saturating_add(1);
             return true;
         }
-        if let Some(Forged(fin)) = connection.take_fin() {
-            out.compose(fin.len(), |octets| octets.copy_from_slice(&fin));
-            stats.packets_out = stats.packets_out.saturating_add(1);
-            return true;
-        }
         while let Some((Forged(packet), set)) = connection.steer() {
             let mut reply = Reply::default();
             let packet = Some(packet.as_slice());

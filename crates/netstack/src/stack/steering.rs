@@ -12,7 +12,13 @@ use smoltcp::{
     wire::{TcpControl, TcpRepr, TcpSeqNumber},
 };
 
-use super::{closing::emit, congestion::Congestion, datagram::Segment, device::Time, tcp::Flow};
+use super::{
+    closing::{bare, emit},
+    congestion::Congestion,
+    datagram::Segment,
+    device::Time,
+    tcp::Flow,
+};
 
 /// A [`Congestion`] and what it takes to speak for the peer
 #[derive(Debug)]
@@ -131,7 +137,7 @@ impl Steering {
             seq_number: TcpSeqNumber(self.congestion.unacknowledged()),
             ack_number: Some(TcpSeqNumber(self.acknowledged)),
             window_len: self.offered,
-            ..bare(flow.local.port(), flow.peer.port())
+            ..bare(flow.local, flow.peer)
         };
         Some(Forged::of(&repr, flow.local, flow.peer))
     }
@@ -155,27 +161,9 @@ impl Steering {
             seq_number: TcpSeqNumber(self.peer_next),
             ack_number: Some(TcpSeqNumber(self.congestion.unacknowledged())),
             window_len: self.told,
-            ..bare(peer.port(), local.port())
+            ..bare(peer, local)
         };
         Forged::of(&repr, peer, local)
-    }
-}
-
-/// A segment that says nothing yet
-const fn bare(from: u16, to: u16) -> TcpRepr<'static> {
-    TcpRepr {
-        src_port: from,
-        dst_port: to,
-        control: TcpControl::None,
-        seq_number: TcpSeqNumber(0),
-        ack_number: None,
-        window_len: 0,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
     }
 }
 

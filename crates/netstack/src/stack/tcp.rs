@@ -399,23 +399,23 @@ impl Connection {
         Some((forged, set))
     }
 
-    /// A FIN that is to be sent again
-    pub(super) fn take_fin(&mut self) -> Option<Forged> {
-        let (steering, set) = (self.steering.as_mut()?, self.set.as_ref()?);
-        let socket = set.get::<tcp::Socket<'_>>(alone());
-        steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0)
-    }
-
     /// Takes what is replied to a segment; what is to be sent at once comes back
     pub(super) fn hold(&mut self, segment: &Segment, reply: Vec<u8>, now: Time) -> Option<Vec<u8>> {
         Gap::hold(&mut self.gap, segment, reply, now)
     }
 
-    /// The next packet that was held back for long enough, or a SYN that leaves again
+    /// The next packet that was held back for long enough, or a SYN or FIN that leaves again
     pub(super) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
         let opening = self.opening.as_mut().filter(|_| self.end.is_none());
         let again = opening.and_then(|opening| opening.take_due(now));
-        again.or_else(|| self.gap.as_mut()?.take_due(now))
+        again.or_else(|| self.gap.as_mut()?.take_due(now)).or_else(|| self.take_fin())
+    }
+
+    fn take_fin(&mut self) -> Option<Vec<u8>> {
+        let (steering, set) = (self.steering.as_mut()?, self.set.as_ref()?);
+        let socket = set.get::<tcp::Socket<'_>>(alone());
+        let fin = steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
+        fin.map(|Forged(fin)| fin.to_vec())
     }
 
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
