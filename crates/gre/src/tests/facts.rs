@@ -47,7 +47,9 @@ fn an_acknowledgment_that_was_forgotten_is_owed_no_longer() {
 #[test]
 fn a_number_that_is_spent_may_be_checked_again_and_counts_once() {
     let mut lab = Lab::new(WINDOW);
-    [0, 1, 3].into_iter().for_each(|sequence| lab.accept(sequence));
+    for sequence in [0, 1, 3] {
+        lab.accept(sequence);
+    }
     let missing = lab.session.stats().missing;
     let verdict = Session::check_again(1);
     assert_eq!(verdict.sequence, 1);
