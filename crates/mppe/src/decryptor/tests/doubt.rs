@@ -96,3 +96,29 @@ fn nothing_opens_twice_behind_a_pursuit() {
         assert_eq!(receiver.receive(frame), Err(Discard::Late));
     }
 }
+
+/// Forged frames that agree may have the chain followed past the true ones
+#[test]
+fn a_frame_behind_where_forged_ones_led_the_chain_opens() {
+    let (mut sender, mut receiver) = pair();
+    for ahead in 1000..1003 {
+        let frame = forged(sender.sequence + 300 + ahead, sender.number + ahead);
+        assert!(receiver.receive(&frame).is_err());
+    }
+    sender.lose(995);
+    let opened = [(); 3].map(|()| receiver.receive(&sender.send()));
+    let last = sender.number - 1;
+    assert_eq!(opened[2], Ok(last), "{opened:?}");
+    let frame = sender.send();
+    assert_eq!(receiver.receive(&frame), Ok(frame.number), "and so does the next");
+}
+
+#[test]
+fn each_key_that_is_tried_counts() {
+    let (mut sender, mut receiver) = pair();
+    let before = receiver.decryptor.stats().keys_tried;
+    for tried in 1..=3 {
+        receiver.receive(&sender.send()).unwrap();
+        assert_eq!(receiver.decryptor.stats().keys_tried, before + tried);
+    }
+}
