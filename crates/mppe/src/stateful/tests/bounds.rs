@@ -85,3 +85,18 @@ fn two_octets_and_less_are_too_short() {
     }
     assert_eq!((pair.receiver.stats().too_short, pair.receiver.poll_timeout()), (3, None));
 }
+
+/// A flag frame that is further on opens by itself, so that its number decides alone
+#[test]
+fn a_flag_frame_opens_where_the_numbers_began_anew_and_a_late_one_costs_nothing() {
+    let mut pair = Pair::new(KeyStrength::Bits128, StatefulReset::Rfc);
+    pair.pass().unwrap();
+    pair.lose(254);
+    let (number, mut frame) = pair.send();
+    let rekeys = pair.receiver.stats().rekeys;
+    let late = Arrival { sequence: 0, order: Order::Behind };
+    assert_eq!(pair.receiver.open(pair.now, late, &mut frame.clone()), Err(Discard::Late));
+    assert_eq!(pair.receiver.stats().rekeys, rekeys, "no key was looked for");
+    let opened = pair.receiver.open(pair.now, ahead(0), &mut frame);
+    assert_eq!(opened.map(|it| self::number(it.payload)), Ok(number));
+}
