@@ -40,10 +40,22 @@ fn rfc1661_section_4_6_the_same_request_sent_again_is_no_further_refusal() {
 #[test]
 fn the_same_request_for_ever_ends_it() {
     let mut script = Script::new();
-    for _ in 0..10 + 7 {
+    let end = (1..30).find_map(|requests| {
         let _ = script.try_receive(frame::LCP, 1, 1, PAP_WANTED);
-    }
-    assert!(matches!(script.failure(), Some(Failure::AuthProtocolRefused { .. })));
+        script.failure().map(|failure| (requests, failure))
+    });
+    // nine repetitions of the first refusal cost nothing, and six more refusals end it
+    assert!(matches!(end, Some((16, Failure::AuthProtocolRefused { .. }))), "{end:?}");
+}
+
+#[test]
+fn another_request_under_the_same_identifier_is_judged_anew() {
+    let mut script = Script::new();
+    script.sent();
+    script.send(frame::LCP, Code::ConfigureRequest, 1, PAP_WANTED);
+    assert_eq!(codes(&mut script, frame::LCP), [NAK]);
+    script.send(frame::LCP, Code::ConfigureRequest, 1, LCP_REQUEST);
+    assert!(codes(&mut script, frame::LCP).contains(&2));
 }
 
 /// A peer in Ack-Rcvd sends its request anew, and that may be overtaken by our own; one that has
