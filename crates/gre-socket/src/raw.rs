@@ -1,9 +1,10 @@
 //! The kernel's raw socket
 
 use std::{
+    future::pending,
     io,
     net::Ipv4Addr,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     task::{Context, Waker},
     time::Duration,
 };
@@ -29,8 +30,10 @@ pub use open::{BUFFER, OpenError, SocketOptions};
 /// [`GreSocket`](crate::GreSocket).
 #[derive(Debug)]
 pub struct RawSocket {
-    /// Tokio's way to watch any datagram socket without unsafe code: nothing of UDP is used
-    io: UdpSocket,
+    socket: Socket,
+    /// Tokio's way to watch any datagram socket without unsafe code: nothing of UDP is used. A
+    /// duplicate of `socket`, and none while what arrives is to wake nobody
+    watch: Option<UdpSocket>,
     /// Its number in the kernel's table of sockets
     inode: Option<u64>,
     receive_buffer: usize,
@@ -66,16 +69,28 @@ impl RawSocket {
         let local_address = open::local_address(&socket);
         let inode = drops::inode(socket.as_fd());
         let receive_buffer = open::receive_buffer(&socket);
-        let io = UdpSocket::from_std(OwnedFd::from(socket).into()).map_err(OpenError::Runtime)?;
-        Ok(Self { io, inode, receive_buffer, local_address })
+        let watch = Some(watch(socket.as_fd()).map_err(OpenError::Runtime)?);
+        Ok(Self { socket, watch, inode, receive_buffer, local_address })
+    }
+
+    pub(crate) fn pause(&mut self) {
+        self.watch = None;
+    }
+
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
+        if self.watch.is_none() {
+            self.watch = Some(watch(self.socket.as_fd())?);
+        }
+        Ok(())
     }
 
     pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.clear();
+        let Some(watch) = &self.watch else { return Ok(0) };
         for _ in 0..ATTEMPTS {
             let mut count = 0;
-            let outcome = self.io.try_io(Interest::READABLE, || {
-                count = messages::receive(self.io.as_fd(), batch)?;
+            let outcome = watch.try_io(Interest::READABLE, || {
+                count = messages::receive(self.socket.as_fd(), batch)?;
                 // A batch that is not full emptied the queue. Saying so here saves the call that
                 // would find out: epoll reports whatever arrives, or goes wrong, after that.
                 if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
@@ -106,8 +121,9 @@ impl RawSocket {
         &mut self,
         mut each: impl FnMut(DeliveryFailure),
     ) -> io::Result<usize> {
+        let Some(watch) = &self.watch else { return Ok(0) };
         for taken in 0..FAILURES {
-            match self.io.try_io(Interest::ERROR, || messages::failure(self.io.as_fd())) {
+            match watch.try_io(Interest::ERROR, || messages::failure(self.socket.as_fd())) {
                 Ok(failure) => failure.into_iter().for_each(&mut each),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
                 Err(error) => return Err(error),
@@ -117,12 +133,17 @@ impl RawSocket {
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.io.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
+        let Some(watch) = &self.watch else { return pending().await };
+        watch.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        if self.io.ready(Interest::WRITABLE).await? == Ready::WRITE_CLOSED {
+        let is_known = match &self.watch {
             // An error was reported while the socket was full: it may still be full.
+            Some(watch) => watch.ready(Interest::WRITABLE).await? != Ready::WRITE_CLOSED,
+            None => false,
+        };
+        if !is_known {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
@@ -142,9 +163,11 @@ impl RawSocket {
 
     /// Sends what goes next from one source address; returns how many datagrams went
     fn send_run(&self, batch: &SendBatch) -> io::Result<usize> {
-        self.io.try_io(Interest::WRITABLE, || {
-            messages::send(self.io.as_fd(), batch, self.local_address)
-        })
+        let send = || messages::send(self.socket.as_fd(), batch, self.local_address);
+        match &self.watch {
+            Some(watch) => watch.try_io(Interest::WRITABLE, send),
+            None => send(),
+        }
     }
 
     /// Registers the socket anew if tokio takes it for writable after it was found full
@@ -154,12 +177,17 @@ impl RawSocket {
     /// [`Self::writable`] would return at once, for ever.
     fn renew_readiness(&mut self) -> io::Result<()> {
         let mut context = Context::from_waker(Waker::noop());
-        if self.io.poll_send_ready(&mut context).is_ready() {
-            let descriptor = self.io.as_fd().try_clone_to_owned()?;
-            self.io = UdpSocket::from_std(descriptor.into())?;
+        if self.watch.as_ref().is_some_and(|watch| watch.poll_send_ready(&mut context).is_ready()) {
+            self.watch = None;
+            self.resume()?;
         }
         Ok(())
     }
+}
+
+/// Has the runtime watch a socket until what this returns is dropped
+fn watch(socket: BorrowedFd<'_>) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(socket.try_clone_to_owned()?.into())
 }
 
 /// Sends with `send`, which takes some of what goes next, and skips what cannot be sent

@@ -457,6 +457,80 @@ fn drops_are_counted_when_the_receive_buffer_is_full() {
     });
 }
 
+/// How often this thread has slept
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// Sends the numbers from a thread of its own, one at a time with pauses, to whoever is bound to
+/// localhost; returns how often this thread slept meanwhile
+async fn sleeps_while_sent(numbers: std::ops::Range<u32>) -> u64 {
+    let before = sleeps();
+    let sender = std::thread::spawn(move || {
+        block_on(async || {
+            let mut socket = bound(Ipv4Addr::new(127, 0, 0, 2));
+            for number in numbers {
+                let mut batch = SendBatch::new(1);
+                push(&mut batch, LOCALHOST, None, number, 64);
+                assert_eq!(send(&mut socket, &mut batch).await, []);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+    });
+    while !sender.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sender.join().unwrap();
+    sleeps() - before
+}
+
+#[test]
+fn what_arrives_in_a_pause_wakes_nobody_and_is_there_afterwards() {
+    in_namespace("what_arrives_in_a_pause_wakes_nobody_and_is_there_afterwards", &[], async || {
+        let mut socket = bound(LOCALHOST);
+        assert_eq!(receive(&mut socket).await, []);
+        let woken = sleeps_while_sent(0..300).await;
+        assert!(woken > 100, "a runtime is woken by what nobody waits for: {woken}");
+        assert_eq!(numbers(&receive(&mut socket).await), (0..300).collect::<Vec<_>>());
+
+        socket.pause();
+        let woken = sleeps_while_sent(300..600).await;
+        assert!(woken < 50, "{woken}");
+        let mut batch = SendBatch::new(3);
+        (600..603).for_each(|number| push(&mut batch, LOCALHOST, None, number, 64));
+        assert_eq!(send(&mut socket, &mut batch).await, [], "sending goes on");
+        assert_eq!(receive(&mut socket).await, []);
+
+        socket.resume().unwrap();
+        assert_eq!(numbers(&receive(&mut socket).await), (300..603).collect::<Vec<_>>());
+        let mut batch = SendBatch::new(1);
+        push(&mut batch, LOCALHOST, None, 603, 64);
+        assert_eq!(send(&mut socket, &mut batch).await, []);
+        assert_eq!(numbers(&receive(&mut socket).await), [603]);
+    });
+}
+
+#[test]
+fn a_socket_that_fills_up_in_a_pause_is_tried_again() {
+    let commands = ["tc qdisc add dev lo root tbf rate 80mbit burst 20kb limit 100mb"];
+    in_namespace("a_socket_that_fills_up_in_a_pause_is_tried_again", &commands, async || {
+        let mut socket = bound(LOCALHOST);
+        assert_eq!(receive(&mut socket).await, []);
+        socket.pause();
+        let (mut batch, mut waits) = (SendBatch::new(5000), 0);
+        (0..5000).for_each(|number| push(&mut batch, LOCALHOST, None, number, 1400));
+        while !socket.send(&mut batch, |tag, error| panic!("{tag}: {error}")).unwrap() {
+            waits += 1;
+            socket.writable().await.unwrap();
+        }
+        assert!(waits > 0, "it holds all of it");
+        socket.resume().unwrap();
+        assert_eq!(numbers(&receive(&mut socket).await), (0..5000).collect::<Vec<_>>());
+    });
+}
+
 #[test]
 fn options_that_cannot_be_had_are_named() {
     let test = "options_that_cannot_be_had_are_named";

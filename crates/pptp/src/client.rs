@@ -111,7 +111,7 @@ pub struct ClientStats {
     /// Turns that panicked, each of which ended its tunnel
     pub panics: u64,
     /// Times that nothing was received for a millisecond or more, because datagrams that led to
-    /// nothing had taken a fifth of the time: somebody floods
+    /// nothing had taken a twelfth of the time: somebody floods
     pub pauses: u64,
     /// Turns of tunnels: one for all that came for a tunnel in a batch, and for each deadline and wake
     pub turns: u64,

@@ -70,26 +70,14 @@ impl Driver {
         while !self.hub.is_closing() {
             self.wait().await;
             let began = now();
-            self.inputs();
-            let inputs = now().saturating_duration_since(began);
+            self.inputs(began);
+            let inputs = self.took(began);
             // users' tasks on this thread read what came and write what they have to say to it: the
             // outputs are acknowledgment, window and answer in one
             tokio::task::yield_now().await;
             let began = now();
-            self.outputs();
+            self.outputs(began);
             self.account(inputs, began);
-        }
-    }
-
-    /// Pays for what led to nothing in a round, whose outputs began then
-    fn account(&mut self, inputs: Duration, began: Instant) {
-        let Round { datagrams, worthless } = std::mem::take(&mut self.round);
-        if worthless > 0 {
-            let now = now();
-            let took = inputs.saturating_add(now.saturating_duration_since(began));
-            if self.restraint.spend(now, took, worthless, datagrams) {
-                self.hub.counters.pauses.fetch_add(1, Ordering::Relaxed);
-            }
         }
     }
 
@@ -97,7 +85,7 @@ impl Driver {
         if !self.blocked && self.hub.ready_count() > 0 {
             return;
         }
-        let paused = self.restraint.paused_until(now());
+        let paused = self.restraint.paused_until();
         tokio::select! {
             biased;
             call_id = self.deadlines.next() => self.expire(call_id),
@@ -110,18 +98,48 @@ impl Driver {
     }
 
     /// One batch from the socket; the tunnels that it is for are ready then
-    fn inputs(&mut self) {
+    fn inputs(&mut self, now: Instant) {
         self.flush();
-        let now = now();
-        if self.has_room_for_replies() && self.restraint.paused_until(now).is_none() {
+        if self.restraint.ends_pause(now) {
+            self.resume(now);
+        }
+        if self.has_room_for_replies() && self.restraint.paused_until().is_none() {
             self.receive(now);
         }
         self.take_failures();
     }
 
+    /// How long what began then took, in a round that may have to be paid for: in others nobody asks,
+    /// and the clock need not be read
+    fn took(&self, began: Instant) -> Duration {
+        if self.round.worthless == 0 {
+            return Duration::ZERO;
+        }
+        now().saturating_duration_since(began)
+    }
+
+    /// Pays for what led to nothing in a round, whose outputs began then
+    fn account(&mut self, inputs: Duration, began: Instant) {
+        let outputs = self.took(began);
+        let Round { datagrams, worthless } = std::mem::take(&mut self.round);
+        let ended = began.checked_add(outputs).unwrap_or(began);
+        let took = inputs.saturating_add(outputs);
+        if worthless > 0 && self.restraint.spend(ended, took, worthless, datagrams) {
+            self.socket.pause();
+            self.hub.counters.pauses.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Receives again after a pause
+    fn resume(&mut self, now: Instant) {
+        if let Err(error) = self.socket.resume() {
+            tracing::warn!(%error, "the GRE socket cannot be watched; this is tried again");
+            self.restraint.pause(now, RESUME_AGAIN);
+        }
+    }
+
     /// The outputs of each tunnel that is ready now
-    fn outputs(&mut self) {
-        let now = now();
+    fn outputs(&mut self, now: Instant) {
         let waiting = self.hub.ready_count();
         let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
         for _ in 0..waiting {
@@ -347,6 +365,9 @@ const NO_PACKETS: usize = 0;
 
 /// ICMP type 3, code 2 (RFC 792)
 const PROTOCOL_UNREACHABLE: (u8, u8) = (3, 2);
+
+/// Between attempts to have the runtime watch the socket, which fail when the kernel has no memory
+const RESUME_AGAIN: Duration = Duration::from_millis(100);
 
 /// The kernel's drops are read from a file, which takes some 50 µs
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);

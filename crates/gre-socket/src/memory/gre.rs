@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::pending,
     io,
     net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,6 +24,7 @@ pub struct GreSocket {
     address: Ipv4Addr,
     inbox: Arc<Inbox>,
     stalled: watch::Receiver<bool>,
+    paused: bool,
 }
 
 impl GreSocket {
@@ -32,11 +34,22 @@ impl GreSocket {
         inbox: Arc<Inbox>,
         stalled: watch::Receiver<bool>,
     ) -> Self {
-        Self { network, address, inbox, stalled }
+        Self { network, address, inbox, stalled, paused: false }
+    }
+
+    pub(crate) const fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    pub(crate) const fn resume(&mut self) {
+        self.paused = false;
     }
 
     pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> usize {
         batch.clear();
+        if self.paused {
+            return 0;
+        }
         let now = now();
         let mut held = self.inbox.held();
         let mut count = 0;
@@ -68,6 +81,9 @@ impl GreSocket {
     }
 
     pub(crate) fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> usize {
+        if self.paused {
+            return 0;
+        }
         let now = now();
         let mut count = 0;
         loop {
@@ -79,6 +95,9 @@ impl GreSocket {
     }
 
     pub(crate) async fn readable(&self) {
+        if self.paused {
+            return pending().await;
+        }
         loop {
             let arrived = self.inbox.arrived.notified();
             let due = self.inbox.held().due();
