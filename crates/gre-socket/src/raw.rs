@@ -178,8 +178,7 @@ impl RawSocket {
     fn renew_readiness(&mut self) -> io::Result<()> {
         let mut context = Context::from_waker(Waker::noop());
         if self.watch.as_ref().is_some_and(|watch| watch.poll_send_ready(&mut context).is_ready()) {
-            self.watch = None;
-            self.resume()?;
+            self.watch = Some(watch(self.socket.as_fd())?);
         }
         Ok(())
     }
