@@ -4,7 +4,7 @@ use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 
 use pptp::{Tunnel, memory::Impairment};
 use pptp_testkit::{BLACK_HOLE, DEVICE, ROUTER, content};
-use pptp_tests::{World, digest_of, get, knx_name};
+use pptp_tests::{World, digest_of, get, knx_name, upload};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -41,12 +41,14 @@ async fn sixteen_mib_each_way_through_two_tunnels_at_once() {
     let world = World::new(2);
     let (north, south) = (world.building(1), world.building(2));
     let (to_north, to_south) = tokio::join!(world.connect(&north), world.connect(&south));
-    tokio::join!(
+    let bodies = [all(1), all(2)];
+    let ((), (), north, south) = tokio::join!(
         download(&to_north, 1),
         download(&to_south, 2),
-        upload(&to_north, 1),
-        upload(&to_south, 2),
+        upload(&to_north, &bodies[0]),
+        upload(&to_south, &bodies[1]),
     );
+    assert!(north.is_ok() && south.is_ok());
     for tunnel in [to_north, to_south] {
         assert_eq!(tunnel.stats().unsendable, 0);
     }
@@ -60,16 +62,6 @@ fn all(building: u32) -> Vec<u8> {
 async fn download(tunnel: &Tunnel, building: u32) {
     let body = get(tunnel, "/16M").await.unwrap();
     assert!(body == all(building), "{} octets, but others", body.len());
-}
-
-async fn upload(tunnel: &Tunnel, building: u32) {
-    let body = all(building);
-    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await.unwrap();
-    sink.write_all(&body).await.unwrap();
-    sink.shutdown().await.unwrap();
-    let mut answer = String::new();
-    sink.read_to_string(&mut answer).await.unwrap();
-    assert_eq!(answer, digest_of(&body));
 }
 
 #[tokio::test(start_paused = true)]

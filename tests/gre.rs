@@ -2,34 +2,17 @@
 
 use std::time::Duration;
 
-use pptp::Tunnel;
-use pptp_testkit::{Control, DEVICE, Server, ServerBuilder};
-use pptp_tests::{World, digest_of};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::Instant,
-};
+use pptp_testkit::{Control, Server, ServerBuilder};
+use pptp_tests::{World, upload};
 
 /// Octets of an upload
 const UPLOAD: usize = 50_000_000;
-
-/// How long an upload takes in virtual time, one way only but for TCP's acknowledgments
-async fn upload(tunnel: &Tunnel, octets: &[u8]) -> Duration {
-    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await.expect("a connection");
-    let began = Instant::now();
-    sink.write_all(octets).await.expect("taken");
-    sink.shutdown().await.expect("the end is told");
-    let mut digest = String::new();
-    sink.read_to_string(&mut digest).await.expect("an answer");
-    assert_eq!(digest, digest_of(octets));
-    began.elapsed()
-}
 
 async fn upload_to(builder: ServerBuilder, octets: &[u8]) -> (Duration, pptp::Stats) {
     let world = World::new(10);
     let building = world.serve(1, builder);
     let tunnel = world.connect(&building).await;
-    let took = upload(&tunnel, octets).await;
+    let took = upload(&tunnel, octets).await.expect("sent");
     (took, tunnel.stats())
 }
 

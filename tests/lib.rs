@@ -7,7 +7,10 @@ use std::{fmt::Write, io, net::Ipv4Addr, time::Duration};
 use pptp::{Client, Connecting, Tunnel, TunnelConfig};
 use pptp_testkit::{DEVICE, Server, ServerBuilder, memory::Network};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 /// A network in memory, and a client on it
 #[derive(Debug)]
@@ -74,6 +77,18 @@ pub async fn get(tunnel: &Tunnel, path: &str) -> io::Result<Vec<u8>> {
     stream.read_to_end(&mut answer).await?;
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     Ok(answer.split_off(head + 4))
+}
+
+/// Sends octets to the device's sink, which tells that it has them all; returns how long that took
+pub async fn upload(tunnel: &Tunnel, octets: &[u8]) -> io::Result<Duration> {
+    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await?;
+    let began = Instant::now();
+    sink.write_all(octets).await?;
+    sink.shutdown().await?;
+    let mut answer = String::new();
+    sink.read_to_string(&mut answer).await?;
+    assert_eq!(answer, digest_of(octets));
+    Ok(began.elapsed())
 }
 
 /// The name in the device's KNXnet/IP description

@@ -12,7 +12,7 @@ use pptp_testkit::{
     Acknowledgments, BLACK_HOLE, Control, DEVICE, Profile, Server, ServerBuilder, ServerEncryption,
     content, memory::Impairment,
 };
-use pptp_tests::{World, config, digest_of, get};
+use pptp_tests::{World, config, get, upload};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout},
@@ -79,18 +79,6 @@ async fn download(tunnel: &Tunnel, length: usize) -> Vec<u8> {
     octets
 }
 
-/// Octets into the building's sink; the time it took, the answer included
-async fn upload(tunnel: &Tunnel, octets: &[u8]) -> Duration {
-    let mut sink = tunnel.tcp_connect((DEVICE, 9)).await.expect("a connection");
-    let began = Instant::now();
-    sink.write_all(octets).await.expect("taken");
-    sink.shutdown().await.expect("the end is told");
-    let mut digest = String::new();
-    sink.read_to_string(&mut digest).await.expect("an answer");
-    assert_eq!(digest, digest_of(octets));
-    began.elapsed()
-}
-
 fn contents(length: usize) -> Vec<u8> {
     let blocks = (0..).flat_map(|index| content::block(BUILDING.into(), index));
     blocks.take(length).collect()
@@ -100,7 +88,7 @@ fn contents(length: usize) -> Vec<u8> {
 async fn assert_moves_data(tunnel: &Tunnel) {
     let expected = contents(LENGTH);
     assert!(download(tunnel, LENGTH).await == expected, "the building's octets, each once");
-    upload(tunnel, &expected).await;
+    upload(tunnel, &expected).await.expect("sent");
 }
 
 /// Hangs up, which the server takes for a proper end, without waiting out a time limit
@@ -338,7 +326,7 @@ async fn one_that_never_acknowledges() {
         let tunnel = world.connect(&server).await;
         assert_safe(&tunnel);
         assert_moves_data(&tunnel).await;
-        took.push(upload(&tunnel, &octets).await);
+        took.push(upload(&tunnel, &octets).await.expect("sent"));
         assert_eq!(acknowledgments(&tunnel) == 0, is_silent);
     }
     let [silent, prompt, plain] = took[..] else { unreachable!("three uploads") };
