@@ -160,7 +160,7 @@ const NT_RESPONSE_IS_VALID: u16 = 1;
 
 #[cfg(test)]
 mod tests {
-    use pptp_mschap::{Password, PasswordEncoding};
+    use pptp_mschap::{NtHash, Password, PasswordEncoding};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -216,10 +216,13 @@ mod tests {
         }
     }
 
+    fn old() -> NtHash {
+        Password::new("clientPass").nt_hash(PasswordEncoding::Utf16)
+    }
+
     fn change() -> PasswordChange {
-        let old = Password::new("clientPass").nt_hash(PasswordEncoding::Utf16);
         let new = Password::new("newPass1");
-        PasswordChange::new(&old, &new, PasswordEncoding::Utf16, &[0; 512]).unwrap()
+        PasswordChange::new(&old(), &new, PasswordEncoding::Utf16, &[0; 512]).unwrap()
     }
 
     #[test]
@@ -240,6 +243,7 @@ mod tests {
         assert_eq!(body[580..], [0, 0]);
         let read = PasswordChanged::parse(code, &body).unwrap();
         assert_eq!((read.peer_challenge, read.nt_response), (Some(peer_challenge), nt_response));
+        assert!(read.change.open(&old()).is_some());
         assert!(PasswordChanged::parse(code, &body[1..]).is_none());
     }
 
@@ -254,6 +258,7 @@ mod tests {
         assert_eq!((&body[1088..1112], &body[1112..]), (&nt_response[..], &[0, 1][..]));
         let read = PasswordChanged::parse(code, &body).unwrap();
         assert_eq!((read.peer_challenge, read.nt_response), (None, nt_response));
+        assert!(read.change.open(&old()).is_some());
         assert!(PasswordChanged::parse(code, &body[1..]).is_none());
     }
 }
