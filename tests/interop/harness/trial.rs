@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
@@ -34,9 +34,10 @@ pub fn trial_within<F>(limit: Duration, name: &str, body: F) -> Trial
 where
     F: AsyncFnOnce(&Lab) -> Outcome + Send + 'static,
 {
+    let known_as = name.to_owned();
     Trial::test(name, move || {
         let _alone = WHOLE_LAB.write().unwrap_or_else(PoisonError::into_inner);
-        run(limit, body)
+        run(&known_as, limit, body)
     })
 }
 
@@ -47,10 +48,11 @@ pub fn trial_beside<F>(buildings: &'static [Building], name: &str, body: F) -> T
 where
     F: AsyncFnOnce(&Lab) -> Outcome + Send + 'static,
 {
+    let known_as = name.to_owned();
     Trial::test(name, move || {
         let _beside = WHOLE_LAB.read().unwrap_or_else(PoisonError::into_inner);
         let _taken = Taken::wait_for(buildings);
-        run(LIMIT, body)
+        run(&known_as, LIMIT, body)
     })
 }
 
@@ -84,10 +86,12 @@ impl Drop for Taken {
     }
 }
 
-fn run<F: AsyncFnOnce(&Lab) -> Outcome>(limit: Duration, body: F) -> Outcome {
+fn run<F: AsyncFnOnce(&Lab) -> Outcome>(name: &str, limit: Duration, body: F) -> Outcome {
     let lab = Lab::new();
     let journal = lab.journal();
+    let began = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| limited(&lab, limit, body)));
+    println!("  {:3} s  {name}", began.elapsed().as_secs());
     let failed = match outcome {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(failed)) => failed.message().unwrap_or("failed").to_owned(),
