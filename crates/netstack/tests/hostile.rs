@@ -174,6 +174,54 @@ async fn floods_are_answered_a_thousand_times_a_second_and_hold_nothing() {
     }
 }
 
+/// A packet for somebody else
+fn readdressed(mut packet: Vec<u8>, destination: Ipv4Addr) -> Vec<u8> {
+    packet[16..20].copy_from_slice(&destination.octets());
+    Ipv4Packet::new_unchecked(&mut packet[..]).fill_checksum();
+    let (source, destination) = (IpAddress::Ipv4(SERVER), IpAddress::Ipv4(destination));
+    match packet[9] {
+        6 => TcpPacket::new_unchecked(&mut packet[20..]).fill_checksum(&source, &destination),
+        17 => UdpPacket::new_unchecked(&mut packet[20..]).fill_checksum(&source, &destination),
+        _ => {}
+    }
+    packet
+}
+
+/// The inner address of another tunnel, for one, whose server this peer would like to speak for
+#[tokio::test(start_paused = true)]
+async fn what_is_addressed_to_somebody_else_reaches_nobody() {
+    let pair = Pair::new();
+    let listener = pair.client.tcp_listen(any(80), 8, TcpOptions::default()).unwrap();
+    let socket = pair.client.udp_bind(any(9), UdpOptions::default()).unwrap();
+    let kinds = [
+        segment(9999, 80, SYN),
+        datagram(9999, 9, b"for another"),
+        packet(1, 0, &[8, 0, 0, 0, 0, 1, 0, 1]),
+    ];
+    let neighbour = Ipv4Addr::new(192, 168, 1, 20);
+    let others = [neighbour, Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 0, 0, 1), SERVER];
+    let before = pair.client_stats();
+    for kind in &kinds {
+        for other in others {
+            pair.inject(&readdressed(kind.clone(), other));
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let stats = pair.client_stats();
+    assert_eq!(stats.packets_out, before.packets_out, "nobody is answered: {stats:?}");
+    assert_eq!((stats.unclaimed - before.unclaimed, stats.connections), (12, 0), "{stats:?}");
+    assert!(socket.try_recv(&mut [0; 64]).is_err());
+    assert!(timeout(Duration::from_secs(1), listener.accept()).await.is_err());
+
+    for kind in &kinds {
+        pair.inject(kind);
+    }
+    sleep(Duration::from_millis(20)).await;
+    let answers = pair.client_stats().packets_out - before.packets_out;
+    assert_eq!(answers, 2, "SYN and ping are answered when they are ours");
+    assert_eq!(socket.try_recv(&mut [0; 64]).unwrap(), 11);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_no_datagram_of_this_host_is_counted_and_dropped() {
     let pair = Pair::new();

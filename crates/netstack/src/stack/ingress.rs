@@ -1,6 +1,6 @@
 //! Whose packet it is
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use pptp_packet::Egress;
 use smoltcp::wire::IpProtocol;
@@ -114,11 +114,10 @@ impl Stack {
         };
         let source = SocketAddrV4::new(datagram.source, from);
         let destination = SocketAddrV4::new(datagram.destination, to);
-        let all = self.addresses.was_broadcast(datagram.destination);
-        let own = self.addresses.own(datagram.destination);
-        if !all && !own && !self.multicast.holds(datagram.destination) {
+        if !self.is_reached_at(datagram.destination) {
             return count(&mut self.stats.unclaimed);
         }
+        let all = self.addresses.was_broadcast(datagram.destination);
         if !self.give_to_udp(source, destination, all, payload) {
             self.unclaimed(packet, out);
         }
@@ -145,7 +144,17 @@ impl Stack {
         claimed
     }
 
+    /// Whether what is sent there is for this host too
+    fn is_reached_at(&self, destination: Ipv4Addr) -> bool {
+        self.addresses.own(destination)
+            || self.addresses.was_broadcast(destination)
+            || self.multicast.holds(destination)
+    }
+
     fn take_in_icmp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
+        if !self.is_reached_at(datagram.destination) {
+            return count(&mut self.stats.unclaimed);
+        }
         match datagram.icmp() {
             Some(Icmp::EchoReply { ident, sequence }) => {
                 let now = self.now;
