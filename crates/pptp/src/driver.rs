@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    future::poll_fn,
+    future::{pending, poll_fn},
     ops::Range,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
@@ -85,14 +85,13 @@ impl Driver {
         if !self.blocked && self.hub.ready_count() > 0 {
             return;
         }
-        let paused = self.restraint.paused_until();
         tokio::select! {
             biased;
             call_id = self.deadlines.next() => self.expire(call_id),
             () = self.hub.woken(), if !self.blocked => {}
             () = self.hub.woken_for_due(), if self.blocked => {}
-            _ = self.socket.readable(), if paused.is_none() && self.has_room_for_replies() => {}
-            () = sleep_until(paused.unwrap_or_else(now).into()), if paused.is_some() => {}
+            _ = self.socket.readable(), if self.has_room_for_replies() => {}
+            () = over(self.restraint.paused_until()) => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
     }
@@ -103,7 +102,7 @@ impl Driver {
         if self.restraint.ends_pause(now) {
             self.resume(now);
         }
-        if self.has_room_for_replies() && self.restraint.paused_until().is_none() {
+        if self.has_room_for_replies() {
             self.receive(now);
         }
         self.take_failures();
@@ -344,6 +343,14 @@ impl Driver {
         if let Some(tunnel) = self.hub.tunnel(call_id) {
             tunnel.mark_due();
         }
+    }
+}
+
+/// Until a pause is over; never, if there is none
+async fn over(paused_until: Option<Instant>) {
+    match paused_until {
+        Some(until) => sleep_until(until.into()).await,
+        None => pending().await,
     }
 }
 
