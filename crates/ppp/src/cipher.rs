@@ -77,10 +77,16 @@ impl Cipher {
         }
     }
 
-    /// The peer's decryptor lost its way; a stateless one finds back by itself
-    pub(crate) fn handle_reset_request(&mut self) {
-        if let Sealing::Stateful(encryptor) = &mut self.encryptor {
-            encryptor.handle_reset_request();
+    /// Takes the peer's Reset-Request: its decryptor lost its way
+    ///
+    /// True if it should have found back by itself, since what we send is stateless.
+    pub(crate) fn handle_reset_request(&mut self) -> bool {
+        match &mut self.encryptor {
+            Sealing::Stateless(_) => true,
+            Sealing::Stateful(encryptor) => {
+                encryptor.handle_reset_request();
+                false
+            }
         }
     }
 

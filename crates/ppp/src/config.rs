@@ -39,6 +39,8 @@ pub struct ClientConfig {
     pub carrier_limit: u16,
     /// How a dead peer is noticed
     pub echo: EchoPolicy,
+    /// How a dead data path is noticed
+    pub proof: ProofPolicy,
     /// What to ask IPCP for
     pub addresses: AddressRequest,
     /// Whether to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
@@ -63,6 +65,7 @@ impl ClientConfig {
             mru: DEFAULT_MRU,
             carrier_limit: DEFAULT_CARRIER_LIMIT,
             echo: EchoPolicy::default(),
+            proof: ProofPolicy::default(),
             addresses: AddressRequest::default(),
             ipv6: false,
             header_compression: false,
@@ -109,6 +112,25 @@ impl Default for EchoPolicy {
     /// The first after 30 s, then every 10 s, dead after 4: 70 s from the last frame
     fn default() -> Self {
         Self { silence: Duration::from_secs(30), interval: Duration::from_secs(10), unanswered: 4 }
+    }
+}
+
+/// Whether the data path is proven by packets of the link's own, and what is known of the peer
+///
+/// A proof is a ping of the peer's inner address, or of its first DNS server, and a packet with a TTL
+/// of 1: see [`Reachability`](crate::Reachability).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofPolicy {
+    /// Whether proofs are sent at all, and a link on which nothing passes is ended
+    pub is_enabled: bool,
+    /// Whether this peer has answered a proof on an earlier link
+    pub has_answered: bool,
+}
+
+impl Default for ProofPolicy {
+    /// Proofs are sent, and nothing is known
+    fn default() -> Self {
+        Self { is_enabled: true, has_answered: false }
     }
 }
 

@@ -12,6 +12,11 @@ pub(crate) struct Echo {
     /// Not moved by every packet: looked at again when it has come
     deadline: Option<Instant>,
     unanswered: u8,
+    /// When the latest Echo-Request was sent, and its identifier
+    asked: Option<Instant>,
+    id: u8,
+    /// Whether the peer has ever answered one
+    has_answered: bool,
 }
 
 /// What a silence calls for
@@ -25,7 +30,15 @@ pub(crate) enum Silence {
 
 impl Echo {
     pub(crate) const fn new(policy: EchoPolicy) -> Self {
-        Self { policy, heard: None, deadline: None, unanswered: 0 }
+        Self {
+            policy,
+            heard: None,
+            deadline: None,
+            unanswered: 0,
+            asked: None,
+            id: 0,
+            has_answered: false,
+        }
     }
 
     /// LCP is open
@@ -35,6 +48,27 @@ impl Echo {
         }
         self.heard(now);
         self.deadline = now.checked_add(self.policy.silence);
+    }
+
+    /// An Echo-Request leaves
+    pub(crate) const fn asked(&mut self, now: Instant, id: u8) {
+        (self.asked, self.id) = (Some(now), id);
+    }
+
+    /// An Echo-Reply came in; returns its round trip if it answers the latest request
+    pub(crate) fn answered(&mut self, now: Instant, id: u8) -> Option<Duration> {
+        self.has_answered = true;
+        let at = self.asked.take_if(|_| self.id == id)?;
+        Some(now.saturating_duration_since(at))
+    }
+
+    /// When anything of the link came in last
+    pub(crate) const fn last_heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    pub(crate) const fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// LCP is not open any more

@@ -12,10 +12,12 @@ use pptp_packet::PacketBuf;
 use crate::authentication::Keys;
 use crate::cipher::Cipher;
 use crate::context::Trouble;
+use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
 use crate::frame;
+use crate::link::Received;
 use crate::machine::Machine;
 use crate::negotiator::Layer;
 use crate::packet::{Code, Options, Packet};
@@ -124,7 +126,7 @@ impl<R: Role> Machine<R> {
         now: Instant,
         protocol: u16,
         packet: &'p mut [u8],
-    ) -> Result<&'p mut [u8], Discard> {
+    ) -> Result<Received<'p>, Discard> {
         if !(self.passage.is_clear() && self.is_up() && self.wants(protocol)) {
             return Err(Discard::Plaintext);
         }
@@ -133,7 +135,7 @@ impl<R: Role> Machine<R> {
         }
         self.echo.heard(now);
         self.ipcp.note_peer_is_open();
-        Ok(packet)
+        Ok(self.take_opened(now, packet))
     }
 
     /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
@@ -216,11 +218,9 @@ impl<R: Role> Machine<R> {
         if self.role.ipcp_start() != IpcpStart::AtOnce {
             self.begin_ipv6(now);
         }
-        #[cfg(not(feature = "server"))]
-        let _ = now;
         // a server that keeps IPCP closed until here has not heard one of our requests
         self.ipcp.forgive_silence();
-        self.come_up();
+        self.come_up(now);
     }
 
     pub(crate) fn check_encryption_deadlines(&mut self, now: Instant) {
@@ -238,7 +238,7 @@ impl<R: Role> Machine<R> {
         now: Instant,
         arrival: pptp_mppe::Arrival,
         information: &'p mut [u8],
-    ) -> Result<&'p mut [u8], Discard> {
+    ) -> Result<Received<'p>, Discard> {
         let is_open = self.ccp.is_open();
         let wants_ipv6 = self.wants(frame::IPV6);
         let cipher = self.passage.cipher_mut().filter(|_| is_open);
@@ -259,7 +259,7 @@ impl<R: Role> Machine<R> {
             return Err(Discard::OutOfPhase);
         }
         self.ipcp.note_peer_is_open();
-        Ok(opened.payload)
+        Ok(self.take_opened(now, opened.payload))
     }
 
     fn undecryptable(&mut self, now: Instant, discard: pptp_mppe::Discard) {
@@ -300,7 +300,7 @@ impl<R: Role> Machine<R> {
             *clear_at = None;
         }
         match Code::from(packet.code) {
-            Code::ResetRequest => self.answer_reset(packet),
+            Code::ResetRequest => self.answer_reset(now, packet),
             Code::ResetAck => {}
             code => self.negotiate_encryption(now, code, packet)?,
         }
@@ -393,11 +393,11 @@ impl<R: Role> Machine<R> {
 
     /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
     /// everything until the Reset-Ack comes
-    fn answer_reset(&mut self, request: &Packet<'_>) {
+    fn answer_reset(&mut self, now: Instant, request: &Packet<'_>) {
         let stats = &mut self.context.stats;
         stats.reset_requests = stats.reset_requests.saturating_add(1);
-        if let Some(cipher) = self.passage.cipher_mut() {
-            cipher.handle_reset_request();
+        if self.passage.cipher_mut().is_some_and(Cipher::handle_reset_request) {
+            self.complain(now, Complaint::ResetRequest);
         }
         let code = Code::ResetAck.into();
         self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::AddressRequest;
 use crate::credentials::Question;
+use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::ipv6cp::Ipv6Addresses;
@@ -18,6 +19,8 @@ pub enum Event {
     /// IP packets pass from now on; comes again, with the facts as they are then, after every
     /// renegotiation, and when IPv6 comes or goes
     Up(Negotiated),
+    /// Whether packets pass inside the link is known, or known better
+    Reachable(Reachability),
     /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
     ///
     /// [`Questions`]: crate::Questions
@@ -125,6 +128,8 @@ pub enum Timer {
     Authentication,
     /// The peer was silent: an Echo-Request is due
     Echo,
+    /// A proof of the data path is due, or its verdict
+    Proof,
     /// MPPE keys kept for late frames expire
     KeptKeys,
     /// The peer is asked again for a reset of a stateful session

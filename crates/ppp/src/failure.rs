@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{frame, lcp, wrong_key::WrongKey};
+use crate::{data_path::NothingPasses, frame, lcp, wrong_key::WrongKey};
 
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,9 @@ pub enum Failure {
     /// MPPE came up, and the two ends have different keys: nothing that either encrypts is of use
     #[error("the MPPE keys of the two ends differ: {0}")]
     WrongKey(WrongKey),
+    /// The link is up, and nothing passes inside it in one direction or both
+    #[error("nothing passes inside the tunnel: {0}")]
+    NothingPasses(NothingPasses),
     /// IPCP ended without an inner address that can be used
     #[error("the server gave no usable inner address")]
     NoAddress,

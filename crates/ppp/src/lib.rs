@@ -11,6 +11,7 @@
 //!       automaton  the state transition table of RFC 1661 §4.1, as data
 //!     authentication  PAP, CHAP with MD5, MS-CHAPv1, MS-CHAPv2, and that in EAP
 //!     echo         whether the peer is still there
+//!     data_path    whether packets pass inside the link; proving does what it asks for
 //!   packet, frame  the wire formats
 //! ```
 //!
@@ -34,6 +35,7 @@ mod cipher;
 mod config;
 mod context;
 mod credentials;
+mod data_path;
 mod early;
 mod echo;
 mod encrypting;
@@ -51,6 +53,8 @@ mod names;
 mod negotiator;
 pub mod packet;
 mod policy;
+mod proof;
+mod proving;
 mod random;
 mod rate;
 mod receive;
@@ -64,10 +68,11 @@ mod stats;
 mod tests;
 mod wrong_key;
 
-pub use config::{AddressRequest, ClientConfig, EchoPolicy};
+pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
 #[cfg(feature = "server")]
 pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
 pub use credentials::{Question, Questions};
+pub use data_path::{NothingPasses, Proof, Reachability};
 pub use encryption::Encryption;
 pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
@@ -76,6 +81,7 @@ pub use link::{Link, Received};
 pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset, Stats as DecryptorStats};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
+pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
 pub use server::{OnNak, ServerAuthentication};
 pub use stats::{Discard, Stats};

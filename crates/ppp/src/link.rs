@@ -11,6 +11,7 @@ use crate::ccp::Ccp;
 use crate::config::ClientConfig;
 #[cfg(feature = "server")]
 use crate::config::ServerConfig;
+use crate::data_path::Reachability;
 use crate::events::{Event, Phase, Timer};
 use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
@@ -22,8 +23,8 @@ use crate::stats::{Discard, Stats};
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
 ///
 /// Inputs are [`Link::handle_frame`] and [`Link::handle_timeout`]; after any of them, and after a
-/// command, the owner asks [`Link::poll_event`] and [`Link::poll_frame`] until both are empty, and
-/// [`Link::poll_timeout`] once.
+/// command, the owner asks [`Link::poll_event`], [`Link::poll_frame`] and [`Link::poll_proof`] until all
+/// are empty, and [`Link::poll_timeout`] once.
 #[derive(Debug)]
 pub struct Link(Inner);
 
@@ -67,6 +68,8 @@ macro_rules! in_client {
 pub enum Received<'p> {
     /// Accepted: an inner IP packet, opened in place
     Ip(&'p mut [u8]),
+    /// Accepted: an answer to a proof of the data path, which is not for users
+    Proof,
     /// Accepted: a well-formed control frame
     Control,
     /// Dropped and counted; its sequence number is not to be acknowledged
@@ -177,6 +180,36 @@ impl Link {
         each!(&mut self.0, machine => machine.seal(packet))
     }
 
+    /// Notes that a packet of a user was sealed and leaves: nothing coming back is then a silence
+    pub fn note_sent(&mut self, now: Instant) {
+        each!(&mut self.0, machine => machine.path.sent(now));
+    }
+
+    /// Notes that the carrier's own signalling was heard
+    ///
+    /// A peer that has never answered an LCP Echo-Request is not dead for that as long as its carrier
+    /// is alive.
+    pub fn note_carrier_alive(&mut self, now: Instant) {
+        each!(&mut self.0, machine => machine.carrier.heard(now));
+    }
+
+    /// Whether packets pass inside the link, as far as is known
+    pub fn reachability(&self) -> Reachability {
+        each!(&self.0, machine => machine.path.reachability())
+    }
+
+    /// Whether the peer has answered a proof of the data path, on this link or on a remembered one
+    pub fn is_provable(&self) -> bool {
+        each!(&self.0, machine => machine.path.is_provable())
+    }
+
+    /// The next packet that proves the data path, as a sealed frame
+    ///
+    /// Asked after [`Link::poll_frame`]. It counts as sealed: it must go out in its order.
+    pub fn poll_proof(&mut self) -> Option<Vec<u8>> {
+        each!(&mut self.0, machine => machine.poll_proof())
+    }
+
     /// The next control frame to send, complete with address and control field
     pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
         each!(&mut self.0, machine => machine.poll_frame())
@@ -230,6 +263,7 @@ fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
         ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
         ipv6cp: crate::ipv6::wanted(config.ipv6),
         echo: config.echo,
+        proof: config.proof,
         carrier_limit: config.carrier_limit,
         authentication: authentication::Client::new(config),
     };

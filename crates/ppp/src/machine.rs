@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
 use crate::cipher::Cipher;
-use crate::config::EchoPolicy;
+use crate::config::{EchoPolicy, ProofPolicy};
 use crate::context::Context;
+use crate::data_path::DataPath;
 use crate::early::Early;
 use crate::echo::{Echo, Silence};
 use crate::encrypting::Passage;
@@ -18,6 +19,7 @@ use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
+use crate::proving::{Carrier, Proofs};
 use crate::rate::{Rate, Window};
 use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
@@ -35,6 +37,9 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) ipcp: Negotiator<R::Ipcp>,
     pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: Echo,
+    pub(crate) path: DataPath,
+    /// Proof packets that wait to be sent
+    pub(crate) proofs: Proofs,
     pub(crate) context: Context,
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
@@ -53,6 +58,7 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) id: u8,
     peer_name: Box<str>,
     carrier_limit: u16,
+    pub(crate) carrier: Carrier,
     renegotiations: Rate,
     events: VecDeque<Event>,
 }
@@ -67,6 +73,7 @@ pub(crate) struct Parts<R: Role> {
     pub(crate) ipcp: Negotiator<R::Ipcp>,
     pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: EchoPolicy,
+    pub(crate) proof: ProofPolicy,
     pub(crate) carrier_limit: u16,
 }
 
@@ -81,6 +88,8 @@ impl<R: Role> Machine<R> {
             ipcp: parts.ipcp,
             ipv6cp: parts.ipv6cp,
             echo: Echo::new(parts.echo),
+            path: DataPath::new(parts.proof.is_enabled, parts.proof.has_answered),
+            proofs: Proofs::default(),
             context: Context::new(seed),
             link: None,
             keys: None,
@@ -92,6 +101,7 @@ impl<R: Role> Machine<R> {
             id: 0,
             peer_name: Box::default(),
             carrier_limit: parts.carrier_limit,
+            carrier: Carrier::NEW,
             renegotiations: Rate::new(RENEGOTIATIONS),
             events: VecDeque::new(),
         }
@@ -147,10 +157,13 @@ impl<R: Role> Machine<R> {
         }
         self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {
-            Some(Silence::Ask) => self.send_echo_request(),
-            Some(Silence::Dead(unanswered)) => self.fail(now, Failure::EchoTimeout { unanswered }),
+            Some(Silence::Ask) => {
+                self.send_echo_request(now);
+            }
+            Some(Silence::Dead(unanswered)) => self.fall_silent(now, unanswered),
             None => {}
         }
+        self.check_path(now);
     }
 
     pub(crate) fn poll_frame(&mut self) -> Option<Vec<u8>> {
@@ -180,6 +193,7 @@ impl<R: Role> Machine<R> {
             (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
             (ipv6cp, Timer::Restart(Protocol::Ipv6cp)),
             (self.echo.deadline(), Timer::Echo),
+            (self.path.deadline(), Timer::Proof),
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
             (self.passage.clear_at(), Timer::Encryption),
@@ -198,7 +212,7 @@ impl<R: Role> Machine<R> {
 
     pub(crate) fn stats(&self) -> Stats {
         let shortest_round_trip = self.context.round_trips.shortest();
-        Stats { shortest_round_trip, ..self.context.stats }
+        Stats { shortest_round_trip, reachability: self.path.reachability(), ..self.context.stats }
     }
 
     pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
@@ -249,6 +263,7 @@ impl<R: Role> Machine<R> {
     }
 
     fn forget_encryption(&mut self) {
+        self.stop_proof();
         self.keys = None;
         self.passage = Passage::UNSETTLED;
     }
@@ -303,7 +318,7 @@ impl<R: Role> Machine<R> {
     /// Something happened to IPCP
     pub(crate) fn ipcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
         match layer {
-            Some(Layer::Up) => self.come_up(),
+            Some(Layer::Up) => self.come_up(now),
             Some(Layer::Down) => self.go_down(now),
             Some(Layer::Finished) => self.fail(now, Failure::NoAddress),
             None => {}
@@ -311,7 +326,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Up needs IPCP, and that how packets go is settled
-    pub(crate) fn come_up(&mut self) {
+    pub(crate) fn come_up(&mut self, now: Instant) {
         let is_settled = match &self.passage {
             Passage::Unsettled { .. } => false,
             Passage::Encrypted(_) => self.ccp.is_open(),
@@ -323,6 +338,7 @@ impl<R: Role> Machine<R> {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
             self.push(Event::Up(negotiated));
+            self.begin_proof(now);
             #[cfg(feature = "server")]
             for (code, data) in self.role.remarks() {
                 self.id = self.id.wrapping_add(1);
@@ -363,6 +379,7 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn go_down(&mut self, now: Instant) {
+        self.stop_proof();
         if self.phase == Phase::Up && self.renegotiates(now) {
             self.enter(Phase::Network);
         }
@@ -407,13 +424,16 @@ impl<R: Role> Machine<R> {
         self.push(event);
     }
 
-    fn send_echo_request(&mut self) {
+    /// Sends an LCP Echo-Request, and returns its identifier
+    pub(crate) fn send_echo_request(&mut self, now: Instant) -> u8 {
         self.id = self.id.wrapping_add(1);
+        self.echo.asked(now, self.id);
         let stats = &mut self.context.stats;
         stats.echo_requests = stats.echo_requests.saturating_add(1);
         let magic = self.link.and_then(|link| link.magic).unwrap_or_default().to_be_bytes();
         let code = Code::EchoRequest.into();
         self.context.send(frame::LCP, &Packet { code, id: self.id, data: &magic });
+        self.id
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -429,7 +449,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// An owner that does not look loses the oldest events: the last one tells how it ended
-    fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Event) {
         if self.events.len() >= MOST_EVENTS {
             self.events.pop_front();
         }

@@ -29,6 +29,7 @@ names! {
     Self::EncryptionLost => "EncryptionLost",
     Self::Undecryptable(_) => "Undecryptable",
     Self::WrongKey(_) => "WrongKey",
+    Self::NothingPasses(_) => "NothingPasses",
     Self::NoAddress => "NoAddress",
     Self::Loopback => "Loopback",
     Self::EchoTimeout { .. } => "EchoTimeout",

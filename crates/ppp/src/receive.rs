@@ -6,6 +6,7 @@ use pptp_mppe::Arrival;
 
 use crate::authentication::Authentication;
 use crate::context::Trouble;
+use crate::data_path::Complaint;
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
 use crate::frame;
@@ -16,6 +17,7 @@ use crate::packet::{Code, Packet};
 use crate::role::IpcpStart;
 use crate::role::{LinkOptions, Role};
 use crate::stats::Discard;
+use crate::wrong_key;
 
 impl<R: Role> Machine<R> {
     pub(crate) fn handle_frame<'p>(
@@ -44,10 +46,8 @@ impl<R: Role> Machine<R> {
         }
         let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
         match protocol {
-            frame::MPPE => self.open_encrypted(now, arrival, information).map(Received::Ip),
-            frame::IP | frame::IPV6 => {
-                self.take_clear(now, protocol, information).map(Received::Ip)
-            }
+            frame::MPPE => self.open_encrypted(now, arrival, information),
+            frame::IP | frame::IPV6 => self.take_clear(now, protocol, information),
             ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
             _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
             _ => {
@@ -131,7 +131,8 @@ impl<R: Role> Machine<R> {
             Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
             Code::EchoRequest => self.answer_echo(packet)?,
             Code::EchoReply if self.is_our_own(packet) => return Ok(()),
-            Code::EchoReply | Code::DiscardRequest => {}
+            Code::EchoReply => self.receive_echo_reply(now, packet.id),
+            Code::DiscardRequest => {}
             Code::Identification => self.note_identification(packet),
             Code::TimeRemaining => self.note_time_remaining(packet),
             code => {
@@ -169,8 +170,15 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Whether an Echo-Reply came back to its sender: the line is looped, and nobody is alive there
+    /// Whether an Echo-Reply came back to its sender: the line is looped, and no peer is there
+    ///
+    /// A link whose peer has proven that it knows the password, and that is encrypted both ways, is not
+    /// looped: there a reply with our Magic-Number comes of a peer that copies it (RFC 1661 §5.8 wants
+    /// its own).
     fn is_our_own(&self, reply: &Packet<'_>) -> bool {
+        if self.phase == Phase::Up && self.has_authentic_peer() {
+            return false;
+        }
         let magic = self.link.and_then(|link| link.magic).map(u32::to_be_bytes);
         magic.is_some_and(|magic| reply.data.starts_with(&magic))
     }
@@ -200,15 +208,25 @@ impl<R: Role> Machine<R> {
                 return Ok(());
             }
             // what we never sent
-            other => return self.doubt_keys(other),
+            other => return self.doubt_keys(now, other),
         };
         Err(Failure::RejectedProtocol { protocol }.into())
     }
 
     /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
-    fn doubt_keys(&mut self, rejected: u16) -> Result<(), Trouble> {
-        let wrong = self.passage.cipher_mut().and_then(|cipher| cipher.doubt.rejected(rejected));
-        wrong.map_or(Ok(()), |wrong| Err(Failure::WrongKey(wrong).into()))
+    ///
+    /// Later the same means that the peer has lost the way, or is forged: it is evidence that asks for
+    /// a proof.
+    fn doubt_keys(&mut self, now: Instant, rejected: u16) -> Result<(), Trouble> {
+        let Some(cipher) = self.passage.cipher_mut() else { return Ok(()) };
+        let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
+        if complaint == Complaint::UnsentProtocol && self.path.may_have_wrong_key() {
+            if let Some(wrong) = cipher.doubt.rejected(rejected) {
+                return Err(Failure::WrongKey(wrong).into());
+            }
+        }
+        self.complain(now, complaint);
+        Ok(())
     }
 
     /// Only the protocol that was agreed on counts: an old pppd fell over EAP that nobody wanted

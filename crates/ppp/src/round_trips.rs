@@ -58,6 +58,66 @@ impl RoundTrips {
     }
 }
 
+/// Round-trip times of one kind of question: the last, the least and the smoothed one
+///
+/// Kept in microseconds, up to 71 minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTripTime {
+    last: u32,
+    least: u32,
+    smoothed: u32,
+}
+
+impl Default for RoundTripTime {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl RoundTripTime {
+    /// No measurement yet: the least one is larger than the last
+    pub(crate) const NONE: Self = Self { last: 0, least: u32::MAX, smoothed: 0 };
+
+    const fn is_measured(self) -> bool {
+        self.least <= self.last
+    }
+
+    /// The latest round trip; `None` before the first
+    pub fn last(&self) -> Option<Duration> {
+        self.value(self.last)
+    }
+
+    /// The shortest round trip
+    pub fn least(&self) -> Option<Duration> {
+        self.value(self.least)
+    }
+
+    /// The smoothed round trip, each new one with a weight of one eighth (RFC 6298 §2)
+    pub fn smoothed(&self) -> Option<Duration> {
+        self.value(self.smoothed)
+    }
+
+    fn value(&self, micros: u32) -> Option<Duration> {
+        self.is_measured().then(|| Duration::from_micros(micros.into()))
+    }
+
+    /// Takes a new measurement
+    pub fn measured(&mut self, took: Duration) {
+        let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let eighth = |micros: u32| micros.checked_div(8).unwrap_or_default();
+        *self = if self.is_measured() {
+            let smoothed = self.smoothed.saturating_sub(eighth(self.smoothed));
+            Self {
+                last: micros,
+                least: self.least.min(micros),
+                smoothed: smoothed.saturating_add(eighth(micros)),
+            }
+        } else {
+            Self { last: micros, least: micros, smoothed: micros }
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +151,17 @@ mod tests {
         );
         round_trips.answered_one_of(now + 3 * RTT, &[dropped, heard, fresh]);
         assert_eq!(round_trips.count(), 3);
+    }
+
+    #[test]
+    fn round_trip_times_are_smoothed() {
+        let mut times = RoundTripTime::default();
+        assert_eq!((times.last(), times.least(), times.smoothed()), (None, None, None));
+        times.measured(Duration::from_millis(80));
+        times.measured(Duration::from_millis(160));
+        assert_eq!(times.last(), Some(Duration::from_millis(160)));
+        assert_eq!(times.least(), Some(Duration::from_millis(80)));
+        assert_eq!(times.smoothed(), Some(Duration::from_millis(90)));
     }
 
     #[test]

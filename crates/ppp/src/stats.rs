@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::data_path::Reachability;
+use crate::round_trips::RoundTripTime;
+
 /// Why a frame that came in was dropped
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,6 +63,14 @@ pub struct Stats {
     pub renegotiations: u64,
     /// The shortest time between a request of ours and its answer
     pub shortest_round_trip: Option<Duration>,
+    /// Proof packets sent to see whether packets pass inside the link
+    pub proofs_sent: u64,
+    /// Whether packets pass inside the link
+    pub reachability: Reachability,
+    /// Round trips of LCP Echo-Requests
+    pub echo_round_trip: RoundTripTime,
+    /// Round trips of the pings that prove the data path
+    pub ping_round_trip: RoundTripTime,
 }
 
 impl Stats {
@@ -79,6 +90,10 @@ impl Stats {
             outbox_overflow: 0,
             renegotiations: 0,
             shortest_round_trip: None,
+            proofs_sent: 0,
+            reachability: Reachability::Unknown,
+            echo_round_trip: RoundTripTime::NONE,
+            ping_round_trip: RoundTripTime::NONE,
         }
     }
 

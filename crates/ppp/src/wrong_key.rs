@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use crate::data_path::Complaint;
 use crate::frame;
 
 /// What shows that the two ends have different MPPE keys
@@ -63,6 +64,17 @@ impl Doubt {
         } else {
             None
         }
+    }
+}
+
+/// What a Protocol-Reject says of the peer's decryptor, while all that is sent is encrypted
+///
+/// One of a protocol that this end may have sent says nothing.
+pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
+    match rejected {
+        frame::MPPE => Some(Complaint::MppeRejected),
+        rejected if SENT.contains(&rejected) => None,
+        _ => Some(Complaint::UnsentProtocol),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
 
 use pptp_ppp::{
     AddressRequest, AuthenticationProtocol, Encryption, Ipv6Addresses, Negotiated, Question,
+    Reachability,
 };
 
 use crate::{Ladder, Phase, TunnelError};
@@ -18,6 +19,8 @@ pub enum Event {
     /// IP packets pass from now on; comes again after each renegotiation, and when
     /// IPv6 comes or goes, with the facts as they are then
     Up(Box<Facts>),
+    /// Whether packets pass inside the tunnel is known, or known better
+    Reachable(Reachability),
     /// The server refused the login and takes another answer, which the owner wanted to be asked for:
     /// [`Tunnel::change_password`](crate::Tunnel::change_password),
     /// [`Tunnel::log_in_as`](crate::Tunnel::log_in_as) or

@@ -37,8 +37,8 @@ pub use pptp_gre::Reordering;
 pub use pptp_ppp::{
     AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
-    KeyStrength, MppeBits, Password, PasswordEncoding, Question, Questions, StatefulReset,
-    WrongKey,
+    KeyStrength, MppeBits, NothingPasses, Password, PasswordEncoding, Proof, ProofPolicy, Question,
+    Questions, Reachability, RoundTripTime, StatefulReset, WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{

@@ -187,6 +187,7 @@ impl Tunnel {
         }
         self.recorder.control(now, Kind::ControlReceived, octets);
         self.control.handle_octets(now, octets);
+        self.link.note_carrier_alive(now);
         self.control_events(now);
     }
 
@@ -238,7 +239,7 @@ impl Tunnel {
         if self.ordered.is_some() && !is_control_frame(frame) {
             return self.handle_ordered(now, verdict, frame);
         }
-        self.open_frame(now, verdict, frame)
+        self.open_frame(now, verdict, frame)?.packet()
     }
 
     /// Datagrams so far that led to something: IP packets, new acknowledgments, and while the tunnel
@@ -325,6 +326,7 @@ impl Tunnel {
             && self.link.seal(packet)
         {
             session.seal(now, packet);
+            self.link.note_sent(now);
             self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
         }
     }
@@ -339,7 +341,7 @@ impl Tunnel {
         event
     }
 
-    /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP
+    /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP, and the proofs of the data path
     ///
     /// Before the packets of the turn, for they say when packets pass: the first packet would not
     /// be taken by a peer that has not yet got our last Configure-Ack.
@@ -348,7 +350,7 @@ impl Tunnel {
         #[cfg(feature = "server")]
         self.withhold_acknowledgment();
         while self.session.is_some() && out.has_room() {
-            let Some(frame) = self.link.poll_frame() else { break };
+            let Some(frame) = self.next_frame() else { break };
             self.compose_frame(now, &frame, out);
             #[cfg(feature = "server")]
             if self.gre_manners.repeats_frames {
@@ -357,12 +359,19 @@ impl Tunnel {
         }
     }
 
+    fn next_frame(&mut self) -> Option<Vec<u8>> {
+        self.link.poll_frame().or_else(|| self.link.poll_proof())
+    }
+
     fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
         let Some(session) = &mut self.session else { return };
         self.passage.compose(now);
         let Ok(length) = u16::try_from(frame.len()) else { return };
         let header = session.next_header(now);
-        self.recorder.frame(now, Kind::FrameSent, header.sequence.unwrap_or_default(), frame);
+        if is_control_frame(frame) {
+            let sequence = header.sequence.unwrap_or_default();
+            self.recorder.frame(now, Kind::FrameSent, sequence, frame);
+        }
         let header = header.emit(length);
         let octets = header.as_slice();
         out.compose(octets.len().saturating_add(frame.len()), |room| {

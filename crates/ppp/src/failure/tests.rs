@@ -94,6 +94,24 @@ fn of_the_link() -> Vec<(Failure, &'static str, &'static str)> {
     let terminated =
         |message: &str| Failure::TerminatedByPeer { protocol: Lcp, message: message.to_owned() };
     vec![
+        (
+            Failure::NothingPasses(NothingPasses::Silence { pings: 4, echoes: 4 }),
+            "NothingPasses",
+            "nothing passes inside the tunnel: 4 pings through the tunnel without an answer, while \
+             the peer answered 4 LCP echoes beside them",
+        ),
+        (
+            Failure::NothingPasses(NothingPasses::NotOpened {
+                reset_requests: 3,
+                mppe_rejects: 0,
+                unsent_protocols: 1,
+                pings: 5,
+            }),
+            "NothingPasses",
+            "nothing passes inside the tunnel: the peer cannot open our packets: 3 Reset-Requests, \
+             0 rejects of MPPE and 1 of protocols that were never sent, and 5 pings through the \
+             tunnel without an answer",
+        ),
         (Failure::NoAddress, "NoAddress", "the server gave no usable inner address"),
         (
             Failure::Loopback,

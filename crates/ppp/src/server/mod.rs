@@ -70,7 +70,9 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
         ipv6cp: crate::ipv6::wanted(config.ipv6),
         echo: config.echo,
+        proof: crate::config::ProofPolicy { is_enabled: false, has_answered: false },
         carrier_limit: config.carrier_limit,
+
         authentication: authentication::Authenticator::new(config),
     };
     Machine::new(parts, seed)

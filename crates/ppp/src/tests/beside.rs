@@ -94,7 +94,7 @@ mod ipv6 {
                 assert_eq!(discard, Discard::InnerProtocol);
                 false
             }
-            Received::Control => panic!("no control frame"),
+            Received::Control | Received::Proof => panic!("no control frame"),
         }
     }
 

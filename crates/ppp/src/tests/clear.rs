@@ -8,6 +8,8 @@ use super::script::{ADDRESSES, MPPE_128, PEER_ADDRESS, Script, Sent, last_reques
 use crate::packet::Code;
 use crate::{ClientConfig, Discard, EncryptionDemand, Failure, Stats, frame};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 const IP_IN_THE_CLEAR: [u8; 21] =
     *b"\x21\x45\0\0\x14\0\0\0\0\x40\x01\x66\xE7\x0A\0\0\x01\x0A\0\0\x02";
 
@@ -37,6 +39,19 @@ fn clear() -> Script {
     assert!(script.link.is_up());
     script.sent();
     script
+}
+
+#[test]
+fn our_own_echo_that_comes_back_is_no_sign_of_life() {
+    let mut script = clear();
+    script.wait(30 * SECOND);
+    let request = script.sent().pop().unwrap();
+    assert_eq!((request.code, request.data.len()), (9, 4));
+    for _ in 0..4 {
+        script.send(frame::LCP, Code::EchoReply, request.id, &request.data);
+        script.wait(10 * SECOND);
+    }
+    assert_eq!(script.failure(), Some(Failure::EchoTimeout { unanswered: 4 }));
 }
 
 fn takes_clear(script: &mut Script) -> Result<(), Discard> {

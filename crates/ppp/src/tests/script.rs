@@ -159,6 +159,7 @@ impl Script {
         match self.link.handle_frame(self.now, arrival, frame) {
             Received::Ip(_) | Received::Control => Ok(()),
             Received::Discarded(discard) => Err(discard),
+            Received::Proof => unreachable!("no test answers a proof here"),
         }
     }
 

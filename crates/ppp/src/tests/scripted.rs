@@ -534,16 +534,16 @@ mod link_control {
     }
 
     #[test]
-    fn our_own_echo_that_comes_back_is_no_sign_of_life() {
+    fn our_own_echo_that_comes_back_is_life_where_the_peer_has_proven_who_it_is() {
         let mut script = Script::up();
-        script.wait(30 * SECOND);
-        let request = script.sent().pop().unwrap();
-        assert_eq!((request.code, request.data.len()), (9, 4));
         for _ in 0..4 {
+            script.wait(30 * SECOND);
+            let request = script.sent().pop().unwrap();
+            assert_eq!((request.code, request.data.len()), (9, 4));
             script.send(frame::LCP, Code::EchoReply, request.id, &request.data);
             script.wait(10 * SECOND);
         }
-        assert_eq!(script.failure(), Some(Failure::EchoTimeout { unanswered: 4 }));
+        assert_eq!(script.failure(), None, "a looped line knows no password");
     }
 
     #[test]
@@ -565,6 +565,7 @@ mod link_control {
     #[test]
     fn the_echo_deadline_stays_where_it_is_while_packets_come() {
         let mut script = Script::up();
+        script.wait(5 * SECOND); // the first proof is over
         let deadline = script.link.poll_timeout();
         script.now += 10 * SECOND;
         script.receive_ip().unwrap();
@@ -837,5 +838,6 @@ mod timeouts {
 #[test]
 fn an_idle_link_is_small() {
     let size = size_of::<crate::machine::Machine<crate::role::Client>>();
-    assert!(size <= 1536, "{size} octets");
+    // 1536, and what the proof of the data path and its figures take
+    assert!(size <= 1536 + 144, "{size} octets");
 }

@@ -152,6 +152,10 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
             "the two ends made different keys of the same login: a RADIUS server that sends wrong MPPE keys, \
              or a server with a fault in this authentication protocol; update it or use another protocol"
         }
+        LinkFailure::NothingPasses(_) => {
+            "the tunnel came up and carried nothing: the server lost its keys or its way; dial again, \
+             and if it comes back each time, look at the server's log, its firewall and its MPPE"
+        }
         LinkFailure::NoAddress => {
             "the server's address pool may be empty, or this user may need a fixed address there"
         }

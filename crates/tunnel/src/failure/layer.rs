@@ -186,6 +186,7 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
         | LinkFailure::EncryptionDemanded { .. }
         | LinkFailure::EncryptionLost
         | LinkFailure::WrongKey(_)
+        | LinkFailure::NothingPasses(_)
         | LinkFailure::Undecryptable(_) => Layer::Encryption,
         LinkFailure::NoAddress => Layer::Network,
         LinkFailure::NegotiationTimeout { protocol }

@@ -4,7 +4,7 @@ use pptp_control::{
     ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, PeerMisbehaved,
     Quirks, Recognized, StartResult, StopReason,
 };
-use pptp_ppp::{AuthenticationProtocol, MppeBits, Protocol, Rule, WrongKey};
+use pptp_ppp::{AuthenticationProtocol, MppeBits, NothingPasses, Protocol, Rule, WrongKey};
 
 use super::{
     Layer::{Authentication, Call, Configuration, ControlConnection, Encryption},
@@ -158,6 +158,13 @@ fn link() -> Vec<LinkRow> {
             "loses",
         ),
         (LinkFailure::WrongKey(random), Encryption, Some(0x3B12), Later, "RADIUS"),
+        (
+            LinkFailure::NothingPasses(NothingPasses::Silence { pings: 4, echoes: 4 }),
+            Encryption,
+            None,
+            Soon,
+            "dial again",
+        ),
         (LinkFailure::NoAddress, Network, None, Later, "pool"),
         (LinkFailure::Loopback, Link, None, Soon, "modem"),
         (echo, Link, None, Soon, "NAT"),

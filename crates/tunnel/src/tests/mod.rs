@@ -9,5 +9,6 @@ mod manners;
 mod ordered;
 mod packets;
 pub(crate) mod pair;
+mod proof;
 mod short_payloads;
 mod totality;

@@ -413,7 +413,15 @@ fn turn(end: &mut End, other: &mut End, start: Instant, now: Instant) {
     );
 }
 
+/// A client that sends what a test has it send, and no proofs of its own
 pub(crate) fn client_config() -> Config {
+    let mut config = proving_config();
+    config.link.proof.is_enabled = false;
+    config
+}
+
+/// A client that proves its data path
+pub(crate) fn proving_config() -> Config {
     Config::new("testuser", Password::new("test123"))
 }
 

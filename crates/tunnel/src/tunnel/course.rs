@@ -80,6 +80,9 @@ impl Tunnel {
                 }
                 LinkEvent::Phase(LinkPhase::Network) => self.reach(now, Phase::Network),
                 LinkEvent::Up(negotiated) => self.up(now, negotiated),
+                LinkEvent::Reachable(how) if self.stage == Stage::Up => {
+                    self.events.push_back(Event::Reachable(how));
+                }
                 LinkEvent::Ask(question) => self.ask(now, question),
                 LinkEvent::PasswordChanged => self.events.push_back(Event::PasswordChanged),
                 LinkEvent::Renegotiating if self.stage == Stage::Up => {

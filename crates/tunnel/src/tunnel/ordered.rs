@@ -44,6 +44,25 @@ impl Ordered {
     }
 }
 
+/// An inner packet that came up
+#[derive(Debug)]
+pub(super) enum Opened<'p> {
+    /// One for users
+    Packet(&'p mut [u8]),
+    /// The answer to a proof of the data path
+    Proof,
+}
+
+impl<'p> Opened<'p> {
+    /// The packet, if it is for users
+    pub(super) fn packet(self) -> Option<&'p mut [u8]> {
+        match self {
+            Self::Packet(packet) => Some(packet),
+            Self::Proof => None,
+        }
+    }
+}
+
 impl Tunnel {
     /// The next IP packet that had to wait for one before it
     ///
@@ -57,9 +76,10 @@ impl Tunnel {
             let call_id = session.peer_call_id();
             let header = Header { call_id, sequence: Some(sequence), acknowledgment: None };
             let Ok(verdict) = session.check(&header) else { continue };
-            let length = self.open_frame(now, verdict, &mut frame).map(|packet| packet.len());
+            let Some(opened) = self.open_frame(now, verdict, &mut frame) else { continue };
+            let length = opened.packet().map(|packet| packet.len());
+            self.note_opened(sequence, false);
             if let Some(length) = length {
-                self.note_opened(sequence, false);
                 frame.drain(..frame.len().saturating_sub(length));
                 return Some(frame);
             }
@@ -93,9 +113,9 @@ impl Tunnel {
                 Placed::Passed | Placed::Kept | Placed::Dropped => return None,
             }
         };
-        let packet = self.open_frame(now, verdict, frame)?;
+        let opened = self.open_frame(now, verdict, frame)?;
         self.note_opened(sequence, is_behind);
-        Some(packet)
+        opened.packet()
     }
 
     fn note_opened(&mut self, sequence: u32, is_behind: bool) {
@@ -110,14 +130,19 @@ impl Tunnel {
         now: Instant,
         verdict: Verdict,
         frame: &'p mut [u8],
-    ) -> Option<&'p mut [u8]> {
+    ) -> Option<Opened<'p>> {
         let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
         let session = self.session.as_mut()?;
         match self.link.handle_frame(now, arrival, frame) {
             Received::Ip(packet) => {
                 session.commit(now, verdict);
                 self.counters.ip_received = self.counters.ip_received.saturating_add(1);
-                return Some(packet);
+                return Some(Opened::Packet(packet));
+            }
+            Received::Proof => {
+                session.commit(now, verdict);
+                self.link_events(now);
+                return Some(Opened::Proof);
             }
             Received::Control if verdict.evidence == Evidence::Accepted => {
                 session.commit(now, verdict);

@@ -1,0 +1,188 @@
+//! How a link proves its data path: what [`DataPath`](crate::data_path::DataPath) asks for is done here
+
+use std::time::Instant;
+
+use pptp_packet::PacketBuf;
+
+use crate::data_path::{Complaint, Reachability, Step};
+use crate::events::Event;
+use crate::failure::{AuthenticationProtocol, Failure};
+use crate::link::Received;
+use crate::machine::Machine;
+use crate::proof::{Answer, BEYOND, Question};
+use crate::role::{AddressOptions, Role};
+
+/// The proof packets that wait to be sent, both with the same number
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Proofs {
+    sequence: u16,
+    ping: bool,
+    expire: bool,
+}
+
+/// Whether the carrier is alive by its own signalling
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carrier {
+    heard: Option<Instant>,
+}
+
+impl Carrier {
+    pub(crate) const NEW: Self = Self { heard: None };
+
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// Whether it was heard later than the link itself
+    fn outlives(&self, link: Option<Instant>) -> bool {
+        self.heard.is_some_and(|heard| link.is_none_or(|link| heard > link))
+    }
+}
+
+impl<R: Role> Machine<R> {
+    /// The link came up: the path is proven once
+    pub(crate) fn begin_proof(&mut self, now: Instant) {
+        let cookie = self.context.random.draw();
+        self.path.start(now, cookie);
+        self.check_path(now);
+    }
+
+    pub(crate) fn stop_proof(&mut self) {
+        self.path.stop();
+        self.proofs = Proofs::default();
+    }
+
+    /// Does what is due for the data path
+    pub(crate) fn check_path(&mut self, now: Instant) {
+        // the end of one proof may begin the next; a bound, in case that it goes on
+        for _ in 0..STEPS {
+            if self.path.deadline().is_none_or(|deadline| deadline > now) {
+                break;
+            }
+            match self.path.handle_timeout(now) {
+                Some(Step::Prove { echo }) => self.prove(now, echo),
+                Some(Step::Unproven) => self.push(Event::Reachable(Reachability::Unproven)),
+                Some(Step::Dead(verdict)) => self.fail(now, Failure::NothingPasses(verdict)),
+                None => {}
+            }
+        }
+    }
+
+    fn prove(&mut self, now: Instant, echo: bool) {
+        let asks_routers = self.path.asks_routers();
+        let echo = echo.then(|| self.send_echo_request(now));
+        let sequence = self.path.proving(now, echo);
+        let expire = asks_routers || self.ping_target().is_none();
+        self.proofs = Proofs { sequence, ping: true, expire };
+    }
+
+    /// The address that a ping goes to: the peer's inner one, otherwise its first DNS server
+    fn ping_target(&self) -> Option<std::net::Ipv4Addr> {
+        let facts = self.ipcp.options.facts();
+        let is_usable = |address: &std::net::Ipv4Addr| {
+            !address.is_unspecified()
+                && !address.is_loopback()
+                && !address.is_broadcast()
+                && !address.is_multicast()
+                && *address != facts.address
+        };
+        let mut candidates = facts.peer_address.iter().chain(&facts.dns);
+        candidates.find(|address| is_usable(address)).copied()
+    }
+
+    /// The next proof packet, sealed
+    pub(crate) fn poll_proof(&mut self) -> Option<Vec<u8>> {
+        let (question, target) = if std::mem::take(&mut self.proofs.ping)
+            && let Some(target) = self.ping_target()
+        {
+            (Question::Ping, target)
+        } else if std::mem::take(&mut self.proofs.expire) {
+            (Question::Expire, BEYOND)
+        } else {
+            return None;
+        };
+        let source = self.ipcp.options.facts().address;
+        let octets = self.path.mark().emit(question, source, target, self.proofs.sequence);
+        let mut packet = PacketBuf::new();
+        packet.reset(octets.len()).copy_from_slice(&octets);
+        if !self.seal(&mut packet) {
+            return None;
+        }
+        self.path.sent_proof();
+        let stats = &mut self.context.stats;
+        stats.proofs_sent = stats.proofs_sent.saturating_add(1);
+        Some(packet.as_slice().to_vec())
+    }
+
+    /// Takes an inner packet of the peer: life, or the answer to a proof
+    pub(crate) fn take_opened<'p>(&mut self, now: Instant, packet: &'p mut [u8]) -> Received<'p> {
+        if packet.get(9) == Some(&ICMP) && self.take_answer(now, packet) {
+            return Received::Proof;
+        }
+        if self.path.opened() {
+            self.push(Event::Reachable(self.path.reachability()));
+        }
+        Received::Ip(packet)
+    }
+
+    fn take_answer(&mut self, now: Instant, packet: &[u8]) -> bool {
+        let source = self.ipcp.options.facts().address;
+        let Some(answered) = self.path.mark().recognise(packet, source) else { return false };
+        let before = self.path.reachability();
+        let took = self.path.answered(now, answered);
+        if let (Some(took), (Answer::Reply, _)) = (took, answered) {
+            self.context.stats.ping_round_trip.measured(took);
+        }
+        let reachability = self.path.reachability();
+        if reachability != before {
+            self.push(Event::Reachable(reachability));
+        }
+        true
+    }
+
+    /// The peer says that it cannot open what we send
+    pub(crate) fn complain(&mut self, now: Instant, complaint: Complaint) {
+        let round_trip = self.context.round_trips.shortest().unwrap_or_default();
+        self.path.complain(now, complaint, round_trip);
+        self.check_path(now);
+    }
+
+    pub(crate) fn receive_echo_reply(&mut self, now: Instant, id: u8) {
+        let took = self.echo.answered(now, id);
+        if let Some(took) = took {
+            self.context.stats.echo_round_trip.measured(took);
+        }
+        let shortest = self.context.round_trips.shortest().unwrap_or_default();
+        self.path.echo_answered(now, id, took.unwrap_or_default().max(shortest));
+    }
+
+    /// The peer has left Echo-Requests unanswered for as long as the policy allows
+    ///
+    /// One that has never answered any is judged by its carrier instead, unless it answered proofs and
+    /// does so no more.
+    pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
+        let is_mute = !self.echo.has_answered() && self.carrier.outlives(self.echo.last_heard());
+        let is_lost = self.path.is_provable() && self.path.is_unanswered();
+        if is_mute && !is_lost {
+            self.echo.start(now);
+        } else {
+            self.fail(now, Failure::EchoTimeout { unanswered });
+        }
+    }
+
+    /// Whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
+    /// come back to us
+    pub(crate) fn has_authentic_peer(&self) -> bool {
+        let is_proven = self.link.is_some_and(|link| {
+            matches!(
+                link.authentication,
+                AuthenticationProtocol::MsChapV2 | AuthenticationProtocol::Eap
+            )
+        });
+        is_proven && self.passage.cipher().is_some()
+    }
+}
+
+const ICMP: u8 = 1;
+/// Steps that one deadline may lead to
+const STEPS: usize = 4;
