@@ -21,6 +21,11 @@ pub enum Event {
         /// How long the peer may take to process a full window
         processing_delay: Duration,
     },
+    /// The peer answered an Echo-Request
+    EchoAnswered {
+        /// The time from the request to its reply
+        round_trip: Duration,
+    },
     /// The call ended, or could not be had, and why; [`Event::Closed`] follows in bounded time
     CallEnded(Failed),
     /// The peer's ACCMs, which mean nothing in GRE (RFC 2637 §2.15)

@@ -6,7 +6,7 @@ mod common;
 use std::{collections::BTreeSet, io::ErrorKind, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::*;
-use pptp_netstack::{StackConfig, TcpOptions, UdpOptions};
+use pptp_netstack::{Stack, StackConfig, TcpOptions, UdpOptions};
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{Icmpv4Packet, Ipv4Packet},
@@ -453,4 +453,74 @@ async fn two_clients_with_one_seed_and_another_address_do_not_meet() {
     client.send_to(b"one", at(SERVER, 9)).await.unwrap();
     assert_eq!(server.recv_from(&mut [0; 3]).await.unwrap().0, 3);
     assert!(timeout(Duration::from_secs(1), wrong.recv_from(&mut [0; 3])).await.is_err());
+}
+
+/// The datagrams of both directions that a closed path lets through: none, but all that is repeated
+#[tokio::test(start_paused = true)]
+async fn datagrams_wait_until_the_path_opens_and_the_first_is_not_lost() {
+    let pair = Pair::new();
+    let server = pair.server.udp_bind(at(SECOND, 3671), options()).unwrap();
+    let client = pair.client.udp_bind(any(0), options()).unwrap();
+    let began = Instant::now();
+    hold(&pair, Duration::from_secs(1));
+    client.send_to(b"first", at(SECOND, 3671)).await.unwrap();
+    client.send_to(b"second", at(SECOND, 3671)).await.unwrap();
+    let mut buffer = [0; 100];
+    sleep(Duration::from_millis(300)).await;
+    assert!(server.try_recv_from(&mut buffer).is_err(), "they wait");
+    release(&pair);
+    for expected in [&b"first"[..], b"second"] {
+        let (count, _) = server.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..count], expected);
+    }
+    assert!(began.elapsed() < Duration::from_millis(500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_says_nothing_holds_datagrams_for_as_long_as_was_said_and_tcp_never() {
+    let pair = Pair::new();
+    let server = pair.server.udp_bind(at(SECOND, 3671), options()).unwrap();
+    let client = pair.client.udp_bind(any(0), options()).unwrap();
+    let listener = pair.server.tcp_listen(at(SECOND, 80), 1, TcpOptions::default()).unwrap();
+    let began = Instant::now();
+    hold(&pair, Duration::from_secs(1));
+    client.send_to(b"question", at(SECOND, 3671)).await.unwrap();
+    let connect = pair.client.tcp_connect(at(SECOND, 80), TcpOptions::default());
+    let (stream, _) = tokio::join!(connect, listener.accept());
+    stream.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(500), "TCP does not wait");
+    let mut buffer = [0; 100];
+    server.recv_from(&mut buffer).await.unwrap();
+    let took = began.elapsed();
+    assert!((1000..1200).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_32_datagrams_and_64_kib_wait() {
+    for (payload, expected) in [(1, 32), (1300, 32), (0, 32)] {
+        let pair = Pair::new();
+        let options = UdpOptions { send_buffer: 1 << 20, ..options() };
+        let client = pair.client.udp_bind(any(0), options).unwrap();
+        hold(&pair, Duration::from_secs(1));
+        let datagram = vec![7; payload];
+        let mut sent = 0;
+        while client.try_send_to(&datagram, at(SECOND, 3671)).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, expected, "of {payload} octets");
+        let writable = timeout(Duration::from_millis(900), client.writable()).await;
+        assert!(writable.is_err(), "it is not writable while it would have to wait");
+        timeout(Duration::from_millis(200), client.writable()).await.unwrap().unwrap();
+        client.try_send_to(&datagram, at(SECOND, 3671)).unwrap();
+    }
+}
+
+/// Lets the client's datagrams wait
+fn hold(pair: &Pair, time: Duration) {
+    let now = Instant::now().into_std();
+    pair.client_link.with_stack(&mut |stack: &mut Stack| stack.hold_datagrams(now, now + time));
+}
+
+fn release(pair: &Pair) {
+    pair.client_link.with_stack(&mut Stack::release_datagrams);
 }

@@ -193,6 +193,11 @@ impl Link {
         each!(&mut self.0, machine => machine.carrier.heard(now));
     }
 
+    /// When anything of the peer came in last
+    pub fn last_heard(&self) -> Option<Instant> {
+        each!(&self.0, machine => machine.echo.last_heard())
+    }
+
     /// Whether packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
         each!(&self.0, machine => machine.path.reachability())

@@ -40,6 +40,9 @@ pub struct TunnelConfig {
     pub(crate) quirks: Quirks,
     /// What an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,
+    pub(crate) path_proof: bool,
+    /// Of an earlier tunnel: see [`Info`]
+    pub(crate) proof_memory: u8,
     pub(crate) recognitions: Vec<Recognition>,
 }
 
@@ -74,6 +77,8 @@ impl TunnelConfig {
             header_compression: false,
             quirks: Quirks::NONE,
             remembered: Quirks::NONE,
+            path_proof: true,
+            proof_memory: 0,
             recognitions: Vec::new(),
         }
     }
@@ -160,10 +165,25 @@ impl TunnelConfig {
     /// quirks
     ///
     /// If the server still agrees, the connect takes one round trip less: it has nothing to change.
+    /// [`Tunnel::info`](crate::Tunnel::info), asked late, has the most to remember: also whether the
+    /// server answers the pings that prove the path.
     #[must_use]
     pub fn resuming(mut self, earlier: &Info) -> Self {
         self.addresses = earlier.request;
         self.remembered = earlier.quirks().cloned().unwrap_or_default();
+        self.proof_memory = earlier.proof_memory;
+        self
+    }
+
+    /// Whether the tunnel proves by packets of its own that packets pass inside it; it does by default
+    ///
+    /// A ping of the server's inner address when the tunnel comes up, and again only when users send
+    /// and nothing comes back, or when the server complains. Without it a tunnel whose encryption is
+    /// dead stays up until the server says so, and [`Tunnel::reachable`](crate::Tunnel::reachable)
+    /// knows nothing.
+    #[must_use]
+    pub const fn path_proof(mut self, wanted: bool) -> Self {
+        self.path_proof = wanted;
         self
     }
 

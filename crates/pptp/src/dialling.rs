@@ -100,6 +100,8 @@ impl Dialling {
         machine.recorder = config.flight_recorder;
         machine.link.mru = config.mru;
         machine.link.echo = config.echo;
+        machine.link.proof.is_enabled = config.path_proof;
+        machine.link.proof.has_answered = config.proof_memory > 0;
         machine.link.addresses = config.addresses;
         machine.link.authentication = config.authentication;
         machine.link.questions = Questions {

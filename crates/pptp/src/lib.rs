@@ -51,6 +51,7 @@ mod login;
 mod network;
 mod pcapng;
 mod raw_ip;
+mod reach;
 mod restraint;
 mod shared;
 mod state;
@@ -65,9 +66,10 @@ pub use pptp_netstack::{
 };
 pub use pptp_tunnel::{
     AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
-    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits, Password,
-    PasswordEncoding, Pattern, Peer, Phase, Quirks, Recognition, Recognized, Record, RecordKind,
-    Retry, StatefulReset, Transcript, TunnelError, WrongKey,
+    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits,
+    NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks, Reachability,
+    Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime, StatefulReset, Transcript,
+    TunnelError, WrongKey,
 };
 
 pub use crate::{

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<State>,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
+    /// Wakes those who wait to know whether packets pass
+    pub(crate) path: Notify,
     /// A redial may take another
     route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
@@ -86,6 +88,10 @@ pub(crate) struct Inner {
     pub(crate) hang_up_by: Option<Instant>,
     /// What can be asked of a tunnel that has ended
     pub(crate) remains: Option<Box<Remains>>,
+    /// Whether the path is proven at all, by the tunnel's configuration
+    pub(crate) proves_path: bool,
+    /// Until when UDP datagrams wait for the path to open
+    pub(crate) hold_until: Option<Instant>,
     #[cfg(feature = "fault-injection")]
     pub(crate) panic_next: bool,
 }
@@ -125,6 +131,7 @@ impl Shared {
             hub,
             state,
             control: Notify::new(),
+            path: Notify::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
             login,
@@ -204,6 +211,7 @@ impl Shared {
         }
         tracing::info!(parent: &self.span, reason = %error, "down");
         self.state.send_replace(State::Down { reason: error });
+        self.path.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -267,6 +275,7 @@ impl Shared {
         let stats = machine.map(|m| m.stats()).or_else(|| remains.map(|r| r.stats));
         Stats {
             tunnel: stats.unwrap_or_default(),
+            stack: inner.stack.as_ref().map(|stack| stack.stats()),
             ip_dropped: dropped,
             unsendable: self.unsendable.load(Ordering::Relaxed),
         }
@@ -321,7 +330,8 @@ impl Shared {
 impl Inner {
     /// The stack, once the tunnel has been up: see [`stack_of`]
     pub(crate) fn stack(&mut self, hub: &Hub) -> Option<&mut Stack> {
-        stack_of(&mut self.stack, hub, self.info.as_deref(), self.ended.as_deref())
+        let (info, ended) = (self.info.as_deref(), self.ended.as_deref());
+        stack_of(&mut self.stack, hub, info, ended, self.hold_until)
     }
 
     /// Whether this end of the state machine's is none of the tunnel's, and why
@@ -362,6 +372,7 @@ pub(crate) fn stack_of<'a>(
     hub: &Hub,
     info: Option<&Info>,
     ended: Option<&TunnelError>,
+    hold_until: Option<Instant>,
 ) -> Option<&'a mut Stack> {
     if stack.is_none() {
         let info = info?;
@@ -369,6 +380,9 @@ pub(crate) fn stack_of<'a>(
         let config = StackConfig { dns: info.dns.clone(), ..config };
         // its time begins before any turn that is under way
         let mut made = Stack::new(config, info.ladder.started());
+        if let Some(until) = hold_until {
+            made.hold_datagrams(info.ladder.started(), until);
+        }
         if let Some(error) = ended {
             made.shut_down(Arc::new(error.clone()), error.io_kind());
         }

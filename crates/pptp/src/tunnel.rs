@@ -11,14 +11,14 @@ use pptp_netstack::{
 };
 use pptp_tunnel::{
     AddressRequest, AuthenticationProtocol, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks,
-    TunnelError,
+    Reachability, RoundTripTime, TunnelError,
 };
 use tokio::sync::watch;
 
 use crate::{
     Capture, CaptureOptions, FlightRecord, IpPackets, State,
     raw_ip::RawPort,
-    shared::{Handle, Route},
+    shared::{Handle, Route, Shared},
 };
 
 /// A connected tunnel: sockets into the remote network
@@ -37,6 +37,10 @@ impl Tunnel {
     pub(crate) fn new(handle: Arc<Handle>, first_info: Arc<Info>) -> Self {
         let owner: Arc<dyn Owner> = Arc::clone(&handle) as _;
         Self { net: Net::new(owner), handle, first_info }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
     }
 
     /// The tunnel's name, from [`TunnelConfig::name`](crate::TunnelConfig::name)
@@ -332,7 +336,11 @@ pub struct Info {
     pub round_trips: u16,
     /// What each phase took
     pub ladder: Ladder,
+    /// Whether packets pass, and how that was proven; [`Tunnel::info`] has what is known now
+    pub reachability: Reachability,
     pub(crate) request: AddressRequest,
+    /// How many tunnels from here on may answer no proof and still count as ones that could
+    pub(crate) proof_memory: u8,
     /// Boxed: hardly any server has some
     pub(crate) quirks: Option<Box<Quirks>>,
 }
@@ -358,9 +366,33 @@ impl Info {
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),
+            reachability: Reachability::Unknown,
             request: facts.request,
+            proof_memory: 0,
             quirks,
         }
+    }
+}
+
+impl Stats {
+    /// Whether packets pass inside the tunnel, and how that was proven
+    pub const fn reachability(&self) -> Reachability {
+        self.tunnel.link.reachability
+    }
+
+    /// Round trips of the control connection's Echo-Requests
+    pub const fn control_echo(&self) -> RoundTripTime {
+        self.tunnel.control_round_trip
+    }
+
+    /// Round trips of LCP's Echo-Requests
+    pub const fn lcp_echo(&self) -> RoundTripTime {
+        self.tunnel.link.echo_round_trip
+    }
+
+    /// Round trips of the pings with which the tunnel proves its path
+    pub const fn ping(&self) -> RoundTripTime {
+        self.tunnel.link.ping_round_trip
     }
 }
 
@@ -368,8 +400,10 @@ impl Info {
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Of the protocol: frames, losses, what was discarded and why
+    /// Of the protocol: packets and octets each way, losses, round trips, what was discarded and why
     pub tunnel: pptp_tunnel::Stats,
+    /// Of the tunnel's own TCP/IP stack, once something has used it
+    pub stack: Option<pptp_netstack::Stats>,
     /// IP packets dropped because an [`IpPackets`] was not read in time
     pub ip_dropped: u64,
     /// Datagrams that the kernel refused to send: no route, a firewall, too large

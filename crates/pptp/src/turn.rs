@@ -76,7 +76,8 @@ fn deliver(
     send: &mut SendBatch,
     route: Route,
 ) {
-    let Inner { machine: Some(machine), stack, raw, captures, info, ended, .. } = inner else {
+    let Inner { machine: Some(machine), stack, raw, captures, info, ended, hold_until, .. } = inner
+    else {
         return;
     };
     if let Some(captures) = captures {
@@ -84,7 +85,8 @@ fn deliver(
     }
     if let Some(raw) = raw {
         raw.deliver(packet);
-    } else if let Some(stack) = stack_of(stack, hub, info.as_deref(), ended.as_deref()) {
+    } else if let Some(stack) = stack_of(stack, hub, info.as_deref(), ended.as_deref(), *hold_until)
+    {
         // a reply within the stack does not ask: each datagram of a batch has its slot
         let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
         stack.ingress(now, packet, &mut uplink);
@@ -245,6 +247,11 @@ impl Outputs<'_> {
                     self.tunnel.state.send_replace(State::Connecting { phase });
                 }
                 Event::Up(facts) => self.up(inner, route, &facts),
+                Event::Reachable(reachability) => {
+                    tracing::debug!(?reachability, "the path");
+                    inner.path_is(reachability);
+                    self.tunnel.path.notify_waiters();
+                }
                 Event::Renegotiating => {
                     tracing::info!("renegotiating");
                     self.tunnel.state.send_replace(State::Renegotiating);
@@ -277,11 +284,15 @@ impl Outputs<'_> {
 
     fn up(&mut self, inner: &mut Inner, route: Route, facts: &Facts) {
         let peer = inner.machine.as_ref().and_then(|machine| machine.peer());
-        let quirks = match (inner.dialling.take(), &inner.info) {
-            (Some(dialling), _) => dialling.lesson(peer),
-            (None, info) => info.as_ref().and_then(|info| info.quirks.clone()),
+        let (quirks, proof_memory) = match (inner.dialling.take(), &inner.info) {
+            (Some(dialling), _) => {
+                inner.proves_path = dialling.config.path_proof;
+                (dialling.lesson(peer), dialling.config.proof_memory.saturating_sub(1))
+            }
+            (None, Some(info)) => (info.quirks.clone(), info.proof_memory),
+            (None, None) => (None, 0),
         };
-        let info = Arc::new(Info::new(&route, facts, quirks));
+        let info = Arc::new(Info { proof_memory, ..Info::new(&route, facts, quirks) });
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);
         if let Some(stack) = &mut inner.stack {
@@ -291,6 +302,7 @@ impl Outputs<'_> {
             raw.reconfigure(mtu, info.ipv6.is_some());
         }
         inner.info = Some(info);
+        inner.path_begins(self.now);
         self.tunnel.state.send_replace(State::Up);
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use pptp_ppp::{
     AddressRequest, AuthenticationProtocol, Encryption, Ipv6Addresses, Negotiated, Question,
-    Reachability,
+    Reachability, RoundTripTime,
 };
 
 use crate::{Ladder, Phase, TunnelError};
@@ -142,6 +142,14 @@ pub struct Stats {
     pub ip_received: u64,
     /// IP packets sent
     pub ip_sent: u64,
+    /// Octets of the IP packets received
+    pub ip_octets_received: u64,
+    /// Octets of the IP packets sent
+    pub ip_octets_sent: u64,
+    /// When the server was heard last over GRE: a packet, or an answer of PPP
+    pub last_received: Option<Instant>,
+    /// Round trips of the control connection's Echo-Requests
+    pub control_round_trip: RoundTripTime,
 }
 
 /// What the tunnel itself counts of its [`Stats`]: the rest is counted by its parts
@@ -152,16 +160,46 @@ pub(crate) struct Counters {
     pub(crate) too_early: u64,
     pub(crate) ip_received: u64,
     pub(crate) ip_sent: u64,
+    pub(crate) ip_octets_received: u64,
+    pub(crate) ip_octets_sent: u64,
+    pub(crate) control_round_trip: RoundTripTime,
 }
 
 impl Counters {
+    /// Counts an IP packet that was sealed
+    pub(crate) fn sent(&mut self, octets: usize) {
+        self.ip_sent = self.ip_sent.saturating_add(1);
+        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+        self.ip_octets_sent = self.ip_octets_sent.saturating_add(octets);
+    }
+
+    /// Counts an IP packet that came up
+    pub(crate) fn received(&mut self, octets: usize) {
+        self.ip_received = self.ip_received.saturating_add(1);
+        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+        self.ip_octets_received = self.ip_octets_received.saturating_add(octets);
+    }
+
     pub(crate) fn with(
         &self,
         gre: pptp_gre::Stats,
         link: pptp_ppp::Stats,
         mppe: pptp_ppp::DecryptorStats,
+        last_received: Option<Instant>,
     ) -> Stats {
-        let Self { malformed, other_call, too_early, ip_received, ip_sent } = *self;
-        Stats { gre, link, mppe, malformed, other_call, too_early, ip_received, ip_sent }
+        Stats {
+            gre,
+            link,
+            mppe,
+            malformed: self.malformed,
+            other_call: self.other_call,
+            too_early: self.too_early,
+            ip_received: self.ip_received,
+            ip_sent: self.ip_sent,
+            ip_octets_received: self.ip_octets_received,
+            ip_octets_sent: self.ip_octets_sent,
+            last_received,
+            control_round_trip: self.control_round_trip,
+        }
     }
 }

@@ -322,12 +322,13 @@ impl Tunnel {
         debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
         #[cfg(feature = "server")]
         self.withhold_acknowledgment();
+        let octets = packet.len();
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
             session.seal(now, packet);
             self.link.note_sent(now);
-            self.counters.ip_sent = self.counters.ip_sent.saturating_add(1);
+            self.counters.sent(octets);
         }
     }
 
@@ -481,7 +482,7 @@ impl Tunnel {
     pub fn stats(&self) -> Stats {
         let gre = self.session.as_ref().map(|session| *session.stats()).unwrap_or_default();
         let mppe = self.link.decryptor_stats().copied().unwrap_or_default();
-        self.counters.with(gre, self.link.stats(), mppe)
+        self.counters.with(gre, self.link.stats(), mppe, self.link.last_heard())
     }
 
     fn enter(&mut self, now: Instant, phase: Phase) {

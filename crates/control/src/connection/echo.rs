@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Machine, Shared, shared};
-use crate::{EchoRequest, Failed, Timer};
+use crate::{EchoRequest, Event, Failed, Timer};
 
 /// Asks a silent peer for a sign of life, and knows whether it came
 #[derive(Debug)]
@@ -35,10 +35,14 @@ impl Echo {
 
     /// An Echo-Reply came; any but the one waited for is ignored
     pub(super) fn handle_reply(&mut self, shared: &mut Shared, now: Instant, identifier: u32) {
-        if matches!(self.wait, Wait::Reply { .. }) && identifier == self.identifier {
-            self.wait = Wait::silence(shared, now);
-        } else {
-            shared.count_out_of_phase();
+        match self.wait {
+            Wait::Reply { until } if identifier == self.identifier => {
+                self.wait = Wait::silence(shared, now);
+                let asked = until.checked_sub(shared.timeouts.echo_reply).unwrap_or(now);
+                let round_trip = now.saturating_duration_since(asked);
+                shared.tell_of_line(Event::EchoAnswered { round_trip });
+            }
+            _ => shared.count_out_of_phase(),
         }
     }
 

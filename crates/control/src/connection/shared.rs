@@ -152,7 +152,8 @@ impl Shared {
         });
     }
 
-    fn tell_of_line(&mut self, event: Event) {
+    /// Tells what an owner may miss, unless it does not look
+    pub(super) fn tell_of_line(&mut self, event: Event) {
         if self.events.len() < MAX_LINE_EVENTS {
             self.tell(event);
         } else {

@@ -91,6 +91,7 @@ impl Net {
         let options = UdpOptions { receive_buffer: 4096, send_buffer: 1024, broadcast: true };
         let socket =
             self.udp_bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT).into(), options)?;
+        let socket = socket.repeats()?;
         let (address, id) = self.with(|stack| (stack.address(), Stack::random(stack)));
         let [_, _, _, _, transaction @ ..] = id.to_be_bytes();
         let question = Question { transaction: u32::from_be_bytes(transaction), address };

@@ -201,6 +201,7 @@ impl Net {
     ) -> io::Result<Message> {
         let options = UdpOptions { receive_buffer: 4096, send_buffer: 512, broadcast: false };
         let socket = self.udp_bind((Ipv4Addr::UNSPECIFIED, 0).into(), options)?;
+        let socket = socket.repeats()?;
         socket.connect_to(v4(server)?)?;
         socket.send(octets).await?;
         let answered = async {

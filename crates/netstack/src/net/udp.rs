@@ -46,6 +46,12 @@ impl UdpSocket {
         Self { net, id, local }
     }
 
+    /// Has what it sends leave at once, also while datagrams wait for a path to open: it is repeated
+    pub(super) fn repeats(self) -> io::Result<Self> {
+        self.with(Stack::udp_repeats)?;
+        Ok(self)
+    }
+
     /// The address and port on this side
     ///
     /// That of a socket bound to no address is unspecified until it is connected, and the stack's

@@ -7,6 +7,7 @@ mod device;
 mod echo;
 mod egress;
 mod gap;
+mod hold;
 mod ingress;
 mod listen;
 mod manners;
@@ -39,6 +40,7 @@ use self::{
     closing::Closing,
     device::{Addresses, Clock, NEVER, Time, to_smoltcp},
     echo::Echo,
+    hold::Hold,
     listen::Listener,
     manners::Manners,
     multicast::Multicast,
@@ -84,6 +86,8 @@ pub struct Stack {
     multicast: Multicast,
     /// Who has something to send, the longest waiting first
     queue: VecDeque<Ticket>,
+    /// Datagrams that wait for the path to open
+    hold: Option<Box<Hold>>,
     ready: bool,
     wakes: Vec<Waker>,
     ended: Option<ShutDown>,
@@ -167,6 +171,7 @@ impl Stack {
             echoes: Table::new(),
             multicast: Multicast::default(),
             queue: VecDeque::new(),
+            hold: None,
             ready: false,
             wakes: Vec::new(),
             ended: None,
@@ -211,6 +216,7 @@ impl Stack {
     pub fn egress(&mut self, now: Instant, out: &mut impl Egress) -> bool {
         self.advance(now);
         self.queue_due();
+        self.release_due();
         self.multicast_egress(out);
         while out.has_room() {
             let Some(ticket) = self.queue.pop_front() else {
@@ -219,6 +225,13 @@ impl Stack {
                 }
                 return false;
             };
+            if let Ticket::Udp(id) = ticket
+                && self.holds(id)
+                && let Some(hold) = &mut self.hold
+            {
+                hold.push(ticket);
+                continue;
+            }
             let sent = match ticket {
                 Ticket::Tcp(id) => self.tcp_egress(id, out),
                 Ticket::Udp(id) => self.udp_egress(id, out),
@@ -247,7 +260,8 @@ impl Stack {
             return Some(now);
         }
         let connections = self.deadlines.iter().copied().min().unwrap_or(NEVER);
-        self.clock.instant(connections.min(self.closing.next()).min(self.multicast.next()))
+        let own = self.closing.next().min(self.multicast.next()).min(self.hold_deadline());
+        self.clock.instant(connections.min(own))
     }
 
     /// Ends everything: what is pending and what comes later fails with `kind` and `reason`
@@ -278,7 +292,7 @@ impl Stack {
         self.flows.clear();
         self.closing.clear();
         (self.queue, self.deadlines, self.dns) = (VecDeque::new(), Vec::new(), Vec::new());
-        self.ready = false;
+        (self.hold, self.ready) = (None, false);
     }
 
     /// Whether a socket was used since the last call so that a turn is due
@@ -328,13 +342,15 @@ impl Stack {
             && self.echoes.is_empty()
             && self.flows.is_empty()
             && self.queue.is_empty()
+            && self.hold.as_ref().is_none_or(|hold| hold.is_empty())
     }
 
     /// Whether all that sockets wrote for the last time has left: datagrams, and connections that were shut
     /// down or dropped, these acknowledged
     pub fn is_flushed(&self) -> bool {
         let parting = self.connections.iter().any(|(_, connection)| connection.is_parting());
-        self.queue.is_empty() && !parting
+        let held = self.hold.as_ref().is_some_and(|hold| !hold.is_empty());
+        self.queue.is_empty() && !held && !parting
     }
 
     pub(crate) fn dns(&self) -> &[Ipv4Addr] {

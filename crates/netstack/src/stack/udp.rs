@@ -41,6 +41,8 @@ pub(super) struct UdpSocket {
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
     pub(super) queued: bool,
+    /// Whether its user repeats what is lost, so that nothing of it has to wait for a path to open
+    pub(super) repeats: bool,
     /// Whether it has no user any more and only waits for what it sent to leave
     pub(super) dropped: bool,
     /// What an ICMP message said of the peer, told once
@@ -70,6 +72,7 @@ impl UdpSocket {
             readers: Waiters::default(),
             writers: Waiters::default(),
             queued: false,
+            repeats: false,
             dropped: false,
             pending_error: None,
             failed: None,

@@ -71,6 +71,12 @@ impl Stack {
         to: Option<SocketAddrV4>,
     ) -> Poll<io::Result<usize>> {
         self.check_ended()?;
+        if self.is_held_up(id) {
+            return self
+                .udp(id)?
+                .take_error()
+                .map_or(Poll::Pending, |error| Err(error.into()).into());
+        }
         let (addresses, mtu) = (self.addresses, self.mtu);
         let socket = self.udp(id)?;
         let sent = socket.send(payload, to, &addresses, mtu);
@@ -80,6 +86,7 @@ impl Stack {
             if let Some(group) = group {
                 self.give_to_udp(source, group, false, payload);
             }
+            self.count_held(id, payload.len());
             self.enqueue(Ticket::Udp(id));
             self.ready = true;
         }
@@ -96,7 +103,10 @@ impl Stack {
 
     pub(crate) fn udp_readiness(&mut self, id: Id) -> io::Result<Ready> {
         self.check_ended()?;
-        Ok(self.udp(id)?.readiness())
+        let held_up = self.is_held_up(id);
+        let ready = self.udp(id)?.readiness();
+        let waits = held_up && !ready.is_error() && !ready.is_write_closed();
+        Ok(if waits { ready - Ready::WRITABLE } else { ready })
     }
 
     pub(crate) fn udp_take_error(&mut self, id: Id) -> io::Result<Option<io::Error>> {
@@ -111,7 +121,18 @@ impl Stack {
 
     pub(crate) fn udp_poll_writable(&mut self, id: Id) -> Poll<io::Result<()>> {
         self.check_ended()?;
-        if self.udp(id)?.is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        let held_up = self.is_held_up(id);
+        let socket = self.udp(id)?;
+        let fails = socket.failed.is_some() || socket.pending_error.is_some();
+        let writable = fails || (socket.is_writable() && !held_up);
+        if writable { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// What this socket sends is repeated by its user, and waits for no path to open
+    pub(crate) fn udp_repeats(&mut self, id: Id) -> io::Result<()> {
+        self.check_ended()?;
+        self.udp(id)?.repeats = true;
+        Ok(())
     }
 
     pub(crate) fn udp_broadcast(&mut self, id: Id) -> io::Result<bool> {

@@ -23,6 +23,9 @@ impl Tunnel {
                 ControlEvent::CallConnected { peer_call_id, window, .. } => {
                     self.call_connected(now, peer_call_id, window);
                 }
+                ControlEvent::EchoAnswered { round_trip } => {
+                    self.counters.control_round_trip.measured(round_trip);
+                }
                 ControlEvent::CallEnded(failure) => self.control_ended(now, failure.into()),
                 ControlEvent::Closed(result) => {
                     let failure = result.map_or_else(Failure::from, |()| Failure::Closed);

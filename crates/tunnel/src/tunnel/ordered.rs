@@ -136,7 +136,7 @@ impl Tunnel {
         match self.link.handle_frame(now, arrival, frame) {
             Received::Ip(packet) => {
                 session.commit(now, verdict);
-                self.counters.ip_received = self.counters.ip_received.saturating_add(1);
+                self.counters.received(packet.len());
                 return Some(Opened::Packet(packet));
             }
             Received::Proof => {
