@@ -218,6 +218,15 @@ pub struct Extras {
     pub first_identifier: Option<u8>,
     /// What its first CCP Configure-Request offers, instead of what its encryption implies
     pub first_offer: Option<crate::MppeBits>,
+    /// When it starts CCP and IPCP behind the login; at once if there is none
+    pub slow_start: Option<crate::server::SlowStart>,
+    /// Whether it answers the client's IPCP Configure-Request with Terminate-Ack until CCP is open, though it
+    /// sends its own
+    pub turns_ipcp_away: bool,
+    /// Configure-Naks of the client's DNS options that it sends whatever the client asks for
+    ///
+    /// The client's address is not mentioned before they are through.
+    pub dns_naks: u8,
     /// What it says of itself once the link is up (RFC 1570 §2.1)
     pub identification: Option<String>,
     /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)

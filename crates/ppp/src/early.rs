@@ -20,6 +20,10 @@ pub(crate) struct Early {
 impl<R: Role> Machine<R> {
     /// Keeps a frame if it belongs to the phase after this one, and there is room
     pub(crate) fn keep_early(&mut self, protocol: u16, information: &[u8]) {
+        #[cfg(feature = "server")]
+        if self.role.is_deaf_to_network() {
+            return;
+        }
         let is_next = match self.phase {
             Phase::LinkControl => matches!(protocol, frame::CHAP | frame::EAP),
             Phase::Authentication => {

@@ -104,6 +104,8 @@ impl<R: Role> Machine<R> {
             Passage::Encrypted(cipher) => {
                 packet.prepend_slice(&inner.to_be_bytes());
                 let header = cipher.seal(packet.as_mut_slice());
+                #[cfg(feature = "server")]
+                self.role.garble(packet.as_mut_slice());
                 packet.prepend_slice(&header);
                 frame::MPPE
             }
@@ -356,8 +358,34 @@ impl<R: Role> Machine<R> {
                 ipv6cp.prompt(now, &mut self.context);
             }
         }
+        #[cfg(feature = "server")]
+        if code == Code::ConfigureAck {
+            self.role.note_ccp_ack(now);
+        }
         self.ccp_changed(now, layer, was_used);
         Ok(())
+    }
+
+    /// Whether an encrypted packet is not opened, but answered as a server does that cannot open it
+    #[cfg(feature = "server")]
+    pub(crate) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
+        if self.passage.cipher().is_none() {
+            return false;
+        }
+        self.id = self.id.wrapping_add(1);
+        self.role.turns_mppe_away(self.id, information, &mut self.context)
+    }
+
+    /// Whether a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
+    #[cfg(feature = "server")]
+    pub(crate) fn turns_ipcp_away(&mut self, packet: &Packet<'_>) -> bool {
+        let is_request = Code::from(packet.code) == Code::ConfigureRequest;
+        let turns_away = is_request && self.role.turns_ipcp_away() && !self.ccp.is_open();
+        if turns_away {
+            let code = Code::TerminateAck.into();
+            self.context.send(frame::IPCP, &Packet { code, id: packet.id, data: &[] });
+        }
+        turns_away
     }
 
     /// The peer does not know CCP, or says so

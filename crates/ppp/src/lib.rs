@@ -83,6 +83,6 @@ pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset, Stats as Decrypt
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
-pub use server::{OnNak, ServerAuthentication};
+pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
 pub use stats::{Discard, Stats};
 pub use wrong_key::WrongKey;

@@ -119,6 +119,16 @@ impl Link {
         }
     }
 
+    /// Switches failures of a server on and off
+    ///
+    /// Does nothing in a client.
+    #[cfg(feature = "server")]
+    pub fn set_faults(&mut self, faults: crate::LinkFaults) {
+        if let Inner::Server(machine) = &mut self.0 {
+            machine.set_faults(faults);
+        }
+    }
+
     /// Agrees to whatever authentication is allowed without asking for MS-CHAPv2 first
     ///
     /// See [`AuthenticationPolicy::at_first_asking`](crate::AuthenticationPolicy::at_first_asking): for

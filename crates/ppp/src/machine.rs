@@ -145,6 +145,10 @@ impl<R: Role> Machine<R> {
         if let Err(failure) = self.authentication.handle_timeout(now, &mut self.context) {
             return self.fail(now, failure);
         }
+        #[cfg(feature = "server")]
+        if let (Some(keys), Phase::Authentication) = (self.role.due(now), self.phase) {
+            self.begin_network(now, keys);
+        }
         if self.ccp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
             self.ccp_timed_out(now);
         }
@@ -197,6 +201,8 @@ impl<R: Role> Machine<R> {
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
             (self.passage.clear_at(), Timer::Encryption),
+            #[cfg(feature = "server")]
+            (self.role.deadline(), Timer::Authentication),
         ];
         let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
         deadlines.min_by_key(|(at, _)| *at)
@@ -295,8 +301,20 @@ impl<R: Role> Machine<R> {
     /// Both ends have proven who they are
     fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
         self.peer_name = authenticated.peer_name;
+        #[cfg(feature = "server")]
+        let Some(keys) = self.role.postpone(now, authenticated.keys, &mut self.context.random)
+        else {
+            return;
+        };
+        #[cfg(not(feature = "server"))]
+        let keys = authenticated.keys;
+        self.begin_network(now, keys);
+    }
+
+    /// CCP and the network protocols begin
+    fn begin_network(&mut self, now: Instant, keys: Keys) {
         self.enter(Phase::Network);
-        self.start_encryption(now, authenticated.keys);
+        self.start_encryption(now, keys);
         match self.role.ipcp_start() {
             IpcpStart::AtOnce => {
                 self.ipcp.open(now, &mut self.context);

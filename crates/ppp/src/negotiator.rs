@@ -38,6 +38,10 @@ pub(crate) trait OptionSet {
     fn missing(&mut self, _request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         Ok(OptionsBuf::default())
     }
+    /// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
+    fn max_failure(&self) -> u8 {
+        MAX_FAILURE
+    }
     /// The peer is asked for these values instead of its own
     fn asked_for(&mut self, _naks: &Options<'_>) {}
     /// The peer's request is about to be acknowledged: its values hold

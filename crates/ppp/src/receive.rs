@@ -45,6 +45,10 @@ impl<R: Role> Machine<R> {
             return Err(Discard::Dead);
         }
         let (protocol, information) = frame::parse(frame).map_err(|_| Discard::Malformed)?;
+        #[cfg(feature = "server")]
+        if protocol == frame::MPPE && self.turns_mppe_away(information) {
+            return Ok(Received::Control);
+        }
         match protocol {
             frame::MPPE => self.open_encrypted(now, arrival, information),
             frame::IP | frame::IPV6 => self.take_clear(now, protocol, information),
@@ -161,7 +165,10 @@ impl<R: Role> Machine<R> {
         let (Some(link), true) = (&self.link, self.lcp.answers_echo()) else {
             return Err(Trouble::Discard(Discard::OutOfPhase));
         };
-        let mut data = link.magic.unwrap_or_default().to_be_bytes().to_vec();
+        let magic = link.magic.unwrap_or_default().to_be_bytes();
+        #[cfg(feature = "server")]
+        let Some(magic) = self.role.echo_magic(magic, request.data) else { return Ok(()) };
+        let mut data = magic.to_vec();
         data.extend(request.data.get(data.len()..).unwrap_or_default());
         data.truncate(usize::from(link.peer_mru.saturating_sub(Packet::HEADER)));
         let code = Code::EchoReply.into();
@@ -248,6 +255,10 @@ impl<R: Role> Machine<R> {
     }
 
     fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+        #[cfg(feature = "server")]
+        if self.turns_ipcp_away(packet) {
+            return Ok(());
+        }
         #[cfg(feature = "server")]
         self.hear_ipcp(now);
         let layer = self.ipcp.handle_packet(now, packet, &mut self.context)?;

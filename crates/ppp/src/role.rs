@@ -21,6 +21,66 @@ pub(crate) trait Role: std::fmt::Debug {
     /// When IPCP begins
     fn ipcp_start(&self) -> IpcpStart;
 
+    /// Keeps the keys if the network phase begins later: see [`Role::due`]
+    #[cfg(feature = "server")]
+    fn postpone(
+        &mut self,
+        _now: std::time::Instant,
+        keys: authentication::Keys,
+        _random: &mut crate::random::Random,
+    ) -> Option<authentication::Keys> {
+        Some(keys)
+    }
+
+    /// The keys that were kept, once the network phase is to begin
+    #[cfg(feature = "server")]
+    fn due(&mut self, _now: std::time::Instant) -> Option<authentication::Keys> {
+        None
+    }
+
+    /// When [`Role::due`] has something
+    #[cfg(feature = "server")]
+    fn deadline(&self) -> Option<std::time::Instant> {
+        None
+    }
+
+    /// Whether CCP and IPCP are discarded for now, and not kept either
+    #[cfg(feature = "server")]
+    fn is_deaf_to_network(&self) -> bool {
+        false
+    }
+
+    /// A Configure-Ack of CCP came in
+    #[cfg(feature = "server")]
+    fn note_ccp_ack(&mut self, _now: std::time::Instant) {}
+
+    /// Whether a request of IPCP is answered by Terminate-Ack until CCP is open
+    #[cfg(feature = "server")]
+    fn turns_ipcp_away(&self) -> bool {
+        false
+    }
+
+    /// Whether an encrypted packet is not opened but answered, with this identifier
+    #[cfg(feature = "server")]
+    fn turns_mppe_away(
+        &mut self,
+        _id: u8,
+        _information: &[u8],
+        _context: &mut crate::context::Context,
+    ) -> bool {
+        false
+    }
+
+    /// Spoils what was encrypted, so that the peer cannot open it
+    #[cfg(feature = "server")]
+    fn garble(&self, _encrypted: &mut [u8]) {}
+
+    /// The Magic-Number of an Echo-Reply; `None`: there is no reply
+    #[cfg(feature = "server")]
+    fn echo_magic(&self, own: [u8; 4], _request: &[u8]) -> Option<[u8; 4]> {
+        Some(own)
+    }
+
     /// What is said over LCP once the link is up, though nothing depends on it
     #[cfg(feature = "server")]
     fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {

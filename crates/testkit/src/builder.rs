@@ -9,7 +9,7 @@ use pptp_tunnel::{Acknowledgments, GreManners};
 use tokio::net::TcpListener;
 
 use crate::{
-    Control, Dhcp, ROUTER, Server,
+    Control, Dhcp, Faults, ROUTER, Server,
     connection::Listener,
     lan::{ADDRESSES, MTU},
 };
@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) dns: Vec<Ipv4Addr>,
     pub(crate) sessions: usize,
     pub(crate) mute_gre: bool,
+    pub(crate) faults: Faults,
     pub(crate) dhcp: Option<Dhcp>,
     pub(crate) ipv6: bool,
     pub(crate) extras: Extras,
@@ -63,6 +64,7 @@ impl ServerBuilder {
             dns: vec![ROUTER],
             sessions: ADDRESSES,
             mute_gre: false,
+            faults: Faults::default(),
             dhcp: None,
             ipv6: false,
             extras: Extras::default(),
@@ -162,6 +164,15 @@ impl ServerBuilder {
     #[must_use]
     pub const fn mute_gre(mut self, mute: bool) -> Self {
         self.options.mute_gre = mute;
+        self
+    }
+
+    /// What the server fails to do, from its start on; nothing by default
+    ///
+    /// [`Server::set_faults`] changes it later.
+    #[must_use]
+    pub const fn faults(mut self, faults: Faults) -> Self {
+        self.options.faults = faults;
         self
     }
 

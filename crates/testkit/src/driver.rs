@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use crate::{
-    ROUTER, Stats,
+    Faults, ROUTER, Stats,
     builder::Options,
     connection::{FromClient, Writer},
     ipv6,
-    lan::{Pool, destination, is_taken},
+    lan::{Pool, destination, has_expired, is_host, is_ping_of_router, is_taken},
     outlet::Outlet,
     router::{Relay, Router},
     session::Session,
@@ -33,6 +33,7 @@ pub(crate) struct Orders {
     pub(crate) renegotiations: u64,
     pub(crate) challenges: u64,
     pub(crate) mute_gre: bool,
+    pub(crate) faults: Faults,
 }
 
 pub(crate) struct Driver {
@@ -59,6 +60,7 @@ pub(crate) struct Driver {
     hang_ups: u64,
     renegotiations: u64,
     challenges: u64,
+    faults: Faults,
     /// Of the building's packets, since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
@@ -85,7 +87,7 @@ impl Driver {
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
-        let Orders { mute_gre, hang_ups, renegotiations, challenges } = *orders.borrow();
+        let Orders { mute_gre, hang_ups, renegotiations, challenges, faults } = *orders.borrow();
         Self {
             outlet: Outlet::new(address, mute_gre, options.says_twice),
             pool: Pool::new(options.sessions),
@@ -105,6 +107,7 @@ impl Driver {
             hang_ups,
             renegotiations,
             challenges,
+            faults,
             undeliverable: 0,
             unknown_call: 0,
             stale_stats: false,
@@ -195,7 +198,7 @@ impl Driver {
             if packet.first().is_some_and(|first| first >> 4 == 6) {
                 self.echoes.extend(ipv6::echo_reply(packet).map(|reply| (call_id, reply)));
             } else {
-                let answer = deliver(&mut self.lan, session, now, packet);
+                let answer = deliver(&mut self.lan, session, now, packet, self.faults);
                 self.unreachable.extend(answer);
             }
         }
@@ -207,7 +210,7 @@ impl Driver {
     fn receive_delayed(&mut self, now: Instant) {
         for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
             while let Some(mut packet) = session.poll_ip(now) {
-                let answer = deliver(&mut self.lan, session, now, &mut packet);
+                let answer = deliver(&mut self.lan, session, now, &mut packet, self.faults);
                 self.unreachable.extend(answer);
             }
         }
@@ -244,9 +247,12 @@ impl Driver {
     }
 
     fn follow_orders(&mut self, now: Instant) {
-        let Orders { hang_ups, renegotiations, challenges, mute_gre } =
+        let Orders { hang_ups, renegotiations, challenges, mute_gre, faults } =
             *self.orders.borrow_and_update();
         self.outlet.set_mute(mute_gre);
+        if std::mem::replace(&mut self.faults, faults) != faults {
+            self.sessions.values_mut().for_each(|session| session.set_faults(faults));
+        }
         if std::mem::replace(&mut self.hang_ups, hang_ups) != hang_ups {
             self.sessions.values_mut().for_each(|session| session.close(now));
         }
@@ -296,7 +302,9 @@ impl Driver {
         config.link.extras.second_address = moves;
         let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
         writer.set_twice(self.options.says_twice);
-        self.sessions.insert(call_id, Session::new(tunnel, client, inner_address, writer));
+        let mut session = Session::new(tunnel, client, inner_address, writer);
+        session.set_faults(self.faults);
+        self.sessions.insert(call_id, session);
         self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
         // a connection that is gone by now says so itself
         let _ = known.send(call_id);
@@ -359,13 +367,21 @@ impl Driver {
     }
 }
 
-/// Hands a client's packet to the building, or makes the answer that nobody is there
+/// Hands a client's packet to the building, or makes the answer that it is not delivered
 fn deliver(
     lan: &mut LocalLink,
     session: &mut Session,
     now: Instant,
     packet: &mut [u8],
+    faults: Faults,
 ) -> Option<Vec<u8>> {
+    if has_expired(packet) && destination(packet).is_some_and(is_host) {
+        return if faults.hides_expired { None } else { session.expired(now, packet) };
+    }
+    let is_dead = faults.hosts_are_dead && destination(packet).is_some_and(is_host);
+    if is_dead || faults.ignores_pings && is_ping_of_router(packet) {
+        return None;
+    }
     if destination(packet).is_none_or(is_taken) {
         lan.handle_ip(now, packet);
         return None;

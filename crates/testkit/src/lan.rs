@@ -92,6 +92,23 @@ pub(crate) fn is_everyone(destination: Ipv4Addr) -> bool {
     destination.is_multicast() || destination.is_broadcast() || destination == BROADCAST
 }
 
+/// Whether a packet that goes there leaves the router again, for another host
+pub(crate) fn is_host(destination: Ipv4Addr) -> bool {
+    destination != ROUTER && !is_everyone(destination)
+}
+
+/// Whether a router may not send a packet on: its time to live is 1, or 0 (RFC 1812 §5.3.1)
+pub(crate) fn has_expired(packet: &[u8]) -> bool {
+    packet.get(8).is_some_and(|time_to_live| *time_to_live <= 1)
+}
+
+/// Whether a packet is an ICMP echo request to the router (RFC 792)
+pub(crate) fn is_ping_of_router(packet: &[u8]) -> bool {
+    let header = packet.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));
+    let is_echo_request = packet.get(9) == Some(&1) && packet.get(header) == Some(&8);
+    is_echo_request && destination(packet) == Some(ROUTER)
+}
+
 /// Whether a packet tells of group memberships (RFC 2236): a matter of its own link
 pub(crate) fn is_igmp(packet: &[u8]) -> bool {
     packet.get(9) == Some(&2)
@@ -122,6 +139,22 @@ mod tests {
         let mut pool = Pool::new(ADDRESSES);
         let all: Vec<_> = std::iter::from_fn(|| pool.take(1)).collect();
         assert_eq!(all.last(), Some(&Ipv4Addr::new(192, 168, 1, 219)));
+    }
+
+    #[test]
+    fn the_router_is_pinged_by_echo_requests_to_its_own_address_only() {
+        let mut packet = [0; 28];
+        (packet[0], packet[9], packet[20]) = (0x45, 1, 8);
+        packet[16..20].copy_from_slice(&ROUTER.octets());
+        assert!(is_ping_of_router(&packet) && has_expired(&packet));
+        for (at, other) in [(9, 17), (20, 0), (19, 3)] {
+            let mut another = packet;
+            another[at] = other;
+            assert!(!is_ping_of_router(&another), "octet {at}");
+        }
+        packet[8] = 2;
+        assert!(!has_expired(&packet));
+        assert!(is_host(DEVICE) && is_host(BLACK_HOLE) && !is_host(ROUTER) && !is_host(BROADCAST));
     }
 
     #[test]

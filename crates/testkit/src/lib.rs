@@ -22,6 +22,26 @@
 //! 192.168.1.255 or to a multicast group reaches every client; clients do not reach each other. The number of the building is in every answer, so
 //! that a test notices when two buildings are mixed up.
 //!
+//! A server can be made to fail in part while clients are connected, by [`Server::set_faults`]:
+//!
+//! | [`Faults`] | what a client sees |
+//! |---|---|
+//! | `deaf`, [`Deafness::ResetRequests`] | nothing that it encrypts is opened; a CCP Reset-Request for each packet, as from pppd |
+//! | `deaf`, [`Deafness::RejectsMppe`] | the same, a Protocol-Reject of 0x00FD for each packet, as from accel-ppp |
+//! | `deaf`, [`Deafness::RejectsRandom`] | the same, Protocol-Rejects of random protocols, as with a wrong key |
+//! | `deaf`, [`Deafness::Silent`] | the same, without a word |
+//! | `mute`, [`Muteness::Garbled`] | nothing of the server's inner packets opens |
+//! | `mute`, [`Muteness::Silent`] | no inner packet of the server's comes |
+//! | `lcp_echoes`, [`Echoes::Unanswered`] | no LCP Echo-Reply, ever |
+//! | `lcp_echoes`, [`Echoes::WithPeersMagic`] | LCP Echo-Replies with its own Magic-Number |
+//! | `ignores_control_echoes` | no Echo-Reply of the control connection |
+//! | `ignores_pings` | 192.168.1.1, the server's inner address, answers no ping |
+//! | `hides_expired` | no "time exceeded" for a packet to a host of the building whose time to live is 1 |
+//! | `hosts_are_dead` | packets to all hosts but 192.168.1.1 vanish |
+//!
+//! Negotiations that go another way than usual are profiles: [`Profile::AccelPppOnBusyMachine`],
+//! [`Profile::NaksDnsForever`], [`Profile::TurnsIpcpAway`]. Their times and numbers can be chosen by [`Extras`].
+//!
 //! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
 //! All time is tokio's: with the clock paused an hour passes in an instant, and a run has the same
 //! outcome each time.
@@ -69,6 +89,7 @@ mod builder;
 mod connection;
 pub mod content;
 mod driver;
+mod faults;
 mod hosts;
 mod ipv6;
 mod lan;
@@ -88,13 +109,15 @@ pub use pptp_control::{
 pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
 pub use pptp_ppp::{
-    AuthenticationProtocol, EchoPolicy, Extras, HashName, OnNak, PasswordEncoding,
-    ServerAuthentication, ServerEncryption, ServerOrder, StatefulReset,
+    AuthenticationProtocol, Deafness, EchoPolicy, Echoes, Extras, HashName, OnNak,
+    PasswordEncoding, ServerAuthentication, ServerEncryption, ServerOrder, SlowStart,
+    StatefulReset,
 };
 pub use pptp_tunnel::{Acknowledgments, MppeBits, TunnelError};
 
 pub use crate::{
     builder::ServerBuilder,
+    faults::{Faults, Muteness},
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     nat::Nat,

@@ -1,6 +1,10 @@
 //! Servers of the field by their names
 
-use pptp_ppp::{Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder};
+use std::{ops::RangeInclusive, time::Duration};
+
+use pptp_ppp::{
+    Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder, SlowStart,
+};
 use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, StatefulReset};
 
 use crate::{Control, Quirks, ServerBuilder};
@@ -38,6 +42,20 @@ pub enum Profile {
     /// 128-bit stateless MPPE only, and IPCP waits for it. Its Call-Disconnect-Notify carries the
     /// client's Call ID.
     AccelPpp,
+    /// accel-ppp on a busy machine: [`Profile::AccelPpp`] whose network phase starts slowly
+    ///
+    /// Between its CHAP Success and its CCP Configure-Request lie 1 to 30 ms, in which it discards CCP and IPCP. A
+    /// Configure-Ack that comes within 0 to 3 ms of that request is not seen by its kernel: it never opens what the
+    /// client encrypts, and answers each packet by a Protocol-Reject of 0x00FD ([`SlowStart`]). The times follow from
+    /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels are dumb: none from 3 ms on.
+    AccelPppOnBusyMachine,
+    /// One that Naks the DNS options with the same values for ever, whatever is asked for
+    ///
+    /// It tells the client's address only in answer to a request without them ([`Extras::dns_naks`]).
+    NaksDnsForever,
+    /// One that answers IPCP by Terminate-Ack until CCP is open, and has sent its own request by then: early accel-ppp,
+    /// and routers ([`Extras::turns_ipcp_away`])
+    TurnsIpcpAway,
     /// An old router that has stateful MPPE only
     ///
     /// LCP asks for MRU 1500, Magic-Number, MS-CHAPv2, PFC and ACFC, CCP for `-H+S`, and a stateless
@@ -71,6 +89,16 @@ impl ServerBuilder {
             Profile::RrasWithoutEncryption => rras(self).encryption(ServerEncryption::MppcOnly),
             Profile::MikroTik => mikrotik(self),
             Profile::AccelPpp => accel_ppp(self),
+            Profile::AccelPppOnBusyMachine => accel_ppp(self).extras(Extras {
+                slow_start: Some(SlowStart { deaf: DEAF, unready: UNREADY }),
+                ..Extras::default()
+            }),
+            Profile::NaksDnsForever => {
+                self.extras(Extras { dns_naks: u8::MAX, ..Extras::default() })
+            }
+            Profile::TurnsIpcpAway => self
+                .order(ServerOrder::Rras)
+                .extras(Extras { turns_ipcp_away: true, ..Extras::default() }),
             Profile::StatefulRouter => {
                 router(self).encryption(ServerEncryption::Mppe128Stateful(StatefulReset::Linux))
             }
@@ -143,6 +171,10 @@ fn orckit(builder: ServerBuilder) -> ServerBuilder {
         ..Control::default()
     })
 }
+
+/// accel-ppp's silence behind its CHAP Success, and the time that its kernel's decryptor needs
+const DEAF: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(30);
+const UNREADY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(3);
 
 /// Types of LCP options (RFC 1661 §6, RFC 1662 §7.1)
 const ACCM: u8 = 2;

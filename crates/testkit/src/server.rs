@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    DEVICE, ROUTER, ServerBuilder, Stats,
+    DEVICE, Faults, ROUTER, ServerBuilder, Stats,
     builder::Options,
     connection::{self, Listener},
     driver::{Driver, Orders},
@@ -56,7 +56,8 @@ impl Server {
         let (net, lan) = Local::new(config);
         hosts::start(building, options.dhcp.clone(), &net, &tasks)?;
         let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
-        let first = Orders { mute_gre: options.mute_gre, ..Orders::default() };
+        let first =
+            Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
         let driver = Driver::new(options, address, socket, lan, clients, given, published);
@@ -92,6 +93,14 @@ impl Server {
     /// What a firewall does that forgets a connection: its clients have to notice by themselves.
     pub fn mute_gre(&self, mute: bool) {
         self.orders.send_modify(|orders| orders.mute_gre = mute);
+    }
+
+    /// Switches failures on and off, for all clients from now on
+    ///
+    /// What a server or the way to it does that dies in part: the control connection and LCP go on, and nothing
+    /// passes inside the tunnels.
+    pub fn set_faults(&self, faults: Faults) {
+        self.orders.send_modify(|orders| orders.faults = faults);
     }
 
     /// Hangs up all clients, waits until they are gone (10 s at most), and stops

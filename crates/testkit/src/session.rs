@@ -7,11 +7,12 @@ use pptp_packet::PacketBuf;
 use pptp_tunnel::{Event, NotNow, Phase, Tunnel, TunnelError};
 
 use crate::{
-    Ended,
+    Ended, Faults,
     connection::Writer,
+    faults::without_echo_replies,
     lan::destination,
     outlet::Outlet,
-    unreachable::{Allowance, host_unreachable},
+    unreachable::{Allowance, host_unreachable, time_exceeded},
 };
 
 /// One client, from the moment its control connection was accepted
@@ -31,6 +32,7 @@ pub(crate) struct Session {
     touched: bool,
     heard: Heard,
     unreachable: Allowance,
+    faults: Faults,
 }
 
 /// What a client said on the control connection, for the statistics
@@ -60,7 +62,14 @@ impl Session {
             touched: true,
             heard: Heard::default(),
             unreachable: Allowance::default(),
+            faults: Faults::default(),
         }
+    }
+
+    /// Switches failures on and off
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.tunnel.set_faults(faults.link());
     }
 
     pub(crate) fn handle_control(&mut self, now: Instant, octets: &[u8]) {
@@ -146,6 +155,10 @@ impl Session {
     ) -> bool {
         let fits = packet.len() <= self.mtu;
         // the client's window is advisory, and servers are known to ignore it
+        if self.faults.is_silent() {
+            outlet.put_back(packet);
+            return true;
+        }
         if !fits || self.tunnel.may_send(now) == Err(NotNow::NotUp) {
             outlet.put_back(packet);
             return false;
@@ -168,13 +181,22 @@ impl Session {
         (is_for_client && self.unreachable.take(now)).then_some(answer)
     }
 
+    /// What tells the client that its packet has lived too long (RFC 792), unless it was told too often
+    pub(crate) fn expired(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
+        let answer = time_exceeded(packet)?;
+        let is_for_client = destination(&answer) == self.inner_address;
+        (is_for_client && self.unreachable.take(now)).then_some(answer)
+    }
+
     /// The session's own output, and its next deadline; false if there was not room for all of it
     pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
         self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
         let mut octets = Vec::new();
-        if self.tunnel.poll_control(now, &mut octets)
-            && self.writer.as_ref().is_some_and(|writer| !writer.write(octets))
-        {
+        let says = self.tunnel.poll_control(now, &mut octets);
+        if self.faults.ignores_control_echoes {
+            octets = without_echo_replies(&octets);
+        }
+        if says && self.writer.as_ref().is_some_and(|writer| !writer.write(octets)) {
             // closed, or the tunnel's last moments would be spent reading on
             self.writer = None;
             self.tunnel.handle_control_eof(now);

@@ -1,4 +1,4 @@
-//! What the building's router says of addresses that are not there (RFC 792, RFC 1812 §5.2.7.1)
+//! What the building's router says of packets that it does not deliver (RFC 792, RFC 1812 §5.2.7, §5.3.1)
 
 use std::{
     net::Ipv4Addr,
@@ -11,6 +11,16 @@ use crate::ROUTER;
 ///
 /// No ICMP error is answered, no fragment but the first, and nothing whose header is broken.
 pub(crate) fn host_unreachable(about: &[u8]) -> Option<Vec<u8>> {
+    error([3, 1], about)
+}
+
+/// Time exceeded in transit, about a packet, in the same way
+pub(crate) fn time_exceeded(about: &[u8]) -> Option<Vec<u8>> {
+    error([11, 0], about)
+}
+
+/// An ICMP error with this type and code
+fn error(kind: [u8; 2], about: &[u8]) -> Option<Vec<u8>> {
     let (fixed, _) = about.split_first_chunk::<20>()?;
     let &[version_ihl, .., a, b, c, d, _, _, _, _] = fixed;
     let &[_, _, _, _, _, _, fragment_high, fragment_low, _, protocol, ..] = fixed;
@@ -20,11 +30,11 @@ pub(crate) fn host_unreachable(about: &[u8]) -> Option<Vec<u8>> {
     let answerable = protocol != ICMP || QUERIES.contains(payload.first()?);
     let well_formed = version_ihl >> 4 == 4 && checksum(header) == [0, 0];
     (well_formed && offset == 0 && answerable)
-        .then(|| compose(Ipv4Addr::new(a, b, c, d), about.get(..QUOTED).unwrap_or(about)))
+        .then(|| compose(kind, Ipv4Addr::new(a, b, c, d), about.get(..QUOTED).unwrap_or(about)))
 }
 
-fn compose(to: Ipv4Addr, quoted: &[u8]) -> Vec<u8> {
-    let mut message = [&[3, 1, 0, 0, 0, 0, 0, 0], quoted].concat();
+fn compose(kind: [u8; 2], to: Ipv4Addr, quoted: &[u8]) -> Vec<u8> {
+    let mut message = [&kind[..], &[0; 6], quoted].concat();
     let sum = checksum(&message);
     message.splice(2..4, sum);
     let length = u16::try_from(message.len()).unwrap_or_default().saturating_add(20).to_be_bytes();
@@ -103,6 +113,14 @@ mod tests {
         assert_eq!(answer[12..20], [192, 168, 1, 1, 192, 168, 1, 20]);
         assert_eq!(answer[20..22], [3, 1]);
         assert_eq!(answer[28..], about);
+        assert_eq!((checksum(&answer[..20]), checksum(&answer[20..])), ([0, 0], [0, 0]));
+    }
+
+    #[test]
+    fn rfc_792_time_exceeded_quotes_the_packet() {
+        let about = packet(17, &[0xC0, 1, 0, 9, 0, 8, 0, 0]);
+        let answer = time_exceeded(&about).unwrap();
+        assert_eq!((&answer[20..22], &answer[28..]), (&[11, 0][..], &about[..]));
         assert_eq!((checksum(&answer[..20]), checksum(&answer[20..])), ([0, 0], [0, 0]));
     }
 

@@ -42,8 +42,8 @@ pub use pptp_ppp::{
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{
-    Extras, OnNak, ServerAuthentication, ServerConfig as LinkServerConfig, ServerEncryption,
-    ServerOrder,
+    Deafness, Echoes, Extras, LinkFaults, OnNak, ServerAuthentication,
+    ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder, SlowStart,
 };
 
 #[cfg(feature = "server")]

@@ -2,10 +2,7 @@
 
 use std::time::Instant;
 
-use super::{
-    Answer, Judgement, Layer, MAX_FAILURE, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet,
-    Refusal,
-};
+use super::{Answer, Judgement, Layer, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal};
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
@@ -107,10 +104,11 @@ impl<O: OptionSet> Negotiator<O> {
         context: &mut Context,
     ) -> Result<Answer<'a>, Failure> {
         let (mut naks, mut rejects) = (OptionsBuf::default(), OptionsBuf::default());
+        let max_failure = self.options.max_failure();
         for option in options {
             match self.options.judge(&option, &mut context.random)? {
                 Judgement::Ack => {}
-                Judgement::Nak(value) if self.naks < MAX_FAILURE => {
+                Judgement::Nak(value) if self.naks < max_failure => {
                     naks.push(option.kind, &value);
                 }
                 Judgement::Nak(_) | Judgement::Reject => {
@@ -121,7 +119,7 @@ impl<O: OptionSet> Negotiator<O> {
         if !rejects.is_empty() {
             return self.refuse(Code::ConfigureReject, packet, rejects);
         }
-        if self.naks < MAX_FAILURE {
+        if self.naks < max_failure {
             naks.append(self.options.missing(options)?);
         }
         if !naks.is_empty() {

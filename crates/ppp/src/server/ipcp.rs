@@ -6,7 +6,7 @@ use crate::config::{AddressRequest, Extras, ServerConfig};
 use crate::failure::{Failure, Protocol};
 use crate::frame;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
-use crate::negotiator::{Judgement, OptionSet};
+use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::AddressOptions;
@@ -19,6 +19,8 @@ pub(crate) struct Ipcp {
     dns: Vec<Ipv4Addr>,
     /// Whether the client takes our address
     tells_address: bool,
+    /// Naks of the DNS options that are left: see [`Extras::dns_naks`]
+    dns_naks: u8,
     /// Whether the client has had its first address
     has_assigned: bool,
     configured: Extras,
@@ -32,6 +34,7 @@ impl Ipcp {
             assigned: config.assigned_address,
             dns: config.dns.clone(),
             tells_address: true,
+            dns_naks: 0,
             has_assigned: false,
             configured: config.extras.clone(),
             extras: Vec::new(),
@@ -57,6 +60,7 @@ impl OptionSet for Ipcp {
         if let Some(second) = self.configured.second_address.take_if(|_| self.has_assigned) {
             self.assigned = second;
         }
+        self.dns_naks = self.configured.dns_naks;
         self.tells_address = !self.configured.hides_address;
         self.extras.clone_from(&self.configured.address_options);
     }
@@ -77,7 +81,11 @@ impl OptionSet for Ipcp {
         option: &ConfigurationOption<'_>,
         _: &mut Random,
     ) -> Result<Judgement, Failure> {
+        let is_dns = [PRIMARY_DNS, SECONDARY_DNS].contains(&option.kind);
         Ok(match self.value(option.kind) {
+            Some(value) if self.dns_naks > 0 && is_dns => Judgement::Nak(value.octets().into()),
+            // no word of it before those: see `missing`
+            Some(_) if self.dns_naks > 0 => Judgement::Ack,
             Some(value) if address(option) == Some(value) => Judgement::Ack,
             Some(value) => Judgement::Nak(value.octets().into()),
             None => Judgement::Reject,
@@ -86,10 +94,21 @@ impl OptionSet for Ipcp {
 
     fn missing(&mut self, request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         let mut missing = OptionsBuf::default();
-        if request.find(IP_ADDRESS).is_none() {
+        let has = |kind| request.find(kind).is_some();
+        let asks_for_dns = has(PRIMARY_DNS) || has(SECONDARY_DNS);
+        if self.dns_naks > 0 && asks_for_dns {
+            self.dns_naks = self.dns_naks.saturating_sub(1);
+            return Ok(missing);
+        }
+        let asked = request.find(IP_ADDRESS).and_then(|option| address(&option));
+        if asked.is_none() || self.dns_naks > 0 && asked != Some(self.assigned) {
             missing.push(IP_ADDRESS, &self.assigned.octets());
         }
         Ok(missing)
+    }
+
+    fn max_failure(&self) -> u8 {
+        if self.configured.dns_naks > 0 { u8::MAX } else { MAX_FAILURE }
     }
 
     fn agree(&mut self, _: &Options<'_>) {

@@ -2,19 +2,27 @@
 
 mod authentication;
 mod ccp;
+mod faults;
 mod ipcp;
 mod lcp;
 mod manners;
+mod slow_start;
 
 use std::time::Instant;
 
+pub use faults::{Deafness, Echoes, LinkFaults};
 pub use manners::{OnNak, ServerAuthentication};
+pub use slow_start::SlowStart;
 
+use crate::authentication::Keys;
 use crate::config::{ServerConfig, ServerOrder};
+use crate::context::Context;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
 use crate::packet::Code;
+use crate::random::Random;
 use crate::role::{IpcpStart, Role};
+use slow_start::Start;
 
 /// The side that authenticates the other and assigns its address
 #[derive(Debug)]
@@ -22,6 +30,10 @@ pub(crate) struct Server {
     order: ServerOrder,
     identification: Option<String>,
     seconds_remaining: Option<u32>,
+    slow_start: Option<SlowStart>,
+    turns_ipcp_away: bool,
+    start: Start,
+    faults: LinkFaults,
 }
 
 impl Role for Server {
@@ -36,6 +48,53 @@ impl Role for Server {
             ServerOrder::AccelPpp => IpcpStart::DeafAtFirst,
             ServerOrder::Rras => IpcpStart::AtOnce,
         }
+    }
+
+    fn postpone(&mut self, now: Instant, keys: Keys, random: &mut Random) -> Option<Keys> {
+        let Some(times) = &self.slow_start else { return Some(keys) };
+        self.start.postpone(now, keys, times, random);
+        None
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Keys> {
+        self.start.due(now)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.start.deadline()
+    }
+
+    fn is_deaf_to_network(&self) -> bool {
+        self.start.is_waiting()
+    }
+
+    fn note_ccp_ack(&mut self, now: Instant) {
+        self.start.note_ack(now);
+    }
+
+    fn turns_ipcp_away(&self) -> bool {
+        self.turns_ipcp_away
+    }
+
+    fn turns_mppe_away(&mut self, id: u8, information: &[u8], context: &mut Context) -> bool {
+        let missed_ack = self.start.missed_ack.then_some(Deafness::RejectsMppe);
+        let deaf = missed_ack.or(self.faults.deaf);
+        if let Some(deafness) = deaf {
+            deafness.answer(id, information, context);
+        }
+        deaf.is_some()
+    }
+
+    fn garble(&self, encrypted: &mut [u8]) {
+        if self.faults.garbles {
+            for octet in encrypted {
+                *octet = !*octet;
+            }
+        }
+    }
+
+    fn echo_magic(&self, own: [u8; 4], request: &[u8]) -> Option<[u8; 4]> {
+        self.faults.echoes.magic(own, request)
     }
 
     /// With the Magic-Number 0: who has none says so
@@ -64,6 +123,10 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
             order: config.order,
             identification: config.extras.identification.clone(),
             seconds_remaining: config.extras.seconds_remaining,
+            slow_start: config.extras.slow_start.clone(),
+            turns_ipcp_away: config.extras.turns_ipcp_away,
+            start: Start::default(),
+            faults: LinkFaults::default(),
         },
         lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
         ccp: Negotiator::new(ccp::Ccp::new(&config)),

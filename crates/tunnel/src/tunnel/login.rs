@@ -41,6 +41,12 @@ impl Tunnel {
         self.link_events(now);
     }
 
+    /// Switches failures of a server's PPP on and off; does nothing in a client
+    #[cfg(feature = "server")]
+    pub fn set_faults(&mut self, faults: pptp_ppp::LinkFaults) {
+        self.link.set_faults(faults);
+    }
+
     /// The owner's time to think is not the connect's
     fn answered(&mut self, now: Instant) {
         if let Some(deadline) = &mut self.connect_deadline {

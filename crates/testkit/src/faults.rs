@@ -1,0 +1,98 @@
+//! Failures of a server that are switched while it runs
+
+use pptp_control::{Decoder, Message};
+use pptp_ppp::{Deafness, Echoes, LinkFaults};
+
+/// What a server fails to do, from the moment on at which it is told
+///
+/// Nothing by default. [`ServerBuilder::faults`](crate::ServerBuilder::faults) gives a server its failures from the
+/// start, [`Server::set_faults`](crate::Server::set_faults) switches them while clients are connected: for all
+/// tunnels at once, those that are up and those to come. Negotiations go on as usual.
+///
+/// ```
+/// use pptp_testkit::{Deafness, Echoes, Faults};
+///
+/// // the data path towards the server dies, everything in the clear goes on: Windows servers do so
+/// let deaf = Faults { deaf: Some(Deafness::ResetRequests), ..Faults::default() };
+/// // nothing of the server's comes any more but control messages
+/// let dead = Faults { mute: Some(pptp_testkit::Muteness::Silent), lcp_echoes: Echoes::Unanswered, ..deaf };
+/// # let _ = dead;
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The server opens nothing that its clients encrypt, and says it in this way
+    ///
+    /// The GRE datagrams are acknowledged as before.
+    pub deaf: Option<Deafness>,
+    /// What comes of the server's own inner packets
+    pub mute: Option<Muteness>,
+    /// How LCP Echo-Requests are answered
+    pub lcp_echoes: Echoes,
+    /// The Echo-Requests of the control connection are not answered (RFC 2637 §2.5)
+    pub ignores_control_echoes: bool,
+    /// The building's router, 192.168.1.1, which is the server's inner address, answers no ping
+    pub ignores_pings: bool,
+    /// The router says nothing of packets whose time to live is over (RFC 792, type 11)
+    pub hides_expired: bool,
+    /// The building's device and all other hosts behind the router are gone: packets to them vanish
+    ///
+    /// The router's own services, DNS among them, go on.
+    pub hosts_are_dead: bool,
+}
+
+/// How the way from a server to its clients is broken, inside the tunnel
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Muteness {
+    /// The server sends no inner packet any more
+    Silent,
+    /// It sends them encrypted with another key: none of them opens
+    Garbled,
+}
+
+impl Faults {
+    /// Those of them that are PPP's
+    pub(crate) const fn link(&self) -> LinkFaults {
+        LinkFaults {
+            deaf: self.deaf,
+            garbles: matches!(self.mute, Some(Muteness::Garbled)),
+            echoes: self.lcp_echoes,
+        }
+    }
+
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self.mute, Some(Muteness::Silent))
+    }
+}
+
+/// Takes the Echo-Replies out of what a server is about to say on its control connection
+pub(crate) fn without_echo_replies(octets: &[u8]) -> Vec<u8> {
+    let (mut decoder, mut rest, mut kept) = (Decoder::default(), octets, Vec::new());
+    while let Ok(Some(message)) = decoder.decode(&mut rest) {
+        if !matches!(message, Message::EchoReply(_)) {
+            message.emit(&mut kept);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use pptp_control::{EchoReply, EchoRequest};
+
+    use super::*;
+
+    fn emitted(messages: &[Message]) -> Vec<u8> {
+        let mut octets = Vec::new();
+        messages.iter().for_each(|message| message.emit(&mut octets));
+        octets
+    }
+
+    #[test]
+    fn only_echo_replies_are_taken_out() {
+        let request = |identifier| Message::from(EchoRequest { identifier });
+        let reply = Message::from(EchoReply { identifier: 7, result: 1.into(), error: 0.into() });
+        let said = emitted(&[request(1), reply, request(2)]);
+        assert_eq!(without_echo_replies(&said), emitted(&[request(1), request(2)]));
+        assert!(without_echo_replies(&[]).is_empty());
+    }
+}
