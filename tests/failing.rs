@@ -113,7 +113,13 @@ async fn nothing_comes_of_a_mute_server_but_control() {
 async fn lcp_echoes_are_answered_or_not() {
     for (lcp_echoes, expected) in [(Echoes::Answered, 1), (Echoes::Unanswered, 2)] {
         let world = World::new(10);
-        let (_server, tunnel) = up(&world, Faults { lcp_echoes, ..Faults::default() }).await;
+        let server = world.building(1);
+        let config = config(server.address()).path_proof(false);
+        let tunnel = world.client.connect(config).await.expect("a tunnel");
+        server.set_faults(Faults { lcp_echoes, ..Faults::default() });
+        // the server has heard the client last, so that the client asks first
+        let socket = tunnel.udp_bind(0).unwrap();
+        socket.send_to(b"into the void", (BLACK_HOLE, 9)).await.unwrap();
         assert!(timeout(45 * SECOND, tunnel.closed()).await.is_err(), "up");
         assert_eq!(tunnel.stats().tunnel.link.echo_requests, expected, "{lcp_echoes:?}");
     }

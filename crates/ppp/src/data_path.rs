@@ -191,10 +191,11 @@ impl DataPath {
         self.unanswered_since = None;
         self.is_provable = true;
         self.end_round();
-        self.reachability = Reachability::Proven(match answer {
-            Answer::Reply => Proof::Ping,
-            Answer::Error => Proof::RouterError,
-        });
+        if answer == Answer::Reply {
+            self.reachability = Reachability::Proven(Proof::Ping);
+        } else if self.reachability != Reachability::Proven(Proof::Ping) {
+            self.reachability = Reachability::Proven(Proof::RouterError);
+        }
         took
     }
 
@@ -242,8 +243,8 @@ impl DataPath {
 
     /// Whether proof packets of the current round are to ask routers too
     pub(crate) fn asks_routers(&self) -> bool {
-        let pinged = matches!(self.reachability, Reachability::Proven(Proof::Ping));
-        self.round.as_ref().is_some_and(|round| !pinged || round.attempts() > 2)
+        // one ping first: hardly any server needs more
+        self.round.as_ref().is_some_and(|round| round.attempts() > 0)
     }
 
     /// Does what is due at `now`

@@ -187,7 +187,9 @@ impl Tunnel {
         }
         self.recorder.control(now, Kind::ControlReceived, octets);
         self.control.handle_octets(now, octets);
-        self.link.note_carrier_alive(now);
+        if self.is_client {
+            self.link.note_carrier_alive(now);
+        }
         self.control_events(now);
     }
 
