@@ -29,7 +29,10 @@ pub(crate) struct Ipcp {
     address: Ipv4Addr,
     peer_address: Option<Ipv4Addr>,
     dns: [Dns; 2],
-    naks: u8,
+    /// Configure-Naks of our address
+    address_naks: u8,
+    /// Configure-Naks of DNS options that were asked for
+    dns_naks: u8,
 }
 
 /// One DNS server, primary or secondary
@@ -56,7 +59,13 @@ impl Ipcp {
         let primary = Dns::new(PRIMARY_DNS, request.primary_dns);
         let secondary = Dns::new(SECONDARY_DNS, request.secondary_dns);
         let address = request.address;
-        Self { address, peer_address: None, dns: [primary, secondary], naks: 0 }
+        Self {
+            address,
+            peer_address: None,
+            dns: [primary, secondary],
+            address_naks: 0,
+            dns_naks: 0,
+        }
     }
 
     /// What is asked for now
@@ -65,11 +74,31 @@ impl Ipcp {
         AddressRequest { address: self.address, primary_dns, secondary_dns }
     }
 
-    /// A server that has none to give may Nak for ever: better no DNS than no link
-    fn give_up_dns(&mut self) {
-        for dns in &mut self.dns {
-            dns.wanted = false;
+    /// The server would rather give us this address, which it may say so many times
+    fn nak_address(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
+        self.address_naks = self.address_naks.saturating_add(1);
+        let is_last = self.address_naks >= MAX_FAILURE && address != self.address;
+        if is_last || self.address_naks > MAX_FAILURE {
+            return Err(Failure::NoAddress);
         }
+        self.address = address;
+        Ok(())
+    }
+
+    /// Better no DNS than no link: what was asked for is not asked for any more, nor believed
+    ///
+    /// Some servers Nak with the same values again and again, since they do not know their own DNS servers yet;
+    /// the values are placeholders then.
+    fn give_up_dns(&mut self) {
+        for dns in self.dns.iter_mut().filter(|dns| dns.wanted) {
+            (dns.wanted, dns.address) = (false, Ipv4Addr::UNSPECIFIED);
+        }
+    }
+
+    /// Whether the server asks for another value of a DNS option that is in our request
+    fn concerns_dns(&self, naks: &Options<'_>) -> bool {
+        let has_value = |kind| naks.find(kind).is_some_and(|option| address(&option).is_some());
+        self.dns.iter().any(|dns| dns.wanted && has_value(dns.kind))
     }
 }
 
@@ -113,25 +142,26 @@ impl OptionSet for Ipcp {
     }
 
     /// Values for what was asked; DNS servers also if they were not asked for
+    ///
+    /// DNS is given up when a Nak changes nothing of our request, or at the third Nak of it.
     fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
-        let before = self.address;
+        let (before, concerns_dns) = (self.request(), self.concerns_dns(options));
         for option in options {
             let Some(address) = address(&option) else { continue };
             if option.kind == IP_ADDRESS {
-                self.address = address;
+                self.nak_address(address)?;
             }
             for dns in self.dns.iter_mut().filter(|dns| dns.kind == option.kind) {
                 dns.address = address;
             }
         }
-        self.naks = self.naks.saturating_add(1);
-        if self.naks < MAX_FAILURE {
-            return Ok(());
+        if concerns_dns {
+            self.dns_naks = self.dns_naks.saturating_add(1);
+            let is_fruitless = self.request().as_slice() == before.as_slice();
+            if is_fruitless || self.dns_naks >= MAX_DNS_NAKS {
+                self.give_up_dns();
+            }
         }
-        if self.naks > MAX_FAILURE || self.address != before {
-            return Err(Failure::NoAddress);
-        }
-        self.give_up_dns();
         Ok(())
     }
 
@@ -160,6 +190,9 @@ impl AddressOptions for Ipcp {
         }
     }
 }
+
+/// Configure-Naks of a DNS option after which no more is asked for: one for zeros, and one that corrects the first
+const MAX_DNS_NAKS: u8 = 3;
 
 pub(crate) fn address(option: &ConfigurationOption<'_>) -> Option<Ipv4Addr> {
     option.u32().map(Ipv4Addr::from_bits)

@@ -79,30 +79,32 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn started(seed: u8) -> (Instant, Start) {
+    fn started(now: Instant, seed: u8) -> (Instant, Start) {
         let times = SlowStart { deaf: 5 * MS..=20 * MS, unready: MS..=4 * MS };
         let mut start = Start::default();
-        start.postpone(epoch(), Keys::None, &times, &mut Random::new([seed; 32]));
+        start.postpone(now, Keys::None, &times, &mut Random::new([seed; 32]));
         (start.deadline().unwrap(), start)
     }
 
     #[test]
     fn the_times_lie_within_their_ranges_and_follow_from_the_seed() {
-        let all: Vec<_> = (0..50).map(|seed| started(seed).0 - epoch()).collect();
+        let now = epoch();
+        let all: Vec<_> = (0..50).map(|seed| started(now, seed).0 - now).collect();
         assert!(all.iter().all(|time| (5 * MS..=20 * MS).contains(time)), "{all:?}");
         assert!(all.iter().any(|time| *time < 9 * MS) && all.iter().any(|time| *time > 16 * MS));
-        assert_eq!(started(7).0, started(7).0);
+        assert_eq!(started(now, 7).0, started(now, 7).0);
     }
 
     #[test]
     fn an_ack_before_the_decryptor_is_there_is_missed_for_good() {
-        let (at, mut start) = started(1);
+        let now = epoch();
+        let (at, mut start) = started(now, 1);
         assert!(start.due(at - MS).is_none() && start.is_waiting());
         assert!(start.due(at).is_some() && !start.is_waiting());
         start.note_ack(at + MS / 2);
         start.note_ack(at + 50 * MS);
         assert!(start.missed_ack, "the second one was not the first");
-        let (at, mut start) = started(1);
+        let (at, mut start) = started(now, 1);
         start.due(at);
         start.note_ack(at + 4 * MS);
         assert!(!start.missed_ack);
