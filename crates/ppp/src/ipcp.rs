@@ -13,6 +13,7 @@ use crate::role::AddressOptions;
 pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;
 pub(crate) const SECONDARY_DNS: u8 = 131;
+const DNS_OPTIONS: [u8; 2] = [PRIMARY_DNS, SECONDARY_DNS];
 
 /// What IPCP found out
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(crate) struct AddressFacts {
 pub(crate) struct Ipcp {
     address: Ipv4Addr,
     peer_address: Option<Ipv4Addr>,
+    /// In the order of [`DNS_OPTIONS`]
     dns: [Dns; 2],
     /// Configure-Naks of our address
     address_naks: u8,
@@ -38,15 +40,14 @@ pub(crate) struct Ipcp {
 /// One DNS server, primary or secondary
 #[derive(Clone, Copy, Debug)]
 struct Dns {
-    kind: u8,
     /// Whether it goes into our request
     wanted: bool,
     address: Ipv4Addr,
 }
 
 impl Dns {
-    fn new(kind: u8, wanted: Option<Ipv4Addr>) -> Self {
-        Self { kind, wanted: wanted.is_some(), address: wanted.unwrap_or(Ipv4Addr::UNSPECIFIED) }
+    fn new(wanted: Option<Ipv4Addr>) -> Self {
+        Self { wanted: wanted.is_some(), address: wanted.unwrap_or(Ipv4Addr::UNSPECIFIED) }
     }
 
     fn request(self) -> Option<Ipv4Addr> {
@@ -56,8 +57,8 @@ impl Dns {
 
 impl Ipcp {
     pub(crate) fn new(request: AddressRequest) -> Self {
-        let primary = Dns::new(PRIMARY_DNS, request.primary_dns);
-        let secondary = Dns::new(SECONDARY_DNS, request.secondary_dns);
+        let primary = Dns::new(request.primary_dns);
+        let secondary = Dns::new(request.secondary_dns);
         let address = request.address;
         Self {
             address,
@@ -72,6 +73,14 @@ impl Ipcp {
     fn address_request(&self) -> AddressRequest {
         let [primary_dns, secondary_dns] = self.dns.map(Dns::request);
         AddressRequest { address: self.address, primary_dns, secondary_dns }
+    }
+
+    fn each_dns(&self) -> impl Iterator<Item = (u8, Dns)> {
+        DNS_OPTIONS.into_iter().zip(self.dns)
+    }
+
+    fn each_dns_mut(&mut self) -> impl Iterator<Item = (u8, &mut Dns)> {
+        DNS_OPTIONS.into_iter().zip(&mut self.dns)
     }
 
     /// The server would rather give us this address, which it may say so many times
@@ -98,7 +107,7 @@ impl Ipcp {
     /// Whether the server asks for another value of a DNS option that is in our request
     fn concerns_dns(&self, naks: &Options<'_>) -> bool {
         let has_value = |kind| naks.find(kind).is_some_and(|option| address(&option).is_some());
-        self.dns.iter().any(|dns| dns.wanted && has_value(dns.kind))
+        self.each_dns().any(|(kind, dns)| dns.wanted && has_value(kind))
     }
 }
 
@@ -114,8 +123,8 @@ impl OptionSet for Ipcp {
     fn request(&self) -> OptionsBuf {
         let mut request = OptionsBuf::default();
         request.push(IP_ADDRESS, &self.address.octets());
-        for dns in self.dns.iter().filter(|dns| dns.wanted) {
-            request.push(dns.kind, &dns.address.octets());
+        for (kind, dns) in self.each_dns().filter(|(_, dns)| dns.wanted) {
+            request.push(kind, &dns.address.octets());
         }
         request
     }
@@ -151,7 +160,7 @@ impl OptionSet for Ipcp {
             if option.kind == IP_ADDRESS {
                 self.nak_address(address)?;
             }
-            for dns in self.dns.iter_mut().filter(|dns| dns.kind == option.kind) {
+            for (_, dns) in self.each_dns_mut().filter(|(kind, _)| *kind == option.kind) {
                 dns.address = address;
             }
         }
@@ -169,8 +178,8 @@ impl OptionSet for Ipcp {
         if options.find(IP_ADDRESS).is_some() {
             return Err(Failure::NoAddress);
         }
-        for dns in &mut self.dns {
-            dns.wanted &= options.find(dns.kind).is_none();
+        for (kind, dns) in self.each_dns_mut() {
+            dns.wanted &= options.find(kind).is_none();
         }
         Ok(())
     }
@@ -288,6 +297,42 @@ mod tests {
         }
         assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN)]));
         assert_eq!(nak(&mut ipcp, &[(3, GIVEN)]), Err(Failure::NoAddress));
+    }
+
+    /// A server whose own DNS servers are not known yet says so by the same values again
+    #[test]
+    fn a_nak_of_dns_that_changes_nothing_takes_dns_out_and_the_address_still_comes() {
+        let placeholders = [(129, [10, 11, 12, 13].into()), (131, [10, 11, 12, 14].into())];
+        let mut ipcp = Ipcp::new(AddressRequest::default());
+        nak(&mut ipcp, &placeholders).unwrap();
+        let zero = (3, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(ipcp.request().into_vec(), list(&[&[zero][..], &placeholders].concat()));
+        nak(&mut ipcp, &placeholders).unwrap();
+        assert_eq!(ipcp.request().into_vec(), list(&[zero]));
+        assert_eq!(ipcp.facts().dns, [] as [Ipv4Addr; 0], "placeholders are not believed");
+        nak(&mut ipcp, &[(3, GIVEN)]).unwrap();
+        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
+    }
+
+    #[test]
+    fn the_third_nak_of_dns_takes_it_out_though_each_has_other_values() {
+        let mut ipcp = Ipcp::new(AddressRequest { address: GIVEN, ..Default::default() });
+        for n in 1..=3 {
+            assert!(ipcp.request().into_vec().len() > 6, "Nak {n}");
+            nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
+        }
+        assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN)]));
+    }
+
+    /// Naks of DNS do not count as Naks of the address
+    #[test]
+    fn an_address_that_comes_in_the_fifth_nak_is_taken() {
+        let mut ipcp = Ipcp::new(AddressRequest::default());
+        for n in 1..=4 {
+            nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
+        }
+        assert_eq!(nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]), Ok(()));
+        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
     }
 
     #[test]
