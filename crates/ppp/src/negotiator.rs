@@ -300,14 +300,15 @@ impl<O: OptionSet> Negotiator<O> {
 
     /// Whether the answer to our latest request should have come by now
     ///
-    /// Half a round trip and some milliseconds of slack: round trips vary, and so does what a busy machine takes.
+    /// A quarter of a round trip and 1 ms of slack: round trips vary. More slack would let more logins at accel-ppp wait
+    /// for the timer; less of it would disturb more logins at pptpd that have lost a packet.
     fn is_overdue(&self, now: Instant, context: &Context) -> bool {
         let (Some(sent), Some(round_trip)) =
             (self.transmissions.last(), context.round_trips.shortest())
         else {
             return false;
         };
-        sent.age(now) >= round_trip.saturating_mul(3) / 2 + OVERDUE_SLACK
+        sent.age(now) >= round_trip.saturating_mul(5) / 4 + OVERDUE_SLACK
     }
 
     /// The peer may have been deaf so far: its silence does not count, and the request that it may have
@@ -409,8 +410,8 @@ impl<O: OptionSet> Negotiator<O> {
 const RESTART: Duration = Duration::from_secs(3);
 /// The same for the first repeat of a protocol that is early
 const FIRST_RESTART: Duration = Duration::from_secs(1);
-/// Time beyond one and a half round trips after which an answer is overdue
-const OVERDUE_SLACK: Duration = Duration::from_millis(3);
+/// Time beyond one and a quarter round trips after which an answer is overdue
+const OVERDUE_SLACK: Duration = Duration::from_millis(1);
 /// The same for a Terminate-Request: hanging up is to take 2 s at most, not 6
 const TERMINATE_RESTART: Duration = Duration::from_secs(1);
 /// Transmissions of a Configure-Request without an answer (RFC 1661 §4.6)
