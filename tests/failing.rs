@@ -4,7 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use pptp::{RecordKind, Tunnel};
 use pptp_testkit::{
-    BLACK_HOLE, DEVICE, Deafness, Echoes, Faults, Muteness, Profile, ROUTER, Server, ServerBuilder,
+    BLACK_HOLE, DEVICE, Deafness, EchoPolicy, Echoes, Extras, Faults, Muteness, Profile, ROUTER,
+    Server, ServerBuilder,
 };
 use pptp_tests::{World, config, get};
 use tokio::time::{Instant, timeout};
@@ -69,9 +70,14 @@ async fn a_deaf_server_answers_each_packet_in_its_way() {
         assert_eq!(answered(&tunnel, ROUTER).await, 0, "{deafness:?}");
         let rejected = rejected(&tunnel);
         let seen = [received(&tunnel, CCP, 14).len(), rejected.len()];
-        assert_eq!(seen, expected, "{deafness:?}");
+        // a tunnel that has heard so asks for a proof by packets of its own
+        let is_so = seen
+            .iter()
+            .zip(expected)
+            .all(|(seen, least)| (*seen > 0) == (least > 0) && *seen >= least);
+        assert!(is_so, "{deafness:?}: {seen:?} of {expected:?}");
         match deafness {
-            Deafness::RejectsMppe => assert_eq!(rejected, [MPPE; PINGS]),
+            Deafness::RejectsMppe => assert!(rejected.iter().all(|it| *it == MPPE)),
             Deafness::RejectsRandom => {
                 assert!(
                     rejected.iter().all(|it| ![MPPE, LCP, CCP].contains(it)),
@@ -113,13 +119,11 @@ async fn nothing_comes_of_a_mute_server_but_control() {
 async fn lcp_echoes_are_answered_or_not() {
     for (lcp_echoes, expected) in [(Echoes::Answered, 1), (Echoes::Unanswered, 2)] {
         let world = World::new(10);
-        let server = world.building(1);
-        let config = config(server.address()).path_proof(false);
-        let tunnel = world.client.connect(config).await.expect("a tunnel");
+        // a server that asks itself would be heard
+        let never = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let server = world.serve(1, Server::builder(1).echo(never));
+        let tunnel = world.connect(&server).await;
         server.set_faults(Faults { lcp_echoes, ..Faults::default() });
-        // the server has heard the client last, so that the client asks first
-        let socket = tunnel.udp_bind(0).unwrap();
-        socket.send_to(b"into the void", (BLACK_HOLE, 9)).await.unwrap();
         assert!(timeout(45 * SECOND, tunnel.closed()).await.is_err(), "up");
         assert_eq!(tunnel.stats().tunnel.link.echo_requests, expected, "{lcp_echoes:?}");
     }
@@ -193,24 +197,83 @@ async fn connects(builder: ServerBuilder, latency_ms: u64) -> (Duration, Tunnel,
     (began.elapsed(), tunnel, server)
 }
 
-#[tokio::test(start_paused = true)]
-async fn accel_ppp_that_is_slower_than_its_client_opens_nothing() {
-    let mut dumb = [0, 0];
-    for seed in 0..20 {
-        for (dumb, latency) in dumb.iter_mut().zip([1, 2]) {
-            let builder = Server::builder(1).profile(Profile::AccelPppOnBusyMachine).seed(seed);
-            let (_, tunnel, server) = connects(builder, latency).await;
-            *dumb += usize::from(tunnel.ping(ROUTER, SECOND).await.is_err());
-            drop(server);
+/// How a user who dials again at once gets through to accel-ppp
+#[derive(Debug, Default)]
+struct Course {
+    dials: u32,
+    /// Dials that needed the timer's first repeat, after 1 s: no dial needs another
+    timed: u32,
+    /// Time from the first dial to an answer
+    took: Duration,
+}
+
+async fn until_it_carries(seed: u64, latency_ms: u64) -> Course {
+    let world = World::new(latency_ms);
+    let builder = Server::builder(1).profile(Profile::AccelPppOnBusyMachine).seed(seed);
+    let server = world.serve(1, builder);
+    let began = Instant::now();
+    let mut course = Course::default();
+    while course.dials < 10 {
+        let tunnel = world.connect(&server).await;
+        let took = tunnel.info().connect_time;
+        assert!(took < SECOND * 3 / 2, "seed {seed}: {took:?} {course:?}");
+        course.dials += 1;
+        course.timed += u32::from(took >= SECOND);
+        tokio::select! {
+            Ok(_) = tunnel.ping(ROUTER, 10 * SECOND) => {
+                return Course { took: began.elapsed(), ..course };
+            }
+            reason = tunnel.closed() => {
+                assert_eq!(reason.failure.name(), "NothingPasses", "seed {seed}: {reason}");
+            }
         }
     }
-    assert!((2..=12).contains(&dumb[0]), "a third of them: {dumb:?}");
-    assert_eq!(dumb[1], 0, "its kernel is ready within a round trip of 4 ms");
+    panic!("seed {seed}: ten dumb tunnels");
+}
+
+/// Its CCP is deaf for 1 to 30 ms behind the login, and a Configure-Ack within 0 to 2.4 ms leaves its decryptor off:
+/// with a round trip of 2 ms that is one login in six
+#[tokio::test(start_paused = true)]
+async fn of_200_logins_at_a_busy_accel_ppp_200_carry_within_5_s() {
+    let (mut dials, mut timed, mut slowest) = (0, 0, Duration::ZERO);
+    for seed in 0..200 {
+        let course = until_it_carries(seed, 1).await;
+        assert!(course.took < 5 * SECOND, "seed {seed}: {course:?}");
+        (dials, timed) = (dials + course.dials, timed + course.timed);
+        slowest = slowest.max(course.took);
+    }
+    println!(
+        "{dials} dials for 200, {timed} of them in 1 s, the slowest carried after {slowest:?}"
+    );
+    assert!((215..=275).contains(&dials), "one in six is dumb: {dials}");
+    assert!(20 * timed <= 2 * dials, "one in ten at most: {timed} of {dials}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_turns_ipcp_away_comes_up() {
-    let builder = Server::builder(1).profile(Profile::TurnsIpcpAway);
-    let (_, tunnel, _server) = connects(builder, 10).await;
-    assert_eq!(get(&tunnel, "/").await.expect("a page"), b"building 1\n");
+async fn a_round_trip_longer_than_accel_ppp_needs_is_never_dumb() {
+    for seed in 0..20 {
+        assert_eq!(until_it_carries(seed, 2).await.dials, 1, "seed {seed}");
+    }
+}
+
+/// IPCP is asked again when CCP opens, not three seconds later
+#[tokio::test(start_paused = true)]
+async fn a_server_that_turns_ipcp_away_is_asked_again_at_once() {
+    for latency in [0, 1, 10, 150] {
+        let builder = Server::builder(1).profile(Profile::TurnsIpcpAway);
+        let (took, tunnel, _server) = connects(builder, latency).await;
+        assert!(took < Duration::from_millis(50 + 22 * latency), "{latency} ms: {took:?}");
+        assert_eq!(get(&tunnel, "/").await.expect("a page"), b"building 1\n");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_naks_dns_for_ever_gives_a_tunnel_without_dns() {
+    for naks in [4, 6, 12, u8::MAX] {
+        let extras = Extras { dns_naks: naks, ..Extras::default() };
+        let (took, tunnel, _server) = connects(Server::builder(1).extras(extras), 10).await;
+        assert!(took < Duration::from_millis(400), "{naks} Naks: {took:?}");
+        assert!(tunnel.info().dns.is_empty(), "{naks} Naks");
+        assert_eq!(get(&tunnel, "/").await.expect("a page"), b"building 1\n");
+    }
 }

@@ -144,7 +144,10 @@ impl<R: Role> Machine<R> {
     pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
         match layer {
             Some(Layer::Up) => match self.ccp.options.agreed() {
-                Agreed::Encrypted { send, receive } => self.encrypt(now, send, receive),
+                Agreed::Encrypted { send, receive } => {
+                    self.encrypt(now, send, receive);
+                    self.ipcp.ask_again_if_turned_away(now, &mut self.context);
+                }
                 Agreed::Clear => self.go_clear(now),
                 Agreed::OneWay => self.fail(now, self.ccp.options.unavailable()),
             },

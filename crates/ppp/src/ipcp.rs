@@ -13,6 +13,7 @@ use crate::role::AddressOptions;
 pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;
 pub(crate) const SECONDARY_DNS: u8 = 131;
+const DNS_OPTIONS: [u8; 2] = [PRIMARY_DNS, SECONDARY_DNS];
 
 /// What IPCP found out
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,22 +29,25 @@ pub(crate) struct AddressFacts {
 pub(crate) struct Ipcp {
     address: Ipv4Addr,
     peer_address: Option<Ipv4Addr>,
+    /// In the order of [`DNS_OPTIONS`]
     dns: [Dns; 2],
-    naks: u8,
+    /// Configure-Naks of our address
+    address_naks: u8,
+    /// Configure-Naks of DNS options that were asked for
+    dns_naks: u8,
 }
 
 /// One DNS server, primary or secondary
 #[derive(Clone, Copy, Debug)]
 struct Dns {
-    kind: u8,
     /// Whether it goes into our request
     wanted: bool,
     address: Ipv4Addr,
 }
 
 impl Dns {
-    fn new(kind: u8, wanted: Option<Ipv4Addr>) -> Self {
-        Self { kind, wanted: wanted.is_some(), address: wanted.unwrap_or(Ipv4Addr::UNSPECIFIED) }
+    fn new(wanted: Option<Ipv4Addr>) -> Self {
+        Self { wanted: wanted.is_some(), address: wanted.unwrap_or(Ipv4Addr::UNSPECIFIED) }
     }
 
     fn request(self) -> Option<Ipv4Addr> {
@@ -53,10 +57,16 @@ impl Dns {
 
 impl Ipcp {
     pub(crate) fn new(request: AddressRequest) -> Self {
-        let primary = Dns::new(PRIMARY_DNS, request.primary_dns);
-        let secondary = Dns::new(SECONDARY_DNS, request.secondary_dns);
+        let primary = Dns::new(request.primary_dns);
+        let secondary = Dns::new(request.secondary_dns);
         let address = request.address;
-        Self { address, peer_address: None, dns: [primary, secondary], naks: 0 }
+        Self {
+            address,
+            peer_address: None,
+            dns: [primary, secondary],
+            address_naks: 0,
+            dns_naks: 0,
+        }
     }
 
     /// What is asked for now
@@ -65,11 +75,39 @@ impl Ipcp {
         AddressRequest { address: self.address, primary_dns, secondary_dns }
     }
 
-    /// A server that has none to give may Nak for ever: better no DNS than no link
-    fn give_up_dns(&mut self) {
-        for dns in &mut self.dns {
-            dns.wanted = false;
+    fn each_dns(&self) -> impl Iterator<Item = (u8, Dns)> {
+        DNS_OPTIONS.into_iter().zip(self.dns)
+    }
+
+    fn each_dns_mut(&mut self) -> impl Iterator<Item = (u8, &mut Dns)> {
+        DNS_OPTIONS.into_iter().zip(&mut self.dns)
+    }
+
+    /// The server would rather give us this address, which it may say so many times
+    fn nak_address(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
+        self.address_naks = self.address_naks.saturating_add(1);
+        let is_last = self.address_naks >= MAX_FAILURE && address != self.address;
+        if is_last || self.address_naks > MAX_FAILURE {
+            return Err(Failure::NoAddress);
         }
+        self.address = address;
+        Ok(())
+    }
+
+    /// Better no DNS than no link: what was asked for is not asked for any more, nor believed
+    ///
+    /// Some servers Nak with the same values again and again, since they do not know their own DNS servers yet;
+    /// the values are placeholders then.
+    fn give_up_dns(&mut self) {
+        for dns in self.dns.iter_mut().filter(|dns| dns.wanted) {
+            (dns.wanted, dns.address) = (false, Ipv4Addr::UNSPECIFIED);
+        }
+    }
+
+    /// Whether the server asks for another value of a DNS option that is in our request
+    fn concerns_dns(&self, naks: &Options<'_>) -> bool {
+        let has_value = |kind| naks.find(kind).is_some_and(|option| address(&option).is_some());
+        self.each_dns().any(|(kind, dns)| dns.wanted && has_value(kind))
     }
 }
 
@@ -85,8 +123,8 @@ impl OptionSet for Ipcp {
     fn request(&self) -> OptionsBuf {
         let mut request = OptionsBuf::default();
         request.push(IP_ADDRESS, &self.address.octets());
-        for dns in self.dns.iter().filter(|dns| dns.wanted) {
-            request.push(dns.kind, &dns.address.octets());
+        for (kind, dns) in self.each_dns().filter(|(_, dns)| dns.wanted) {
+            request.push(kind, &dns.address.octets());
         }
         request
     }
@@ -113,25 +151,26 @@ impl OptionSet for Ipcp {
     }
 
     /// Values for what was asked; DNS servers also if they were not asked for
+    ///
+    /// DNS is given up when a Nak changes nothing of our request, or at the third Nak of it.
     fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
-        let before = self.address;
+        let (before, concerns_dns) = (self.request(), self.concerns_dns(options));
         for option in options {
             let Some(address) = address(&option) else { continue };
             if option.kind == IP_ADDRESS {
-                self.address = address;
+                self.nak_address(address)?;
             }
-            for dns in self.dns.iter_mut().filter(|dns| dns.kind == option.kind) {
+            for (_, dns) in self.each_dns_mut().filter(|(kind, _)| *kind == option.kind) {
                 dns.address = address;
             }
         }
-        self.naks = self.naks.saturating_add(1);
-        if self.naks < MAX_FAILURE {
-            return Ok(());
+        if concerns_dns {
+            self.dns_naks = self.dns_naks.saturating_add(1);
+            let is_fruitless = self.request().as_slice() == before.as_slice();
+            if is_fruitless || self.dns_naks >= MAX_DNS_NAKS {
+                self.give_up_dns();
+            }
         }
-        if self.naks > MAX_FAILURE || self.address != before {
-            return Err(Failure::NoAddress);
-        }
-        self.give_up_dns();
         Ok(())
     }
 
@@ -139,8 +178,8 @@ impl OptionSet for Ipcp {
         if options.find(IP_ADDRESS).is_some() {
             return Err(Failure::NoAddress);
         }
-        for dns in &mut self.dns {
-            dns.wanted &= options.find(dns.kind).is_none();
+        for (kind, dns) in self.each_dns_mut() {
+            dns.wanted &= options.find(kind).is_none();
         }
         Ok(())
     }
@@ -160,6 +199,9 @@ impl AddressOptions for Ipcp {
         }
     }
 }
+
+/// Configure-Naks of a DNS option after which no more is asked for: one for zeros, and one that corrects the first
+const MAX_DNS_NAKS: u8 = 3;
 
 pub(crate) fn address(option: &ConfigurationOption<'_>) -> Option<Ipv4Addr> {
     option.u32().map(Ipv4Addr::from_bits)
@@ -255,6 +297,42 @@ mod tests {
         }
         assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN)]));
         assert_eq!(nak(&mut ipcp, &[(3, GIVEN)]), Err(Failure::NoAddress));
+    }
+
+    /// A server whose own DNS servers are not known yet says so by the same values again
+    #[test]
+    fn a_nak_of_dns_that_changes_nothing_takes_dns_out_and_the_address_still_comes() {
+        let placeholders = [(129, [10, 11, 12, 13].into()), (131, [10, 11, 12, 14].into())];
+        let mut ipcp = Ipcp::new(AddressRequest::default());
+        nak(&mut ipcp, &placeholders).unwrap();
+        let zero = (3, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(ipcp.request().into_vec(), list(&[&[zero][..], &placeholders].concat()));
+        nak(&mut ipcp, &placeholders).unwrap();
+        assert_eq!(ipcp.request().into_vec(), list(&[zero]));
+        assert_eq!(ipcp.facts().dns, [] as [Ipv4Addr; 0], "placeholders are not believed");
+        nak(&mut ipcp, &[(3, GIVEN)]).unwrap();
+        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
+    }
+
+    #[test]
+    fn the_third_nak_of_dns_takes_it_out_though_each_has_other_values() {
+        let mut ipcp = Ipcp::new(AddressRequest { address: GIVEN, ..Default::default() });
+        for n in 1..=3 {
+            assert!(ipcp.request().into_vec().len() > 6, "Nak {n}");
+            nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
+        }
+        assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN)]));
+    }
+
+    /// Naks of DNS do not count as Naks of the address
+    #[test]
+    fn an_address_that_comes_in_the_fifth_nak_is_taken() {
+        let mut ipcp = Ipcp::new(AddressRequest::default());
+        for n in 1..=4 {
+            nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
+        }
+        assert_eq!(nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]), Ok(()));
+        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
     }
 
     #[test]

@@ -274,8 +274,8 @@ fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
     let parts = Parts {
         role: Client,
         lcp: Negotiator::prompted(Lcp::new(&config)),
-        ccp: Negotiator::new(Ccp::new(config.encryption)),
-        ipcp: Negotiator::prompted(Ipcp::new(config.addresses)),
+        ccp: Negotiator::overdue_and_early(Ccp::new(config.encryption)),
+        ipcp: Negotiator::prompted_and_early(Ipcp::new(config.addresses)),
         ipv6cp: crate::ipv6::wanted(config.ipv6),
         echo: config.echo,
         proof: config.proof,

@@ -265,6 +265,10 @@ impl<R: Role> Machine<R> {
         if Code::from(packet.code) == Code::TerminateRequest {
             return Err(terminated(Protocol::Ipcp, packet).into());
         }
+        if self.ccp.is_open() {
+            // a Terminate-Ack that was on its way when CCP opened
+            self.ipcp.ask_again_if_turned_away(now, &mut self.context);
+        }
         self.ipcp_changed(now, layer);
         self.echo.heard(now);
         Ok(())

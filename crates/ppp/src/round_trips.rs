@@ -16,6 +16,12 @@ pub(crate) struct Sent {
     count: u16,
 }
 
+impl Sent {
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.at)
+    }
+}
+
 impl RoundTrips {
     pub(crate) const fn new() -> Self {
         Self { count: 0, shortest: None }
@@ -41,16 +47,22 @@ impl RoundTrips {
         self.count = self.count.max(sent.count.saturating_add(1));
     }
 
+    /// Whether an answer that came in now can be one to `sent`: a round trip has passed since
+    ///
+    /// A quarter of slack: round trips vary.
+    pub(crate) fn may_be_answered(&self, now: Instant, sent: Sent) -> bool {
+        let shortest = self.shortest.unwrap_or(Duration::MAX);
+        let least = shortest.saturating_sub(shortest.checked_div(4).unwrap_or_default());
+        sent.age(now) >= least
+    }
+
     /// The answer to one of several transmissions of the same request came in
     ///
     /// It cannot be an answer to one sent less than a round trip ago, and of the others the peer
     /// may have dropped all but the last: pppd and accel-ppp are deaf to IPCP until their CCP is
     /// open.
     pub(crate) fn answered_one_of(&mut self, now: Instant, transmissions: &[Sent]) {
-        // A quarter of slack: round trips vary.
-        let shortest = self.shortest.unwrap_or(Duration::MAX);
-        let least = shortest.saturating_sub(shortest.checked_div(4).unwrap_or_default());
-        let is_old = |sent: &&Sent| now.saturating_duration_since(sent.at) >= least;
+        let is_old = |sent: &&Sent| self.may_be_answered(now, **sent);
         let cause = transmissions.iter().rev().find(is_old).or_else(|| transmissions.first());
         if let Some(sent) = cause {
             self.answered(now, *sent);

@@ -45,9 +45,9 @@ pub enum Profile {
     /// accel-ppp on a busy machine: [`Profile::AccelPpp`] whose network phase starts slowly
     ///
     /// Between its CHAP Success and its CCP Configure-Request lie 1 to 30 ms, in which it discards CCP and IPCP. A
-    /// Configure-Ack that comes within 0 to 3 ms of that request is not seen by its kernel: it never opens what the
+    /// Configure-Ack that comes within 0 to 2.4 ms of that request is not seen by its kernel: it never opens what the
     /// client encrypts, and answers each packet by a Protocol-Reject of 0x00FD ([`SlowStart`]). The times follow from
-    /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels are dumb: none from 3 ms on.
+    /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels are dumb: one in six where it is 2 ms, none from 3 ms on.
     AccelPppOnBusyMachine,
     /// One that Naks the DNS options with the same values for ever, whatever is asked for
     ///
@@ -174,7 +174,7 @@ fn orckit(builder: ServerBuilder) -> ServerBuilder {
 
 /// accel-ppp's silence behind its CHAP Success, and the time that its kernel's decryptor needs
 const DEAF: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(30);
-const UNREADY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(3);
+const UNREADY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_micros(2400);
 
 /// Types of LCP options (RFC 1661 §6, RFC 1662 §7.1)
 const ACCM: u8 = 2;

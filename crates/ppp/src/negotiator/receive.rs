@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Answer, Judgement, Layer, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal};
+use super::{
+    Answer, Judgement, Layer, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal, TurnedAway,
+};
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
@@ -233,7 +235,17 @@ impl<O: OptionSet> Negotiator<O> {
             context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
             return None;
         }
+        self.note_turned_away(now, packet, context);
         self.perform(now, Event::Rta, &Answer::None, context)
+    }
+
+    /// Only an answer to the latest transmission counts: the one before it may have been answered
+    fn note_turned_away(&mut self, now: Instant, packet: &Packet<'_>, context: &Context) {
+        let sent = self.transmissions.last().filter(|_| packet.id == self.id && !self.answered);
+        let is_latest = sent.is_some_and(|sent| context.round_trips.may_be_answered(now, *sent));
+        if is_latest && self.turned_away == TurnedAway::No {
+            self.turned_away = TurnedAway::Yes;
+        }
     }
 
     pub(super) fn handle_code_reject(

@@ -1,10 +1,10 @@
 //! What the actions of the automaton send
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
-    Answer, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS, Negotiator, OptionSet,
-    RESTART, TERMINATE_RESTART,
+    Answer, FIRST_RESTART, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS,
+    Negotiator, OptionSet, RESTART, Repeats, TERMINATE_RESTART, TurnedAway,
 };
 use crate::automaton::{Actions, Event};
 use crate::context::Context;
@@ -59,11 +59,22 @@ impl<O: OptionSet> Negotiator<O> {
             self.id = self.id.wrapping_add(1);
             self.request = self.options.request().into_vec().into();
             self.answered = false;
+            self.turned_away = TurnedAway::No;
             self.transmissions = Vec::new();
         }
         self.restart = self.restart.saturating_sub(1);
-        self.deadline = now.checked_add(RESTART);
+        self.deadline = now.checked_add(self.restart_time(context));
         self.transmit_request(now, context);
+    }
+
+    /// Time until the request that is about to be sent is sent again
+    fn restart_time(&self, context: &Context) -> Duration {
+        if matches!(self.repeats, Repeats::ByTimer | Repeats::Prompted) {
+            return RESTART;
+        }
+        let usual = if self.transmissions.is_empty() { FIRST_RESTART } else { RESTART };
+        let round_trip = context.round_trips.shortest().unwrap_or_default();
+        usual.max(round_trip.saturating_mul(2))
     }
 
     pub(super) fn transmit_request(&mut self, now: Instant, context: &mut Context) {

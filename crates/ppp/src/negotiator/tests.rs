@@ -1,5 +1,8 @@
 //! One negotiator with two options, packet by packet
 
+#[path = "repeats.rs"]
+mod repeats;
+
 use super::*;
 use crate::frame;
 use crate::tests::epoch;

@@ -23,8 +23,8 @@ pub struct SlowStart {
 /// How far such a start has come
 #[derive(Debug, Default)]
 pub(super) struct Start {
-    /// The start of the network phase, and the keys for it
-    waiting: Option<(Instant, Keys)>,
+    /// The start of the network phase, the keys for it, and how long the kernel is unready from then on
+    waiting: Option<(Instant, Keys, Duration)>,
     /// A Configure-Ack of CCP before this moment is not seen by the kernel
     ready_at: Option<Instant>,
     /// The decryptor stayed off
@@ -41,18 +41,20 @@ impl Start {
         random: &mut Random,
     ) {
         let at = now.checked_add(draw(&times.deaf, random)).unwrap_or(now);
-        self.ready_at = at.checked_add(draw(&times.unready, random));
-        self.missed_ack = false;
-        self.waiting = Some((at, keys));
+        let unready = draw(&times.unready, random);
+        (self.ready_at, self.missed_ack) = (None, false);
+        self.waiting = Some((at, keys, unready));
     }
 
     /// The keys, once the moment has come
     pub(super) fn due(&mut self, now: Instant) -> Option<Keys> {
-        self.waiting.take_if(|(at, _)| *at <= now).map(|(_, keys)| keys)
+        let (_, keys, unready) = self.waiting.take_if(|(at, ..)| *at <= now)?;
+        self.ready_at = now.checked_add(unready);
+        Some(keys)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.waiting.as_ref().map(|(at, _)| *at)
+        self.waiting.as_ref().map(|(at, ..)| *at)
     }
 
     pub(super) const fn is_waiting(&self) -> bool {
@@ -97,13 +99,14 @@ mod tests {
 
     #[test]
     fn an_ack_before_the_decryptor_is_there_is_missed_for_good() {
-        let (at, mut start) = started(epoch(), 1);
+        let now = epoch();
+        let (at, mut start) = started(now, 1);
         assert!(start.due(at - MS).is_none() && start.is_waiting());
         assert!(start.due(at).is_some() && !start.is_waiting());
         start.note_ack(at + MS / 2);
         start.note_ack(at + 50 * MS);
         assert!(start.missed_ack, "the second one was not the first");
-        let (at, mut start) = started(epoch(), 1);
+        let (at, mut start) = started(now, 1);
         start.due(at);
         start.note_ack(at + 4 * MS);
         assert!(!start.missed_ack);
