@@ -42,7 +42,8 @@ impl Context {
     /// Beyond [`MOST_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
     /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
     /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
-    /// newer.
+    /// newer. The same one twice in a row is worth nothing, but for LCP's first, whose octets a
+    /// terminal may swallow.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if packet.code == u8::from(Code::ConfigureRequest) {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));
@@ -54,7 +55,11 @@ impl Context {
         }
         let mut octets = Vec::with_capacity(packet.data.len().saturating_add(4));
         packet.emit(&mut octets);
-        self.outbox.push_back(frame::control(protocol, &octets));
+        let frame = frame::control(protocol, &octets);
+        let is_request = packet.code == u8::from(Code::ConfigureRequest) && protocol != frame::LCP;
+        if !(is_request && self.outbox.back() == Some(&frame)) {
+            self.outbox.push_back(frame);
+        }
     }
 
     /// The next frame to send
