@@ -48,6 +48,14 @@ async fn datagrams_of_any_size_pass_each_way() {
     assert_eq!(tunnel.info().mtu, 1396);
     ask_all(&tunnel, 1).await;
     assert_eq!(building.stats().undeliverable, 0);
+    let stack = tunnel.stats().stack.expect("it was used");
+    // of ten sizes three fit one packet, and each came twice and left twice
+    assert_eq!(stack.reassembled, 14, "{stack:?}");
+    let fragments = |octets: usize| (octets + 8).div_ceil(1376);
+    let sent: usize = SIZES[3..].iter().map(|size| 2 * fragments(*size)).sum();
+    assert_eq!(stack.fragments_out, u64::try_from(sent).expect("few"), "{stack:?}");
+    let lost = stack.reassembly_timeouts + stack.reassembly_conflicts + stack.reassembly_overflows;
+    assert_eq!((lost, stack.malformed), (0, 0), "{stack:?}");
     assert!(tunnel.tcp_connect((DEVICE, 80)).await.is_ok());
 }
 

@@ -197,6 +197,27 @@ async fn a_socket_that_refused_a_datagram_is_writable_once_one_has_left() {
     assert_eq!(receive(&server).await.len(), 60_000);
 }
 
+/// While the path is not known to be open, large datagrams wait as small ones do
+#[tokio::test(start_paused = true)]
+async fn a_large_datagram_waits_whole_for_the_path_to_open() {
+    let pair = Pair::new();
+    let server = pair.server.udp_bind(any(7), options()).unwrap();
+    let client = pair.client.udp_bind(any(0), options()).unwrap();
+    let now = Instant::now().into_std();
+    pair.client_link.with_stack(|stack| stack.hold_datagrams(now, now + Duration::from_secs(1)));
+    pair.record();
+    for (len, seed) in [(60_000, 1), (9000, 2)] {
+        let (client, datagram) = (&client, pattern(len, seed));
+        let sent = timeout(Duration::from_millis(500), client.send_to(&datagram, at(SERVER, 7)));
+        assert_eq!(sent.await.is_ok(), len == 60_000, "{len}: one is larger than the buffer");
+    }
+    assert!(pair.record().is_empty(), "nothing leaves before");
+    pair.client_link.with_stack(Stack::release_datagrams);
+    assert!(receive(&server).await == pattern(60_000, 1));
+    client.send_to(&pattern(9000, 2), at(SERVER, 7)).await.unwrap();
+    assert!(receive(&server).await == pattern(9000, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_datagram_over_the_receive_buffer_is_dropped_and_counted() {
     let pair = Pair::new();

@@ -20,10 +20,11 @@ pub(crate) fn trials() -> Vec<Trial> {
 const SIZES: [usize; 8] = [1300, 1368, 1369, 1450, 1472, 2000, 9000, 60_000];
 
 /// The device leaves Don't Fragment clear, so that the server's kernel cuts its packets
-async fn each_way(_: &Lab) -> Outcome {
+async fn each_way(lab: &Lab) -> Outcome {
     let client = Client::new()?;
     for building in [Building::ONE, Building::SMALL_MRU] {
         let tunnel = dial(&client, building).await?;
+        lengthen_queue(lab, building).await?;
         let socket = tunnel.udp_bind(0)?;
         for size in SIZES {
             let datagram = datagram(building, size);
@@ -39,9 +40,10 @@ async fn each_way(_: &Lab) -> Outcome {
 }
 
 /// Linux sets Don't Fragment, hears from the router what fits, and makes fragments from then on
-async fn learnt(_: &Lab) -> Outcome {
+async fn learnt(lab: &Lab) -> Outcome {
     let building = Building::TWO;
     let tunnel = dial(&Client::new()?, building).await?;
+    lengthen_queue(lab, building).await?;
     let socket = tunnel.udp_bind(0)?;
     let mut lost = 0;
     for size in SIZES {
@@ -58,6 +60,18 @@ async fn learnt(_: &Lab) -> Outcome {
     }
     println!("  {lost} answers were lost before the device knew the tunnel's MTU");
     tunnel.close().await;
+    Ok(())
+}
+
+/// Gives the server's PPP interfaces room for all fragments of a datagram
+///
+/// They have a queue of three packets, and lose most of a datagram of 60,000 octets.
+async fn lengthen_queue(lab: &Lab, building: Building) -> Outcome {
+    let router = format!("b{}", building.number());
+    let interfaces =
+        format!("ip -n {router} -o link | sed -n 's/^[0-9]*: \\(ppp[0-9]*\\):.*/\\1/p'");
+    let lengthen = format!("ip -n {router} link set dev $i txqueuelen 1000");
+    lab.shell(&format!("for i in $({interfaces}); do {lengthen}; done")).await?;
     Ok(())
 }
 
