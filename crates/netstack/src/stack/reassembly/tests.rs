@@ -378,7 +378,7 @@ fn given(datagrams: u16, ends: usize) -> impl Strategy<Value = Given> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     /// Any fragments at all: some fit, some overlap, some contradict, some come too late
     #[test]
