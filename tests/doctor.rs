@@ -246,6 +246,7 @@ async fn targets_that_cannot_be_reached_are_told_apart() {
         ("tcp:192.168.1.254:80", Verdict::Failed, "timed out"),
         ("tcp:no.such.lan:80", Verdict::Failed, "no.such.lan"),
         ("udp:192.168.1.3:7=hello", Verdict::Passed, "answers with 5 octets"),
+        ("udp:192.168.1.3:19=9000", Verdict::Passed, "answers with 9000 octets"),
         ("udp:192.168.1.3:8=hello", Verdict::Failed, "connection refused"),
         ("udp:192.168.1.254:7=hello", Verdict::Failed, "timed out"),
         ("udp:192.168.1.254:7", Verdict::Warned, "which UDP is free to do"),

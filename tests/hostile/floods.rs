@@ -9,6 +9,7 @@ mod attacker;
 
 use std::{
     alloc::System,
+    net::Ipv4Addr,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering},
@@ -44,6 +45,10 @@ fn held() -> usize {
 /// The driver's 128 slots of 2 KiB, which are made when they are first needed; 64 frames that wait
 /// for their order, of 2 KiB at most; 64 answers; 768 keys ahead of MPPE.
 const MOST_HELD: usize = 448 << 10;
+
+/// What fragments of the inner network may add to that: four datagrams of 65,535 octets that are never
+/// whole, and what is known of them, until 30 s are over
+const MOST_REASSEMBLED: usize = 260 << 10;
 
 const SEED: u64 = 9;
 const ROUNDS: u32 = 300;
@@ -400,4 +405,45 @@ async fn of_the_inner_network() {
     println!("UDP to ports that nobody has: {unbound:?}");
     assert!(victim.is_up() && unbound.held <= 2 * MOST_HELD, "{unbound:?}");
     assert!(unbound.good >= 99 && unbound.answers <= 2000, "{unbound:?}");
+}
+
+/// Fragments of datagrams that are never whole, each as far apart as can be, from ever new senders
+#[tokio::test(start_paused = true)]
+async fn of_fragments_of_the_inner_network() {
+    let victim = Victim::new(false).await;
+    let inner = victim.tunnel.info().inner_address;
+    let before = held();
+    let mut refused = 0;
+    let fragments = victim
+        .flood(|it, number| {
+            let [.., high, low] = (number / 2).to_be_bytes();
+            let place = if number % 2 == 0 { 0x2000 } else { 0x3FF0 };
+            let packet = fragment(Ipv4Addr::new(10, 9, high, low), inner, place);
+            refused += u32::from(!it.server.forge_ip(packet));
+        })
+        .await;
+    println!("fragments of the inner network: {fragments:?}, {refused} beyond the router's queue");
+    assert!(victim.is_up() && refused < ROUNDS * A_ROUND / 2, "{refused}");
+    // they reach the stack: four datagrams of 64 KiB are held at some time
+    assert!(fragments.held > 200 << 10, "{fragments:?}");
+    assert!(fragments.held <= MOST_HELD + MOST_REASSEMBLED, "{fragments:?}");
+    assert!(fragments.good >= 99 && fragments.answers <= 600, "{fragments:?}");
+    sleep(Duration::from_secs(31)).await;
+    let left = held().saturating_sub(before);
+    assert!(left <= MOST_HELD, "{left} octets are left after the datagrams' time");
+}
+
+/// A fragment of 64 octets of a UDP datagram, with flags and place as in its header (RFC 791 §3.1)
+fn fragment(from: Ipv4Addr, to: Ipv4Addr, place: u16) -> Vec<u8> {
+    let [place_high, place_low] = place.to_be_bytes();
+    let mut packet = vec![0x45, 0, 0, 84, 0, 7, place_high, place_low, 64, 17, 0, 0];
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    let words = packet.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let sum = !u16::try_from((folded & 0xFFFF) + (folded >> 16)).expect("folded");
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend([7; 64]);
+    packet
 }

@@ -130,7 +130,7 @@ impl From<ShutDown> for io::Error {
     }
 }
 
-/// A datagram does not fit the MTU: EMSGSIZE, which has no [`io::ErrorKind`]
+/// A datagram is too large, or a ping for the MTU: EMSGSIZE, which has no [`io::ErrorKind`]
 pub(crate) fn message_too_long() -> io::Error {
     io::Error::from_raw_os_error(EMSGSIZE)
 }

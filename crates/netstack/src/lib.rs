@@ -9,7 +9,11 @@
 //!
 //! TCP (its automaton, the retransmission timer), the echo reply and IGMP are smoltcp's; congestion
 //! control, finding the socket of a packet, UDP, the errors, TIME-WAIT, the backlog of a listener and
-//! fairness between sockets are done here. IPv4 only, without fragments.
+//! fairness between sockets are done here.
+//!
+//! IPv4 only. Fragments are put together, for UDP, TCP and ICMP: four datagrams at a time, each within
+//! 30 s. A UDP datagram that does not fit one packet leaves in fragments; TCP and [`Net::ping_sized`]
+//! send none.
 #![cfg_attr(
     not(test),
     warn(

@@ -17,7 +17,7 @@ pub struct StackConfig {
     /// Octets of the largest IP packet, headers included; 68 to 65,535 (RFC 791)
     ///
     /// TCP announces its maximum segment size from it; a UDP datagram of more than this less 28
-    /// octets is refused.
+    /// octets leaves in fragments.
     pub mtu: usize,
     /// Servers asked by [`Net::lookup_host`](crate::Net::lookup_host), in this order
     pub dns: Vec<Ipv4Addr>,
@@ -133,12 +133,13 @@ impl Default for TcpOptions {
 pub struct UdpOptions {
     /// Octets of payload received but not yet read; 64 KiB, some 46 datagrams of full size
     ///
-    /// What comes beyond is dropped and counted. Allocated while the socket is open: at least one
-    /// datagram of full size, at most 16 MiB.
+    /// What comes beyond is dropped and counted, and so is each datagram that is larger than the
+    /// buffer. Allocated while the socket is open: at least one packet of full size, at most 16 MiB.
     pub receive_buffer: usize,
     /// Octets of payload sent but not yet on their way; 16 KiB
     ///
-    /// It only bridges the time until the owner's next turn. The same limits.
+    /// It only bridges the time until the owner's next turn. The same limits. A datagram that is larger
+    /// than the buffer waits beside it, alone: until it has left, others wait to be sent.
     pub send_buffer: usize,
     /// Whether datagrams may be sent to a broadcast address; false, as with the kernel's sockets
     pub broadcast: bool,

@@ -107,6 +107,10 @@ impl Tunnel {
 
     /// A UDP socket on our inner address; `port` 0 chooses one
     ///
+    /// A datagram may have 65,507 octets. One of more than [`Info::mtu`] less 28 octets travels in IP
+    /// fragments, as on any other network, and is lost if one of them is; what the building sends in
+    /// fragments is put together. A larger datagram fails with EMSGSIZE.
+    ///
     /// # Errors
     /// `AddrInUse`; the reason for which the tunnel ended.
     pub fn udp_bind(&self, port: u16) -> io::Result<UdpSocket> {

@@ -19,6 +19,15 @@ pub fn block(building: u32, index: u64) -> Vec<u8> {
     line.repeat(LINES).into_bytes()
 }
 
+/// The datagram of `len` octets that a building's source on UDP port 19 sends
+///
+/// Each four octets are the building's number and where they are, so that a part in a wrong place
+/// is seen.
+pub fn datagram(building: u32, len: usize) -> Vec<u8> {
+    let words = (0..u16::MAX).map(|place| building.wrapping_shl(16) | u32::from(place));
+    words.flat_map(u32::to_be_bytes).take(len).collect()
+}
+
 const LINE: usize = 64;
 const LINES: usize = BLOCK / LINE;
 
@@ -32,6 +41,12 @@ mod tests {
         assert_eq!(block.len(), BLOCK);
         assert!(block.starts_with(b"building 2 block 17\n......"));
         assert_eq!(block[..LINE], block[BLOCK - LINE..]);
+    }
+
+    #[test]
+    fn a_datagram_tells_its_building_and_every_place() {
+        assert_eq!(datagram(7, 10), [0, 7, 0, 0, 0, 7, 0, 1, 0, 7]);
+        assert_eq!(datagram(7, 65_507).len(), 65_507);
     }
 
     #[test]

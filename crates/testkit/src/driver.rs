@@ -49,12 +49,14 @@ pub(crate) struct Driver {
     pool: Pool,
     /// What is on its way to every client
     relay: Option<Relay>,
-    /// The router's own answers to what came in this round
+    /// Packets for this round that no stack made: the router's own answers, and forged ones
     unreachable: Vec<Vec<u8>>,
     /// Answers to clients' IPv6 echo requests
     echoes: Vec<(u16, Vec<u8>)>,
     rng: StdRng,
     clients: mpsc::Receiver<FromClient>,
+    /// Packets of the building that no stack made
+    forged: mpsc::Receiver<Vec<u8>>,
     orders: watch::Receiver<Orders>,
     stats: watch::Sender<Stats>,
     hang_ups: u64,
@@ -71,6 +73,7 @@ pub(crate) struct Driver {
 enum Woken {
     Client(FromClient),
     Orders,
+    Forged(Vec<u8>),
     /// To be found in the round
     Other,
     /// The server is gone
@@ -83,7 +86,7 @@ impl Driver {
         address: Ipv4Addr,
         socket: GreSocket,
         lan: LocalLink,
-        clients: mpsc::Receiver<FromClient>,
+        (clients, forged): (mpsc::Receiver<FromClient>, mpsc::Receiver<Vec<u8>>),
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
@@ -102,6 +105,7 @@ impl Driver {
             calls: CallTable::new(),
             sessions: BTreeMap::new(),
             clients,
+            forged,
             orders,
             stats,
             hang_ups,
@@ -121,6 +125,7 @@ impl Driver {
             match woken {
                 Woken::Client(from_client) => self.handle_client(now, from_client),
                 Woken::Orders => self.follow_orders(now),
+                Woken::Forged(packet) => self.take_forged(packet),
                 Woken::Other => {}
                 Woken::Ended => return,
             }
@@ -147,6 +152,7 @@ impl Driver {
             biased;
             changed = self.orders.changed() => changed.map_or(Woken::Ended, |()| Woken::Orders),
             client = self.clients.recv() => client.map_or(Woken::Ended, Woken::Client),
+            Some(packet) = self.forged.recv(), if !blocked => Woken::Forged(packet),
             _ = self.socket.readable(), if !blocked => Woken::Other,
             _ = self.socket.writable(), if blocked => Woken::Other,
             () = self.lan.ready(), if !blocked => Woken::Other,
@@ -213,6 +219,14 @@ impl Driver {
                 let answer = deliver(&mut self.lan, session, now, &mut packet, self.faults);
                 self.unreachable.extend(answer);
             }
+        }
+    }
+
+    /// Takes what was forged at one time, to go the way of the router's own packets
+    fn take_forged(&mut self, packet: Vec<u8>) {
+        self.unreachable.push(packet);
+        while let Ok(packet) = self.forged.try_recv() {
+            self.unreachable.push(packet);
         }
     }
 

@@ -11,6 +11,8 @@
 //! | 192.168.1.3 | HTTP, TCP 80 | `GET /` gives `building N`, `GET /16M` sixteen MiB of the building's [`content`], `PUT` the SHA-256 of what was put |
 //! | 192.168.1.3 | echo, TCP and UDP 7 | sends back what it gets (RFC 862) |
 //! | 192.168.1.3 | sink, TCP 9 | answers the SHA-256 of what came, once its peer has closed its half |
+//! | 192.168.1.3 | sink, UDP 9 | answers the SHA-256 of each datagram, as a line |
+//! | 192.168.1.3 | source, UDP 19 | reads a decimal number of octets and answers with one datagram of as many: [`content::datagram`] |
 //! | 192.168.1.3 | source, TCP 19 | reads a line with a number of octets and sends as many; an empty line: without end |
 //! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, and is found by a search |
 //! | both | ICMP | answers echo requests |
@@ -20,7 +22,8 @@
 //! Each client gets an address of its own from 192.168.1.20 on, and can itself be reached from the
 //! building: [`Server::net`] makes sockets there. What they send to 255.255.255.255, to
 //! 192.168.1.255 or to a multicast group reaches every client; clients do not reach each other. The number of the building is in every answer, so
-//! that a test notices when two buildings are mixed up.
+//! that a test notices when two buildings are mixed up. Packets that are larger than a client's MTU reach it in
+//! fragments, as any router makes them, unless Don't Fragment is set or they are for everyone.
 //!
 //! A server can be made to fail in part while clients are connected, by [`Server::set_faults`]:
 //!
@@ -90,6 +93,7 @@ mod connection;
 pub mod content;
 mod driver;
 mod faults;
+mod fragment;
 mod hosts;
 mod ipv6;
 mod lan;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 use pptp_packet::{Egress, PacketBuf};
 
 use crate::{
+    fragment::fragments,
     lan::{Pool, destination, is_everyone, is_igmp},
     outlet::Outlet,
     session::Session,
@@ -52,10 +53,20 @@ impl Router<'_> {
 
     fn deliver(&mut self, to: Ipv4Addr, packet: PacketBuf) -> bool {
         let call = self.pool.call(to);
-        match call.and_then(|call_id| self.sessions.get_mut(&call_id)) {
-            Some(session) => session.deliver(self.now, packet, self.outlet),
-            None => self.refuse(packet),
-        }
+        let Some(session) = call.and_then(|call_id| self.sessions.get_mut(&call_id)) else {
+            return self.refuse(packet);
+        };
+        let Some(fragments) = fragments(packet.as_slice(), session.mtu()) else {
+            return session.deliver(self.now, packet, self.outlet);
+        };
+        self.outlet.put_back(packet);
+        fragments.iter().all(|fragment| {
+            // those of one packet find room in the half that is the sessions' own
+            self.outlet.take_slot().is_some_and(|mut slot| {
+                slot.reset(fragment.len()).copy_from_slice(fragment);
+                session.deliver(self.now, slot, self.outlet)
+            })
+        })
     }
 
     fn deliver_to_all(&mut self, packet: PacketBuf) -> bool {

@@ -27,6 +27,7 @@ pub struct Server {
     building: u32,
     address: Ipv4Addr,
     net: Net,
+    forge: mpsc::Sender<Vec<u8>>,
     orders: watch::Sender<Orders>,
     stats: watch::Receiver<Stats>,
     /// Apart from the others, so that it can be ended before them
@@ -60,10 +61,12 @@ impl Server {
             Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
+        let (forge, forged) = mpsc::channel(FORGED);
+        let clients = (clients, forged);
         let driver = Driver::new(options, address, socket, lan, clients, given, published);
         tasks.spawn(driver.run());
         accepting.spawn(connection::accept(listener, to_driver, tasks.clone()));
-        Ok(Self { building, address, net, orders, stats, accepting, tasks })
+        Ok(Self { building, address, net, forge, orders, stats, accepting, tasks })
     }
 
     /// Hangs up all clients properly: LCP, the call, the control connection
@@ -149,6 +152,15 @@ impl Server {
         self.stats.borrow().clone()
     }
 
+    /// Sends an IP packet to a client as a hostile host of the building may: any source, any octets
+    ///
+    /// It goes through the router: only a destination that a client has, or everyone, leads anywhere, and
+    /// what is larger than the client's MTU is cut as any other packet. False, and the packet is lost,
+    /// if 64 of them wait.
+    pub fn forge_ip(&self, packet: Vec<u8>) -> bool {
+        self.forge.try_send(packet).is_ok()
+    }
+
     /// Sockets in the building's network, for instance to reach a client's `TcpListener`
     ///
     /// They are those of the two hosts there, 192.168.1.1 unless another address is asked for.
@@ -166,6 +178,9 @@ impl Drop for Server {
 
 /// Pieces of control connections that wait for the driver; beyond them the readers wait
 const FROM_CLIENTS: usize = 256;
+
+/// Forged packets that wait for the driver
+const FORGED: usize = 64;
 
 /// A hang-up takes 7 s at most
 const LAST_WORDS: Duration = Duration::from_secs(10);

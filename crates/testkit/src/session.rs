@@ -219,6 +219,11 @@ impl Session {
         self.deadline
     }
 
+    /// Octets of the largest IP packet that fits
+    pub(crate) const fn mtu(&self) -> usize {
+        self.mtu
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.tunnel.is_finished()
     }

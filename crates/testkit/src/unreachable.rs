@@ -49,7 +49,7 @@ fn compose(kind: [u8; 2], to: Ipv4Addr, quoted: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 1071
-fn checksum(octets: &[u8]) -> [u8; 2] {
+pub(crate) fn checksum(octets: &[u8]) -> [u8; 2] {
     let words = octets.chunks(2).map(|word| match *word {
         [high, low] => u32::from(u16::from_be_bytes([high, low])),
         [high] => u32::from(u16::from_be_bytes([high, 0])),

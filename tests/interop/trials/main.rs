@@ -5,6 +5,7 @@ mod connector;
 mod doctor;
 mod encryption;
 mod failures;
+mod fragments;
 mod killed;
 mod links;
 mod logins;
@@ -48,6 +49,7 @@ fn all() -> Vec<Trial> {
         failures::trials(),
         logins::trials(),
         links::trials(),
+        fragments::trials(),
         shared_socket::trials(),
         privileges::trials(),
         wire::trials(),

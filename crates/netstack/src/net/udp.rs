@@ -23,10 +23,13 @@ use crate::{
 
 /// A UDP socket
 ///
-/// As `tokio::net::UdpSocket`. Any number of tasks may send and receive at once. A datagram that
-/// does not fit the stack's MTU with its 28 octets of headers fails with EMSGSIZE; none is ever
-/// fragmented. A connected socket reports what ICMP says of its peer: `ConnectionRefused`,
-/// `HostUnreachable`, `NetworkUnreachable`.
+/// As `tokio::net::UdpSocket`. Any number of tasks may send and receive at once. A connected socket
+/// reports what ICMP says of its peer: `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`.
+///
+/// A datagram may have 65,507 octets. One that does not fit the stack's MTU with its 28 octets of
+/// headers leaves in fragments (RFC 791 §3.2), in order, as there is room, with other sockets' packets
+/// between them. If one fragment is lost, the whole datagram is. What comes in fragments is received
+/// as one datagram. Don't Fragment is not set, so that routers may cut packets further.
 ///
 /// Datagrams to a broadcast address need [`UdpSocket::set_broadcast`]; those that come in are
 /// received by every socket on their port. Dropped, it still sends what it was given.
@@ -116,8 +119,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// EMSGSIZE ("message too long") if it does not fit a packet, `PermissionDenied` for a broadcast
-    /// address while broadcast is off, `InvalidInput` for port 0, those of [`Net::lookup_host`] if
+    /// EMSGSIZE ("message too long") above 65,507 octets, `PermissionDenied` for a broadcast address
+    /// while broadcast is off, `InvalidInput` for port 0, those of [`Net::lookup_host`] if
     /// a name is not found, or the reason if the stack has been shut down.
     pub async fn send_to(&self, buf: &[u8], target: impl ToInnerAddr) -> io::Result<usize> {
         let to = target.target()?.first(&self.net).await?;

@@ -20,7 +20,7 @@ pub(super) struct Datagram<'p> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unusable {
     Malformed,
-    /// Fragments are not put together: MTU and MSS see to it that TCP has none
+    /// A fragment with a good header: of use once its datagram is whole
     Fragment,
 }
 
@@ -154,8 +154,8 @@ impl Quoted {
             _,
             _,
             _,
-            _,
-            _,
+            fragment_high,
+            fragment_low,
             _,
             protocol,
             _,
@@ -173,7 +173,8 @@ impl Quoted {
         else {
             return None;
         };
-        if version_ihl >> 4 != 4 {
+        let is_first = u16::from_be_bytes([fragment_high, fragment_low]) & FRAGMENT_OFFSET == 0;
+        if version_ihl >> 4 != 4 || !is_first {
             return None;
         }
         let header = usize::from(version_ihl & 0x0F).checked_mul(4)?;
@@ -192,6 +193,9 @@ impl Quoted {
         }
     }
 }
+
+/// Of the word that holds it, the bits of a fragment's place (RFC 791 §3.1)
+const FRAGMENT_OFFSET: u16 = 0x1FFF;
 
 /// What the kernel's sockets make of type and code
 ///
@@ -241,6 +245,19 @@ mod tests {
         let local = "10.0.0.1:49153".parse().unwrap();
         assert_eq!(quoted, Quoted::Tcp { local, peer: "192.168.1.3:80".parse().unwrap() });
         assert_eq!(parse(&icmp(3, 1, &SYN[..27])), None, "seven octets are not");
+    }
+
+    #[test]
+    fn a_quoted_fragment_has_ports_only_if_it_is_the_first() {
+        let quoting = |high, low| {
+            let mut quoted = SYN;
+            (quoted[6], quoted[7]) = (high, low);
+            parse(&icmp(3, 1, &quoted))
+        };
+        assert!(quoting(0x20, 0).is_some(), "the first of several");
+        for (high, low) in [(0x20, 1), (0, 172), (0x1F, 0)] {
+            assert_eq!(quoting(high, low), None, "{high:#x} {low:#x}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     steering::{Forged, Watch},
     table::Id,
     tcp::Cause,
+    udp::Sent,
 };
 
 impl Stack {
@@ -57,10 +58,16 @@ impl Stack {
     }
 
     pub(super) fn udp_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
-        let Some(socket) = self.udp.get_mut(id) else { return false };
-        if socket.egress(&self.addresses, self.mtu, out, &mut self.wakes) {
-            self.stats.packets_out = self.stats.packets_out.saturating_add(1);
-        }
+        let Self { udp, addresses, mtu, identification, wakes, stats, .. } = self;
+        let Some(socket) = udp.get_mut(id) else { return false };
+        let sent = socket.egress(addresses, *mtu, identification, out, wakes);
+        let (packets, fragments) = match sent {
+            Sent::Nothing => (0, 0),
+            Sent::Whole => (1, 0),
+            Sent::Fragment => (1, 1),
+        };
+        stats.packets_out = stats.packets_out.saturating_add(packets);
+        stats.fragments_out = stats.fragments_out.saturating_add(fragments);
         let more = socket.has_egress();
         if socket.dropped && !more {
             self.udp.remove(id);

@@ -20,7 +20,7 @@ impl Stack {
     pub(super) fn take_in(&mut self, packet: &[u8], out: &mut impl Egress) {
         let datagram = match Datagram::parse(packet) {
             Ok(datagram) => datagram,
-            Err(Unusable::Fragment) => return count(&mut self.stats.fragments),
+            Err(Unusable::Fragment) => return self.take_in_fragment(packet, out),
             Err(Unusable::Malformed) => return count(&mut self.stats.malformed),
         };
         match datagram.protocol {
@@ -145,7 +145,7 @@ impl Stack {
     }
 
     /// Whether what is sent there is for this host too
-    fn is_reached_at(&self, destination: Ipv4Addr) -> bool {
+    pub(super) fn is_reached_at(&self, destination: Ipv4Addr) -> bool {
         self.addresses.own(destination)
             || self.addresses.was_broadcast(destination)
             || self.multicast.holds(destination)

@@ -6,8 +6,10 @@ mod datagram;
 mod device;
 mod echo;
 mod egress;
+mod fragments;
 mod gap;
 mod hold;
+mod identification;
 mod ingress;
 mod listen;
 mod manners;
@@ -15,12 +17,14 @@ mod multicast;
 mod opening;
 mod pauses;
 mod random;
+mod reassembly;
 mod steering;
 mod table;
 mod tcp;
 mod tcp_calls;
 mod udp;
 mod udp_calls;
+mod udp_packets;
 mod waiters;
 
 use std::{
@@ -41,10 +45,12 @@ use self::{
     device::{Addresses, Clock, NEVER, Time, to_smoltcp},
     echo::Echo,
     hold::Hold,
+    identification::Identification,
     listen::Listener,
     manners::Manners,
     multicast::Multicast,
     random::Random,
+    reassembly::Reassembly,
     table::Table,
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
@@ -61,8 +67,9 @@ use crate::{ShutDown, SocketError, StackConfig};
 /// used.
 ///
 /// Nothing in here is unbounded: connections have the buffers they were opened with, a listener's
-/// backlog is the caller's number, and of closed connections 128 are remembered. A stack without
-/// sockets holds no memory but its own and its list of DNS servers.
+/// backlog is the caller's number, and of closed connections 128 are remembered. Fragments take 260 KiB at
+/// most, and nothing once the datagrams are whole or 30 s are over. A stack without sockets and without
+/// fragments holds no memory but its own and its list of DNS servers.
 pub struct Stack {
     interface: Interface,
     /// The empty set: what smoltcp answers a packet that is nobody's with
@@ -74,6 +81,9 @@ pub struct Stack {
     mtu: usize,
     dns: Vec<Ipv4Addr>,
     random: Random,
+    identification: Identification,
+    /// `Some` while there are fragments of datagrams that are not whole
+    reassembly: Option<Box<Reassembly>>,
     connections: Table<Connection>,
     /// When each connection wants a turn, by its number
     deadlines: Vec<Time>,
@@ -104,8 +114,18 @@ pub struct Stats {
     pub packets_out: u64,
     /// Packets dropped for a bad header or checksum, or for being no IPv4
     pub malformed: u64,
-    /// Fragments, which are dropped
-    pub fragments: u64,
+    /// IP fragments that came in
+    pub fragments_in: u64,
+    /// IP fragments that were composed
+    pub fragments_out: u64,
+    /// Datagrams that were put together from fragments
+    pub reassembled: u64,
+    /// Datagrams given up because a fragment of theirs had not come after 30 s
+    pub reassembly_timeouts: u64,
+    /// Datagrams given up because their fragments overlap or contradict each other
+    pub reassembly_conflicts: u64,
+    /// Datagrams given up because more than four were incomplete, or came in more than 128 pieces
+    pub reassembly_overflows: u64,
     /// Packets that were for no socket
     pub unclaimed: u64,
     /// Packets for no socket that would have been answered, but a thousand were in that second
@@ -160,6 +180,8 @@ impl Stack {
             mtu,
             dns: config.dns,
             random,
+            identification: Identification::new(config.seed),
+            reassembly: None,
             connections: Table::new(),
             deadlines: Vec::new(),
             flows: BTreeMap::new(),
@@ -260,7 +282,8 @@ impl Stack {
             return Some(now);
         }
         let connections = self.deadlines.iter().copied().min().unwrap_or(NEVER);
-        let own = self.closing.next().min(self.multicast.next()).min(self.hold_deadline());
+        let own = self.closing.next().min(self.multicast.next());
+        let own = own.min(self.hold_deadline()).min(self.fragments_deadline());
         self.clock.instant(connections.min(own))
     }
 
@@ -292,6 +315,7 @@ impl Stack {
         self.flows.clear();
         self.closing.clear();
         (self.queue, self.deadlines, self.dns) = (VecDeque::new(), Vec::new(), Vec::new());
+        self.reassembly = None;
         (self.hold, self.ready) = (None, false);
     }
 
@@ -441,6 +465,7 @@ impl Stack {
 
     fn queue_due(&mut self) {
         self.closing.sweep(self.now);
+        self.expire_fragments();
         for at in 0..self.deadlines.len() {
             if self.deadlines.get(at).is_some_and(|deadline| *deadline <= self.now) {
                 self.enqueue(Ticket::Tcp(Id::try_from(at).unwrap_or(Id::MAX)));
@@ -471,6 +496,7 @@ impl Stack {
             echo.waiters.wake(&mut self.wakes);
         }
         self.closing.clear();
+        self.reassembly = None;
     }
 
     /// Finds out what has become of a connection and does what follows

@@ -7,16 +7,14 @@ use std::{
 };
 
 use pptp_packet::Egress;
-use smoltcp::{
-    phy::ChecksumCapabilities,
-    storage::{PacketBuffer, PacketMetadata},
-    wire::{IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr},
-};
+use smoltcp::storage::{PacketBuffer, PacketMetadata};
 
 use tokio::io::Ready;
 
 use super::{
     device::{Addresses, HOP_LIMIT},
+    identification::Identification,
+    udp_packets::{MAX_PAYLOAD, Outgoing},
     waiters::Waiters,
 };
 use crate::{
@@ -49,6 +47,10 @@ pub(super) struct UdpSocket {
     pub(super) pending_error: Option<SocketError>,
     /// Why no call succeeds any more
     pub(super) failed: Option<SocketError>,
+    /// Whether a datagram was refused since one has left: the socket is not writable then
+    refused: bool,
+    /// How much of the oldest datagram has left, if some of it has
+    underway: Option<Underway>,
     /// `None` once it has failed
     buffers: Option<Buffers>,
 }
@@ -56,6 +58,26 @@ pub(super) struct UdpSocket {
 struct Buffers {
     receive: PacketBuffer<'static, SocketAddrV4>,
     send: PacketBuffer<'static, SocketAddrV4>,
+    /// A datagram that is larger than all of `send`: it is alone on its way
+    large: Option<(SocketAddrV4, Box<[u8]>)>,
+}
+
+/// How much of a datagram has left that leaves in fragments
+#[derive(Debug, Clone, Copy)]
+struct Underway {
+    from: SocketAddrV4,
+    identification: u16,
+    /// Where the next fragment begins
+    start: usize,
+}
+
+/// What left a socket
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Nothing,
+    /// A datagram in one packet
+    Whole,
+    Fragment,
 }
 
 impl UdpSocket {
@@ -76,9 +98,12 @@ impl UdpSocket {
             dropped: false,
             pending_error: None,
             failed: None,
+            refused: false,
+            underway: None,
             buffers: Some(Buffers {
                 receive: buffer(options.receive_buffer),
                 send: buffer(options.send_buffer),
+                large: None,
             }),
         }
     }
@@ -140,7 +165,6 @@ impl UdpSocket {
         payload: &[u8],
         to: Option<SocketAddrV4>,
         addresses: &Addresses,
-        mtu: usize,
     ) -> Poll<io::Result<usize>> {
         self.check()?;
         let to = to.or(self.peer).ok_or_else(destination_required)?;
@@ -151,16 +175,14 @@ impl UdpSocket {
             return Poll::Ready(Err(SocketError::BroadcastNotEnabled.into()));
         }
         let Some(buffers) = &mut self.buffers else { return Poll::Pending };
-        if payload.len() > most_payload(mtu).min(buffers.send.payload_capacity()) {
+        if payload.len() > MAX_PAYLOAD {
             return Poll::Ready(Err(message_too_long()));
         }
-        match buffers.send.enqueue(payload.len(), to) {
-            Ok(room) => {
-                room.copy_from_slice(payload);
-                Poll::Ready(Ok(payload.len()))
-            }
-            Err(_) => Poll::Pending,
+        if buffers.queue(payload, to) {
+            return Poll::Ready(Ok(payload.len()));
         }
+        self.refused = true;
+        Poll::Pending
     }
 
     pub(super) fn is_readable(&self) -> bool {
@@ -172,7 +194,7 @@ impl UdpSocket {
     pub(super) fn is_writable(&self) -> bool {
         self.failed.is_some()
             || self.pending_error.is_some()
-            || self.buffers.as_ref().is_some_and(|buffers| !buffers.send.is_full())
+            || (!self.refused && self.buffers.as_ref().is_some_and(Buffers::has_room))
     }
 
     /// What a receive and a send would not wait for
@@ -202,29 +224,44 @@ impl UdpSocket {
     }
 
     pub(super) fn has_egress(&self) -> bool {
-        self.buffers.as_ref().is_some_and(|buffers| !buffers.send.is_empty())
+        self.buffers.as_ref().is_some_and(Buffers::has_egress)
     }
 
-    /// Composes the oldest datagram that was sent, and wakes those who wait for its room
+    /// Composes the next packet of the oldest datagram that was sent
     ///
-    /// False if there was none, or if the MTU has become smaller than it in the meantime.
+    /// Those who wait for its room are woken once all of it has left. A datagram whose sender's address
+    /// has changed since its first fragments left begins anew: nobody could put it together.
     pub(super) fn egress(
         &mut self,
         addresses: &Addresses,
         mtu: usize,
+        identification: &mut Identification,
         out: &mut impl Egress,
         wakes: &mut Vec<Waker>,
-    ) -> bool {
-        let source = self.source(addresses);
-        let Some(buffers) = &mut self.buffers else { return false };
-        let Ok((to, payload)) = buffers.send.dequeue() else { return false };
-        self.writers.wake(wakes);
+    ) -> Sent {
+        let from = self.source(addresses);
+        let begun = self.underway.take().filter(|underway| underway.from == from);
+        let Some(buffers) = &mut self.buffers else { return Sent::Nothing };
+        let Some((to, payload)) = buffers.oldest() else { return Sent::Nothing };
         let ttl = if to.ip().is_multicast() { self.multicast_ttl } else { self.ttl };
-        if ttl == 0 || payload.len() > most_payload(mtu) {
-            return false;
+        let (mut sent, mut next) = (Sent::Nothing, None);
+        if ttl > 0 {
+            let is_first = begun.is_none();
+            let Underway { identification, start, .. } = begun.unwrap_or_else(|| {
+                let identification = identification.next();
+                Underway { from, identification, start: 0 }
+            });
+            let datagram = Outgoing { from, to, ttl, identification, payload };
+            next = datagram.compose(start, mtu, out);
+            sent = if is_first && next.is_none() { Sent::Whole } else { Sent::Fragment };
+            self.underway = next.map(|start| Underway { from, identification, start });
         }
-        compose(source, to, ttl, payload, out);
-        true
+        if next.is_none() {
+            buffers.pop();
+            self.refused = false;
+            self.writers.wake(wakes);
+        }
+        sent
     }
 
     /// Frees the buffers; every call fails with `error` from now on
@@ -247,6 +284,50 @@ impl UdpSocket {
     }
 }
 
+impl Buffers {
+    /// Queues a datagram, if there is room
+    ///
+    /// One that is larger than the whole send buffer waits beside it, if nothing else waits.
+    fn queue(&mut self, payload: &[u8], to: SocketAddrV4) -> bool {
+        if self.large.is_some() {
+            return false;
+        }
+        if payload.len() > self.send.payload_capacity() {
+            let is_alone = self.send.is_empty();
+            self.large = is_alone.then(|| (to, payload.into()));
+            return is_alone;
+        }
+        self.send.enqueue(payload.len(), to).is_ok_and(|room| {
+            room.copy_from_slice(payload);
+            true
+        })
+    }
+
+    /// The datagram that was sent first of those that are here
+    fn oldest(&mut self) -> Option<(SocketAddrV4, &[u8])> {
+        match &self.large {
+            Some((to, payload)) => Some((*to, payload)),
+            None => self.send.peek().ok().map(|(to, payload)| (*to, payload)),
+        }
+    }
+
+    /// Drops what [`Self::oldest`] gives
+    fn pop(&mut self) {
+        if self.large.take().is_none() {
+            // an empty buffer has nothing to drop
+            let _ = self.send.dequeue();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.large.is_none() && !self.send.is_full()
+    }
+
+    fn has_egress(&self) -> bool {
+        self.large.is_some() || !self.send.is_empty()
+    }
+}
+
 /// Octets of payload that fit one packet
 fn most_payload(mtu: usize) -> usize {
     mtu.saturating_sub(HEADERS)
@@ -260,26 +341,6 @@ fn ring(octets: usize) -> PacketBuffer<'static, SocketAddrV4> {
     let octets = octets.clamp(1, MOST_BUFFER);
     let entries = octets.div_ceil(256).clamp(4, 1024);
     PacketBuffer::new(vec![PacketMetadata::EMPTY; entries], vec![0; octets])
-}
-
-fn compose(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &[u8], out: &mut impl Egress) {
-    let checksums = ChecksumCapabilities::default();
-    let udp = UdpRepr { src_port: from.port(), dst_port: to.port() };
-    let ip = Ipv4Repr {
-        src_addr: *from.ip(),
-        dst_addr: *to.ip(),
-        next_header: IpProtocol::Udp,
-        payload_len: payload.len().saturating_add(udp.header_len()),
-        hop_limit: ttl,
-    };
-    out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
-        let mut packet = Ipv4Packet::new_unchecked(octets);
-        ip.emit(&mut packet, &checksums);
-        let (source, destination) = (IpAddress::Ipv4(ip.src_addr), IpAddress::Ipv4(ip.dst_addr));
-        let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
-        let fill = |room: &mut [u8]| room.copy_from_slice(payload);
-        udp.emit(&mut datagram, &source, &destination, payload.len(), fill, &checksums);
-    });
 }
 
 /// As of TCP

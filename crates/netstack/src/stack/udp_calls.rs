@@ -77,9 +77,9 @@ impl Stack {
                 .take_error()
                 .map_or(Poll::Pending, |error| Err(error.into()).into());
         }
-        let (addresses, mtu) = (self.addresses, self.mtu);
+        let addresses = self.addresses;
         let socket = self.udp(id)?;
-        let sent = socket.send(payload, to, &addresses, mtu);
+        let sent = socket.send(payload, to, &addresses);
         if matches!(sent, Poll::Ready(Ok(_))) {
             let (source, looped) = (socket.source(&addresses), socket.multicast_loop);
             let group = to.or(socket.peer).filter(|to| looped && to.ip().is_multicast());

@@ -179,7 +179,7 @@ async fn describe(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<String> 
 
 /// Sends `question` until something comes back
 async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut answer = vec![0; 1500];
+    let mut answer = vec![0; DATAGRAM];
     for _ in 0..TRIES {
         socket.send(question).await?;
         if let Ok(received) = timeout(PATIENCE, socket.recv(&mut answer)).await {
@@ -221,6 +221,8 @@ const LONGEST: Duration = Duration::from_secs(15);
 /// Of one question
 const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: u8 = 2;
+/// Octets of the largest UDP datagram: what is above the tunnel's MTU comes in fragments
+const DATAGRAM: usize = 65_507;
 /// The port of KNXnet/IP
 const KNX: u16 = 3671;
 /// With the control endpoint 0.0.0.0:0: the answer goes where the question came from

@@ -30,6 +30,10 @@ pub(crate) fn start(building: u32, dhcp: Option<Dhcp>, net: &Net, tasks: &Tasks)
     host.serve_tcp(on_device(9), sink::serve)?;
     host.serve_tcp(on_device(19), move |stream| source::serve(building, stream))?;
     host.serve_udp(on_device(7), |datagram, from| Some((datagram.to_vec(), from)))?;
+    host.serve_udp(on_device(9), |datagram, from| Some((sink::answer(datagram), from)))?;
+    host.serve_udp(on_device(19), move |question, from| {
+        Some((source::answer(building, question)?, from))
+    })?;
     let knx = host.serve_udp(on_device(knx::PORT), move |request, from| {
         knx::answer(building, request, from)
     })?;

@@ -27,6 +27,11 @@ pub(super) async fn digest(from: impl AsyncRead + Unpin, most: u64) -> io::Resul
     }
 }
 
+/// The SHA-256 of a datagram, as a line
+pub(super) fn answer(datagram: &[u8]) -> Vec<u8> {
+    line(&Sha256::digest(datagram)).into_bytes()
+}
+
 fn line(digest: &[u8]) -> String {
     let mut line = String::new();
     for octet in digest {
@@ -46,5 +51,6 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
         assert_eq!(digest(&b"abcdef"[..], 3).await.unwrap(), abc);
         assert_eq!(digest(&b"abc"[..], u64::MAX).await.unwrap(), abc);
+        assert_eq!(answer(b"abc"), abc.as_bytes());
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use pptp_netstack::TcpStream;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::content::block;
+use crate::content::{block, datagram};
 
 /// Reads a line with a decimal number of octets, or an empty one for no end, and sends them
 pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
@@ -26,6 +26,12 @@ pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
         }
     }
     stream.shutdown().await
+}
+
+/// One datagram of as many octets as the question says in decimal
+pub(super) fn answer(building: u32, question: &[u8]) -> Option<Vec<u8>> {
+    let len = std::str::from_utf8(question).ok()?.trim().parse().ok()?;
+    Some(datagram(building, len))
 }
 
 /// Octets of the longest line

@@ -58,6 +58,8 @@ impl Seen {
         let payload = &packet[header..];
         match packet[9] {
             6 => self.note_segment(packet, payload),
+            // a fragment of a datagram of ours
+            17 if number(packet, 6) & 0x3FFF != 0 => {}
             17 => {
                 assert!(payload[6..8] == [0, 0] || upper_checksum(packet, payload) == 0);
                 keep(&mut self.datagrams, packet);
@@ -112,6 +114,9 @@ impl Seen {
                 Some(packet(6, PEER, ADDRESS, &segment))
             }
             Step::Udp(which, borrow, payload) => self.answer(which, borrow, payload),
+            Step::Fragment(identification, place, octets) => {
+                Some(fragment(identification, place, octets))
+            }
             Step::Echo(at, change) => self.echo(at, change),
             Step::Icmp(kind, code, which, quoted) => {
                 let ours = back(&self.packets, which)?;
@@ -209,6 +214,19 @@ fn packet(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, payload: &[u8])
     packet.extend(destination.octets());
     packet.extend(payload);
     put_right(&mut packet);
+    packet
+}
+
+/// A fragment of a UDP datagram to us
+fn fragment(identification: u8, place: u16, octets: &[u8]) -> Vec<u8> {
+    // put_right would take its first octets for a UDP header
+    let mut packet = packet(0xFF, PEER, ADDRESS, octets);
+    packet[4] = identification;
+    packet[6..8].copy_from_slice(&place.to_be_bytes());
+    packet[9] = 17;
+    packet[10..12].fill(0);
+    let sum = checksum(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet
 }
 

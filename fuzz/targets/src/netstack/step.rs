@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use super::users::PORT;
+use super::users::{PORT, UDP_PORT};
 use crate::script::{Writer, long, short};
 
 /// What happens to the stack
@@ -33,6 +33,8 @@ pub enum Step<'a> {
     Syn(u16, u32),
     /// An answer to one of our datagrams, counted back from the latest of its kind
     Udp(u8, Borrow, &'a [u8]),
+    /// A fragment of a UDP datagram to us: identification, flags and place (RFC 791 §3.1), its octets
+    Fragment(u8, u16, &'a [u8]),
     /// A reply to our latest echo request, with an octet of it changed
     Echo(u16, u8),
     /// An ICMP error about one of our packets, counted back from the latest, of which so much is quoted
@@ -62,6 +64,7 @@ impl<'a> Arbitrary<'a> for Step<'a> {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         let kind: u8 = u.arbitrary()?;
         Ok(match kind % 16 {
+            0 if kind >= 0x80 => Self::Fragment(u.arbitrary()?, u.arbitrary()?, long(u)?),
             0 => Self::Packet(long(u)?),
             1 | 2 => Self::Fixed(long(u)?),
             3..6 => Self::Tcp {
@@ -114,6 +117,18 @@ impl Step<'_> {
         }
     }
 
+    /// A fragment, its place in octets, and whether more follow
+    pub fn fragment(
+        writer: &mut Writer,
+        identification: u8,
+        start: u16,
+        more: bool,
+        octets: &[u8],
+    ) {
+        let place = (start / 8 | u16::from(more) << 13).to_le_bytes();
+        writer.raw(&[0x80, identification]).raw(&place).long(octets);
+    }
+
     /// A segment that fits
     pub fn tcp(writer: &mut Writer, flags: u8, options: &[u8], payload: &[u8]) {
         writer.raw(&[3, 0, flags, 0, 0, 0, 0, 0xFF, 0xFF]).short(options).short(payload);
@@ -153,7 +168,29 @@ pub fn composed() -> Vec<(&'static str, Vec<u8>)> {
     for port in 1000..1100_u16 {
         flood.raw(&[6]).raw(&port.to_le_bytes()).raw(&[0; 4]);
     }
-    vec![("client", client.0), ("listener", listener.0), ("errors", errors.0), ("flood", flood.0)]
+    let mut fragments = Writer::default();
+    fragments.raw(&[0x04]);
+    // to the socket of one user: 40 octets from port 7 without a checksum, the parts in both orders
+    let [high, low] = UDP_PORT.to_be_bytes();
+    let datagram = [&[0, 7, high, low, 0, 48, 0, 0][..], &[0x5A; 40]].concat();
+    let parts = [(0, true, &datagram[..24]), (24, false, &datagram[24..])];
+    for (identification, order) in [(1, [0, 1]), (2, [1, 0])] {
+        for (start, more, octets) in order.map(|part| parts[part]) {
+            Step::fragment(&mut fragments, identification, start, more, octets);
+        }
+    }
+    // one that overlaps, more datagrams than there are places for, the farthest place, and their time
+    for (identification, start) in [(3, 0), (3, 16), (4, 0), (5, 0), (6, 0), (7, 0), (8, 65_504)] {
+        Step::fragment(&mut fragments, identification, start, true, &datagram[..24]);
+    }
+    fragments.raw(&[11]).raw(&3100_u16.to_le_bytes());
+    vec![
+        ("fragments", fragments.0),
+        ("client", client.0),
+        ("listener", listener.0),
+        ("errors", errors.0),
+        ("flood", flood.0),
+    ]
 }
 
 /// From where a SYN of a script comes
