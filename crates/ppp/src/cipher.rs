@@ -10,7 +10,7 @@ use pptp_mschap::StartKey;
 
 use crate::authentication::Keys;
 use crate::encryption::Encryption;
-use crate::wrong_key::Doubt;
+use crate::wrong_key::{Doubt, WrongKey};
 
 /// Both directions of MPPE
 #[derive(Debug)]
@@ -118,6 +118,17 @@ impl Cipher {
             Opening::Stateless(_) => None,
             Opening::Stateful(decryptor) => decryptor.poll_timeout(),
         }
+    }
+
+    /// The link is up: from now on packets of the peer should open
+    pub(crate) fn begin(&mut self) {
+        let stats = *self.decryptor_stats();
+        self.doubt.begin(&stats);
+    }
+
+    /// Whether the packets of the peer that came since the link was up show another key
+    pub(crate) fn wrong_key(&self) -> Option<WrongKey> {
+        self.doubt.unopened(self.decryptor_stats())
     }
 
     pub(crate) const fn decryptor_stats(&self) -> &pptp_mppe::Stats {

@@ -25,7 +25,6 @@ use crate::packet::{Code, Options, Packet};
 use crate::role::IpcpStart;
 use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::stats::Discard;
-use crate::wrong_key::Doubt;
 
 /// How a link's packets go
 #[derive(Debug)]
@@ -268,8 +267,9 @@ impl<R: Role> Machine<R> {
     }
 
     fn undecryptable(&mut self, now: Instant, discard: pptp_mppe::Discard) {
-        let stats = self.passage.cipher().map(Cipher::decryptor_stats);
-        if let Some(wrong) = stats.and_then(Doubt::unopened) {
+        let is_up = self.phase == Phase::Up;
+        let cipher = self.passage.cipher().filter(|_| is_up);
+        if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {
             self.fail(now, Failure::WrongKey(wrong));
         } else if discard.is_fatal() {
             self.fail(now, Failure::Undecryptable(discard));

@@ -356,6 +356,9 @@ impl<R: Role> Machine<R> {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
             self.push(Event::Up(negotiated));
+            if let Some(cipher) = self.passage.cipher_mut() {
+                cipher.begin();
+            }
             self.begin_proof(now);
             #[cfg(feature = "server")]
             for (code, data) in self.role.remarks() {

@@ -43,6 +43,8 @@ impl fmt::Display for WrongKey {
 pub(crate) struct Doubt {
     /// Protocols that the peer rejected and that were never sent, 0 for none yet
     rejected: [u16; REJECTS],
+    /// Frames that did not open before the link was up: the peer sends none then
+    early: u64,
 }
 
 impl Doubt {
@@ -57,10 +59,16 @@ impl Doubt {
         all.then_some(WrongKey::RandomProtocols(self.rejected))
     }
 
+    /// The link is up: packets of the peer count from now on
+    pub(crate) const fn begin(&mut self, stats: &pptp_mppe::Stats) {
+        self.early = stats.implausible;
+    }
+
     /// A packet of the peer could not be opened
-    pub(crate) const fn unopened(stats: &pptp_mppe::Stats) -> Option<WrongKey> {
-        if stats.opened == 0 && stats.implausible >= PACKETS {
-            Some(WrongKey::NothingOpens { packets: stats.implausible })
+    pub(crate) const fn unopened(self, stats: &pptp_mppe::Stats) -> Option<WrongKey> {
+        let packets = stats.implausible.saturating_sub(self.early);
+        if stats.opened == 0 && packets >= PACKETS {
+            Some(WrongKey::NothingOpens { packets })
         } else {
             None
         }
@@ -115,11 +123,16 @@ mod tests {
     #[test]
     fn packets_that_do_not_open_are_a_wrong_key_unless_one_did() {
         let mut stats = pptp_mppe::Stats::default();
+        let mut doubt = Doubt::default();
         stats.implausible = PACKETS - 1;
-        assert_eq!(Doubt::unopened(&stats), None);
+        assert_eq!(doubt.unopened(&stats), None);
         stats.implausible = PACKETS;
-        assert_eq!(Doubt::unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
+        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
+        doubt.begin(&stats);
+        assert_eq!(doubt.unopened(&stats), None, "those before the link was up do not count");
+        stats.implausible += PACKETS;
+        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
         stats.opened = 1;
-        assert_eq!(Doubt::unopened(&stats), None);
+        assert_eq!(doubt.unopened(&stats), None);
     }
 }
