@@ -4,6 +4,9 @@
 //! on its way out (MPPE, PPP, GRE) is then written into the headroom, so that a packet is never
 //! moved. [`Egress`] is how a state machine or a TCP/IP stack gets such a slot without knowing who
 //! owns it or what happens to the packet afterwards.
+//!
+//! Beside them stands what else the crates above share: [`Wakers`] and [`Waiters`], the one way in
+//! which tasks are kept under a lock, and woken and dropped outside it.
 #![cfg_attr(
     not(test),
     warn(
@@ -14,6 +17,10 @@
         clippy::arithmetic_side_effects
     )
 )]
+
+mod wakers;
+
+pub use wakers::{Waiters, Wakers, panics};
 
 /// Octets kept free in front of an IP packet
 ///

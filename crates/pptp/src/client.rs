@@ -82,6 +82,7 @@ impl Client {
             sum.kernel_drops += counters.kernel_drops.load(Ordering::Relaxed);
             sum.unknown_call += counters.unknown_call.load(Ordering::Relaxed);
             sum.panics += counters.panics.load(Ordering::Relaxed);
+            sum.wake_panics += counters.wake_panics.load(Ordering::Relaxed);
             sum.pauses += counters.pauses.load(Ordering::Relaxed);
             sum.turns += counters.turns.load(Ordering::Relaxed);
         }
@@ -110,6 +111,9 @@ pub struct ClientStats {
     pub unknown_call: u64,
     /// Turns that panicked, each of which ended its tunnel
     pub panics: u64,
+    /// Wakers of users' tasks that panicked when they were woken or dropped: a fault of their executor,
+    /// which costs that task its wake-up and nobody else anything
+    pub wake_panics: u64,
     /// Times that nothing was received for a millisecond or more, because datagrams that led to
     /// nothing had taken a twelfth of the time: somebody floods
     pub pauses: u64,

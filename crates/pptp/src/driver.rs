@@ -3,15 +3,16 @@
 //! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::{pending, poll_fn},
     ops::Range,
     sync::{Arc, atomic::Ordering},
-    task::{Poll, Waker},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, GreSocket, ReceiveBatch, SendBatch};
+use pptp_packet::Wakers;
 use tokio::time::sleep_until;
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -30,7 +31,9 @@ pub(crate) struct Driver {
     deadlines: Deadlines,
     /// Which datagram of the batch belongs to which call; used again for each batch
     order: Vec<(u16, usize)>,
-    wakers: Vec<Waker>,
+    wakers: Wakers,
+    /// Used again for each round
+    due: VecDeque<Arc<Shared>>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
     restraint: Restraint,
@@ -57,7 +60,8 @@ impl Driver {
             send: SendBatch::new(2 * BATCH),
             deadlines: Deadlines::default(),
             order: Vec::with_capacity(BATCH),
-            wakers: Vec::new(),
+            wakers: Wakers::new(),
+            due: VecDeque::new(),
             blocked: false,
             restraint: Restraint::new(now()),
             round: Round::default(),
@@ -158,7 +162,8 @@ impl Driver {
         if self.blocked {
             self.tell(now);
         } else {
-            self.hub.clear_due();
+            self.hub.take_due(&mut self.due);
+            self.due.clear();
         }
         self.count_drops(now);
     }
@@ -245,7 +250,7 @@ impl Driver {
             }
             Err(message) => self.panicked(tunnel, message),
         }
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.hub.wake(&mut self.wakers);
     }
 
     /// At most `quantum` packets, and what the state machine itself has to say
@@ -257,7 +262,7 @@ impl Driver {
             Ok(outcome) => self.follow(tunnel, outcome),
             Err(message) => self.panicked(tunnel, message),
         }
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.hub.wake(&mut self.wakers);
     }
 
     fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
@@ -270,6 +275,12 @@ impl Driver {
         }
         if let Some(question) = outcome.question {
             tunnel.ask(question);
+        }
+        if let Some(state) = outcome.state {
+            tunnel.tell(state);
+        }
+        if outcome.path_known {
+            tunnel.tell_path();
         }
         if let Some(reason) = outcome.ended {
             tunnel.end(reason);

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     net::Ipv4Addr,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
+use pptp_packet::{Wakers, panics};
 use pptp_tunnel::Failure;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{runtime, sync::Notify};
@@ -61,6 +63,7 @@ pub(crate) struct Counters {
     pub(crate) kernel_drops: AtomicU64,
     pub(crate) unknown_call: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) wake_panics: AtomicU64,
     pub(crate) pauses: AtomicU64,
     pub(crate) turns: AtomicU64,
 }
@@ -103,7 +106,9 @@ impl Hub {
 
     /// A Call ID is not used any more
     pub(crate) fn release(&self, call_id: u16, now: std::time::Instant) {
-        self.calls().remove(call_id, now);
+        let gone = self.calls().remove(call_id, now);
+        // it may be the last to hold the tunnel: not under the lock
+        drop(gone);
         self.zeros().retain(|(_, of_call)| *of_call != call_id);
     }
 
@@ -122,7 +127,31 @@ impl Hub {
             self.release(call_id, now);
         }
         self.tunnels.fetch_sub(1, Ordering::Relaxed);
-        self.left.notify_waiters();
+        self.tell_left();
+    }
+
+    /// Tells those who wait for tunnels to leave
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    fn tell_left(&self) {
+        self.count_wakes(usize::from(panics(|| self.left.notify_waiters())));
+    }
+
+    /// Wakes these tasks, with no lock held
+    pub(crate) fn wake(&self, wakers: &mut Wakers) {
+        self.count_wakes(wakers.wake_all());
+    }
+
+    /// So many wakers panicked
+    pub(crate) fn count_wakes(&self, panicked: usize) {
+        if panicked > 0 {
+            self.counters.wake_panics.fetch_add(panicked as u64, Ordering::Relaxed);
+            tracing::warn!(panicked, "a task's waker panicked");
+        }
+    }
+
+    /// Wakers to be woken where this goes out of scope: to be declared before the lock is taken
+    pub(crate) const fn wakers(&self) -> HubWakers<'_> {
+        HubWakers { hub: self, wakers: Wakers::new() }
     }
 
     /// Until no tunnel is left
@@ -166,8 +195,9 @@ impl Hub {
         self.due().pop_front()
     }
 
-    pub(crate) fn clear_due(&self) {
-        self.due().clear();
+    /// Moves all that are due to `into`, which is empty, and whose memory is used again
+    pub(crate) fn take_due(&self, into: &mut VecDeque<Arc<Shared>>) {
+        std::mem::swap(&mut *self.due(), into);
     }
 
     pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
@@ -176,8 +206,8 @@ impl Hub {
 
     /// The driver is gone: what is still there can only be told so
     pub(crate) fn abandon(&self, failure: &Failure) {
-        self.ready().clear();
-        self.due().clear();
+        let queues = [self.ready(), self.due()].map(|mut queue| std::mem::take(&mut *queue));
+        drop(queues);
         let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
         for tunnel in left {
             tunnel.abandon(failure.clone());
@@ -218,6 +248,33 @@ impl Hub {
 
     fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakers that are woken when this is dropped
+#[derive(Debug)]
+pub(crate) struct HubWakers<'a> {
+    hub: &'a Hub,
+    wakers: Wakers,
+}
+
+impl Deref for HubWakers<'_> {
+    type Target = Wakers;
+
+    fn deref(&self) -> &Wakers {
+        &self.wakers
+    }
+}
+
+impl DerefMut for HubWakers<'_> {
+    fn deref_mut(&mut self) -> &mut Wakers {
+        &mut self.wakers
+    }
+}
+
+impl Drop for HubWakers<'_> {
+    fn drop(&mut self) {
+        self.hub.wake(&mut self.wakers);
     }
 }
 

@@ -8,11 +8,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
     time::{Duration, Instant, SystemTime},
 };
 
 use pptp_netstack::{Owner, Stack, StackConfig};
+use pptp_packet::{Wakers, panics};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
@@ -24,6 +24,7 @@ use crate::{
     hub::{Hub, HubHandle},
     login::Login,
     raw_ip::RawPort,
+    state::StateSender,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -34,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     pub(crate) hub: Arc<HubHandle>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: StateSender,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
     /// Wakes those who wait to know whether packets pass
@@ -129,7 +130,7 @@ impl Shared {
             name,
             span,
             hub,
-            state,
+            state: StateSender::new(state),
             control: Notify::new(),
             path: Notify::new(),
             route: Mutex::new(None),
@@ -201,7 +202,7 @@ impl Shared {
     ///
     /// The state machine stays until it has hung up: see [`Self::finish`].
     pub(crate) fn end(&self, error: TunnelError) {
-        let mut wakers = Vec::new();
+        let mut wakers = self.hub.hub.wakers();
         {
             let mut inner = self.lock();
             if inner.ended.is_some() {
@@ -210,9 +211,19 @@ impl Shared {
             inner.end(&error, &mut wakers);
         }
         tracing::info!(parent: &self.span, reason = %error, "down");
-        self.state.send_replace(State::Down { reason: error });
-        self.path.notify_waiters();
-        wakers.into_iter().for_each(Waker::wake);
+        self.tell(State::Down { reason: error });
+        self.tell_path();
+    }
+
+    /// Tells those who watch the tunnel's state; with no lock held
+    pub(crate) fn tell(&self, state: State) {
+        self.hub.hub.count_wakes(usize::from(self.state.tell(state)));
+    }
+
+    /// Tells those who wait to know whether packets pass; with no lock held
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    pub(crate) fn tell_path(&self) {
+        self.hub.hub.count_wakes(usize::from(panics(|| self.path.notify_waiters())));
     }
 
     /// Nothing more will happen: the Call ID is given back and the control task ends
@@ -244,7 +255,7 @@ impl Shared {
 
     /// What was said on the wire
     pub(crate) fn flight_record(&self) -> FlightRecord {
-        let state = self.state.borrow().clone();
+        let state = self.state.with(State::clone).unwrap_or(State::Up);
         let inner = self.lock();
         let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
         let recorder = machine.map(|it| it.recorder()).or_else(|| remains.map(|it| &it.recorder));
@@ -319,7 +330,8 @@ impl Shared {
     pub(crate) fn end_after_panic(&self, message: String) {
         let error = TunnelError::new(Failure::Internal { message }, self.ladder());
         if catch_unwind(AssertUnwindSafe(|| self.end(error.clone()))).is_err() {
-            self.lock().stack = None;
+            let stack = self.lock().stack.take();
+            drop(stack);
             self.lock().ended = None;
             self.end(error);
         }
@@ -347,7 +359,7 @@ impl Inner {
         self.finished || (self.redials && self.machine.is_none())
     }
 
-    fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
+    fn end(&mut self, error: &TunnelError, wakers: &mut Wakers) {
         self.dialling = None;
         if let Some(stack) = &mut self.stack {
             stack.shut_down(Arc::new(error.clone()), error.io_kind());
@@ -402,14 +414,14 @@ pub(crate) struct Handle {
 
 impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
-        let mut wakers = Vec::new();
+        let mut wakers = self.shared.hub.hub.wakers();
         let mut ready = false;
         if let Some(stack) = self.shared.lock().stack(&self.shared.hub.hub) {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        drop(wakers);
         if ready {
             self.shared.mark_ready();
         }

@@ -199,7 +199,7 @@ impl Tunnel {
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
     pub fn ip_packets(&self) -> io::Result<IpPackets> {
-        let mut wakers = Vec::new();
+        let mut wakers = self.handle.shared.hub.hub.wakers();
         {
             let mut inner = self.handle.shared.lock();
             if let Some(error) = &inner.ended {
@@ -217,7 +217,7 @@ impl Tunnel {
             }
             inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
         }
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        drop(wakers);
         Ok(IpPackets::new(Arc::clone(&self.handle)))
     }
 

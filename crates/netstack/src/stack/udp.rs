@@ -3,10 +3,10 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
-    task::{Poll, Waker},
+    task::Poll,
 };
 
-use pptp_packet::Egress;
+use pptp_packet::{Egress, Waiters, Wakers};
 use smoltcp::{
     phy::ChecksumCapabilities,
     storage::{PacketBuffer, PacketMetadata},
@@ -15,10 +15,7 @@ use smoltcp::{
 
 use tokio::io::Ready;
 
-use super::{
-    device::{Addresses, HOP_LIMIT},
-    waiters::Waiters,
-};
+use super::device::{Addresses, HOP_LIMIT};
 use crate::{
     SocketError, UdpOptions,
     error::{destination_required, message_too_long},
@@ -104,7 +101,7 @@ impl UdpSocket {
         &mut self,
         source: SocketAddrV4,
         payload: &[u8],
-        wakes: &mut Vec<Waker>,
+        wakes: &mut Wakers,
     ) -> bool {
         let kept = self.buffers.as_mut().is_some_and(|buffers| {
             buffers.receive.enqueue(payload.len(), source).is_ok_and(|room| {
@@ -213,7 +210,7 @@ impl UdpSocket {
         addresses: &Addresses,
         mtu: usize,
         out: &mut impl Egress,
-        wakes: &mut Vec<Waker>,
+        wakes: &mut Wakers,
     ) -> bool {
         let source = self.source(addresses);
         let Some(buffers) = &mut self.buffers else { return false };
@@ -228,7 +225,7 @@ impl UdpSocket {
     }
 
     /// Frees the buffers; every call fails with `error` from now on
-    pub(super) fn kill(&mut self, error: SocketError, wakes: &mut Vec<Waker>) {
+    pub(super) fn kill(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.failed.get_or_insert(error);
         self.buffers = None;
         self.readers.wake(wakes);
@@ -236,7 +233,7 @@ impl UdpSocket {
     }
 
     /// Tells the reader and the writer what an ICMP message said of the peer
-    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Vec<Waker>) {
+    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.pending_error = Some(error);
         self.readers.wake(wakes);
         self.writers.wake(wakes);
