@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use pptp_packet::Redacted;
+use zeroize::Zeroizing;
+
 use crate::failure::Failure;
 use crate::frame;
 use crate::packet::{Code, Packet, ParseError};
@@ -18,7 +21,8 @@ pub(crate) struct Context {
     pub(crate) round_trips: RoundTrips,
     pub(crate) stats: Stats,
     answers: Rate,
-    outbox: VecDeque<Vec<u8>>,
+    /// Each is made in one piece and zeroed once it is sent: it may be a PAP request
+    outbox: VecDeque<Redacted<Zeroizing<Vec<u8>>>>,
 }
 
 impl Context {
@@ -52,19 +56,17 @@ impl Context {
             self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);
             return;
         }
-        let mut octets = Vec::with_capacity(packet.data.len().saturating_add(4));
-        packet.emit(&mut octets);
-        self.outbox.push_back(frame::control(protocol, &octets));
+        self.outbox.push_back(Redacted(Zeroizing::new(frame::of_packet(protocol, packet))));
     }
 
     /// The next frame to send
-    pub(crate) fn poll_frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let frame = self.outbox.pop_front();
         if self.outbox.is_empty() {
             // An idle link keeps no memory for the frames of its connect.
             self.outbox = VecDeque::new();
         }
-        frame
+        frame.map(|Redacted(frame)| frame)
     }
 }
 

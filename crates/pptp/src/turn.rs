@@ -403,6 +403,8 @@ impl Egress for Datagrams<'_> {
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let Some(mut packet) = self.send.take_slot() else { return fill(&mut vec![0; len]) };
         let filled = fill(packet.reset(len));
+        // a PAP request has the password in it
+        packet.wipe_after_use();
         self.send.push(self.route.outgoing(packet));
         filled
     }
