@@ -75,7 +75,8 @@ impl Owner for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("stack", &self.lock().stack).finish_non_exhaustive()
+        let address = self.lock().stack.address();
+        write!(f, "Local({address})")
     }
 }
 

@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     future::poll_fn,
     io,
     pin::Pin,
@@ -14,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::{
     pcapng::{self, Direction, Interface, Packet, Statistics},
     shared::{Inner, Shared, now},
+    summary::debug_as_summary,
 };
 
 /// The bounds of a [`Capture`]
@@ -190,14 +190,12 @@ impl Drop for Capture {
     }
 }
 
-impl fmt::Debug for Capture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capture").field("tunnel", &self.shared.name).finish_non_exhaustive()
-    }
+debug_as_summary! {
+    Capture: self => &self.shared;
 }
 
 /// All captures of a tunnel
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Captures {
     taps: Vec<Tap>,
     next_id: u64,
@@ -246,7 +244,6 @@ impl Captures {
 }
 
 /// The tunnel's side of one capture
-#[derive(Debug)]
 struct Tap {
     id: u64,
     options: CaptureOptions,

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     net::Ipv4Addr,
     os::fd::OwnedFd,
     sync::{
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// Cheap to clone. Clients with the same options on the same runtime share one socket. The socket
 /// is closed when the last client and the last tunnel are gone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     /// One for each driver
     hubs: Arc<[Arc<HubHandle>]>,
@@ -96,6 +97,14 @@ impl Client {
     fn next_hub(&self) -> Arc<HubHandle> {
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.hubs.len();
         Arc::clone(&self.hubs[next])
+    }
+}
+
+/// Its drivers and how many tunnels they have; never the tunnels themselves
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tunnels: usize = self.hubs().map(Hub::tunnel_count).sum();
+        write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.hubs.len())
     }
 }
 

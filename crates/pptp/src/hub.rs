@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     net::Ipv4Addr,
     ops::{Deref, DerefMut},
     sync::{
@@ -18,7 +19,6 @@ use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
 
-#[derive(Debug)]
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
     calls: Mutex<CallTable<Arc<Shared>>>,
@@ -114,6 +114,11 @@ impl Hub {
 
     fn zeros(&self) -> MutexGuard<'_, Vec<(Ipv4Addr, u16)>> {
         self.zeros.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tunnels now, those on their way up or down included
+    pub(crate) fn tunnel_count(&self) -> usize {
+        self.tunnels.load(Ordering::Relaxed)
     }
 
     /// A tunnel is going to be dialled
@@ -252,7 +257,6 @@ impl Hub {
 }
 
 /// Wakers that are woken when this is dropped
-#[derive(Debug)]
 pub(crate) struct HubWakers<'a> {
     hub: &'a Hub,
     wakers: Wakers,
@@ -279,7 +283,6 @@ impl Drop for HubWakers<'_> {
 }
 
 /// Keeps a driver running: held by clients and by tunnels that have not ended
-#[derive(Debug)]
 pub(crate) struct HubHandle {
     pub(crate) hub: Arc<Hub>,
     /// Where the driver runs, and the tunnels' control tasks with it
@@ -326,6 +329,13 @@ impl HubHandle {
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)
+    }
+}
+
+/// How many tunnels there are: each would print this again
+impl fmt::Debug for HubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HubHandle {{ tunnels: {} }}", self.hub.tunnel_count())
     }
 }
 

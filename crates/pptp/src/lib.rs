@@ -55,6 +55,7 @@ mod reach;
 mod restraint;
 mod shared;
 mod state;
+mod summary;
 mod tunnel;
 mod turn;
 

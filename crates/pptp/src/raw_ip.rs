@@ -8,14 +8,16 @@ use std::{
 
 use pptp_packet::{Waiters, Wakers};
 
-use crate::shared::{Handle, Inner};
+use crate::{
+    shared::{Handle, Inner},
+    summary::debug_as_summary,
+};
 
 /// The tunnel's IP packets themselves, for those who bring their own TCP/IP stack
 ///
 /// Made by [`Tunnel::ip_packets`](crate::Tunnel::ip_packets). From then on the tunnel's own
 /// sockets are closed. Both directions hold at most 64 packets: what the caller does not read in
 /// time is dropped (and counted in [`Stats::ip_dropped`](crate::Stats)), and sending waits.
-#[derive(Debug)]
 pub struct IpPackets {
     handle: Arc<Handle>,
 }
@@ -53,6 +55,10 @@ impl IpPackets {
         self.handle.shared.mark_ready();
         Ok(())
     }
+}
+
+debug_as_summary! {
+    IpPackets: self => &self.handle.shared;
 }
 
 /// Nobody reads them any more: they can be taken again
@@ -131,7 +137,6 @@ impl<F> Drop for Wait<'_, F> {
 }
 
 /// Packets between the driver and an [`IpPackets`]
-#[derive(Debug)]
 pub(crate) struct RawPort {
     mtu: usize,
     /// Whether packets of IPv6 pass

@@ -25,12 +25,12 @@ use crate::{
     login::Login,
     raw_ip::RawPort,
     state::StateSender,
+    summary::debug_as_summary,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
 /// The lock is never held across an await, and nothing is woken while it is held.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
@@ -61,7 +61,7 @@ pub(crate) struct Route {
 }
 
 /// What the lock guards
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inner {
     /// From the open control connection to the end
     pub(crate) machine: Option<Box<pptp_tunnel::Tunnel>>,
@@ -98,7 +98,6 @@ pub(crate) struct Inner {
 }
 
 /// What a state machine leaves behind
-#[derive(Debug)]
 pub(crate) struct Remains {
     pub(crate) stats: pptp_tunnel::Stats,
     pub(crate) peer: Option<Peer>,
@@ -407,7 +406,6 @@ pub(crate) fn stack_of<'a>(
 ///
 /// Tunnel handles and open sockets hold one together, so a stream that outlives its `Tunnel`
 /// variable goes on.
-#[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
 }
@@ -432,6 +430,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.hang_up();
     }
+}
+
+debug_as_summary! {
+    Shared: self => self;
+    Handle: self => &self.shared;
 }
 
 /// Why a task is gone that should not be

@@ -19,13 +19,14 @@ use crate::{
     Capture, CaptureOptions, FlightRecord, IpPackets, State,
     raw_ip::RawPort,
     shared::{Handle, Route, Shared},
+    summary::debug_as_summary,
 };
 
 /// A connected tunnel: sockets into the remote network
 ///
 /// Cheap to clone. Dropping the last handle, open sockets included, hangs up in bounded time;
 /// [`Tunnel::close`] waits for that.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tunnel {
     handle: Arc<Handle>,
     net: Net,
@@ -303,6 +304,10 @@ impl Tunnel {
         self.handle.shared.lock().panic_next = true;
         self.handle.shared.mark_ready();
     }
+}
+
+debug_as_summary! {
+    Tunnel: self => &self.handle.shared;
 }
 
 const fn any(port: u16) -> SocketAddr {
