@@ -9,9 +9,7 @@ use std::{
 use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
-use crate::{
-    FlightRecord, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary,
-};
+use crate::{FlightRecord, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary};
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
