@@ -5,4 +5,5 @@ mod handles;
 mod neighbours;
 mod plaintext;
 mod spoofed;
+mod unreachable;
 mod wakers;

@@ -18,6 +18,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     hub::Hub,
+    peer_calls::PeerCalls,
     restraint::Restraint,
     shared::{Shared, now, stopped},
     turn::{Inputs, Outcome, Outputs, guarded},
@@ -29,6 +30,7 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     send: SendBatch,
     deadlines: Deadlines,
+    peer_calls: PeerCalls,
     /// Which datagram of the batch belongs to which call; used again for each batch
     order: Vec<(u16, usize)>,
     wakers: Wakers,
@@ -59,6 +61,7 @@ impl Driver {
             // meanwhile fills another system call
             send: SendBatch::new(2 * BATCH),
             deadlines: Deadlines::default(),
+            peer_calls: PeerCalls::default(),
             order: Vec::with_capacity(BATCH),
             wakers: Wakers::new(),
             due: VecDeque::new(),
@@ -187,7 +190,7 @@ impl Driver {
     fn receive(&mut self, now: Instant) {
         match self.socket.receive(&mut self.receive) {
             Ok(0) => return,
-            Ok(count) => self.round.datagrams = count,
+            Ok(count) => self.round.datagrams += count,
             Err(error) => {
                 tracing::warn!(%error, "the GRE socket cannot be read");
                 return;
@@ -267,6 +270,7 @@ impl Driver {
 
     fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
         self.deadlines.set(tunnel, outcome.deadline);
+        self.note_peer_call(tunnel, outcome.peer_call_id);
         if outcome.more {
             tunnel.mark_ready();
         }
@@ -288,6 +292,7 @@ impl Driver {
         if outcome.finished {
             tunnel.finish();
             self.deadlines.forget(tunnel);
+            self.note_peer_call(tunnel, None);
         }
     }
 
@@ -296,6 +301,7 @@ impl Driver {
         tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
         tunnel.end_after_panic(message);
         self.deadlines.forget(tunnel);
+        self.note_peer_call(tunnel, None);
         self.send.replace_lost_slots();
     }
 
@@ -317,26 +323,32 @@ impl Driver {
         }
     }
 
-    /// Hands ICMP's protocol-unreachable to the tunnels that it names
+    fn note_peer_call(&mut self, tunnel: &Shared, peer_call_id: Option<u16>) {
+        if let Some(route) = tunnel.route() {
+            let quoted = peer_call_id.map(|peer_call_id| (*route.server.ip(), peer_call_id));
+            self.peer_calls.note(route.call_id, quoted);
+        }
+    }
+
+    /// Hands ICMP's protocol-unreachable to the calls that it names, by address and Call ID
+    ///
+    /// The 8 octets that RFC 792 has quoted are enough for the Call ID; a message without it is about no
+    /// call. Anybody can send such messages, and an honest one is rare: each counts as worthless.
     fn take_failures(&mut self) {
-        let hub = &self.hub;
+        let (hub, peer_calls) = (&self.hub, &self.peer_calls);
         let taken = self.socket.take_failures(|failure| {
-            if failure.icmp != PROTOCOL_UNREACHABLE {
-                return;
-            }
-            let calls = hub.calls();
-            let named = calls.iter().map(|(_, tunnel)| tunnel).find(|tunnel| {
-                let server = tunnel.route().map(|route| *route.server.ip());
-                server == Some(failure.destination) && tunnel.is_call(failure.peer_call_id)
-            });
-            let named = named.map(Arc::clone);
-            drop(calls);
-            if let Some(tunnel) = named {
+            let quoted = failure.peer_call_id.filter(|_| failure.icmp == PROTOCOL_UNREACHABLE);
+            let named = quoted.and_then(|call_id| peer_calls.find(failure.destination, call_id));
+            if let Some(tunnel) = named.and_then(|call_id| hub.tunnel(call_id)) {
                 tunnel.protocol_unreachable();
             }
         });
-        if let Err(error) = taken {
-            tracing::warn!(%error, "the GRE socket's error queue cannot be read");
+        match taken {
+            Ok(count) => {
+                self.round.datagrams += count;
+                self.round.worthless += count;
+            }
+            Err(error) => tracing::warn!(%error, "the GRE socket's error queue cannot be read"),
         }
     }
 

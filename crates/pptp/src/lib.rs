@@ -50,6 +50,7 @@ mod hub;
 mod login;
 mod network;
 mod pcapng;
+mod peer_calls;
 mod raw_ip;
 mod reach;
 mod restraint;

@@ -309,12 +309,6 @@ impl Shared {
         }
     }
 
-    /// Whether GRE to this peer carries that Call ID, as far as either is known
-    pub(crate) fn is_call(&self, peer_call_id: Option<u16>) -> bool {
-        let known = self.lock().machine.as_ref().and_then(|machine| machine.peer_call_id());
-        known.is_some() && (peer_call_id.is_none() || known == peer_call_id)
-    }
-
     /// An ICMP message says that this peer does not know GRE
     pub(crate) fn protocol_unreachable(self: &Arc<Self>) {
         if let Some(machine) = &mut self.lock().machine {

@@ -116,6 +116,8 @@ pub(crate) struct Outcome {
     pub(crate) deadline: Option<Instant>,
     /// There is more to send than there was room for
     pub(crate) more: bool,
+    /// The peer's Call ID, while GRE may still turn out not to pass
+    pub(crate) peer_call_id: Option<u16>,
     /// To be told when the lock is released, before the end
     pub(crate) state: Option<State>,
     /// Those who wait to know whether packets pass are to be told, too
@@ -181,6 +183,7 @@ impl Outputs<'_> {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
+        let peer_call_id = machine.peer_call_id().filter(|_| inner.dialling.is_some());
         let mut finished = machine.is_finished();
         if finished && inner.redials {
             // the control task takes it from here
@@ -192,6 +195,7 @@ impl Outputs<'_> {
         let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
             deadline: deadline.map(|deadline| self.not_at_once(deadline)),
+            peer_call_id: peer_call_id.filter(|_| inner.machine.is_some()),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             state,

@@ -413,7 +413,12 @@ impl State {
             icmp: (3, icmp.code),
             raw_os_error: icmp.raw_os_error,
         };
-        for socket in self.hosts.get(&from).into_iter().flat_map(HostState::open_sockets) {
+        self.hand_report(from, due, report);
+    }
+
+    /// Hands a report to the sockets of a host
+    pub(super) fn hand_report(&self, host: Ipv4Addr, due: Instant, report: Report) {
+        for socket in self.hosts.get(&host).into_iter().flat_map(HostState::open_sockets) {
             socket.push_report(due, report);
         }
     }
