@@ -158,7 +158,7 @@ impl Driver {
                 break;
             }
             let Some(tunnel) = self.hub.pop_ready() else { break };
-            tunnel.begin_turn();
+            tunnel.turns().begin_turn();
             self.take_outputs(&tunnel, now, quantum);
         }
         self.flush();
@@ -166,16 +166,25 @@ impl Driver {
             self.tell(now);
         } else {
             self.hub.take_due(&mut self.due);
-            self.due.clear();
+            self.keep_due();
         }
         self.count_drops(now);
+    }
+
+    /// Those that were marked since their turn stay due: the socket may take nothing in the next round
+    fn keep_due(&mut self) {
+        for tunnel in self.due.drain(..) {
+            if tunnel.turns().is_due() {
+                self.hub.push_due(tunnel);
+            }
+        }
     }
 
     /// The outputs that need no socket, of each tunnel that is due: deadlines, what the control
     /// connection has to say, and the end
     fn tell(&mut self, now: Instant) {
         while let Some(tunnel) = self.hub.pop_due() {
-            if tunnel.begin_due_turn() {
+            if tunnel.turns().begin_due_turn() {
                 self.take_outputs(&tunnel, now, NO_PACKETS);
             }
         }

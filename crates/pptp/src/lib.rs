@@ -59,6 +59,7 @@ mod state;
 mod summary;
 mod tunnel;
 mod turn;
+mod turn_flags;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -26,6 +26,7 @@ use crate::{
     raw_ip::RawPort,
     state::StateSender,
     summary::debug_as_summary,
+    turn_flags::TurnFlags,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -45,10 +46,7 @@ pub(crate) struct Shared {
     pub(crate) unsendable: AtomicU64,
     /// Whom to ask when the server refuses the login, if anybody
     pub(crate) login: Option<Box<Login>>,
-    /// In the ready queue already
-    queued: AtomicBool,
-    /// Something is to be told that does not wait for the socket
-    due: AtomicBool,
+    turns: TurnFlags,
     inner: Mutex<Inner>,
 }
 
@@ -135,8 +133,7 @@ impl Shared {
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
             login,
-            queued: AtomicBool::new(false),
-            due: AtomicBool::new(false),
+            turns: TurnFlags::new(),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -156,30 +153,18 @@ impl Shared {
 
     /// Asks the driver for a turn; any number of calls before that turn are one
     pub(crate) fn mark_ready(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            self.hub.hub.push_ready(Arc::clone(self));
-        }
+        self.turns.mark_ready(|| self.hub.hub.push_ready(Arc::clone(self)));
     }
 
     /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
     /// peer has said something that may end the tunnel
     pub(crate) fn mark_due(self: &Arc<Self>) {
-        if !self.due.swap(true, Ordering::AcqRel) {
-            self.hub.hub.push_due(Arc::clone(self));
-        }
+        self.turns.mark_due(|| self.hub.hub.push_due(Arc::clone(self)));
         self.mark_ready();
     }
 
-    /// From here on [`Self::mark_ready`] and [`Self::mark_due`] ask for another turn
-    pub(crate) fn begin_turn(&self) {
-        self.queued.store(false, Ordering::Release);
-        self.due.store(false, Ordering::Release);
-    }
-
-    /// Begins a turn without packets, unless there was one since [`Self::mark_due`]; the tunnel stays
-    /// in the ready queue
-    pub(crate) fn begin_due_turn(&self) -> bool {
-        self.due.swap(false, Ordering::AcqRel)
+    pub(crate) const fn turns(&self) -> &TurnFlags {
+        &self.turns
     }
 
     /// Starts an orderly hang-up: what the sockets wrote leaves first, and the state machine bounds
