@@ -235,8 +235,8 @@ impl Link {
     /// The next packet that proves the data path, as a sealed frame
     ///
     /// Asked after [`Link::poll_frame`]. It counts as sealed: it must go out in its order.
-    pub fn poll_proof(&mut self) -> Option<Vec<u8>> {
-        each!(&mut self.0, machine => machine.poll_proof())
+    pub fn poll_proof(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        each!(&mut self.0, machine => machine.poll_proof().map(Zeroizing::new))
     }
 
     /// The next control frame to send, complete with address and control field

@@ -7,6 +7,7 @@ mod serving;
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Deref,
     time::{Duration, Instant},
 };
 
@@ -370,7 +371,7 @@ impl Tunnel {
         }
     }
 
-    fn next_frame(&mut self) -> Option<Vec<u8>> {
+    fn next_frame(&mut self) -> Option<impl Deref<Target = Vec<u8>> + use<>> {
         self.link.poll_frame().or_else(|| self.link.poll_proof())
     }
 
