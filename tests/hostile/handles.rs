@@ -19,19 +19,6 @@ fn assert_short(handle: &dyn Debug) {
     assert!(pretty.len() <= 2 * MOST && pretty.lines().count() <= 40, "{pretty}");
 }
 
-fn is_debug<T: Debug>(_: Option<T>) {}
-
-/// Every public handle has a `Debug`: the test of those that need a tunnel is below
-#[test]
-fn every_handle_is_debug() {
-    is_debug(None::<pptp::ReadHalf<'static>>);
-    is_debug(None::<pptp::WriteHalf<'static>>);
-    is_debug(None::<pptp::ReuniteError>);
-    is_debug(None::<pptp::ClientBuilder>);
-    is_debug(None::<pptp::Finding>);
-    is_debug(None::<pptp::RefusedLogin>);
-}
-
 /// All are in the ready queue when they hang up together
 #[tokio::test(start_paused = true)]
 async fn a_handle_tells_one_line_beside_a_thousand_busy_tunnels() {

@@ -1,6 +1,8 @@
 //! What `Debug` tells while a login is under way
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use pptp_mschap::Password;
@@ -132,3 +134,33 @@ fn nothing_of_a_login_is_told() {
         assert!(link.len() < 200 && link.lines().count() == 1, "{link}");
     }
 }
+
+/// What holds a login's octets has them in a `Redacted` field, if it derives `Debug`
+#[test]
+fn no_type_of_a_login_derives_debug_over_its_octets() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders = ["authentication", "server/authentication"].map(|folder| source.join(folder));
+    let mut files = vec![source.join("context.rs"), source.join("early.rs")];
+    for folder in folders {
+        files.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    let mut seen = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for (_, item) in text.match_indices("#[derive(").map(|(at, _)| text.split_at(at)) {
+            let (derived, item) = item.split_once(']').unwrap();
+            let end = item.find("\n}").unwrap_or(item.len());
+            let fields = item[..end].lines().filter(|line| line.contains(": "));
+            for field in fields.filter(|_| derived.contains("Debug")) {
+                seen += 1;
+                let is_octets = field.contains("[u8") || field.contains("Vec<u8>");
+                let is_fine = field.contains("Redacted<") || field.contains(METHODS);
+                assert!(is_fine || !is_octets, "{}: {field}", file.display());
+            }
+        }
+    }
+    assert!(seen > 40, "{seen} fields");
+}
+
+/// Numbers of EAP methods, which everybody may know
+const METHODS: &str = " proposals: Vec<u8>";
