@@ -82,7 +82,7 @@ impl<R: Role> Machine<R> {
         let negotiators: [&dyn fmt::Debug; 3] = [lcp, ccp, ipcp];
         let others: [&dyn fmt::Debug; 6] = [role, authentication, context, keys, early, events];
         let all = negotiators.into_iter().chain(others).chain([&self.passage as &dyn fmt::Debug]);
-        all.map(|part| format!("{part:?}\n{part:#?}\n")).collect()
+        all.map(|part| format!("{part:?}\n{part:#?}")).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -192,7 +192,9 @@ mod tests {
                 })
             });
             let mut done = model.turn();
-            marking.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in marking {
+                thread.join().unwrap();
+            }
             done += model.turn();
             assert_eq!(done, 2);
             assert_eq!(model.turn(), 0);

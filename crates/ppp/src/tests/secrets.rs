@@ -95,7 +95,7 @@ fn octets_are_found_in_whatever_way_they_are_told() {
         format!("{:?}", Some(&boxed)),
         format!("{:?}", octets.escape_ascii().to_string()),
         text.into_owned(),
-        boxed.iter().map(|octet| format!("{octet:02X}")).collect(),
+        boxed.iter().map(|octet| format!("{octet:02X}")).collect::<Vec<_>>().concat(),
     ] {
         assert!(tells(&told, &octets), "{told}");
     }
