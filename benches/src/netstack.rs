@@ -127,7 +127,7 @@ impl Stacks {
                 stack.drain_wakers(&mut wakers);
                 stack.take_ready();
             });
-            wakers.drain(..).for_each(std::task::Waker::wake);
+            wakers.wake_all();
         };
         turn(packets.get(from..end).unwrap_or_default(), sent);
         match direction {

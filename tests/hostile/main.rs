@@ -1,6 +1,9 @@
-//! Whoever is on the way, or knows addresses and Call ID, and sends what is forged
+//! Whoever is on the way, or knows addresses and Call ID, and sends what is forged; and users whose own code fails
 
 mod attacker;
+mod handles;
 mod neighbours;
 mod plaintext;
 mod spoofed;
+mod unreachable;
+mod wakers;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use pptp_netstack::{Net, Owner, Stack, StackConfig, TcpOptions, TcpStream};
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Egress, PacketBuf, Wakers};
 use pptp_tunnel::{Event, NotNow, Tunnel};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -57,7 +57,7 @@ impl Client {
             stack.drain_wakers(&mut send.wakers);
         }
         drop(guard);
-        send.wakers.drain(..).for_each(Waker::wake);
+        send.wakers.wake_all();
     }
 
     /// The second half, once the sockets' tasks have had their turn: lets everything out
@@ -83,7 +83,7 @@ impl Client {
         machine.poll_control(now, control);
         let _deadline = machine.poll_timeout();
         drop(guard);
-        send.wakers.drain(..).for_each(Waker::wake);
+        send.wakers.wake_all();
     }
 
     /// Takes octets of the control connection, and hands out those to be written
@@ -124,14 +124,14 @@ impl Shared {
 
 impl Owner for Shared {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
-        let mut wakers = Vec::new();
+        let mut wakers = Wakers::new();
         let mut ready = false;
         if let Some(stack) = &mut self.lock().stack {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.wake_all();
         if ready {
             self.ready.swap(true, Ordering::AcqRel);
         }

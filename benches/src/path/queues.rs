@@ -1,6 +1,6 @@
-use std::{collections::VecDeque, task::Waker};
+use std::collections::VecDeque;
 
-use pptp_packet::{Egress, PacketBuf, SlotPool};
+use pptp_packet::{Egress, PacketBuf, SlotPool, Wakers};
 
 /// Datagrams that came together, in slots that are used again and again
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct SendQueue {
     /// Whose the datagrams are that are pushed now
     pub tag: usize,
     /// Whom to wake when a turn is over
-    pub wakers: Vec<Waker>,
+    pub wakers: Wakers,
     waiting: VecDeque<(usize, PacketBuf)>,
     slots: SlotPool,
 }
@@ -59,7 +59,7 @@ impl SendQueue {
     /// Room for `most` datagrams
     pub const fn new(most: usize) -> Self {
         let slots = SlotPool::new(most);
-        Self { tag: 0, wakers: Vec::new(), waiting: VecDeque::new(), slots }
+        Self { tag: 0, wakers: Wakers::new(), waiting: VecDeque::new(), slots }
     }
 
     /// A slot to compose in

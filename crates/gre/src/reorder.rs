@@ -54,12 +54,18 @@ pub struct ReorderBuffer {
     waiting: VecDeque<Waiting>,
 }
 
-#[derive(Debug)]
 struct Waiting {
     sequence: u32,
     since: Instant,
     /// `None`: what had this number was handed up as it came
     frame: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let length = self.frame.as_ref().map(Vec::len);
+        write!(f, "Waiting {{ sequence: {}, octets: {length:?} }}", self.sequence)
+    }
 }
 
 impl ReorderBuffer {

@@ -32,13 +32,15 @@ impl Password {
 
     /// The 16-bit units that are hashed, and sent when the password is changed
     pub(crate) fn units(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u16>> {
-        let units: Vec<u16> = match encoding {
-            PasswordEncoding::Utf16 => self.0.encode_utf16().collect(),
+        // no more units than octets: a vector that grows leaves a copy of what it held behind
+        let mut units = Zeroizing::new(Vec::with_capacity(self.0.len()));
+        match encoding {
+            PasswordEncoding::Utf16 => units.extend(self.0.encode_utf16()),
             PasswordEncoding::WidenedOctets | PasswordEncoding::WidenedUtf8 => {
-                self.octets(encoding).iter().copied().map(u16::from).collect()
+                units.extend(self.octets(encoding).iter().copied().map(u16::from));
             }
-        };
-        units.into()
+        }
+        units
     }
 
     /// `LmPasswordHash` (RFC 2433 A.2): the first 14 octets, in upper case, as two DES keys
@@ -64,12 +66,14 @@ impl Password {
     /// UTF-8, or in the encoding [`WidenedOctets`](PasswordEncoding::WidenedOctets) what such a
     /// server has in its secrets file: Latin-1, or UTF-8 where it must be.
     pub fn octets(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u8>> {
-        let latin1 = || self.0.chars().map(|c| u8::try_from(c).ok()).collect::<Option<Vec<u8>>>();
-        let octets = match encoding {
-            PasswordEncoding::WidenedOctets => latin1(),
-            PasswordEncoding::Utf16 | PasswordEncoding::WidenedUtf8 => None,
-        };
-        octets.unwrap_or_else(|| self.0.as_bytes().to_vec()).into()
+        let is_latin1 = || self.0.chars().all(|c| u8::try_from(c).is_ok());
+        let mut octets = Zeroizing::new(Vec::with_capacity(self.0.len()));
+        if encoding == PasswordEncoding::WidenedOctets && is_latin1() {
+            octets.extend(self.0.chars().filter_map(|c| u8::try_from(c).ok()));
+        } else {
+            octets.extend(self.0.as_bytes());
+        }
+        octets
     }
 }
 

@@ -38,4 +38,5 @@ pub use net::{
     ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
+pub use pptp_packet::Wakers;
 pub use stack::{Stack, Stats};

@@ -3,11 +3,10 @@
 use std::{
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
     time::Instant,
 };
 
-use pptp_packet::{Egress, VecEgress};
+use pptp_packet::{Egress, VecEgress, Wakers};
 use tokio::{sync::Notify, time};
 
 use crate::{Net, Owner, Stack, StackConfig, Stats};
@@ -54,7 +53,7 @@ impl Local {
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
-        let mut wakers = Vec::new();
+        let mut wakers = Wakers::new();
         let mut inner = self.lock();
         let result = f(&mut inner);
         inner.stack.drain_wakers(&mut wakers);
@@ -63,7 +62,7 @@ impl Local {
         if ready {
             self.due.notify_one();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.wake_all();
         result
     }
 }
@@ -76,7 +75,8 @@ impl Owner for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("stack", &self.lock().stack).finish_non_exhaustive()
+        let address = self.lock().stack.address();
+        write!(f, "Local({address})")
     }
 }
 

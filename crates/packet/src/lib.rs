@@ -4,6 +4,10 @@
 //! on its way out (MPPE, PPP, GRE) is then written into the headroom, so that a packet is never
 //! moved. [`Egress`] is how a state machine or a TCP/IP stack gets such a slot without knowing who
 //! owns it or what happens to the packet afterwards.
+//!
+//! Beside them stands what else the crates above share: [`Wakers`] and [`Waiters`], the one way in
+//! which tasks are kept under a lock, and woken and dropped outside it; and [`Redacted`], octets that
+//! no log may have.
 #![cfg_attr(
     not(test),
     warn(
@@ -14,6 +18,12 @@
         clippy::arithmetic_side_effects
     )
 )]
+
+mod redacted;
+mod wakers;
+
+pub use redacted::Redacted;
+pub use wakers::{Waiters, Wakers, panics};
 
 /// Octets kept free in front of an IP packet
 ///
@@ -28,12 +38,18 @@ pub struct PacketBuf {
     octets: Box<[u8]>,
     start: usize,
     end: usize,
+    wipe: bool,
 }
 
 impl PacketBuf {
     /// An empty slot of [`SLOT`] octets
     pub fn new() -> Self {
-        Self { octets: vec![0; SLOT].into_boxed_slice(), start: HEADROOM, end: HEADROOM }
+        Self {
+            octets: vec![0; SLOT].into_boxed_slice(),
+            start: HEADROOM,
+            end: HEADROOM,
+            wipe: false,
+        }
     }
 
     /// Starts a new packet of `len` octets behind the headroom and lends it out to be filled
@@ -48,6 +64,17 @@ impl PacketBuf {
         self.start = HEADROOM;
         self.end = end;
         self.as_mut_slice()
+    }
+
+    /// Has the packet zeroed when its slot goes back to its [`SlotPool`]: it may tell a password
+    pub const fn wipe_after_use(&mut self) {
+        self.wipe = true;
+    }
+
+    fn wipe_if_asked(&mut self) {
+        if std::mem::take(&mut self.wipe) {
+            self.as_mut_slice().fill(0);
+        }
     }
 
     /// Grows the packet by `count` octets in front and lends these out to be filled
@@ -146,7 +173,8 @@ impl SlotPool {
     }
 
     /// Gives a slot back
-    pub fn put(&mut self, slot: PacketBuf) {
+    pub fn put(&mut self, mut slot: PacketBuf) {
+        slot.wipe_if_asked();
         if self.free.len() < self.most {
             self.free.push(slot);
         }
@@ -173,7 +201,6 @@ pub trait Egress {
 /// Packets in a vector: the simplest [`Egress`], for tests and small owners
 ///
 /// Has room for `most` packets; drops and counts what comes beyond.
-#[derive(Debug)]
 pub struct VecEgress {
     /// What was composed, oldest first
     pub packets: Vec<Vec<u8>>,
@@ -186,6 +213,12 @@ impl VecEgress {
     /// Room for `most` packets
     pub const fn new(most: usize) -> Self {
         Self { packets: Vec::new(), dropped: 0, most }
+    }
+}
+
+impl std::fmt::Debug for VecEgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VecEgress({} packets, {} dropped)", self.packets.len(), self.dropped)
     }
 }
 
@@ -252,6 +285,23 @@ mod tests {
         assert!(pool.has_room());
         assert_eq!(pool.room(), 1);
         assert!(pool.take().is_some());
+    }
+
+    #[test]
+    fn a_packet_that_may_tell_a_password_is_zeroed_when_its_slot_goes_back() {
+        let mut pool = SlotPool::new(1);
+        for (asked, left) in [(true, [0; 3]), (false, [7; 3])] {
+            let mut slot = pool.take().unwrap();
+            slot.reset(2).fill(7);
+            slot.prepend(1).unwrap().fill(7);
+            if asked {
+                slot.wipe_after_use();
+            }
+            pool.put(slot);
+            let slot = pool.take().unwrap();
+            assert_eq!(slot.octets[HEADROOM - 1..HEADROOM + 2], left);
+            pool.put(slot);
+        }
     }
 
     #[test]

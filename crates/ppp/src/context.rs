@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use pptp_packet::Redacted;
+use zeroize::Zeroizing;
+
 use crate::failure::Failure;
 use crate::frame;
 use crate::packet::{Code, Packet, ParseError};
@@ -18,7 +21,8 @@ pub(crate) struct Context {
     pub(crate) round_trips: RoundTrips,
     pub(crate) stats: Stats,
     answers: Rate,
-    outbox: VecDeque<Vec<u8>>,
+    /// Each is made in one piece and zeroed once it is sent: it may be a PAP request
+    outbox: VecDeque<Redacted<Zeroizing<Vec<u8>>>>,
 }
 
 impl Context {
@@ -53,23 +57,22 @@ impl Context {
             self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);
             return;
         }
-        let mut octets = Vec::with_capacity(packet.data.len().saturating_add(4));
-        packet.emit(&mut octets);
-        let frame = frame::control(protocol, &octets);
+        let frame = Redacted(Zeroizing::new(frame::of_packet(protocol, packet)));
         let is_request = packet.code == u8::from(Code::ConfigureRequest) && protocol != frame::LCP;
-        if !(is_request && self.outbox.back() == Some(&frame)) {
+        let waits = self.outbox.back().is_some_and(|last| is_request && *last.0 == *frame.0);
+        if !waits {
             self.outbox.push_back(frame);
         }
     }
 
     /// The next frame to send
-    pub(crate) fn poll_frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let frame = self.outbox.pop_front();
         if self.outbox.is_empty() {
             // An idle link keeps no memory for the frames of its connect.
             self.outbox = VecDeque::new();
         }
-        frame
+        frame.map(|Redacted(frame)| frame)
     }
 }
 

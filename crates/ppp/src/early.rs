@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use pptp_packet::Redacted;
+
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::frame;
@@ -14,7 +16,7 @@ use crate::role::Role;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Early {
     protocol: u16,
-    information: Box<[u8]>,
+    information: Redacted<Box<[u8]>>,
 }
 
 impl<R: Role> Machine<R> {
@@ -35,7 +37,7 @@ impl<R: Role> Machine<R> {
             return;
         }
         let kept = self.early.get_or_insert_default();
-        let early = Early { protocol, information: information.into() };
+        let early = Early { protocol, information: Redacted(information.into()) };
         if kept.len() < MOST_EARLY && !kept.contains(&early) {
             kept.push(early);
         }

@@ -6,7 +6,7 @@ use nom::combinator::{map, opt, verify};
 use nom::number::complete::{be_u8, be_u16};
 use nom::{IResult, Parser};
 
-use crate::packet::ParseError;
+use crate::packet::{Packet, ParseError};
 
 /// IPv4, 0021
 pub const IP: u16 = 0x0021;
@@ -91,6 +91,18 @@ pub fn control(protocol: u16, packet: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A control frame around a packet that is still to be written, in one piece
+pub(crate) fn of_packet(protocol: u16, packet: &Packet<'_>) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(packet.data.len().saturating_add(HEADERS));
+    frame.extend(ADDRESS_AND_CONTROL);
+    frame.extend(protocol.to_be_bytes());
+    packet.emit(&mut frame);
+    frame
+}
+
+/// Octets in front of the data of a packet in a control frame: 4 of PPP, 4 of the packet
+const HEADERS: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -131,6 +143,16 @@ mod tests {
         fn arbitrary_octets_never_panic(mut octets in vec(any::<u8>(), 0..9)) {
             let _ = parse(&mut octets);
         }
+    }
+
+    #[test]
+    fn a_frame_is_written_in_one_piece() {
+        let packet = Packet { code: 1, id: 2, data: &[7; 300] };
+        let mut octets = Vec::new();
+        packet.emit(&mut octets);
+        let frame = of_packet(PAP, &packet);
+        assert_eq!(frame, control(PAP, &octets));
+        assert_eq!(frame.capacity(), frame.len(), "it did not grow");
     }
 
     #[test]

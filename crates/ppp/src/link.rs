@@ -1,10 +1,12 @@
 //! The link: one type for both roles
 
+use std::fmt;
 use std::time::Instant;
 
 use pptp_mppe::Arrival;
 use pptp_mschap::Password;
 use pptp_packet::PacketBuf;
+use zeroize::Zeroizing;
 
 use crate::authentication;
 use crate::ccp::Ccp;
@@ -25,11 +27,9 @@ use crate::stats::{Discard, Stats};
 /// Inputs are [`Link::handle_frame`] and [`Link::handle_timeout`]; after any of them, and after a
 /// command, the owner asks [`Link::poll_event`], [`Link::poll_frame`] and [`Link::poll_proof`] until all
 /// are empty, and [`Link::poll_timeout`] once.
-#[derive(Debug)]
 pub struct Link(Inner);
 
 /// The same machine in either role; no build without a server has its code
-#[derive(Debug)]
 #[cfg_attr(
     feature = "server",
     expect(
@@ -61,6 +61,20 @@ macro_rules! in_client {
             Inner::Server(_) => {}
         }
     };
+}
+
+#[cfg(test)]
+impl Link {
+    /// What the parts of the machine tell of themselves, which [`Link`]'s own `Debug` leaves out
+    pub(crate) fn details(&self) -> String {
+        each!(&self.0, machine => machine.details())
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        each!(&self.0, machine => write!(f, "Link({machine:?})"))
+    }
 }
 
 /// What became of a frame that came in
@@ -221,12 +235,14 @@ impl Link {
     /// The next packet that proves the data path, as a sealed frame
     ///
     /// Asked after [`Link::poll_frame`]. It counts as sealed: it must go out in its order.
-    pub fn poll_proof(&mut self) -> Option<Vec<u8>> {
-        each!(&mut self.0, machine => machine.poll_proof())
+    pub fn poll_proof(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        each!(&mut self.0, machine => machine.poll_proof().map(Zeroizing::new))
     }
 
     /// The next control frame to send, complete with address and control field
-    pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
+    ///
+    /// Zeroed when it is dropped, since a PAP request has the password in it.
+    pub fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         each!(&mut self.0, machine => machine.poll_frame())
     }
 

@@ -1,7 +1,10 @@
 //! The phases of a link: what starts what, what ends it, and what comes out
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
+
+use zeroize::Zeroizing;
 
 use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
 use crate::cipher::Cipher;
@@ -27,7 +30,6 @@ use crate::stats::Stats;
 /// A link of one role
 ///
 /// What comes in is in `receive`; here is what follows from it.
-#[derive(Debug)]
 pub(crate) struct Machine<R: Role> {
     pub(crate) role: R,
     pub(crate) phase: Phase,
@@ -61,6 +63,27 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) carrier: Carrier,
     renegotiations: Rate,
     events: VecDeque<Event>,
+}
+
+/// What a log wants to know; the rest is long, and some of it is secret
+impl<R: Role> fmt::Debug for Machine<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { phase, lcp, ccp, ipcp, .. } = self;
+        let [lcp, ccp, ipcp] = [lcp.state(), ccp.state(), ipcp.state()];
+        write!(f, "Machine {{ {phase:?}, LCP {lcp:?}, CCP {ccp:?}, IPCP {ipcp:?} }}")
+    }
+}
+
+#[cfg(test)]
+impl<R: Role> Machine<R> {
+    /// What each part tells of itself, in both forms
+    pub(crate) fn details(&self) -> String {
+        let Self { role, lcp, authentication, ccp, ipcp, context, keys, early, events, .. } = self;
+        let negotiators: [&dyn fmt::Debug; 3] = [lcp, ccp, ipcp];
+        let others: [&dyn fmt::Debug; 6] = [role, authentication, context, keys, early, events];
+        let all = negotiators.into_iter().chain(others).chain([&self.passage as &dyn fmt::Debug]);
+        all.map(|part| format!("{part:?}\n{part:#?}")).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// What a machine is made of; the rest is the same for both roles
@@ -170,7 +193,7 @@ impl<R: Role> Machine<R> {
         self.check_path(now);
     }
 
-    pub(crate) fn poll_frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         self.context.poll_frame()
     }
 

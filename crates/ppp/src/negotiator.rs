@@ -181,6 +181,11 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
+    /// Where the automaton stands (RFC 1661 §4.2)
+    pub(crate) const fn state(&self) -> State {
+        self.state
+    }
+
     /// A Configure-Request of the peer makes us send ours again at once, if it is still unanswered
     ///
     /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP

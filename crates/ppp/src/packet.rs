@@ -1,9 +1,12 @@
 //! The packets of LCP, all NCPs and CHAP, and their options (RFC 1661 §5, §6; RFC 1994 §4)
 
+use std::fmt;
+
 use nom::bytes::complete::take;
 use nom::combinator::verify;
 use nom::number::complete::{be_u8, be_u16};
 use nom::{IResult, Parser};
+use pptp_packet::Redacted;
 
 /// Octets that are no packet: too short, or with a length that does not fit
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +105,9 @@ impl From<Code> for u8 {
 }
 
 /// A packet of LCP or an NCP; CHAP has the same header with codes of its own
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// `Debug` leaves the data out, which may be a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// The code, as it is on the wire: its meaning depends on the protocol
     pub code: u8,
@@ -110,6 +115,13 @@ pub struct Packet<'a> {
     pub id: u8,
     /// What follows the header, without padding
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for Packet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, id, data } = self;
+        write!(f, "Packet {{ code: {code}, id: {id}, data: {:?} }}", Redacted(data))
+    }
 }
 
 impl<'a> Packet<'a> {
@@ -291,12 +303,21 @@ impl OptionsBuf {
 }
 
 /// The body of a CHAP Challenge or Response (RFC 1994 §4.1)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// `Debug` leaves the value out, which a password can be guessed from.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChapValue<'a> {
     /// The challenge, or the response to it
     pub value: &'a [u8],
     /// Who sent it; may be empty
     pub name: &'a [u8],
+}
+
+impl fmt::Debug for ChapValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(self.name);
+        write!(f, "ChapValue {{ value: {:?}, name: {name:?} }}", Redacted(self.value))
+    }
 }
 
 impl<'a> ChapValue<'a> {

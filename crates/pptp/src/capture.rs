@@ -1,18 +1,19 @@
 use std::{
-    fmt,
     future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime},
 };
 
+use pptp_packet::{Waiters, Wakers};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
     pcapng::{self, Direction, Interface, Packet, Statistics},
     shared::{Inner, Shared, now},
+    summary::debug_as_summary,
 };
 
 /// The bounds of a [`Capture`]
@@ -103,7 +104,8 @@ impl Capture {
     /// Ends the capture: what has passed until now is left to be read, and then the last block
     pub fn stop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.conclude(&mut shared.lock(), "stopped");
+        let mut wakers = shared.hub.hub.wakers();
+        self.conclude(&mut shared.lock(), "stopped", &mut wakers);
     }
 
     /// Packets that found no room so far
@@ -122,6 +124,7 @@ impl Capture {
             return Poll::Ready(false);
         }
         let shared = Arc::clone(&self.shared);
+        let mut wakers = shared.hub.hub.wakers();
         let mut inner = shared.lock();
         let ended = inner.ended.as_ref().map(ToString::to_string);
         let Some(tap) = inner.captures.as_mut().and_then(|all| all.tap_mut(self.id)) else {
@@ -131,18 +134,19 @@ impl Capture {
         self.read = 0;
         std::mem::swap(&mut self.blocks, &mut tap.blocks);
         if let Some(reason) = ended {
-            self.conclude(&mut inner, &format!("the tunnel ended: {reason}"));
+            self.conclude(&mut inner, &format!("the tunnel ended: {reason}"), &mut wakers);
         } else if self.blocks.is_empty() {
-            tap.reader = Some(cx.waker().clone());
+            tap.reader.set_polled(cx.waker(), &mut wakers);
             return Poll::Pending;
         }
         Poll::Ready(true)
     }
 
     /// Takes what is left, and writes the last block
-    fn conclude(&mut self, inner: &mut Inner, comment: &str) {
+    fn conclude(&mut self, inner: &mut Inner, comment: &str, wakers: &mut Wakers) {
         let Some(captures) = &mut inner.captures else { return };
-        let Some(tap) = captures.remove(self.id) else { return };
+        let Some(mut tap) = captures.remove(self.id) else { return };
+        tap.reader.forget(wakers);
         if captures.taps.is_empty() {
             inner.captures = None;
         }
@@ -174,23 +178,24 @@ impl AsyncRead for Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
+        let mut wakers = self.shared.hub.hub.wakers();
         let mut inner = self.shared.lock();
         let Some(captures) = &mut inner.captures else { return };
-        captures.remove(self.id);
+        if let Some(mut tap) = captures.remove(self.id) {
+            tap.reader.forget(&mut wakers);
+        }
         if captures.taps.is_empty() {
             inner.captures = None;
         }
     }
 }
 
-impl fmt::Debug for Capture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capture").field("tunnel", &self.shared.name).finish_non_exhaustive()
-    }
+debug_as_summary! {
+    Capture: self => &self.shared;
 }
 
 /// All captures of a tunnel
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Captures {
     taps: Vec<Tap>,
     next_id: u64,
@@ -205,8 +210,8 @@ impl Captures {
     }
 
     /// The readers of what has come, or of the end
-    pub(crate) fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
-        into.extend(self.taps.iter_mut().filter_map(|tap| tap.reader.take()));
+    pub(crate) fn drain_wakers(&mut self, into: &mut Wakers) {
+        self.taps.iter_mut().for_each(|tap| tap.reader.wake(into));
     }
 
     fn add(&mut self, options: CaptureOptions) -> u64 {
@@ -219,7 +224,7 @@ impl Captures {
             seen: 0,
             dropped: 0,
             clock: Clock::start(),
-            reader: None,
+            reader: Waiters::new(),
         });
         id
     }
@@ -239,7 +244,6 @@ impl Captures {
 }
 
 /// The tunnel's side of one capture
-#[derive(Debug)]
 struct Tap {
     id: u64,
     options: CaptureOptions,
@@ -248,7 +252,7 @@ struct Tap {
     seen: u64,
     dropped: u64,
     clock: Clock,
-    reader: Option<Waker>,
+    reader: Waiters,
 }
 
 impl Tap {

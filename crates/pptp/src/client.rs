@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     net::Ipv4Addr,
     os::fd::OwnedFd,
     sync::{
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// Cheap to clone. Clients with the same options on the same runtime share one socket. The socket
 /// is closed when the last client and the last tunnel are gone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     /// One for each driver
     hubs: Arc<[Arc<HubHandle>]>,
@@ -82,6 +83,7 @@ impl Client {
             sum.kernel_drops += counters.kernel_drops.load(Ordering::Relaxed);
             sum.unknown_call += counters.unknown_call.load(Ordering::Relaxed);
             sum.panics += counters.panics.load(Ordering::Relaxed);
+            sum.wake_panics += counters.wake_panics.load(Ordering::Relaxed);
             sum.pauses += counters.pauses.load(Ordering::Relaxed);
             sum.turns += counters.turns.load(Ordering::Relaxed);
         }
@@ -98,6 +100,14 @@ impl Client {
     }
 }
 
+/// Its drivers and how many tunnels they have; never the tunnels themselves
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tunnels: usize = self.hubs().map(Hub::tunnel_count).sum();
+        write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.hubs.len())
+    }
+}
+
 /// Figures of the sockets that a client's tunnels share
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,6 +120,9 @@ pub struct ClientStats {
     pub unknown_call: u64,
     /// Turns that panicked, each of which ended its tunnel
     pub panics: u64,
+    /// Wakers of users' tasks that panicked when they were woken or dropped: a fault of their executor,
+    /// which costs that task its wake-up and nobody else anything
+    pub wake_panics: u64,
     /// Times that nothing was received for a millisecond or more, because datagrams that led to
     /// nothing had taken a twelfth of the time: somebody floods
     pub pauses: u64,

@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     future::Future,
     net::SocketAddrV4,
     pin::Pin,
@@ -10,7 +9,7 @@ use std::{
 use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
-use crate::{FlightRecord, State, Stats, Tunnel, shared::Handle};
+use crate::{FlightRecord, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary};
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
@@ -73,10 +72,8 @@ impl Future for Connecting {
     }
 }
 
-impl fmt::Debug for Connecting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connecting").field("state", &*self.state.borrow()).finish_non_exhaustive()
-    }
+debug_as_summary! {
+    Connecting: self => &self.handle.shared;
 }
 
 async fn connected(

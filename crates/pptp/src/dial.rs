@@ -113,7 +113,7 @@ async fn dial(
         dialling.addresses = Some(dialling.network.resolve(&dialling.config.server).await?);
     }
     ladder.enter(now(), Phase::TcpConnect);
-    tunnel.state.send_replace(State::Connecting { phase: Phase::TcpConnect });
+    tunnel.tell(State::Connecting { phase: Phase::TcpConnect });
     let addresses = dialling.addresses.as_deref().unwrap_or_default();
     let Opened { octets, server, local } = dialling.network.connect(addresses).await?;
     dialling.reached(server);

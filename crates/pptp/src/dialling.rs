@@ -12,7 +12,6 @@ use crate::{TunnelConfig, network::Network};
 /// A connect under way
 ///
 /// Gone as soon as the tunnel is up or over, so that an idle tunnel does not hold it.
-#[derive(Debug)]
 pub(crate) struct Dialling {
     pub(crate) network: Network,
     pub(crate) config: TunnelConfig,

@@ -3,20 +3,22 @@
 //! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::{pending, poll_fn},
     ops::Range,
     sync::{Arc, atomic::Ordering},
-    task::{Poll, Waker},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, GreSocket, ReceiveBatch, SendBatch};
+use pptp_packet::Wakers;
 use tokio::time::sleep_until;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     hub::Hub,
+    peer_calls::PeerCalls,
     restraint::Restraint,
     shared::{Shared, now, stopped},
     turn::{Inputs, Outcome, Outputs, guarded},
@@ -28,9 +30,12 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     send: SendBatch,
     deadlines: Deadlines,
+    peer_calls: PeerCalls,
     /// Which datagram of the batch belongs to which call; used again for each batch
     order: Vec<(u16, usize)>,
-    wakers: Vec<Waker>,
+    wakers: Wakers,
+    /// Used again for each round
+    due: VecDeque<Arc<Shared>>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
     restraint: Restraint,
@@ -56,8 +61,10 @@ impl Driver {
             // meanwhile fills another system call
             send: SendBatch::new(2 * BATCH),
             deadlines: Deadlines::default(),
+            peer_calls: PeerCalls::default(),
             order: Vec::with_capacity(BATCH),
-            wakers: Vec::new(),
+            wakers: Wakers::new(),
+            due: VecDeque::new(),
             blocked: false,
             restraint: Restraint::new(now()),
             round: Round::default(),
@@ -151,23 +158,33 @@ impl Driver {
                 break;
             }
             let Some(tunnel) = self.hub.pop_ready() else { break };
-            tunnel.begin_turn();
+            tunnel.turns().begin_turn();
             self.take_outputs(&tunnel, now, quantum);
         }
         self.flush();
         if self.blocked {
             self.tell(now);
         } else {
-            self.hub.clear_due();
+            self.hub.take_due(&mut self.due);
+            self.keep_due();
         }
         self.count_drops(now);
+    }
+
+    /// Those that were marked since their turn stay due: the socket may take nothing in the next round
+    fn keep_due(&mut self) {
+        for tunnel in self.due.drain(..) {
+            if tunnel.turns().is_due() {
+                self.hub.push_due(tunnel);
+            }
+        }
     }
 
     /// The outputs that need no socket, of each tunnel that is due: deadlines, what the control
     /// connection has to say, and the end
     fn tell(&mut self, now: Instant) {
         while let Some(tunnel) = self.hub.pop_due() {
-            if tunnel.begin_due_turn() {
+            if tunnel.turns().begin_due_turn() {
                 self.take_outputs(&tunnel, now, NO_PACKETS);
             }
         }
@@ -182,7 +199,7 @@ impl Driver {
     fn receive(&mut self, now: Instant) {
         match self.socket.receive(&mut self.receive) {
             Ok(0) => return,
-            Ok(count) => self.round.datagrams = count,
+            Ok(count) => self.round.datagrams += count,
             Err(error) => {
                 tracing::warn!(%error, "the GRE socket cannot be read");
                 return;
@@ -245,7 +262,7 @@ impl Driver {
             }
             Err(message) => self.panicked(tunnel, message),
         }
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.hub.wake(&mut self.wakers);
     }
 
     /// At most `quantum` packets, and what the state machine itself has to say
@@ -257,11 +274,12 @@ impl Driver {
             Ok(outcome) => self.follow(tunnel, outcome),
             Err(message) => self.panicked(tunnel, message),
         }
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.hub.wake(&mut self.wakers);
     }
 
     fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
         self.deadlines.set(tunnel, outcome.deadline);
+        self.note_peer_call(tunnel, outcome.peer_call_id);
         if outcome.more {
             tunnel.mark_ready();
         }
@@ -271,12 +289,19 @@ impl Driver {
         if let Some(question) = outcome.question {
             tunnel.ask(question);
         }
+        if let Some(state) = outcome.state {
+            tunnel.tell(state);
+        }
+        if outcome.path_known {
+            tunnel.tell_path();
+        }
         if let Some(reason) = outcome.ended {
             tunnel.end(reason);
         }
         if outcome.finished {
             tunnel.finish();
             self.deadlines.forget(tunnel);
+            self.note_peer_call(tunnel, None);
         }
     }
 
@@ -285,6 +310,7 @@ impl Driver {
         tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
         tunnel.end_after_panic(message);
         self.deadlines.forget(tunnel);
+        self.note_peer_call(tunnel, None);
         self.send.replace_lost_slots();
     }
 
@@ -306,26 +332,32 @@ impl Driver {
         }
     }
 
-    /// Hands ICMP's protocol-unreachable to the tunnels that it names
+    fn note_peer_call(&mut self, tunnel: &Shared, peer_call_id: Option<u16>) {
+        if let Some(route) = tunnel.route() {
+            let quoted = peer_call_id.map(|peer_call_id| (*route.server.ip(), peer_call_id));
+            self.peer_calls.note(route.call_id, quoted);
+        }
+    }
+
+    /// Hands ICMP's protocol-unreachable to the calls that it names, by address and Call ID
+    ///
+    /// The 8 octets that RFC 792 has quoted are enough for the Call ID; a message without it is about no
+    /// call. Anybody can send such messages, and an honest one is rare: each counts as worthless.
     fn take_failures(&mut self) {
-        let hub = &self.hub;
+        let (hub, peer_calls) = (&self.hub, &self.peer_calls);
         let taken = self.socket.take_failures(|failure| {
-            if failure.icmp != PROTOCOL_UNREACHABLE {
-                return;
-            }
-            let calls = hub.calls();
-            let named = calls.iter().map(|(_, tunnel)| tunnel).find(|tunnel| {
-                let server = tunnel.route().map(|route| *route.server.ip());
-                server == Some(failure.destination) && tunnel.is_call(failure.peer_call_id)
-            });
-            let named = named.map(Arc::clone);
-            drop(calls);
-            if let Some(tunnel) = named {
+            let quoted = failure.peer_call_id.filter(|_| failure.icmp == PROTOCOL_UNREACHABLE);
+            let named = quoted.and_then(|call_id| peer_calls.find(failure.destination, call_id));
+            if let Some(tunnel) = named.and_then(|call_id| hub.tunnel(call_id)) {
                 tunnel.protocol_unreachable();
             }
         });
-        if let Err(error) = taken {
-            tracing::warn!(%error, "the GRE socket's error queue cannot be read");
+        match taken {
+            Ok(count) => {
+                self.round.datagrams += count;
+                self.round.worthless += count;
+            }
+            Err(error) => tracing::warn!(%error, "the GRE socket's error queue cannot be read"),
         }
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     net::{Ipv4Addr, SocketAddrV4},
     time::{Duration, SystemTime},
 };
@@ -9,6 +9,7 @@ use pptp_tunnel::Record;
 use crate::{
     State,
     pcapng::{self, Direction, Interface, Packet},
+    summary::{StateName, short},
 };
 
 mod wire;
@@ -20,7 +21,7 @@ use wire::Wire;
 /// Control messages and PPP frames that are not encrypted, with their times. Passwords and what answers
 /// a challenge were never recorded: they are zeros. If a server was dialled more than once for one connect, this is
 /// of the last time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FlightRecord {
     pub(crate) tunnel: String,
     pub(crate) state: State,
@@ -30,6 +31,14 @@ pub struct FlightRecord {
     pub(crate) records: Vec<Record>,
     pub(crate) echoes: u64,
     pub(crate) forgotten: u64,
+}
+
+impl fmt::Debug for FlightRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, state) = (short(&self.tunnel), StateName::of(&self.state));
+        let records = self.records.len();
+        write!(f, "FlightRecord {{ name: {name:?}, state: {state:?}, records: {records} }}")
+    }
 }
 
 /// Where a tunnel's datagrams came from and went to

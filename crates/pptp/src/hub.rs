@@ -2,7 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     net::Ipv4Addr,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -10,13 +12,13 @@ use std::{
 };
 
 use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
+use pptp_packet::{Wakers, panics};
 use pptp_tunnel::Failure;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{runtime, sync::Notify};
 
 use crate::{ClientError, driver::Driver, shared::Shared};
 
-#[derive(Debug)]
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
     calls: Mutex<CallTable<Arc<Shared>>>,
@@ -61,6 +63,7 @@ pub(crate) struct Counters {
     pub(crate) kernel_drops: AtomicU64,
     pub(crate) unknown_call: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) wake_panics: AtomicU64,
     pub(crate) pauses: AtomicU64,
     pub(crate) turns: AtomicU64,
 }
@@ -103,12 +106,19 @@ impl Hub {
 
     /// A Call ID is not used any more
     pub(crate) fn release(&self, call_id: u16, now: std::time::Instant) {
-        self.calls().remove(call_id, now);
+        let gone = self.calls().remove(call_id, now);
+        // it may be the last to hold the tunnel: not under the lock
+        drop(gone);
         self.zeros().retain(|(_, of_call)| *of_call != call_id);
     }
 
     fn zeros(&self) -> MutexGuard<'_, Vec<(Ipv4Addr, u16)>> {
         self.zeros.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tunnels now, those on their way up or down included
+    pub(crate) fn tunnel_count(&self) -> usize {
+        self.tunnels.load(Ordering::Relaxed)
     }
 
     /// A tunnel is going to be dialled
@@ -122,7 +132,31 @@ impl Hub {
             self.release(call_id, now);
         }
         self.tunnels.fetch_sub(1, Ordering::Relaxed);
-        self.left.notify_waiters();
+        self.tell_left();
+    }
+
+    /// Tells those who wait for tunnels to leave
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    fn tell_left(&self) {
+        self.count_wakes(usize::from(panics(|| self.left.notify_waiters())));
+    }
+
+    /// Wakes these tasks, with no lock held
+    pub(crate) fn wake(&self, wakers: &mut Wakers) {
+        self.count_wakes(wakers.wake_all());
+    }
+
+    /// So many wakers panicked
+    pub(crate) fn count_wakes(&self, panicked: usize) {
+        if panicked > 0 {
+            self.counters.wake_panics.fetch_add(panicked as u64, Ordering::Relaxed);
+            tracing::warn!(panicked, "a task's waker panicked");
+        }
+    }
+
+    /// Wakers to be woken where this goes out of scope: to be declared before the lock is taken
+    pub(crate) const fn wakers(&self) -> HubWakers<'_> {
+        HubWakers { hub: self, wakers: Wakers::new() }
     }
 
     /// Until no tunnel is left
@@ -166,8 +200,9 @@ impl Hub {
         self.due().pop_front()
     }
 
-    pub(crate) fn clear_due(&self) {
-        self.due().clear();
+    /// Moves all that are due to `into`, which is empty, and whose memory is used again
+    pub(crate) fn take_due(&self, into: &mut VecDeque<Arc<Shared>>) {
+        std::mem::swap(&mut *self.due(), into);
     }
 
     pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
@@ -176,8 +211,8 @@ impl Hub {
 
     /// The driver is gone: what is still there can only be told so
     pub(crate) fn abandon(&self, failure: &Failure) {
-        self.ready().clear();
-        self.due().clear();
+        let queues = [self.ready(), self.due()].map(|mut queue| std::mem::take(&mut *queue));
+        drop(queues);
         let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
         for tunnel in left {
             tunnel.abandon(failure.clone());
@@ -221,8 +256,33 @@ impl Hub {
     }
 }
 
+/// Wakers that are woken when this is dropped
+pub(crate) struct HubWakers<'a> {
+    hub: &'a Hub,
+    wakers: Wakers,
+}
+
+impl Deref for HubWakers<'_> {
+    type Target = Wakers;
+
+    fn deref(&self) -> &Wakers {
+        &self.wakers
+    }
+}
+
+impl DerefMut for HubWakers<'_> {
+    fn deref_mut(&mut self) -> &mut Wakers {
+        &mut self.wakers
+    }
+}
+
+impl Drop for HubWakers<'_> {
+    fn drop(&mut self) {
+        self.hub.wake(&mut self.wakers);
+    }
+}
+
 /// Keeps a driver running: held by clients and by tunnels that have not ended
-#[derive(Debug)]
 pub(crate) struct HubHandle {
     pub(crate) hub: Arc<Hub>,
     /// Where the driver runs, and the tunnels' control tasks with it
@@ -269,6 +329,13 @@ impl HubHandle {
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });
         Ok(handle)
+    }
+}
+
+/// How many tunnels there are: each would print this again
+impl fmt::Debug for HubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HubHandle {{ tunnels: {} }}", self.hub.tunnel_count())
     }
 }
 

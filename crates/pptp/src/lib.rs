@@ -50,13 +50,16 @@ mod hub;
 mod login;
 mod network;
 mod pcapng;
+mod peer_calls;
 mod raw_ip;
 mod reach;
 mod restraint;
 mod shared;
 mod state;
+mod summary;
 mod tunnel;
 mod turn;
+mod turn_flags;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{

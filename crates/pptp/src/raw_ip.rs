@@ -1,19 +1,23 @@
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     io,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use crate::shared::{Handle, Inner};
+use pptp_packet::{Waiters, Wakers};
+
+use crate::{
+    shared::{Handle, Inner},
+    summary::debug_as_summary,
+};
 
 /// The tunnel's IP packets themselves, for those who bring their own TCP/IP stack
 ///
 /// Made by [`Tunnel::ip_packets`](crate::Tunnel::ip_packets). From then on the tunnel's own
 /// sockets are closed. Both directions hold at most 64 packets: what the caller does not read in
 /// time is dropped (and counted in [`Stats::ip_dropped`](crate::Stats)), and sending waits.
-#[derive(Debug)]
 pub struct IpPackets {
     handle: Arc<Handle>,
 }
@@ -34,7 +38,7 @@ impl IpPackets {
     /// # Cancel safety
     /// No packet is lost.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.with_port(cx, |port, cx| port.poll_recv(cx, buffer))).await
+        Wait::new(self, Side::Read, |port: &mut RawPort| port.poll_recv(buffer)).await
     }
 
     /// Sends one IP packet, as soon as there is room
@@ -47,35 +51,92 @@ impl IpPackets {
     /// # Cancel safety
     /// Either the packet is queued whole or not at all.
     pub async fn send(&self, packet: &[u8]) -> io::Result<()> {
-        poll_fn(|cx| self.with_port(cx, |port, cx| port.poll_send(cx, packet))).await?;
+        Wait::new(self, Side::Write, |port: &mut RawPort| port.poll_send(packet)).await?;
         self.handle.shared.mark_ready();
         Ok(())
     }
+}
 
-    fn with_port<R>(
-        &self,
-        cx: &mut Context<'_>,
-        f: impl FnOnce(&mut RawPort, &mut Context<'_>) -> Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>> {
-        let mut inner = self.handle.shared.lock();
-        let Inner { raw, ended, .. } = &mut *inner;
-        match (raw, ended) {
-            (_, Some(error)) => Poll::Ready(Err(error.to_io())),
-            (Some(port), None) => f(port, cx),
-            (None, None) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
+debug_as_summary! {
+    IpPackets: self => &self.handle.shared;
 }
 
 /// Nobody reads them any more: they can be taken again
 impl Drop for IpPackets {
     fn drop(&mut self) {
-        self.handle.shared.lock().raw = None;
+        // its wakers are other people's code: not under the lock
+        let port = self.handle.shared.lock().raw.take();
+        drop(port);
+    }
+}
+
+/// One task's wait for a packet, or for room for one
+///
+/// Tried and listed under the same lock, so that no wake-up is lost. When the future is dropped, the task
+/// leaves the list.
+struct Wait<'a, F> {
+    packets: &'a IpPackets,
+    side: Side,
+    attempt: F,
+    key: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Read,
+    Write,
+}
+
+impl<'a, F> Wait<'a, F> {
+    const fn new<R>(packets: &'a IpPackets, side: Side, attempt: F) -> Self
+    where
+        F: FnMut(&mut RawPort) -> Poll<io::Result<R>>,
+    {
+        Self { packets, side, attempt, key: None }
+    }
+}
+
+impl<F, R> Future for Wait<'_, F>
+where
+    F: FnMut(&mut RawPort) -> Poll<io::Result<R>> + Unpin,
+{
+    type Output = io::Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { packets, side, attempt, key } = &mut *self;
+        let shared = &packets.handle.shared;
+        let mut wakers = shared.hub.hub.wakers();
+        let mut inner = shared.lock();
+        let Inner { raw, ended, .. } = &mut *inner;
+        let port = match (raw, ended) {
+            (_, Some(error)) => return Poll::Ready(Err(error.to_io())),
+            (Some(port), None) => port,
+            (None, None) => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        let result = attempt(port);
+        if result.is_pending() {
+            port.waiters(*side).list(key, cx.waker(), &mut wakers);
+        } else {
+            port.waiters(*side).leave(key, &mut wakers);
+        }
+        result
+    }
+}
+
+impl<F> Drop for Wait<'_, F> {
+    fn drop(&mut self) {
+        if self.key.is_none() {
+            return;
+        }
+        let shared = &self.packets.handle.shared;
+        let mut wakers = shared.hub.hub.wakers();
+        if let Some(port) = &mut shared.lock().raw {
+            port.waiters(self.side).leave(&mut self.key, &mut wakers);
+        }
     }
 }
 
 /// Packets between the driver and an [`IpPackets`]
-#[derive(Debug)]
 pub(crate) struct RawPort {
     mtu: usize,
     /// Whether packets of IPv6 pass
@@ -84,8 +145,8 @@ pub(crate) struct RawPort {
     to_send: VecDeque<Vec<u8>>,
     /// Buffers used before: no allocation per packet
     spare: Vec<Vec<u8>>,
-    readers: Vec<Waker>,
-    writers: Vec<Waker>,
+    readers: Waiters,
+    writers: Waiters,
     pub(crate) dropped: u64,
 }
 
@@ -99,8 +160,8 @@ impl RawPort {
             received: VecDeque::new(),
             to_send: VecDeque::new(),
             spare: Vec::new(),
-            readers: Vec::new(),
-            writers: Vec::new(),
+            readers: Waiters::new(),
+            writers: Waiters::new(),
             dropped: 0,
         }
     }
@@ -131,32 +192,36 @@ impl RawPort {
         }
     }
 
-    pub(crate) fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
+    pub(crate) fn drain_wakers(&mut self, into: &mut Wakers) {
         if !self.received.is_empty() {
-            into.append(&mut self.readers);
+            self.readers.wake(into);
         }
         if self.to_send.len() < CAPACITY {
-            into.append(&mut self.writers);
+            self.writers.wake(into);
         }
     }
 
-    pub(crate) fn drain_all_wakers(&mut self, into: &mut Vec<Waker>) {
-        into.append(&mut self.readers);
-        into.append(&mut self.writers);
+    pub(crate) fn drain_all_wakers(&mut self, into: &mut Wakers) {
+        self.readers.wake(into);
+        self.writers.wake(into);
     }
 
-    fn poll_recv(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Some(packet) = self.received.pop_front() else {
-            register(&mut self.readers, cx);
-            return Poll::Pending;
-        };
+    const fn waiters(&mut self, side: Side) -> &mut Waiters {
+        match side {
+            Side::Read => &mut self.readers,
+            Side::Write => &mut self.writers,
+        }
+    }
+
+    fn poll_recv(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Some(packet) = self.received.pop_front() else { return Poll::Pending };
         let length = packet.len().min(buffer.len());
         buffer[..length].copy_from_slice(&packet[..length]);
         self.spare.push(packet);
         Poll::Ready(Ok(length))
     }
 
-    fn poll_send(&mut self, cx: &Context<'_>, packet: &[u8]) -> Poll<io::Result<()>> {
+    fn poll_send(&mut self, packet: &[u8]) -> Poll<io::Result<()>> {
         if packet.is_empty() || packet.len() > self.mtu {
             let message = format!("an IP packet of {} octets, MTU {}", packet.len(), self.mtu);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
@@ -166,7 +231,6 @@ impl RawPort {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
         }
         if self.to_send.len() >= CAPACITY {
-            register(&mut self.writers, cx);
             return Poll::Pending;
         }
         let buffer = self.fill(packet);
@@ -179,11 +243,5 @@ impl RawPort {
         buffer.clear();
         buffer.extend_from_slice(packet);
         buffer
-    }
-}
-
-fn register(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
-    if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
-        waiting.push(cx.waker().clone());
     }
 }

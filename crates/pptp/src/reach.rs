@@ -38,8 +38,8 @@ impl Tunnel {
             let changed = shared.path.notified();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
-            if let State::Down { reason } = &*shared.state.borrow() {
-                return Err(reason.clone());
+            if let Some(reason) = shared.state.with(State::reason).flatten() {
+                return Err(reason);
             }
             if let Some(known) = shared.lock().reachability() {
                 return Ok(known);

@@ -6,13 +6,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::Waker,
     time::{Duration, Instant, SystemTime},
 };
 
 use pptp_netstack::{Owner, Stack, StackConfig};
+use pptp_packet::{Wakers, panics};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
 
@@ -24,17 +24,19 @@ use crate::{
     hub::{Hub, HubHandle},
     login::Login,
     raw_ip::RawPort,
+    state::StateSender,
+    summary::debug_as_summary,
+    turn_flags::TurnFlags,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
 /// The lock is never held across an await, and nothing is woken while it is held.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     pub(crate) hub: Arc<HubHandle>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: StateSender,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
     /// Wakes those who wait to know whether packets pass
@@ -44,10 +46,7 @@ pub(crate) struct Shared {
     pub(crate) unsendable: AtomicU64,
     /// Whom to ask when the server refuses the login, if anybody
     pub(crate) login: Option<Box<Login>>,
-    /// In the ready queue already
-    queued: AtomicBool,
-    /// Something is to be told that does not wait for the socket
-    due: AtomicBool,
+    turns: TurnFlags,
     inner: Mutex<Inner>,
 }
 
@@ -60,7 +59,7 @@ pub(crate) struct Route {
 }
 
 /// What the lock guards
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inner {
     /// From the open control connection to the end
     pub(crate) machine: Option<Box<pptp_tunnel::Tunnel>>,
@@ -97,7 +96,6 @@ pub(crate) struct Inner {
 }
 
 /// What a state machine leaves behind
-#[derive(Debug)]
 pub(crate) struct Remains {
     pub(crate) stats: pptp_tunnel::Stats,
     pub(crate) peer: Option<Peer>,
@@ -129,14 +127,13 @@ impl Shared {
             name,
             span,
             hub,
-            state,
+            state: StateSender::new(state),
             control: Notify::new(),
             path: Notify::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
             login,
-            queued: AtomicBool::new(false),
-            due: AtomicBool::new(false),
+            turns: TurnFlags::new(),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -156,30 +153,18 @@ impl Shared {
 
     /// Asks the driver for a turn; any number of calls before that turn are one
     pub(crate) fn mark_ready(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            self.hub.hub.push_ready(Arc::clone(self));
-        }
+        self.turns.mark_ready(|| self.hub.hub.push_ready(Arc::clone(self)));
     }
 
     /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
     /// peer has said something that may end the tunnel
     pub(crate) fn mark_due(self: &Arc<Self>) {
-        if !self.due.swap(true, Ordering::AcqRel) {
-            self.hub.hub.push_due(Arc::clone(self));
-        }
+        self.turns.mark_due(|| self.hub.hub.push_due(Arc::clone(self)));
         self.mark_ready();
     }
 
-    /// From here on [`Self::mark_ready`] and [`Self::mark_due`] ask for another turn
-    pub(crate) fn begin_turn(&self) {
-        self.queued.store(false, Ordering::Release);
-        self.due.store(false, Ordering::Release);
-    }
-
-    /// Begins a turn without packets, unless there was one since [`Self::mark_due`]; the tunnel stays
-    /// in the ready queue
-    pub(crate) fn begin_due_turn(&self) -> bool {
-        self.due.swap(false, Ordering::AcqRel)
+    pub(crate) const fn turns(&self) -> &TurnFlags {
+        &self.turns
     }
 
     /// Starts an orderly hang-up: what the sockets wrote leaves first, and the state machine bounds
@@ -201,7 +186,7 @@ impl Shared {
     ///
     /// The state machine stays until it has hung up: see [`Self::finish`].
     pub(crate) fn end(&self, error: TunnelError) {
-        let mut wakers = Vec::new();
+        let mut wakers = self.hub.hub.wakers();
         {
             let mut inner = self.lock();
             if inner.ended.is_some() {
@@ -210,9 +195,19 @@ impl Shared {
             inner.end(&error, &mut wakers);
         }
         tracing::info!(parent: &self.span, reason = %error, "down");
-        self.state.send_replace(State::Down { reason: error });
-        self.path.notify_waiters();
-        wakers.into_iter().for_each(Waker::wake);
+        self.tell(State::Down { reason: error });
+        self.tell_path();
+    }
+
+    /// Tells those who watch the tunnel's state; with no lock held
+    pub(crate) fn tell(&self, state: State) {
+        self.hub.hub.count_wakes(usize::from(self.state.tell(state)));
+    }
+
+    /// Tells those who wait to know whether packets pass; with no lock held
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    pub(crate) fn tell_path(&self) {
+        self.hub.hub.count_wakes(usize::from(panics(|| self.path.notify_waiters())));
     }
 
     /// Nothing more will happen: the Call ID is given back and the control task ends
@@ -244,7 +239,7 @@ impl Shared {
 
     /// What was said on the wire
     pub(crate) fn flight_record(&self) -> FlightRecord {
-        let state = self.state.borrow().clone();
+        let state = self.state.with(State::clone).unwrap_or(State::Up);
         let inner = self.lock();
         let (machine, remains) = (inner.machine.as_ref(), inner.remains.as_ref());
         let recorder = machine.map(|it| it.recorder()).or_else(|| remains.map(|it| &it.recorder));
@@ -299,12 +294,6 @@ impl Shared {
         }
     }
 
-    /// Whether GRE to this peer carries that Call ID, as far as either is known
-    pub(crate) fn is_call(&self, peer_call_id: Option<u16>) -> bool {
-        let known = self.lock().machine.as_ref().and_then(|machine| machine.peer_call_id());
-        known.is_some() && (peer_call_id.is_none() || known == peer_call_id)
-    }
-
     /// An ICMP message says that this peer does not know GRE
     pub(crate) fn protocol_unreachable(self: &Arc<Self>) {
         if let Some(machine) = &mut self.lock().machine {
@@ -319,7 +308,8 @@ impl Shared {
     pub(crate) fn end_after_panic(&self, message: String) {
         let error = TunnelError::new(Failure::Internal { message }, self.ladder());
         if catch_unwind(AssertUnwindSafe(|| self.end(error.clone()))).is_err() {
-            self.lock().stack = None;
+            let stack = self.lock().stack.take();
+            drop(stack);
             self.lock().ended = None;
             self.end(error);
         }
@@ -347,7 +337,7 @@ impl Inner {
         self.finished || (self.redials && self.machine.is_none())
     }
 
-    fn end(&mut self, error: &TunnelError, wakers: &mut Vec<Waker>) {
+    fn end(&mut self, error: &TunnelError, wakers: &mut Wakers) {
         self.dialling = None;
         if let Some(stack) = &mut self.stack {
             stack.shut_down(Arc::new(error.clone()), error.io_kind());
@@ -395,21 +385,20 @@ pub(crate) fn stack_of<'a>(
 ///
 /// Tunnel handles and open sockets hold one together, so a stream that outlives its `Tunnel`
 /// variable goes on.
-#[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
-        let mut wakers = Vec::new();
+        let mut wakers = self.shared.hub.hub.wakers();
         let mut ready = false;
         if let Some(stack) = self.shared.lock().stack(&self.shared.hub.hub) {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        drop(wakers);
         if ready {
             self.shared.mark_ready();
         }
@@ -420,6 +409,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.hang_up();
     }
+}
+
+debug_as_summary! {
+    Shared: self => self;
+    Handle: self => &self.shared;
 }
 
 /// Why a task is gone that should not be

@@ -19,13 +19,14 @@ use crate::{
     Capture, CaptureOptions, FlightRecord, IpPackets, State,
     raw_ip::RawPort,
     shared::{Handle, Route, Shared},
+    summary::debug_as_summary,
 };
 
 /// A connected tunnel: sockets into the remote network
 ///
 /// Cheap to clone. Dropping the last handle, open sockets included, hangs up in bounded time;
 /// [`Tunnel::close`] waits for that.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tunnel {
     handle: Arc<Handle>,
     net: Net,
@@ -203,7 +204,7 @@ impl Tunnel {
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
     pub fn ip_packets(&self) -> io::Result<IpPackets> {
-        let mut wakers = Vec::new();
+        let mut wakers = self.handle.shared.hub.hub.wakers();
         {
             let mut inner = self.handle.shared.lock();
             if let Some(error) = &inner.ended {
@@ -221,7 +222,7 @@ impl Tunnel {
             }
             inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
         }
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        drop(wakers);
         Ok(IpPackets::new(Arc::clone(&self.handle)))
     }
 
@@ -307,6 +308,10 @@ impl Tunnel {
         self.handle.shared.lock().panic_next = true;
         self.handle.shared.mark_ready();
     }
+}
+
+debug_as_summary! {
+    Tunnel: self => &self.handle.shared;
 }
 
 const fn any(port: u16) -> SocketAddr {

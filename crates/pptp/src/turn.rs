@@ -3,12 +3,11 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    task::Waker,
     time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Egress, PacketBuf, Wakers};
 use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError};
 
 use crate::{
@@ -29,7 +28,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) receive: &'a mut ReceiveBatch,
     pub(crate) send: &'a mut SendBatch,
     /// To be woken when the lock is released
-    pub(crate) wakers: &'a mut Vec<Waker>,
+    pub(crate) wakers: &'a mut Wakers,
 }
 
 impl Inputs<'_> {
@@ -108,7 +107,7 @@ pub(crate) struct Outputs<'a> {
     /// Packets that may be composed; with none the state machine composes nothing either
     pub(crate) quantum: usize,
     /// To be woken when the lock is released
-    pub(crate) wakers: &'a mut Vec<Waker>,
+    pub(crate) wakers: &'a mut Wakers,
 }
 
 /// What came of a turn
@@ -117,6 +116,12 @@ pub(crate) struct Outcome {
     pub(crate) deadline: Option<Instant>,
     /// There is more to send than there was room for
     pub(crate) more: bool,
+    /// The peer's Call ID, while GRE may still turn out not to pass
+    pub(crate) peer_call_id: Option<u16>,
+    /// To be told when the lock is released, before the end
+    pub(crate) state: Option<State>,
+    /// Those who wait to know whether packets pass are to be told, too
+    pub(crate) path_known: bool,
     pub(crate) ended: Option<TunnelError>,
     /// To be asked of the caller
     pub(crate) question: Option<Question>,
@@ -129,6 +134,9 @@ pub(crate) struct Outcome {
 /// What the state machine's events call for
 #[derive(Default)]
 struct News {
+    /// The latest; whoever watches sees no more than that
+    state: Option<State>,
+    path_known: bool,
     ended: Option<TunnelError>,
     question: Option<Question>,
     password_changed: bool,
@@ -158,12 +166,15 @@ impl Outputs<'_> {
     }
 
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
-        let News { ended, question, password_changed } = self.events(inner, route);
+        let News { state, path_known, ended, question, password_changed } =
+            self.events(inner, route);
         if let Some(machine) = inner.machine.as_deref_mut() {
             machine.poll_frames(self.now, &mut self.datagrams(route));
         }
         let packets = self.egress(inner, route);
-        let Some(machine) = inner.machine.as_deref_mut() else { return Outcome::default() };
+        let Some(machine) = inner.machine.as_deref_mut() else {
+            return Outcome { state, ..Outcome::default() };
+        };
         let now = self.now;
         let mut datagrams = self.datagrams(route);
         machine.poll_gre(now, &mut datagrams);
@@ -172,6 +183,7 @@ impl Outputs<'_> {
             self.tunnel.control.notify_one();
         }
         let deadline = machine.poll_timeout().map(|(at, _)| at);
+        let peer_call_id = machine.peer_call_id().filter(|_| inner.dialling.is_some());
         let mut finished = machine.is_finished();
         if finished && inner.redials {
             // the control task takes it from here
@@ -183,8 +195,11 @@ impl Outputs<'_> {
         let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
             deadline: deadline.map(|deadline| self.not_at_once(deadline)),
+            peer_call_id: peer_call_id.filter(|_| inner.machine.is_some()),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
+            state,
+            path_known,
             ended,
             question,
             password_changed,
@@ -244,22 +259,25 @@ impl Outputs<'_> {
             match event {
                 Event::Phase(phase) => {
                     tracing::debug!(%phase, "reached");
-                    self.tunnel.state.send_replace(State::Connecting { phase });
+                    news.state = Some(State::Connecting { phase });
                 }
-                Event::Up(facts) => self.up(inner, route, &facts),
+                Event::Up(facts) => {
+                    self.up(inner, route, &facts);
+                    news.state = Some(State::Up);
+                }
                 Event::Reachable(reachability) => {
                     tracing::debug!(?reachability, "the path");
                     inner.path_is(reachability);
-                    self.tunnel.path.notify_waiters();
+                    news.path_known = true;
                 }
                 Event::Renegotiating => {
                     tracing::info!("renegotiating");
-                    self.tunnel.state.send_replace(State::Renegotiating);
+                    news.state = Some(State::Renegotiating);
                 }
                 Event::Down(error) => match inner.redial(route.server, &error) {
                     Some(why) => {
                         tracing::info!(?why, "redialling");
-                        self.tunnel.state.send_replace(State::Redialling { why });
+                        news.state = Some(State::Redialling { why });
                     }
                     None => news.ended = Some(error),
                 },
@@ -303,7 +321,6 @@ impl Outputs<'_> {
         }
         inner.info = Some(info);
         inner.path_begins(self.now);
-        self.tunnel.state.send_replace(State::Up);
     }
 }
 
@@ -390,6 +407,8 @@ impl Egress for Datagrams<'_> {
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let Some(mut packet) = self.send.take_slot() else { return fill(&mut vec![0; len]) };
         let filled = fill(packet.reset(len));
+        // a PAP request has the password in it
+        packet.wipe_after_use();
         self.send.push(self.route.outgoing(packet));
         filled
     }

@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,9 @@ pub enum Kind {
 }
 
 /// One moment of the wire
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` leaves the octets out, which have the server's challenge among them.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// Time since the tunnel was made, to the millisecond
     pub at: Duration,
@@ -37,6 +40,14 @@ pub struct Record {
     pub octets: Vec<u8>,
 }
 
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, kind, sequence, octets } = self;
+        let length = octets.len();
+        write!(f, "Record {{ {at:?}, {kind:?}, sequence {sequence:?}, {length} octets }}")
+    }
+}
+
 impl Record {
     /// Whether some of the octets told a secret, and are zeros here
     pub fn is_redacted(&self) -> bool {
@@ -46,7 +57,7 @@ impl Record {
 }
 
 /// A bounded memory of control messages and PPP control frames
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Recorder {
     started: Instant,
     connect: Vec<u8>,
@@ -56,6 +67,13 @@ pub struct Recorder {
     echoes: u64,
     forgotten: u64,
     capacity: usize,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stored = self.connect.len().saturating_add(self.latest.len());
+        write!(f, "Recorder({stored} of {} octets)", self.capacity)
+    }
 }
 
 /// Kind 1, milliseconds 4, stored length 2

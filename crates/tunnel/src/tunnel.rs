@@ -6,6 +6,8 @@ mod serving;
 
 use std::{
     collections::VecDeque,
+    fmt,
+    ops::Deref,
     time::{Duration, Instant},
 };
 
@@ -75,7 +77,6 @@ impl Config {
 ///
 /// The layers commit together: GRE's verdict on a sequence number counts only once PPP has accepted
 /// the payload, so a forged datagram moves nothing.
-#[derive(Debug)]
 pub struct Tunnel {
     /// We dialled, so that the other end is the one to judge, and to say why
     is_client: bool,
@@ -103,6 +104,14 @@ pub struct Tunnel {
     /// How our GRE goes out
     #[cfg(feature = "server")]
     gre_manners: GreManners,
+}
+
+/// What a log wants to know; the rest is long, and some of it is secret
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stage, peer_call_id, link, .. } = self;
+        write!(f, "Tunnel {{ {stage:?}, peer's Call ID {peer_call_id:?}, {link:?} }}")
+    }
 }
 
 /// How far the tunnel is on its way
@@ -362,7 +371,7 @@ impl Tunnel {
         }
     }
 
-    fn next_frame(&mut self) -> Option<Vec<u8>> {
+    fn next_frame(&mut self) -> Option<impl Deref<Target = Vec<u8>> + use<>> {
         self.link.poll_frame().or_else(|| self.link.poll_proof())
     }
 

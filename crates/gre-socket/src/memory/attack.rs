@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use super::{Host, network::Network, network::now};
+use super::{Host, gre::Report, network::Network, network::now};
 
 impl Network {
     /// Sends a GRE datagram in the name of `source`, as whoever is not on the way can
@@ -22,6 +22,25 @@ impl Network {
         tap: impl FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
     ) {
         self.with_state(|state| state.wiretap = Some(Wiretap(Box::new(tap))));
+    }
+}
+
+impl Network {
+    /// Sends a host the ICMP message "protocol unreachable" about GRE that it is said to have sent to
+    /// `destination` with this Call ID, if the message quotes that much, as anybody can
+    ///
+    /// It arrives at once.
+    pub fn forge_unreachable(
+        &self,
+        host: Ipv4Addr,
+        destination: Ipv4Addr,
+        peer_call_id: Option<u16>,
+    ) {
+        let raw_os_error = nix::libc::ENOPROTOOPT;
+        let icmp = (3, 2);
+        let report =
+            Report { destination, peer_call_id, reporter: destination, icmp, raw_os_error };
+        self.with_state(|state| state.hand_report(host, now(), report));
     }
 }
 

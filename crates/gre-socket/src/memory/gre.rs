@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     future::pending,
     io,
     net::Ipv4Addr,
@@ -18,13 +19,18 @@ use super::network::{Network, now};
 use crate::{BATCH, DeliveryFailure, ReceiveBatch, SendBatch};
 
 /// A host's GRE socket in memory; used as [`GreSocket`](crate::GreSocket)
-#[derive(Debug)]
 pub struct GreSocket {
     network: Network,
     address: Ipv4Addr,
     inbox: Arc<Inbox>,
     stalled: watch::Receiver<bool>,
     paused: bool,
+}
+
+impl fmt::Debug for GreSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GreSocket({})", self.address)
+    }
 }
 
 impl GreSocket {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddrV4},
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -26,8 +26,15 @@ use super::{
 use crate::{BATCH, Outgoing, delivery::call_id_of};
 
 /// A network in memory; clones are the same network
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Network(Arc<Mutex<State>>);
+
+/// Nothing of what is on its way, which may be a login
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
 
 impl Network {
     /// A network without hosts and latency; `seed` decides every random choice in it
@@ -166,10 +173,16 @@ pub enum Blocked {
 }
 
 /// A host of a [`Network`]; clones are the same host
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Host {
     pub(super) network: Network,
     address: Ipv4Addr,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Host({})", self.address)
+    }
 }
 
 impl Host {
@@ -275,7 +288,6 @@ impl Host {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct State {
     hosts: HashMap<Ipv4Addr, HostState>,
     refused: HashMap<Ipv4Addr, i32>,
@@ -401,7 +413,12 @@ impl State {
             icmp: (3, icmp.code),
             raw_os_error: icmp.raw_os_error,
         };
-        for socket in self.hosts.get(&from).into_iter().flat_map(HostState::open_sockets) {
+        self.hand_report(from, due, report);
+    }
+
+    /// Hands a report to the sockets of a host
+    pub(super) fn hand_report(&self, host: Ipv4Addr, due: Instant, report: Report) {
+        for socket in self.hosts.get(&host).into_iter().flat_map(HostState::open_sockets) {
             socket.push_report(due, report);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     net::SocketAddrV4,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,7 +29,6 @@ pub(super) use connection::Connections;
 /// Octets arrive one latency after they were written; a write waits while 64 KiB are on their way
 /// or unread. Dropping it ends the connection, after what was written has arrived: with end of
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
-#[derive(Debug)]
 pub struct MemoryStream {
     connection: Arc<Connection>,
     /// Which of its ends this is
@@ -69,6 +68,7 @@ impl MemoryStream {
     }
 
     /// A pause before each octet that a stammering host writes
+    #[expect(clippy::disallowed_methods, reason = "its own task, and no lock is held")]
     fn poll_pause(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.has_paused = !self.has_paused;
         if self.has_paused {
@@ -84,6 +84,18 @@ impl MemoryStream {
             timer.as_mut().reset(due);
         }
         timer.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for MemoryStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryStream({} to {})", self.local_addr(), self.peer_addr())
+    }
+}
+
+impl fmt::Debug for MemoryListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryListener({})", self.local)
     }
 }
 
@@ -145,7 +157,6 @@ impl AsyncWrite for MemoryStream {
 /// A port of a host in memory that takes connections; dropping it stops listening
 ///
 /// Connections that were not accepted by then are reset.
-#[derive(Debug)]
 pub struct MemoryListener {
     local: SocketAddrV4,
     backlog: Arc<Backlog>,

@@ -67,6 +67,6 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        drop(self.net.with(|stack| stack.tcp_stop_listening(self.id)));
+        self.net.with(|stack| stack.tcp_stop_listening(self.id));
     }
 }

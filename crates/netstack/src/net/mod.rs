@@ -40,8 +40,9 @@ pub trait Owner: Send + Sync + 'static {
     /// Locks, calls `f` exactly once, and unlocks; then does what the call has made due
     ///
     /// With the lock held and after `f`, [`Stack::take_ready`] and [`Stack::drain_wakers`] are
-    /// called. After unlocking the wakers are woken and, if the stack was ready, a turn is
-    /// scheduled. The lock is never held across an await, so a `std::sync::Mutex` is right.
+    /// called. After unlocking [`Wakers::wake_all`](crate::Wakers::wake_all) is called and, if the
+    /// stack was ready, a turn is scheduled. The lock is never held across an await, so a
+    /// `std::sync::Mutex` is right.
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack));
 }
 
@@ -226,7 +227,7 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        drop(self.net.with(|stack| stack.remove_echo(self.id)));
+        self.net.with(|stack| stack.remove_echo(self.id));
     }
 }
 

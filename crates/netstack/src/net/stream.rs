@@ -332,6 +332,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        drop(self.net.with(|stack| stack.tcp_release(self.id)));
+        self.net.with(|stack| stack.tcp_release(self.id));
     }
 }

@@ -410,7 +410,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        drop(self.with(Stack::udp_release));
+        self.with(Stack::udp_release);
     }
 }
 

@@ -29,9 +29,9 @@ impl<'a, F> Wait<'a, F> {
     }
 
     fn leave(&mut self) {
-        if let Some(key) = self.key.take() {
-            let waiting = self.waiting;
-            drop(self.net.with(|stack| stack.waiters(waiting)?.leave(key)));
+        if self.key.is_some() {
+            let Self { net, waiting, key, .. } = self;
+            net.with(|stack| stack.leave(*waiting, key));
         }
     }
 }
@@ -44,16 +44,15 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { net, waiting, attempt, key } = &mut *self;
-        let (result, _replaced) = net.with(|stack| {
+        net.with(|stack| {
             let result = attempt(stack);
             if result.is_ready() {
-                let waiters = stack.waiters(*waiting);
-                return (result, waiters.and_then(|it| it.leave(key.take()?)));
+                stack.leave(*waiting, key);
+            } else {
+                stack.list(*waiting, key, context.waker());
             }
-            let waiters = stack.waiters(*waiting);
-            (result, waiters.and_then(|waiters| waiters.list(key, context.waker())))
-        });
-        result
+            result
+        })
     }
 }
 
@@ -72,12 +71,13 @@ pub(super) fn poll<R>(
     context: &Context<'_>,
     attempt: impl FnOnce(&mut Stack) -> Poll<io::Result<R>>,
 ) -> Poll<io::Result<R>> {
-    let (result, _replaced) = net.with(|stack| {
+    net.with(|stack| {
         let result = attempt(stack);
-        let waiters = if result.is_pending() { stack.waiters(waiting) } else { None };
-        (result, waiters.and_then(|waiters| waiters.set_polled(context.waker())))
-    });
-    result
+        if result.is_pending() {
+            stack.set_polled(waiting, context.waker());
+        }
+        result
+    })
 }
 
 /// Tries something once under the lock; `WouldBlock` if it is not ready

@@ -8,7 +8,9 @@ use smoltcp::{
     wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr},
 };
 
-use super::{device::Time, waiters::Waiters};
+use pptp_packet::Waiters;
+
+use super::device::Time;
 use crate::SocketError;
 
 /// One echo request, and what became of it

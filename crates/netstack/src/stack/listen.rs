@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, net::SocketAddrV4};
 
-use super::{table::Id, waiters::Waiters};
+use pptp_packet::Waiters;
+
+use super::table::Id;
 use crate::{SocketError, TcpOptions};
 
 /// A port on which connections come in

@@ -25,7 +25,6 @@ mod tcp_calls;
 mod udp;
 mod udp_calls;
 mod udp_packets;
-mod waiters;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -37,7 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp_packet::Egress;
+use pptp_packet::{Egress, Waiters, Wakers};
 use smoltcp::iface::{Interface, SocketSet};
 
 use self::{
@@ -55,7 +54,7 @@ use self::{
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
 };
-pub(crate) use self::{echo::USUAL, pauses::Pauses, table::Id, tcp::Flow, waiters::Waiters};
+pub(crate) use self::{echo::USUAL, pauses::Pauses, table::Id, tcp::Flow};
 use crate::{ShutDown, SocketError, StackConfig};
 
 /// A TCP/IP stack without I/O, clock or lock of its own
@@ -99,7 +98,7 @@ pub struct Stack {
     /// Datagrams that wait for the path to open
     hold: Option<Box<Hold>>,
     ready: bool,
-    wakes: Vec<Waker>,
+    wakes: Wakers,
     ended: Option<ShutDown>,
     stats: Stats,
 }
@@ -195,7 +194,7 @@ impl Stack {
             queue: VecDeque::new(),
             hold: None,
             ready: false,
-            wakes: Vec::new(),
+            wakes: Wakers::new(),
             ended: None,
             stats: Stats::default(),
         }
@@ -327,17 +326,11 @@ impl Stack {
         std::mem::take(&mut self.ready)
     }
 
-    /// Hands out the wakers of the tasks whose wait is over
+    /// Hands out the wakers of the tasks whose wait is over, or who do not wait any more
     ///
-    /// Called with the lock held; they are to be woken, and so dropped, after unlocking.
-    pub fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
-        if self.wakes.is_empty() {
-            // a call that wakes nobody leaves the memory for the next one that does
-        } else if into.is_empty() {
-            std::mem::swap(into, &mut self.wakes);
-        } else {
-            into.append(&mut self.wakes);
-        }
+    /// Called with the lock held; [`Wakers::wake_all`] is called after unlocking.
+    pub fn drain_wakers(&mut self, into: &mut Wakers) {
+        into.append(&mut self.wakes);
     }
 
     /// What was counted
@@ -385,16 +378,39 @@ impl Stack {
         self.random.next()
     }
 
-    /// The tasks that wait for it; `None` once it is gone
-    pub(crate) fn waiters(&mut self, waiting: Waiting) -> Option<&mut Waiters> {
-        match waiting {
+    /// Lists a future among the tasks that wait for it, unless it is gone
+    pub(crate) fn list(&mut self, waiting: Waiting, key: &mut Option<u32>, waker: &Waker) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.list(key, waker, wakes);
+        }
+    }
+
+    /// Takes a future off the list
+    pub(crate) fn leave(&mut self, waiting: Waiting, key: &mut Option<u32>) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.leave(key, wakes);
+        }
+        *key = None;
+    }
+
+    /// Keeps the caller of a `poll_` method among the tasks that wait for it, unless it is gone
+    pub(crate) fn set_polled(&mut self, waiting: Waiting, waker: &Waker) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.set_polled(waker, wakes);
+        }
+    }
+
+    /// The tasks that wait for it, `None` once it is gone; and where wakers go that are not needed
+    fn waiters(&mut self, waiting: Waiting) -> (Option<&mut Waiters>, &mut Wakers) {
+        let waiters = match waiting {
             Waiting::TcpRead(id) => self.connections.get_mut(id).map(|it| &mut it.readers),
             Waiting::TcpWrite(id) => self.connections.get_mut(id).map(|it| &mut it.writers),
             Waiting::Accept(id) => self.listeners.get_mut(id).map(|it| &mut it.acceptors),
             Waiting::UdpRead(id) => self.udp.get_mut(id).map(|it| &mut it.readers),
             Waiting::UdpWrite(id) => self.udp.get_mut(id).map(|it| &mut it.writers),
             Waiting::Echo(id) => self.echoes.get_mut(id).map(|it| &mut it.waiters),
-        }
+        };
+        (waiters, &mut self.wakes)
     }
 
     pub(crate) fn check_ended(&self) -> io::Result<()> {
@@ -437,10 +453,11 @@ impl Stack {
         self.echoes.get(id).map_or(std::task::Poll::Pending, Echo::poll).map_err(Into::into)
     }
 
-    #[must_use = "its waker is to be dropped after unlocking"]
-    pub(crate) fn remove_echo(&mut self, id: Id) -> Option<Waiters> {
+    pub(crate) fn remove_echo(&mut self, id: Id) {
         self.queue.retain(|ticket| *ticket != Ticket::Echo(id));
-        self.echoes.remove(id).map(|echo| echo.waiters)
+        if let Some(mut echo) = self.echoes.remove(id) {
+            echo.waiters.forget(&mut self.wakes);
+        }
     }
 
     fn advance(&mut self, now: Instant) {

@@ -3,10 +3,11 @@
 use std::{
     io::{self, IoSlice},
     net::SocketAddrV4,
-    task::{Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
+use pptp_packet::{Waiters, Wakers};
 use smoltcp::{
     iface::{Interface, SocketHandle, SocketSet},
     socket::tcp::{self, State},
@@ -23,7 +24,6 @@ use super::{
     opening::Opening,
     steering::{Forged, Sent, Steering},
     table::Id,
-    waiters::Waiters,
 };
 use crate::{CongestionControl, SocketError, TcpOptions};
 
@@ -461,7 +461,7 @@ impl Connection {
     }
 
     /// Finds out what has become of the connection, and wakes whom it concerns
-    pub(super) fn look(&mut self, cause: Cause, wakes: &mut Vec<Waker>) -> Fate {
+    pub(super) fn look(&mut self, cause: Cause, wakes: &mut Wakers) -> Fate {
         let fate = self.find_out(cause);
         if !self.readers.is_empty() && self.is_readable() {
             self.readers.wake(wakes);

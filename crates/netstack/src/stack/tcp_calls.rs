@@ -10,16 +10,13 @@ use std::{
 use tokio::io::Ready;
 
 use super::{
-    Stack, Ticket, Waiters,
+    Stack, Ticket,
     device::{HOP_LIMIT, hop_limit, micros},
     listen::{Listener, overlap},
     table::Id,
     tcp::{Connection, Flow, Keeper},
 };
 use crate::{SocketError, TcpOptions};
-
-/// The tasks of a socket that is gone: they are dropped after unlocking
-pub(crate) type Leftover = Vec<Waiters>;
 
 impl Stack {
     /// Starts a connection to `peer`
@@ -144,14 +141,11 @@ impl Stack {
     }
 
     /// The user has let go of a connection: what is written is flushed, then it is freed
-    #[must_use]
-    pub(crate) fn tcp_release(&mut self, id: Id) -> Leftover {
-        let Some(connection) = self.connections.get_mut(id) else { return Vec::new() };
-        let waiters = [&mut connection.readers, &mut connection.writers];
-        let leftover = waiters.map(std::mem::take).into_iter().filter(|it| !it.is_empty());
-        let leftover = leftover.collect();
+    pub(crate) fn tcp_release(&mut self, id: Id) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.readers.forget(&mut self.wakes);
+        connection.writers.forget(&mut self.wakes);
         self.let_go(id);
-        leftover
     }
 
     pub(crate) fn tcp_nodelay(&mut self, id: Id) -> io::Result<bool> {
@@ -246,8 +240,7 @@ impl Stack {
     }
 
     /// Stops listening; what was not accepted is reset
-    #[must_use]
-    pub(crate) fn tcp_stop_listening(&mut self, id: Id) -> Leftover {
+    pub(crate) fn tcp_stop_listening(&mut self, id: Id) {
         let connections = self.connections.iter();
         let waiting = connections.filter(|(_, it)| it.keeper == Keeper::Backlog(id));
         for id in waiting.map(|(id, _)| id).collect::<Vec<_>>() {
@@ -256,7 +249,9 @@ impl Stack {
             }
             self.let_go(id);
         }
-        self.listeners.remove(id).map(|listener| listener.acceptors).into_iter().collect()
+        if let Some(mut listener) = self.listeners.remove(id) {
+            listener.acceptors.forget(&mut self.wakes);
+        }
     }
 
     pub(super) fn check_own(&self, address: Ipv4Addr) -> Result<(), SocketError> {

@@ -3,10 +3,10 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
-    task::{Poll, Waker},
+    task::Poll,
 };
 
-use pptp_packet::Egress;
+use pptp_packet::{Egress, Waiters, Wakers};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 
 use tokio::io::Ready;
@@ -15,7 +15,6 @@ use super::{
     device::{Addresses, HOP_LIMIT},
     identification::Identification,
     udp_packets::{MAX_PAYLOAD, Outgoing},
-    waiters::Waiters,
 };
 use crate::{
     SocketError, UdpOptions,
@@ -129,7 +128,7 @@ impl UdpSocket {
         &mut self,
         source: SocketAddrV4,
         payload: &[u8],
-        wakes: &mut Vec<Waker>,
+        wakes: &mut Wakers,
     ) -> bool {
         let kept = self.buffers.as_mut().is_some_and(|buffers| {
             buffers.receive.enqueue(payload.len(), source).is_ok_and(|room| {
@@ -237,7 +236,7 @@ impl UdpSocket {
         mtu: usize,
         identification: &mut Identification,
         out: &mut impl Egress,
-        wakes: &mut Vec<Waker>,
+        wakes: &mut Wakers,
     ) -> Sent {
         let from = self.source(addresses);
         let begun = self.underway.take().filter(|underway| underway.from == from);
@@ -265,7 +264,7 @@ impl UdpSocket {
     }
 
     /// Frees the buffers; every call fails with `error` from now on
-    pub(super) fn kill(&mut self, error: SocketError, wakes: &mut Vec<Waker>) {
+    pub(super) fn kill(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.failed.get_or_insert(error);
         self.buffers = None;
         self.readers.wake(wakes);
@@ -273,7 +272,7 @@ impl UdpSocket {
     }
 
     /// Tells the reader and the writer what an ICMP message said of the peer
-    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Vec<Waker>) {
+    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.pending_error = Some(error);
         self.readers.wake(wakes);
         self.writers.wake(wakes);

@@ -8,10 +8,7 @@ use std::{
 
 use tokio::io::Ready;
 
-use super::{
-    Stack, Ticket, device::hop_limit, listen::overlap, table::Id, tcp_calls::Leftover,
-    udp::UdpSocket,
-};
+use super::{Stack, Ticket, device::hop_limit, listen::overlap, table::Id, udp::UdpSocket};
 use crate::{SocketError, UdpOptions};
 
 impl Stack {
@@ -204,12 +201,12 @@ impl Stack {
     }
 
     /// The user has let go of a socket: it is freed once what it has sent has left
-    #[must_use]
-    pub(crate) fn udp_release(&mut self, id: Id) -> Leftover {
-        let Some(socket) = self.udp.get_mut(id) else { return Vec::new() };
+    pub(crate) fn udp_release(&mut self, id: Id) {
+        let Some(socket) = self.udp.get_mut(id) else { return };
         self.udp_ports.remove(&(socket.local.port(), id));
         socket.dropped = true;
-        let waiters = [&mut socket.readers, &mut socket.writers].map(std::mem::take);
+        socket.readers.forget(&mut self.wakes);
+        socket.writers.forget(&mut self.wakes);
         for group in std::mem::take(&mut socket.groups) {
             self.multicast.leave(group, &mut self.interface, self.now);
             self.ready = true;
@@ -217,7 +214,6 @@ impl Stack {
         if !socket.has_egress() {
             self.udp.remove(id);
         }
-        waiters.into_iter().filter(|waiters| !waiters.is_empty()).collect()
     }
 
     fn udp(&mut self, id: Id) -> Result<&mut UdpSocket, SocketError> {

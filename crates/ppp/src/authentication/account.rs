@@ -5,6 +5,7 @@ use pptp_mschap::{
     PasswordTooLong, Side, challenge_hash, master_key, md5_response, nt_response,
     v1_start_key_40_56, v1_start_key_128,
 };
+use pptp_packet::Redacted;
 
 use super::wire::ChangePassword;
 use super::wire::chap::RESPONSE;
@@ -38,7 +39,7 @@ pub(crate) enum Algorithm {
 pub(crate) struct Answer {
     pub(crate) code: u8,
     /// The data of the packet, the name included
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Redacted<Vec<u8>>,
     pub(crate) proof: Proof,
 }
 
@@ -98,7 +99,7 @@ impl Account {
         };
         let mut data = Vec::new();
         ChapValue { value: &value, name: self.user.as_bytes() }.emit(&mut data);
-        Some(Answer { code: RESPONSE, data, proof })
+        Some(Answer { code: RESPONSE, data: Redacted(data), proof })
     }
 
     /// The Change-Password packet that makes this account the one it is from `old` on
@@ -129,7 +130,7 @@ impl Account {
             let packet =
                 ChangePassword { change: &change, peer_challenge, nt_response: &nt_response };
             let (code, data) = packet.emit();
-            Answer { code, data, proof }
+            Answer { code, data: Redacted(data), proof }
         }))
     }
 

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use pptp_mschap::{AuthenticatorResponse, Password, v1_retry_challenge};
+use pptp_packet::Redacted;
 
 use super::account::{Account, Algorithm, Answer, Proof};
 use super::wire::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
@@ -29,7 +30,7 @@ pub(crate) struct Conversation {
 #[derive(Debug)]
 struct Exchange {
     /// The challenge, and behind it the data of the answer, or what it is made from
-    octets: Box<[u8]>,
+    octets: Redacted<Box<[u8]>>,
     /// Octets of the challenge
     length: u8,
     /// Whether the answer is to be made anew
@@ -84,7 +85,7 @@ pub(crate) struct Refusal {
     pub(crate) wants_other_login: bool,
     id: u8,
     /// What another answer has to answer
-    challenge: Box<[u8]>,
+    challenge: Redacted<Box<[u8]>>,
     peer_name: Box<str>,
 }
 
@@ -230,7 +231,7 @@ impl Exchange {
         peer_name: Box<str>,
     ) -> impl FnOnce(Sent) -> Self + use<> {
         let Answer { code, data, proof } = answer;
-        let octets = [challenge, &data].concat().into();
+        let octets = Redacted([challenge, &data].concat().into());
         let length = u8::try_from(challenge.len()).unwrap_or(u8::MAX);
         move |sent| Self {
             octets,
@@ -247,7 +248,7 @@ impl Exchange {
     /// Leaves what is ours in a Response of MS-CHAPv2 behind the challenge, and nothing of the others
     fn compact(&mut self) {
         let ours = ChapValue::parse(self.answer()).ok().and_then(|chap| chap.value.get(..16));
-        self.octets = [self.challenge(), ours.unwrap_or_default()].concat().into();
+        self.octets = Redacted([self.challenge(), ours.unwrap_or_default()].concat().into());
         self.is_compact = true;
     }
 
@@ -257,7 +258,7 @@ impl Exchange {
         }
         let ours = self.answer().try_into().unwrap_or_default();
         if let Some(answer) = account.respond(algorithm, self.id, self.challenge(), &ours) {
-            self.octets = [self.challenge(), &answer.data].concat().into();
+            self.octets = Redacted([self.challenge(), &answer.data].concat().into());
         }
     }
 
@@ -299,7 +300,11 @@ impl Refusal {
                 && code != PASSWORD_EXPIRED
                 && said.as_ref().is_some_and(|said| said.retry),
             id: packet.id,
-            challenge: next_challenge(algorithm, said.and_then(|said| said.challenge), answered),
+            challenge: Redacted(next_challenge(
+                algorithm,
+                said.and_then(|said| said.challenge),
+                answered,
+            )),
             peer_name,
         }
     }

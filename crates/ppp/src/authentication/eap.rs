@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use pptp_mschap::Password;
+use pptp_packet::Redacted;
 
 use super::Authenticated;
 use super::account::{Account, Algorithm};
@@ -33,9 +34,9 @@ pub(crate) struct Eap {
 #[derive(Debug)]
 struct Last {
     id: u8,
-    request: Box<[u8]>,
+    request: Redacted<Box<[u8]>>,
     /// Empty while the owner is asked
-    response: Box<[u8]>,
+    response: Redacted<Box<[u8]>>,
     sent: Option<Sent>,
 }
 
@@ -100,7 +101,7 @@ impl Eap {
         let request = Typed::parse(packet)?;
         if let Some(last) = &self.last
             && last.id == packet.id
-            && *last.request == *packet.data
+            && **last.request == *packet.data
         {
             last.transmit(context);
             return Ok(EapStep::Nothing);
@@ -114,7 +115,7 @@ impl Eap {
                 self.respond(now, packet, &[NOTIFICATION], &[], context);
                 Ok(EapStep::Answered)
             }
-            MSCHAP_V2 => self.handle_method(now, packet, request.data, account, context),
+            MSCHAP_V2 => self.handle_method(now, packet, request.data.0, account, context),
             NAK => Err(Trouble::Discard(Discard::Malformed)),
             other => self.refuse_method(now, packet, other, context),
         }
@@ -236,7 +237,7 @@ impl Eap {
 
     fn answer_last(&mut self, response: &[u8], context: &mut Context) {
         if let Some(last) = &mut self.last {
-            last.response = response.into();
+            last.response = Redacted(response.into());
             last.transmit(context);
         }
     }
@@ -271,8 +272,8 @@ impl Eap {
         self.note_answered(now, context);
         self.last = Some(Last {
             id: request.id,
-            request: request.data.into(),
-            response,
+            request: Redacted(request.data.into()),
+            response: Redacted(response),
             sent: Some(context.round_trips.stamp(now)),
         });
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::account::Account;
 use super::wire::pap::{ACK, NAK, REQUEST};
 use super::wire::{PapRequest, pap_message};
@@ -40,7 +42,7 @@ impl Pap {
         self.deadline = now.checked_add(RESTART);
         self.sent = Some(context.round_trips.stamp(now));
         let password = account.password.octets(account.encoding);
-        let mut data = Vec::new();
+        let mut data = Zeroizing::new(Vec::new());
         PapRequest { peer_id: account.user.as_bytes(), password: &password }.emit(&mut data);
         context.send(frame::PAP, &Packet { code: REQUEST, id: self.ids.1, data: &data });
     }

@@ -1,6 +1,7 @@
 //! The packets of PAP and EAP, and the bodies of Change-Password (RFC 1334, RFC 3748, RFC 2433, RFC 2759)
 
 use pptp_mschap::PasswordChange;
+use pptp_packet::Redacted;
 
 use crate::packet::{Packet, ParseError};
 
@@ -48,6 +49,9 @@ pub(crate) struct PapRequest<'a> {
 impl PapRequest<'_> {
     /// Appends both; what does not fit its length field is cut off
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+        // reserved at once: a vector that grows leaves a copy of what it held behind
+        let length = self.peer_id.len().saturating_add(self.password.len()).saturating_add(2);
+        out.reserve_exact(length);
         for field in [self.peer_id, self.password] {
             let field = field.get(..usize::from(u8::MAX)).unwrap_or(field);
             out.push(u8::try_from(field.len()).unwrap_or_default());
@@ -143,13 +147,13 @@ impl PasswordChanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Typed<'a> {
     pub(crate) kind: u8,
-    pub(crate) data: &'a [u8],
+    pub(crate) data: Redacted<&'a [u8]>,
 }
 
 impl<'a> Typed<'a> {
     pub(crate) fn parse(packet: &Packet<'a>) -> Result<Self, ParseError> {
         let (kind, data) = packet.data.split_first().ok_or(ParseError::new("EAP packet"))?;
-        Ok(Self { kind: *kind, data })
+        Ok(Self { kind: *kind, data: Redacted(data) })
     }
 }
 

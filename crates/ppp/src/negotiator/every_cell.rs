@@ -115,7 +115,7 @@ impl Lab {
     /// Codes of the packets sent, and identifiers
     fn sent(&mut self) -> Vec<(Code, u8)> {
         let frames = std::iter::from_fn(|| self.context.poll_frame());
-        let code = |mut octets: Vec<u8>| {
+        let code = |mut octets: zeroize::Zeroizing<Vec<u8>>| {
             let (protocol, information) = frame::parse(&mut octets).unwrap();
             assert_eq!(protocol, Plain::NUMBER);
             let packet = Packet::parse(information).unwrap();

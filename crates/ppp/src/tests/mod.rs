@@ -21,6 +21,8 @@ mod random;
 mod script;
 mod scripted;
 #[cfg(feature = "server")]
+mod secrets;
+#[cfg(feature = "server")]
 mod wire;
 mod wrong_key;
 

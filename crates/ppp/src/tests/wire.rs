@@ -42,6 +42,11 @@ impl End {
         })
     }
 
+    /// Those on their way to this end
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.inbound.iter().map(|(_, _, frame)| frame.as_slice())
+    }
+
     fn next(&self) -> Option<Instant> {
         let arrival = self.inbound.iter().map(|(at, ..)| *at).min();
         arrival.into_iter().chain(self.link.poll_timeout().map(|(at, _)| at)).min()
@@ -173,8 +178,19 @@ impl Wire {
         self.now - self.start
     }
 
+    /// The next turn of either end; `look` sees both before what they have to send is taken
+    pub(crate) fn step(&mut self, mut look: impl FnMut(&Self)) {
+        let next = self.client.next().into_iter().chain(self.server.next()).min();
+        self.now = next.map_or(self.now, |next| self.now.max(next));
+        self.turn_with(&mut look);
+    }
+
     /// Everything that is due now, at both ends
     pub(crate) fn turn(&mut self) {
+        self.turn_with(&mut |_| {});
+    }
+
+    fn turn_with(&mut self, look: &mut dyn FnMut(&Self)) {
         for _ in 0..2 {
             let (now, start) = (self.now, self.start);
             for end in [&mut self.client, &mut self.server] {
@@ -183,6 +199,7 @@ impl Wire {
                 let at = now.saturating_duration_since(start);
                 end.events.extend(std::iter::from_fn(|| end.link.poll_event()).map(|e| (at, e)));
             }
+            look(self);
             self.collect();
         }
     }
@@ -220,7 +237,7 @@ impl Wire {
                     if lost { 0 } else { 1 + u8::from(self.random.random_bool(self.doubled)) };
                 for _ in 0..copies {
                     let late = self.jitter.mul_f64(self.random.random::<f64>());
-                    to.inbound.push_back((now + delay + late, from.sequence, frame.clone()));
+                    to.inbound.push_back((now + delay + late, from.sequence, frame.to_vec()));
                 }
                 from.sequence = from.sequence.wrapping_add(1);
             }

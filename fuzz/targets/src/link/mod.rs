@@ -322,7 +322,7 @@ impl Bench {
         while self.server.poll_event().is_some() {}
         while let Some(frame) = self.server.poll_frame() {
             if self.held_back.len() < MOST_SAID {
-                self.held_back.push(frame);
+                self.held_back.push(frame.to_vec());
             }
         }
     }

@@ -4,10 +4,11 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
+use pptp_packet::{Waiters, Wakers};
 use tokio::{io::ReadBuf, time::Instant};
 
 /// Octets from a writer to a reader, who sees them when they are due
@@ -38,6 +39,7 @@ impl Pipe {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Reading {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         if buf.remaining() == 0 {
             return Reading::Done(Ok(()));
@@ -46,16 +48,14 @@ impl Pipe {
             return Reading::Done(End::Reset.as_read());
         }
         if state.take(now, buf) > 0 {
-            let writer = state.writer.take();
-            drop(state);
-            wake(writer);
+            state.writer.wake(&mut wakers);
             return Reading::Done(Ok(()));
         }
         match state.end {
             Some((ending, end)) if ending.is_due(now) && state.segments.is_empty() => {
                 return Reading::Done(end.as_read());
             }
-            _ => state.reader = Some(cx.waker().clone()),
+            _ => state.reader.set_polled(cx.waker(), &mut wakers),
         }
         state.due().map_or(Reading::Nothing, Reading::Due)
     }
@@ -70,6 +70,7 @@ impl Pipe {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         match (state.end, state.abandoned) {
             _ if state.is_reset(now) => return Poll::Ready(Err(End::Reset.as_write())),
@@ -83,61 +84,55 @@ impl Pipe {
         }
         let room = WINDOW.saturating_sub(state.unread);
         if room == 0 {
-            state.writer = Some(cx.waker().clone());
+            state.writer.set_polled(cx.waker(), &mut wakers);
             return Poll::Pending;
         }
         let octets = octets.get(..room).unwrap_or(octets);
         state.put(Passing::new(now, latency), octets);
-        let reader = state.reader.take();
-        drop(state);
-        wake(reader);
+        state.reader.wake(&mut wakers);
         Poll::Ready(Ok(octets.len()))
     }
 
     /// Adds octets of somebody else's behind what was written, as many as the window has room for
     pub(super) fn forge(&self, now: Instant, latency: Option<Duration>, octets: &[u8]) {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         if state.end.is_some() || state.abandoned.is_some() || state.reset.is_some() {
             return;
         }
         let room = WINDOW.saturating_sub(state.unread);
         state.put(Passing::new(now, latency), octets.get(..room).unwrap_or(octets));
-        let reader = state.reader.take();
-        drop(state);
-        wake(reader);
+        state.reader.wake(&mut wakers);
     }
 
     /// Ends it from the writer's side, once what was written has arrived; a reset overrides
     pub(super) fn end(&self, now: Instant, latency: Option<Duration>, end: End) {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         if state.end.is_none_or(|(_, before)| before == End::Eof && end == End::Reset) {
             let passing = state.behind_the_last(Passing::new(now, latency));
             state.end = Some((passing, end));
         }
-        let reader = state.reader.take();
-        drop(state);
-        wake(reader);
+        state.reader.wake(&mut wakers);
     }
 
     /// Ends it from the reader's side; the writer knows it when it has passed
     pub(super) fn abandon(&self, now: Instant, latency: Option<Duration>, end: End) {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         state.abandoned.get_or_insert_with(|| (Passing::new(now, latency), end));
         state.segments = VecDeque::new();
         state.unread = 0;
-        let writer = state.writer.take();
-        drop(state);
-        wake(writer);
+        state.writer.wake(&mut wakers);
     }
 
     /// Ends it for both, who know it then
     pub(super) fn reset(&self, at: Instant) {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         state.reset.get_or_insert(at);
-        let (reader, writer) = (state.reader.take(), state.writer.take());
-        drop(state);
-        wake(reader);
-        wake(writer);
+        state.reader.wake(&mut wakers);
+        state.writer.wake(&mut wakers);
     }
 
     /// What has not arrived does not arrive
@@ -147,6 +142,7 @@ impl Pipe {
 
     /// What was held up is sent again; returns when the first of it arrives
     pub(super) fn resume(&self, now: Instant, latency: Duration) -> Option<Instant> {
+        let mut wakers = Wakers::new();
         let mut state = self.state();
         let (mut last, mut first) = (None, None);
         for passing in state.passing() {
@@ -155,10 +151,8 @@ impl Pipe {
             }
             last = passing.due;
         }
-        let (reader, writer) = (state.reader.take(), state.writer.take());
-        drop(state);
-        wake(reader);
-        wake(writer);
+        state.reader.wake(&mut wakers);
+        state.writer.wake(&mut wakers);
         first
     }
 
@@ -204,8 +198,8 @@ struct State {
     abandoned: Option<(Passing, End)>,
     /// When both know that it is over
     reset: Option<Instant>,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    reader: Waiters,
+    writer: Waiters,
 }
 
 impl State {
@@ -313,12 +307,6 @@ fn repeated(sent: Instant, now: Instant) -> Instant {
         wait = (wait * 2).min(MOST_WAIT);
     }
     at
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }
 
 /// Octets on their way or unread, at which a write waits

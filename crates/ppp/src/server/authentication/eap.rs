@@ -1,5 +1,7 @@
 //! EAP with MS-CHAPv2 inside, the side that authenticates (RFC 3748)
 
+use pptp_packet::Redacted;
+
 use super::Manners;
 use super::accounts::Accounts;
 use super::examination::{CHALLENGE, Examination, Verdict};
@@ -23,7 +25,7 @@ pub(crate) struct Eap {
     stage: Stage,
     id: u8,
     /// Type and data of the open Request
-    request: Vec<u8>,
+    request: Redacted<Vec<u8>>,
     /// Methods still to be proposed before the right one
     proposals: Vec<u8>,
 }
@@ -55,7 +57,7 @@ impl Eap {
             examination: Examination::new(Algorithm::MsChapV2, manners),
             stage: Stage::Identity,
             id: 0,
-            request: Vec::new(),
+            request: Redacted(Vec::new()),
             proposals: manners.authentication.eap_proposals.clone(),
         };
         eap.restart(id);
@@ -65,7 +67,7 @@ impl Eap {
     pub(crate) fn restart(&mut self, id: u8) {
         self.stage = Stage::Identity;
         self.id = id;
-        self.request = vec![IDENTITY];
+        self.request = Redacted(vec![IDENTITY]);
     }
 
     pub(crate) fn transmit(&self, context: &mut Context) {
@@ -90,7 +92,7 @@ impl Eap {
             return Err(Trouble::Discard(Discard::OutOfPhase));
         }
         let response = Typed::parse(packet)?;
-        match (std::mem::replace(&mut self.stage, Stage::Over), response.kind, response.data) {
+        match (std::mem::replace(&mut self.stage, Stage::Over), response.kind, response.data.0) {
             (Stage::Identity, IDENTITY, _) => Ok(self.propose(manners, random)),
             (Stage::Proposal(_), NAK, wanted) if wanted.contains(&MSCHAP_V2) => {
                 Ok(self.propose(manners, random))
@@ -116,7 +118,7 @@ impl Eap {
 
     fn ask(&mut self, request: Vec<u8>) -> Step {
         self.id = self.id.wrapping_add(1);
-        self.request = request;
+        self.request = Redacted(request);
         Step::Ask
     }
 

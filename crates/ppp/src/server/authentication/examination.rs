@@ -4,6 +4,7 @@ use pptp_mschap::{
     AuthenticatorResponse, Password, Side, challenge_hash, master_key, md5_response, nt_response,
     v1_start_key_40_56, v1_start_key_128,
 };
+use pptp_packet::Redacted;
 use subtle::ConstantTimeEq;
 
 use super::Manners;
@@ -27,12 +28,12 @@ pub(crate) struct Examination {
     algorithm: Algorithm,
     /// What an answer has to have; behind a refusal one more
     id: u8,
-    challenge: Vec<u8>,
+    challenge: Redacted<Vec<u8>>,
     retries: u8,
     /// The name of a client whose password was right, and has expired
     expired: Option<Vec<u8>>,
     /// Identifier, code and text of the latest verdict, given again when its Response comes again
-    verdict: Option<(u8, u8, String)>,
+    verdict: Option<(u8, u8, Redacted<String>)>,
 }
 
 /// What an answer led to
@@ -57,7 +58,7 @@ impl Examination {
         Self {
             algorithm,
             id: 0,
-            challenge: Vec::new(),
+            challenge: Redacted(Vec::new()),
             retries: manners.authentication.retries,
             expired: None,
             verdict: None,
@@ -67,7 +68,7 @@ impl Examination {
     /// Begins anew with another challenge
     pub(crate) fn challenge(&mut self, id: u8, random: &mut Random) {
         self.id = id;
-        self.challenge = self.draw(random);
+        self.challenge = Redacted(self.draw(random));
         self.expired = None;
         self.verdict = None;
     }
@@ -149,13 +150,13 @@ impl Examination {
             return self.pass(right, user, manners);
         }
         let message = "E=709 R=0 V=3 M=The password could not be changed";
-        self.verdict = Some((self.id, FAILURE, message.to_owned()));
+        self.verdict = Some((self.id, FAILURE, Redacted(message.to_owned())));
         Verdict::Refused(Failure::AuthFailed { code: 709, retry: false, message: String::new() })
     }
 
     fn pass(&mut self, right: Right, user: &[u8], manners: &Manners) -> Verdict {
         let text = manners.success(right.proof);
-        self.verdict = Some((self.id, SUCCESS, text));
+        self.verdict = Some((self.id, SUCCESS, Redacted(text)));
         Verdict::Passed(Authenticated { keys: right.keys, peer_name: peer_name(user) })
     }
 
@@ -163,11 +164,12 @@ impl Examination {
     fn refuse(&mut self, code: u32, manners: &Manners, random: &mut Random) -> Failure {
         let is_last = code == 691 && self.retries == 0;
         if !is_last {
-            self.challenge = self.draw(random);
+            self.challenge = Redacted(self.draw(random));
         }
         let refusal = manners.refusal(code, !is_last, &self.challenge);
         let text = manners.authentication.failure_text.clone();
-        self.verdict = Some((self.id, FAILURE, text.unwrap_or_else(|| refusal.to_string())));
+        self.verdict =
+            Some((self.id, FAILURE, Redacted(text.unwrap_or_else(|| refusal.to_string()))));
         self.id = self.id.wrapping_add(1);
         let pptp_mschap::Failure { code, retry, message, .. } = refusal;
         Failure::AuthFailed { code, retry, message }
@@ -229,7 +231,7 @@ impl Examination {
         accounts: &Accounts,
     ) -> Option<Right> {
         let hash = password.nt_hash(accounts.encoding);
-        let challenge = (*self.challenge).try_into().ok()?;
+        let challenge = self.challenge.as_slice().try_into().ok()?;
         let expected = nt_response(&challenge, &hash);
         bool::from(expected.ct_eq(response)).then(|| Right {
             proof: None,
@@ -249,7 +251,7 @@ impl Examination {
         accounts: &Accounts,
     ) -> Option<Right> {
         let hash = password.nt_hash(accounts.encoding);
-        let challenge = (*self.challenge).try_into().ok()?;
+        let challenge = self.challenge.as_slice().try_into().ok()?;
         let challenge = challenge_hash(peer_challenge, &challenge, user, accounts.hash_name);
         let expected = nt_response(&challenge, &hash);
         bool::from(expected.ct_eq(response)).then(|| Right {
