@@ -11,6 +11,7 @@ mod hold;
 mod ingress;
 mod listen;
 mod manners;
+mod martian;
 mod multicast;
 mod opening;
 mod pauses;
@@ -49,8 +50,10 @@ use self::{
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
 };
-pub(crate) use self::{echo::USUAL, pauses::Pauses, table::Id, tcp::Flow, waiters::Waiters};
-use crate::{ShutDown, SocketError, StackConfig};
+pub(crate) use self::{
+    echo::USUAL, martian::check_sendable, pauses::Pauses, table::Id, tcp::Flow, waiters::Waiters,
+};
+use crate::{ShutDown, SocketError, StackConfig, net::lookup::Questions};
 
 /// A TCP/IP stack without I/O, clock or lock of its own
 ///
@@ -84,6 +87,7 @@ pub struct Stack {
     udp_ports: BTreeSet<(u16, Id)>,
     echoes: Table<Echo>,
     multicast: Multicast,
+    pub(crate) questions: Questions,
     /// Who has something to send, the longest waiting first
     queue: VecDeque<Ticket>,
     /// Datagrams that wait for the path to open
@@ -106,6 +110,10 @@ pub struct Stats {
     pub malformed: u64,
     /// Fragments, which are dropped
     pub fragments: u64,
+    /// Packets dropped because their source is an address that no other host can have: 0/8, 127/8,
+    /// 240/4, a group, the stack's own, or a broadcast address; and those to 0/8, 127/8 and 240/4,
+    /// which are unclaimed as well
+    pub martians: u64,
     /// Packets that were for no socket
     pub unclaimed: u64,
     /// Packets for no socket that would have been answered, but a thousand were in that second
@@ -114,6 +122,10 @@ pub struct Stats {
     pub udp_overflows: u64,
     /// SYNs dropped because the listener's backlog was full
     pub backlog_overflows: u64,
+    /// The most work that one poll of a lookup had with DNS answers: a record that is looked at, a label
+    /// or pointer that is walked, a comparison of two names, and an octet that is copied or compared are
+    /// one each. Never more than [`MAX_DNS_WORK`](crate::MAX_DNS_WORK)
+    pub dns_work_most: u64,
     /// TCP connections now, those being flushed after they were dropped included
     pub connections: usize,
     /// UDP sockets now
@@ -170,6 +182,7 @@ impl Stack {
             udp_ports: BTreeSet::new(),
             echoes: Table::new(),
             multicast: Multicast::default(),
+            questions: Questions::default(),
             queue: VecDeque::new(),
             hold: None,
             ready: false,
@@ -357,6 +370,11 @@ impl Stack {
         &self.dns
     }
 
+    /// Notes the work that a poll of a lookup had with answers
+    pub(crate) fn note_dns_work(&mut self, work: u64) {
+        self.stats.dns_work_most = self.stats.dns_work_most.max(work);
+    }
+
     pub(crate) fn random(&mut self) -> u64 {
         self.random.next()
     }
@@ -383,9 +401,7 @@ impl Stack {
         if packet_len > self.mtu.min(echo::LARGEST) {
             return Err(crate::error::message_too_long());
         }
-        if to.is_unspecified() {
-            return Err(SocketError::InvalidDestination.into());
-        }
+        self.addresses.check_destination(to)?;
         let taken = |ident| self.echoes.iter().any(|(_, echo)| echo.ident == ident);
         let offset = self.random.next_u16();
         let ident =
