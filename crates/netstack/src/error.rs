@@ -51,6 +51,41 @@ pub enum SocketError {
     /// An address or a port that no peer can have
     #[error("invalid destination address or port")]
     InvalidDestination,
+    /// Port 0, which no peer can have
+    #[error("{address}:0 is no destination: its port is 0")]
+    PortZero {
+        /// The address in front of it
+        address: Ipv4Addr,
+    },
+    /// 127/8: this host itself, which no packet leaves for (RFC 1122 §3.2.1.3)
+    #[error(
+        "{address} is a loopback address, which means this host itself: nothing is sent to it \
+         through the link (RFC 1122 §3.2.1.3); use the operating system's sockets for it"
+    )]
+    Loopback {
+        /// The address
+        address: Ipv4Addr,
+    },
+    /// 0/8, which is no host's address (RFC 1122 §3.2.1.3)
+    #[error(
+        "{address} is the address of no host: nothing is sent to 0.0.0.0/8 (RFC 1122 §3.2.1.3)"
+    )]
+    ThisNetwork {
+        /// The address
+        address: Ipv4Addr,
+    },
+    /// 240/4, which is reserved (RFC 1112 §4)
+    #[error("{address} is reserved: nothing is sent to 240.0.0.0/4 (RFC 1112 §4)")]
+    ReservedAddress {
+        /// The address
+        address: Ipv4Addr,
+    },
+    /// The stack's own address: no packet from it to itself could come back
+    #[error("{address} is this host's own address inside the link: nothing is sent to it")]
+    OwnAddress {
+        /// The address
+        address: Ipv4Addr,
+    },
     /// A broadcast address, and the socket may not send there
     #[error("broadcast is not enabled for this socket")]
     BroadcastNotEnabled,
@@ -77,9 +112,14 @@ impl SocketError {
             Self::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
             Self::Ipv6 => io::ErrorKind::Unsupported,
             Self::NotConnected => io::ErrorKind::NotConnected,
-            Self::InvalidDestination | Self::TimeToLive | Self::MulticastGroup => {
-                io::ErrorKind::InvalidInput
-            }
+            Self::InvalidDestination
+            | Self::PortZero { .. }
+            | Self::Loopback { .. }
+            | Self::ThisNetwork { .. }
+            | Self::ReservedAddress { .. }
+            | Self::OwnAddress { .. }
+            | Self::TimeToLive
+            | Self::MulticastGroup => io::ErrorKind::InvalidInput,
             Self::BroadcastNotEnabled => io::ErrorKind::PermissionDenied,
         }
     }

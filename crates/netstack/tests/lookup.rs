@@ -3,88 +3,15 @@
 
 mod common;
 
-use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io::ErrorKind, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use common::*;
+use common::{dns::*, *};
 use hickory_proto::{
     op::{Message, ResponseCode},
-    rr::{
-        Name, RData, Record,
-        rdata::{A, CNAME, TXT},
-    },
+    rr::{RData, Record, rdata::TXT},
 };
 use pptp_netstack::{LookupError, StackConfig, TcpOptions, UdpOptions};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::Instant,
-};
-
-/// What a server does with a query: its answers, if any; the flag is true over TCP
-type Script = Arc<dyn Fn(&Message, bool) -> Vec<Message> + Send + Sync>;
-
-fn serve(pair: &Pair, address: Ipv4Addr, script: Script) -> Arc<Mutex<Vec<(SocketAddr, u16)>>> {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let udp = pair.server.udp_bind(at(address, 53), UdpOptions::default()).unwrap();
-    let (over_udp, seen) = (script.clone(), asked.clone());
-    tokio::spawn(async move {
-        let mut buffer = [0; 512];
-        loop {
-            let (count, from) = udp.recv_from(&mut buffer).await.unwrap();
-            let query = Message::from_vec(&buffer[..count]).unwrap();
-            seen.lock().unwrap().push((from, query.metadata.id));
-            for answer in over_udp(&query, false) {
-                udp.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
-            }
-        }
-    });
-    let tcp = pair.server.tcp_listen(at(address, 53), 4, TcpOptions::default()).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = tcp.accept().await.unwrap();
-            let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
-            stream.read_exact(&mut query).await.unwrap();
-            for answer in script(&Message::from_vec(&query).unwrap(), true) {
-                let answer = answer.to_vec().unwrap();
-                stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
-                stream.write_all(&answer).await.unwrap();
-            }
-        }
-    });
-    asked
-}
-
-fn answer(query: &Message, code: ResponseCode, records: Vec<Record>) -> Message {
-    let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
-    answer.metadata.response_code = code;
-    answer.add_queries(query.queries.iter().cloned());
-    answer.add_answers(records);
-    answer
-}
-
-fn name(name: &str) -> Name {
-    Name::from_ascii(name).unwrap()
-}
-
-fn a(owner: &str, last: u8) -> Record {
-    Record::from_rdata(name(owner), 60, RData::A(A::new(192, 168, 1, last)))
-}
-
-fn alias(owner: &str, target: &str) -> Record {
-    Record::from_rdata(name(owner), 60, RData::CNAME(CNAME(name(target))))
-}
-
-fn says(code: ResponseCode, records: Vec<Record>) -> Script {
-    Arc::new(move |query, _| vec![answer(query, code, records.clone())])
-}
-
-fn silent() -> Script {
-    Arc::new(|_, _| Vec::new())
-}
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn figures_are_their_own_answer() {

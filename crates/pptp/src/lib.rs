@@ -63,9 +63,9 @@ mod turn_flags;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
-    CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf, OwnedWriteHalf,
-    ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
-    UdpOptions, UdpSocket, WriteHalf,
+    AddressError, CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream,
+    ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
     AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,

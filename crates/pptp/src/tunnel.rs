@@ -61,7 +61,9 @@ impl Tunnel {
     /// `([192, 168, 1, 3], 80)`, `"192.168.1.3:80"`, `"knx.lan:80"`.
     ///
     /// # Errors
-    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; as [`Self::lookup_host`]; the
+    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; as [`Self::lookup_host`]; `InvalidInput`
+    /// for what is no address ([`AddressError`](crate::AddressError)) and for addresses that no packet gets to
+    /// through a tunnel: 127/8, 0/8, 240/4 and our own inner address ([`SocketError`](crate::SocketError)); the
     /// reason for which the tunnel ended.
     ///
     /// # Cancel safety
@@ -157,8 +159,15 @@ impl Tunnel {
 
     /// The IPv4 addresses of `name`, asked of the DNS servers that IPCP gave (RFC 1877)
     ///
+    /// Equal questions at a time share one query. `localhost` is asked of no server (RFC 6761).
+    ///
     /// # Errors
-    /// `NotFound` if the name does not exist; `TimedOut` if no server answered.
+    /// `NotFound` if the name does not exist; `TimedOut` if no server answered; `InvalidInput` for `localhost` and
+    /// what is no name; `ResourceBusy` while 64 other questions of this tunnel wait for their answers.
+    /// [`LookupError`](crate::LookupError) tells more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the question, unless others ask the same: for them it goes on.
     pub async fn lookup_host(&self, name: &str) -> io::Result<Vec<Ipv4Addr>> {
         self.net.lookup_host(name).await
     }

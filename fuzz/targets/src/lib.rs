@@ -10,6 +10,7 @@ pub mod auth;
 pub mod ccp;
 pub mod client;
 pub mod control;
+pub mod dns;
 pub mod eap;
 pub mod failure;
 pub mod gre;
@@ -28,11 +29,12 @@ pub mod script;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("auth", auth::target),
     ("ccp", ccp::target),
     ("client", client::target),
     ("control", control::target),
+    ("dns", dns::target),
     ("eap", eap::target),
     ("failure", failure::target),
     ("gre", gre::target),

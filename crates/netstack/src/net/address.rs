@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::{Net, v4};
-use crate::SocketError;
 
 /// An address and port in the stack's network, or a name and port that stand for some
 ///
@@ -15,7 +14,7 @@ use crate::SocketError;
 ///
 /// A name is asked of the stack's own DNS servers, as by [`Net::lookup_host`], and never of the
 /// system's resolver. IPv6 fails with `Unsupported`, and what is no address with a port with
-/// `InvalidInput`.
+/// `InvalidInput` and an [`AddressError`], which shows the text.
 pub trait ToInnerAddr: Address {}
 
 impl<T: Address + ?Sized> ToInnerAddr for T {}
@@ -30,24 +29,74 @@ pub enum Target {
     Name { name: String, port: u16 },
 }
 
+/// Why something is no address with a port, or no name with one
+///
+/// What [`io::Error::get_ref`] holds; the kind is `InvalidInput`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// There is no port
+    #[error("{text:?} has no port: ADDRESS:PORT or NAME:PORT is wanted, such as \"{text}:80\"")]
+    NoPort {
+        /// What was given
+        text: String,
+    },
+    /// The port is no number from 1 to 65,535
+    #[error("{text:?}: its port is no number from 1 to 65535")]
+    InvalidPort {
+        /// What was given
+        text: String,
+    },
+    /// There is no host in front of the port, or it is neither an address nor a name
+    #[error("{text:?} is neither ADDRESS:PORT nor NAME:PORT")]
+    InvalidHost {
+        /// What was given
+        text: String,
+    },
+    /// The list of addresses is empty
+    #[error("the list of addresses is empty: there is nothing to reach")]
+    NoAddress,
+}
+
+impl From<AddressError> for io::Error {
+    fn from(error: AddressError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
 impl Target {
-    fn parse(text: &str) -> Result<Self, SocketError> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
+    fn parse(text: &str) -> Result<Self, AddressError> {
+        let given = || String::from(text);
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            let is_usable = address.port() != 0;
+            return if is_usable {
+                Ok(Self::Address(address))
+            } else {
+                Err(AddressError::InvalidPort { text: given() })
+            };
         }
-        let (name, port) = text.rsplit_once(':').ok_or(SocketError::InvalidDestination)?;
-        let port = port.parse().map_err(|_| SocketError::InvalidDestination)?;
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err(AddressError::InvalidHost { text: given() });
+        }
+        let (name, port) =
+            text.rsplit_once(':').ok_or_else(|| AddressError::NoPort { text: given() })?;
         if name.is_empty() || name.contains(['[', ':']) {
-            return Err(SocketError::InvalidDestination);
+            return Err(AddressError::InvalidHost { text: given() });
         }
-        Ok(Self::Name { name: name.into(), port })
+        match port.parse() {
+            Ok(port) if port != 0 => Ok(Self::Name { name: name.into(), port }),
+            _ => Err(AddressError::InvalidPort { text: given() }),
+        }
     }
 
-    fn host(host: &str, port: u16) -> Self {
-        match host.parse::<IpAddr>() {
+    fn host(host: &str, port: u16) -> Result<Self, AddressError> {
+        if port == 0 {
+            return Err(AddressError::InvalidPort { text: format!("{host}:{port}") });
+        }
+        Ok(match host.parse::<IpAddr>() {
             Ok(address) => Self::Address((address, port).into()),
             Err(_) => Self::Name { name: host.into(), port },
-        }
+        })
     }
 
     /// The address to take if there can be one only
@@ -56,7 +105,7 @@ impl Target {
             return Ok(v4(address)?);
         }
         let addresses = self.all(net).await?;
-        Ok(v4(*addresses.first().ok_or(SocketError::InvalidDestination)?)?)
+        Ok(v4(*addresses.first().ok_or(AddressError::NoAddress)?)?)
     }
 
     /// The addresses to try, in this order
@@ -74,19 +123,19 @@ impl Target {
 }
 
 mod sealed {
-    use super::{SocketError, Target};
+    use super::{AddressError, Target};
 
     /// Nobody else can name it, and so nobody else can implement it
     pub trait Address {
         #[doc(hidden)]
-        fn target(&self) -> Result<Target, SocketError>;
+        fn target(&self) -> Result<Target, AddressError>;
     }
 }
 
 pub(super) use sealed::Address;
 
 impl<T: Address + ?Sized> Address for &T {
-    fn target(&self) -> Result<Target, SocketError> {
+    fn target(&self) -> Result<Target, AddressError> {
         (**self).target()
     }
 }
@@ -94,7 +143,7 @@ impl<T: Address + ?Sized> Address for &T {
 macro_rules! address {
     ($($kind:ty),*) => {
         $(impl Address for $kind {
-            fn target(&self) -> Result<Target, SocketError> {
+            fn target(&self) -> Result<Target, AddressError> {
                 Ok(Target::Address((*self).into()))
             }
         })*
@@ -106,32 +155,32 @@ address!((IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
 address!(([u8; 4], u16), ([u8; 16], u16), ([u16; 8], u16));
 
 impl Address for [SocketAddr] {
-    fn target(&self) -> Result<Target, SocketError> {
+    fn target(&self) -> Result<Target, AddressError> {
         Ok(Target::Addresses(self.to_vec()))
     }
 }
 
 impl Address for str {
-    fn target(&self) -> Result<Target, SocketError> {
+    fn target(&self) -> Result<Target, AddressError> {
         Target::parse(self)
     }
 }
 
 impl Address for String {
-    fn target(&self) -> Result<Target, SocketError> {
+    fn target(&self) -> Result<Target, AddressError> {
         Target::parse(self)
     }
 }
 
 impl Address for (&str, u16) {
-    fn target(&self) -> Result<Target, SocketError> {
-        Ok(Target::host(self.0, self.1))
+    fn target(&self) -> Result<Target, AddressError> {
+        Target::host(self.0, self.1)
     }
 }
 
 impl Address for (String, u16) {
-    fn target(&self) -> Result<Target, SocketError> {
-        Ok(Target::host(&self.0, self.1))
+    fn target(&self) -> Result<Target, AddressError> {
+        Target::host(&self.0, self.1)
     }
 }
 
@@ -156,10 +205,38 @@ mod tests {
         assert!(matches!("[::1]:80".target(), Ok(Target::Address(SocketAddr::V6(_)))));
     }
 
+    type Kind = fn(String) -> AddressError;
+
     #[test]
-    fn what_lacks_a_port_or_a_host_is_no_address() {
-        for text in ["", ":", ":80", "knx.lan", "knx.lan:", "knx.lan:65536", "::1:80", "[x]:80"] {
-            assert_eq!(text.target(), Err(SocketError::InvalidDestination), "{text}");
+    fn what_lacks_a_port_or_a_host_is_no_address_and_is_shown() {
+        let no_port = |text| AddressError::NoPort { text };
+        let port = |text| AddressError::InvalidPort { text };
+        let host = |text| AddressError::InvalidHost { text };
+        let cases: [(&str, Kind); 13] = [
+            ("", no_port),
+            ("knx.lan", no_port),
+            ("192.168.1.3", no_port),
+            (":", host),
+            (":80", host),
+            ("::1", host),
+            ("::1:80", host),
+            ("[x]:80", host),
+            ("knx.lan:", port),
+            ("knx.lan:65536", port),
+            ("knx.lan:0", port),
+            ("192.168.1.3:0", port),
+            ("192.168.1.3:http", port),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.target(), Err(error(text.into())), "{text}");
+            let error = io::Error::from(error(text.into()));
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{text}");
+            assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
         }
+        assert_eq!(("knx.lan", 0).target(), Err(port("knx.lan:0".into())));
+        assert_eq!(
+            "192.168.1.3".target().unwrap_err().to_string(),
+            r#""192.168.1.3" has no port: ADDRESS:PORT or NAME:PORT is wanted, such as "192.168.1.3:80""#
+        );
     }
 }

@@ -3,7 +3,7 @@
 mod address;
 mod inform;
 mod listener;
-mod lookup;
+pub(crate) mod lookup;
 mod ready;
 mod split;
 mod stream;
@@ -22,10 +22,10 @@ use tokio::time::timeout;
 
 use self::{address::Target, stream::Connection, wait::Wait};
 pub use self::{
-    address::ToInnerAddr,
+    address::{AddressError, ToInnerAddr},
     inform::{DhcpAnswer, DhcpInform, Route},
     listener::TcpListener,
-    lookup::LookupError,
+    lookup::{LookupError, MAX_DNS_WORK},
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
     stream::TcpStream,
     udp::UdpSocket,
@@ -67,7 +67,8 @@ impl Net {
     /// # Errors
     ///
     /// `TimedOut` after [`TcpOptions::connect_timeout`], `ConnectionRefused`, `HostUnreachable`,
-    /// `NetworkUnreachable`, or the reason if the stack has been shut down; of several addresses,
+    /// `NetworkUnreachable`, `InvalidInput` for an address that no packet gets to from here
+    /// ([`SocketError::Loopback`], [`SocketError::OwnAddress`] and the like), or the reason if the stack has been shut down; of several addresses,
     /// what the last one met. Those of [`Net::lookup_host`] if a name is not found.
     ///
     /// # Cancel safety
@@ -82,7 +83,7 @@ impl Net {
         if let Target::Address(address) = target {
             return self.tcp_connect_to(address, &options).await;
         }
-        let mut last = SocketError::InvalidDestination.into();
+        let mut last = AddressError::NoAddress.into();
         for address in target.all(self).await? {
             match self.tcp_connect_to(address, &options).await {
                 Ok(stream) => return Ok(stream),
@@ -149,7 +150,8 @@ impl Net {
     /// # Errors
     ///
     /// `TimedOut` after `timeout`, `HostUnreachable` or `NetworkUnreachable` if a router said so,
-    /// or the reason if the stack has been shut down.
+    /// `InvalidInput` for an address that no packet gets to from here ([`SocketError::Loopback`],
+    /// [`SocketError::OwnAddress`] and the like), or the reason if the stack has been shut down.
     ///
     /// # Cancel safety
     ///

@@ -11,13 +11,13 @@ use tokio::io::{Interest, ReadBuf, Ready};
 
 use super::{
     Net,
-    address::ToInnerAddr,
+    address::{AddressError, ToInnerAddr},
     ready::ready,
     v4,
     wait::{self, Wait},
 };
 use crate::{
-    SocketError, Stack,
+    Stack,
     stack::{Id, Waiting, copy},
 };
 
@@ -78,7 +78,7 @@ impl UdpSocket {
     /// `InvalidInput` for an address or a port that no peer can have; those of
     /// [`Net::lookup_host`] if a name is not found.
     pub async fn connect(&self, addr: impl ToInnerAddr) -> io::Result<()> {
-        let mut last = SocketError::InvalidDestination.into();
+        let mut last = AddressError::NoAddress.into();
         for address in addr.target()?.all(&self.net).await? {
             match v4(address).map_err(Into::into).and_then(|peer| self.connect_to(peer)) {
                 Ok(()) => return Ok(()),
@@ -119,8 +119,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// EMSGSIZE ("message too long") above 65,507 octets, `PermissionDenied` for a broadcast address
-    /// while broadcast is off, `InvalidInput` for port 0, those of [`Net::lookup_host`] if
+    /// EMSGSIZE ("message too long") above 65,507 octets, `PermissionDenied` for a broadcast
+    /// address while broadcast is off, `InvalidInput` for port 0 and for an address that no packet gets
+    /// to from here ([`SocketError::Loopback`](crate::SocketError::Loopback) and the like), those of [`Net::lookup_host`] if
     /// a name is not found, or the reason if the stack has been shut down.
     pub async fn send_to(&self, buf: &[u8], target: impl ToInnerAddr) -> io::Result<usize> {
         let to = target.target()?.first(&self.net).await?;

@@ -27,17 +27,14 @@ pub(super) enum Unusable {
 impl<'p> Datagram<'p> {
     pub(super) fn parse(packet: &'p [u8]) -> Result<Self, Unusable> {
         let ip = Ipv4Packet::new_checked(packet).map_err(|_| Unusable::Malformed)?;
-        let source = ip.src_addr();
-        let from_host =
-            !source.is_multicast() && !source.is_broadcast() && !source.is_unspecified();
-        if ip.version() != 4 || !ip.verify_checksum() || !from_host {
+        if ip.version() != 4 || !ip.verify_checksum() {
             return Err(Unusable::Malformed);
         }
         if ip.more_frags() || ip.frag_offset() != 0 {
             return Err(Unusable::Fragment);
         }
         Ok(Self {
-            source,
+            source: ip.src_addr(),
             destination: ip.dst_addr(),
             protocol: ip.next_header(),
             payload: ip.payload(),

@@ -18,6 +18,9 @@ use crate::SocketError;
 
 impl Stack {
     pub(super) fn take_in(&mut self, packet: &[u8], out: &mut impl Egress) {
+        if self.is_martian(packet) {
+            return;
+        }
         let datagram = match Datagram::parse(packet) {
             Ok(datagram) => datagram,
             Err(Unusable::Fragment) => return self.take_in_fragment(packet, out),

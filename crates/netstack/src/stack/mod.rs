@@ -13,6 +13,7 @@ mod identification;
 mod ingress;
 mod listen;
 mod manners;
+mod martian;
 mod multicast;
 mod opening;
 mod pauses;
@@ -54,8 +55,8 @@ use self::{
     tcp::{Cause, Connection, Fate, Keeper},
     udp::UdpSocket,
 };
-pub(crate) use self::{echo::USUAL, pauses::Pauses, table::Id, tcp::Flow};
-use crate::{ShutDown, SocketError, StackConfig};
+pub(crate) use self::{echo::USUAL, martian::check_sendable, pauses::Pauses, table::Id, tcp::Flow};
+use crate::{ShutDown, SocketError, StackConfig, net::lookup::Questions};
 
 /// A TCP/IP stack without I/O, clock or lock of its own
 ///
@@ -93,6 +94,7 @@ pub struct Stack {
     udp_ports: BTreeSet<(u16, Id)>,
     echoes: Table<Echo>,
     multicast: Multicast,
+    pub(crate) questions: Questions,
     /// Who has something to send, the longest waiting first
     queue: VecDeque<Ticket>,
     /// Datagrams that wait for the path to open
@@ -125,6 +127,10 @@ pub struct Stats {
     pub reassembly_conflicts: u64,
     /// Datagrams given up because more than four were incomplete, or came in more than 128 pieces
     pub reassembly_overflows: u64,
+    /// Packets dropped because their source is an address that no other host can have: 0/8, 127/8,
+    /// 240/4, a group, the stack's own, or a broadcast address; and those to 0/8, 127/8 and 240/4,
+    /// which are unclaimed as well
+    pub martians: u64,
     /// Packets that were for no socket
     pub unclaimed: u64,
     /// Packets for no socket that would have been answered, but a thousand were in that second
@@ -133,6 +139,10 @@ pub struct Stats {
     pub udp_overflows: u64,
     /// SYNs dropped because the listener's backlog was full
     pub backlog_overflows: u64,
+    /// The most work that one poll of a lookup had with DNS answers: a record that is looked at, a label
+    /// or pointer that is walked, a comparison of two names, and an octet that is copied or compared are
+    /// one each. Never more than [`MAX_DNS_WORK`](crate::MAX_DNS_WORK)
+    pub dns_work_most: u64,
     /// TCP connections now, those being flushed after they were dropped included
     pub connections: usize,
     /// UDP sockets now
@@ -191,6 +201,7 @@ impl Stack {
             udp_ports: BTreeSet::new(),
             echoes: Table::new(),
             multicast: Multicast::default(),
+            questions: Questions::default(),
             queue: VecDeque::new(),
             hold: None,
             ready: false,
@@ -374,6 +385,11 @@ impl Stack {
         &self.dns
     }
 
+    /// Notes the work that a poll of a lookup had with answers
+    pub(crate) fn note_dns_work(&mut self, work: u64) {
+        self.stats.dns_work_most = self.stats.dns_work_most.max(work);
+    }
+
     pub(crate) fn random(&mut self) -> u64 {
         self.random.next()
     }
@@ -423,9 +439,7 @@ impl Stack {
         if packet_len > self.mtu.min(echo::LARGEST) {
             return Err(crate::error::message_too_long());
         }
-        if to.is_unspecified() {
-            return Err(SocketError::InvalidDestination.into());
-        }
+        self.addresses.check_destination(to)?;
         let taken = |ident| self.echoes.iter().any(|(_, echo)| echo.ident == ident);
         let offset = self.random.next_u16();
         let ident =

@@ -12,6 +12,11 @@ pub(crate) struct Pauses {
     over: u8,
 }
 
+impl Pauses {
+    /// How many there are
+    pub(crate) const COUNT: usize = MILLISECONDS.len();
+}
+
 impl Iterator for Pauses {
     type Item = Duration;
 

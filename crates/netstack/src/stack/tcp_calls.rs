@@ -26,9 +26,7 @@ impl Stack {
         options: &TcpOptions,
     ) -> io::Result<(Id, Flow)> {
         self.check_ended()?;
-        if peer.port() == 0 || peer.ip().is_unspecified() {
-            return Err(SocketError::InvalidDestination.into());
-        }
+        self.addresses.check_peer(peer)?;
         if peer.ip().is_multicast() || self.addresses.is_broadcast(*peer.ip()) {
             return Err(SocketError::NetworkUnreachable.into());
         }

@@ -167,9 +167,7 @@ impl UdpSocket {
     ) -> Poll<io::Result<usize>> {
         self.check()?;
         let to = to.or(self.peer).ok_or_else(destination_required)?;
-        if to.port() == 0 || to.ip().is_unspecified() {
-            return Poll::Ready(Err(SocketError::InvalidDestination.into()));
-        }
+        addresses.check_peer(to)?;
         if addresses.is_broadcast(*to.ip()) && !self.broadcast {
             return Poll::Ready(Err(SocketError::BroadcastNotEnabled.into()));
         }

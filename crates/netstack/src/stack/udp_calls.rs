@@ -39,9 +39,7 @@ impl Stack {
 
     pub(crate) fn udp_connect(&mut self, id: Id, peer: SocketAddrV4) -> io::Result<()> {
         self.check_ended()?;
-        if peer.port() == 0 || peer.ip().is_unspecified() {
-            return Err(SocketError::InvalidDestination.into());
-        }
+        self.addresses.check_peer(peer)?;
         self.udp(id)?.connect(peer);
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Two hosts and the wire between them, in virtual time
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod dns;
+
 use std::{
     collections::VecDeque,
     net::{Ipv4Addr, SocketAddr},

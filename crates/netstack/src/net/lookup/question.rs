@@ -1,0 +1,234 @@
+//! Questions in flight, each shared by all who ask it
+
+use std::{
+    mem,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use pptp_packet::{Waiters, Wakers};
+use tokio::time::Instant;
+
+use super::{answer::Values, error::Failure};
+use crate::net::Net;
+
+/// Questions that one stack has in flight at most
+///
+/// Each holds up to four UDP sockets of some 5 KiB, or a connection of 17 KiB and an answer of 64 KiB.
+pub(super) const MAX_QUESTIONS: usize = 64;
+
+/// A question as one of them is equal to another: the name in lower case, as on the wire, and the type
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(super) name: Vec<u8>,
+    pub(super) record_type: u16,
+}
+
+pub(super) type Outcome = Result<Arc<Values>, Failure>;
+
+pub(super) type Asking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A stack's questions in flight
+///
+/// Equal questions share one query: many at once would give a forger as many identifiers and ports to hit.
+#[derive(Default)]
+pub(crate) struct Questions(Vec<Entry>);
+
+struct Entry {
+    key: Key,
+    question: Arc<Question>,
+    /// How many wait for it
+    askers: usize,
+    /// When it has ended if it was polled: later ones ask anew
+    ends: Instant,
+}
+
+impl Questions {
+    /// Joins an equal question that is in flight, or begins one; `None` if there are too many
+    pub(super) fn join(
+        &mut self,
+        key: Key,
+        lasts: Duration,
+        begin: impl FnOnce() -> Asking,
+    ) -> Option<Arc<Question>> {
+        let now = Instant::now();
+        let equal = |entry: &&mut Entry| entry.key == key && now < entry.ends;
+        if let Some(entry) = self.0.iter_mut().find(equal) {
+            entry.askers = entry.askers.saturating_add(1);
+            return Some(entry.question.clone());
+        }
+        if self.0.len() >= MAX_QUESTIONS {
+            return None;
+        }
+        let question = Arc::new(Question::new(begin()));
+        // a time that cannot be told is now: the question is not shared
+        let ends = now.checked_add(lasts).unwrap_or(now);
+        self.0.push(Entry { key, question: question.clone(), askers: 1, ends });
+        Some(question)
+    }
+
+    /// One asker is gone; what comes back is to be dropped after unlocking
+    #[must_use]
+    fn leave(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
+        let at = self.0.iter().position(|entry| Arc::ptr_eq(&entry.question, question))?;
+        let entry = self.0.get_mut(at)?;
+        entry.askers = entry.askers.saturating_sub(1);
+        if entry.askers > 0 { None } else { Some(self.take(at)) }
+    }
+
+    /// The question is answered and is joined no more; what comes back is to be dropped after unlocking
+    #[must_use]
+    fn end(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
+        let at = self.0.iter().position(|entry| Arc::ptr_eq(&entry.question, question))?;
+        Some(self.take(at))
+    }
+
+    fn take(&mut self, at: usize) -> Arc<Question> {
+        let entry = self.0.swap_remove(at);
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
+        entry.question
+    }
+}
+
+/// A question in flight: the future that asks it, which the asker polls that is polled first
+pub(crate) struct Question {
+    progress: Mutex<Progress>,
+    callers: Arc<Callers>,
+}
+
+enum Progress {
+    Asking(Asking),
+    /// One of the askers is just polling it
+    Polled,
+    Ended(Outcome),
+}
+
+impl Question {
+    fn new(asking: Asking) -> Self {
+        Self { progress: Mutex::new(Progress::Asking(asking)), callers: Arc::default() }
+    }
+
+    fn poll(&self) -> Poll<Outcome> {
+        let taken = mem::replace(&mut *lock(&self.progress), Progress::Polled);
+        let mut asking = match taken {
+            Progress::Asking(asking) => asking,
+            // another thread polls it: what wakes it in the meantime wakes this asker as well
+            Progress::Polled => return Poll::Pending,
+            Progress::Ended(outcome) => {
+                *lock(&self.progress) = Progress::Ended(outcome.clone());
+                return Poll::Ready(outcome);
+            }
+        };
+        self.callers.woken.store(false, Ordering::SeqCst);
+        let waker = Waker::from(self.callers.clone());
+        let unwinding = Unwinding(self);
+        let polled = asking.as_mut().poll(&mut Context::from_waker(&waker));
+        mem::forget(unwinding);
+        if let Poll::Ready(outcome) = polled {
+            *lock(&self.progress) = Progress::Ended(outcome.clone());
+            self.callers.wake_all();
+            return Poll::Ready(outcome);
+        }
+        *lock(&self.progress) = Progress::Asking(asking);
+        if self.callers.woken.load(Ordering::SeqCst) {
+            // an asker that was woken in the meantime found it being polled
+            self.callers.wake_all();
+        }
+        Poll::Pending
+    }
+}
+
+/// Ends a question whose future panics, so that its other askers do not wait for ever
+struct Unwinding<'q>(&'q Question);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.progress) = Progress::Ended(Err(Failure::Panicked));
+        self.0.callers.wake_all();
+    }
+}
+
+/// All tasks that wait for a question; what wakes its future wakes each of them
+#[derive(Default)]
+struct Callers {
+    waiters: Mutex<Waiters>,
+    /// Whether the future was woken since it was polled last
+    woken: AtomicBool,
+}
+
+impl Callers {
+    fn wake_all(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        let mut all = Wakers::new();
+        lock(&self.waiters).wake(&mut all);
+        all.wake_all();
+    }
+}
+
+impl Wake for Callers {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
+    }
+}
+
+/// One who waits for a question
+///
+/// Dropped, it leaves the question to the others; the last one ends it.
+pub(super) struct Asker<'n> {
+    net: &'n Net,
+    question: Arc<Question>,
+    key: Option<u32>,
+}
+
+impl<'n> Asker<'n> {
+    pub(super) const fn new(net: &'n Net, question: Arc<Question>) -> Self {
+        Self { net, question, key: None }
+    }
+
+    fn leave(&mut self) {
+        let Self { question, key, .. } = self;
+        let mut left = Wakers::new();
+        lock(&question.callers.waiters).leave(key, &mut left);
+    }
+}
+
+impl Future for Asker<'_> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let Self { net, question, key } = &mut *self;
+        // before it is polled: what wakes the future from now on wakes this task
+        let mut replaced = Wakers::new();
+        lock(&question.callers.waiters).list(key, context.waker(), &mut replaced);
+        drop(replaced);
+        let polled = question.poll();
+        if polled.is_ready() {
+            drop(net.with(|stack| stack.questions.end(question)));
+            self.leave();
+        }
+        polled
+    }
+}
+
+impl Drop for Asker<'_> {
+    fn drop(&mut self) {
+        self.leave();
+        let left = self.net.with(|stack| stack.questions.leave(&self.question));
+        drop(left);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "question_tests.rs"]
+mod tests;
