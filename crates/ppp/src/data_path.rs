@@ -218,16 +218,14 @@ impl DataPath {
         self.has_sent = false;
         let evidence = self.evidence.get_or_insert_with(|| Box::new(Evidence::new(now)));
         evidence.count(now, complaint);
-        match &mut self.round {
-            Some(round) => round.complained(now, evidence, round_trip),
-            None => {
-                let earliest = self.latest_round.and_then(|at| at.checked_add(BETWEEN_ROUNDS));
-                let at = earliest.map_or(now, |earliest| earliest.max(now));
-                self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
-                return;
-            }
+        if let Some(round) = &mut self.round {
+            round.complained(now, evidence, round_trip);
+            self.deadline = round.deadline();
+        } else {
+            let earliest = self.latest_round.and_then(|at| at.checked_add(BETWEEN_ROUNDS));
+            let at = earliest.map_or(now, |earliest| earliest.max(now));
+            self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
         }
-        self.deadline = self.round.as_ref().and_then(|round| round.deadline());
     }
 
     /// Notes what was sent for [`Step::Prove`]: the number of the first proof packet, and the

@@ -105,12 +105,12 @@ impl Mark {
         if header.get(16..20) != Some(&source.octets()) {
             return None;
         }
-        match icmp.first()? {
-            &ECHO_REPLY => {
+        match *icmp.first()? {
+            ECHO_REPLY => {
                 let sequence = self.sequence(icmp)?;
                 (icmp.get(8..16) == Some(&self.cookie)).then_some((Answer::Reply, sequence))
             }
-            &(UNREACHABLE | TIME_EXCEEDED) => {
+            UNREACHABLE | TIME_EXCEEDED => {
                 let (quoted, inner) = split(icmp.get(8..)?)?;
                 let is_ours = quoted.get(12..16) == Some(&source.octets())
                     && inner.first() == Some(&ECHO_REQUEST);

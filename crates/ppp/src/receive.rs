@@ -227,10 +227,11 @@ impl<R: Role> Machine<R> {
     fn doubt_keys(&mut self, now: Instant, rejected: u16) -> Result<(), Trouble> {
         let Some(cipher) = self.passage.cipher_mut() else { return Ok(()) };
         let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
-        if complaint == Complaint::UnsentProtocol && self.path.may_have_wrong_key() {
-            if let Some(wrong) = cipher.doubt.rejected(rejected) {
-                return Err(Failure::WrongKey(wrong).into());
-            }
+        if complaint == Complaint::UnsentProtocol
+            && self.path.may_have_wrong_key()
+            && let Some(wrong) = cipher.doubt.rejected(rejected)
+        {
+            return Err(Failure::WrongKey(wrong).into());
         }
         self.complain(now, complaint);
         Ok(())

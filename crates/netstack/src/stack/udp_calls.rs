@@ -101,7 +101,8 @@ impl Stack {
         let held_up = self.is_held_up(id);
         let ready = self.udp(id)?.readiness();
         let waits = held_up && !ready.is_error() && !ready.is_write_closed();
-        Ok(if waits { ready - Ready::WRITABLE } else { ready })
+        let readable = ready & (Ready::READABLE | Ready::READ_CLOSED | Ready::ERROR);
+        Ok(if waits { readable } else { ready })
     }
 
     pub(crate) fn udp_take_error(&mut self, id: Id) -> io::Result<Option<io::Error>> {
