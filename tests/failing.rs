@@ -246,7 +246,7 @@ async fn of_200_logins_at_a_busy_accel_ppp_200_carry_within_5_s() {
         "{dials} dials for 200, {timed} of them in 1 s, the slowest carried after {slowest:?}"
     );
     assert!((215..=275).contains(&dials), "one in six is dumb: {dials}");
-    assert!(20 * timed <= 2 * dials, "one in ten at most: {timed} of {dials}");
+    assert!(8 * timed <= dials, "one in eight at most: {timed} of {dials}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod every_cell;
 mod receive;
+mod repeats;
 mod send;
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
+use self::repeats::{Repeats, TurnedAway};
 use crate::automaton::{Actions, Event, State, transition};
 use crate::context::{Context, Trouble};
 use crate::failure::{Failure, Protocol};
@@ -16,28 +18,6 @@ use crate::packet::{Code, ConfigurationOption, Options, OptionsBuf, Packet};
 use crate::random::Random;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
-
-/// When an unanswered request is sent again
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repeats {
-    /// Every 3 s
-    ByTimer,
-    /// At once when a request of the peer comes, too
-    Prompted,
-    /// The same, and by the timer for the first time after 1 s
-    PromptedAndEarly,
-    /// When a request of the peer comes and the answer is overdue, and for the first time after 1 s
-    OverdueAndEarly,
-}
-
-/// Whether our latest request was answered by Terminate-Ack: the peer was closed when it came
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TurnedAway {
-    No,
-    Yes,
-    /// It was, and the peer has been asked again without waiting for the timer
-    AskedAgain,
-}
 
 /// The options of a protocol: what makes LCP, CCP and IPCP differ
 pub(crate) trait OptionSet {
@@ -186,35 +166,6 @@ impl<O: OptionSet> Negotiator<O> {
         self.state
     }
 
-    /// A Configure-Request of the peer makes us send ours again at once, if it is still unanswered
-    ///
-    /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP
-    /// closed until CCP is open. Their own request tells that they listen now, three seconds before
-    /// our restart timer would.
-    pub(crate) fn prompted(options: O) -> Self {
-        Self { repeats: Repeats::Prompted, ..Self::new(options) }
-    }
-
-    /// The same, and the timer sends an unanswered request for the first time after 1 s, or two round trips
-    ///
-    /// Later repeats follow every 3 s, so that none is sent when a peer's timer of 3 s strikes: pppd's timer starts
-    /// together with ours. With pptpd, of 25 logins that had lost our first CCP request 5 came up and carried nothing
-    /// while both timers struck together: pptpd holds our Configure-Ack until our repeat arrives, pppd's repeat then
-    /// crosses it, and its kernel switches the decryptor off.
-    pub(crate) fn prompted_and_early(options: O) -> Self {
-        Self { repeats: Repeats::PromptedAndEarly, ..Self::new(options) }
-    }
-
-    /// The same, but prompted only if our request has been without an answer for longer than a round trip
-    ///
-    /// A peer that had heard it would have answered before it sent its own. accel-ppp discards what comes between its
-    /// Success and its own Configure-Request. pppd's own request comes with the Success, and a second one of ours may
-    /// then reach a pppd whose CCP is open, which ends the link: with pptpd 12 of 12 logins that had lost the first
-    /// one did ("MPPE disabled").
-    pub(crate) fn overdue_and_early(options: O) -> Self {
-        Self { repeats: Repeats::OverdueAndEarly, ..Self::new(options) }
-    }
-
     /// Begins with this identifier; with 1 otherwise
     #[cfg(feature = "server")]
     pub(crate) fn counting_from(self, first: u8) -> Self {
@@ -273,47 +224,6 @@ impl<O: OptionSet> Negotiator<O> {
             Code::CodeReject => self.handle_code_reject(now, packet, context),
             _ => Ok(self.perform(now, Event::Ruc, &Answer::Reject(packet), context)),
         }
-    }
-
-    /// The peer shows that it listens now: see [`Negotiator::prompted`]
-    ///
-    /// Not a retransmission by the timer, so the restart counter stays.
-    pub(crate) fn prompt(&mut self, now: Instant, context: &mut Context) {
-        let may_be = match self.repeats {
-            Repeats::ByTimer => false,
-            Repeats::Prompted | Repeats::PromptedAndEarly => true,
-            Repeats::OverdueAndEarly => self.is_overdue(now, context),
-        };
-        if may_be && self.waits_for_answer() {
-            self.transmit_request(now, context);
-        }
-    }
-
-    /// The peer was closed when our request came, and may be open now: it is asked again at once
-    ///
-    /// Once for each request: a peer that stays closed is asked by the timer.
-    pub(crate) fn ask_again_if_turned_away(&mut self, now: Instant, context: &mut Context) {
-        if self.turned_away == TurnedAway::Yes && self.waits_for_answer() {
-            self.turned_away = TurnedAway::AskedAgain;
-            self.transmit_request(now, context);
-        }
-    }
-
-    fn waits_for_answer(&self) -> bool {
-        matches!(self.state, State::ReqSent | State::AckSent) && !self.answered
-    }
-
-    /// Whether the answer to our latest request should have come by now
-    ///
-    /// A quarter of a round trip and 1 ms of slack: round trips vary. More slack would let more logins at accel-ppp wait
-    /// for the timer; less of it would disturb more logins at pptpd that have lost a packet.
-    fn is_overdue(&self, now: Instant, context: &Context) -> bool {
-        let (Some(sent), Some(round_trip)) =
-            (self.transmissions.last(), context.round_trips.shortest())
-        else {
-            return false;
-        };
-        sent.age(now) >= round_trip.saturating_mul(5) / 4 + OVERDUE_SLACK
     }
 
     /// The peer may have been deaf so far: its silence does not count, and the request that it may have
@@ -413,10 +323,6 @@ impl<O: OptionSet> Negotiator<O> {
 
 /// Time before an unanswered request is sent again (RFC 1661 §4.6)
 const RESTART: Duration = Duration::from_secs(3);
-/// The same for the first repeat of a protocol that is early
-const FIRST_RESTART: Duration = Duration::from_secs(1);
-/// Time beyond one and a quarter round trips after which an answer is overdue
-const OVERDUE_SLACK: Duration = Duration::from_millis(1);
 /// The same for a Terminate-Request: hanging up is to take 2 s at most, not 6
 const TERMINATE_RESTART: Duration = Duration::from_secs(1);
 /// Transmissions of a Configure-Request without an answer (RFC 1661 §4.6)

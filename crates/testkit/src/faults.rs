@@ -51,7 +51,7 @@ pub enum Muteness {
 
 impl Faults {
     /// Those of them that are PPP's
-    pub(crate) const fn link(&self) -> LinkFaults {
+    pub(crate) const fn link(self) -> LinkFaults {
         LinkFaults {
             deaf: self.deaf,
             garbles: matches!(self.mute, Some(Muteness::Garbled)),
@@ -59,7 +59,7 @@ impl Faults {
         }
     }
 
-    pub(crate) const fn is_silent(&self) -> bool {
+    pub(crate) const fn is_silent(self) -> bool {
         matches!(self.mute, Some(Muteness::Silent))
     }
 }

@@ -28,7 +28,7 @@ pub use end::{End, detection};
 pub use fault::{Mortal, Moved, Pause, Process, Unplugged, WithoutEchoes};
 pub use http::get;
 pub use lab::{Building, DEVICE, Delay, Journal, Lab, PASSWORD, ROUTER, USER};
-pub use network::{Nft, Route};
+pub use network::{Nft, Route, Way};
 pub use program::{Example, Finished, Program};
 pub use resolver::Resolver;
 pub use run::{Stage, run};

@@ -13,6 +13,15 @@ pub struct Nft {
     table: String,
 }
 
+/// Which way a packet goes that is to be lost
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the server
+    ToServer,
+    /// From the server
+    FromServer,
+}
+
 /// A route in the lab's namespace, gone when dropped
 #[derive(Debug)]
 pub struct Route(Vec<String>);
@@ -45,6 +54,24 @@ impl Nft {
         Self::load("input", &rule)
     }
 
+    /// The first PPP control packet of this protocol and code is lost on the wire, and none after it.
+    ///
+    /// Behind a GRE header of 12 octets, or of 16 with an acknowledgment; both ends send their control frames with
+    /// address and control field. The rate lets one packet a day into the verdict. `lab/lost-packet` has the same rules.
+    pub fn lose_first(way: Way, server: Ipv4Addr, protocol: u16, code: u8) -> io::Result<Self> {
+        let (hook, end) = match way {
+            Way::ToServer => ("output", "daddr"),
+            Way::FromServer => ("input", "saddr"),
+        };
+        let frame = format!("0xff03{protocol:04x}{code:02x}");
+        let gre = format!("ether type ip ip {end} {server} ip protocol gre");
+        let bare = format!("{gre} @th,0,16 0x3001 @th,96,40 {frame} goto once");
+        let acknowledging = format!("{gre} @th,0,16 0x3081 @th,128,40 {frame} goto once");
+        let once = "chain once { limit rate 1/day burst 1 packets drop; }";
+        let hooked = chain(hook, &format!("{bare}; {acknowledging}"));
+        Self::load_table("bridge", &format!("{once}\n{hooked}"))
+    }
+
     /// From `server` only what connection tracking knows is let in, and it has no helper for PPTP.
     pub fn let_in_only_established_from(server: Ipv4Addr) -> io::Result<Self> {
         let rule = format!("ct state established,related accept; ip saddr {server} drop");
@@ -71,15 +98,16 @@ impl Nft {
     }
 
     fn load_into(family: &'static str, rules: &[(&str, String)]) -> io::Result<Self> {
+        let chains: Vec<_> = rules.iter().map(|(hook, rule)| chain(hook, rule)).collect();
+        Self::load_table(family, &chains.join("\n"))
+    }
+
+    fn load_table(family: &'static str, chains: &str) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let table = format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = nft.stdin.take() {
-            writeln!(stdin, "table {family} {table} {{")?;
-            for (hook, rule) in rules {
-                writeln!(stdin, "chain {hook} {{ type filter hook {hook} priority 0; {rule}; }}")?;
-            }
-            writeln!(stdin, "}}")?;
+            writeln!(stdin, "table {family} {table} {{\n{chains}\n}}")?;
         }
         succeed("nft", nft.wait()?.success())?;
         Ok(Self { family, table })
@@ -106,6 +134,11 @@ impl Drop for Route {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["route", "del"]).args(&self.0).status();
     }
+}
+
+/// A chain of filter rules at a hook of the same name
+fn chain(hook: &str, rules: &str) -> String {
+    format!("chain {hook} {{ type filter hook {hook} priority 0; {rules}; }}")
 }
 
 fn succeed(what: &str, success: bool) -> io::Result<()> {

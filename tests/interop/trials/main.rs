@@ -10,6 +10,7 @@ mod killed;
 mod links;
 mod logins;
 mod lossy;
+mod lost_packet;
 mod moved;
 mod outages;
 mod privileges;
@@ -62,6 +63,7 @@ fn all() -> Vec<Trial> {
         outages::trials(),
         moved::trials(),
         lossy::trials(),
+        lost_packet::trials(),
         redial::trials(),
         killed::trials(),
     ];

@@ -1,94 +1,118 @@
-//! When an unanswered request goes out again, by the timer and otherwise
+//! When an unanswered request is sent again: by the timer, and when the peer shows that it listens now
 
-use super::*;
+use std::time::{Duration, Instant};
 
-const MS: Duration = Duration::from_millis(1);
-const REQUEST: (Code, u8, &[u8]) = (Code::ConfigureRequest, 1, OURS);
+use super::{Negotiator, OptionSet, RESTART};
+use crate::automaton::State;
+use crate::context::Context;
 
-/// With the request sent, by a link whose round trip is this
-fn requesting(negotiator: Negotiator<Two>, round_trip: Duration) -> Lab {
-    let mut lab = Lab::new(negotiator);
-    let sent = lab.context.round_trips.stamp(lab.now);
-    lab.context.round_trips.answered(lab.now + round_trip, sent);
-    lab.command(Negotiator::open);
-    lab.command(Negotiator::up);
-    assert_eq!(lab.sent().len(), 1);
-    lab
+/// When an unanswered request is sent again
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// Every 3 s
+    ByTimer,
+    /// At once when a request of the peer comes, too
+    Prompted,
+    /// The same, and by the timer for the first time after 1 s
+    PromptedAndEarly,
+    /// When a request of the peer comes and the answer is overdue, and for the first time after 1 s
+    OverdueAndEarly,
 }
 
-/// The moments at which the timer sends the request again, in milliseconds
-fn repeats(mut lab: Lab, most: usize) -> Vec<u128> {
-    let (start, mut moments) = (lab.now, Vec::new());
-    while let Some(at) = lab.negotiator.deadline().filter(|_| moments.len() < most) {
-        lab.now = at;
-        lab.negotiator.handle_timeout(at, &mut lab.context);
-        if lab.sent().is_empty() {
-            break;
+/// Whether our latest request was answered by Terminate-Ack: the peer was closed when it came
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TurnedAway {
+    No,
+    Yes,
+    /// It was, and the peer has been asked again without waiting for the timer
+    AskedAgain,
+}
+
+impl<O: OptionSet> Negotiator<O> {
+    /// A Configure-Request of the peer makes us send ours again at once, if it is still unanswered
+    ///
+    /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP
+    /// closed until CCP is open. Their own request tells that they listen now, three seconds before
+    /// our restart timer would.
+    pub(crate) fn prompted(options: O) -> Self {
+        Self { repeats: Repeats::Prompted, ..Self::new(options) }
+    }
+
+    /// The same, and the timer sends an unanswered request for the first time after 1 s, or two round trips
+    ///
+    /// Later repeats follow every 3 s, so that none is sent when a peer's timer of 3 s strikes: pppd's timer starts
+    /// together with ours. With pptpd, of 25 logins that had lost our first CCP request 5 came up and carried nothing
+    /// while both timers struck together: pptpd holds our Configure-Ack until our repeat arrives, pppd's repeat then
+    /// crosses it, and its kernel switches the decryptor off.
+    pub(crate) fn prompted_and_early(options: O) -> Self {
+        Self { repeats: Repeats::PromptedAndEarly, ..Self::new(options) }
+    }
+
+    /// The same, but prompted only if our request has been without an answer for longer than a round trip
+    ///
+    /// A peer that had heard it would have answered before it sent its own. accel-ppp discards what comes between its
+    /// Success and its own Configure-Request. pppd's own request comes with the Success, and a second one of ours may
+    /// then reach a pppd whose CCP is open, which ends the link: with pptpd 12 of 12 logins that had lost the first
+    /// one did ("MPPE disabled").
+    pub(crate) fn overdue_and_early(options: O) -> Self {
+        Self { repeats: Repeats::OverdueAndEarly, ..Self::new(options) }
+    }
+
+    /// The peer shows that it listens now: see [`Negotiator::prompted`]
+    ///
+    /// Not a retransmission by the timer, so the restart counter stays.
+    pub(crate) fn prompt(&mut self, now: Instant, context: &mut Context) {
+        let may_be = match self.repeats {
+            Repeats::ByTimer => false,
+            Repeats::Prompted | Repeats::PromptedAndEarly => true,
+            Repeats::OverdueAndEarly => self.is_overdue(now, context),
+        };
+        if may_be && self.waits_for_answer() {
+            self.transmit_request(now, context);
         }
-        moments.push((at - start).as_millis());
     }
-    moments
-}
 
-#[test]
-fn early_repeats_are_never_in_step_with_a_timer_of_3_s() {
-    for early in [Negotiator::prompted_and_early, Negotiator::overdue_and_early] {
-        let moments = repeats(requesting(early(Two::default()), 40 * MS), 99);
-        assert_eq!(moments, [1000, 4000, 7000, 10_000, 13_000, 16_000, 19_000, 22_000, 25_000]);
+    /// The peer was closed when our request came, and may be open now: it is asked again at once
+    ///
+    /// Once for each request: a peer that stays closed is asked by the timer.
+    pub(crate) fn ask_again_if_turned_away(&mut self, now: Instant, context: &mut Context) {
+        if self.turned_away == TurnedAway::Yes && self.waits_for_answer() {
+            self.turned_away = TurnedAway::AskedAgain;
+            self.transmit_request(now, context);
+        }
     }
-    let moments = repeats(requesting(Negotiator::prompted(Two::default()), 40 * MS), 3);
-    assert_eq!(moments, [3000, 6000, 9000], "LCP, and every server");
-}
 
-/// Before its answer can have come, a second request would only harm
-#[test]
-fn a_slow_line_has_two_round_trips_for_the_answer() {
-    for (round_trip, expected) in [(700, [1400, 4400]), (2000, [4000, 8000])] {
-        let lab = requesting(Negotiator::overdue_and_early(Two::default()), round_trip * MS);
-        assert_eq!(repeats(lab, 2), expected, "{round_trip} ms");
+    fn waits_for_answer(&self) -> bool {
+        matches!(self.state, State::ReqSent | State::AckSent) && !self.answered
+    }
+
+    /// Whether the answer to our latest request should have come by now
+    ///
+    /// A quarter of a round trip and 1 ms of slack: round trips vary. More slack would let more logins at accel-ppp wait
+    /// for the timer; less of it would disturb more logins at pptpd that have lost a packet.
+    fn is_overdue(&self, now: Instant, context: &Context) -> bool {
+        let (Some(sent), Some(round_trip)) =
+            (self.transmissions.last(), context.round_trips.shortest())
+        else {
+            return false;
+        };
+        let quarter = round_trip.checked_div(4).unwrap_or_default();
+        let slack = quarter.saturating_add(OVERDUE_SLACK);
+        sent.age(now) >= round_trip.saturating_add(slack)
+    }
+
+    /// Time until the request that is about to be sent is sent again
+    pub(super) fn restart_time(&self, context: &Context) -> Duration {
+        if matches!(self.repeats, Repeats::ByTimer | Repeats::Prompted) {
+            return RESTART;
+        }
+        let usual = if self.transmissions.is_empty() { FIRST_RESTART } else { RESTART };
+        let round_trip = context.round_trips.shortest().unwrap_or_default();
+        usual.max(round_trip.saturating_mul(2))
     }
 }
 
-#[test]
-fn a_request_of_the_peer_prompts_ours_when_its_answer_is_overdue() {
-    for (after, expected) in [(0, 1), (40, 1), (50, 1), (51, 2), (500, 2)] {
-        let mut lab = requesting(Negotiator::overdue_and_early(Two::default()), 40 * MS);
-        lab.now += after * MS;
-        assert_eq!(lab.receive(Code::ConfigureRequest, 5, GOOD), Ok(None));
-        let sent = lab.sent();
-        assert_eq!(sent.len(), expected, "{after} ms");
-        let first = (sent[0].0, sent[0].1, &sent[0].2[..]);
-        assert!(expected == 1 || first == REQUEST, "before the Ack: {sent:?}");
-        assert_eq!(sent.last().map(|it| it.0), Some(Code::ConfigureAck));
-    }
-}
-
-#[test]
-fn a_request_that_was_turned_away_is_sent_again_once_and_then_by_the_timer() {
-    let mut lab = requesting(Negotiator::prompted_and_early(Two::default()), 40 * MS);
-    let ask = |lab: &mut Lab| {
-        lab.negotiator.ask_again_if_turned_away(lab.now, &mut lab.context);
-        lab.sent().len()
-    };
-    assert_eq!(ask(&mut lab), 0, "it was not");
-    lab.now += 40 * MS;
-    assert_eq!(lab.receive(Code::TerminateAck, 1, &[]), Ok(None));
-    assert_eq!((ask(&mut lab), ask(&mut lab)), (1, 0));
-    lab.now += 40 * MS;
-    assert_eq!(lab.receive(Code::TerminateAck, 1, &[]), Ok(None));
-    assert_eq!(ask(&mut lab), 0, "a peer that stays closed is not asked without end");
-    assert_eq!(repeats(lab, 1), [920], "1 s after the first time");
-}
-
-/// What was sent a moment ago is not what that Terminate-Ack answers
-#[test]
-fn a_terminate_ack_to_an_earlier_transmission_says_nothing_of_the_latest() {
-    let mut lab = requesting(Negotiator::prompted_and_early(Two::default()), 40 * MS);
-    lab.now += 40 * MS;
-    lab.receive(Code::ConfigureRequest, 5, GOOD).unwrap();
-    assert_eq!(lab.sent().len(), 2, "prompted");
-    lab.now += MS;
-    assert_eq!(lab.receive(Code::TerminateAck, 1, &[]), Ok(None));
-    lab.negotiator.ask_again_if_turned_away(lab.now, &mut lab.context);
-    assert!(lab.sent().is_empty());
-}
+/// Time before the first repeat of a protocol that is early
+const FIRST_RESTART: Duration = Duration::from_secs(1);
+/// Time beyond one and a quarter round trips after which an answer is overdue
+const OVERDUE_SLACK: Duration = Duration::from_millis(1);

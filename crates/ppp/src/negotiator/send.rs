@@ -1,10 +1,10 @@
 //! What the actions of the automaton send
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{
-    Answer, FIRST_RESTART, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS,
-    Negotiator, OptionSet, RESTART, Repeats, TERMINATE_RESTART, TurnedAway,
+    Answer, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS, Negotiator, OptionSet,
+    RESTART, TERMINATE_RESTART, TurnedAway,
 };
 use crate::automaton::{Actions, Event};
 use crate::context::Context;
@@ -65,16 +65,6 @@ impl<O: OptionSet> Negotiator<O> {
         self.restart = self.restart.saturating_sub(1);
         self.deadline = now.checked_add(self.restart_time(context));
         self.transmit_request(now, context);
-    }
-
-    /// Time until the request that is about to be sent is sent again
-    fn restart_time(&self, context: &Context) -> Duration {
-        if matches!(self.repeats, Repeats::ByTimer | Repeats::Prompted) {
-            return RESTART;
-        }
-        let usual = if self.transmissions.is_empty() { FIRST_RESTART } else { RESTART };
-        let round_trip = context.round_trips.shortest().unwrap_or_default();
-        usual.max(round_trip.saturating_mul(2))
     }
 
     pub(super) fn transmit_request(&mut self, now: Instant, context: &mut Context) {

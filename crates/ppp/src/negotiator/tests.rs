@@ -1,6 +1,5 @@
 //! One negotiator with two options, packet by packet
 
-#[path = "repeats.rs"]
 mod repeats;
 
 use super::*;

@@ -101,7 +101,7 @@ mod tests {
     fn an_ack_before_the_decryptor_is_there_is_missed_for_good() {
         let now = epoch();
         let (at, mut start) = started(now, 1);
-        assert!(start.due(at - MS).is_none() && start.is_waiting());
+        assert!(start.due(now).is_none() && start.is_waiting());
         assert!(start.due(at).is_some() && !start.is_waiting());
         start.note_ack(at + MS / 2);
         start.note_ack(at + 50 * MS);
