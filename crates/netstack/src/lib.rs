@@ -34,9 +34,8 @@ mod stack;
 pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
 pub use net::{
-    AddressError, DhcpAnswer, DhcpInform, LookupError, MAX_DNS_WORK, Net, OwnedReadHalf,
-    OwnedWriteHalf, Owner, ReadHalf, ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr,
-    UdpSocket, WriteHalf,
+    DhcpAnswer, DhcpInform, LookupError, Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf,
+    ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use pptp_packet::Wakers;
