@@ -34,8 +34,9 @@ mod stack;
 pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
 pub use net::{
-    DhcpAnswer, DhcpInform, LookupError, Net, OwnedReadHalf, OwnedWriteHalf, Owner, ReadHalf,
-    ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
+    AddressError, DhcpAnswer, DhcpInform, LookupError, MAX_DNS_WORK, Net, OwnedReadHalf,
+    OwnedWriteHalf, Owner, ReadHalf, ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr,
+    UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use pptp_packet::Wakers;
