@@ -183,7 +183,7 @@ fn states_behind(seen: [u32; 3]) -> Vec<u64> {
 /// Three numbers that were seen told all later ones once, and with them somebody could speak in the name of
 /// a host whose packets he does not see
 ///
-/// A search of some 15 s in a release build: `.ci/long` runs it.
+/// Two searches, half a minute or a whole one in a release build: `.ci/long` runs them.
 #[tokio::test(start_paused = true)]
 #[ignore = "a search of 2^32 states"]
 async fn initial_numbers_cannot_be_predicted() {
