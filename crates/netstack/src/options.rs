@@ -1,9 +1,9 @@
 //! How a stack and its sockets are set up
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fmt, net::Ipv4Addr, time::Duration};
 
 /// How a [`Stack`](crate::Stack) is set up
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StackConfig {
     /// The stack's own address
     pub address: Ipv4Addr,
@@ -21,9 +21,9 @@ pub struct StackConfig {
     pub mtu: usize,
     /// Servers asked by [`Net::lookup_host`](crate::Net::lookup_host), in this order
     pub dns: Vec<Ipv4Addr>,
-    /// What initial sequence numbers, ports and identifiers are derived from
+    /// The key that initial sequence numbers, ports and identifiers are derived from
     ///
-    /// Random for whoever is not testing: two stacks with one seed choose the same ports.
+    /// Random and secret outside of tests: two stacks with one seed choose the same numbers.
     pub seed: u64,
 }
 
@@ -31,6 +31,20 @@ impl StackConfig {
     /// One address of unknown subnet, and no DNS server
     pub const fn new(address: Ipv4Addr, mtu: usize, seed: u64) -> Self {
         Self { address, second_address: None, prefix_len: 32, mtu, dns: Vec::new(), seed }
+    }
+}
+
+/// Without the seed, which is a key
+impl fmt::Debug for StackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, second_address, prefix_len, mtu, dns, seed: _ } = self;
+        f.debug_struct("StackConfig")
+            .field("address", address)
+            .field("second_address", second_address)
+            .field("prefix_len", prefix_len)
+            .field("mtu", mtu)
+            .field("dns", dns)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,5 +162,17 @@ pub struct UdpOptions {
 impl Default for UdpOptions {
     fn default() -> Self {
         Self { receive_buffer: 64 << 10, send_buffer: 16 << 10, broadcast: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_no_seed() {
+        let config = StackConfig::new(Ipv4Addr::LOCALHOST, 1400, 48_879_123);
+        let debug = format!("{config:?}");
+        assert!(debug.contains("1400") && !debug.contains("48879123"), "{debug}");
     }
 }

@@ -124,7 +124,7 @@ impl Congestion {
         let acknowledged = distance(self.unacknowledged, number);
         if acknowledged > 0 && acknowledged <= self.under_way() {
             self.on_progress(number, acknowledged, now);
-        } else if acknowledged == 0 && duplicate && self.under_way() > 0 {
+        } else if number == self.unacknowledged && duplicate && self.under_way() > 0 {
             self.on_duplicate();
         }
     }

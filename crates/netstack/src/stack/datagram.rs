@@ -137,7 +137,7 @@ pub(super) enum Icmp {
 /// eight octets behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoted {
-    Tcp { local: SocketAddrV4, peer: SocketAddrV4 },
+    Tcp { local: SocketAddrV4, peer: SocketAddrV4, sequence: i32 },
     Udp { local: SocketAddrV4, peer: SocketAddrV4 },
     Echo { to: Ipv4Addr, ident: u16, sequence: u16 },
 }
@@ -181,7 +181,10 @@ impl Quoted {
         let local = SocketAddrV4::new(Ipv4Addr::new(s0, s1, s2, s3), port(p0, p1));
         let peer = SocketAddrV4::new(to, port(p2, p3));
         match IpProtocol::from(protocol) {
-            IpProtocol::Tcp => Some(Self::Tcp { local, peer }),
+            IpProtocol::Tcp => {
+                let sequence = i32::from_be_bytes([p4, p5, p6, p7]);
+                Some(Self::Tcp { local, peer, sequence })
+            }
             IpProtocol::Udp => Some(Self::Udp { local, peer }),
             IpProtocol::Icmp if (p0, p1) == (0x08, 0x00) => {
                 Some(Self::Echo { to, ident: port(p4, p5), sequence: port(p6, p7) })
@@ -240,7 +243,8 @@ mod tests {
         };
         assert_eq!(error, SocketError::HostUnreachable);
         let local = "10.0.0.1:49153".parse().unwrap();
-        assert_eq!(quoted, Quoted::Tcp { local, peer: "192.168.1.3:80".parse().unwrap() });
+        let peer = "192.168.1.3:80".parse().unwrap();
+        assert_eq!(quoted, Quoted::Tcp { local, peer, sequence: 0x0102_0304 });
         assert_eq!(parse(&icmp(3, 1, &SYN[..27])), None, "seven octets are not");
     }
 

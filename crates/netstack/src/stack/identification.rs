@@ -1,21 +1,22 @@
 //! The identification of a datagram, by which its fragments are put together (RFC 791 §3.2)
 
-use std::hash::{DefaultHasher, Hasher};
+use std::fmt;
+
+use super::random::sip_hash;
 
 /// The identifications of the datagrams that a stack sends
 ///
 /// All 65,536 values come once before any comes again, as RFC 6864 §4.3 wants, in an order that
 /// follows from a secret (RFC 7739 §5.3): a counter behind a keyed permutation. Who sees some of them
 /// does not know those to come, so that a foreign fragment finds no datagram to get into.
-#[derive(Debug)]
 pub(super) struct Identification {
-    secret: u64,
+    key: (u64, u64),
     counter: u16,
 }
 
 impl Identification {
-    pub(super) const fn new(secret: u64) -> Self {
-        Self { secret, counter: 0 }
+    pub(super) const fn new(key: (u64, u64)) -> Self {
+        Self { key, counter: 0 }
     }
 
     pub(super) fn next(&mut self) -> u16 {
@@ -32,12 +33,15 @@ impl Identification {
     }
 
     fn round(&self, round: u8, half: u8) -> u8 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(b"identification");
-        hasher.write_u64(self.secret);
-        hasher.write(&[round, half]);
-        let [.., last] = hasher.finish().to_be_bytes();
+        let [.., last] = sip_hash(self.key, &[round, half]).to_be_bytes();
         last
+    }
+}
+
+/// The key stays secret: whoever has it knows all identifications to come
+impl fmt::Debug for Identification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identification").finish_non_exhaustive()
     }
 }
 
@@ -48,7 +52,7 @@ mod tests {
     use super::*;
 
     fn all(secret: u64) -> Vec<u16> {
-        let mut identification = Identification::new(secret);
+        let mut identification = Identification::new((secret, 0));
         (0..1 << 16).map(|_| identification.next()).collect()
     }
 

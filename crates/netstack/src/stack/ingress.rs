@@ -1,6 +1,9 @@
 //! Whose packet it is
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    borrow::Cow,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use pptp_packet::Egress;
 use smoltcp::wire::IpProtocol;
@@ -9,10 +12,14 @@ use super::{
     Stack, Ticket,
     closing::{self, Answer},
     datagram::{Datagram, Icmp, Quoted, Segment, Unusable},
-    device::{Port, to_smoltcp},
+    device::{Port, interface, seed_for, to_smoltcp},
     gap::Reply,
+    initial,
+    numbers::Verdict,
+    steering::Forged,
     table::Id,
     tcp::{Cause, Connection, Flow, Keeper},
+    tcp_numbers::is_synchronized,
 };
 use crate::SocketError;
 
@@ -48,7 +55,7 @@ impl Stack {
             return self.give_to_connection(id, &segment, packet, out);
         }
         let answer = self.closing.handle(&segment, self.now);
-        if answer != Answer::NotOurs {
+        if !matches!(answer, Answer::NotOurs | Answer::Reopens) {
             if closing::compose(answer, &segment, out) {
                 count(&mut self.stats.packets_out);
             }
@@ -73,21 +80,66 @@ impl Stack {
         packet: &[u8],
         out: &mut impl Egress,
     ) {
+        let Some(connection) = self.connections.get(id) else { return };
+        match connection.judge(segment) {
+            Verdict::Accept => self.give_to_smoltcp(id, *segment, packet, true, out),
+            Verdict::Answer => self.give_to_smoltcp(id, *segment, packet, false, out),
+            Verdict::Challenge => self.challenge(id, out),
+            Verdict::Drop => {}
+        }
+    }
+
+    /// Lets smoltcp process a segment; one that is not acceptable is only answered
+    fn give_to_smoltcp(
+        &mut self,
+        id: Id,
+        mut segment: Segment,
+        packet: &[u8],
+        is_acceptable: bool,
+        out: &mut impl Egress,
+    ) {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
-        connection.hear(*now);
+        let was = connection.state();
+        let packet = if is_acceptable {
+            connection.acknowledge(&mut segment, packet)
+        } else {
+            Cow::Borrowed(packet)
+        };
         let mut reply = Reply::default();
         if let Some(set) = connection.set_mut() {
-            let mut port = Port { packet: Some(packet), out: &mut reply, sent: &mut 0, mtu: *mtu };
+            let packet = Some(packet.as_ref());
+            let mut port = Port { packet, out: &mut reply, sent: &mut 0, mtu: *mtu };
             interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
         }
-        if let Some(reply) = reply.0.and_then(|reply| connection.hold(segment, reply, *now)) {
+        if let Some(reply) = reply.0.and_then(|reply| connection.hold(&segment, reply, *now)) {
             out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
             count(&mut stats.packets_out);
         }
-        connection.on_segment(segment, *mtu, *now);
+        let is_handshake = !is_synchronized(was);
+        let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
+        if is_handshake && is_taken {
+            connection.on_handshake(&segment);
+        }
+        if is_taken {
+            connection.on_segment(&segment, *mtu, *now);
+        }
+        if is_taken || !is_handshake {
+            connection.hear(*now);
+        }
         self.look(id, Cause::Segment { rst: segment.rst });
         self.enqueue(Ticket::Tcp(id));
+    }
+
+    /// Tells a peer which numbers count, if that has not been done within the last second
+    fn challenge(&mut self, id: Id, out: &mut impl Egress) {
+        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return };
+        let Forged(packet) = connection.challenge();
+        let Some(set) = connection.set_mut() else { return };
+        let sent = &mut stats.packets_out;
+        let mut port = Port { packet: Some(packet.as_slice()), out, sent, mtu: *mtu };
+        interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
     }
 
     fn open_from_listener(
@@ -103,12 +155,17 @@ impl Stack {
         }
         entry.waiting = entry.waiting.saturating_add(1);
         let flow = Flow { local: segment.local, peer: segment.peer };
-        let mut connection =
-            Connection::new(flow, Keeper::Backlog(listener), &entry.options, self.now);
+        let number = self.initial.number(&flow, self.now);
+        let initial = self.closing.take(&flow).map_or(number, |last| initial::above(last, number));
+        let keeper = Keeper::Backlog(listener);
+        let mut connection = Connection::new(flow, keeper, &entry.options, initial, self.now);
         connection.listen();
         let id = self.connections.insert(connection);
         self.flows.insert(flow, id);
+        let one = interface(&self.addresses, self.mtu, seed_for(initial), self.now);
+        let usual = std::mem::replace(&mut self.interface, one);
         self.give_to_connection(id, segment, packet, out);
+        self.interface = usual;
     }
 
     fn take_in_udp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
@@ -176,12 +233,13 @@ impl Stack {
     /// Passes an ICMP message on to the socket whose datagram it complains of
     ///
     /// A connection that is established does not end by it (RFC 1122 §4.2.3.9), as with the
-    /// kernel's sockets; a UDP socket is told only if it is connected.
+    /// kernel's sockets, and one that is being made only if its own SYN is quoted, by its sequence number
+    /// (RFC 5927 §4.1); a UDP socket is told only if it is connected.
     fn tell_unreachable(&mut self, error: SocketError, quoted: Quoted) {
         match quoted {
-            Quoted::Tcp { local, peer } => {
+            Quoted::Tcp { local, peer, sequence } => {
                 let Some(id) = self.flows.get(&Flow { local, peer }).copied() else { return };
-                if self.connections.get(id).is_some_and(Connection::is_connecting) {
+                if self.connections.get(id).is_some_and(|it| it.is_syn(sequence)) {
                     self.fail_connection(id, error);
                 }
             }

@@ -7,14 +7,17 @@ mod device;
 mod echo;
 mod egress;
 mod fragments;
+mod freed;
 mod gap;
 mod hold;
 mod identification;
 mod ingress;
+mod initial;
 mod listen;
 mod manners;
 mod martian;
 mod multicast;
+mod numbers;
 mod opening;
 mod pauses;
 mod random;
@@ -23,6 +26,7 @@ mod steering;
 mod table;
 mod tcp;
 mod tcp_calls;
+mod tcp_numbers;
 mod udp;
 mod udp_calls;
 mod udp_packets;
@@ -44,8 +48,10 @@ use self::{
     closing::Closing,
     device::{Addresses, Clock, NEVER, Time, to_smoltcp},
     echo::Echo,
+    freed::FreedPorts,
     hold::Hold,
     identification::Identification,
+    initial::InitialNumbers,
     listen::Listener,
     manners::Manners,
     multicast::Multicast,
@@ -84,6 +90,8 @@ pub struct Stack {
     identification: Identification,
     /// `Some` while there are fragments of datagrams that are not whole
     reassembly: Option<Box<Reassembly>>,
+    initial: InitialNumbers,
+    freed: FreedPorts,
     connections: Table<Connection>,
     /// When each connection wants a turn, by its number
     deadlines: Vec<Time>,
@@ -188,9 +196,11 @@ impl Stack {
             addresses,
             mtu,
             dns: config.dns,
+            initial: InitialNumbers::new(&mut random),
+            identification: Identification::new(random.key()),
             random,
-            identification: Identification::new(config.seed),
             reassembly: None,
+            freed: FreedPorts::default(),
             connections: Table::new(),
             deadlines: Vec::new(),
             flows: BTreeMap::new(),
@@ -539,15 +549,15 @@ impl Stack {
             Fate::Established => self.hand_to_listener(id),
             Fate::Retired { kept, time_wait } => {
                 self.flows.remove(&flow);
-                if time_wait {
-                    self.closing.insert(flow, true, self.now);
+                if let Some(numbers) = time_wait {
+                    self.closing.insert(flow, numbers, true, self.now);
                 }
                 if !kept {
                     self.remove_connection(id);
                 }
             }
-            Fate::HalfClosed => {
-                self.closing.insert(flow, false, self.now);
+            Fate::HalfClosed(numbers) => {
+                self.closing.insert(flow, numbers, false, self.now);
                 self.remove_connection(id);
             }
             Fate::Gone => self.remove_connection(id),

@@ -172,7 +172,7 @@ impl Steering {
 pub(super) struct Forged(pub(super) [u8; HEADERS]);
 
 impl Forged {
-    fn of(repr: &TcpRepr<'_>, from: SocketAddrV4, to: SocketAddrV4) -> Self {
+    pub(super) fn of(repr: &TcpRepr<'_>, from: SocketAddrV4, to: SocketAddrV4) -> Self {
         let mut forged = Self([0; HEADERS]);
         emit(repr, from, to, &mut forged);
         forged
@@ -195,7 +195,7 @@ impl Egress for Forged {
 /// What a segment of ours takes of the sequence space, and what it says of the peer's
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
-    sequence: i32,
+    pub(super) sequence: i32,
     octets: u32,
     syn: bool,
     acknowledgment: i32,
@@ -203,6 +203,12 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// One above its last sequence number; a SYN and a FIN have one each
+    pub(super) fn end(self) -> i32 {
+        let octets = i32::try_from(self.octets).unwrap_or(0);
+        self.sequence.wrapping_add(octets).wrapping_add(i32::from(self.syn))
+    }
+
     /// Reads an IP packet without options (RFC 791 §3.1) that holds a TCP segment (RFC 9293 §3.1)
     fn of(packet: &[u8]) -> Option<Self> {
         let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;

@@ -17,10 +17,11 @@ use smoltcp::{
 use tokio::io::Ready;
 
 use super::{
-    copy,
+    closing, copy,
     datagram::Segment,
     device::{NEVER, Time, micros},
     gap::Gap,
+    numbers::Numbers,
     opening::Opening,
     steering::{Forged, Sent, Steering},
     table::Id,
@@ -41,8 +42,8 @@ pub(super) enum Keeper {
     User,
     /// A listener, until it is accepted
     Backlog(Id),
-    /// Nobody: it was dropped, and flushes until then
-    Nobody { until: Option<Time> },
+    /// Nobody: it was dropped, and flushes until then; [`NEVER`] if that is not yet known
+    Nobody { until: Time },
 }
 
 /// How a connection ended
@@ -70,10 +71,10 @@ pub(super) enum Fate {
     /// It needs no buffers any more; if it is kept, its user may still read
     Retired {
         kept: bool,
-        time_wait: bool,
+        time_wait: Option<closing::FinalNumbers>,
     },
     /// Nobody wants it, and the peer may still send its FIN
-    HalfClosed,
+    HalfClosed(closing::FinalNumbers),
     /// Nothing is left to be done
     Gone,
 }
@@ -91,6 +92,7 @@ pub(super) struct Connection {
     /// Whether it stands in the queue of those with something to send
     pub(super) queued: bool,
     pub(super) end: Option<End>,
+    pub(super) numbers: Numbers,
     /// `None` once no segment is to be sent or received any more
     set: Option<SocketSet<'static>>,
     /// What came before the end and is not yet read
@@ -102,11 +104,11 @@ pub(super) struct Connection {
     established: bool,
     /// When a segment last came
     heard: Time,
-    /// Since when the peer owes an acknowledgment
-    owed: Option<Time>,
+    /// Since when the peer owes an acknowledgment; [`NEVER`] if it owes none
+    owed: Time,
     user_timeout: Time,
-    /// `None` for the longest
-    linger: Option<Time>,
+    /// In microseconds; [`LONGEST`] if none was set
+    linger: u32,
     /// Its SYN, while the link has brought nothing
     opening: Option<Box<Opening>>,
     /// What of its incoming stream is missing
@@ -116,7 +118,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(flow: Flow, keeper: Keeper, options: &TcpOptions, now: Time) -> Self {
+    /// A connection of nobody yet; `initial` is the sequence number that its SYN will have
+    pub(super) fn new(
+        flow: Flow,
+        keeper: Keeper,
+        options: &TcpOptions,
+        initial: i32,
+        now: Time,
+    ) -> Self {
         let buffer =
             |len: usize| tcp::SocketBuffer::new(vec![0; len.clamp(LEAST_BUFFER, MOST_BUFFER)]);
         let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
@@ -138,22 +147,25 @@ impl Connection {
             writers: Waiters::default(),
             queued: false,
             end: None,
+            numbers: Numbers::new(initial),
             set: Some(set),
             unread: Vec::new(),
             read: 0,
             was: State::Closed,
             established: false,
             heard: now,
-            owed: None,
+            owed: NEVER,
             user_timeout: micros(patient(options.user_timeout)),
-            linger: Some(micros(options.linger)).filter(|linger| *linger < MOST_LINGER),
+            linger: Some(lingering(micros(options.linger)))
+                .filter(|linger| *linger < MOST_LINGER)
+                .unwrap_or(LONGEST),
             opening: None,
             gap: None,
             steering: steered.then(|| Box::new(Steering::new())),
         }
     }
 
-    /// Starts the handshake
+    /// Starts the handshake; `interface` is one whose next random number is the initial one
     pub(super) fn connect(&mut self, interface: &mut Interface) -> Result<(), SocketError> {
         let Flow { local, peer } = self.flow;
         let socket = self.socket_mut().ok_or(SocketError::NotConnected)?;
@@ -194,6 +206,9 @@ impl Connection {
 
     pub(super) fn hear(&mut self, now: Time) {
         self.heard = now;
+        if self.waits_for_window() {
+            self.owed = NEVER; // until the next probe leaves
+        }
     }
 
     /// Whether the handshake is complete, or why it never will be
@@ -229,7 +244,11 @@ impl Connection {
     fn read_buffered(&mut self, into: &mut [u8], peek: bool) -> usize {
         if let Some(socket) = self.socket_mut() {
             let read = if peek { socket.peek_slice(into) } else { socket.recv_slice(into) };
-            return read.unwrap_or(0);
+            let read = read.unwrap_or(0);
+            if !peek {
+                self.numbers.on_read(read);
+            }
+            return read;
         }
         let unread = self.unread.get(self.read..).unwrap_or_default();
         let count = copy(unread, into);
@@ -312,8 +331,8 @@ impl Connection {
     ///
     /// True if there is nothing more to be done.
     pub(super) fn let_go(&mut self) -> bool {
-        self.keeper = Keeper::Nobody { until: None };
-        let resets = self.linger == Some(0);
+        self.keeper = Keeper::Nobody { until: NEVER };
+        let resets = self.linger == 0;
         let Some(socket) = self.socket_mut() else { return true };
         if matches!(socket.state(), State::SynSent | State::Listen) {
             return true;
@@ -326,12 +345,13 @@ impl Connection {
         false
     }
 
-    pub(super) const fn linger(&self) -> Option<Time> {
-        self.linger
+    /// `None` for the longest
+    pub(super) fn linger(&self) -> Option<Time> {
+        (self.linger != LONGEST).then(|| self.linger.into())
     }
 
     pub(super) fn set_linger(&mut self, linger: Option<Time>) {
-        self.linger = linger.map(|linger| linger.min(MOST_LINGER));
+        self.linger = linger.map_or(LONGEST, lingering);
     }
 
     pub(super) fn set_keepalive(&mut self, every: Option<Duration>) {
@@ -350,16 +370,20 @@ impl Connection {
     /// Gives up if the peer is silent for too long, or nobody is there to wait for it
     pub(super) fn check_time(&mut self, now: Time) {
         if let Keeper::Nobody { until } = &mut self.keeper {
-            let linger = self.linger.unwrap_or(MOST_LINGER);
-            let until = *until.get_or_insert(now.saturating_add(linger));
-            if now >= until && self.end.is_none() {
+            let linger = self.linger.min(MOST_LINGER);
+            *until = (*until).min(now.saturating_add(linger.into()));
+            if now >= *until && self.end.is_none() {
                 self.abort(SocketError::Aborted);
             }
         }
         if let Some(steering) = &mut self.steering {
             steering.congestion.check_time(now);
         }
-        self.owed = if self.owes() { Some(self.owed.unwrap_or(now)) } else { None };
+        if !self.owes() {
+            self.owed = NEVER;
+        } else if !self.waits_for_window() {
+            self.owed = self.owed.min(now);
+        }
         if now >= self.patience() && self.end.is_none() {
             self.abort(SocketError::TimedOut);
         }
@@ -386,6 +410,10 @@ impl Connection {
 
     /// Tells whoever steers that smoltcp composed something
     pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
+        self.count_sent(sent);
+        if sent.end() != sent.sequence {
+            self.owed = self.owed.min(now);
+        }
         if let Some(steering) = &mut self.steering {
             steering.on_sent(sent, now);
         }
@@ -421,7 +449,7 @@ impl Connection {
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
     pub(super) fn deadline(&self) -> Time {
         let linger = match self.keeper {
-            Keeper::Nobody { until } => until.unwrap_or(NEVER),
+            Keeper::Nobody { until } => until,
             Keeper::User | Keeper::Backlog(_) => NEVER,
         };
         let gap = self.gap.as_ref().and_then(|gap| gap.deadline()).unwrap_or(NEVER);
@@ -434,17 +462,18 @@ impl Connection {
     fn patience(&self) -> Time {
         let keepalive = self.socket().and_then(tcp::Socket::keep_alive);
         match (self.owed, keepalive, self.was) {
-            (Some(_), _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
-            (Some(owed), _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
-            (None, Some(every), _) => {
+            (NEVER, None, _) => NEVER,
+            (NEVER, Some(_), _) if self.waits_for_window() => NEVER,
+            (NEVER, Some(every), _) => {
                 self.heard.saturating_add(every.total_micros()).saturating_add(self.user_timeout)
             }
-            (None, None, _) => NEVER,
+            (_, _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
+            (owed, _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
         }
     }
 
     /// Whether the peer has something to acknowledge; of a SYN the caller's own time is the limit
-    fn owes(&self) -> bool {
+    pub(super) fn owes(&self) -> bool {
         self.socket().is_some_and(|socket| match socket.state() {
             State::Closed | State::Listen | State::SynSent | State::TimeWait => false,
             State::SynReceived | State::FinWait1 | State::Closing | State::LastAck => true,
@@ -477,8 +506,11 @@ impl Connection {
         let Some(socket) = self.socket_mut() else { return Fate::Lives };
         if nobody && socket.can_recv() {
             // nobody will read it; the window stays open until what was written is flushed
+            let drained = socket.recv_queue();
             while socket.recv(|octets| (octets.len(), octets.len())).is_ok_and(|read| read > 0) {}
+            self.numbers.on_read(drained);
         }
+        let Some(socket) = self.socket() else { return Fate::Lives };
         let (state, reset_due) = (socket.state(), socket.remote_endpoint().is_some());
         let was = std::mem::replace(&mut self.was, state);
         match state {
@@ -491,13 +523,13 @@ impl Connection {
                 };
                 let end = End { error, peer_finished: peer_finished(was) };
                 self.end.get_or_insert(end);
-                if reset_due { Fate::Lives } else { self.retire(false) }
+                if reset_due { Fate::Lives } else { self.retire(None) }
             }
             State::TimeWait => {
                 self.end.get_or_insert(End { error: None, peer_finished: true });
-                self.retire(true)
+                self.retire(Some(self.final_numbers()))
             }
-            State::FinWait2 if nobody => Fate::HalfClosed,
+            State::FinWait2 if nobody => Fate::HalfClosed(self.final_numbers()),
             State::Listen => Fate::Gone,
             State::SynSent | State::SynReceived => Fate::Lives,
             _ if self.established => Fate::Lives,
@@ -515,7 +547,7 @@ impl Connection {
     }
 
     /// Lets the buffers go but for what is still to be read
-    fn retire(&mut self, time_wait: bool) -> Fate {
+    fn retire(&mut self, time_wait: Option<closing::FinalNumbers>) -> Fate {
         let kept = match self.keeper {
             Keeper::User => true,
             Keeper::Backlog(_) => self.established,
@@ -556,7 +588,7 @@ fn alone() -> SocketHandle {
 }
 
 /// Whether the peer's FIN had come in this state
-const fn peer_finished(state: State) -> bool {
+pub(super) const fn peer_finished(state: State) -> bool {
     matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
 }
 
@@ -580,6 +612,10 @@ fn keepalive(every: Duration) -> time::Duration {
     patient(every).into()
 }
 
+fn lingering(linger: Time) -> u32 {
+    u32::try_from(linger).unwrap_or(MOST_LINGER).min(MOST_LINGER)
+}
+
 /// A smaller buffer moves next to nothing, and none moves nothing at all
 const LEAST_BUFFER: usize = 1 << 10;
 
@@ -587,7 +623,10 @@ const LEAST_BUFFER: usize = 1 << 10;
 const MOST_BUFFER: usize = 16 << 20;
 
 /// A connection nobody has any more is not kept for longer than this
-const MOST_LINGER: Time = 60_000_000;
+const MOST_LINGER: u32 = 60_000_000;
+
+/// As long as [`MOST_LINGER`], because nobody chose a time
+const LONGEST: u32 = u32::MAX;
 
 /// How long the peer of a connection that comes in may take for its part of the handshake
 const HANDSHAKE: Time = 30_000_000;

@@ -11,7 +11,7 @@ use tokio::io::Ready;
 
 use super::{
     Stack, Ticket,
-    device::{HOP_LIMIT, hop_limit, micros},
+    device::{HOP_LIMIT, hop_limit, interface, micros, seed_for},
     listen::{Listener, overlap},
     table::Id,
     tcp::{Connection, Flow, Keeper},
@@ -35,15 +35,17 @@ impl Stack {
             return Err(SocketError::AddressNotAvailable.into());
         }
         let flow = |port| Flow { local: SocketAddrV4::new(address, port), peer };
-        let Self { random, flows, closing, listeners, .. } = &mut *self;
+        let Self { random, freed, flows, closing, listeners, .. } = &mut *self;
         let taken = |port| {
             flows.contains_key(&flow(port))
                 || closing.holds(&flow(port))
                 || listeners.iter().any(|(_, listener)| overlap(listener.local, flow(port).local))
         };
-        let flow = flow(random.port(taken).ok_or(SocketError::AddressNotAvailable)?);
-        let mut connection = Connection::new(flow, Keeper::User, options, self.now);
-        connection.connect(&mut self.interface)?;
+        let flow = flow(freed.choose(random, taken).ok_or(SocketError::AddressNotAvailable)?);
+        let initial = self.initial.number(&flow, self.now);
+        let mut connection = Connection::new(flow, Keeper::User, options, initial, self.now);
+        let seed = seed_for(initial);
+        connection.connect(&mut interface(&self.addresses, self.mtu, seed, self.now))?;
         let id = self.connections.insert(connection);
         self.flows.insert(flow, id);
         self.schedule(id);
@@ -207,13 +209,13 @@ impl Stack {
         options: TcpOptions,
     ) -> io::Result<(Id, SocketAddrV4)> {
         self.check_ended()?;
-        let Self { random, listeners, .. } = &mut *self;
+        let Self { random, freed, listeners, .. } = &mut *self;
         let taken = |port| {
             let local = SocketAddrV4::new(*local.ip(), port);
             listeners.iter().any(|(_, listener)| overlap(listener.local, local))
         };
         let port = match local.port() {
-            0 => random.port(taken).ok_or(SocketError::AddressInUse)?,
+            0 => freed.choose(random, taken).ok_or(SocketError::AddressInUse)?,
             port if taken(port) => return Err(SocketError::AddressInUse.into()),
             port => port,
         };
@@ -248,6 +250,7 @@ impl Stack {
             self.let_go(id);
         }
         if let Some(mut listener) = self.listeners.remove(id) {
+            self.freed.push(listener.local.port());
             listener.acceptors.forget(&mut self.wakes);
         }
     }
@@ -292,6 +295,7 @@ impl Stack {
 
     pub(super) fn remove_connection(&mut self, id: Id) {
         let Some(connection) = self.connections.remove(id) else { return };
+        self.freed.push(connection.flow.local.port());
         if let Keeper::Backlog(listener) = connection.keeper
             && let Some(listener) = self.listeners.get_mut(listener)
         {

@@ -20,14 +20,14 @@ impl Stack {
     ) -> io::Result<(Id, SocketAddrV4)> {
         self.check_ended()?;
         self.check_own(*local.ip())?;
-        let Self { random, udp, udp_ports, .. } = &mut *self;
+        let Self { random, freed, udp, udp_ports, .. } = &mut *self;
         let taken = |port| {
             let local = SocketAddrV4::new(*local.ip(), port);
             let bound = udp_ports.range((port, 0)..=(port, Id::MAX));
             bound.filter_map(|(_, id)| udp.get(*id)).any(|socket| overlap(socket.local, local))
         };
         let port = match local.port() {
-            0 => random.port(taken).ok_or(SocketError::AddressInUse)?,
+            0 => freed.choose(random, taken).ok_or(SocketError::AddressInUse)?,
             port if taken(port) => return Err(SocketError::AddressInUse.into()),
             port => port,
         };
@@ -203,6 +203,7 @@ impl Stack {
     pub(crate) fn udp_release(&mut self, id: Id) {
         let Some(socket) = self.udp.get_mut(id) else { return };
         self.udp_ports.remove(&(socket.local.port(), id));
+        self.freed.push(socket.local.port());
         socket.dropped = true;
         socket.readers.forget(&mut self.wakes);
         socket.writers.forget(&mut self.wakes);
