@@ -338,7 +338,9 @@ impl<R: Role> Machine<R> {
         packet: &Packet<'_>,
     ) -> Result<(), Trouble> {
         let was_used = self.ccp.peer_is_open();
-        let failure = self.encryption_ended();
+        // what it was before the packet is taken
+        let failure =
+            (code == Code::TerminateRequest).then(|| self.ended_by_peer(Protocol::Ccp, packet));
         let may_be_clear = self.stance != Stance::Require;
         let layer = match self.ccp.handle_packet(now, packet, &mut self.context) {
             Err(Trouble::Fail(_)) if may_be_clear => {
@@ -347,12 +349,14 @@ impl<R: Role> Machine<R> {
             }
             outcome => outcome?,
         };
-        if code == Code::TerminateRequest && may_be_clear {
-            self.give_up_encryption(now);
-            return Ok(());
-        }
-        if code == Code::TerminateRequest {
-            return Err(failure.into());
+        match failure {
+            Some(_) if may_be_clear => {
+                self.ras_code = None;
+                self.give_up_encryption(now);
+                return Ok(());
+            }
+            Some(failure) => return Err(failure.into()),
+            None => {}
         }
         if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
             // A server that is deaf to IPCP until its CCP is open hears it now.
@@ -405,7 +409,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// What it means if the peer closes CCP now
-    fn encryption_ended(&self) -> Failure {
+    pub(crate) fn encryption_ended(&self) -> Failure {
         if self.ccp.peer_is_open() {
             return Failure::EncryptionLost;
         }

@@ -15,10 +15,12 @@ use crate::config::ClientConfig;
 use crate::config::ServerConfig;
 use crate::data_path::Reachability;
 use crate::events::{Event, Phase, Timer};
+use crate::failure::Failure;
 use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
+use crate::ras::RasCode;
 use crate::role::Client;
 use crate::stats::{Discard, Stats};
 
@@ -273,6 +275,18 @@ impl Link {
     /// time.
     pub fn round_trips(&self) -> u16 {
         each!(&self.0, machine => machine.round_trips())
+    }
+
+    /// The error code of Windows that the peer's last Terminate-Request carried, if it was one
+    ///
+    /// To be asked once [`Event::Down`] is there.
+    pub fn ras_code(&self) -> Option<RasCode> {
+        each!(&self.0, machine => machine.ras_code)
+    }
+
+    /// What the peer was refused so far: why it hangs up, if it does so now by other means than LCP
+    pub fn disagreement(&self) -> Option<Failure> {
+        each!(&self.0, machine => machine.disagreement())
     }
 
     /// What the link has counted
