@@ -11,4 +11,5 @@ mod packets;
 pub(crate) mod pair;
 mod proof;
 mod short_payloads;
+mod strangers;
 mod totality;

@@ -146,11 +146,12 @@ impl Tunnel {
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
         let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
-        let failure = one_way.unwrap_or(failure);
+        let failure = one_way.unwrap_or_else(|| self.explained(failure));
+        let ras_code = self.link.ras_code().filter(|_| matches!(failure, Failure::Link(_)));
         self.stage = Stage::Ending;
         self.stop_waiting();
         self.ladder.end(now);
-        let error = TunnelError::new(failure, self.ladder.clone());
+        let error = TunnelError::new(failure, self.ladder.clone()).with_ras_code(ras_code);
         self.events.push_back(Event::Down(error));
         self.link.close(now);
         self.control.close(now, StopReason::StopLocalShutdown);
@@ -158,6 +159,14 @@ impl Tunnel {
         if self.control.is_closed() {
             self.stage = Stage::Finished;
         }
+    }
+
+    /// A peer that hangs up in the middle of PPP's negotiation does so because of what it was refused
+    fn explained(&self, failure: Failure) -> Failure {
+        let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
+        let may_be_explained = self.is_client && is_negotiating && is_by_peer(&failure);
+        let disagreement = self.link.disagreement().filter(|_| may_be_explained);
+        disagreement.map_or(failure, Failure::Link)
     }
 
     /// What a connect waits for does not matter any more
