@@ -145,6 +145,14 @@ impl Link {
         }
     }
 
+    /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
+    #[cfg(feature = "server")]
+    pub fn terminate(&mut self, code: RasCode) {
+        if let Inner::Server(machine) = &mut self.0 {
+            machine.terminate(code);
+        }
+    }
+
     /// Agrees to whatever authentication is allowed without asking for MS-CHAPv2 first
     ///
     /// See [`AuthenticationPolicy::at_first_asking`](crate::AuthenticationPolicy::at_first_asking): for

@@ -49,6 +49,13 @@ impl RasCode {
         self.look_up().1
     }
 
+    /// The data of a Terminate-Request with this code, as Windows sends it
+    #[cfg(feature = "server")]
+    pub(crate) fn data(self) -> Vec<u8> {
+        // the Magic-Number of its own LCP, which no client compares
+        [&[0x12, 0x34, 0x56, 0x78], &MARK[..], &self.0.to_be_bytes()].concat()
+    }
+
     pub(crate) const fn cause(self) -> RasCause {
         self.look_up().0
     }

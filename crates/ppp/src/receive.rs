@@ -139,6 +139,10 @@ impl<R: Role> Machine<R> {
             Code::DiscardRequest => {}
             Code::Identification => self.note_identification(packet),
             Code::TimeRemaining => self.note_time_remaining(packet),
+            #[cfg(feature = "server")]
+            Code::ConfigureNak | Code::ConfigureReject if self.role.is_deaf() => {
+                return Err(Trouble::Discard(Discard::OutOfPhase));
+            }
             code => {
                 let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
                 if code == Code::TerminateRequest && self.phase != Phase::Terminating {

@@ -25,6 +25,7 @@ use crate::{
     login::Login,
     raw_ip::RawPort,
     state::StateSender,
+    strangers::Strangers,
     summary::debug_as_summary,
     turn_flags::TurnFlags,
 };
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// A redial may take another
     route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
+    pub(crate) strangers: Strangers,
     /// Whom to ask when the server refuses the login, if anybody
     pub(crate) login: Option<Box<Login>>,
     turns: TurnFlags,
@@ -132,6 +134,7 @@ impl Shared {
             path: Notify::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
+            strangers: Strangers::default(),
             login,
             turns: TurnFlags::new(),
             inner: Mutex::new(Inner::default()),
@@ -148,6 +151,7 @@ impl Shared {
     }
 
     pub(crate) fn set_route(&self, route: Route) {
+        self.strangers.begin();
         *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
     }
 
@@ -330,6 +334,14 @@ impl Inner {
         let why = dialling.again(server, error)?;
         self.redials = true;
         Some(why)
+    }
+
+    /// The reason for the end of the connect, with what an earlier dial of it found out
+    pub(crate) fn explained(&self, error: TunnelError) -> TunnelError {
+        match &self.dialling {
+            Some(dialling) => dialling.explained(error),
+            None => error,
+        }
     }
 
     /// Whether nothing is left of the control connection there was

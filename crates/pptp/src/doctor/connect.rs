@@ -131,6 +131,7 @@ fn failing_step(error: &TunnelError) -> Step {
             let is_ours = after.is_zero() || *heard || send_error.is_some();
             if is_ours { Step::GreOut } else { Step::GreIn }
         }
+        Failure::GreFromElsewhere { .. } | Failure::GreUnsupported { .. } => Step::GreIn,
         _ => Step::of_error(error),
     }
 }
@@ -138,6 +139,7 @@ fn failing_step(error: &TunnelError) -> Step {
 fn failed(step: Step, took: Duration, error: &TunnelError, sight: &Sight) -> Finding {
     let mut finding = Finding::failure(step, took, error);
     let more = match step {
+        Step::GreIn if !matches!(error.failure, Failure::GreBlocked { .. }) => sight.gre_out(),
         Step::GreOut | Step::GreIn => sight.gre(),
         Step::Authentication => sight.authentication(),
         Step::Encryption => sight.encryption(),
@@ -224,10 +226,8 @@ impl Sight {
                 None => "open, the server named no MRU".into(),
             },
             Step::Authentication => {
-                let asks_once = |redial: &Redial| matches!(redial, Redial::AsksOnce { .. });
-                let again = redials.iter().any(asks_once);
-                let again = if again { ", dialled again to agree at once" } else { "" };
-                format!("{}{again}", self.authentication())
+                let again = redials.iter().filter_map(again_for_authentication);
+                format!("{}{}", self.authentication(), again.collect::<String>())
             }
             Step::Encryption if self.is_in_the_clear() => {
                 format!("in the clear, as an insecure option allows; {}", self.encryption())
@@ -250,7 +250,7 @@ impl Sight {
             let how = match redial {
                 Redial::Recognized { kind } => format!("dialled again as a {kind} wants it"),
                 Redial::NotPptp { address } => format!("after {address} was no PPTP server"),
-                Redial::AsksOnce { .. } => continue,
+                Redial::AsksOnce { .. } | Redial::WithoutEap { .. } => continue,
             };
             seen = format!("{seen}, {how}");
         }
@@ -299,6 +299,17 @@ impl Sight {
             }
         });
         told(offered, chosen)
+    }
+}
+
+/// A dial that was for the authentication
+fn again_for_authentication(redial: &Redial) -> Option<String> {
+    match redial {
+        Redial::AsksOnce { .. } => Some(", dialled again to agree at once".into()),
+        Redial::WithoutEap { offered } => {
+            Some(format!(", dialled again without EAP, where it wanted {offered}"))
+        }
+        Redial::Recognized { .. } | Redial::NotPptp { .. } => None,
     }
 }
 
