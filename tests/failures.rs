@@ -100,22 +100,20 @@ async fn a_tunnel_that_is_ended_by_a_code_of_windows_tells_number_and_meaning() 
 async fn a_server_with_eap_tls_first_is_dialled_again_without_eap_and_comes_up() {
     let world = World::new(10);
     let server = world.serve(BUILDING, profile(Profile::EapFirst));
-    let mut connecting = world.client.connect(config(server.address()));
+    let connecting = world.dial(&server);
     let mut state = connecting.state();
-    let mut redials = Vec::new();
+    let watching = tokio::spawn(async move {
+        let is_told = |state: &State| matches!(state, State::Redialling { .. } | State::Up);
+        state.wait_for(is_told).await.expect("a state").clone()
+    });
     let began = Instant::now();
-    let tunnel = loop {
-        tokio::select! {
-            biased;
-            tunnel = &mut connecting => break tunnel.expect("a tunnel"),
-            _ = state.changed() => {
-                if let State::Redialling { why } = state.borrow_and_update().clone() {
-                    redials.push(why);
-                }
-            }
-        }
-    };
-    assert_eq!(redials, [Redial::WithoutEap { offered: TLS }]);
+    let tunnel = connecting.await.expect("a tunnel");
+    let why = watching.await.expect("a state");
+    assert!(
+        matches!(why, State::Redialling { why: Redial::WithoutEap { offered: TLS } }),
+        "{why:?}"
+    );
+    assert_eq!(server.stats().connections_ever, 2);
     assert_eq!(tunnel.info().authentication, AuthenticationProtocol::MsChapV2);
     assert!(QUICK.contains(&began.elapsed()), "{:?}", began.elapsed());
     tunnel.close().await;
