@@ -161,10 +161,15 @@ impl Tunnel {
         }
     }
 
-    /// A peer that hangs up in the middle of PPP's negotiation does so because of what it was refused
+    /// A peer that disconnects the call in the middle of PPP's negotiation does so because of what it
+    /// was refused: accel-ppp, without a word of LCP
+    ///
+    /// A connection that is lost, or stopped as a whole, may have been so for any reason.
     fn explained(&self, failure: Failure) -> Failure {
+        use pptp_control::Failed::CallDisconnected;
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
-        let may_be_explained = self.is_client && is_negotiating && is_by_peer(&failure);
+        let is_disconnected = matches!(failure, Failure::Control(CallDisconnected { .. }));
+        let may_be_explained = self.is_client && is_negotiating && is_disconnected;
         let disagreement = self.link.disagreement().filter(|_| may_be_explained);
         disagreement.map_or(failure, Failure::Link)
     }
