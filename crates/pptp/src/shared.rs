@@ -81,6 +81,9 @@ pub(crate) struct Inner {
     pub(crate) dialling: Option<Box<Dialling>>,
     /// The state machine's end is not the tunnel's: it is dialled once more
     pub(crate) redials: bool,
+    /// Why it was dialled once more so far; once for each reason and each address, hardly ever any
+    #[expect(clippy::box_collection, reason = "16 octets less in each idle tunnel")]
+    pub(crate) redialled: Option<Box<Vec<Redial>>>,
     /// Of the state machine that is dialled once more
     pub(crate) ladder: Option<Box<Ladder>>,
     /// Hang up as soon as there is something to hang up
@@ -333,6 +336,7 @@ impl Inner {
         let dialling = self.dialling.as_mut().filter(|_| !self.abandoned)?;
         let why = dialling.again(server, error)?;
         self.redials = true;
+        self.redialled.get_or_insert_default().push(why.clone());
         Some(why)
     }
 

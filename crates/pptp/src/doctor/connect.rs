@@ -36,7 +36,6 @@ pub(super) async fn connect(
             State::Connecting { phase } => {
                 progress.pass_until(Step::of_phase(phase), &Sight::of(&connecting)).await;
             }
-            State::Redialling { why } => progress.redials.push(why),
             _ => {}
         }
     };
@@ -65,14 +64,13 @@ struct Progress<'a> {
     /// Not reported yet
     left: VecDeque<Step>,
     since: Instant,
-    redials: Vec<Redial>,
 }
 
 impl<'a> Progress<'a> {
     fn new(config: &'a TunnelConfig, report: &'a Report) -> Self {
         let steps = Step::ALL.into_iter();
         let left = steps.filter(|step| (Step::Name..Step::LargestPacket).contains(step)).collect();
-        Self { config, report, left, since: Instant::now(), redials: Vec::new() }
+        Self { config, report, left, since: Instant::now() }
     }
 
     /// What lies before `step` went well
@@ -93,7 +91,7 @@ impl<'a> Progress<'a> {
     }
 
     fn passed(&self, step: Step, took: Duration, sight: &Sight) -> Finding {
-        let seen = sight.tell(step, self.config, &self.redials);
+        let seen = sight.tell(step, self.config);
         let took = match step {
             Step::GreOut => Duration::ZERO,
             Step::GreIn => sight.transcript.first_answer.unwrap_or_default(),
@@ -182,6 +180,8 @@ struct Sight {
     stats: Stats,
     transcript: Transcript,
     info: Option<Info>,
+    /// A state that lasts no longer than a moment may go by unseen: so they are asked for
+    redials: Vec<Redial>,
     /// Datagrams since the connect began that were for none of our calls
     strangers: u64,
     /// GRE of ours to the server that connection tracking saw no answer to
@@ -196,6 +196,7 @@ impl Sight {
             stats: connecting.stats(),
             transcript: Transcript::of(connecting.flight_record().records()),
             info: None,
+            redials: connecting.redials(),
             strangers: 0,
             unreplied: 0,
         }
@@ -210,14 +211,14 @@ impl Sight {
         self.info.as_ref().is_some_and(|info| info.encryption.is_none())
     }
 
-    fn tell(&self, step: Step, config: &TunnelConfig, redials: &[Redial]) -> String {
+    fn tell(&self, step: Step, config: &TunnelConfig) -> String {
         match step {
             Step::Name => name(&config.server),
             Step::Tcp => match self.server {
                 Some(server) => format!("{server} accepts"),
                 None => "the server accepts".into(),
             },
-            Step::ControlConnection => self.control_connection(redials),
+            Step::ControlConnection => self.control_connection(),
             Step::Call => "the server takes the call".into(),
             Step::GreOut => self.gre_out(),
             Step::GreIn => self.gre_in(),
@@ -226,7 +227,7 @@ impl Sight {
                 None => "open, the server named no MRU".into(),
             },
             Step::Authentication => {
-                let again = redials.iter().filter_map(again_for_authentication);
+                let again = self.redials.iter().filter_map(again_for_authentication);
                 format!("{}{}", self.authentication(), again.collect::<String>())
             }
             Step::Encryption if self.is_in_the_clear() => {
@@ -238,7 +239,7 @@ impl Sight {
         }
     }
 
-    fn control_connection(&self, redials: &[Redial]) -> String {
+    fn control_connection(&self) -> String {
         let Some(peer) = &self.peer else { return "established".into() };
         let Peer { vendor, host_name, firmware, recognized, .. } = peer;
         let mut seen =
@@ -246,7 +247,7 @@ impl Sight {
         if let Some(recognized) = recognized {
             seen = format!("{seen}, recognised as {}", recognized.name);
         }
-        for redial in redials {
+        for redial in &self.redials {
             let how = match redial {
                 Redial::Recognized { kind } => format!("dialled again as a {kind} wants it"),
                 Redial::NotPptp { address } => format!("after {address} was no PPTP server"),
