@@ -25,7 +25,7 @@ pub(crate) struct Policy {
     #[arg(
         long,
         value_name = "BITS",
-        value_parser = clap::builder::PossibleValuesParser::new(["40", "56"]).map(key_strength)
+        value_parser = clap::builder::PossibleValuesParser::new(["40", "56"]).map(|bits| key_strength(&bits))
     )]
     insecure_least_key: Option<KeyStrength>,
     /// Agree to stateful MPPE, which uses keys twice after a loss
@@ -33,7 +33,7 @@ pub(crate) struct Policy {
     insecure_stateful_mppe: bool,
 }
 
-fn key_strength(bits: String) -> KeyStrength {
+fn key_strength(bits: &str) -> KeyStrength {
     if bits == "40" { KeyStrength::Bits40 } else { KeyStrength::Bits56 }
 }
 

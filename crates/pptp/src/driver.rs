@@ -239,8 +239,8 @@ impl Driver {
                 self.order.push((call_id, index));
             } else {
                 unknown += 1;
-                let meant = [Some(call_id), behind_checksum].into_iter().flatten();
-                let tunnel = meant.filter_map(|call_id| calls.get_by_id(call_id)).next();
+                let mut meant = [Some(call_id), behind_checksum].into_iter().flatten();
+                let tunnel = meant.find_map(|call_id| calls.get_by_id(call_id));
                 let tunnel = tunnel.filter(|tunnel| tunnel.strangers.take());
                 self.strangers.extend(tunnel.map(|tunnel| (Arc::clone(tunnel), index)));
             }

@@ -32,11 +32,8 @@ pub(super) async fn connect(
             // an error is the end, which `connecting` tells
             _ = state.changed() => state.borrow_and_update().clone(),
         };
-        match state {
-            State::Connecting { phase } => {
-                progress.pass_until(Step::of_phase(phase), &Sight::of(&connecting)).await;
-            }
-            _ => {}
+        if let State::Connecting { phase } = state {
+            progress.pass_until(Step::of_phase(phase), &Sight::of(&connecting)).await;
         }
     };
     let mut sight = Sight::of(&connecting);

@@ -1,3 +1,5 @@
+use std::io;
+
 use pptp_control::{Failed as ControlFailure, GeneralError, OutgoingCallResult, StartResult};
 use pptp_ppp::{AuthenticationProtocol, Failure as LinkFailure, Protocol, RasCode};
 
@@ -20,6 +22,10 @@ impl Failure {
             Self::TooManyFiles { .. } => "raise it: ulimit -n, or LimitNOFILE= in systemd",
             Self::TcpRefused { .. } => {
                 "nothing listens there: is this the PPTP server, and is PPTP switched on?"
+            }
+            Self::TcpFailed { kind: io::ErrorKind::ConnectionReset, .. } => {
+                "what listens there resets at once: its limit of connections is reached, or an access list or a \
+                 firewall does not let this client in"
             }
             Self::TcpFailed { .. } => {
                 "check the address, the route and firewalls for TCP port 1723"
@@ -86,7 +92,20 @@ impl Failure {
 
     /// The advice where the peer has said an error code of Windows
     pub(super) const fn advice_after(&self, RasCode(code): RasCode, phase: Phase) -> &'static str {
+        let is_encryption = matches!(
+            self,
+            Self::Link(
+                LinkFailure::EncryptionUnavailable { .. } | LinkFailure::EncryptionDemanded { .. }
+            )
+        );
+        let is_known =
+            matches!(self, Self::Link(LinkFailure::AuthProtocolRefused { offered: Some(_) }));
         match code {
+            _ if is_known => self.advice_in(phase),
+            732 | 741..=743 if is_encryption => {
+                "let the server's network policy allow strong encryption (MPPE 128 bit): it and this client \
+                 have none in common"
+            }
             0 => {
                 "somebody or something at the server ended it on purpose: an administrator, an idle or a \
                  session limit, a restart; dial again"
@@ -101,10 +120,6 @@ impl Failure {
                  address there"
             }
             734 | 736 => "the server ended it: dial again; its log says why",
-            741..=743 => {
-                "let the server's network policy allow strong encryption (MPPE 128 bit): it and this client \
-                 have none in common"
-            }
             919 => {
                 "switch MS-CHAPv2 on at the server and in its network policy: it and this client have no \
                  authentication protocol in common"
@@ -222,8 +237,8 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
             "both ends insist on what they want: the flight record shows which option it is"
         }
         LinkFailure::TerminatedByPeer { message, .. } if is_pppds_last_word(message.as_bytes()) => {
-            "pppd says so at each orderly hang-up, because its CCP goes down first: look at its idle and \
-             maxconnect options, at a restart and at who is logged in there; dial again"
+            "the server ended it; pppd says these words at each orderly hang-up, because its CCP goes down \
+             first: look in its log for idle and maxconnect limits, unanswered echoes or a restart; dial again"
         }
         LinkFailure::TerminatedByPeer { .. } => {
             "the server ended it: its words, or its log, say why"

@@ -86,8 +86,10 @@ impl TunnelError {
 
     /// What the peer said on the wire: see [`Failure::codes`]; the error code of Windows goes first
     pub fn codes(&self) -> Vec<Code> {
-        let said = self.ras_code.map(Code::of_windows);
-        said.into_iter().chain(self.failure.codes()).collect()
+        let Some(said) = self.ras_code.map(Code::of_windows) else { return self.failure.codes() };
+        // a login that was refused by it had no CHAP Failure
+        let others = self.failure.codes().into_iter().filter(|code| code.number != said.number);
+        std::iter::once(said.clone()).chain(others).collect()
     }
 
     /// Whether dialling again may help

@@ -71,9 +71,30 @@ fn a_code_of_windows_is_told_with_its_number_and_an_advice_that_fits() {
         assert_eq!(text.matches(&format!("error {code}")).count(), 1, "{text}");
         assert!(text.contains(meaning), "{code}: {text}");
         assert!(error.advice().contains(word), "{code}: {}", error.advice());
-        let first = error.codes().into_iter().next().expect("a code");
-        assert_eq!(first.number, code);
+        let numbers = error.codes().iter().map(|code| code.number).collect::<Vec<_>>();
+        assert_eq!(numbers.first(), Some(&code));
+        assert_eq!(numbers.iter().filter(|number| **number == code).count(), 1, "{numbers:?}");
     }
+}
+
+/// 732 says that CCP does not converge where it ends CCP, and what was offered tells more than 919
+#[test]
+fn the_advice_after_a_code_fits_the_failure() {
+    let with = |failure: LinkFailure, code| {
+        error(failure, Phase::Network).with_ras_code(Some(RasCode(code))).advice()
+    };
+    let encryption = LinkFailure::EncryptionUnavailable { offered: None };
+    assert!(with(encryption, 732).contains("MPPE 128 bit"));
+    let offered = Some(AuthenticationProtocol::EapMethod(13));
+    let tls = LinkFailure::AuthProtocolRefused { offered };
+    assert!(with(tls, 919).contains("no certificates"));
+}
+
+#[test]
+fn a_connection_that_is_reset_at_once_is_no_matter_of_routes() {
+    let (address, kind) = ("192.0.2.1:1723".parse().unwrap(), io::ErrorKind::ConnectionReset);
+    let failure = Failure::TcpFailed { address, kind, reason: "reset".into() };
+    assert!(failure.advice().contains("limit of connections"), "{}", failure.advice());
 }
 
 /// pppd's CCP goes down first at each orderly end, so that its words are about MPPE
