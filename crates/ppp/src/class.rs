@@ -37,6 +37,7 @@ impl Failure {
             | Self::RejectedCode { .. } => Class::Operator,
             Self::NoAddress => Class::Busy,
             Self::EncryptionLost
+            | Self::NothingPasses(_)
             | Self::Undecryptable(_)
             | Self::Loopback
             | Self::EchoTimeout { .. }

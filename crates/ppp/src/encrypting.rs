@@ -338,10 +338,10 @@ impl<R: Role> Machine<R> {
         packet: &Packet<'_>,
     ) -> Result<(), Trouble> {
         let was_used = self.ccp.peer_is_open();
-        // what it was before the packet is taken
-        let failure =
-            (code == Code::TerminateRequest).then(|| self.ended_by_peer(Protocol::Ccp, packet));
         let may_be_clear = self.stance != Stance::Require;
+        let is_end = code == Code::TerminateRequest;
+        // what it was before the packet is taken
+        let failure = (is_end && !may_be_clear).then(|| self.ended_by_peer(Protocol::Ccp, packet));
         let layer = match self.ccp.handle_packet(now, packet, &mut self.context) {
             Err(Trouble::Fail(_)) if may_be_clear => {
                 self.give_up_encryption(now);
@@ -349,14 +349,12 @@ impl<R: Role> Machine<R> {
             }
             outcome => outcome?,
         };
-        match failure {
-            Some(_) if may_be_clear => {
-                self.ras_code = None;
-                self.give_up_encryption(now);
-                return Ok(());
-            }
-            Some(failure) => return Err(failure.into()),
-            None => {}
+        if is_end && may_be_clear {
+            self.give_up_encryption(now);
+            return Ok(());
+        }
+        if let Some(failure) = failure {
+            return Err(failure.into());
         }
         if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
             // A server that is deaf to IPCP until its CCP is open hears it now.

@@ -2,6 +2,7 @@
 
 use crate::authentication::Authentication;
 use crate::encryption::Stance;
+use crate::events::Event;
 use crate::failure::{Failure, Protocol};
 use crate::machine::Machine;
 use crate::packet::Packet;
@@ -11,11 +12,13 @@ use crate::role::{EncryptionOptions, LinkOptions, Role};
 impl<R: Role> Machine<R> {
     /// The failure that a Terminate-Request of this protocol means
     ///
-    /// A code of Windows is kept for [`Link::ras_code`](crate::Link::ras_code).
+    /// A code of Windows is told before, by [`Event::PeerSaid`].
     pub(crate) fn ended_by_peer(&mut self, protocol: Protocol, packet: &Packet<'_>) -> Failure {
-        self.ras_code = RasCode::parse(packet.data);
-        match self.ras_code {
-            Some(code) => self.meant_by(protocol, code),
+        match RasCode::parse(packet.data) {
+            Some(code) => {
+                self.push(Event::PeerSaid(code));
+                self.meant_by(protocol, code)
+            }
             None => match protocol {
                 Protocol::Lcp => self.disagreement().unwrap_or_else(|| terminated(packet)),
                 Protocol::Ccp => self.encryption_ended(),

@@ -85,8 +85,8 @@ pub use link::{Link, Received};
 pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset, Stats as DecryptorStats};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
-pub use round_trips::RoundTripTime;
 pub use ras::RasCode;
+pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
 pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
 pub use stats::{Discard, Stats};

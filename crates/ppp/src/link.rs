@@ -285,13 +285,6 @@ impl Link {
         each!(&self.0, machine => machine.round_trips())
     }
 
-    /// The error code of Windows that the peer's last Terminate-Request carried, if it was one
-    ///
-    /// To be asked once [`Event::Down`] is there.
-    pub fn ras_code(&self) -> Option<RasCode> {
-        each!(&self.0, machine => machine.ras_code)
-    }
-
     /// What the peer was refused so far: why it hangs up, if it does so now by other means than LCP
     pub fn disagreement(&self) -> Option<Failure> {
         each!(&self.0, machine => machine.disagreement())

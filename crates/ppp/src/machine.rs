@@ -23,7 +23,6 @@ use crate::lcp::LinkFacts;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
 use crate::proving::{Carrier, Proofs};
-use crate::ras::RasCode;
 use crate::rate::{Rate, Window};
 use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
@@ -57,8 +56,6 @@ pub(crate) struct Machine<R: Role> {
     #[expect(clippy::box_collection, reason = "16 octets less in each idle link")]
     pub(crate) early: Option<Box<Vec<Early>>>,
     pub(crate) protocol_rejects: Rate,
-    /// The code of Windows with which the peer ended the link, or a protocol of it
-    pub(crate) ras_code: Option<RasCode>,
     /// Identifier of our latest Echo-Request or Protocol-Reject
     pub(crate) id: u8,
     peer_name: Box<str>,
@@ -124,7 +121,6 @@ impl<R: Role> Machine<R> {
             window: Window::new(),
             early: None,
             protocol_rejects: Rate::new(PROTOCOL_REJECTS),
-            ras_code: None,
             id: 0,
             peer_name: Box::default(),
             carrier_limit: parts.carrier_limit,

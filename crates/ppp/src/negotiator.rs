@@ -112,8 +112,6 @@ pub(crate) struct Negotiator<O> {
     request: Box<[u8]>,
     /// Whether that request has had its answer: every further one is stale
     answered: bool,
-    /// Whether the peer has answered one of our requests since the negotiation began
-    is_heard: bool,
     /// Identifier of our latest Code-Reject
     reject_id: u8,
     /// Its transmissions, until it is answered: the first ones and the latest,
@@ -173,7 +171,6 @@ impl<O: OptionSet> Negotiator<O> {
             id: 0,
             request: Box::default(),
             answered: true,
-            is_heard: false,
             reject_id: 0,
             transmissions: Vec::new(),
             acknowledged: None,
@@ -413,7 +410,6 @@ impl<O: OptionSet> Negotiator<O> {
         self.options.restart(&mut context.random);
         self.naks = 0;
         self.rounds = 0;
-        self.is_heard = false;
         self.refusal = None;
         self.acknowledged = None;
     }

@@ -35,7 +35,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
         let answer = match self.refuse_again(packet) {
             Some(answer) => {
-                self.check_deafness()?;
+                self.check_deafness(context)?;
                 answer
             }
             None => self.judge(packet, &options, context)?,
@@ -86,9 +86,9 @@ impl<O: OptionSet> Negotiator<O> {
     }
 
     /// A peer that hears our requests, and not our refusal, will not hear it the next time either
-    fn check_deafness(&self) -> Result<(), Failure> {
+    fn check_deafness(&self, context: &Context) -> Result<(), Failure> {
         let repeats = self.refusal.as_ref().map_or(0, |refusal| refusal.repeats);
-        let is_deaf = self.is_heard && repeats >= MOST_DEAF;
+        let is_deaf = context.round_trips.count() > 0 && repeats >= MOST_DEAF;
         self.options.insists().filter(|_| is_deaf).map_or(Ok(()), Err)
     }
 
@@ -227,7 +227,6 @@ impl<O: OptionSet> Negotiator<O> {
             return Err(Trouble::Discard(Discard::Malformed));
         }
         self.answered = true;
-        self.is_heard = true;
         context.round_trips.answered_one_of(now, &self.transmissions);
         self.transmissions = Vec::new();
         self.request = Box::default();

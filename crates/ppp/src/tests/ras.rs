@@ -6,7 +6,9 @@ use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
 use crate::packet::Code;
-use crate::{AuthenticationProtocol, ClientConfig, Failure, Phase, Protocol, RasCode, frame};
+use crate::{
+    AuthenticationProtocol, ClientConfig, Event, Failure, Phase, Protocol, RasCode, frame,
+};
 
 fn data(code: u32) -> Vec<u8> {
     [&[0x12, 0x34, 0x56, 0x78, 0x00, 0x3C, 0xCD, 0x74][..], &code.to_be_bytes()].concat()
@@ -47,9 +49,23 @@ fn table() -> Vec<(u32, Failure)> {
     ]
 }
 
+/// The failure, and the code of Windows that was told before it
+fn told(script: &mut Script) -> (Option<Failure>, Option<RasCode>) {
+    let events = script.events();
+    let code = events.iter().find_map(|event| match event {
+        Event::PeerSaid(code) => Some(*code),
+        _ => None,
+    });
+    let failure = events.into_iter().find_map(|event| match event {
+        Event::Down { failure, .. } => Some(failure),
+        _ => None,
+    });
+    (failure, code)
+}
+
 fn end(mut script: Script, protocol: u16, code: u32) -> (Option<Failure>, Option<RasCode>) {
     script.send(protocol, Code::TerminateRequest, 77, &data(code));
-    (script.failure(), script.link.ras_code())
+    told(&mut script)
 }
 
 #[test]
@@ -130,7 +146,7 @@ fn a_peer_that_hangs_up_with_words_has_no_code() {
     script.send(frame::LCP, Code::TerminateRequest, 7, b"MPPE disabled");
     let message = "MPPE disabled".to_owned();
     let expected = Failure::TerminatedByPeer { protocol: Protocol::Lcp, message };
-    assert_eq!((script.failure(), script.link.ras_code()), (Some(expected), None));
+    assert_eq!(told(&mut script), (Some(expected), None));
 }
 
 /// Its restart timer sends the same request each 3 s, whatever we say to it

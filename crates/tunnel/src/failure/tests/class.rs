@@ -51,6 +51,7 @@ fn classes() -> Vec<(&'static str, &'static [Class])> {
         ("EncryptionLost", &[Network]),
         ("Undecryptable", &[Network]),
         ("WrongKey", &[Operator]),
+        ("NothingPasses", &[Network]),
         ("NoAddress", &[Busy]),
         ("Loopback", &[Network]),
         ("EchoTimeout", &[Network]),
