@@ -9,6 +9,7 @@
 //! packets, 21 the target.
 
 mod login;
+mod policy;
 
 use std::{
     future::poll_fn,
@@ -38,6 +39,8 @@ struct Arguments {
     user: String,
     #[command(flatten)]
     password: login::Password,
+    #[command(flatten)]
+    policy: policy::Policy,
     /// What to reach behind the tunnel: tcp:HOST:PORT, udp:HOST:PORT[=TEXT], ping:HOST or knx:HOST[:PORT]
     #[arg(long)]
     target: Option<Target>,
@@ -60,6 +63,7 @@ impl Arguments {
         })?;
         let config = TunnelConfig::new(&self.server, &self.user, password)
             .connect_timeout(Duration::from_secs(self.timeout));
+        let config = self.policy.apply(config);
         let config = self.mru.into_iter().fold(config, TunnelConfig::mru);
         config.check().map_err(|failure| failure.to_string())?;
         Ok(config)
@@ -137,11 +141,13 @@ fn failure(error: &TunnelError) -> Value {
         Retry::Soon => "soon",
         Retry::Later => "later",
         Retry::Never => "never",
+        Retry::OnRequest => "on request",
     };
     json!({
         "name": error.name(),
         "phase": error.phase.to_string(),
         "codes": error.codes().iter().map(code).collect::<Vec<_>>(),
+        "class": error.class().name(),
         "retry": retry,
         "retry_after_seconds": error.retry_after().map(|pause| pause.as_secs()),
     })

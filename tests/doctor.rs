@@ -4,7 +4,7 @@ use std::{future::poll_fn, net::Ipv4Addr, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use pptp::{Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor, memory::Blocked};
-use pptp_testkit::{Server, ServerEncryption, ServerOrder};
+use pptp_testkit::{Profile, Server, ServerEncryption, ServerOrder};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -169,6 +169,39 @@ async fn gre_that_is_lost_is_told_by_its_direction() {
     assert_eq!((outbound.verdict, outbound.layer()), (Verdict::Failed, Layer::Gre), "{outbound}");
     assert_eq!(of(&findings, Step::GreIn).verdict, Verdict::Passed);
     assert_eq!(of(&findings, Step::LinkControl).verdict, Verdict::Skipped);
+}
+
+/// Neither the advice for a blocked protocol 47 nor that for a NAT that changes Call IDs
+#[tokio::test(start_paused = true)]
+async fn gre_that_is_not_the_servers_or_not_pptps_is_told_as_what_it_is() {
+    for (profile, seen, advice) in [
+        (
+            Profile::GreFromElsewhere,
+            "GreFromElsewhere: GRE of this call arrives from 10.99.0.250, not from 10.99.0.1",
+            "two lines",
+        ),
+        (Profile::GreChecksums, "which carry a checksum", "switch checksums of GRE off"),
+    ] {
+        let world = World::new(10);
+        let _building = world.serve(1, Server::builder(1).profile(profile));
+        let findings = all(examine(&world, config(address_of(1)))).await;
+        let inbound = failed(&findings, Step::GreIn, Layer::Gre);
+        assert!(inbound.seen.contains(seen), "{inbound}");
+        assert!(inbound.advice.as_deref().is_some_and(|it| it.contains(advice)), "{inbound}");
+        assert!(!inbound.to_string().contains("NAT"), "{inbound}");
+        assert_eq!(of(&findings, Step::GreOut).verdict, Verdict::Passed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_without_eap_is_told_with_the_method_that_was_refused() {
+    let world = World::new(10);
+    let _building = world.serve(1, Server::builder(1).profile(Profile::EapFirst));
+    let findings = all(examine(&world, config(address_of(1)))).await;
+    let authentication = of(&findings, Step::Authentication);
+    assert_eq!(authentication.verdict, Verdict::Passed, "{authentication}");
+    let again = "dialled again without EAP, where it wanted EAP-TLS";
+    assert!(authentication.seen.contains(again), "{authentication}");
 }
 
 /// The findings come as they happen: in time to change what is to be found

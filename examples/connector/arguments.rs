@@ -11,7 +11,10 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use pptp::TunnelConfig;
 
-use crate::login::{self, Password};
+use crate::{
+    login::{self, Password},
+    policy::Policy,
+};
 
 /// Keeps a PPTP tunnel to each site and forwards local TCP and UDP ports into them
 #[derive(Parser)]
@@ -25,6 +28,8 @@ struct Options {
     user: String,
     #[command(flatten)]
     password: Password,
+    #[command(flatten)]
+    policy: Policy,
     /// `tcp|udp:LOCAL_ADDRESS:PORT=SITE:ADDRESS:PORT`
     #[arg(long = "forward", value_name = "FORWARD")]
     forwards: Vec<Forward>,
@@ -41,6 +46,7 @@ pub(crate) struct Arguments {
     pub(crate) sites: Vec<Site>,
     pub(crate) user: String,
     pub(crate) password: String,
+    pub(crate) policy: Policy,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) captures: Vec<CaptureTo>,
@@ -59,14 +65,16 @@ impl Arguments {
     }
 
     fn complete(options: Options, environment: Option<OsString>) -> Result<Self, String> {
-        let Options { sites, user, password, forwards, record, captures } = options;
+        let Options { sites, user, password, policy, forwards, record, captures } = options;
         let password = password.find(environment)?.ok_or_else(|| {
             format!("a password is wanted: --password, --password-file or {}", login::VARIABLE)
         })?;
-        Ok(Self { sites, user, password, forwards, record, captures })
+        Ok(Self { sites, user, password, policy, forwards, record, captures })
     }
 
     fn check(&self) -> Result<(), String> {
+        let config = TunnelConfig::new("server", &self.user, &self.password);
+        self.policy.apply(config).check().map_err(|failure| failure.to_string())?;
         for (i, site) in self.sites.iter().enumerate() {
             if self.sites[..i].iter().any(|earlier| earlier.name == site.name) {
                 return Err(format!("two sites are named {:?}", site.name));
@@ -286,6 +294,16 @@ mod tests {
         assert!(refused(&twice, None).contains(other_target));
         let sites = [&password[..], &["--site", "b1=other"]].concat();
         assert!(refused(&sites, None).contains("two sites are named \"b1\""));
+    }
+
+    #[test]
+    fn what_is_agreed_to_has_to_fit_together() {
+        let password = ["--password", "x"];
+        let told = refused(&[&password[..], &["--insecure-pap"]].concat(), None);
+        assert!(told.contains("insecure_pap"), "{told}");
+        let both = [&password[..], &["--insecure-pap", "--insecure-clear", "--no-eap"]].concat();
+        assert!(read(&both, None).is_ok());
+        refused(&[&password[..], &["--insecure-least-key", "41"]].concat(), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::Tunnel;
+use pptp::{TcpOptions, Tunnel};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UdpSocket},
@@ -83,7 +83,8 @@ struct Connection {
 impl Connection {
     /// Connects to `target` and copies both ways until both sides have closed their half
     async fn pass(&mut self, tunnel: &Tunnel, target: SocketAddrV4) -> io::Result<()> {
-        let remote = self.remote.insert(tunnel.tcp_connect(target).await?);
+        let options = TcpOptions { connect_timeout: CONNECT_TIMEOUT, ..TcpOptions::default() };
+        let remote = self.remote.insert(tunnel.tcp_connect_with(target, options).await?);
         copy_bidirectional(&mut self.local, remote).await?;
         self.complete = true;
         Ok(())
@@ -150,6 +151,10 @@ async fn serve_peer(
 
 /// How long a local connection waits for its site to come up
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a target may take to answer: as long as Linux asks for (`tcp_syn_retries`)
+///
+/// The local client has a time limit of its own, and may know that its target is slow or busy.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(127);
 /// A UDP peer that was silent for so long is forgotten
 const SILENCE: Duration = Duration::from_mins(2);
 /// Local UDP peers of one forward

@@ -132,3 +132,17 @@ async fn each_local_udp_peer_has_its_own_answers() {
         assert_eq!((&answer[..count], from), (&name[..], local));
     }
 }
+
+/// As after a burst of connections that a small backlog did not take: a kernel asks for two minutes
+#[tokio::test(start_paused = true)]
+async fn a_target_that_answers_late_is_waited_for() {
+    let world = World::new().await;
+    world.server.mute_gre(true);
+    let (mut local, _forwarding) = world.connect((DEVICE, 7)).await;
+    sleep(Duration::from_secs(25)).await;
+    world.server.mute_gre(false);
+    local.write_all(b"late").await.unwrap();
+    let mut answer = [0; 4];
+    timeout(Duration::from_mins(1), local.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"late");
+}

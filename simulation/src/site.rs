@@ -264,8 +264,10 @@ impl Site {
     fn judge(&self, error: &TunnelError) {
         let corrupted = self.scenario.corrupts();
         let impossible = match error.name() {
-            "Internal" | "RuntimeShutDown" | "LostSync" | "NotPptp" | "ControlMisbehaved" => true,
+            "Internal" | "RuntimeShutDown" | "LostSync" | "NotPptp" | "ControlMisbehaved"
+            | "GreFromElsewhere" => true,
             "LinkMisbehaved"
+            | "GreUnsupported"
             | "Undecryptable"
             | "AuthFailed"
             | "ServerNotAuthentic"

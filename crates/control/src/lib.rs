@@ -17,6 +17,7 @@
     )
 )]
 
+mod class;
 mod config;
 mod connection;
 mod decoder;
@@ -25,6 +26,7 @@ mod failed;
 mod message;
 mod quirks;
 
+pub use class::Class;
 #[cfg(feature = "server")]
 pub use config::{AfterCallClear, ServerConfig};
 pub use config::{Config, Timeouts};

@@ -229,6 +229,9 @@ pub struct Extras {
     pub dns_naks: u8,
     /// What it says of itself once the link is up (RFC 1570 §2.1)
     pub identification: Option<String>,
+    /// The Terminate-Requests, each with an error code of Windows, with which it ends the link as soon as
+    /// the login is through
+    pub farewell: Vec<(crate::Protocol, crate::RasCode)>,
     /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)
     pub seconds_remaining: Option<u32>,
 }

@@ -338,8 +338,10 @@ impl<R: Role> Machine<R> {
         packet: &Packet<'_>,
     ) -> Result<(), Trouble> {
         let was_used = self.ccp.peer_is_open();
-        let failure = self.encryption_ended();
         let may_be_clear = self.stance != Stance::Require;
+        let is_end = code == Code::TerminateRequest;
+        // what it was before the packet is taken
+        let failure = (is_end && !may_be_clear).then(|| self.ended_by_peer(Protocol::Ccp, packet));
         let layer = match self.ccp.handle_packet(now, packet, &mut self.context) {
             Err(Trouble::Fail(_)) if may_be_clear => {
                 self.give_up_encryption(now);
@@ -347,11 +349,11 @@ impl<R: Role> Machine<R> {
             }
             outcome => outcome?,
         };
-        if code == Code::TerminateRequest && may_be_clear {
+        if is_end && may_be_clear {
             self.give_up_encryption(now);
             return Ok(());
         }
-        if code == Code::TerminateRequest {
+        if let Some(failure) = failure {
             return Err(failure.into());
         }
         if code == Code::ConfigureRequest && self.ccp.has_acknowledged(packet) {
@@ -405,7 +407,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// What it means if the peer closes CCP now
-    fn encryption_ended(&self) -> Failure {
+    pub(crate) fn encryption_ended(&self) -> Failure {
         if self.ccp.peer_is_open() {
             return Failure::EncryptionLost;
         }

@@ -9,6 +9,7 @@ use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::ipv6cp::Ipv6Addresses;
+use crate::ras::RasCode;
 
 /// Something the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Event {
     Renegotiating,
     /// The link ended because its owner closed it
     Closed,
+    /// The peer ends the link, or a protocol of it, with this error code of Windows; [`Event::Down`] follows
+    PeerSaid(RasCode),
     /// The link ended for this reason; nothing follows, except frames still to be sent
     Down {
         /// The phase it was in

@@ -353,6 +353,10 @@ impl OptionSet for Lcp {
         }
     }
 
+    fn insists(&self) -> Option<Failure> {
+        LinkOptions::disagreement(self)
+    }
+
     fn agree(&mut self, request: &Options<'_>) {
         self.common.agree(request);
         let option = request.find(AUTHENTICATION_PROTOCOL);

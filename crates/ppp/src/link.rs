@@ -15,10 +15,12 @@ use crate::config::ClientConfig;
 use crate::config::ServerConfig;
 use crate::data_path::Reachability;
 use crate::events::{Event, Phase, Timer};
+use crate::failure::Failure;
 use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
+use crate::ras::RasCode;
 use crate::role::Client;
 use crate::stats::{Discard, Stats};
 
@@ -140,6 +142,14 @@ impl Link {
     pub fn set_faults(&mut self, faults: crate::LinkFaults) {
         if let Inner::Server(machine) = &mut self.0 {
             machine.set_faults(faults);
+        }
+    }
+
+    /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
+    #[cfg(feature = "server")]
+    pub fn terminate(&mut self, code: RasCode) {
+        if let Inner::Server(machine) = &mut self.0 {
+            machine.terminate(code);
         }
     }
 
@@ -273,6 +283,11 @@ impl Link {
     /// time.
     pub fn round_trips(&self) -> u16 {
         each!(&self.0, machine => machine.round_trips())
+    }
+
+    /// What the peer was refused so far: why it hangs up, if it does so now by other means than LCP
+    pub fn disagreement(&self) -> Option<Failure> {
+        each!(&self.0, machine => machine.disagreement())
     }
 
     /// What the link has counted

@@ -337,6 +337,10 @@ impl<R: Role> Machine<R> {
     /// CCP and the network protocols begin
     fn begin_network(&mut self, now: Instant, keys: Keys) {
         self.enter(Phase::Network);
+        #[cfg(feature = "server")]
+        for (protocol, data) in self.role.farewell() {
+            self.send_terminate_request(protocol, &data);
+        }
         self.start_encryption(now, keys);
         match self.role.ipcp_start() {
             IpcpStart::AtOnce => {
@@ -478,6 +482,13 @@ impl<R: Role> Machine<R> {
         let code = Code::EchoRequest.into();
         self.context.send(frame::LCP, &Packet { code, id: self.id, data: &magic });
         self.id
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn send_terminate_request(&mut self, protocol: u16, data: &[u8]) {
+        self.id = self.id.wrapping_add(1);
+        let code = Code::TerminateRequest.into();
+        self.context.send(protocol, &Packet { code, id: self.id, data });
     }
 
     fn enter(&mut self, phase: Phase) {

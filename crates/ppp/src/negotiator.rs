@@ -46,6 +46,10 @@ pub(crate) trait OptionSet {
     }
     /// The peer is asked for these values instead of its own
     fn asked_for(&mut self, _naks: &Options<'_>) {}
+    /// The end, if the peer hears us and sends a request again and again that we refused
+    fn insists(&self) -> Option<Failure> {
+        None
+    }
     /// The peer's request is about to be acknowledged: its values hold
     fn agree(&mut self, request: &Options<'_>);
     /// The peer acknowledged our request
@@ -336,6 +340,10 @@ pub(crate) const MAX_FAILURE: u8 = 5;
 const MOST_ROUNDS: u8 = 24;
 /// Times the same request gets the same refusal: as often as its timer sends it (RFC 1661 §4.6)
 const MOST_REPEATS: u8 = MAX_CONFIGURE;
+/// Times the same request comes again behind its refusal, from a peer that has answered ours, until it
+/// counts as deaf to what was refused: 12 s by the restart timer. At a loss of 30 % each way, one
+/// peer in a hundred that is not deaf looks like that.
+const MOST_DEAF: u8 = 4;
 /// Transmissions of one request whose time is remembered
 const MOST_TRANSMISSIONS: usize = 8;
 /// Octets of a packet sent back in a Code-Reject: below any MRU

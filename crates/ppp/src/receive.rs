@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::packet::{Code, Packet};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
-use crate::role::{LinkOptions, Role};
+use crate::role::Role;
 use crate::stats::Discard;
 use crate::wrong_key;
 
@@ -139,6 +139,10 @@ impl<R: Role> Machine<R> {
             Code::DiscardRequest => {}
             Code::Identification => self.note_identification(packet),
             Code::TimeRemaining => self.note_time_remaining(packet),
+            #[cfg(feature = "server")]
+            Code::ConfigureNak | Code::ConfigureReject if self.role.is_deaf() => {
+                return Err(Trouble::Discard(Discard::OutOfPhase));
+            }
             code => {
                 let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
                 if code == Code::TerminateRequest && self.phase != Phase::Terminating {
@@ -154,11 +158,8 @@ impl<R: Role> Machine<R> {
 
     /// The peer hung up; if it was asked for too much before, that is why
     fn end_by_peer(&mut self, packet: &Packet<'_>) {
-        let terminated = terminated(Protocol::Lcp, packet);
-        let authentication = || self.authentication.disagreement();
-        let disagreement = self.lcp.options.disagreement().or_else(authentication);
-        let disagreement = disagreement.or_else(|| self.encryption_disagreement());
-        self.end_with(disagreement.unwrap_or(terminated));
+        let failure = self.ended_by_peer(Protocol::Lcp, packet);
+        self.end_with(failure);
     }
 
     fn answer_echo(&mut self, request: &Packet<'_>) -> Result<(), Trouble> {
@@ -264,7 +265,7 @@ impl<R: Role> Machine<R> {
         self.hear_ipcp(now);
         let layer = self.ipcp.handle_packet(now, packet, &mut self.context)?;
         if Code::from(packet.code) == Code::TerminateRequest {
-            return Err(terminated(Protocol::Ipcp, packet).into());
+            return Err(self.ended_by_peer(Protocol::Ipcp, packet).into());
         }
         if self.ccp.is_open() {
             // a Terminate-Ack that was on its way when CCP opened
@@ -302,11 +303,3 @@ impl<R: Role> Machine<R> {
         Trouble::Discard(Discard::UnknownProtocol)
     }
 }
-
-fn terminated(protocol: Protocol, packet: &Packet<'_>) -> Failure {
-    let message = packet.data.get(..MOST_MESSAGE).unwrap_or(packet.data);
-    Failure::TerminatedByPeer { protocol, message: String::from_utf8_lossy(message).into_owned() }
-}
-
-/// Octets kept of a peer's last words
-const MOST_MESSAGE: usize = 256;

@@ -86,6 +86,19 @@ pub(crate) trait Role: std::fmt::Debug {
     fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {
         Vec::new()
     }
+
+    /// Whether Naks and Rejects of LCP are not heard
+    #[cfg(feature = "server")]
+    fn is_deaf(&self) -> bool {
+        false
+    }
+
+    /// The Terminate-Requests with which the link is ended as soon as the login is through: protocols
+    /// and data
+    #[cfg(feature = "server")]
+    fn farewell(&self) -> Vec<(u16, Vec<u8>)> {
+        Vec::new()
+    }
 }
 
 /// When IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers do not

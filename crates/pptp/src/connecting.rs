@@ -9,7 +9,9 @@ use std::{
 use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
-use crate::{FlightRecord, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary};
+use crate::{
+    FlightRecord, Redial, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary,
+};
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
@@ -50,6 +52,12 @@ impl Connecting {
     /// What the server said of itself, if it came so far (RFC 2637 §2.2); also after a failure
     pub fn peer(&self) -> Option<Peer> {
         self.handle.shared.peer()
+    }
+
+    /// Why the server was dialled once more so far, in order; also after a failure
+    pub fn redials(&self) -> Vec<Redial> {
+        let redialled = &self.handle.shared.lock().redialled;
+        redialled.as_ref().map(|redialled| redialled.to_vec()).unwrap_or_default()
     }
 
     /// After a failure, until nothing is left of the hang-up; the state machine bounds it

@@ -22,6 +22,8 @@ pub(crate) struct Dialling {
     /// What the server that was reached last was recognised to want
     pub(crate) learned: Quirks,
     has_recognized: bool,
+    /// What a server wanted within EAP, which was refused: since then it is dialled without EAP
+    refused_method: Option<AuthenticationProtocol>,
 }
 
 /// Why a tunnel is dialled once more
@@ -39,6 +41,12 @@ pub enum Redial {
         /// What it had asked for
         offered: AuthenticationProtocol,
     },
+    /// The server has another method of EAP first than MS-CHAPv2; without EAP it may have MS-CHAPv2 all the
+    /// same, and is asked for that now
+    WithoutEap {
+        /// The method that it wanted
+        offered: AuthenticationProtocol,
+    },
     /// What listens at this address is no PPTP server, and the name has further addresses
     NotPptp {
         /// The address tried
@@ -54,6 +62,7 @@ impl Dialling {
             addresses: None,
             learned: Quirks::NONE,
             has_recognized: false,
+            refused_method: None,
             config,
         }
     }
@@ -82,6 +91,14 @@ impl Dialling {
                 self.addresses.get_or_insert_default().insert(0, server);
                 Some(Redial::AsksOnce { offered: *offered })
             }
+            Failure::Link(LinkFailure::AuthProtocolRefused {
+                offered: Some(offered @ AuthenticationProtocol::EapMethod(_)),
+            }) if self.config.authentication.eap => {
+                self.config.authentication.eap = false;
+                self.refused_method = Some(*offered);
+                self.addresses.get_or_insert_default().insert(0, server);
+                Some(Redial::WithoutEap { offered: *offered })
+            }
             Failure::Control(ControlFailure::NotPptp { .. }) => {
                 let others_follow = self.addresses.as_ref().is_some_and(|left| !left.is_empty());
                 self.learned = Quirks::NONE;
@@ -90,6 +107,18 @@ impl Dialling {
             }
             _ => None,
         }
+    }
+
+    /// The reason for the end, with the method of EAP that an earlier dial refused: without EAP, a server
+    /// that has only that offers just EAP, or nothing
+    pub(crate) fn explained(&self, mut error: TunnelError) -> TunnelError {
+        if let Failure::Link(LinkFailure::AuthProtocolRefused {
+            offered: offered @ (None | Some(AuthenticationProtocol::Eap)),
+        }) = &mut error.failure
+        {
+            *offered = self.refused_method.or(*offered);
+        }
+        error
     }
 
     pub(crate) fn machine_config(&self) -> pptp_tunnel::Config {
@@ -226,6 +255,30 @@ mod tests {
         assert_eq!((quirks.firmware, quirks.vendor), (Some(2), Quirks::ORCKIT.vendor));
         let lesson = dialling.lesson(None).expect("something to remember");
         assert_eq!((lesson.firmware, lesson.phone_number), (Some(2), Quirks::ORCKIT.phone_number));
+    }
+
+    fn refused(offered: Option<AuthenticationProtocol>) -> TunnelError {
+        let failure = LinkFailure::AuthProtocolRefused { offered };
+        TunnelError::new(failure.into(), Ladder::new(Instant::now().into_std()))
+    }
+
+    #[test]
+    fn a_method_of_eap_that_is_refused_leads_to_one_dial_without_eap() {
+        let tls = AuthenticationProtocol::EapMethod(13);
+        let mut dialling = dialling(&[1, 2]);
+        assert!(dialling.machine_config().link.authentication.eap);
+        let why = dialling.again(server(1), &refused(Some(tls)));
+        assert_eq!(why, Some(Redial::WithoutEap { offered: tls }));
+        assert_eq!(dialling.addresses, Some(vec![server(1), server(2)]), "the same server");
+        assert!(!dialling.machine_config().link.authentication.eap);
+        assert_eq!(dialling.again(server(1), &refused(Some(tls))), None, "once");
+        for offered in [None, Some(AuthenticationProtocol::Eap)] {
+            assert_eq!(dialling.explained(refused(offered)).failure, refused(Some(tls)).failure);
+        }
+        let pap = refused(Some(AuthenticationProtocol::Pap));
+        assert_eq!(dialling.explained(pap.clone()), pap, "that tells more");
+        let other = not_pptp();
+        assert_eq!(dialling.explained(other.clone()), other);
     }
 
     #[test]

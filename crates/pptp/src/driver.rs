@@ -21,6 +21,7 @@ use crate::{
     peer_calls::PeerCalls,
     restraint::Restraint,
     shared::{Shared, now, stopped},
+    strangers::call_ids,
     turn::{Inputs, Outcome, Outputs, guarded},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Driver {
     wakers: Wakers,
     /// Used again for each round
     due: VecDeque<Arc<Shared>>,
+    /// Datagrams of the batch with a Call ID of ours that is not theirs; hardly ever any
+    strangers: Vec<(Arc<Shared>, usize)>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
     restraint: Restraint,
@@ -65,6 +68,7 @@ impl Driver {
             order: Vec::with_capacity(BATCH),
             wakers: Wakers::new(),
             due: VecDeque::new(),
+            strangers: Vec::new(),
             blocked: false,
             restraint: Restraint::new(now()),
             round: Round::default(),
@@ -226,23 +230,34 @@ impl Driver {
         let mut unknown = 0;
         for index in 0..BATCH {
             let Some(datagram) = self.receive.datagram(index) else { continue };
-            let call_id = match datagram.gre {
-                [_, _, _, _, _, _, 0, 0, ..] => {
-                    self.hub.zero_call(datagram.source).unwrap_or_default()
-                }
-                [_, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([*high, *low]),
-                _ => 0,
+            let (named, behind_checksum) = call_ids(datagram.gre);
+            let call_id = match named {
+                0 => self.hub.zero_call(datagram.source).unwrap_or_default(),
+                named => named,
             };
             if calls.get(call_id, datagram.source).is_some() {
                 self.order.push((call_id, index));
             } else {
                 unknown += 1;
+                let mut meant = [Some(call_id), behind_checksum].into_iter().flatten();
+                let tunnel = meant.find_map(|call_id| calls.get_by_id(call_id));
+                let tunnel = tunnel.filter(|tunnel| tunnel.strangers.take());
+                self.strangers.extend(tunnel.map(|tunnel| (Arc::clone(tunnel), index)));
             }
         }
         drop(calls);
+        self.tell_strangers();
         self.round.worthless = unknown;
         self.hub.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
         self.order.sort_unstable();
+    }
+
+    fn tell_strangers(&mut self) {
+        for (tunnel, index) in self.strangers.drain(..) {
+            if let Some(datagram) = self.receive.datagram(index) {
+                tunnel.stranger(datagram.source, datagram.gre);
+            }
+        }
     }
 
     /// Gives a tunnel the datagrams `self.order[group]`

@@ -25,6 +25,7 @@ use crate::{
     login::Login,
     raw_ip::RawPort,
     state::StateSender,
+    strangers::Strangers,
     summary::debug_as_summary,
     turn_flags::TurnFlags,
 };
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// A redial may take another
     route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
+    pub(crate) strangers: Strangers,
     /// Whom to ask when the server refuses the login, if anybody
     pub(crate) login: Option<Box<Login>>,
     turns: TurnFlags,
@@ -79,6 +81,9 @@ pub(crate) struct Inner {
     pub(crate) dialling: Option<Box<Dialling>>,
     /// The state machine's end is not the tunnel's: it is dialled once more
     pub(crate) redials: bool,
+    /// Why it was dialled once more so far; once for each reason and each address, hardly ever any
+    #[expect(clippy::box_collection, reason = "16 octets less in each idle tunnel")]
+    pub(crate) redialled: Option<Box<Vec<Redial>>>,
     /// Of the state machine that is dialled once more
     pub(crate) ladder: Option<Box<Ladder>>,
     /// Hang up as soon as there is something to hang up
@@ -132,6 +137,7 @@ impl Shared {
             path: Notify::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
+            strangers: Strangers::default(),
             login,
             turns: TurnFlags::new(),
             inner: Mutex::new(Inner::default()),
@@ -148,6 +154,7 @@ impl Shared {
     }
 
     pub(crate) fn set_route(&self, route: Route) {
+        self.strangers.begin();
         *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
     }
 
@@ -329,7 +336,16 @@ impl Inner {
         let dialling = self.dialling.as_mut().filter(|_| !self.abandoned)?;
         let why = dialling.again(server, error)?;
         self.redials = true;
+        self.redialled.get_or_insert_default().push(why.clone());
         Some(why)
+    }
+
+    /// The reason for the end of the connect, with what an earlier dial of it found out
+    pub(crate) fn explained(&self, error: TunnelError) -> TunnelError {
+        match &self.dialling {
+            Some(dialling) => dialling.explained(error),
+            None => error,
+        }
     }
 
     /// Whether nothing is left of the control connection there was

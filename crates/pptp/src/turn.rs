@@ -279,7 +279,7 @@ impl Outputs<'_> {
                         tracing::info!(?why, "redialling");
                         news.state = Some(State::Redialling { why });
                     }
-                    None => news.ended = Some(error),
+                    None => news.ended = Some(inner.explained(error)),
                 },
                 Event::Identification(text) => tracing::info!(?text, "the server says who it is"),
                 Event::TimeRemaining { left, message } => {

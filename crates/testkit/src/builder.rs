@@ -45,6 +45,22 @@ pub(crate) struct Options {
     pub(crate) challenge_name: String,
     pub(crate) gre: GreManners,
     pub(crate) says_twice: bool,
+    pub(crate) closes: Option<Closes>,
+    pub(crate) gre_source: Option<Ipv4Addr>,
+    pub(crate) gre_checksums: bool,
+}
+
+/// When a server closes its control connections by itself, without a word of why
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Closes {
+    /// As soon as a client has connected: pptpd whose connections are all in use
+    AtOnce,
+    /// When the client has asked for the control connection, instead of an answer
+    AtStartRequest,
+    /// When the client has asked for the call, instead of an answer
+    AtCallRequest,
+    /// Behind its answer to that, before a word of PPP: pptpd whose pppd does not start
+    BehindCallReply,
 }
 
 impl ServerBuilder {
@@ -72,6 +88,9 @@ impl ServerBuilder {
             challenge_name: "pptpd".to_owned(),
             gre: GreManners::default(),
             says_twice: false,
+            closes: None,
+            gre_source: None,
+            gre_checksums: false,
         };
         Self { options }.order(ServerOrder::Pppd)
     }
@@ -237,6 +256,29 @@ impl ServerBuilder {
         self
     }
 
+    /// Makes the server close each control connection at this moment
+    #[must_use]
+    pub const fn closes(mut self, closes: Closes) -> Self {
+        self.options.closes = Some(closes);
+        self
+    }
+
+    /// Makes the server send its GRE from another address, as a router with two lines may
+    ///
+    /// In memory any address will do; on real sockets it has to be one of this host's.
+    #[must_use]
+    pub const fn gre_source(mut self, address: Ipv4Addr) -> Self {
+        self.options.gre_source = Some(address);
+        self
+    }
+
+    /// Makes the server's GRE carry a checksum (RFC 1701), which RFC 2637 §4.1 does not have
+    #[must_use]
+    pub const fn gre_checksums(mut self) -> Self {
+        self.options.gre_checksums = true;
+        self
+    }
+
     /// The server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
     #[must_use]
     pub fn challenge_name(mut self, name: impl Into<String>) -> Self {
@@ -263,6 +305,9 @@ impl ServerBuilder {
     /// Outside a tokio runtime.
     pub fn serve_memory(self, network: &memory::Network, address: Ipv4Addr) -> io::Result<Server> {
         let host = network.host(address);
+        if let Some(source) = self.options.gre_source {
+            host.add_source(source);
+        }
         let listener = Listener::Memory(host.listen_tcp(PORT)?);
         Server::start(self.finished(), listener, host.open_gre().into(), address)
     }

@@ -6,7 +6,7 @@ use pptp_control::OutgoingCallResult;
 use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
 use pptp_netstack::LocalLink;
 use pptp_packet::Egress;
-use pptp_tunnel::{LinkServerConfig, ServerConfig, Tunnel};
+use pptp_tunnel::{LinkServerConfig, RasCode, ServerConfig, Tunnel};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     Faults, ROUTER, Stats,
-    builder::Options,
+    builder::{Closes, Options},
     connection::{FromClient, Writer},
     ipv6,
     lan::{Pool, destination, has_expired, is_host, is_ping_of_router, is_taken},
@@ -32,6 +32,8 @@ pub(crate) struct Orders {
     /// How often PPP was to be negotiated anew with all clients so far
     pub(crate) renegotiations: u64,
     pub(crate) challenges: u64,
+    /// How often all links were to be ended with an error code so far, and the latest code
+    pub(crate) terminations: (u64, u32),
     pub(crate) mute_gre: bool,
     pub(crate) faults: Faults,
 }
@@ -63,6 +65,7 @@ pub(crate) struct Driver {
     renegotiations: u64,
     challenges: u64,
     faults: Faults,
+    terminations: u64,
     /// Of the building's packets, since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
@@ -90,9 +93,10 @@ impl Driver {
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
     ) -> Self {
-        let Orders { mute_gre, hang_ups, renegotiations, challenges, faults } = *orders.borrow();
+        let Orders { hang_ups, renegotiations, challenges, terminations, faults, .. } =
+            *orders.borrow();
         Self {
-            outlet: Outlet::new(address, mute_gre, options.says_twice),
+            outlet: Outlet::new(address, &options),
             pool: Pool::new(options.sessions),
             relay: None,
             unreachable: Vec::new(),
@@ -112,6 +116,7 @@ impl Driver {
             renegotiations,
             challenges,
             faults,
+            terminations: terminations.0,
             undeliverable: 0,
             unknown_call: 0,
             stale_stats: false,
@@ -261,8 +266,9 @@ impl Driver {
     }
 
     fn follow_orders(&mut self, now: Instant) {
-        let Orders { hang_ups, renegotiations, challenges, mute_gre, faults } =
+        let Orders { hang_ups, renegotiations, challenges, terminations, mute_gre, faults } =
             *self.orders.borrow_and_update();
+        let (terminations, code) = terminations;
         self.outlet.set_mute(mute_gre);
         if std::mem::replace(&mut self.faults, faults) != faults {
             self.sessions.values_mut().for_each(|session| session.set_faults(faults));
@@ -275,6 +281,9 @@ impl Driver {
         }
         if std::mem::replace(&mut self.challenges, challenges) != challenges {
             self.sessions.values_mut().for_each(|session| session.challenge(now));
+        }
+        if std::mem::replace(&mut self.terminations, terminations) != terminations {
+            self.sessions.values_mut().for_each(|session| session.terminate(RasCode(code)));
         }
     }
 
@@ -304,7 +313,8 @@ impl Driver {
         known: oneshot::Sender<u16>,
     ) {
         self.stale_stats = true;
-        let room = self.sessions.len() < CONNECTIONS;
+        let closes = self.options.closes;
+        let room = self.sessions.len() < CONNECTIONS && closes != Some(Closes::AtOnce);
         let taken = room.then(|| self.calls.insert(&mut self.rng, client, (), now).ok()).flatten();
         let Some(call_id) = taken else {
             self.stats.send_modify(|s| s.turned_away = s.turned_away.saturating_add(1));
@@ -316,7 +326,8 @@ impl Driver {
         config.link.extras.second_address = moves;
         let tunnel = Tunnel::accept(config, call_id, self.rng.random(), now);
         writer.set_twice(self.options.says_twice);
-        let mut session = Session::new(tunnel, client, inner_address, writer);
+        let session = Session::new(tunnel, client, inner_address, writer);
+        let mut session = session.closing(closes);
         session.set_faults(self.faults);
         self.sessions.insert(call_id, session);
         self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));

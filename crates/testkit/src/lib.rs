@@ -114,18 +114,18 @@ pub use pptp_gre_socket::memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
 pub use pptp_ppp::{
     AuthenticationProtocol, Deafness, EchoPolicy, Echoes, Extras, HashName, OnNak,
-    PasswordEncoding, ServerAuthentication, ServerEncryption, ServerOrder, SlowStart,
-    StatefulReset,
+    PasswordEncoding, Protocol, RasCode, ServerAuthentication, ServerEncryption, ServerOrder,
+    SlowStart, StatefulReset,
 };
 pub use pptp_tunnel::{Acknowledgments, MppeBits, TunnelError};
 
 pub use crate::{
-    builder::ServerBuilder,
+    builder::{Closes, ServerBuilder},
     faults::{Faults, Muteness},
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     nat::Nat,
-    profile::Profile,
+    profile::{GRE_ELSEWHERE, Profile},
     server::Server,
     stats::{Ended, Stats},
 };

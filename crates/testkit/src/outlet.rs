@@ -5,6 +5,8 @@ use std::{io, net::Ipv4Addr};
 use pptp_gre_socket::{BATCH, GreSocket, Outgoing, SendBatch};
 use pptp_packet::{Egress, PacketBuf};
 
+use crate::builder::Options;
+
 /// Datagrams on their way out; all leave from the server's address
 #[derive(Debug)]
 pub(crate) struct Outlet {
@@ -14,16 +16,26 @@ pub(crate) struct Outlet {
     mute: bool,
     /// Each datagram goes out once more
     twice: bool,
+    /// Each datagram carries a checksum
+    sums: bool,
     /// The socket takes no more for now
     blocked: bool,
     unsendable: u64,
 }
 
 impl Outlet {
-    pub(crate) const fn new(address: Ipv4Addr, mute: bool, twice: bool) -> Self {
+    pub(crate) fn new(address: Ipv4Addr, options: &Options) -> Self {
         // a batch for each of the two that write: the building's hosts, and the sessions themselves
         let most = BATCH.saturating_mul(2);
-        Self { batch: SendBatch::new(most), address, mute, twice, blocked: false, unsendable: 0 }
+        Self {
+            batch: SendBatch::new(most),
+            address: options.gre_source.unwrap_or(address),
+            mute: options.mute_gre,
+            twice: options.says_twice,
+            sums: options.gre_checksums,
+            blocked: false,
+            unsendable: 0,
+        }
     }
 
     pub(crate) const fn set_mute(&mut self, mute: bool) {
@@ -51,10 +63,14 @@ impl Outlet {
         self.batch.put_back(slot);
     }
 
-    pub(crate) fn push(&mut self, packet: PacketBuf, client: Ipv4Addr) {
+    pub(crate) fn push(&mut self, mut packet: PacketBuf, client: Ipv4Addr) {
         if self.mute {
             self.batch.put_back(packet);
             return;
+        }
+        if self.sums {
+            let summed = with_checksum(packet.as_slice());
+            packet.reset(summed.len()).copy_from_slice(&summed);
         }
         let source = Some(self.address);
         let again = self.twice.then(|| self.batch.take_slot()).flatten().map(|mut again| {
@@ -88,6 +104,27 @@ impl Outlet {
     pub(crate) const fn towards(&mut self, client: Ipv4Addr) -> Towards<'_> {
         Towards { outlet: self, client }
     }
+}
+
+/// A GRE datagram with a checksum as RFC 1701 has it: bit C, and two more fields before the key
+fn with_checksum(gre: &[u8]) -> Vec<u8> {
+    let (begin, rest) = gre.split_at_checked(4).unwrap_or((gre, &[]));
+    let mut summed = [begin, &[0; 4], rest].concat();
+    if let Some(first) = summed.first_mut() {
+        *first |= 0x80;
+    }
+    let words = summed.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let sum = words.fold(0_u32, u32::wrapping_add);
+    let folded = [(); 2].iter().fold(sum, |sum, ()| (sum & 0xFFFF).wrapping_add(sum >> 16));
+    let [.., high, low] = (!folded).to_be_bytes();
+    if let Some(field) = summed.get_mut(4..6) {
+        field.copy_from_slice(&[high, low]);
+    }
+    summed
 }
 
 pub(crate) struct Towards<'a> {

@@ -1,13 +1,13 @@
 //! Servers of the field by their names
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{net::Ipv4Addr, ops::RangeInclusive, time::Duration};
 
 use pptp_ppp::{
     Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder, SlowStart,
 };
-use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, StatefulReset};
+use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, RasCode, StatefulReset};
 
-use crate::{Control, Quirks, ServerBuilder};
+use crate::{Closes, Control, Quirks, ServerBuilder};
 
 /// A server as it is met in the field, after logs of its sessions
 ///
@@ -70,6 +70,21 @@ pub enum Profile {
     /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. What PPP
     /// comes through it is the provider's.
     Orckit,
+    /// Windows RRAS that refuses a login as it often does: by a Terminate-Request of LCP with error 691,
+    /// and without a CHAP Failure
+    RrasRefusesInLcp,
+    /// pptpd that offers EAP first, has nothing but EAP-TLS in it, and MS-CHAPv2 behind a Nak
+    EapFirst,
+    /// Windows RRAS that has EAP-TLS and nothing else
+    EapTlsOnly,
+    /// A router that has PAP only, and does not hear that it is refused: it asks each 3 s
+    DeafPap,
+    /// pptpd whose connections are all in use: it closes each further one without a word
+    ClosesAtOnce,
+    /// A router with two lines, whose GRE leaves from the other one: [`GRE_ELSEWHERE`]
+    GreFromElsewhere,
+    /// One whose GRE carries a checksum (RFC 1701)
+    GreChecksums,
     /// One whose GRE never arrives, as behind a firewall that passes TCP only
     NeverSendsGre,
     /// One that acknowledges no GRE datagram at all, and offers a window of 16
@@ -104,6 +119,23 @@ impl ServerBuilder {
             }
             Profile::FortyBitRouter => router(self).encryption(ServerEncryption::Mppe40),
             Profile::Orckit => orckit(self),
+            Profile::RrasRefusesInLcp => {
+                let refuses_with = Some(RasCode(691));
+                rras(self).authentication(ServerAuthentication {
+                    refuses_with,
+                    ..ServerAuthentication::default()
+                })
+            }
+            Profile::EapFirst => self.authentication(ServerAuthentication {
+                protocols: vec![AuthenticationProtocol::Eap, AuthenticationProtocol::MsChapV2],
+                on_nak: OnNak::Yield,
+                ..eap_tls()
+            }),
+            Profile::EapTlsOnly => rras(self).authentication(eap_tls()),
+            Profile::DeafPap => deaf_pap(self),
+            Profile::ClosesAtOnce => self.closes(Closes::AtOnce),
+            Profile::GreFromElsewhere => self.gre_source(GRE_ELSEWHERE),
+            Profile::GreChecksums => self.gre_checksums(),
             Profile::NeverSendsGre => self.mute_gre(true),
             Profile::NeverAcknowledges => self
                 .control(Control { receive_window: Some(16), ..Control::default() })
@@ -164,6 +196,24 @@ fn router(builder: ServerBuilder) -> ServerBuilder {
     builder.control(control).extras(extras).challenge_name("router").mru(1500)
 }
 
+/// EAP with EAP-TLS (RFC 5216) in it
+fn eap_tls() -> ServerAuthentication {
+    ServerAuthentication {
+        eap_proposals: vec![EAP_TLS],
+        eap_has_mschap_v2: false,
+        ..ServerAuthentication::only(AuthenticationProtocol::Eap)
+    }
+}
+
+fn deaf_pap(builder: ServerBuilder) -> ServerBuilder {
+    let authentication = ServerAuthentication {
+        on_nak: OnNak::Deaf,
+        ..ServerAuthentication::only(AuthenticationProtocol::Pap)
+    };
+    let control = Control { vendor: "router".to_owned(), ..Control::default() };
+    builder.control(control).authentication(authentication).encryption(ServerEncryption::NoCcp)
+}
+
 fn orckit(builder: ServerBuilder) -> ServerBuilder {
     builder.control(Control {
         vendor: "Orckit ATUR3".to_owned(),
@@ -175,6 +225,12 @@ fn orckit(builder: ServerBuilder) -> ServerBuilder {
 /// accel-ppp's silence behind its CHAP Success, and the time that its kernel's decryptor needs
 const DEAF: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(30);
 const UNREADY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_micros(2400);
+
+/// Where the GRE of [`Profile::GreFromElsewhere`] comes from
+pub const GRE_ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 250);
+
+/// Type of EAP-TLS (RFC 5216 §3.1)
+const EAP_TLS: u8 = 13;
 
 /// Types of LCP options (RFC 1661 §6, RFC 1662 §7.1)
 const ACCM: u8 = 2;

@@ -91,6 +91,15 @@ impl Server {
         self.orders.send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
     }
 
+    /// Ends the links of all clients with this error code of Windows, as RRAS does
+    ///
+    /// The server waits for them to hang up.
+    pub fn terminate_all(&self, code: u32) {
+        self.orders.send_modify(|orders| {
+            orders.terminations = (orders.terminations.0.wrapping_add(1), code);
+        });
+    }
+
     /// Makes the server send no GRE any more, or lifts that
     ///
     /// What a firewall does that forgets a connection: its clients have to notice by themselves.

@@ -4,10 +4,10 @@ use std::{net::Ipv4Addr, time::Instant};
 
 use pptp_control::{Decoder, Message};
 use pptp_packet::PacketBuf;
-use pptp_tunnel::{Event, NotNow, Phase, Tunnel, TunnelError};
+use pptp_tunnel::{Event, NotNow, Phase, RasCode, Tunnel, TunnelError};
 
 use crate::{
-    Ended, Faults,
+    Closes, Ended, Faults,
     connection::Writer,
     faults::without_echo_replies,
     lan::destination,
@@ -31,6 +31,7 @@ pub(crate) struct Session {
     /// Something happened since the outputs were taken
     touched: bool,
     heard: Heard,
+    closes: Option<Closes>,
     unreachable: Allowance,
     faults: Faults,
 }
@@ -41,6 +42,8 @@ struct Heard {
     decoder: Decoder,
     call_cleared: bool,
     stopped: bool,
+    start_requested: bool,
+    call_requested: bool,
 }
 
 impl Session {
@@ -61,6 +64,7 @@ impl Session {
             deadline: None,
             touched: true,
             heard: Heard::default(),
+            closes: None,
             unreachable: Allowance::default(),
             faults: Faults::default(),
         }
@@ -72,10 +76,26 @@ impl Session {
         self.tunnel.set_faults(faults.link());
     }
 
+    /// Closes the control connection at this moment
+    pub(crate) const fn closing(mut self, closes: Option<Closes>) -> Self {
+        self.closes = closes;
+        self
+    }
+
     pub(crate) fn handle_control(&mut self, now: Instant, octets: &[u8]) {
         self.touched = true;
         self.heard.listen(octets);
-        self.tunnel.handle_control(now, octets);
+        let is_over = match self.closes {
+            Some(Closes::AtStartRequest) => self.heard.start_requested,
+            Some(Closes::AtCallRequest) => self.heard.call_requested,
+            _ => false,
+        };
+        if is_over { self.close_connection(now) } else { self.tunnel.handle_control(now, octets) }
+    }
+
+    fn close_connection(&mut self, now: Instant) {
+        self.writer = None;
+        self.tunnel.handle_control_eof(now);
     }
 
     pub(crate) fn handle_control_eof(&mut self, now: Instant) {
@@ -115,6 +135,12 @@ impl Session {
     pub(crate) fn renegotiate(&mut self, now: Instant) {
         self.touched = true;
         self.tunnel.renegotiate(now);
+    }
+
+    /// Ends the link with an error code of Windows
+    pub(crate) fn terminate(&mut self, code: RasCode) {
+        self.touched = true;
+        self.tunnel.terminate(code);
     }
 
     /// Has the client prove once more who it is
@@ -171,6 +197,9 @@ impl Session {
 
     /// PPP's control frames, which say when packets pass
     pub(crate) fn take_frames(&mut self, now: Instant, outlet: &mut Outlet) {
+        if self.closes == Some(Closes::BehindCallReply) {
+            return;
+        }
         self.tunnel.poll_frames(now, &mut outlet.towards(self.client));
     }
 
@@ -190,7 +219,9 @@ impl Session {
 
     /// The session's own output, and its next deadline; false if there was not room for all of it
     pub(crate) fn take_outputs(&mut self, now: Instant, outlet: &mut Outlet) -> bool {
-        self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
+        if self.closes != Some(Closes::BehindCallReply) {
+            self.tunnel.poll_gre(now, &mut outlet.towards(self.client));
+        }
         let mut octets = Vec::new();
         let says = self.tunnel.poll_control(now, &mut octets);
         if self.faults.ignores_control_echoes {
@@ -198,8 +229,11 @@ impl Session {
         }
         if says && self.writer.as_ref().is_some_and(|writer| !writer.write(octets)) {
             // closed, or the tunnel's last moments would be spent reading on
-            self.writer = None;
-            self.tunnel.handle_control_eof(now);
+            self.close_connection(now);
+            self.take_events();
+        }
+        if self.closes == Some(Closes::BehindCallReply) && self.heard.call_requested {
+            self.close_connection(now);
             self.take_events();
         }
         self.deadline = self.tunnel.poll_timeout().map(|(at, _)| at);
@@ -255,6 +289,8 @@ impl Heard {
     fn listen(&mut self, mut octets: &[u8]) {
         while let Ok(Some(message)) = self.decoder.decode(&mut octets) {
             match message {
+                Message::StartControlConnectionRequest(_) => self.start_requested = true,
+                Message::OutgoingCallRequest(_) => self.call_requested = true,
                 Message::CallClearRequest(_) => self.call_cleared = true,
                 Message::StopControlConnectionRequest(_)
                 | Message::StopControlConnectionReply(_) => self.stopped = true,

@@ -38,7 +38,7 @@ pub use pptp_ppp::{
     AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
     KeyStrength, MppeBits, NothingPasses, Password, PasswordEncoding, Proof, ProofPolicy, Question,
-    Questions, Reachability, RoundTripTime, StatefulReset, WrongKey,
+    Questions, RasCode, Reachability, RoundTripTime, StatefulReset, WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{
@@ -50,7 +50,7 @@ pub use pptp_ppp::{
 pub use crate::tunnel::{Acknowledgments, GreManners, ServerConfig};
 pub use crate::{
     event::{Event, Facts, NotNow, Stats, Timer},
-    failure::{Code, Failure, Layer, Retry, TunnelError},
+    failure::{Class, Code, Failure, Layer, Retry, TunnelError},
     ladder::{Ladder, Phase},
     recorder::{Kind as RecordKind, Record, Recorder},
     transcript::Transcript,

@@ -1,6 +1,9 @@
 //! Whether GRE passes, the peer's and ours
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use crate::Failure;
 
@@ -17,6 +20,26 @@ pub(crate) struct Passage {
     composed: Option<Instant>,
     /// Boxed: hardly any tunnel has one
     refusal: Option<Box<Refusal>>,
+    /// The first datagram of this call that could not be taken for one of the peer's
+    stranger: Option<Box<Stranger>>,
+}
+
+/// A datagram with our Call ID that is not the peer's GRE, or not as PPTP has it
+#[derive(Debug)]
+pub(crate) enum Stranger {
+    /// Its source address
+    Elsewhere { from: Ipv4Addr, server: Ipv4Addr },
+    /// The first fields of its header
+    Unsupported { flags: u16, protocol: u16 },
+}
+
+impl From<&Stranger> for Failure {
+    fn from(stranger: &Stranger) -> Self {
+        match *stranger {
+            Stranger::Elsewhere { from, server } => Self::GreFromElsewhere { from, server },
+            Stranger::Unsupported { flags, protocol } => Self::GreUnsupported { flags, protocol },
+        }
+    }
 }
 
 /// Datagrams of ours that the kernel would not send, with none between them that it did
@@ -46,6 +69,15 @@ impl Passage {
     /// A datagram of the peer acknowledges or answers one of ours
     pub(crate) const fn answer(&mut self) {
         self.answered = true;
+    }
+
+    /// A datagram of this call arrived that cannot be the peer's; the first one is remembered
+    ///
+    /// Anybody may have sent it: it explains a silence, and never makes one.
+    pub(crate) fn note(&mut self, stranger: Stranger) {
+        if self.since.is_some() && self.stranger.is_none() {
+            self.stranger = Some(Box::new(stranger));
+        }
     }
 
     /// What is behind it if LCP does not get along although the peer's datagrams arrive: it has got
@@ -98,6 +130,10 @@ impl Passage {
 
     fn blocked(&self, after: Duration) -> Failure {
         let send_error = self.refused_last().map(|refusal| refusal.reason.clone());
+        let is_silent = !self.heard && !after.is_zero() && send_error.is_none();
+        if let Some(stranger) = self.stranger.as_deref().filter(|_| is_silent) {
+            return stranger.into();
+        }
         Failure::GreBlocked { after, heard: self.heard, send_error }
     }
 

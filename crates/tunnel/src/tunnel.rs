@@ -7,12 +7,13 @@ mod serving;
 use std::{
     collections::VecDeque,
     fmt,
+    net::Ipv4Addr,
     ops::Deref,
     time::{Duration, Instant},
 };
 
 use pptp_control::{ControlConnection, StopReason};
-use pptp_gre::{Discard, Header, Reordering, Session};
+use pptp_gre::{Discard, Header, ParseError, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf};
 use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
 
@@ -20,7 +21,7 @@ use crate::{
     Event, Failure, Ladder, NotNow, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
-    passage::Passage,
+    passage::{Passage, Stranger},
     recorder::{Kind, Recorder},
 };
 
@@ -216,9 +217,13 @@ impl Tunnel {
         if self.stage == Stage::Finished {
             return None;
         }
-        let Ok((header, payload)) = Header::parse(datagram) else {
-            self.counters.malformed = self.counters.malformed.saturating_add(1);
-            return None;
+        let (header, payload) = match Header::parse(datagram) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.counters.malformed = self.counters.malformed.saturating_add(1);
+                self.note_unsupported(error, datagram);
+                return None;
+            }
         };
         if header.call_id != self.control.call_id() {
             self.counters.other_call = self.counters.other_call.saturating_add(1);
@@ -278,6 +283,19 @@ impl Tunnel {
                 }
             }
             GreError::NotSent(reason) => self.passage.refuse(now, reason),
+            GreError::FromElsewhere { from, server } => {
+                self.passage.note(Stranger::Elsewhere { from, server });
+            }
+        }
+    }
+
+    fn note_unsupported(&mut self, error: ParseError, datagram: &[u8]) {
+        if let (ParseError::Flags(_) | ParseError::Protocol(_), [f0, f1, p0, p1, ..]) =
+            (error, datagram)
+        {
+            let (flags, protocol) =
+                (u16::from_be_bytes([*f0, *f1]), u16::from_be_bytes([*p0, *p1]));
+            self.passage.note(Stranger::Unsupported { flags, protocol });
         }
     }
 
@@ -520,6 +538,13 @@ pub enum GreError {
     ProtocolUnreachable,
     /// The kernel refused to send a datagram, in these words
     NotSent(String),
+    /// A datagram with our Call ID arrived from another address than the peer's; it was not taken
+    FromElsewhere {
+        /// Its source
+        from: Ipv4Addr,
+        /// The peer's address
+        server: Ipv4Addr,
+    },
 }
 
 /// GRE frames kept until the Outgoing-Call-Reply is there

@@ -1,5 +1,6 @@
 //! What befalls a host: a cable pulled out, a power failure, a path that swallows what is large
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{Host, network::now};
@@ -25,6 +26,13 @@ impl Host {
     /// what shows whether a program goes on where it was.
     pub fn stammer(&self) {
         self.with_state(|host| host.stammers = true);
+    }
+
+    /// Lets this host send GRE from `address` too, as a host with a second line does
+    ///
+    /// What is sent to that address does not arrive here.
+    pub fn add_source(&self, address: Ipv4Addr) {
+        self.with_state(|host| host.further_addresses.push(address));
     }
 
     /// Lets nothing pass to and from this host until [`Host::plug_in`]

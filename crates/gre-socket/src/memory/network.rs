@@ -325,7 +325,7 @@ impl State {
 
     fn carry(&mut self, from: Ipv4Addr, outgoing: &Outgoing) -> io::Result<()> {
         self.check_refused(outgoing.destination)?;
-        if outgoing.source.is_some_and(|source| source != from) {
+        if outgoing.source.is_some_and(|source| !self.has_address(from, source)) {
             return Err(io::Error::from_raw_os_error(ENETUNREACH));
         }
         if let Some(trace) = &mut self.trace {
@@ -372,6 +372,11 @@ impl State {
         }
     }
 
+    fn has_address(&self, host: Ipv4Addr, address: Ipv4Addr) -> bool {
+        let further = |host: &HostState| host.further_addresses.contains(&address);
+        address == host || self.hosts.get(&host).is_some_and(further)
+    }
+
     fn vanishes(&mut self, from: Ipv4Addr, outgoing: &Outgoing) -> bool {
         let [from, to] = [from, outgoing.destination].map(|address| self.hosts.get(&address));
         let blocked = |host: Option<&HostState>| host.map(|host| host.blocked);
@@ -398,7 +403,7 @@ impl State {
             trace.arrive(outgoing.destination, gre, due);
         }
         for socket in sockets {
-            socket.push(due, from, outgoing.destination, gre);
+            socket.push(due, outgoing.source.unwrap_or(from), outgoing.destination, gre);
         }
         None
     }
@@ -478,6 +483,8 @@ pub(super) struct HostState {
     /// Octets of the largest IP packet that passes, of GRE
     pub(super) largest: usize,
     pub(super) unplugged: bool,
+    /// Sources that it may send from beside its own address
+    pub(super) further_addresses: Vec<Ipv4Addr>,
     /// Its programs read and write one octet at a time
     pub(super) stammers: bool,
     pub(super) connections: Connections,
@@ -495,6 +502,7 @@ impl HostState {
             delay: Duration::ZERO,
             largest: usize::MAX,
             unplugged: false,
+            further_addresses: Vec::new(),
             stammers: false,
             connections: Connections::default(),
         }

@@ -302,7 +302,13 @@ impl Authentication for Client {
     }
 
     fn disagreement(&self) -> Option<Failure> {
-        self.open.as_ref().map(|open| open.refusal.failure.clone())
+        if let Some(open) = &self.open {
+            return Some(open.refusal.failure.clone());
+        }
+        match &self.method {
+            Method::Eap(eap) => eap.disagreement(),
+            Method::None | Method::Pap(_) | Method::Chap(_) => None,
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure> {

@@ -194,10 +194,13 @@ impl Eap {
         if self.last.is_none() || is_over {
             return Trouble::Discard(Discard::OutOfPhase);
         }
-        match self.unwanted.filter(|_| self.conversation.is_new()) {
-            Some(method) => refused_method(method).into(),
-            None => Failure::AuthFailed { code: 0, retry: false, message: String::new() }.into(),
-        }
+        let failed = || Failure::AuthFailed { code: 0, retry: false, message: String::new() };
+        self.disagreement().unwrap_or_else(failed).into()
+    }
+
+    /// The method that the server wanted and was refused, as long as it has not begun with ours
+    pub(crate) fn disagreement(&self) -> Option<Failure> {
+        self.unwanted.filter(|_| self.conversation.is_new()).map(refused_method)
     }
 
     /// The Success was lost, which the server does not repeat (RFC 3748 §4.2)

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Answer, Judgement, Layer, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal, TurnedAway,
+    Answer, Judgement, Layer, MOST_DEAF, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal,
+    TurnedAway,
 };
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
@@ -33,7 +34,10 @@ impl<O: OptionSet> Negotiator<O> {
             self.begin(context);
         }
         let answer = match self.refuse_again(packet) {
-            Some(answer) => answer,
+            Some(answer) => {
+                self.check_deafness(context)?;
+                answer
+            }
             None => self.judge(packet, &options, context)?,
         };
         self.note_refusal(now, packet, &answer, context);
@@ -79,6 +83,13 @@ impl<O: OptionSet> Negotiator<O> {
         refusal.repeats = refusal.repeats.saturating_add(1);
         let may_be = refusal.repeats < MOST_REPEATS;
         may_be.then(|| Answer::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
+    }
+
+    /// A peer that hears our requests, and not our refusal, will not hear it the next time either
+    fn check_deafness(&self, context: &Context) -> Result<(), Failure> {
+        let repeats = self.refusal.as_ref().map_or(0, |refusal| refusal.repeats);
+        let is_deaf = context.round_trips.count() > 0 && repeats >= MOST_DEAF;
+        self.options.insists().filter(|_| is_deaf).map_or(Ok(()), Err)
     }
 
     fn note_refusal(

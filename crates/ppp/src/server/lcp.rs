@@ -42,7 +42,7 @@ impl Lcp {
     fn ask_instead(&self, named: Option<AuthenticationProtocol>) -> Option<AuthenticationProtocol> {
         let protocols = &self.authentication.protocols;
         match self.authentication.on_nak {
-            OnNak::Insist => self.asked,
+            OnNak::Insist | OnNak::Deaf => self.asked,
             OnNak::Withdraw => None,
             OnNak::Yield => {
                 let is_had = |named: &AuthenticationProtocol| protocols.contains(named);

@@ -17,6 +17,10 @@ pub struct ServerAuthentication {
     pub encoding: PasswordEncoding,
     /// EAP methods that it proposes before MS-CHAPv2 (RFC 3748 §5)
     pub eap_proposals: Vec<u8>,
+    /// Whether it has MS-CHAPv2 within EAP; else a client that refuses its proposals gets an EAP-Failure
+    pub eap_has_mschap_v2: bool,
+    /// With which error code of Windows it ends LCP when it refuses a login, instead of a CHAP Failure
+    pub refuses_with: Option<crate::RasCode>,
     /// Other logins that are welcome on the same link after one was refused
     pub retries: u8,
     /// Whether the passwords have expired (error 648), and each has to be changed first
@@ -36,6 +40,8 @@ impl Default for ServerAuthentication {
             on_nak: OnNak::Insist,
             encoding: PasswordEncoding::Utf16,
             eap_proposals: Vec::new(),
+            eap_has_mschap_v2: true,
+            refuses_with: None,
             retries: 0,
             expired: false,
             failure_text: None,
@@ -61,4 +67,7 @@ pub enum OnNak {
     Yield,
     /// It asks for nothing any more, and hangs up once LCP is open: pppd
     Withdraw,
+    /// It does not hear that: it is deaf to every Nak and Reject of LCP, and its restart timer sends the same
+    /// request again
+    Deaf,
 }

@@ -17,10 +17,13 @@ pub use slow_start::SlowStart;
 use crate::authentication::Keys;
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
+use crate::failure::Protocol;
+use crate::frame;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
 use crate::packet::Code;
 use crate::random::Random;
+use crate::ras::RasCode;
 use crate::role::{IpcpStart, Role};
 use slow_start::Start;
 
@@ -34,6 +37,8 @@ pub(crate) struct Server {
     turns_ipcp_away: bool,
     start: Start,
     faults: LinkFaults,
+    is_deaf: bool,
+    farewell: Vec<(Protocol, RasCode)>,
 }
 
 impl Role for Server {
@@ -97,6 +102,15 @@ impl Role for Server {
         self.faults.echoes.magic(own, request)
     }
 
+    fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
+    fn farewell(&self) -> Vec<(u16, Vec<u8>)> {
+        let farewell = self.farewell.iter();
+        farewell.map(|(protocol, code)| (protocol.number(), code.data())).collect()
+    }
+
     /// With the Magic-Number 0: who has none says so
     fn remarks(&self) -> Vec<(Code, Vec<u8>)> {
         let magic = [0; 4];
@@ -109,6 +123,11 @@ impl Role for Server {
 }
 
 impl Machine<Server> {
+    /// Ends LCP with an error code of Windows, and waits for the client to hang up
+    pub(crate) fn terminate(&mut self, code: RasCode) {
+        self.send_terminate_request(frame::LCP, &code.data());
+    }
+
     /// Has the client prove once more who it is
     pub(crate) fn challenge(&mut self, now: Instant) {
         self.authentication.challenge_again(now, &mut self.context);
@@ -127,6 +146,8 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
             turns_ipcp_away: config.extras.turns_ipcp_away,
             start: Start::default(),
             faults: LinkFaults::default(),
+            is_deaf: config.authentication.on_nak == OnNak::Deaf,
+            farewell: config.extras.farewell.clone(),
         },
         lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
         ccp: Negotiator::new(ccp::Ccp::new(&config)),

@@ -18,6 +18,7 @@ mod options;
 #[cfg(feature = "server")]
 mod pairs;
 mod random;
+mod ras;
 mod script;
 mod scripted;
 #[cfg(feature = "server")]

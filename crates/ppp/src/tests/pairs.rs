@@ -199,7 +199,7 @@ fn authentication(
         return Some(*first);
     }
     match server.on_nak {
-        OnNak::Withdraw => None,
+        OnNak::Withdraw | OnNak::Deaf => None,
         OnNak::Insist => Some(*first).filter(will_do),
         OnNak::Yield if others.contains(&MsChapV2) => Some(MsChapV2),
         OnNak::Yield => {

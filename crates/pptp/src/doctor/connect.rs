@@ -32,12 +32,8 @@ pub(super) async fn connect(
             // an error is the end, which `connecting` tells
             _ = state.changed() => state.borrow_and_update().clone(),
         };
-        match state {
-            State::Connecting { phase } => {
-                progress.pass_until(Step::of_phase(phase), &Sight::of(&connecting)).await;
-            }
-            State::Redialling { why } => progress.redials.push(why),
-            _ => {}
+        if let State::Connecting { phase } = state {
+            progress.pass_until(Step::of_phase(phase), &Sight::of(&connecting)).await;
         }
     };
     let mut sight = Sight::of(&connecting);
@@ -65,14 +61,13 @@ struct Progress<'a> {
     /// Not reported yet
     left: VecDeque<Step>,
     since: Instant,
-    redials: Vec<Redial>,
 }
 
 impl<'a> Progress<'a> {
     fn new(config: &'a TunnelConfig, report: &'a Report) -> Self {
         let steps = Step::ALL.into_iter();
         let left = steps.filter(|step| (Step::Name..Step::LargestPacket).contains(step)).collect();
-        Self { config, report, left, since: Instant::now(), redials: Vec::new() }
+        Self { config, report, left, since: Instant::now() }
     }
 
     /// What lies before `step` went well
@@ -93,7 +88,7 @@ impl<'a> Progress<'a> {
     }
 
     fn passed(&self, step: Step, took: Duration, sight: &Sight) -> Finding {
-        let seen = sight.tell(step, self.config, &self.redials);
+        let seen = sight.tell(step, self.config);
         let took = match step {
             Step::GreOut => Duration::ZERO,
             Step::GreIn => sight.transcript.first_answer.unwrap_or_default(),
@@ -131,6 +126,7 @@ fn failing_step(error: &TunnelError) -> Step {
             let is_ours = after.is_zero() || *heard || send_error.is_some();
             if is_ours { Step::GreOut } else { Step::GreIn }
         }
+        Failure::GreFromElsewhere { .. } | Failure::GreUnsupported { .. } => Step::GreIn,
         _ => Step::of_error(error),
     }
 }
@@ -138,6 +134,7 @@ fn failing_step(error: &TunnelError) -> Step {
 fn failed(step: Step, took: Duration, error: &TunnelError, sight: &Sight) -> Finding {
     let mut finding = Finding::failure(step, took, error);
     let more = match step {
+        Step::GreIn if !matches!(error.failure, Failure::GreBlocked { .. }) => sight.gre_out(),
         Step::GreOut | Step::GreIn => sight.gre(),
         Step::Authentication => sight.authentication(),
         Step::Encryption => sight.encryption(),
@@ -180,6 +177,8 @@ struct Sight {
     stats: Stats,
     transcript: Transcript,
     info: Option<Info>,
+    /// A state that lasts no longer than a moment may go by unseen: so they are asked for
+    redials: Vec<Redial>,
     /// Datagrams since the connect began that were for none of our calls
     strangers: u64,
     /// GRE of ours to the server that connection tracking saw no answer to
@@ -194,6 +193,7 @@ impl Sight {
             stats: connecting.stats(),
             transcript: Transcript::of(connecting.flight_record().records()),
             info: None,
+            redials: connecting.redials(),
             strangers: 0,
             unreplied: 0,
         }
@@ -208,14 +208,14 @@ impl Sight {
         self.info.as_ref().is_some_and(|info| info.encryption.is_none())
     }
 
-    fn tell(&self, step: Step, config: &TunnelConfig, redials: &[Redial]) -> String {
+    fn tell(&self, step: Step, config: &TunnelConfig) -> String {
         match step {
             Step::Name => name(&config.server),
             Step::Tcp => match self.server {
                 Some(server) => format!("{server} accepts"),
                 None => "the server accepts".into(),
             },
-            Step::ControlConnection => self.control_connection(redials),
+            Step::ControlConnection => self.control_connection(),
             Step::Call => "the server takes the call".into(),
             Step::GreOut => self.gre_out(),
             Step::GreIn => self.gre_in(),
@@ -224,10 +224,8 @@ impl Sight {
                 None => "open, the server named no MRU".into(),
             },
             Step::Authentication => {
-                let asks_once = |redial: &Redial| matches!(redial, Redial::AsksOnce { .. });
-                let again = redials.iter().any(asks_once);
-                let again = if again { ", dialled again to agree at once" } else { "" };
-                format!("{}{again}", self.authentication())
+                let again = self.redials.iter().filter_map(again_for_authentication);
+                format!("{}{}", self.authentication(), again.collect::<String>())
             }
             Step::Encryption if self.is_in_the_clear() => {
                 format!("in the clear, as an insecure option allows; {}", self.encryption())
@@ -238,7 +236,7 @@ impl Sight {
         }
     }
 
-    fn control_connection(&self, redials: &[Redial]) -> String {
+    fn control_connection(&self) -> String {
         let Some(peer) = &self.peer else { return "established".into() };
         let Peer { vendor, host_name, firmware, recognized, .. } = peer;
         let mut seen =
@@ -246,11 +244,11 @@ impl Sight {
         if let Some(recognized) = recognized {
             seen = format!("{seen}, recognised as {}", recognized.name);
         }
-        for redial in redials {
+        for redial in &self.redials {
             let how = match redial {
                 Redial::Recognized { kind } => format!("dialled again as a {kind} wants it"),
                 Redial::NotPptp { address } => format!("after {address} was no PPTP server"),
-                Redial::AsksOnce { .. } => continue,
+                Redial::AsksOnce { .. } | Redial::WithoutEap { .. } => continue,
             };
             seen = format!("{seen}, {how}");
         }
@@ -299,6 +297,17 @@ impl Sight {
             }
         });
         told(offered, chosen)
+    }
+}
+
+/// A dial that was for the authentication
+fn again_for_authentication(redial: &Redial) -> Option<String> {
+    match redial {
+        Redial::AsksOnce { .. } => Some(", dialled again to agree at once".into()),
+        Redial::WithoutEap { offered } => {
+            Some(format!(", dialled again without EAP, where it wanted {offered}"))
+        }
+        Redial::Recognized { .. } | Redial::NotPptp { .. } => None,
     }
 }
 

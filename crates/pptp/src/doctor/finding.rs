@@ -34,7 +34,7 @@ impl Finding {
 
     /// A step at which the connection failed
     pub(super) fn failure(step: Step, took: Duration, error: &TunnelError) -> Self {
-        let seen = format!("{}: {}", error.name(), error.failure);
+        let seen = format!("{}: {}", error.name(), error.told());
         let finding = Self::new(step, Verdict::Failed, took, seen).advise(error.advice());
         Self { error: Some(error.clone()), ..finding }
     }

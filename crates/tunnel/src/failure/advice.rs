@@ -1,5 +1,7 @@
+use std::io;
+
 use pptp_control::{Failed as ControlFailure, GeneralError, OutgoingCallResult, StartResult};
-use pptp_ppp::{Failure as LinkFailure, Protocol};
+use pptp_ppp::{AuthenticationProtocol, Failure as LinkFailure, Protocol, RasCode};
 
 use super::Failure;
 use crate::Phase;
@@ -21,6 +23,10 @@ impl Failure {
             Self::TcpRefused { .. } => {
                 "nothing listens there: is this the PPTP server, and is PPTP switched on?"
             }
+            Self::TcpFailed { kind: io::ErrorKind::ConnectionReset, .. } => {
+                "what listens there resets at once: its limit of connections is reached, or an access list or a \
+                 firewall does not let this client in"
+            }
             Self::TcpFailed { .. } => {
                 "check the address, the route and firewalls for TCP port 1723"
             }
@@ -32,6 +38,14 @@ impl Failure {
             Self::GreBlocked { .. } => {
                 "let IP protocol 47 pass both ways in every firewall and NAT on the path, this machine's own \
                  included"
+            }
+            Self::GreFromElsewhere { .. } => {
+                "have the server send its GRE from the address that was dialled, or dial the one that its GRE \
+                 comes from: a server with two lines needs a route or a listening address for each"
+            }
+            Self::GreUnsupported { .. } => {
+                "the server, or a device on the way, sends GRE otherwise than RFC 2637 has it: switch \
+                 checksums of GRE off there, or update it"
             }
             Self::Link(failure) => link_advice(failure),
             Self::ConnectTimeout { .. } => {
@@ -47,6 +61,14 @@ impl Failure {
     pub(super) const fn advice_in(&self, phase: Phase) -> &'static str {
         match phase {
             _ if !self.is_hang_up() => self.advice(),
+            Phase::ControlConnection if self.is_connection_lost() => {
+                "its limit of connections is reached, or an access list does not let this client in: dial \
+                 again later; its log says why"
+            }
+            Phase::Call if self.is_connection_lost() => {
+                "all its sessions may be in use, or it could not start its PPP: dial again later; its log says \
+                 why"
+            }
             Phase::LinkControl => {
                 "the server hung up during LCP: it may want an option that this client does not have; its \
                  log says which"
@@ -59,6 +81,50 @@ impl Failure {
                  left; its log says which"
             }
             _ => self.advice(),
+        }
+    }
+}
+
+impl Failure {
+    const fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::Control(ControlFailure::ConnectionLost))
+    }
+
+    /// The advice where the peer has said an error code of Windows
+    pub(super) const fn advice_after(&self, RasCode(code): RasCode, phase: Phase) -> &'static str {
+        let is_encryption = matches!(
+            self,
+            Self::Link(
+                LinkFailure::EncryptionUnavailable { .. } | LinkFailure::EncryptionDemanded { .. }
+            )
+        );
+        let is_known =
+            matches!(self, Self::Link(LinkFailure::AuthProtocolRefused { offered: Some(_) }));
+        match code {
+            _ if is_known => self.advice_in(phase),
+            732 | 741..=743 if is_encryption => {
+                "let the server's network policy allow strong encryption (MPPE 128 bit): it and this client \
+                 have none in common"
+            }
+            0 => {
+                "somebody or something at the server ended it on purpose: an administrator, an idle or a \
+                 session limit, a restart; dial again"
+            }
+            619 | 629 | 718 | 721 => {
+                "the server lost its line to this client: dial again; if it comes back, look at firewalls and \
+                 NATs for IP protocol 47"
+            }
+            720 | 733 => "give the server TCP/IP for its dial-in clients: it has no IPCP",
+            732 | 738 => {
+                "the server's address pool or its DHCP server may have none left, or this user may need a fixed \
+                 address there"
+            }
+            734 | 736 => "the server ended it: dial again; its log says why",
+            919 => {
+                "switch MS-CHAPv2 on at the server and in its network policy: it and this client have no \
+                 authentication protocol in common"
+            }
+            _ => self.advice_in(phase),
         }
     }
 }
@@ -124,9 +190,7 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
         LinkFailure::AuthProtocolRefused { offered: None } => {
             "switch authentication by MS-CHAPv2 on at the server: it lets everybody in"
         }
-        LinkFailure::AuthProtocolRefused { .. } => {
-            "switch MS-CHAPv2 on at the server, or allow what it offers by an option that says insecure"
-        }
+        LinkFailure::AuthProtocolRefused { offered: Some(offered) } => refusal_advice(*offered),
         LinkFailure::AuthProtocolWithdrawn { .. } => {
             "have what is allowed agreed to at the first asking: the server does not ask twice"
         }
@@ -172,6 +236,10 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
         LinkFailure::NoAgreement { .. } => {
             "both ends insist on what they want: the flight record shows which option it is"
         }
+        LinkFailure::TerminatedByPeer { message, .. } if is_pppds_last_word(message.as_bytes()) => {
+            "the server ended it; pppd says these words at each orderly hang-up, because its CCP goes down \
+             first: look in its log for idle and maxconnect limits, unanswered echoes or a restart; dial again"
+        }
         LinkFailure::TerminatedByPeer { .. } => {
             "the server ended it: its words, or its log, say why"
         }
@@ -188,6 +256,32 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
     }
 }
 
+/// What to do about a server that has only this
+const fn refusal_advice(offered: AuthenticationProtocol) -> &'static str {
+    use AuthenticationProtocol::{ChapMd5, Eap, EapMethod, MsChapV1, Pap};
+    match offered {
+        Pap | ChapMd5 | MsChapV1 => {
+            "switch MS-CHAPv2 on at the server, or allow what it offers by an option that says insecure"
+        }
+        Eap => {
+            "switch MS-CHAPv2 on at the server, alone or in EAP; in EAP it has to be allowed here too"
+        }
+        EapMethod(13 | 25) => {
+            "this client has no certificates, and so neither EAP-TLS nor PEAP: add MS-CHAPv2 to the server's \
+             authentication methods and to its network policy"
+        }
+        EapMethod(_) => {
+            "this client has no other method of EAP than MS-CHAPv2: add that, or MS-CHAPv2 without EAP, to the \
+             server's authentication methods"
+        }
+        _ => "switch MS-CHAPv2 on at the server: this client does not have what it offers",
+    }
+}
+
+const fn is_pppds_last_word(message: &[u8]) -> bool {
+    matches!(message, b"MPPE disabled")
+}
+
 /// The codes of RFC 2759 §6, as an administrator meets them
 const fn login_advice(code: u32) -> &'static str {
     match code {
@@ -200,11 +294,13 @@ const fn login_advice(code: u32) -> &'static str {
         691 => {
             "one of three: the user is unknown, or wants its domain (DOMAIN\\user); the password is wrong, \
              upper and lower case count; or the server's policy does not allow this account or this \
-             authentication protocol"
+             authentication protocol; besides, an earlier session of this user may still be alive on a \
+             server that allows only one, which passes by itself"
         }
         709 => "the new password was not taken: it may be too short, too simple or used before",
         _ => {
-            "check user and password; the account's settings and the log on the server decide this"
+            "check user and password; the account's settings and the log on the server decide this; an \
+             earlier session of this user may still be alive, which passes by itself"
         }
     }
 }

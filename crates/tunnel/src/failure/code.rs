@@ -1,7 +1,7 @@
 use std::{borrow::Cow, fmt};
 
 use pptp_control::{Failed as ControlFailure, GeneralError};
-use pptp_ppp::{Failure as LinkFailure, WrongKey, packet};
+use pptp_ppp::{Failure as LinkFailure, RasCode, WrongKey, packet};
 
 use super::Failure;
 
@@ -24,6 +24,14 @@ impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, name, number, defined_in } = self;
         write!(f, "{field} {number} ({name}, {defined_in})")
+    }
+}
+
+impl Code {
+    /// The number in the data of a Terminate-Request, as Windows sends it
+    pub(super) fn of_windows(RasCode(number): RasCode) -> Self {
+        let name = RasCode(number).meaning();
+        code("Data of Terminate-Request", name, number, "RFC 1661 §5.5")
     }
 }
 

@@ -147,7 +147,9 @@ impl Failure {
             Self::CallIdsExhausted | Self::TooManyFiles { .. } => Layer::Host,
             Self::TcpRefused { .. } | Self::TcpFailed { .. } => Layer::Tcp,
             Self::Control(failure) => control_layer(failure),
-            Self::GreBlocked { .. } => Layer::Gre,
+            Self::GreBlocked { .. }
+            | Self::GreFromElsewhere { .. }
+            | Self::GreUnsupported { .. } => Layer::Gre,
             Self::Link(failure) => link_layer(failure),
             Self::ConnectTimeout { .. } => return None,
             Self::RuntimeShutDown | Self::Closed | Self::Internal { .. } => Layer::Program,

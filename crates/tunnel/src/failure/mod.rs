@@ -1,20 +1,25 @@
 mod advice;
+mod class;
 mod code;
 mod layer;
 mod retry;
 
-use std::{io, net::SocketAddrV4, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use pptp_control::Failed as ControlFailure;
-use pptp_ppp::Failure as LinkFailure;
+use pptp_ppp::{Failure as LinkFailure, RasCode};
 
-pub use self::{code::Code, layer::Layer, retry::Retry};
+pub use self::{class::Class, code::Code, layer::Layer, retry::Retry};
 
 use crate::{Ladder, Phase};
 
 /// Why a tunnel did not come up, or ended: what, in which phase, and what took how long
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {failure} (phase: {phase}){hint}", name = self.failure.name(), hint = self.hint())]
+#[error("{name}: {told} (phase: {phase}){hint}", name = self.name(), told = self.told(), hint = self.hint())]
 #[non_exhaustive]
 pub struct TunnelError {
     /// The phase in which it happened
@@ -23,12 +28,44 @@ pub struct TunnelError {
     pub failure: Failure,
     /// What each phase took
     pub ladder: Ladder,
+    /// The error code of Windows that the peer said in its Terminate-Request
+    pub ras_code: Option<RasCode>,
 }
 
 impl TunnelError {
     /// A failure in the phase that the ladder has reached
     pub const fn new(failure: Failure, ladder: Ladder) -> Self {
-        Self { phase: ladder.phase(), failure, ladder }
+        Self { phase: ladder.phase(), failure, ladder, ras_code: None }
+    }
+
+    /// With the error code of Windows that the peer said
+    #[must_use]
+    pub const fn with_ras_code(mut self, code: Option<RasCode>) -> Self {
+        self.ras_code = code;
+        self
+    }
+
+    /// What happened, with what is known of it beside the failure: the moment, and the peer's number
+    pub fn told(&self) -> String {
+        let Self { failure, .. } = self;
+        let moment = self.moment().map_or_else(String::new, |moment| format!(" {moment}"));
+        let is_told = |code: &RasCode| matches!(failure, Failure::Link(LinkFailure::AuthFailed { code: told, .. }) if *told == code.0);
+        let said = self.ras_code.filter(|code| !is_told(code));
+        let said = said.map_or_else(String::new, |code| format!("; Windows says: {code}"));
+        format!("{failure}{moment}{said}")
+    }
+
+    /// When a TCP connection was closed, as far as that says why
+    const fn moment(&self) -> Option<&'static str> {
+        if !matches!(self.failure, Failure::Control(ControlFailure::ConnectionLost)) {
+            return None;
+        }
+        match self.phase {
+            Phase::ControlConnection => Some("before it said a word"),
+            Phase::Call => Some("when it was asked for the call"),
+            Phase::LinkControl => Some("after it took the call, before PPP had begun"),
+            _ => None,
+        }
     }
 
     /// The failure's name, one word: for programs that read logs
@@ -47,9 +84,12 @@ impl TunnelError {
         }
     }
 
-    /// What the peer said on the wire: see [`Failure::codes`]
+    /// What the peer said on the wire: see [`Failure::codes`]; the error code of Windows goes first
     pub fn codes(&self) -> Vec<Code> {
-        self.failure.codes()
+        let Some(said) = self.ras_code.map(Code::of_windows) else { return self.failure.codes() };
+        // a login that was refused by it had no CHAP Failure
+        let others = self.failure.codes().into_iter().filter(|code| code.number != said.number);
+        std::iter::once(said.clone()).chain(others).collect()
     }
 
     /// Whether dialling again may help
@@ -64,14 +104,20 @@ impl TunnelError {
 
     /// What to do about it, in one sentence without a period
     pub const fn advice(&self) -> &'static str {
-        self.failure.advice_in(self.phase)
+        match self.ras_code {
+            Some(code) => self.failure.advice_after(code, self.phase),
+            None => self.failure.advice_in(self.phase),
+        }
     }
 
     /// The kind of I/O error that calls on the tunnel fail with
     pub const fn io_kind(&self) -> io::ErrorKind {
         match self.failure {
             Failure::Closed => io::ErrorKind::NotConnected,
-            Failure::ConnectTimeout { .. } | Failure::GreBlocked { .. } => io::ErrorKind::TimedOut,
+            Failure::ConnectTimeout { .. }
+            | Failure::GreBlocked { .. }
+            | Failure::GreFromElsewhere { .. }
+            | Failure::GreUnsupported { .. } => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::ConnectionAborted,
         }
     }
@@ -164,6 +210,24 @@ pub enum Failure {
         /// Why our own datagrams could not be sent, if the kernel refused them
         send_error: Option<String>,
     },
+    /// The call is connected, and its GRE arrives from another address than that of the server
+    ///
+    /// Only what comes from the server's own address is taken.
+    #[error("GRE of this call arrives from {from}, not from {server}")]
+    GreFromElsewhere {
+        /// Where it comes from
+        from: Ipv4Addr,
+        /// Where the control connection goes
+        server: Ipv4Addr,
+    },
+    /// The call is connected, and the server's GRE has a header that PPTP does not have
+    #[error("GRE of this call arrives with a header that PPTP does not have: {}", header(*.flags, *.protocol))]
+    GreUnsupported {
+        /// Flags and version (RFC 2637 §4.1)
+        flags: u16,
+        /// Protocol type; 880B is PPP's
+        protocol: u16,
+    },
     /// PPP failed: LCP, authentication, encryption or addresses
     #[error(transparent)]
     Link(#[from] LinkFailure),
@@ -189,7 +253,7 @@ pub enum Failure {
 
 impl Failure {
     /// The names of the failures that are of no other crate, in the enum's order
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 15] = [
         "InvalidServer",
         "InvalidOption",
         "NameNotResolved",
@@ -199,6 +263,8 @@ impl Failure {
         "TcpRefused",
         "TcpFailed",
         "GreBlocked",
+        "GreFromElsewhere",
+        "GreUnsupported",
         "ConnectTimeout",
         "RuntimeShutDown",
         "Closed",
@@ -226,6 +292,8 @@ impl Failure {
             Self::TcpFailed { .. } => "TcpFailed",
             Self::Control(failure) => failure.name(),
             Self::GreBlocked { .. } => "GreBlocked",
+            Self::GreFromElsewhere { .. } => "GreFromElsewhere",
+            Self::GreUnsupported { .. } => "GreUnsupported",
             Self::Link(failure) => failure.name(),
             Self::ConnectTimeout { .. } => "ConnectTimeout",
             Self::RuntimeShutDown => "RuntimeShutDown",
@@ -245,6 +313,14 @@ fn waited(after: Duration, heard: bool) -> String {
         (false, false) => format!("nothing was heard in answer within {seconds} s"),
     }
 }
+
+fn header(flags: u16, protocol: u16) -> String {
+    let checksum = if flags & CHECKSUM_PRESENT == 0 { "" } else { ", which carry a checksum" };
+    format!("flags and version {flags:04x}{checksum}, protocol type {protocol:04x}")
+}
+
+/// RFC 2637 §4.1: C, always 0
+const CHECKSUM_PRESENT: u16 = 0x8000;
 
 fn sent(error: Option<&String>) -> String {
     error.map_or_else(String::new, |error| format!(", and ours could not be sent: {error}"))

@@ -3,7 +3,7 @@ use std::time::Duration;
 use pptp_control::{Failed as ControlFailure, OutgoingCallResult, StartResult};
 use pptp_ppp::Failure as LinkFailure;
 
-use super::Failure;
+use super::{Class, Failure};
 
 /// Whether dialling again may help
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,22 +14,30 @@ pub enum Retry {
     Later,
     /// Not with this configuration; trying again may even do harm (an account locked)
     Never,
+    /// Only if the owner asks for it: this side ended the tunnel, and nothing has failed
+    OnRequest,
 }
 
 impl Failure {
     /// Whether dialling again may help
     pub const fn retry(&self) -> Retry {
         match self.retry_after() {
+            None if matches!(self.class(), Class::OwnDeed) => Retry::OnRequest,
             None => Retry::Never,
             Some(pause) if pause.as_secs() < LATER.as_secs() => Retry::Soon,
             Some(_) => Retry::Later,
         }
     }
 
-    /// When to dial again at the earliest; `None`: never with this configuration
+    /// When to dial again at the earliest; `None`: never with this configuration, or not at all since
+    /// this side ended the tunnel
     ///
     /// The pause before the first further attempt: whoever makes several lets it grow, and adds some
     /// chance, so that those who failed together do not come back together.
+    ///
+    /// A refused login (error 691, or no reason at all) has an hour: servers say the same of a wrong
+    /// password, of an earlier session of the user that is still alive, and of a RADIUS server that is
+    /// down; and an attempt an hour locks no account.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::InvalidServer { .. } | Self::InvalidOption { .. } | Self::OuterIpv6 { .. } => {
@@ -40,13 +48,13 @@ impl Failure {
             Self::NameNotResolved { .. } | Self::TcpRefused { .. } | Self::TcpFailed { .. } => {
                 Some(SOMEBODY_RESTARTS)
             }
-            Self::GreBlocked { .. } | Self::CallIdsExhausted | Self::TooManyFiles { .. } => {
-                Some(LATER)
-            }
-            Self::ConnectTimeout { .. }
-            | Self::RuntimeShutDown
-            | Self::Closed
-            | Self::Internal { .. } => Some(AT_ONCE),
+            Self::GreBlocked { .. }
+            | Self::GreFromElsewhere { .. }
+            | Self::GreUnsupported { .. }
+            | Self::CallIdsExhausted
+            | Self::TooManyFiles { .. } => Some(LATER),
+            Self::RuntimeShutDown | Self::Closed => None,
+            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(AT_ONCE),
         }
     }
 }
@@ -78,7 +86,11 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         | LinkFailure::EncryptionDemanded { .. }
         | LinkFailure::WrongKey(_)
         | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
-        LinkFailure::AuthFailed { .. } | LinkFailure::ServerNotAuthentic => None,
+        // the account itself, or its password, has to be changed first
+        LinkFailure::AuthFailed { code: 647..=649 | 709, .. } | LinkFailure::ServerNotAuthentic => {
+            None
+        }
+        LinkFailure::AuthFailed { .. } => Some(AN_EARLIER_SESSION),
         LinkFailure::NoAddress => Some(LATER),
         _ => Some(AT_ONCE),
     }
@@ -94,3 +106,5 @@ const SOMEBODY_LEAVES: Duration = Duration::from_secs(30);
 const LATER: Duration = Duration::from_mins(1);
 /// Somebody has to change a setting of the server
 const AN_ADMINISTRATOR: Duration = Duration::from_mins(10);
+/// A session that lost its line ends on the server within that time, and no account is locked
+const AN_EARLIER_SESSION: Duration = Duration::from_hours(1);

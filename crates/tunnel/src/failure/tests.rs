@@ -9,7 +9,7 @@ use pptp_ppp::{AuthenticationProtocol, MppeBits, NothingPasses, Protocol, Rule, 
 use super::{
     Layer::{Authentication, Call, Configuration, ControlConnection, Encryption},
     Layer::{Gre, Host, Link, Name, Network, Program, Tcp},
-    Retry::{Later, Never, Soon},
+    Retry::{Later, Never, OnRequest, Soon},
     *,
 };
 
@@ -29,12 +29,15 @@ fn table() -> Vec<Row> {
 }
 
 fn own() -> Vec<Row> {
-    let address = "192.0.2.1:1723".parse().unwrap();
+    let address: SocketAddrV4 = "192.0.2.1:1723".parse().unwrap();
     let (name, text, limit) = (String::from("vpn.example"), String::new, Duration::from_secs(30));
     let refused = Failure::TcpRefused { address };
     let kind = io::ErrorKind::TimedOut;
     let failed = Failure::TcpFailed { address, kind, reason: "timed out".into() };
     let gre = |after, heard| Failure::GreBlocked { after, heard, send_error: None };
+    let from = "192.0.2.7".parse().unwrap();
+    let elsewhere = Failure::GreFromElsewhere { from, server: *address.ip() };
+    let unsupported = Failure::GreUnsupported { flags: 0xB001, protocol: 0x880B };
     vec![
         (Failure::InvalidServer { server: text() }, Some(Configuration), None, Never, "host:port"),
         (
@@ -54,8 +57,10 @@ fn own() -> Vec<Row> {
         (gre(limit, false), Some(Gre), None, Later, "both ways"),
         (gre(limit, true), Some(Gre), None, Later, "ours does not"),
         (Failure::ConnectTimeout { limit }, None, None, Soon, "where the time went"),
-        (Failure::RuntimeShutDown, Some(Program), None, Soon, "runtime"),
-        (Failure::Closed, Some(Program), None, Soon, "this side"),
+        (elsewhere, Some(Gre), None, Later, "address that was dialled"),
+        (unsupported, Some(Gre), None, Later, "checksums"),
+        (Failure::RuntimeShutDown, Some(Program), None, OnRequest, "runtime"),
+        (Failure::Closed, Some(Program), None, OnRequest, "this side"),
         (Failure::Internal { message: text() }, Some(Program), None, Soon, "report"),
     ]
 }
@@ -125,9 +130,10 @@ fn link() -> Vec<LinkRow> {
         (login(647), Authentication, Some(647), Never, "disabled"),
         (login(648), Authentication, Some(648), Never, "expired"),
         (login(649), Authentication, Some(649), Never, "permission to dial in"),
-        (login(691), Authentication, Some(691), Never, "one of three"),
+        (login(691), Authentication, Some(691), Later, "one of three"),
         (login(709), Authentication, Some(709), Never, "new password"),
-        (login(0), Authentication, None, Never, "user and password"),
+        (login(0), Authentication, None, Later, "user and password"),
+        (login(1), Authentication, Some(1), Later, "earlier session"),
         (LinkFailure::ServerNotAuthentic, Authentication, None, Never, "play the server"),
         (protocol(None), Authentication, None, Later, "everybody"),
         (protocol(Some(pap)), Authentication, Some(0xC023), Later, "insecure"),
@@ -195,7 +201,8 @@ fn every_failure_tells_its_layer_its_code_when_to_try_again_and_what_to_do() {
         assert_eq!(failure.layer(), layer, "{name}");
         assert_eq!(failure.code().map(|code| code.number), code, "{name}: {:?}", failure.codes());
         assert_eq!(failure.retry(), retry, "{name}");
-        assert_eq!(failure.retry_after().is_none(), retry == Never, "{name}");
+        let is_off = matches!(retry, Never | OnRequest);
+        assert_eq!(failure.retry_after().is_none(), is_off, "{name}");
         assert!(failure.advice().contains(word), "{name}: {:?} lacks {word:?}", failure.advice());
         assert!(
             !failure.to_string().is_empty() && !failure.to_string().ends_with('.'),
@@ -218,9 +225,15 @@ fn no_failure_is_forgotten() {
 }
 
 #[test]
-fn error_691_lists_its_three_causes() {
+fn error_691_lists_its_three_causes_and_the_session_that_may_be_alive() {
     let advice = Failure::from(link().swap_remove(4).0).advice();
-    for cause in ["user is unknown", r"DOMAIN\user", "password is wrong", "policy"] {
+    for cause in [
+        "user is unknown",
+        r"DOMAIN\user",
+        "password is wrong",
+        "policy",
+        "an earlier session of this user may still be alive",
+    ] {
         assert!(advice.contains(cause), "{cause:?} is missing: {advice}");
     }
 }
@@ -336,3 +349,6 @@ fn a_timeout_tells_where_the_time_went() {
     assert!(text.contains("name resolution 7 ms, TCP connect 2993 ms"), "{text}");
     assert_eq!(error.layer(), Tcp);
 }
+
+mod class;
+mod told;

@@ -10,5 +10,7 @@ mod ordered;
 mod packets;
 pub(crate) mod pair;
 mod proof;
+mod refused;
 mod short_payloads;
+mod strangers;
 mod totality;

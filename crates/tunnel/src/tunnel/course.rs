@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pptp_control::{Event as ControlEvent, StopReason};
 use pptp_gre::Session;
-use pptp_ppp::{Event as LinkEvent, Failure as LinkFailure, Phase as LinkPhase};
+use pptp_ppp::{Event as LinkEvent, Failure as LinkFailure, Phase as LinkPhase, RasCode};
 
 use super::{Stage, Tunnel};
 use crate::{Event, Facts, Failure, Phase, TunnelError};
@@ -76,6 +76,7 @@ impl Tunnel {
     }
 
     pub(super) fn link_events(&mut self, now: Instant) {
+        let mut said = None;
         while let Some(event) = self.link.poll_event() {
             match event {
                 LinkEvent::Phase(LinkPhase::Authentication) => {
@@ -99,7 +100,8 @@ impl Tunnel {
                     self.events.push_back(Event::TimeRemaining { left, message });
                 }
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
-                LinkEvent::Down { failure, .. } => self.link_down(now, failure),
+                LinkEvent::PeerSaid(code) => said = Some(code),
+                LinkEvent::Down { failure, .. } => self.link_down(now, failure, said),
                 _ => {}
             }
         }
@@ -129,16 +131,21 @@ impl Tunnel {
         self.events.push_back(Event::Up(Box::new(facts)));
     }
 
-    fn link_down(&mut self, now: Instant, failure: LinkFailure) {
+    fn link_down(&mut self, now: Instant, failure: LinkFailure, said: Option<RasCode>) {
         if self.stage == Stage::Closing {
             self.control.close(now, StopReason::StopLocalShutdown);
         } else {
-            self.fail(now, failure.into());
+            self.fail_after(now, failure.into(), said);
         }
     }
 
     /// Tells why the tunnel is over, once, and tears down what still stands
     pub(super) fn fail(&mut self, now: Instant, failure: Failure) {
+        self.fail_after(now, failure, None);
+    }
+
+    /// The same, after the peer has said an error code of Windows
+    fn fail_after(&mut self, now: Instant, failure: Failure, said: Option<RasCode>) {
         let failure = match self.stage {
             Stage::Closing if self.control.is_closed() => Failure::Closed,
             // told already, or the answer to our own Call-Clear-Request
@@ -146,11 +153,11 @@ impl Tunnel {
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
         let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
-        let failure = one_way.unwrap_or(failure);
+        let failure = one_way.unwrap_or_else(|| self.explained(failure));
         self.stage = Stage::Ending;
         self.stop_waiting();
         self.ladder.end(now);
-        let error = TunnelError::new(failure, self.ladder.clone());
+        let error = TunnelError::new(failure, self.ladder.clone()).with_ras_code(said);
         self.events.push_back(Event::Down(error));
         self.link.close(now);
         self.control.close(now, StopReason::StopLocalShutdown);
@@ -158,6 +165,19 @@ impl Tunnel {
         if self.control.is_closed() {
             self.stage = Stage::Finished;
         }
+    }
+
+    /// A peer that disconnects the call in the middle of PPP's negotiation does so because of what it
+    /// was refused: accel-ppp, without a word of LCP
+    ///
+    /// A connection that is lost, or stopped as a whole, may have been so for any reason.
+    fn explained(&self, failure: Failure) -> Failure {
+        use pptp_control::Failed::CallDisconnected;
+        let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
+        let is_disconnected = matches!(failure, Failure::Control(CallDisconnected { .. }));
+        let may_be_explained = self.is_client && is_negotiating && is_disconnected;
+        let disagreement = self.link.disagreement().filter(|_| may_be_explained);
+        disagreement.map_or(failure, Failure::Link)
     }
 
     /// What a connect waits for does not matter any more

@@ -47,6 +47,12 @@ impl Tunnel {
         self.link.set_faults(faults);
     }
 
+    /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
+    #[cfg(feature = "server")]
+    pub fn terminate(&mut self, code: pptp_ppp::RasCode) {
+        self.link.terminate(code);
+    }
+
     /// The owner's time to think is not the connect's
     fn answered(&mut self, now: Instant) {
         if let Some(deadline) = &mut self.connect_deadline {

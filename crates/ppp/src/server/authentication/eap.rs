@@ -94,7 +94,9 @@ impl Eap {
         let response = Typed::parse(packet)?;
         match (std::mem::replace(&mut self.stage, Stage::Over), response.kind, response.data.0) {
             (Stage::Identity, IDENTITY, _) => Ok(self.propose(manners, random)),
-            (Stage::Proposal(_), NAK, wanted) if wanted.contains(&MSCHAP_V2) => {
+            (Stage::Proposal(_), NAK, wanted)
+                if wanted.contains(&MSCHAP_V2) && manners.authentication.eap_has_mschap_v2 =>
+            {
                 Ok(self.propose(manners, random))
             }
             (Stage::Proposal(method), ..) => {

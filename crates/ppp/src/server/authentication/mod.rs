@@ -16,7 +16,7 @@ use crate::config::{ServerConfig, ServerOrder};
 use crate::context::{Context, Trouble};
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
 use crate::frame;
-use crate::packet::Packet;
+use crate::packet::{Code, Packet};
 use crate::round_trips::Sent;
 use crate::server::ServerAuthentication;
 use crate::stats::Discard;
@@ -140,8 +140,17 @@ impl Authenticator {
         let verdict =
             examination.judge(packet, &self.manners, &mut self.accounts, &mut context.random)?;
         self.deadline = None;
-        if let Some(packet) = examination.verdict() {
-            context.send(frame::CHAP, &packet);
+        match (&verdict, self.manners.authentication.refuses_with) {
+            (Verdict::Refused(_), Some(code)) => {
+                let (data, id) = (code.data(), packet.id);
+                let code = Code::TerminateRequest.into();
+                context.send(frame::LCP, &Packet { code, id, data: &data });
+            }
+            _ => {
+                if let Some(packet) = examination.verdict() {
+                    context.send(frame::CHAP, &packet);
+                }
+            }
         }
         match verdict {
             Verdict::Repeated | Verdict::Again => Ok(Outcome::Nothing),
