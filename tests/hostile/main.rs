@@ -2,5 +2,7 @@
 
 mod attacker;
 mod neighbours;
+mod off_path;
+mod on_path;
 mod plaintext;
 mod spoofed;

@@ -251,7 +251,7 @@ impl<R: Role> Machine<R> {
         let opened = match cipher.open(now, arrival, information) {
             Ok(opened) => opened,
             Err(discard) => {
-                self.undecryptable(now, discard);
+                self.undecryptable(now, arrival.sequence, discard);
                 return Err(Discard::Undecryptable(discard));
             }
         };
@@ -260,6 +260,7 @@ impl<R: Role> Machine<R> {
         if opened.protocol != frame::IP && !(opened.protocol == frame::IPV6 && wants_ipv6) {
             return Err(Discard::InnerProtocol);
         }
+        self.note_opened(now, arrival.sequence);
         if self.phase != Phase::Up {
             return Err(Discard::OutOfPhase);
         }
@@ -267,12 +268,12 @@ impl<R: Role> Machine<R> {
         Ok(self.take_opened(now, opened.payload))
     }
 
-    fn undecryptable(&mut self, now: Instant, discard: pptp_mppe::Discard) {
+    fn undecryptable(&mut self, now: Instant, sequence: u32, discard: pptp_mppe::Discard) {
         let stats = self.passage.cipher().map(Cipher::decryptor_stats);
         if let Some(wrong) = stats.and_then(Doubt::unopened) {
-            self.fail(now, Failure::WrongKey(wrong));
+            self.give_up_decrypting(now, sequence, Failure::WrongKey(wrong));
         } else if discard.is_fatal() {
-            self.fail(now, Failure::Undecryptable(discard));
+            self.give_up_decrypting(now, sequence, Failure::Undecryptable(discard));
         } else {
             self.ask_for_reset(now);
         }

@@ -65,11 +65,11 @@ pub use pptp_netstack::{
     UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
-    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits,
-    NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks, Reachability,
-    Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime, StatefulReset, Transcript,
-    TunnelError, WrongKey,
+    Assigned, AuthenticationProtocol, Code, ControlFailure, EchoPolicy, Encryption,
+    EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure,
+    MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks,
+    Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime, StatefulReset,
+    Transcript, TunnelError, WrongKey,
 };
 
 pub use crate::{

@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod ccp;
+pub mod clear;
 pub mod client;
 pub mod control;
 pub mod eap;
@@ -28,9 +29,10 @@ pub mod script;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("auth", auth::target),
     ("ccp", ccp::target),
+    ("clear", clear::target),
     ("client", client::target),
     ("control", control::target),
     ("eap", eap::target),
