@@ -181,8 +181,7 @@ async fn another_address_after_the_first_ends_the_tunnel() {
         assert!(reason.to_string().contains(&before.to_string()), "the old one is told: {reason}");
         assert_eq!(reason.failure.retry(), pptp::Retry::Soon);
         assert_eq!(tunnel.info().inner_address, before, "the new one was never taken");
-        let config = config(building.address()).resuming(&tunnel.info());
-        let again = world.client.connect(config).await.unwrap();
-        assert_eq!(again.info().inner_address, before, "{order:?}: asked for, and still free");
+        let again = world.connect(&building).await;
+        assert_eq!(get(&again, "/").await.unwrap(), b"building 1\n", "{order:?}: dialled again");
     }
 }

@@ -218,11 +218,14 @@ impl<R: Role> Machine<R> {
     /// that was too much
     ///
     /// Wrong headers are no reason in a link over which a packet has opened: MPPE's header is in the
-    /// clear, and the peer has shown that it can write one.
+    /// clear, and the peer has shown that it can write one. And while the first proof is under way, its
+    /// answer tells more than a packet that does not open.
     pub(crate) fn give_up_decrypting(&mut self, now: Instant, sequence: u32, failure: Failure) {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let is_about_headers = failure == Failure::Undecryptable(pptp_mppe::Discard::ScoreLimit);
-        let may_be_forged = !self.near.contains(now, sequence) || (has_opened && is_about_headers);
+        let may_be_forged = !self.near.contains(now, sequence)
+            || (has_opened && is_about_headers)
+            || self.path.is_first_proof_open();
         if !(self.is_guarded() && may_be_forged) {
             self.fail(now, failure);
         }

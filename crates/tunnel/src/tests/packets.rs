@@ -158,6 +158,8 @@ fn packets_pass_again_after_either_end_has_renegotiated() {
             pair.run(ROUND_TRIP + secs(2));
             pair.client.waiting.push_back(ip_packet(round, 100));
             pair.server.waiting.push_back(ip_packet(round, 100));
+            pair.client_turn();
+            pair.server_turn();
             pair.run(secs(1));
             let events: Vec<_> = pair.client.events[told..].iter().map(|(_, e)| e).collect();
             assert!(matches!(*events, [Event::Renegotiating, Event::Up(_)]), "{events:?}");
