@@ -263,7 +263,9 @@ impl World {
             self.deliver(is_client, datagram);
         }
         if is_client {
-            events.into_iter().for_each(|event| self.note(event));
+            for event in events {
+                self.note(event);
+            }
         }
         said
     }
