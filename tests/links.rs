@@ -144,7 +144,8 @@ async fn sockets_are_told_when_a_renegotiation_changes_the_address() {
     for order in ORDERS {
         let world = World::new(20);
         let building = world.serve(1, Server::builder(1).order(order).moves_clients());
-        let tunnel = world.connect(&building).await;
+        let config = config(building.address()).address_may_change(true);
+        let tunnel = world.client.connect(config).await.unwrap();
         let before = tunnel.info().inner_address;
         let mut echo = tunnel.tcp_connect((DEVICE, 7)).await.unwrap();
         echo.write_all(b"before").await.unwrap();
@@ -163,5 +164,24 @@ async fn sockets_are_told_when_a_renegotiation_changes_the_address() {
         assert_eq!(local.ip(), after);
         tunnel.close().await;
         building.idle().await;
+    }
+}
+
+/// Unless that is allowed, since IPCP is in the clear: another address may be an attacker's
+#[tokio::test(start_paused = true)]
+async fn another_address_after_the_first_ends_the_tunnel() {
+    for order in ORDERS {
+        let world = World::new(20);
+        let building = world.serve(1, Server::builder(1).order(order).moves_clients());
+        let tunnel = world.connect(&building).await;
+        let before = tunnel.info().inner_address;
+        building.renegotiate_all();
+        let reason = tokio::time::timeout(Duration::from_secs(10), tunnel.closed()).await.unwrap();
+        assert_eq!(reason.name(), "AddressChanged", "{order:?}: {reason}");
+        assert!(reason.to_string().contains(&before.to_string()), "the old one is told: {reason}");
+        assert_eq!(reason.failure.retry(), pptp::Retry::Soon);
+        assert_eq!(tunnel.info().inner_address, before, "the new one was never taken");
+        let again = world.connect(&building).await;
+        assert_eq!(get(&again, "/").await.unwrap(), b"building 1\n", "{order:?}: dialled again");
     }
 }

@@ -3,6 +3,8 @@
 mod attacker;
 mod handles;
 mod neighbours;
+mod off_path;
+mod on_path;
 mod plaintext;
 mod spoofed;
 mod unreachable;

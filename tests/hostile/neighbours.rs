@@ -185,6 +185,9 @@ async fn what_ends_one_tunnel_ends_no_other() {
     let terminate = gre(first.call_id, Some(first.sequence + 1), None, &ppp(0xC021, 5, 1, &[]));
     all.world.network.forge_gre(address_of(1), CLIENT, &terminate);
     sleep(Duration::from_secs(10)).await;
+    assert_eq!(all.tunnels.each_ref().map(is_up), [true; 3], "the server does not confirm it");
+    all.tunnels[0].hang_up();
+    sleep(Duration::from_secs(10)).await;
     let up = all.tunnels.each_ref().map(is_up);
     assert_eq!(up.iter().filter(|up| **up).count(), 2, "{up:?}");
     for (which, tunnel) in all.tunnels.iter().enumerate().filter(|(which, _)| up[*which]) {

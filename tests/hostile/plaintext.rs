@@ -5,7 +5,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{IpPackets, Tunnel, UdpSocket};
+use pptp::{IpPackets, State, Tunnel, UdpSocket};
 use pptp_testkit::{DEVICE, Server, UdpOptions, memory::Network};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::time::{sleep, timeout};
@@ -139,6 +139,7 @@ async fn injected(raw: bool, last: Last) {
     reader.check().await;
     talk(&server, &tunnel, &reader).await;
     server.renegotiate_all();
+    negotiated_anew(&tunnel).await;
     talk(&server, &tunnel, &reader).await;
     let stats = tunnel.stats().tunnel;
     println!("raw {raw}: {:?}", stats.link);
@@ -158,6 +159,19 @@ async fn injected(raw: bool, last: Last) {
         reader.check().await;
     }
     println!("in the end: {:?}", *tunnel.state().borrow());
+}
+
+/// The client asks before it believes that the server has begun anew
+async fn negotiated_anew(tunnel: &Tunnel) {
+    let mut states = tunnel.state();
+    for wanted in [State::Renegotiating, State::Up] {
+        let is_wanted =
+            |state: &State| std::mem::discriminant(state) == std::mem::discriminant(&wanted);
+        timeout(Duration::from_secs(10), states.wait_for(is_wanted))
+            .await
+            .expect("soon")
+            .expect("alive");
+    }
 }
 
 /// The client's Call ID, as somebody on the way learns it

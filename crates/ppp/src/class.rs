@@ -35,7 +35,7 @@ impl Failure {
             | Self::NoAgreement { .. }
             | Self::RejectedProtocol { .. }
             | Self::RejectedCode { .. } => Class::Operator,
-            Self::NoAddress => Class::Busy,
+            Self::NoAddress | Self::AddressChanged { .. } => Class::Busy,
             Self::EncryptionLost
             | Self::NothingPasses(_)
             | Self::Undecryptable(_)

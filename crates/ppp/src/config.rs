@@ -49,6 +49,15 @@ pub struct ClientConfig {
     ///
     /// Compressed headers are always taken, and sent to a server that asks for them.
     pub header_compression: bool,
+    /// Whether the carrier lets anybody send frames in the peer's name, as GRE does; yes by default
+    ///
+    /// Then control frames in the clear are judged before they count while the link is up and encrypted:
+    /// far from the sequence numbers that the peer has proven they are dropped, and what would end or
+    /// restart the link waits until the peer was asked. No for a carrier that authenticates its frames.
+    pub carrier_is_forgeable: bool,
+    /// Whether the server may give another inner address or DNS server once the link was up; no by
+    /// default: [`Failure::AddressChanged`](crate::Failure::AddressChanged) ends it
+    pub address_may_change: bool,
 }
 
 impl ClientConfig {
@@ -69,6 +78,8 @@ impl ClientConfig {
             addresses: AddressRequest::default(),
             ipv6: false,
             header_compression: false,
+            carrier_is_forgeable: true,
+            address_may_change: false,
         }
     }
 }

@@ -158,8 +158,13 @@ impl DataPath {
     ///
     /// Right after coming up, as long as nothing was proven; always where proofs are switched off.
     pub(crate) fn may_have_wrong_key(&self) -> bool {
+        !self.is_enabled || self.is_first_proof_open()
+    }
+
+    /// Whether the first proof has been asked for and has come to nothing yet
+    pub(crate) fn is_first_proof_open(&self) -> bool {
         let is_first = self.round.as_ref().is_some_and(|round| round.is_first());
-        !self.is_enabled || (is_first && self.reachability == Reachability::Unknown)
+        is_first && self.reachability == Reachability::Unknown
     }
 
     /// A packet of the peer opened, and is no answer to a proof

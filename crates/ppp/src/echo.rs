@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::config::EchoPolicy;
+use crate::packet::Packet;
 
 /// Asks a silent peer, and leaves one that sends anything alone
 #[derive(Debug)]
 pub(crate) struct Echo {
-    policy: EchoPolicy,
+    /// Not as by default; boxed, since most links have the default
+    policy: Option<Box<EchoPolicy>>,
     heard: Option<Instant>,
     /// Not moved by every packet: looked at again when it has come
     deadline: Option<Instant>,
@@ -17,6 +19,10 @@ pub(crate) struct Echo {
     id: u8,
     /// Whether the peer has ever answered one
     has_answered: bool,
+    /// Random octets in each Echo-Request; none in a server's
+    token: Option<[u8; 4]>,
+    /// Whether the peer has repeated them once: then it has to every time
+    repeats_token: bool,
 }
 
 /// What a silence calls for
@@ -29,7 +35,8 @@ pub(crate) enum Silence {
 }
 
 impl Echo {
-    pub(crate) const fn new(policy: EchoPolicy) -> Self {
+    pub(crate) fn new(policy: EchoPolicy) -> Self {
+        let policy = Some(policy).filter(|it| *it != EchoPolicy::default()).map(Box::new);
         Self {
             policy,
             heard: None,
@@ -38,16 +45,54 @@ impl Echo {
             asked: None,
             id: 0,
             has_answered: false,
+            token: None,
+            repeats_token: false,
         }
+    }
+
+    fn policy(&self) -> EchoPolicy {
+        self.policy.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The same, with octets that nobody can guess behind the Magic-Number of each Echo-Request
+    pub(crate) fn with_token(mut self, token: [u8; 4]) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// What an Echo-Request has behind its Magic-Number
+    pub(crate) fn token(&self) -> &[u8] {
+        self.token.as_ref().map_or(&[], |token| token)
+    }
+
+    /// Whether an Echo-Reply comes from a peer that has read one of our latest Echo-Requests
+    ///
+    /// pppd, accel-ppp and RFC 1661 §5.8 repeat what the request had. A peer that cuts it off is known
+    /// by its Magic-Number, which it has told in LCP alone; one that has none, by the identifier.
+    pub(crate) fn is_answer(
+        &mut self,
+        latest: u8,
+        reply: &Packet<'_>,
+        peer_magic: Option<u32>,
+    ) -> bool {
+        let is_recent = latest.wrapping_sub(reply.id) < MAX_OUTSTANDING;
+        let rest = reply.data.get(4..).unwrap_or_default();
+        if self.token.is_some_and(|token| rest.starts_with(&token)) {
+            self.repeats_token |= is_recent;
+            return is_recent;
+        }
+        let has_magic = |magic: u32| reply.data.starts_with(&magic.to_be_bytes());
+        !self.repeats_token && reply.id == latest && peer_magic.is_none_or(has_magic)
     }
 
     /// LCP is open
     pub(crate) fn start(&mut self, now: Instant) {
-        if self.policy.silence.is_zero() {
+        let silence = self.policy().silence;
+        if silence.is_zero() {
             return;
         }
         self.heard(now);
-        self.deadline = now.checked_add(self.policy.silence);
+        self.deadline = now.checked_add(silence);
     }
 
     /// An Echo-Request leaves
@@ -86,18 +131,19 @@ impl Echo {
     /// asked once more before it counts as dead.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Silence> {
         let struck = self.deadline.filter(|deadline| *deadline <= now)?;
-        let silent_until = self.heard.and_then(|heard| heard.checked_add(self.policy.silence));
+        let policy = self.policy();
+        let silent_until = self.heard.and_then(|heard| heard.checked_add(policy.silence));
         if self.unanswered == 0 && silent_until.is_some_and(|until| until > now) {
             self.deadline = silent_until;
             return None;
         }
         let slept = now.saturating_duration_since(struck) > LATE;
-        if self.unanswered >= self.policy.unanswered && !slept {
+        if self.unanswered >= policy.unanswered && !slept {
             self.deadline = None;
             return Some(Silence::Dead(self.unanswered));
         }
         self.unanswered = self.unanswered.saturating_add(1);
-        self.deadline = now.checked_add(self.policy.interval);
+        self.deadline = now.checked_add(policy.interval);
         Some(Silence::Ask)
     }
 
@@ -106,6 +152,8 @@ impl Echo {
     }
 }
 
+/// Requests whose answers may still come
+const MAX_OUTSTANDING: u8 = 16;
 /// A deadline seen so much later was slept through
 const LATE: Duration = Duration::from_secs(1);
 

@@ -250,7 +250,7 @@ impl<R: Role> Machine<R> {
         let opened = match cipher.open(now, arrival, information) {
             Ok(opened) => opened,
             Err(discard) => {
-                self.undecryptable(now, discard);
+                self.undecryptable(now, arrival.sequence, discard);
                 return Err(Discard::Undecryptable(discard));
             }
         };
@@ -259,6 +259,7 @@ impl<R: Role> Machine<R> {
         if opened.protocol != frame::IP && !(opened.protocol == frame::IPV6 && wants_ipv6) {
             return Err(Discard::InnerProtocol);
         }
+        self.note_opened(now, arrival.sequence);
         if self.phase != Phase::Up {
             return Err(Discard::OutOfPhase);
         }
@@ -266,13 +267,13 @@ impl<R: Role> Machine<R> {
         Ok(self.take_opened(now, opened.payload))
     }
 
-    fn undecryptable(&mut self, now: Instant, discard: pptp_mppe::Discard) {
+    fn undecryptable(&mut self, now: Instant, sequence: u32, discard: pptp_mppe::Discard) {
         let is_up = self.phase == Phase::Up;
         let cipher = self.passage.cipher().filter(|_| is_up);
         if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {
-            self.fail(now, Failure::WrongKey(wrong));
+            self.give_up_decrypting(now, sequence, Failure::WrongKey(wrong));
         } else if discard.is_fatal() {
-            self.fail(now, Failure::Undecryptable(discard));
+            self.give_up_decrypting(now, sequence, Failure::Undecryptable(discard));
         } else {
             self.ask_for_reset(now);
         }

@@ -139,6 +139,8 @@ pub enum Timer {
     ResetRequest,
     /// A peer that has not said a word of CCP gets a link in the clear
     Encryption,
+    /// What would end or restart the link came in the clear: the peer is asked whether it sent that
+    Confirmation,
     /// The peer has to acknowledge our Terminate-Request by then
     Terminate,
 }

@@ -1,8 +1,8 @@
 //! Why a link ended
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
 
-use crate::{data_path::NothingPasses, frame, lcp, wrong_key::WrongKey};
+use crate::{data_path::NothingPasses, frame, lcp, pinned::Assigned, wrong_key::WrongKey};
 
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,18 @@ pub enum Failure {
     /// IPCP ended without an inner address that can be used
     #[error("the server gave no usable inner address")]
     NoAddress,
+    /// IPCP gave another inner address or DNS server than the link was up with
+    ///
+    /// Not where [`ClientConfig::address_may_change`](crate::ClientConfig::address_may_change) allows it.
+    #[error("the server named another {assigned} while the link was up: {new} instead of {}", or_none(*old))]
+    AddressChanged {
+        /// What changed
+        assigned: Assigned,
+        /// What it was; `None`: there was no such server
+        old: Option<Ipv4Addr>,
+        /// What it would be now
+        new: Ipv4Addr,
+    },
     /// Our own packets come back
     #[error("the line is looped back: the packets that come in are our own")]
     Loopback,
@@ -282,6 +294,10 @@ impl fmt::Display for MppeBits {
 
 fn offer(offered: Option<&impl fmt::Display>) -> String {
     offered.map_or_else(String::new, |offered| format!(": it offered {offered}"))
+}
+
+fn or_none(address: Option<Ipv4Addr>) -> String {
+    address.map_or_else(|| "none".into(), |address| address.to_string())
 }
 
 fn quoted(message: &str) -> String {

@@ -14,13 +14,14 @@ use crate::config::ClientConfig;
 #[cfg(feature = "server")]
 use crate::config::ServerConfig;
 use crate::data_path::Reachability;
+use crate::echo::Echo;
 use crate::events::{Event, Phase, Timer};
 use crate::failure::Failure;
 use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
-use crate::ras::RasCode;
+use crate::random::Random;
 use crate::role::Client;
 use crate::stats::{Discard, Stats};
 
@@ -147,7 +148,7 @@ impl Link {
 
     /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
     #[cfg(feature = "server")]
-    pub fn terminate(&mut self, code: RasCode) {
+    pub fn terminate(&mut self, code: crate::ras::RasCode) {
         if let Inner::Server(machine) = &mut self.0 {
             machine.terminate(code);
         }
@@ -199,6 +200,14 @@ impl Link {
         frame: &'p mut [u8],
     ) -> Received<'p> {
         each!(&mut self.0, machine => machine.handle_frame(now, arrival, frame))
+    }
+
+    /// Tells that the peer has ended the carrier's call: the reason it gave on the link, if one waits for
+    /// its confirmation, counts now
+    ///
+    /// [`Event::Down`] follows if there was one; nothing else happens.
+    pub fn peer_hung_up(&mut self, now: Instant) {
+        each!(&mut self.0, machine => machine.peer_hung_up(now));
     }
 
     /// Does what is due at `now`; too early does nothing
@@ -301,14 +310,22 @@ impl Link {
     }
 }
 
+/// Identifiers begin at random: someone who sees nothing cannot name the next one
 fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
+    let [lcp, ccp, ipcp, ipv6cp, id, token @ ..]: [u8; 9] = Random::apart(seed);
+    let ipv6 = crate::ipv6::wanted(config.ipv6);
+    let echo = Echo::new(config.echo);
     let parts = Parts {
-        role: Client,
-        lcp: Negotiator::prompted(Lcp::new(&config)),
-        ccp: Negotiator::overdue_and_early(Ccp::new(config.encryption)),
-        ipcp: Negotiator::prompted_and_early(Ipcp::new(config.addresses)),
-        ipv6cp: crate::ipv6::wanted(config.ipv6),
-        echo: config.echo,
+        role: Client {
+            is_forgeable: config.carrier_is_forgeable,
+            address_may_change: config.address_may_change,
+        },
+        lcp: Negotiator::prompted(Lcp::new(&config)).counting_from(lcp),
+        ccp: Negotiator::overdue_and_early(Ccp::new(config.encryption)).counting_from(ccp),
+        ipcp: Negotiator::prompted_and_early(Ipcp::new(config.addresses)).counting_from(ipcp),
+        ipv6cp: ipv6.map(|it| Box::new(it.counting_from(ipv6cp))),
+        echo: if config.carrier_is_forgeable { echo.with_token(token) } else { echo },
+        id,
         proof: config.proof,
         carrier_limit: config.carrier_limit,
         authentication: authentication::Client::new(config),

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
 use crate::cipher::Cipher;
-use crate::config::{EchoPolicy, ProofPolicy};
+use crate::config::ProofPolicy;
+use crate::confirmation::Confirmation;
 use crate::context::Context;
 use crate::data_path::DataPath;
 use crate::early::Early;
@@ -20,8 +21,10 @@ use crate::failure::{Failure, Protocol, Rule};
 use crate::frame;
 use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
+use crate::near::Near;
 use crate::negotiator::{Layer, Negotiator};
 use crate::packet::{Code, Packet};
+use crate::pinned::Pinned;
 use crate::proving::{Carrier, Proofs};
 use crate::rate::{Rate, Window};
 use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
@@ -55,13 +58,22 @@ pub(crate) struct Machine<R: Role> {
     /// Those that came before their phase; boxed, since hardly any link has some
     #[expect(clippy::box_collection, reason = "16 octets less in each idle link")]
     pub(crate) early: Option<Box<Vec<Early>>>,
-    pub(crate) protocol_rejects: Rate,
+    /// Boxed, as the next one: hardly any link has them
+    pub(crate) protocol_rejects: Option<Box<Rate>>,
     /// Identifier of our latest Echo-Request or Protocol-Reject
     pub(crate) id: u8,
+    /// The numbers that control frames may have while the link is up
+    pub(crate) near: Near,
+    /// The addresses of the first time up
+    pinned: Option<Box<Pinned>>,
+    /// Whether the link has not been up since the latest login
+    is_new_login: bool,
+    /// Frames that wait for a confirmation; boxed, since hardly any link has some
+    pub(crate) confirmation: Option<Box<Confirmation>>,
     peer_name: Box<str>,
     carrier_limit: u16,
     pub(crate) carrier: Carrier,
-    renegotiations: Rate,
+    renegotiations: Option<Box<Rate>>,
     events: VecDeque<Event>,
 }
 
@@ -95,7 +107,9 @@ pub(crate) struct Parts<R: Role> {
     pub(crate) ccp: Negotiator<R::Ccp>,
     pub(crate) ipcp: Negotiator<R::Ipcp>,
     pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
-    pub(crate) echo: EchoPolicy,
+    pub(crate) echo: Echo,
+    /// The identifier before the first of ours
+    pub(crate) id: u8,
     pub(crate) proof: ProofPolicy,
     pub(crate) carrier_limit: u16,
 }
@@ -110,7 +124,7 @@ impl<R: Role> Machine<R> {
             ccp: parts.ccp,
             ipcp: parts.ipcp,
             ipv6cp: parts.ipv6cp,
-            echo: Echo::new(parts.echo),
+            echo: parts.echo,
             path: DataPath::new(parts.proof.is_enabled, parts.proof.has_answered),
             proofs: Proofs::default(),
             context: Context::new(seed),
@@ -120,12 +134,16 @@ impl<R: Role> Machine<R> {
             stance: Stance::Require,
             window: Window::new(),
             early: None,
-            protocol_rejects: Rate::new(PROTOCOL_REJECTS),
-            id: 0,
+            protocol_rejects: None,
+            id: parts.id,
+            near: Near::default(),
+            pinned: None,
+            is_new_login: false,
+            confirmation: None,
             peer_name: Box::default(),
             carrier_limit: parts.carrier_limit,
             carrier: Carrier::NEW,
-            renegotiations: Rate::new(RENEGOTIATIONS),
+            renegotiations: None,
             events: VecDeque::new(),
         }
     }
@@ -191,6 +209,7 @@ impl<R: Role> Machine<R> {
             None => {}
         }
         self.check_path(now);
+        self.check_confirmation(now);
     }
 
     pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
@@ -213,6 +232,7 @@ impl<R: Role> Machine<R> {
         };
         let cipher = self.passage.cipher();
         let ipv6cp = self.ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.deadline());
+        let confirmation = self.confirmation.as_ref().and_then(|it| it.deadline());
         let deadlines = [
             (self.lcp.deadline(), lcp),
             (self.authentication.deadline(), Timer::Authentication),
@@ -226,6 +246,7 @@ impl<R: Role> Machine<R> {
             (self.passage.clear_at(), Timer::Encryption),
             #[cfg(feature = "server")]
             (self.role.deadline(), Timer::Authentication),
+            (confirmation, Timer::Confirmation),
         ];
         let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
         deadlines.min_by_key(|(at, _)| *at)
@@ -324,6 +345,7 @@ impl<R: Role> Machine<R> {
     /// Both ends have proven who they are
     fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
         self.peer_name = authenticated.peer_name;
+        self.is_new_login = true;
         #[cfg(feature = "server")]
         let Some(keys) = self.role.postpone(now, authenticated.keys, &mut self.context.random)
         else {
@@ -380,6 +402,9 @@ impl<R: Role> Machine<R> {
         if let (Phase::Network, true, true, Some(link)) =
             (self.phase, is_settled, self.ipcp.is_open(), self.link)
         {
+            if let Err(failure) = self.pin_addresses() {
+                return self.fail(now, failure);
+            }
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
             self.push(Event::Up(negotiated));
@@ -394,6 +419,22 @@ impl<R: Role> Machine<R> {
                 self.context.send(frame::LCP, &packet);
             }
         }
+    }
+
+    /// Keeps the addresses of the first time up, and refuses others later
+    fn pin_addresses(&mut self) -> Result<(), Failure> {
+        let facts = self.ipcp.options.facts();
+        let is_new_login = std::mem::take(&mut self.is_new_login);
+        if let Some(pinned) = self.pinned.as_ref().filter(|_| self.role.pins_addresses()) {
+            pinned.check(&facts)?;
+        }
+        let now = Pinned::new(&facts);
+        match &mut self.pinned {
+            Some(pinned) if is_new_login => pinned.request = now.request,
+            Some(_) => {}
+            pinned @ None => *pinned = Some(Box::new(now)),
+        }
+        Ok(())
     }
 
     /// The facts of a link that is up have changed
@@ -420,7 +461,7 @@ impl<R: Role> Machine<R> {
             address: addresses.address,
             peer_address: addresses.peer_address,
             dns: addresses.dns,
-            request: addresses.request,
+            request: self.pinned.as_ref().map_or(addresses.request, |pinned| pinned.request),
             ipv6: self.ipv6_addresses(),
             mtu: mtu(link, self.carrier_limit, encryption.is_some()),
         }
@@ -440,7 +481,8 @@ impl<R: Role> Machine<R> {
             stats.renegotiations = stats.renegotiations.saturating_add(1);
             self.push(Event::Renegotiating);
         }
-        let may = self.renegotiations.take(now);
+        let rate = self.renegotiations.get_or_insert_with(|| Box::new(Rate::new(RENEGOTIATIONS)));
+        let may = rate.take(now);
         if !may {
             self.fail(now, Failure::PeerMisbehaved(Rule::EndlessRenegotiation));
         }
@@ -467,20 +509,25 @@ impl<R: Role> Machine<R> {
             return;
         }
         self.phase = Phase::Dead;
+        self.confirmation = None;
         self.forget_encryption();
         self.authentication.stop();
         self.push(event);
     }
 
     /// Sends an LCP Echo-Request, and returns its identifier
+    ///
+    /// A client's has random octets behind its Magic-Number, which an answer has to repeat
+    /// (RFC 1661 §5.8).
     pub(crate) fn send_echo_request(&mut self, now: Instant) -> u8 {
         self.id = self.id.wrapping_add(1);
         self.echo.asked(now, self.id);
         let stats = &mut self.context.stats;
         stats.echo_requests = stats.echo_requests.saturating_add(1);
         let magic = self.link.and_then(|link| link.magic).unwrap_or_default().to_be_bytes();
+        let data = [&magic[..], self.echo.token()].concat();
         let code = Code::EchoRequest.into();
-        self.context.send(frame::LCP, &Packet { code, id: self.id, data: &magic });
+        self.context.send(frame::LCP, &Packet { code, id: self.id, data: &data });
         self.id
     }
 
@@ -546,7 +593,7 @@ const MOST_EVENTS: usize = 32;
 /// Events behind which a mere remark of the peer is not told
 const MOST_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
-const PROTOCOL_REJECTS: (u8, u8) = (10, 1);
+pub(crate) const PROTOCOL_REJECTS: (u8, u8) = (10, 1);
 /// Negotiations begun anew in a minute
 const RENEGOTIATIONS: (u8, u8) = (8, 60);
 

@@ -31,6 +31,7 @@ names! {
     Self::WrongKey(_) => "WrongKey",
     Self::NothingPasses(_) => "NothingPasses",
     Self::NoAddress => "NoAddress",
+    Self::AddressChanged { .. } => "AddressChanged",
     Self::Loopback => "Loopback",
     Self::EchoTimeout { .. } => "EchoTimeout",
     Self::NegotiationTimeout { .. } => "NegotiationTimeout",

@@ -171,9 +171,9 @@ impl<O: OptionSet> Negotiator<O> {
     }
 
     /// Begins with this identifier; with 1 otherwise
-    #[cfg(feature = "server")]
     pub(crate) fn counting_from(self, first: u8) -> Self {
-        Self { id: first.wrapping_sub(1), ..self }
+        let id = first.wrapping_sub(1);
+        Self { id, reject_id: id, ..self }
     }
 
     /// The layer below is up
@@ -227,6 +227,23 @@ impl<O: OptionSet> Negotiator<O> {
             Code::TerminateAck => Ok(self.handle_terminate_ack(now, packet, context)),
             Code::CodeReject => self.handle_code_reject(now, packet, context),
             _ => Ok(self.perform(now, Event::Ruc, &Answer::Reject(packet), context)),
+        }
+    }
+
+    /// Whether acting on a packet would take the protocol out of the Opened state, or end the link
+    ///
+    /// Answers to our request are stale in that state, and so is a Terminate-Ack of it. The request
+    /// that we have acknowledged may come again because our Ack was lost: the same Ack does.
+    pub(crate) fn would_leave_opened(&self, packet: &Packet<'_>) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        match Code::from(packet.code) {
+            Code::ConfigureRequest => !self.is_repeated(packet) && !self.is_renamed(packet),
+            Code::TerminateRequest => true,
+            Code::TerminateAck => packet.id != self.id,
+            Code::CodeReject => packet.data.first().is_some_and(|code| is_needed(*code)),
+            _ => false,
         }
     }
 
@@ -323,6 +340,11 @@ impl<O: OptionSet> Negotiator<O> {
         self.refusal = None;
         self.acknowledged = None;
     }
+}
+
+/// Whether every implementation has to know a code (RFC 1661 §5.6)
+const fn is_needed(code: u8) -> bool {
+    matches!(code, 1..=7)
 }
 
 /// Time before an unanswered request is sent again (RFC 1661 §4.6)

@@ -26,6 +26,11 @@ impl Random {
         octets
     }
 
+    /// Octets of a stream apart from all draws: they shift none of them
+    pub(crate) fn apart<const N: usize>(seed: [u8; 32]) -> [u8; N] {
+        Self { seed, drawn: u64::MAX }.draw()
+    }
+
     /// A Magic-Number: zero means "none" on the wire (RFC 1661 §6.4)
     pub(crate) fn magic(&mut self) -> u32 {
         u32::from_be_bytes(self.draw()).max(1)
@@ -49,5 +54,7 @@ mod tests {
         assert_ne!(first, one.draw());
         assert_eq!(first, two.draw());
         assert_ne!(first, Random::new([8; 32]).draw());
+        assert_ne!(first, Random::apart([7; 32]));
+        assert_ne!(Random::apart::<16>([7; 32]), Random::apart([8; 32]));
     }
 }

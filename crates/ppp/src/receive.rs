@@ -11,8 +11,9 @@ use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
 use crate::frame;
 use crate::link::Received;
-use crate::machine::Machine;
+use crate::machine::{Machine, PROTOCOL_REJECTS};
 use crate::packet::{Code, Packet};
+use crate::rate::Rate;
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::Role;
@@ -53,10 +54,14 @@ impl<R: Role> Machine<R> {
             frame::MPPE => self.open_encrypted(now, arrival, information),
             frame::IP | frame::IPV6 => self.take_clear(now, protocol, information),
             ..frame::FIRST_CONTROL_PROTOCOL => Err(Discard::Plaintext),
-            _ if self.window.contains(arrival.sequence) => Err(Discard::Duplicate),
+            _ if self.is_control_duplicate(arrival.sequence, protocol, information) => {
+                Err(Discard::Duplicate)
+            }
             _ => {
+                self.judge_control(now, arrival, protocol, information)?;
                 self.receive_control(now, protocol, information)?;
                 self.window.insert(arrival.sequence);
+                self.note_control(now, arrival.sequence);
                 Ok(Received::Control)
             }
         }
@@ -135,7 +140,12 @@ impl<R: Role> Machine<R> {
             Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
             Code::EchoRequest => self.answer_echo(packet)?,
             Code::EchoReply if self.is_our_own(packet) => return Ok(()),
-            Code::EchoReply => self.receive_echo_reply(now, packet.id),
+            Code::EchoReply => {
+                if self.answers_our_echo(packet) {
+                    self.note_echo_answer(packet.id);
+                }
+                self.receive_echo_reply(now, packet.id);
+            }
             Code::DiscardRequest => {}
             Code::Identification => self.note_identification(packet),
             Code::TimeRemaining => self.note_time_remaining(packet),
@@ -183,7 +193,7 @@ impl<R: Role> Machine<R> {
     /// A link whose peer has proven that it knows the password, and that is encrypted both ways, is not
     /// looped: there a reply with our Magic-Number comes of a peer that copies it (RFC 1661 §5.8 wants
     /// its own).
-    fn is_our_own(&self, reply: &Packet<'_>) -> bool {
+    pub(crate) fn is_our_own(&self, reply: &Packet<'_>) -> bool {
         if self.phase == Phase::Up && self.has_authentic_peer() {
             return false;
         }
@@ -224,12 +234,16 @@ impl<R: Role> Machine<R> {
     /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
     ///
     /// Later the same means that the peer has lost the way, or is forged: it is evidence that asks for
-    /// a proof.
+    /// a proof. So it is where anybody may have sent them and a packet has opened: both keys come of
+    /// one login.
     fn doubt_keys(&mut self, now: Instant, rejected: u16) -> Result<(), Trouble> {
+        let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
+        let may_have_wrong_key =
+            self.path.may_have_wrong_key() && !(self.is_guarded() && has_opened);
         let Some(cipher) = self.passage.cipher_mut() else { return Ok(()) };
         let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
         if complaint == Complaint::UnsentProtocol
-            && self.path.may_have_wrong_key()
+            && may_have_wrong_key
             && let Some(wrong) = cipher.doubt.rejected(rejected)
         {
             return Err(Failure::WrongKey(wrong).into());
@@ -293,7 +307,9 @@ impl<R: Role> Machine<R> {
         protocol: u16,
         information: &[u8],
     ) -> Trouble {
-        if let (true, Some(link)) = (self.protocol_rejects.take(now), &self.link) {
+        let new = || Box::new(Rate::new(PROTOCOL_REJECTS));
+        let may = self.protocol_rejects.get_or_insert_with(new).take(now);
+        if let (true, Some(link)) = (may, &self.link) {
             self.id = self.id.wrapping_add(1);
             let mut data = [&protocol.to_be_bytes(), information].concat();
             data.truncate(usize::from(link.peer_mru.saturating_sub(Packet::HEADER)));

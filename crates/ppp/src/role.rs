@@ -81,6 +81,17 @@ pub(crate) trait Role: std::fmt::Debug {
         Some(own)
     }
 
+    /// Whether control frames are judged before they count while the link is up: see
+    /// [`guard`](crate::guard)
+    fn guards(&self) -> bool {
+        false
+    }
+
+    /// Whether another inner address or DNS server ends a link that was up
+    fn pins_addresses(&self) -> bool {
+        false
+    }
+
     /// What is said over LCP once the link is up, though nothing depends on it
     #[cfg(feature = "server")]
     fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {
@@ -160,7 +171,12 @@ pub(crate) trait AddressOptions: OptionSet + std::fmt::Debug {
 
 /// The side that authenticates itself and is given an address
 #[derive(Debug)]
-pub(crate) struct Client;
+pub(crate) struct Client {
+    /// Whether the carrier lets anybody send frames in the peer's name
+    pub(crate) is_forgeable: bool,
+    /// Whether the peer may give another address and other DNS servers once the link was up
+    pub(crate) address_may_change: bool,
+}
 
 impl Role for Client {
     type Lcp = Lcp;
@@ -170,5 +186,13 @@ impl Role for Client {
 
     fn ipcp_start(&self) -> IpcpStart {
         IpcpStart::AtOnce
+    }
+
+    fn guards(&self) -> bool {
+        self.is_forgeable
+    }
+
+    fn pins_addresses(&self) -> bool {
+        !self.address_may_change
     }
 }

@@ -27,6 +27,10 @@ pub enum Discard {
     UnknownProtocol,
     /// The link has ended, or was never opened
     Dead,
+    /// A control frame in the clear whose number is too far from what the peer has proven to be its own
+    OutsideWindow,
+    /// A control frame in the clear that would end or restart the link: it waits until the peer was asked
+    Unconfirmed,
 }
 
 /// What a link has counted since it was made
@@ -49,6 +53,10 @@ pub struct Stats {
     pub inner_protocol: u64,
     /// [`Discard::UnknownProtocol`]
     pub unknown_protocol: u64,
+    /// [`Discard::OutsideWindow`]
+    pub outside_window: u32,
+    /// [`Discard::Unconfirmed`]: those that count later, and those that were forged
+    pub unconfirmed: u32,
     /// Answers whose request was answered before, or is no longer asked: accepted and ignored
     pub stale_answers: u64,
     /// Echo-Requests sent
@@ -84,6 +92,8 @@ impl Stats {
             undecryptable: 0,
             inner_protocol: 0,
             unknown_protocol: 0,
+            outside_window: 0,
+            unconfirmed: 0,
             stale_answers: 0,
             echo_requests: 0,
             reset_requests: 0,
@@ -107,7 +117,13 @@ impl Stats {
             Discard::Undecryptable(_) => &mut self.undecryptable,
             Discard::InnerProtocol => &mut self.inner_protocol,
             Discard::UnknownProtocol => &mut self.unknown_protocol,
+            Discard::OutsideWindow => return add_one(&mut self.outside_window),
+            Discard::Unconfirmed => return add_one(&mut self.unconfirmed),
         };
         *counter = counter.saturating_add(1);
     }
+}
+
+const fn add_one(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
 }

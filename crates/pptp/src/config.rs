@@ -35,6 +35,7 @@ pub struct TunnelConfig {
     pub(crate) reordering: Reordering,
     pub(crate) client_host_name: String,
     pub(crate) phone_number: String,
+    pub(crate) address_may_change: bool,
     pub(crate) ipv6: bool,
     pub(crate) header_compression: bool,
     pub(crate) quirks: Quirks,
@@ -73,6 +74,7 @@ impl TunnelConfig {
             reordering: Reordering::default(),
             client_host_name: String::new(),
             phone_number: String::new(),
+            address_may_change: false,
             ipv6: false,
             header_compression: false,
             quirks: Quirks::NONE,
@@ -138,6 +140,18 @@ impl TunnelConfig {
         let any = if request { Some(Ipv4Addr::UNSPECIFIED) } else { None };
         self.addresses.primary_dns = any;
         self.addresses.secondary_dns = any;
+        self
+    }
+
+    /// Whether the server may give another inner address or DNS server to a tunnel that has been up; no by
+    /// default
+    ///
+    /// IPCP is in the clear, and somebody on the path can answer before the server does. So such a change
+    /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::LinkFailure::AddressChanged), to be dialled
+    /// again at once. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
+    #[must_use]
+    pub const fn address_may_change(mut self, allow: bool) -> Self {
+        self.address_may_change = allow;
         self
     }
 

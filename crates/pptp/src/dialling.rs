@@ -137,6 +137,7 @@ impl Dialling {
             other_credentials: config.callbacks.asks_for_login(),
         };
         machine.link.encryption = config.encryption;
+        machine.link.address_may_change = config.address_may_change;
         machine.link.ipv6 = config.ipv6;
         machine.link.header_compression = config.header_compression;
         machine.reordering = config.reordering;

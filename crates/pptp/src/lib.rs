@@ -69,11 +69,11 @@ pub use pptp_netstack::{
     ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    AuthenticationProtocol, Class, Code, ControlFailure, EchoPolicy, Encryption, EncryptionDemand,
-    Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure, MppeBits,
-    NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks, RasCode,
-    Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime, StatefulReset,
-    Transcript, TunnelError, WrongKey,
+    Assigned, AuthenticationProtocol, Class, Code, ControlFailure, EchoPolicy, Encryption,
+    EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure,
+    MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks,
+    RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime,
+    StatefulReset, Transcript, TunnelError, WrongKey,
 };
 
 pub use crate::{

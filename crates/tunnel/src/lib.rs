@@ -35,7 +35,7 @@ pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
 pub use pptp_gre::Reordering;
 pub use pptp_ppp::{
-    AddressRequest, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
+    AddressRequest, Assigned, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
     KeyStrength, MppeBits, NothingPasses, Password, PasswordEncoding, Proof, ProofPolicy, Question,
     Questions, RasCode, Reachability, RoundTripTime, StatefulReset, WrongKey,

@@ -241,7 +241,9 @@ impl Tunnel {
         let frame = datagram.get_mut(payload)?;
         let verdict = match (session.check(&header), header.sequence) {
             (Ok(verdict), _) => verdict,
-            (Err(Discard::Duplicate), Some(sequence)) if !is_control_frame(frame) => {
+            (Err(Discard::Duplicate), Some(sequence))
+                if !is_control_frame(frame) || self.stage == Stage::Up =>
+            {
                 Session::check_again(sequence)
             }
             (Err(_), _) => return None,

@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod ccp;
+pub mod clear;
 pub mod client;
 pub mod control;
 pub mod dns;
@@ -32,6 +33,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: [Target; 15] = [
     ("auth", auth::target),
     ("ccp", ccp::target),
+    ("clear", clear::target),
     ("client", client::target),
     ("control", control::target),
     ("dns", dns::target),

@@ -301,6 +301,14 @@ impl Authentication for Client {
         Outcome::Nothing
     }
 
+    fn would_fail(&self, packet: &Packet<'_>) -> bool {
+        match &self.method {
+            Method::Chap(conversation) => conversation.would_fail(packet),
+            Method::Eap(eap) => eap.would_fail(packet),
+            Method::Pap(_) | Method::None => false,
+        }
+    }
+
     fn disagreement(&self) -> Option<Failure> {
         if let Some(open) = &self.open {
             return Some(open.refusal.failure.clone());

@@ -157,14 +157,26 @@ impl Conversation {
         Ok(Step::Answer)
     }
 
+    /// Whether a verdict is against us, or has not the proof that it should have
+    pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
+        let exchange = self.exchange.as_ref().filter(|exchange| exchange.id == packet.id);
+        let Some(pending) = exchange.and_then(|exchange| exchange.pending.as_ref()) else {
+            return false;
+        };
+        match packet.code {
+            SUCCESS => !pending.is_proven_by(packet),
+            FAILURE => true,
+            _ => false,
+        }
+    }
+
     /// RFC 2759 §5: without the right proof the server may be anyone
     fn handle_success(&mut self, packet: &Packet<'_>) -> Result<Step, Trouble> {
         let (code, pending) = self.conclude(packet.id)?;
-        let Pending { proof: Proof { expected, keys }, sent, peer_name } = *pending;
-        let is_proven = |expected| AuthenticatorResponse::parse(packet.data) == Ok(expected);
-        if !expected.is_none_or(is_proven) {
+        if !pending.is_proven_by(packet) {
             return Err(Failure::ServerNotAuthentic.into());
         }
+        let Pending { proof: Proof { keys, .. }, sent, peer_name } = *pending;
         let changed_password = code != RESPONSE;
         if changed_password {
             // Nothing is repeated any more, and it is large.
@@ -219,6 +231,14 @@ impl Conversation {
         let exchange = exchange(context.round_trips.stamp(now));
         self.exchange = Some(Exchange { refusal: Some(refusal.id), ..exchange });
         true
+    }
+}
+
+impl Pending {
+    /// Whether a Success has the server's proof, where the algorithm has one
+    fn is_proven_by(&self, success: &Packet<'_>) -> bool {
+        let expected = self.proof.expected.as_ref();
+        expected.is_none_or(|it| AuthenticatorResponse::parse(success.data).as_ref() == Ok(it))
     }
 }
 

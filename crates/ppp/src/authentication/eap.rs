@@ -15,7 +15,7 @@ use super::wire::{Typed, chap};
 use crate::context::{Context, Trouble};
 use crate::failure::{AuthenticationProtocol, Failure};
 use crate::frame;
-use crate::packet::Packet;
+use crate::packet::{Packet, ParseError};
 use crate::round_trips::Sent;
 use crate::stats::Discard;
 
@@ -91,6 +91,39 @@ impl Eap {
         }
     }
 
+    /// Whether a packet would end the link: a Failure, a verdict without its proof, a method too many
+    pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
+        if packet.code == FAILURE {
+            return matches!(self.handle_failure(), Trouble::Fail(_));
+        }
+        let request = Typed::parse(packet).ok().filter(|_| packet.code == REQUEST);
+        let Some(request) = request.filter(|_| !self.is_repeated(packet)) else { return false };
+        match request.kind {
+            IDENTITY | NOTIFICATION | NAK => false,
+            MSCHAP_V2 => {
+                let inner = self.inner(*request.data);
+                inner.is_ok_and(|inner| self.conversation.would_fail(&inner))
+            }
+            _ => self.naks >= MOST_NAKS,
+        }
+    }
+
+    /// Whether this is the Request that was answered last
+    fn is_repeated(&self, packet: &Packet<'_>) -> bool {
+        let is_same = |last: &Last| last.id == packet.id && **last.request == *packet.data;
+        self.last.as_ref().is_some_and(is_same)
+    }
+
+    /// The CHAP packet in a Request, whose length has to fit into what is left
+    fn inner<'p>(&self, data: &'p [u8]) -> Result<Packet<'p>, ParseError> {
+        let mut inner = Packet::parse(data)?;
+        if let (chap::SUCCESS, Some(answer)) = (inner.code, self.conversation.answer()) {
+            // EAP's identifier tells what is answered; servers differ in what they put in here.
+            inner.id = answer.id;
+        }
+        Ok(inner)
+    }
+
     fn handle_request(
         &mut self,
         now: Instant,
@@ -99,10 +132,7 @@ impl Eap {
         context: &mut Context,
     ) -> Result<EapStep, Trouble> {
         let request = Typed::parse(packet)?;
-        if let Some(last) = &self.last
-            && last.id == packet.id
-            && **last.request == *packet.data
-        {
+        if let Some(last) = self.last.as_ref().filter(|_| self.is_repeated(packet)) {
             last.transmit(context);
             return Ok(EapStep::Nothing);
         }
@@ -138,7 +168,7 @@ impl Eap {
         Ok(EapStep::Answered)
     }
 
-    /// Inside is a CHAP packet, header and all, whose length has to fit into what is left
+    /// Inside is a CHAP packet, header and all
     fn handle_method(
         &mut self,
         now: Instant,
@@ -147,11 +177,7 @@ impl Eap {
         account: &Account,
         context: &mut Context,
     ) -> Result<EapStep, Trouble> {
-        let mut inner = Packet::parse(data)?;
-        if let (chap::SUCCESS, Some(answer)) = (inner.code, self.conversation.answer()) {
-            // EAP's identifier tells what is answered; servers differ in what they put in here.
-            inner.id = answer.id;
-        }
+        let inner = self.inner(data)?;
         match self.conversation.handle_packet(now, &inner, account, context)? {
             Step::Answer => {
                 if self.conversation.is_pending() && matches!(self.stage, Stage::Proven(_)) {

@@ -51,6 +51,10 @@ pub(crate) trait Authentication {
     fn peer_went_ahead(&mut self, _now: Instant, _context: &mut Context) -> Outcome {
         Outcome::Nothing
     }
+    /// Whether a packet of that protocol would end the link
+    fn would_fail(&self, _packet: &Packet<'_>) -> bool {
+        false
+    }
     /// Why a peer that hangs up now does so: the login that it refused is still to be answered
     fn disagreement(&self) -> Option<Failure> {
         None

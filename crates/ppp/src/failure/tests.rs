@@ -114,6 +114,15 @@ fn of_the_link() -> Vec<(Failure, &'static str, &'static str)> {
         ),
         (Failure::NoAddress, "NoAddress", "the server gave no usable inner address"),
         (
+            Failure::AddressChanged {
+                assigned: Assigned::DnsServer,
+                old: Some(Ipv4Addr::new(192, 168, 1, 1)),
+                new: Ipv4Addr::new(6, 6, 6, 6),
+            },
+            "AddressChanged",
+            "the server named another DNS server while the link was up: 6.6.6.6 instead of 192.168.1.1",
+        ),
+        (
             Failure::Loopback,
             "Loopback",
             "the line is looped back: the packets that come in are our own",

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Answer, Judgement, Layer, MOST_DEAF, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal,
-    TurnedAway,
+    TurnedAway, is_needed,
 };
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
@@ -24,6 +24,7 @@ impl<O: OptionSet> Negotiator<O> {
             return Ok(self.perform(now, Event::RcrGood, &Answer::Id(packet.id), context));
         }
         if self.is_repeated(packet) || self.is_renamed(packet) {
+            self.was_renamed |= !self.is_repeated(packet);
             self.send_ack(now, packet, context);
             return Ok(None);
         }
@@ -57,7 +58,7 @@ impl<O: OptionSet> Negotiator<O> {
     ///
     /// RFC 1661 would have both ends start over. Once more the same Ack does, as long as the peer
     /// has shown no sign of being open: then it waits for that Ack and for nothing else.
-    fn is_repeated(&self, packet: &Packet<'_>) -> bool {
+    pub(super) fn is_repeated(&self, packet: &Packet<'_>) -> bool {
         self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
     }
 
@@ -66,12 +67,10 @@ impl<O: OptionSet> Negotiator<O> {
     /// A peer that had our Ack, but not yet our request, sends its own anew after 3 s (RFC 1661's
     /// Timeout in Ack-Rcvd). If that is lost and ours gets through meanwhile, it comes when all is
     /// open here. A peer that has indeed begun from scratch names its next request anew once more.
-    fn is_renamed(&mut self, packet: &Packet<'_>) -> bool {
+    pub(super) fn is_renamed(&self, packet: &Packet<'_>) -> bool {
         let same = |(_, data): &(u8, Box<[u8]>)| **data == *packet.data;
         let is_same = self.acknowledged.as_ref().is_some_and(same);
-        let may_be = self.is_open() && !self.peer_is_open && !self.was_renamed && is_same;
-        self.was_renamed |= may_be;
-        may_be
+        self.is_open() && !self.peer_is_open && !self.was_renamed && is_same
     }
 
     /// The same answer to the same request, sent again because that answer was lost
@@ -266,7 +265,7 @@ impl<O: OptionSet> Negotiator<O> {
         context: &mut Context,
     ) -> Result<Option<Layer>, Trouble> {
         let code = *packet.data.first().ok_or(Trouble::Discard(Discard::Malformed))?;
-        if (1..=u8::from(Code::CodeReject)).contains(&code) {
+        if is_needed(code) {
             return Err(Failure::RejectedCode { protocol: O::PROTOCOL, code }.into());
         }
         Ok(self.perform(now, Event::RxjGood, &Answer::None, context))

@@ -17,6 +17,7 @@ pub use slow_start::SlowStart;
 use crate::authentication::Keys;
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
+use crate::echo::Echo;
 use crate::failure::Protocol;
 use crate::frame;
 use crate::machine::{Machine, Parts};
@@ -153,7 +154,8 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
         ccp: Negotiator::new(ccp::Ccp::new(&config)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
         ipv6cp: crate::ipv6::wanted(config.ipv6),
-        echo: config.echo,
+        echo: Echo::new(config.echo),
+        id: 0,
         proof: crate::config::ProofPolicy { is_enabled: false, has_answered: false },
         carrier_limit: config.carrier_limit,
 

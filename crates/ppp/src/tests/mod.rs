@@ -10,6 +10,7 @@ mod clear;
 #[cfg(feature = "server")]
 mod connect;
 mod decryptor;
+mod guard;
 mod long_names;
 mod lost_answers;
 #[cfg(feature = "server")]

@@ -43,7 +43,13 @@ impl Script {
         Self::with(config)
     }
 
+    /// Over a carrier in which nobody forges frames: what is forged is for the tests of the guard
     pub(crate) fn with(config: ClientConfig) -> Self {
+        Self::guarded(ClientConfig { carrier_is_forgeable: false, ..config })
+    }
+
+    /// Over a carrier as `config` has it
+    pub(crate) fn guarded(config: ClientConfig) -> Self {
         let (link, now) = (Link::client(config, [3; 32]), epoch());
         let mut script = Self { link, now, peer: None, sequence: 0, challenge: [0x5B; 16] };
         script.link.open(now);
@@ -66,11 +72,20 @@ impl Script {
 
     /// A client whose link is up
     pub(crate) fn up() -> Self {
-        let mut script = Self::at_network();
-        script.open_network();
-        assert!(script.link.is_up());
-        script.sent();
-        script
+        Self::new().brought_up()
+    }
+
+    pub(crate) fn up_with(config: ClientConfig) -> Self {
+        Self::with(config).brought_up()
+    }
+
+    pub(crate) fn brought_up(mut self) -> Self {
+        self.open_lcp();
+        self.authenticate();
+        self.open_network();
+        assert!(self.link.is_up());
+        self.sent();
+        self
     }
 
     pub(crate) fn open_lcp(&mut self) {

@@ -492,7 +492,9 @@ mod addresses {
 
     #[test]
     fn an_address_that_changes_later_is_told() {
-        let mut script = Script::up();
+        let password = Password::new("clientPass");
+        let config = ClientConfig::new("User", password);
+        let mut script = Script::up_with(ClientConfig { address_may_change: true, ..config });
         script.receive_ip().unwrap();
         script.events();
         script.send(frame::IPCP, Code::ConfigureRequest, 9, PEER_ADDRESS);

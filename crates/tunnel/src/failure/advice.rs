@@ -223,6 +223,10 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
         LinkFailure::NoAddress => {
             "the server's address pool may be empty, or this user may need a fixed address there"
         }
+        LinkFailure::AddressChanged { .. } => {
+            "dial again; if this server does move its clients while they are connected, allow it by the \
+             option address_may_change: otherwise somebody on the path has forged its answer"
+        }
         LinkFailure::Loopback => "a modem or a line on the way sends everything back: check it",
         LinkFailure::EchoTimeout { .. } => {
             "the server or the line is gone: dial again; if it happens when idle, a NAT forgets GRE"

@@ -190,7 +190,7 @@ const fn link_layer(failure: &LinkFailure) -> Layer {
         | LinkFailure::WrongKey(_)
         | LinkFailure::NothingPasses(_)
         | LinkFailure::Undecryptable(_) => Layer::Encryption,
-        LinkFailure::NoAddress => Layer::Network,
+        LinkFailure::NoAddress | LinkFailure::AddressChanged { .. } => Layer::Network,
         LinkFailure::NegotiationTimeout { protocol }
         | LinkFailure::NoAgreement { protocol }
         | LinkFailure::TerminatedByPeer { protocol, .. }

@@ -4,7 +4,9 @@ use pptp_control::{
     ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, PeerMisbehaved,
     Quirks, Recognized, StartResult, StopReason,
 };
-use pptp_ppp::{AuthenticationProtocol, MppeBits, NothingPasses, Protocol, Rule, WrongKey};
+use pptp_ppp::{
+    Assigned, AuthenticationProtocol, MppeBits, NothingPasses, Protocol, Rule, WrongKey,
+};
 
 use super::{
     Layer::{Authentication, Call, Configuration, ControlConnection, Encryption},
@@ -172,6 +174,17 @@ fn link() -> Vec<LinkRow> {
             "dial again",
         ),
         (LinkFailure::NoAddress, Network, None, Later, "pool"),
+        (
+            LinkFailure::AddressChanged {
+                assigned: Assigned::InnerAddress,
+                old: None,
+                new: std::net::Ipv4Addr::new(6, 6, 6, 6),
+            },
+            Network,
+            None,
+            Soon,
+            "address_may_change",
+        ),
         (LinkFailure::Loopback, Link, None, Soon, "modem"),
         (echo, Link, None, Soon, "NAT"),
         (timeout(Protocol::Lcp), Link, None, Soon, "fell silent"),

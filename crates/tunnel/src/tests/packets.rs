@@ -153,10 +153,13 @@ fn packets_pass_again_after_either_end_has_renegotiated() {
             end.tunnel.renegotiate(now);
             pair.client_turn();
             pair.server_turn();
-            // what is on its way now has lost its keys
-            pair.run(ROUND_TRIP);
+            // What is on its way now has lost its keys, and the client asks before it believes that
+            // the server has begun anew.
+            pair.run(ROUND_TRIP + secs(2));
             pair.client.waiting.push_back(ip_packet(round, 100));
             pair.server.waiting.push_back(ip_packet(round, 100));
+            pair.client_turn();
+            pair.server_turn();
             pair.run(secs(1));
             let events: Vec<_> = pair.client.events[told..].iter().map(|(_, e)| e).collect();
             assert!(matches!(*events, [Event::Renegotiating, Event::Up(_)]), "{events:?}");

@@ -44,7 +44,13 @@ impl Tunnel {
     ///
     /// While a tunnel is negotiated, a server that hangs up says why in GRE, with a CHAP Failure or an LCP
     /// Terminate-Request, which TCP may have overtaken.
+    ///
+    /// In a tunnel that is up it confirms what came over GRE: see [`Link::peer_hung_up`](pptp_ppp::Link::peer_hung_up).
     fn control_ended(&mut self, now: Instant, failure: Failure) {
+        if is_by_peer(&failure) {
+            self.link.peer_hung_up(now);
+            self.link_events(now);
+        }
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
         let may_be_explained =
             self.is_client && is_negotiating && self.session.is_some() && is_by_peer(&failure);

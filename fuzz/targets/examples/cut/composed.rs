@@ -1,6 +1,6 @@
 //! Seeds that no capture has: scripts of time, loss and floods
 
-use pptp_fuzz_targets::{client, dns, gre, link, mppe, netstack, script::Writer};
+use pptp_fuzz_targets::{clear, client, dns, gre, link, mppe, netstack, script::Writer};
 
 use crate::{Outcome, Seeds};
 
@@ -25,6 +25,9 @@ impl Seeds<'_> {
         self.write("failure", "v1", b"E=691 R=1 C=0102030405060708 V=3 M=again")?;
         self.write("failure", "v2", b"E=648 R=0 C=000102030405060708090A0B0C0D0E0F V=3 M=late")?;
         dns::composed().into_iter().try_for_each(|(name, seed)| self.write("dns", name, &seed))?;
+        clear::composed()
+            .into_iter()
+            .try_for_each(|(name, seed)| self.write("clear", name, &seed))?;
         netstack::composed()
             .into_iter()
             .try_for_each(|(name, seed)| self.write("netstack", name, &seed))
