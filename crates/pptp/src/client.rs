@@ -52,6 +52,10 @@ impl Client {
     /// Begins to connect; await what it returns for the tunnel
     ///
     /// The work is done by tasks of the client's runtime, also while nobody awaits.
+    ///
+    /// A server's name is looked up by the system's resolver, at most 32 names at once in the process,
+    /// on threads that are none of the runtime's. While the resolver fails, or says nothing for 1.8 s,
+    /// the addresses that it gave last are used if they are not older than a day; `tracing` warns then.
     pub fn connect(&self, config: TunnelConfig) -> Connecting {
         let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
         let name = config.display_name().to_owned();

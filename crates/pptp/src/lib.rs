@@ -53,6 +53,7 @@ mod pcapng;
 mod peer_calls;
 mod raw_ip;
 mod reach;
+mod resolver;
 mod restraint;
 mod shared;
 mod state;

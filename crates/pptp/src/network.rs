@@ -16,6 +16,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::resolver::Resolver;
+
 /// An open control connection's octets
 pub(crate) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
@@ -35,7 +37,7 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// All IPv4 addresses of `server`, `host` or `host:port`
+    /// All IPv4 addresses of `server`, `host` or `host:port`; only a name is looked up
     pub(crate) async fn resolve(&self, server: &str) -> Result<Vec<SocketAddrV4>, Failure> {
         let (host, port) = split_port(server)?;
         if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -45,26 +47,20 @@ impl Network {
             let reason = "the network in memory has addresses only".into();
             return Err(Failure::NameNotResolved { name: host.into(), reason });
         }
-        let all = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|e| Failure::NameNotResolved { name: host.into(), reason: e.to_string() })?;
-        let (mut found, mut any) = (Vec::new(), false);
-        for address in all {
-            any = true;
-            if let SocketAddr::V4(address) = address
-                && !found.contains(&address)
-            {
-                found.push(address);
-            }
+        let found = Resolver::of_process().addresses(host).await;
+        let found = found.map_err(|unresolved| Failure::NameNotResolved {
+            name: host.into(),
+            reason: unresolved.reason(),
+        })?;
+        let v4 = |address: &IpAddr| match address {
+            IpAddr::V4(address) => Some(SocketAddrV4::new(*address, port)),
+            IpAddr::V6(_) => None,
+        };
+        let addresses = found.iter().filter_map(v4).collect::<Vec<_>>();
+        if addresses.is_empty() {
+            return Err(Failure::OuterIpv6 { server: server.into() });
         }
-        match (found.is_empty(), any) {
-            (false, _) => Ok(found),
-            (true, true) => Err(Failure::OuterIpv6 { server: server.into() }),
-            (true, false) => Err(Failure::NameNotResolved {
-                name: host.into(),
-                reason: "the name has no address".into(),
-            }),
-        }
+        Ok(addresses)
     }
 
     /// Opens TCP to the first of `addresses` that accepts
