@@ -28,6 +28,27 @@
 //! }
 //! ```
 //!
+//! **Errors.** A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the
+//! [`TunnelError`] in it: [`TunnelError::from_io`] finds it, and [`From`] goes the other way.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use pptp::{Failure, TcpStream, Tunnel, TunnelError};
+//! # use tokio::io::AsyncReadExt;
+//! # async fn example(mut stream: TcpStream) -> std::io::Result<()> {
+//! let error = match stream.read(&mut [0; 512]).await {
+//!     Ok(_) => return Ok(()),
+//!     Err(error) => error,
+//! };
+//! match TunnelError::from_io(&error) {
+//!     // nothing is wrong with the device: its site is to be dialled again
+//!     Some(ended) => println!("{}; again after {:?}", ended.advice(), ended.retry_after()),
+//!     None => println!("the device or its network: {error}"),
+//! }
+//! # Err(error)
+//! # }
+//! ```
+//!
 //! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
 //! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
@@ -74,6 +95,13 @@ pub use pptp_tunnel::{
     NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks, Reachability,
     Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime, StatefulReset, Transcript,
     TunnelError, WrongKey,
+};
+// what failures and figures are made of
+pub use pptp_netstack::ShutDown;
+pub use pptp_tunnel::{
+    ControlParseError, ControlType, DisconnectResult, GeneralError, GreStats, LinkProtocol,
+    LinkRule, LinkStats, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved, StartResult,
+    Stats as TunnelStats, StopReason,
 };
 
 pub use crate::{

@@ -1,5 +1,6 @@
 mod advice;
 mod code;
+mod io_error;
 mod layer;
 mod retry;
 
@@ -74,11 +75,6 @@ impl TunnelError {
             Failure::ConnectTimeout { .. } | Failure::GreBlocked { .. } => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::ConnectionAborted,
         }
-    }
-
-    /// The I/O error that calls on the tunnel fail with
-    pub fn to_io(&self) -> io::Error {
-        io::Error::new(self.io_kind(), self.clone())
     }
 
     fn hint(&self) -> String {
