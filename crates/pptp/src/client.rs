@@ -9,15 +9,16 @@ use std::{
 };
 
 use pptp_gre_socket::{GreSocket, OpenError, RawSocket, Shard, SocketOptions, memory};
-use pptp_tunnel::Phase;
+use pptp_tunnel::{Failure, Phase};
 use tokio::sync::watch;
 
 use crate::{
-    Connecting, State, TunnelConfig,
+    Connecting, State, TunnelConfig, WeakTunnel,
     dial::{self, Served},
     hub::{Hub, HubHandle, Randomness},
     login::Login,
     network::Network,
+    registry::Registry,
     shared::{Handle, Shared},
 };
 
@@ -32,6 +33,7 @@ pub struct Client {
     /// The driver of the next tunnel
     next: Arc<AtomicUsize>,
     network: Network,
+    registry: Arc<Registry>,
 }
 
 impl Client {
@@ -61,12 +63,55 @@ impl Client {
         let name = config.display_name().to_owned();
         let hub = self.next_hub();
         let runtime = hub.runtime.clone();
-        let shared = Arc::new(Shared::new(name, hub, state, Login::of(&config)));
-        runtime.spawn(dial::run(Served(Arc::clone(&shared)), self.network.clone(), config));
-        Connecting::new(Arc::new(Handle { shared }), receiver)
+        let registry = Arc::clone(&self.registry);
+        let shared = Arc::new(Shared::new(name, hub, registry, state, Login::of(&config)));
+        let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
+        let served = Served(shared);
+        if self.registry.enter(served.0.number, &handle) {
+            runtime.spawn(dial::run(served, self.network.clone(), config));
+        } else {
+            served.0.abandon(Failure::Closed);
+        }
+        Connecting::new(handle, receiver)
     }
 
-    /// Waits until no tunnel of this client's socket is left, their hang-ups included
+    /// Lists the tunnels of this client and its clones, in the order of their connects
+    ///
+    /// Those that connect, that are up, and that hang up while somebody holds a handle of them. The
+    /// list keeps none of them up: see [`WeakTunnel`].
+    ///
+    /// ```no_run
+    /// # let client: pptp::Client = todo!();
+    /// for tunnel in client.tunnels() {
+    ///     println!("{}: {:?}", tunnel.name(), *tunnel.state().borrow());
+    /// }
+    /// ```
+    pub fn tunnels(&self) -> Vec<WeakTunnel> {
+        self.registry.held().iter().map(WeakTunnel::of).collect()
+    }
+
+    /// Hangs up all tunnels of this client and its clones, and waits until nothing is left of them
+    ///
+    /// Properly, as [`Tunnel::close`](crate::Tunnel::close) does, all at the same time, and also those
+    /// that still connect and those whose sockets are in use: at most 11 s. The client is of no use
+    /// afterwards: a connect ends at once with [`Failure::Closed`]. Other clients that share its
+    /// socket are left alone.
+    ///
+    /// # Cancel safety
+    /// The hang-ups go on, and the client stays closed.
+    pub async fn close(&self) {
+        self.registry.close();
+        for handle in self.registry.held() {
+            handle.shared.hang_up();
+        }
+        self.wait_idle().await;
+    }
+
+    /// Waits until no tunnel of this client and its clones is left, their hang-ups included
+    ///
+    /// Tunnels of other clients do not count, also where they share its socket. A tunnel is there for
+    /// as long as anybody holds a handle of it, open sockets included: [`Client::close`] does not wait
+    /// for that.
     ///
     /// A process that ends without it, or without [`Tunnel::close`](crate::Tunnel::close), may leave servers
     /// to find out by themselves.
@@ -74,9 +119,7 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn wait_idle(&self) {
-        for hub in self.hubs() {
-            hub.idle().await;
-        }
+        self.registry.idle().await;
     }
 
     /// Figures of the sockets that this client's tunnels share
@@ -94,6 +137,12 @@ impl Client {
         sum
     }
 
+    /// A client as another build with the same options makes it
+    #[cfg(test)]
+    pub(crate) fn sharing_its_driver(&self) -> Self {
+        Self { registry: Arc::default(), ..self.clone() }
+    }
+
     fn hubs(&self) -> impl Iterator<Item = &Hub> {
         self.hubs.iter().map(|handle| &*handle.hub)
     }
@@ -107,7 +156,7 @@ impl Client {
 /// Its drivers and how many tunnels they have; never the tunnels themselves
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tunnels: usize = self.hubs().map(Hub::tunnel_count).sum();
+        let tunnels = self.registry.len();
         write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.hubs.len())
     }
 }
@@ -246,7 +295,7 @@ impl ClientBuilder {
             // each tunnel holds one TCP socket; an attempt that is refused shows when they run out
             let _ = pptp_gre_socket::raise_file_limit(MANY_TUNNELS);
         }
-        Ok(Client { hubs, next: Arc::default(), network })
+        Ok(Client { hubs, next: Arc::default(), network, registry: Arc::default() })
     }
 }
 

@@ -68,12 +68,14 @@ mod flight_record;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hub;
+mod hung_up;
 mod login;
 mod network;
 mod pcapng;
 mod peer_calls;
 mod raw_ip;
 mod reach;
+mod registry;
 mod resolver;
 mod restraint;
 mod shared;
@@ -82,6 +84,7 @@ mod summary;
 mod tunnel;
 mod turn;
 mod turn_flags;
+mod weak_tunnel;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
@@ -112,8 +115,10 @@ pub use crate::{
     dialling::Redial,
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
     flight_record::FlightRecord,
+    hung_up::HungUp,
     login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},
+    weak_tunnel::WeakTunnel,
 };

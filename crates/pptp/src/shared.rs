@@ -22,8 +22,10 @@ use crate::{
     dialling::Dialling,
     flight_record::Ends,
     hub::{Hub, HubHandle},
+    hung_up::Farewell,
     login::Login,
     raw_ip::RawPort,
+    registry::Registry,
     state::StateSender,
     summary::debug_as_summary,
     turn_flags::TurnFlags,
@@ -36,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     pub(crate) hub: Arc<HubHandle>,
+    /// Of the client that dialled it
+    pub(crate) registry: Arc<Registry>,
+    /// Its number there
+    pub(crate) number: u32,
     pub(crate) state: StateSender,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
@@ -75,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
+    /// Whether nothing is left on the wire, the control connection included
+    pub(crate) farewell: Farewell,
     /// Until the tunnel is up
     pub(crate) dialling: Option<Box<Dialling>>,
     /// The state machine's end is not the tunnel's: it is dialled once more
@@ -118,15 +126,18 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         hub: Arc<HubHandle>,
+        registry: Arc<Registry>,
         state: watch::Sender<State>,
         login: Option<Box<Login>>,
     ) -> Self {
-        hub.hub.arrive();
+        let number = registry.number();
         let span = tracing::info_span!("tunnel", %name);
         Self {
             name,
             span,
             hub,
+            registry,
+            number,
             state: StateSender::new(state),
             control: Notify::new(),
             path: Notify::new(),
@@ -219,7 +230,9 @@ impl Shared {
         let machine = inner.machine.take();
         inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
         drop(inner);
-        self.hub.hub.leave(self.route().map(|route| route.call_id), now());
+        if let Some(route) = self.route() {
+            self.hub.hub.release(route.call_id, now());
+        }
         self.control.notify_one();
     }
 

@@ -1,0 +1,69 @@
+//! Waiting until nothing is left of a tunnel on the wire
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::{shared::Shared, turn::guarded};
+
+/// A future that is ready when nothing is left of a tunnel on the wire
+///
+/// From [`Connecting::hung_up`](crate::Connecting::hung_up) and
+/// [`Tunnel::hung_up`](crate::Tunnel::hung_up). It holds no handle of the tunnel: it neither keeps it
+/// up nor hangs it up.
+///
+/// # Cancel safety
+/// Dropping it changes nothing.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct HungUp(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl Future for HungUp {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for HungUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HungUp").finish_non_exhaustive()
+    }
+}
+
+/// Whether nothing is left of a tunnel, and what waits for that
+#[derive(Debug, Default)]
+pub(crate) struct Farewell {
+    is_over: bool,
+    /// Made for the first that waits; cancelled in the end, which is a signal like any other
+    signal: Option<CancellationToken>,
+}
+
+impl Shared {
+    /// Until [`Self::leave`]
+    pub(crate) fn hung_up(&self) -> HungUp {
+        let farewell = &mut self.lock().farewell;
+        let signal = farewell.signal.get_or_insert_with(CancellationToken::new).clone();
+        if farewell.is_over {
+            signal.cancel();
+        }
+        HungUp(Box::pin(signal.cancelled_owned()))
+    }
+
+    /// Nothing is left: the call is cleared, its Call ID given back, and the control connection closed
+    ///
+    /// Called once, by whatever served the control connection, after it has let go of that.
+    pub(crate) fn leave(&self) {
+        let over = Farewell { is_over: true, signal: None };
+        let before = std::mem::replace(&mut self.lock().farewell, over);
+        if let Some(signal) = before.signal {
+            // a waker that panics is its owner's fault, and not this tunnel's
+            let _ = guarded(|| signal.cancel());
+        }
+        self.registry.leave(self.number);
+    }
+}
