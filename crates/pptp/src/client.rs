@@ -1,7 +1,7 @@
 use std::{
     fmt,
     net::Ipv4Addr,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -143,7 +143,7 @@ impl Client {
         Self { registry: Arc::default(), ..self.clone() }
     }
 
-    fn hubs(&self) -> impl Iterator<Item = &Hub> {
+    pub(crate) fn hubs(&self) -> impl Iterator<Item = &Hub> {
         self.hubs.iter().map(|handle| &*handle.hub)
     }
 
@@ -194,7 +194,7 @@ pub struct ClientBuilder {
 #[derive(Debug)]
 enum Carrier {
     Open,
-    Given(OwnedFd),
+    Given(Vec<OwnedFd>),
     Memory(memory::Host),
 }
 
@@ -224,8 +224,8 @@ impl ClientBuilder {
     ///
     /// Worth it where one processor is not enough: tunnels are dealt out in turn, and each socket's
     /// filter drops the calls of the others in the kernel, which costs every datagram a little more.
-    /// Numbers outside are taken as the nearest inside. A socket handed over, and a network in
-    /// memory, have one driver always.
+    /// Numbers outside are taken as the nearest inside. Sockets handed over have one driver each, and
+    /// a network in memory has one always.
     #[must_use]
     pub const fn drivers(mut self, drivers: u8) -> Self {
         self.drivers = match drivers {
@@ -245,13 +245,26 @@ impl ClientBuilder {
         self
     }
 
-    /// An open raw socket for IP protocol 47, made by someone who may (root, systemd)
+    /// An open raw socket for IP protocol 47, made by someone who may (root, systemd), or by
+    /// [`open_raw_socket`] before the process gave up its privileges
     ///
-    /// The process then needs no capability.
+    /// The process then needs no capability. Given several times, up to 4, each socket gets a driver of
+    /// its own: see [`Self::drivers`], whose number does not count then.
     #[must_use]
     pub fn raw_socket(mut self, socket: OwnedFd) -> Self {
-        self.carrier = Carrier::Given(socket);
+        match &mut self.carrier {
+            Carrier::Given(sockets) => sockets.push(socket),
+            Carrier::Open | Carrier::Memory(_) => self.carrier = Carrier::Given(vec![socket]),
+        }
         self
+    }
+
+    /// Opens a raw socket with these options, for [`Self::raw_socket`]: see [`open_raw_socket`]
+    ///
+    /// # Errors
+    /// As [`open_raw_socket`]; what these options cannot have.
+    pub fn open_raw_socket(&self) -> Result<OwnedFd, OpenError> {
+        RawSocket::open_for_later(&self.options)
     }
 
     /// A network in memory instead of the kernel's, for tests without privileges
@@ -279,10 +292,9 @@ impl ClientBuilder {
                 let hubs = Shard::split(drivers).map(|shard| HubHandle::shared(&options_of(shard)));
                 (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
-            Carrier::Given(fd) => {
-                let open = || RawSocket::from_fd(fd, &options).map(GreSocket::from);
-                let hub = HubHandle::start(Shard::ALL, Randomness::System, open)?;
-                ([hub].into(), Network::Kernel(options))
+            Carrier::Given(sockets) => {
+                let hubs = take_over(sockets, &options)?;
+                (hubs.into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
                 let open = || Ok::<_, ClientError>(host.open_gre().into());
@@ -305,20 +317,101 @@ impl Default for ClientBuilder {
     }
 }
 
+/// Opens a raw socket of IP protocol 47 as a [`Client`] needs it, for programs that give up their
+/// privileges before they make one, or that hand it to another process
+///
+/// Its receive buffer is 4 MiB, and it receives nothing until a client takes it over.
+/// [`ClientBuilder::open_raw_socket`] opens one with other options. It needs no runtime.
+///
+/// ```no_run
+/// # use pptp::Client;
+/// # fn drop_privileges() {}
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = pptp::open_raw_socket()?; // needs CAP_NET_RAW
+/// drop_privileges();
+/// let client = Client::builder().raw_socket(socket).build()?; // needs nothing
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Opening it needs `CAP_NET_RAW`; the error says how to grant it.
+pub fn open_raw_socket() -> Result<OwnedFd, OpenError> {
+    Client::builder().open_raw_socket()
+}
+
+/// A driver for each socket that was handed over
+fn take_over(
+    sockets: Vec<OwnedFd>,
+    options: &SocketOptions,
+) -> Result<Vec<Arc<HubHandle>>, ClientError> {
+    let drivers = u8::try_from(sockets.len()).ok().filter(|drivers| *drivers <= MOST_DRIVERS);
+    let drivers = drivers.ok_or(ClientError::TooManySockets { given: sockets.len() })?;
+    for (i, socket) in sockets.iter().enumerate() {
+        let mut before = sockets.iter().take(i);
+        if before.any(|other| RawSocket::is_same(socket.as_fd(), other.as_fd())) {
+            return Err(ClientError::SameSocket);
+        }
+    }
+    let start = |(socket, shard)| {
+        let options = SocketOptions { shard, ..options.clone() };
+        let open = || RawSocket::from_fd(socket, &options).map(GreSocket::from);
+        HubHandle::start(shard, Randomness::System, open)
+    };
+    sockets.into_iter().zip(Shard::split(drivers)).map(start).collect()
+}
+
 /// The kernel walks all raw sockets of a host for each datagram
 const MOST_DRIVERS: u8 = 4;
 
 /// All the Call IDs there are, and some files beside them
 const MANY_TUNNELS: u64 = 66_000;
 
-/// Why a client could not be made
+/// Why a client could not be made, or is of no more use
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The raw socket could not be opened; the source says what to do
     #[error(transparent)]
     Socket(#[from] OpenError),
+    /// More sockets were handed over than a client has drivers
+    #[error("{given} raw sockets were handed over: a client has 4 drivers at most")]
+    TooManySockets {
+        /// How many
+        given: usize,
+    },
+    /// The same socket was handed over twice
+    #[error("the same raw socket was handed over twice: each driver needs one of its own")]
+    SameSocket,
+    /// The driver runs no more: its runtime was shut down, or a fault of this library ended it
+    #[error("the client's driver has stopped: its runtime was shut down, or it panicked")]
+    DriverStopped,
     /// There is no tokio runtime here for the driver to run on
     #[error("a client needs a tokio runtime: make it inside one")]
     NoRuntime,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn socket() -> OwnedFd {
+        UdpSocket::bind("127.0.0.1:0").unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn sockets_that_cannot_be_taken_over_are_refused_before_any_is() {
+        let five = (0..5).fold(Client::builder(), |builder, _| builder.raw_socket(socket()));
+        let error = five.build().unwrap_err();
+        assert!(matches!(error, ClientError::TooManySockets { given: 5 }), "{error}");
+        let one = socket();
+        let twice = [one.try_clone().unwrap(), socket(), one];
+        let twice = twice.into_iter().fold(Client::builder(), ClientBuilder::raw_socket);
+        let error = twice.build().unwrap_err();
+        assert!(matches!(error, ClientError::SameSocket), "{error}");
+        let error = Client::builder().raw_socket(socket()).raw_socket(socket()).build();
+        assert!(matches!(error, Err(ClientError::Socket(OpenError::NotRawGre))), "{error:?}");
+    }
 }

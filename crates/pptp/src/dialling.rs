@@ -114,6 +114,8 @@ impl Dialling {
         machine.link.hash_name = config.hash_name;
         machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();
+        machine.control.timeouts.echo_idle = config.control_echo.interval;
+        machine.control.timeouts.echo_reply = config.control_echo.patience;
         if self.has_recognized {
             machine.control.recognitions.clear();
         } else {
@@ -226,6 +228,12 @@ mod tests {
         assert_eq!((quirks.firmware, quirks.vendor), (Some(2), Quirks::ORCKIT.vendor));
         let lesson = dialling.lesson(None).expect("something to remember");
         assert_eq!((lesson.firmware, lesson.phone_number), (Some(2), Quirks::ORCKIT.phone_number));
+    }
+
+    #[test]
+    fn without_an_option_control_echoes_are_those_of_the_control_connection_itself() {
+        let times = dialling(&[1]).machine_config().control.timeouts;
+        assert_eq!(times, pptp_tunnel::Config::new("", "".into()).control.timeouts);
     }
 
     #[test]

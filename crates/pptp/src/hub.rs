@@ -15,9 +15,12 @@ use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketO
 use pptp_packet::Wakers;
 use pptp_tunnel::Failure;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tokio::{runtime, sync::Notify};
+use tokio::{
+    runtime,
+    sync::{Notify, watch},
+};
 
-use crate::{ClientError, driver::Driver, shared::Shared};
+use crate::{ClientError, beat::Beats, driver::Driver, shared::Shared};
 
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
@@ -30,6 +33,7 @@ pub(crate) struct Hub {
     /// round of the driver, so that there are two entries of a tunnel at most
     due: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
+    beats: Beats,
     closing: AtomicBool,
     randomness: Randomness,
     pub(crate) counters: Counters,
@@ -175,18 +179,35 @@ impl Hub {
         self.ready().len()
     }
 
-    /// Until a tunnel is ready, or the last handle is gone
+    /// Has the driver make a round: see [`Beats::ask`]
+    pub(crate) fn ask_for_beat(&self) -> (u64, watch::Receiver<u64>) {
+        let asked = self.beats.ask();
+        self.wake.notify_one();
+        asked
+    }
+
+    /// The driver begins a round: see [`Beats::begin_round`]
+    pub(crate) fn begin_round(&self) -> u64 {
+        self.beats.begin_round()
+    }
+
+    /// Whether a round is wanted that no tunnel needs
+    fn wants_round(&self) -> bool {
+        self.beats.is_wanted() || self.is_closing()
+    }
+
+    /// Until a tunnel is ready, a round is asked for, or the last handle is gone
     ///
     /// A wake that was for a tunnel which has had its turn since is none.
     pub(crate) async fn woken(&self) {
-        while self.ready_count() == 0 && !self.is_closing() {
+        while self.ready_count() == 0 && !self.wants_round() {
             self.wake.notified().await;
         }
     }
 
-    /// Until a tunnel is due, or the last handle is gone
+    /// Until a tunnel is due, a round is asked for, or the last handle is gone
     pub(crate) async fn woken_for_due(&self) {
-        while self.due().is_empty() && !self.is_closing() {
+        while self.due().is_empty() && !self.wants_round() {
             self.wake.notified().await;
         }
     }
@@ -250,18 +271,20 @@ impl HubHandle {
     ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let socket = open().map_err(Into::into)?;
+        let (beats, heart) = Beats::new();
         let hub = Arc::new(Hub {
             calls: Mutex::new(CallTable::of_shard(shard)),
             zeros: Mutex::new(Vec::new()),
             ready: Mutex::new(VecDeque::new()),
             due: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
+            beats,
             closing: AtomicBool::new(false),
             randomness,
             counters: Counters::default(),
         });
         hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
-        runtime.spawn(Driver::new(Arc::clone(&hub), socket).run());
+        runtime.spawn(Driver::new(Arc::clone(&hub), socket, heart).run());
         Ok(Arc::new(Self { hub, runtime }))
     }
 

@@ -55,6 +55,7 @@
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
 //! or not at all, unless an option whose name says `insecure` allows less.
 
+mod beat;
 mod capture;
 mod client;
 mod config;
@@ -109,7 +110,7 @@ pub use pptp_tunnel::{
 
 pub use crate::{
     capture::{Capture, CaptureOptions},
-    client::{Client, ClientBuilder, ClientError, ClientStats},
+    client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
     config::TunnelConfig,
     connecting::Connecting,
     dialling::Redial,
