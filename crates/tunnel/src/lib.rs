@@ -46,14 +46,14 @@ pub use pptp_ppp::{
     KeyStrength, MppeBits, NothingPasses, Password, PasswordEncoding, Proof, ProofPolicy, Question,
     Questions, Reachability, RoundTripTime, StatefulReset, WrongKey,
 };
-pub use pptp_ppp::{
-    DecryptorStats as MppeStats, MppeDiscard, Protocol as LinkProtocol, Rule as LinkRule,
-    Stats as LinkStats,
-};
 #[cfg(feature = "server")]
 pub use pptp_ppp::{
     Deafness, Echoes, Extras, LinkFaults, OnNak, ServerAuthentication,
     ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder, SlowStart,
+};
+pub use pptp_ppp::{
+    DecryptorStats as MppeStats, MppeDiscard, Protocol as LinkProtocol, Rule as LinkRule,
+    Stats as LinkStats,
 };
 
 #[cfg(feature = "server")]
