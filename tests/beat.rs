@@ -91,9 +91,10 @@ fn a_driver_that_does_not_run_gives_no_sign_of_life() {
     let beat = world.client.beat();
     drop(theirs);
     ours.block_on(async {
-        for beat in [timeout(Duration::from_mins(1), beat).await, Ok(world.client.beat().await)] {
-            assert!(matches!(beat, Ok(Err(ClientError::DriverStopped))), "{beat:?}");
-        }
+        // whether its round was made before the end is chance
+        timeout(Duration::from_mins(1), beat).await.expect("it is told in any case").ok();
+        let beat = timeout(Duration::from_mins(1), world.client.beat()).await;
+        assert!(matches!(beat, Ok(Err(ClientError::DriverStopped))), "{beat:?}");
     });
 }
 
