@@ -130,7 +130,8 @@ impl Server {
     ///
     /// One that runs is killed first, as dropping it does; one without power is turned on again, and
     /// answers what its former clients still send as a host does that knows nothing of it: with resets,
-    /// and no GRE. It has no sessions, its [`Server::stats`] begin anew, and so does its network: what
+    /// and no GRE. Its Call IDs and challenges are others than before, and follow from
+    /// [`ServerBuilder::seed`] all the same. It has no sessions, its [`Server::stats`] begin anew, and so does its network: what
     /// was opened from [`Server::net`] before has ended.
     ///
     /// ```
@@ -161,6 +162,7 @@ impl Server {
     pub async fn restart(&mut self) -> io::Result<()> {
         self.running.stop();
         self.running.gone().await;
+        self.options.seed = self.options.seed.wrapping_add(NEXT_SEED);
         self.running = Running::start(self.options.clone(), &self.ground, self.address)?;
         if std::mem::take(&mut self.is_off)
             && let Some(host) = self.ground.host(self.address)
@@ -316,6 +318,11 @@ const FROM_CLIENTS: usize = 256;
 
 /// Forged packets that wait for the driver
 const FORGED: usize = 64;
+
+/// From a server's seed to that of its next start
+///
+/// With the same Call IDs again, what former clients still send would be for new ones.
+const NEXT_SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A hang-up takes 7 s at most
 const LAST_WORDS: Duration = Duration::from_secs(10);
