@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::{Client, ClientError, turn::guarded};
+use crate::{Client, ClientError, hub::Hub, turn::guarded};
 
 impl Client {
     /// Waits until each driver of this client has made a round that began after this call
@@ -36,7 +36,7 @@ impl Client {
     /// # Cancel safety
     /// The round is made all the same.
     pub fn beat(&self) -> impl Future<Output = Result<(), ClientError>> + Send + Sync + use<> {
-        let asked = self.hubs().map(|hub| hub.ask_for_beat()).collect::<Vec<_>>();
+        let asked = self.hubs().map(Hub::ask_for_beat).collect::<Vec<_>>();
         async move {
             for (number, mut answered) in asked {
                 let answered = answered.wait_for(|latest| *latest >= number).await;

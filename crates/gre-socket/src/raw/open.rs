@@ -195,7 +195,7 @@ fn enlarge(
     get: impl GetSockOpt<Val = usize>,
     size: usize,
 ) -> nix::Result<()> {
-    let has = getsockopt(socket, get.clone())?;
+    let has = getsockopt(socket, get)?;
     let scratch = Socket::new(Domain::IPV4, Type::DGRAM, None)
         .map_err(|error| error.raw_os_error().map_or(nix::Error::EINVAL, nix::Error::from_raw))?;
     setsockopt(&scratch, set.clone(), &size)?;

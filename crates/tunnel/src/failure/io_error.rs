@@ -73,7 +73,7 @@ mod tests {
 
     impl Error for Endless {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&Endless)
+            Some(&Self)
         }
     }
 
