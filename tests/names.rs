@@ -28,17 +28,17 @@ fn figures(stats: &Stats) -> (GreStats, LinkStats, MppeStats) {
 
 /// What a dial loop that wants to know everything would match
 fn of_control(failure: &ControlFailure) -> String {
-    fn is<T: std::fmt::Display>(result: &T, error: &GeneralError) -> String {
+    fn is<T: std::fmt::Display>(result: &T, error: GeneralError) -> String {
         format!("{result}, {error}")
     }
     match failure {
         ControlFailure::CallRefused { result: OutgoingCallResult::Busy, .. } => "busy".to_owned(),
         ControlFailure::CallRefused { result, error, cause: _ } => {
-            is::<OutgoingCallResult>(result, error)
+            is::<OutgoingCallResult>(result, *error)
         }
-        ControlFailure::ControlRefused { result, error } => is::<StartResult>(result, error),
+        ControlFailure::ControlRefused { result, error } => is::<StartResult>(result, *error),
         ControlFailure::CallDisconnected { result, error, .. } => {
-            is::<DisconnectResult>(result, error)
+            is::<DisconnectResult>(result, *error)
         }
         ControlFailure::StoppedByPeer { reason: StopReason::StopLocalShutdown } => {
             "ends".to_owned()

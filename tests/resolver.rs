@@ -5,14 +5,14 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, UdpSocket},
-    process::Command,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use pptp::{Client, Failure, TunnelConfig};
-use tokio::{runtime::Builder, task::JoinSet, time::sleep};
+use pptp_tests::namespace::in_namespace;
+use tokio::{task::JoinSet, time::sleep};
 
 /// What the name server does with each question
 #[derive(Clone, Copy)]
@@ -82,23 +82,13 @@ fn answer(question: &[u8], manner: Manner) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-fn in_namespace(test: &str, body: impl Future<Output = ()>) {
-    if std::env::var_os(INSIDE).is_some() {
-        let mut runtime = Builder::new_multi_thread();
-        return runtime.worker_threads(2).enable_all().build().expect("a runtime").block_on(body);
-    }
-    if !nix::unistd::geteuid().is_root() || std::env::var("PPTP_INTEROP").as_deref() != Ok("1") {
-        return println!("{test} did nothing: it needs root and PPTP_INTEROP=1");
-    }
+/// Where the name server is the only one
+fn alone(test: &str, body: impl Future<Output = ()>) {
     let script = format!(
-        "ip link set lo up && mount -t tmpfs none /mnt && echo nameserver {SERVER} > /mnt/conf && \
-         mount --bind /mnt/conf /etc/resolv.conf && exec \"$@\""
+        "mount -t tmpfs none /mnt && echo nameserver {SERVER} > /mnt/conf && \
+         mount --bind /mnt/conf /etc/resolv.conf"
     );
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--mount", "sh", "-c", &script, "sh"]);
-    command.arg(std::env::current_exe().expect("a program"));
-    command.args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
-    assert!(command.status().expect("unshare").success());
+    in_namespace(test, &script, body);
 }
 
 fn by_name(name: &str) -> TunnelConfig {
@@ -114,7 +104,7 @@ async fn connect(client: &Client, name: &str) -> (Failure, Duration) {
 
 #[test]
 fn a_silent_resolver_leaves_others_their_threads() {
-    in_namespace("a_silent_resolver_leaves_others_their_threads", async {
+    alone("a_silent_resolver_leaves_others_their_threads", async {
         let server = NameServer::start();
         let client = Client::new().expect("root");
         let mut all = JoinSet::new();
@@ -152,7 +142,7 @@ fn threads() -> usize {
 
 #[test]
 fn a_resolver_that_falls_silent_leaves_the_last_good_addresses() {
-    in_namespace("a_resolver_that_falls_silent_leaves_the_last_good_addresses", async {
+    alone("a_resolver_that_falls_silent_leaves_the_last_good_addresses", async {
         let server = NameServer::start();
         let client = Client::new().expect("root");
         let resolved = |failure: &Failure| matches!(failure, Failure::TcpRefused { .. });
@@ -180,6 +170,3 @@ fn a_resolver_that_falls_silent_leaves_the_last_good_addresses() {
 
 /// The name server of a namespace
 const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
-
-/// Set in the process that has namespaces of its own
-const INSIDE: &str = "PPTP_RESOLVER_INSIDE";

@@ -24,7 +24,7 @@ async fn a_power_failure_is_silence_until_the_echo_policy_ends_it() {
     assert!(matches!(&*tunnel.state().borrow(), State::Up), "nothing was said");
     let reason = timeout(Duration::from_secs(71), tunnel.closed()).await.expect("in time");
     assert_eq!(reason.name(), "EchoTimeout");
-    assert!(began.elapsed() > Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() > Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
