@@ -35,20 +35,12 @@ impl fmt::Debug for HungUp {
     }
 }
 
-/// Whether nothing is left of a tunnel, and what waits for that
-#[derive(Debug, Default)]
-pub(crate) struct Farewell {
-    is_over: bool,
-    /// Made for the first that waits; cancelled in the end, which is a signal like any other
-    signal: Option<CancellationToken>,
-}
-
 impl Shared {
     /// Until [`Self::leave`]
     pub(crate) fn hung_up(&self) -> HungUp {
-        let farewell = &mut self.lock().farewell;
-        let signal = farewell.signal.get_or_insert_with(CancellationToken::new).clone();
-        if farewell.is_over {
+        let inner = &mut *self.lock();
+        let signal = inner.hung_up.get_or_insert_with(CancellationToken::new).clone();
+        if inner.has_left {
             signal.cancel();
         }
         HungUp(Box::pin(signal.cancelled_owned()))
@@ -58,9 +50,12 @@ impl Shared {
     ///
     /// Called once, by whatever served the control connection, after it has let go of that.
     pub(crate) fn leave(&self) {
-        let over = Farewell { is_over: true, signal: None };
-        let before = std::mem::replace(&mut self.lock().farewell, over);
-        if let Some(signal) = before.signal {
+        let signal = {
+            let mut inner = self.lock();
+            inner.has_left = true;
+            inner.hung_up.take()
+        };
+        if let Some(signal) = signal {
             // a waker that panics is its owner's fault, and not this tunnel's
             let _ = guarded(|| signal.cancel());
         }

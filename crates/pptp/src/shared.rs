@@ -15,6 +15,7 @@ use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_packet::{Wakers, panics};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
@@ -22,7 +23,6 @@ use crate::{
     dialling::Dialling,
     flight_record::Ends,
     hub::{Hub, HubHandle},
-    hung_up::Farewell,
     login::Login,
     raw_ip::RawPort,
     registry::Registry,
@@ -81,8 +81,10 @@ pub(crate) struct Inner {
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
-    /// Whether nothing is left on the wire, the control connection included
-    pub(crate) farewell: Farewell,
+    /// Nothing is left on the wire, the control connection included
+    pub(crate) has_left: bool,
+    /// For what waits for that: a signal like any other, made for the first that waits
+    pub(crate) hung_up: Option<CancellationToken>,
     /// Until the tunnel is up
     pub(crate) dialling: Option<Box<Dialling>>,
     /// The state machine's end is not the tunnel's: it is dialled once more
