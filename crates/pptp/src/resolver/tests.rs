@@ -306,3 +306,55 @@ async fn the_systems_resolver_is_asked_on_threads_of_its_own() {
     let unknown = Resolver::of_process().addresses("no\0such").await;
     assert!(unknown.is_err(), "{unknown:?}");
 }
+
+/// Collects what is warned of
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                self.0 += &format!("{field}={value:?};");
+            }
+        }
+        let mut fields = Fields(String::new());
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_that_addresses_are_old() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let servers = Arc::new(NameServers::default());
+    let resolver = servers.resolver();
+    servers.say("vpn.example", 1);
+    assert_eq!(resolver.addresses("vpn.example").await, Ok(addresses(1)));
+    assert_eq!(warnings.0.lock().unwrap().len(), 0, "those are fresh");
+    advance(Duration::from_mins(5)).await;
+    servers.set("vpn.example", Manner::Answers { after: TRIP, with: for_now() });
+    assert_eq!(resolver.addresses("vpn.example").await, Ok(addresses(1)));
+    let told = warnings.0.lock().unwrap().join("\n");
+    for part in ["name=vpn.example;", "age=300;", "why=server failure;"] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+}
