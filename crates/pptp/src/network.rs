@@ -52,11 +52,7 @@ impl Network {
             name: host.into(),
             reason: unresolved.reason(),
         })?;
-        let v4 = |address: &IpAddr| match address {
-            IpAddr::V4(address) => Some(SocketAddrV4::new(*address, port)),
-            IpAddr::V6(_) => None,
-        };
-        let addresses = found.iter().filter_map(v4).collect::<Vec<_>>();
+        let addresses = ipv4(&found, port);
         if addresses.is_empty() {
             return Err(Failure::OuterIpv6 { server: server.into() });
         }
@@ -99,6 +95,14 @@ impl Network {
             }
         }
     }
+}
+
+fn ipv4(addresses: &[IpAddr], port: u16) -> Vec<SocketAddrV4> {
+    let v4 = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(SocketAddrV4::new(*address, port)),
+        IpAddr::V6(_) => None,
+    };
+    addresses.iter().filter_map(v4).collect()
 }
 
 /// A server with several addresses, one of which swallows our SYN, must not eat the whole deadline
@@ -184,6 +188,22 @@ mod tests {
                 "{invalid:?} was accepted"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_number_is_never_waited_for() {
+        let network = Network::Kernel(SocketOptions::default());
+        let at_once = timeout(Duration::ZERO, network.resolve("192.0.2.7:99")).await;
+        let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 99);
+        assert_eq!(at_once.expect("no lookup"), Ok(vec![address]));
+    }
+
+    #[test]
+    fn of_a_names_addresses_those_of_ipv4_are_tried_in_their_order() {
+        let found = ["2001:db8::1", "192.0.2.2", "192.0.2.1"].map(|it| it.parse().unwrap());
+        let expected = [2, 1].map(|last| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, last), 7));
+        assert_eq!(ipv4(&found, 7), expected);
+        assert_eq!(ipv4(&found[..1], 7), []);
     }
 
     #[test]
