@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     net::Ipv4Addr,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -328,7 +329,7 @@ impl tracing::Subscriber for Warnings {
         struct Fields(String);
         impl tracing::field::Visit for Fields {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                self.0 += &format!("{field}={value:?};");
+                write!(self.0, "{field}={value:?};").unwrap();
             }
         }
         let mut fields = Fields(String::new());
