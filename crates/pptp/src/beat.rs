@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pptp_packet::panics;
 use tokio::sync::watch;
 
-use crate::{Client, ClientError, hub::Hub, turn::guarded};
+use crate::{Client, ClientError, hub::Hub};
 
 impl Client {
     /// Waits until each driver of this client has made a round that began after this call
@@ -87,10 +88,10 @@ impl Beats {
 
 impl Heart {
     /// A round has ended; costs a comparison where nothing was asked
-    pub(crate) fn beat(&self, asked: u64) {
-        if *self.0.borrow() != asked {
-            // a waker that panics is its owner's fault, and not the driver's
-            let _ = guarded(|| self.0.send_replace(asked));
-        }
+    ///
+    /// Returns whether a waker of what waits for it panicked.
+    #[expect(clippy::disallowed_methods, reason = "with no lock held, and panics are caught")]
+    pub(crate) fn beat(&self, asked: u64) -> bool {
+        *self.0.borrow() != asked && panics(|| _ = self.0.send_replace(asked))
     }
 }

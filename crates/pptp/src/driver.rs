@@ -89,7 +89,7 @@ impl Driver {
             let began = now();
             self.outputs(began);
             self.account(inputs, began);
-            self.heart.beat(asked);
+            self.hub.count_wakes(usize::from(self.heart.beat(asked)));
         }
     }
 

@@ -6,9 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use pptp_packet::panics;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{shared::Shared, turn::guarded};
+use crate::shared::Shared;
 
 /// A future that is ready when nothing is left of a tunnel on the wire
 ///
@@ -55,10 +56,9 @@ impl Shared {
             inner.has_left = true;
             inner.hung_up.take()
         };
-        if let Some(signal) = signal {
-            // a waker that panics is its owner's fault, and not this tunnel's
-            let _ = guarded(|| signal.cancel());
-        }
-        self.registry.leave(self.number);
+        // wakers are woken with no lock held, and one that panics is its owner's fault
+        let panicked = signal.is_some_and(|signal| panics(|| signal.cancel()));
+        self.hub.hub.count_wakes(usize::from(panicked));
+        self.hub.hub.count_wakes(usize::from(self.registry.leave(self.number)));
     }
 }

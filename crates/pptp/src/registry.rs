@@ -6,9 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use pptp_packet::panics;
 use tokio::sync::Notify;
 
-use crate::{shared::Handle, turn::guarded};
+use crate::shared::Handle;
 
 /// The tunnels of one client and its clones, from their connect until nothing is left of them
 ///
@@ -52,11 +53,11 @@ impl Registry {
         true
     }
 
-    /// Nothing is left of a tunnel
-    pub(crate) fn leave(&self, number: u32) {
+    /// Nothing is left of a tunnel; whether a waker of what waits for that panicked
+    #[expect(clippy::disallowed_methods, reason = "with no lock held, and panics are caught")]
+    pub(crate) fn leave(&self, number: u32) -> bool {
         self.entries().tunnels.remove(&number);
-        // a waker that panics is its owner's fault, and not this tunnel's
-        let _ = guarded(|| self.left.notify_waiters());
+        panics(|| self.left.notify_waiters())
     }
 
     /// The tunnels that somebody holds a handle of, in the order of their connects

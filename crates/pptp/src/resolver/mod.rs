@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::shared::now;
 
-use self::book::Book;
+use self::book::{Book, Told};
 
 mod book;
 mod system;
@@ -115,6 +115,12 @@ impl Resolver {
         Question { resolver: Arc::clone(self), name: Arc::clone(name), outcome: Some(outcome) }
     }
 
+    /// Tells an outcome to all that wait for it
+    #[expect(clippy::disallowed_methods, reason = "only tunnels' control tasks wait for it")]
+    fn tell(waiting: &Told, outcome: Outcome) {
+        waiting.send_replace(Some(outcome));
+    }
+
     /// Starts a worker, for which the book has a place already
     fn hire(self: &Arc<Self>) {
         let worker = Worker { resolver: Arc::clone(self), has_place: true };
@@ -123,7 +129,7 @@ impl Resolver {
             let why = Unresolved::Temporary(format!("no thread for a name lookup: {error}"));
             let unserved = self.book().take_unserved();
             for waiting in unserved {
-                waiting.send_replace(Some(Err(why.clone())));
+                Self::tell(&waiting, Err(why.clone()));
             }
         }
     }
@@ -131,7 +137,7 @@ impl Resolver {
     fn finish(&self, name: &Arc<str>, outcome: Outcome) {
         let waiting = self.book().finish(name, &outcome, now());
         if let Some(waiting) = waiting {
-            waiting.send_replace(Some(outcome));
+            Self::tell(&waiting, outcome);
         }
     }
 
