@@ -118,7 +118,8 @@ async fn every_future_may_be_dropped_at_each_of_its_await_points() {
     listening(&ground).await;
     waiting(&ground).await;
     packets(&ground).await;
-    closing().await;
+    closing(async |it| it.tunnel.close().await).await;
+    closing(async |it| it.world.client.close().await).await;
 }
 
 async fn connecting(ground: &Ground) {
@@ -250,6 +251,8 @@ async fn accepted(ground: &Ground) -> io::Result<()> {
 async fn waiting(ground: &Ground) {
     ground.leaves_nothing("closed", |it| it.tunnel.closed()).await;
     ground.leaves_nothing("wait_idle", |it| it.world.client.wait_idle()).await;
+    ground.leaves_nothing("hung_up", |it| it.tunnel.hung_up()).await;
+    ground.leaves_nothing("a beat", |it| it.world.client.beat()).await;
     let changed = async |ground: &Ground| ground.tunnel.state().changed().await.is_ok();
     ground.leaves_nothing("a change of state", changed).await;
 }
@@ -274,10 +277,10 @@ async fn packet(ground: &Ground) -> io::Result<()> {
 }
 
 /// A hang-up goes on when nobody waits for it any more
-async fn closing() {
+async fn closing(close: impl AsyncFn(&Ground)) {
     for polls in 1..20 {
         let ground = Ground::new().await;
-        let ended = dropped_after(polls, ground.tunnel.close()).await;
+        let ended = dropped_after(polls, close(&ground)).await;
         let (idle, gone) = (ground.building.idle(), ground.world.client.wait_idle());
         timeout(Duration::from_secs(9), gone).await.expect("the tunnel ends");
         timeout(Duration::from_secs(9), idle).await.expect("the server knows");

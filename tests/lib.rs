@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a network in memory with a client, and questions to a building
 
+pub mod namespace;
 pub mod pcapng;
 
 use std::{fmt::Write, io, net::Ipv4Addr, time::Duration};

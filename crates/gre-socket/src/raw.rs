@@ -50,10 +50,26 @@ impl RawSocket {
         Self::new(open::open()?, options)
     }
 
+    /// Opens a raw socket for [`Self::from_fd`], in this process or another, and sets all that needs
+    /// privileges: the receive buffer past the system's limit, the mark, the device
+    ///
+    /// Needs `CAP_NET_RAW`, and no runtime. It receives nothing until it is taken over.
+    pub fn open_for_later(options: &SocketOptions) -> Result<OwnedFd, OpenError> {
+        open::open_for_later(options)
+    }
+
+    /// Whether two descriptors are the same socket
+    ///
+    /// One socket has one filter, so that it cannot serve two shards.
+    pub fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+        drops::inode(one).is_some_and(|inode| drops::inode(other) == Some(inode))
+    }
+
     /// Takes over a raw socket of protocol 47 that somebody opened, and needs no capability
     ///
     /// Whoever opened it (root, a systemd unit) may have set a mark or a device before: what
-    /// `options` asks for is set only where the socket does not have it yet.
+    /// `options` asks for is set only where the socket does not have it yet. A buffer that is larger
+    /// than this process may ask for is left as it is.
     ///
     /// # Panics
     ///

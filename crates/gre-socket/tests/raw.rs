@@ -615,6 +615,40 @@ fn a_socket_handed_over_needs_no_privilege() {
     });
 }
 
+/// What root opened for later keeps the buffer that nobody could have had, and hears of nothing before
+#[test]
+fn a_socket_opened_for_later_keeps_what_root_set() {
+    let test = "a_socket_opened_for_later_keeps_what_root_set";
+    let options = SocketOptions { receive_buffer: 2 * BUFFER, ..SocketOptions::default() };
+    if std::env::var_os(NOBODY).is_some() {
+        return block_on(async || {
+            let descriptor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+            let socket = RawSocket::from_fd(descriptor, &options).unwrap();
+            let mut socket = GreSocket::from(socket);
+            assert_eq!(socket.receive_buffer(), options.receive_buffer);
+            let mut batch = SendBatch::new(10);
+            (0..10).for_each(|number| push(&mut batch, LOCALHOST, None, number, 100));
+            assert_eq!(send(&mut socket, &mut batch).await, []);
+            // those that were sent before it was taken over are not among them
+            assert_eq!(numbers(&receive(&mut socket).await), (0..10).collect::<Vec<_>>());
+        });
+    }
+    in_namespace(test, &[], async || {
+        let socket = RawSocket::open_for_later(&options).unwrap();
+        let clone = socket.try_clone().unwrap();
+        assert!(RawSocket::is_same(socket.as_fd(), clone.as_fd()));
+        let mut sender = open(&SocketOptions::default());
+        assert!(!RawSocket::is_same(
+            socket.as_fd(),
+            RawSocket::open_for_later(&options).unwrap().as_fd()
+        ));
+        let mut batch = SendBatch::new(10);
+        (100..110).for_each(|number| push(&mut batch, LOCALHOST, None, number, 100));
+        assert_eq!(send(&mut sender, &mut batch).await, []);
+        as_nobody(test, socket.into());
+    });
+}
+
 #[test]
 fn without_the_capability_the_error_says_what_to_do() {
     let test = "without_the_capability_the_error_says_what_to_do";

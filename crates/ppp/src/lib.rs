@@ -88,7 +88,9 @@ pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
 pub use pinned::Assigned;
 pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
-pub use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset, Stats as DecryptorStats};
+pub use pptp_mppe::{
+    Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,
+};
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 pub use ras::RasCode;
 pub use round_trips::RoundTripTime;

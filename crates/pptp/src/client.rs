@@ -1,7 +1,7 @@
 use std::{
     fmt,
     net::Ipv4Addr,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,15 +9,16 @@ use std::{
 };
 
 use pptp_gre_socket::{GreSocket, OpenError, RawSocket, Shard, SocketOptions, memory};
-use pptp_tunnel::Phase;
+use pptp_tunnel::{Failure, Phase};
 use tokio::sync::watch;
 
 use crate::{
-    Connecting, State, TunnelConfig,
+    Connecting, State, TunnelConfig, WeakTunnel,
     dial::{self, Served},
     hub::{Hub, HubHandle, Randomness},
     login::Login,
     network::Network,
+    registry::Registry,
     shared::{Handle, Shared},
 };
 
@@ -32,6 +33,7 @@ pub struct Client {
     /// The driver of the next tunnel
     next: Arc<AtomicUsize>,
     network: Network,
+    registry: Arc<Registry>,
 }
 
 impl Client {
@@ -52,17 +54,64 @@ impl Client {
     /// Begins to connect; await what it returns for the tunnel
     ///
     /// The work is done by tasks of the client's runtime, also while nobody awaits.
+    ///
+    /// A server's name is looked up by the system's resolver, at most 32 names at once in the process,
+    /// on threads that are none of the runtime's. While the resolver fails, or says nothing for 1.8 s,
+    /// the addresses that it gave last are used if they are not older than a day; `tracing` warns then.
     pub fn connect(&self, config: TunnelConfig) -> Connecting {
         let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
         let name = config.display_name().to_owned();
         let hub = self.next_hub();
         let runtime = hub.runtime.clone();
-        let shared = Arc::new(Shared::new(name, hub, state, Login::of(&config)));
-        runtime.spawn(dial::run(Served(Arc::clone(&shared)), self.network.clone(), config));
-        Connecting::new(Arc::new(Handle { shared }), receiver)
+        let registry = Arc::clone(&self.registry);
+        let shared = Arc::new(Shared::new(name, hub, registry, state, Login::of(&config)));
+        let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
+        let served = Served(shared);
+        if self.registry.enter(served.0.number, &handle) {
+            runtime.spawn(dial::run(served, self.network.clone(), config));
+        } else {
+            served.0.abandon(Failure::Closed);
+        }
+        Connecting::new(handle, receiver)
     }
 
-    /// Waits until no tunnel of this client's socket is left, their hang-ups included
+    /// Lists the tunnels of this client and its clones, in the order of their connects
+    ///
+    /// Those that connect, that are up, and that hang up while somebody holds a handle of them. The
+    /// list keeps none of them up: see [`WeakTunnel`].
+    ///
+    /// ```no_run
+    /// # let client: pptp::Client = todo!();
+    /// for tunnel in client.tunnels() {
+    ///     println!("{}: {:?}", tunnel.name(), *tunnel.state().borrow());
+    /// }
+    /// ```
+    pub fn tunnels(&self) -> Vec<WeakTunnel> {
+        self.registry.held().iter().map(WeakTunnel::of).collect()
+    }
+
+    /// Hangs up all tunnels of this client and its clones, and waits until nothing is left of them
+    ///
+    /// Properly, as [`Tunnel::close`](crate::Tunnel::close) does, all at the same time, and also those
+    /// that still connect and those whose sockets are in use: at most 11 s. The client is of no use
+    /// afterwards: a connect ends at once with [`Failure::Closed`]. Other clients that share its
+    /// socket are left alone.
+    ///
+    /// # Cancel safety
+    /// The hang-ups go on, and the client stays closed.
+    pub async fn close(&self) {
+        self.registry.close();
+        for handle in self.registry.held() {
+            handle.shared.hang_up();
+        }
+        self.wait_idle().await;
+    }
+
+    /// Waits until no tunnel of this client and its clones is left, their hang-ups included
+    ///
+    /// Tunnels of other clients do not count, also where they share its socket. A tunnel is there for
+    /// as long as anybody holds a handle of it, open sockets included: [`Client::close`] does not wait
+    /// for that.
     ///
     /// A process that ends without it, or without [`Tunnel::close`](crate::Tunnel::close), may leave servers
     /// to find out by themselves.
@@ -70,9 +119,7 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn wait_idle(&self) {
-        for hub in self.hubs() {
-            hub.idle().await;
-        }
+        self.registry.idle().await;
     }
 
     /// Figures of the sockets that this client's tunnels share
@@ -90,7 +137,13 @@ impl Client {
         sum
     }
 
-    fn hubs(&self) -> impl Iterator<Item = &Hub> {
+    /// A client as another build with the same options makes it
+    #[cfg(test)]
+    pub(crate) fn sharing_its_driver(&self) -> Self {
+        Self { registry: Arc::default(), ..self.clone() }
+    }
+
+    pub(crate) fn hubs(&self) -> impl Iterator<Item = &Hub> {
         self.hubs.iter().map(|handle| &*handle.hub)
     }
 
@@ -103,7 +156,7 @@ impl Client {
 /// Its drivers and how many tunnels they have; never the tunnels themselves
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tunnels: usize = self.hubs().map(Hub::tunnel_count).sum();
+        let tunnels = self.registry.len();
         write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.hubs.len())
     }
 }
@@ -141,7 +194,7 @@ pub struct ClientBuilder {
 #[derive(Debug)]
 enum Carrier {
     Open,
-    Given(OwnedFd),
+    Given(Vec<OwnedFd>),
     Memory(memory::Host),
 }
 
@@ -171,8 +224,8 @@ impl ClientBuilder {
     ///
     /// Worth it where one processor is not enough: tunnels are dealt out in turn, and each socket's
     /// filter drops the calls of the others in the kernel, which costs every datagram a little more.
-    /// Numbers outside are taken as the nearest inside. A socket handed over, and a network in
-    /// memory, have one driver always.
+    /// Numbers outside are taken as the nearest inside. Sockets handed over have one driver each, and
+    /// a network in memory has one always.
     #[must_use]
     pub const fn drivers(mut self, drivers: u8) -> Self {
         self.drivers = match drivers {
@@ -192,13 +245,26 @@ impl ClientBuilder {
         self
     }
 
-    /// An open raw socket for IP protocol 47, made by someone who may (root, systemd)
+    /// An open raw socket for IP protocol 47, made by someone who may (root, systemd), or by
+    /// [`open_raw_socket`] before the process gave up its privileges
     ///
-    /// The process then needs no capability.
+    /// The process then needs no capability. Given several times, up to 4, each socket gets a driver of
+    /// its own: see [`Self::drivers`], whose number does not count then.
     #[must_use]
     pub fn raw_socket(mut self, socket: OwnedFd) -> Self {
-        self.carrier = Carrier::Given(socket);
+        match &mut self.carrier {
+            Carrier::Given(sockets) => sockets.push(socket),
+            Carrier::Open | Carrier::Memory(_) => self.carrier = Carrier::Given(vec![socket]),
+        }
         self
+    }
+
+    /// Opens a raw socket with these options, for [`Self::raw_socket`]: see [`open_raw_socket`]
+    ///
+    /// # Errors
+    /// As [`open_raw_socket`]; what these options cannot have.
+    pub fn open_raw_socket(&self) -> Result<OwnedFd, OpenError> {
+        RawSocket::open_for_later(&self.options)
     }
 
     /// A network in memory instead of the kernel's, for tests without privileges
@@ -226,10 +292,9 @@ impl ClientBuilder {
                 let hubs = Shard::split(drivers).map(|shard| HubHandle::shared(&options_of(shard)));
                 (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
-            Carrier::Given(fd) => {
-                let open = || RawSocket::from_fd(fd, &options).map(GreSocket::from);
-                let hub = HubHandle::start(Shard::ALL, Randomness::System, open)?;
-                ([hub].into(), Network::Kernel(options))
+            Carrier::Given(sockets) => {
+                let hubs = take_over(sockets, &options)?;
+                (hubs.into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
                 let open = || Ok::<_, ClientError>(host.open_gre().into());
@@ -242,7 +307,7 @@ impl ClientBuilder {
             // each tunnel holds one TCP socket; an attempt that is refused shows when they run out
             let _ = pptp_gre_socket::raise_file_limit(MANY_TUNNELS);
         }
-        Ok(Client { hubs, next: Arc::default(), network })
+        Ok(Client { hubs, next: Arc::default(), network, registry: Arc::default() })
     }
 }
 
@@ -252,20 +317,101 @@ impl Default for ClientBuilder {
     }
 }
 
+/// Opens a raw socket of IP protocol 47 as a [`Client`] needs it, for programs that give up their
+/// privileges before they make one, or that hand it to another process
+///
+/// Its receive buffer is 4 MiB, and it receives nothing until a client takes it over.
+/// [`ClientBuilder::open_raw_socket`] opens one with other options. It needs no runtime.
+///
+/// ```no_run
+/// # use pptp::Client;
+/// # fn drop_privileges() {}
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = pptp::open_raw_socket()?; // needs CAP_NET_RAW
+/// drop_privileges();
+/// let client = Client::builder().raw_socket(socket).build()?; // needs nothing
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Opening it needs `CAP_NET_RAW`; the error says how to grant it.
+pub fn open_raw_socket() -> Result<OwnedFd, OpenError> {
+    Client::builder().open_raw_socket()
+}
+
+/// A driver for each socket that was handed over
+fn take_over(
+    sockets: Vec<OwnedFd>,
+    options: &SocketOptions,
+) -> Result<Vec<Arc<HubHandle>>, ClientError> {
+    let drivers = u8::try_from(sockets.len()).ok().filter(|drivers| *drivers <= MOST_DRIVERS);
+    let drivers = drivers.ok_or(ClientError::TooManySockets { given: sockets.len() })?;
+    for (i, socket) in sockets.iter().enumerate() {
+        let mut before = sockets.iter().take(i);
+        if before.any(|other| RawSocket::is_same(socket.as_fd(), other.as_fd())) {
+            return Err(ClientError::SameSocket);
+        }
+    }
+    let start = |(socket, shard)| {
+        let options = SocketOptions { shard, ..options.clone() };
+        let open = || RawSocket::from_fd(socket, &options).map(GreSocket::from);
+        HubHandle::start(shard, Randomness::System, open)
+    };
+    sockets.into_iter().zip(Shard::split(drivers)).map(start).collect()
+}
+
 /// The kernel walks all raw sockets of a host for each datagram
 const MOST_DRIVERS: u8 = 4;
 
 /// All the Call IDs there are, and some files beside them
 const MANY_TUNNELS: u64 = 66_000;
 
-/// Why a client could not be made
+/// Why a client could not be made, or is of no more use
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The raw socket could not be opened; the source says what to do
     #[error(transparent)]
     Socket(#[from] OpenError),
+    /// More sockets were handed over than a client has drivers
+    #[error("{given} raw sockets were handed over: a client has 4 drivers at most")]
+    TooManySockets {
+        /// How many
+        given: usize,
+    },
+    /// The same socket was handed over twice
+    #[error("the same raw socket was handed over twice: each driver needs one of its own")]
+    SameSocket,
+    /// The driver runs no more: its runtime was shut down, or a fault of this library ended it
+    #[error("the client's driver has stopped: its runtime was shut down, or it panicked")]
+    DriverStopped,
     /// There is no tokio runtime here for the driver to run on
     #[error("a client needs a tokio runtime: make it inside one")]
     NoRuntime,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn socket() -> OwnedFd {
+        UdpSocket::bind("127.0.0.1:0").unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn sockets_that_cannot_be_taken_over_are_refused_before_any_is() {
+        let five = (0..5).fold(Client::builder(), |builder, _| builder.raw_socket(socket()));
+        let error = five.build().unwrap_err();
+        assert!(matches!(error, ClientError::TooManySockets { given: 5 }), "{error}");
+        let one = socket();
+        let twice = [one.try_clone().unwrap(), socket(), one];
+        let twice = twice.into_iter().fold(Client::builder(), ClientBuilder::raw_socket);
+        let error = twice.build().unwrap_err();
+        assert!(matches!(error, ClientError::SameSocket), "{error}");
+        let error = Client::builder().raw_socket(socket()).raw_socket(socket()).build();
+        assert!(matches!(error, Err(ClientError::Socket(OpenError::NotRawGre))), "{error:?}");
+    }
 }

@@ -28,6 +28,7 @@ pub struct TunnelConfig {
     pub(crate) flight_recorder: usize,
     pub(crate) mru: u16,
     pub(crate) echo: EchoPolicy,
+    pub(crate) control_echo: ControlEcho,
     pub(crate) addresses: AddressRequest,
     pub(crate) authentication: AuthenticationPolicy,
     pub(crate) callbacks: Callbacks,
@@ -67,6 +68,7 @@ impl TunnelConfig {
             flight_recorder: Recorder::CAPACITY,
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
+            control_echo: ControlEcho::default(),
             addresses: AddressRequest::default(),
             authentication: AuthenticationPolicy::default(),
             callbacks: Callbacks::default(),
@@ -124,6 +126,24 @@ impl TunnelConfig {
     #[must_use]
     pub const fn echo(mut self, echo: EchoPolicy) -> Self {
         self.echo = echo;
+        self
+    }
+
+    /// When a silent control connection is probed with an Echo-Request, and how long its reply may take
+    /// (RFC 2637 §3.1.4); 60 s and 60 s by default
+    ///
+    /// Each 1 s to 24 h. A server that does not answer in time ends the tunnel. Shorter times find a
+    /// dead server sooner, and cost a message of 16 octets and its reply each time; the control
+    /// connection is TCP, so that a line that is down for less than the patience loses nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let config = pptp::TunnelConfig::new("vpn.example.com", "testuser", "test123")
+    ///     .control_echo(Duration::from_secs(20), Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub const fn control_echo(mut self, interval: Duration, patience: Duration) -> Self {
+        self.control_echo = ControlEcho { interval, patience };
         self
     }
 
@@ -358,6 +378,7 @@ impl TunnelConfig {
         let options = [
             ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
             ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
+            ("control_echo", CONTROL_ECHO, self.control_echo.is_reasonable()),
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
             ("flight_recorder", "65,536 octets at most", self.flight_recorder <= RECORDER),
             ("client_host_name", FIELD, self.client_host_name.len() <= 64),
@@ -396,6 +417,32 @@ impl TunnelConfig {
     }
 }
 
+/// When the control connection is probed
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ControlEcho {
+    /// Silence after which an Echo-Request is sent
+    pub(crate) interval: Duration,
+    /// For its reply
+    pub(crate) patience: Duration,
+}
+
+impl ControlEcho {
+    /// Whether it neither floods a server nor outlives every line
+    fn is_reasonable(self) -> bool {
+        let may_be = Duration::from_secs(1)..=Duration::from_hours(24);
+        may_be.contains(&self.interval) && may_be.contains(&self.patience)
+    }
+}
+
+impl Default for ControlEcho {
+    /// The RFC's
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), patience: Duration::from_mins(1) }
+    }
+}
+
+const CONTROL_ECHO: &str = "an interval and a patience of 1 s to 24 h each";
+
 const DEFAULT_MRU: u16 = 1400;
 
 const KEYLESS: &str = "encryption that is not required, since it leaves no keys for any,";
@@ -417,6 +464,8 @@ const FIELD: &str = "a text of at most 64 octets";
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_mins(1);
+
     #[test]
     fn what_cannot_be_dialled_is_told_before() {
         let good = TunnelConfig::new("server:99", "user", "");
@@ -426,6 +475,7 @@ mod tests {
         let usable = [
             good.clone().insecure_mschap_v1(),
             good.clone().eap(false),
+            good.clone().control_echo(Duration::from_secs(1), Duration::from_hours(24)),
             refusing.clone().insecure_pap(),
             refusing.clone().insecure_chap_md5(),
         ];
@@ -437,6 +487,10 @@ mod tests {
             (good.clone().mru(575), "mru"),
             (good.clone().mru(1501), "mru"),
             (good.clone().connect_timeout(Duration::ZERO), "connect_timeout"),
+            (good.clone().control_echo(Duration::ZERO, MINUTE), "control_echo"),
+            (good.clone().control_echo(MINUTE, Duration::from_millis(999)), "control_echo"),
+            (good.clone().control_echo(Duration::MAX, MINUTE), "control_echo"),
+            (good.clone().control_echo(MINUTE, Duration::MAX), "control_echo"),
             (good.clone().flight_recorder(65_537), "flight_recorder"),
             (good.clone().client_host_name("x".repeat(65)), "client_host_name"),
             (good.clone().reorder_buffer(1025, Duration::ZERO), "reorder_buffer"),

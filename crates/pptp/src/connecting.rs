@@ -10,7 +10,7 @@ use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    FlightRecord, Redial, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary,
+    FlightRecord, HungUp, Redial, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary,
 };
 
 /// A connect under way: a future of the [`Tunnel`]
@@ -60,10 +60,23 @@ impl Connecting {
         redialled.as_ref().map(|redialled| redialled.to_vec()).unwrap_or_default()
     }
 
-    /// After a failure, until nothing is left of the hang-up; the state machine bounds it
-    pub(crate) async fn hung_up(&self) {
-        let shared = &self.handle.shared;
-        shared.hub.hub.left_until(|| shared.lock().finished).await;
+    /// Waits until nothing is left of the connect, or of its tunnel, on the wire: see [`Tunnel::hung_up`]
+    ///
+    /// The future outlives this one, and holds no handle: it tells when a server is free again after a
+    /// failure, and also after a connect that was dropped.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(client: pptp::Client, config: pptp::TunnelConfig) {
+    /// let connecting = client.connect(config);
+    /// let hung_up = connecting.hung_up();
+    /// if tokio::time::timeout(Duration::from_secs(5), connecting).await.is_err() {
+    ///     hung_up.await; // given up, and the server has been told
+    /// }
+    /// # }
+    /// ```
+    pub fn hung_up(&self) -> HungUp {
+        self.handle.shared.hung_up()
     }
 
     /// What has passed so far; also after a failure

@@ -95,11 +95,14 @@ fn redial(tunnel: &Arc<Shared>) -> Option<(Box<Dialling>, Ladder)> {
 }
 
 /// A tunnel whose control task goes away, before or after its start, must not wait for ever
+///
+/// The last to go of the task, so that the control connection is closed by then.
 pub(crate) struct Served(pub(crate) Arc<Shared>);
 
 impl Drop for Served {
     fn drop(&mut self) {
         self.0.abandon(stopped("the control task"));
+        self.0.leave();
     }
 }
 

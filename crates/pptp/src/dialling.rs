@@ -144,6 +144,8 @@ impl Dialling {
         machine.link.hash_name = config.hash_name;
         machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();
+        machine.control.timeouts.echo_idle = config.control_echo.interval;
+        machine.control.timeouts.echo_reply = config.control_echo.patience;
         if self.has_recognized {
             machine.control.recognitions.clear();
         } else {
@@ -280,6 +282,12 @@ mod tests {
         assert_eq!(dialling.explained(pap.clone()), pap, "that tells more");
         let other = not_pptp();
         assert_eq!(dialling.explained(other.clone()), other);
+    }
+
+    #[test]
+    fn without_an_option_control_echoes_are_those_of_the_control_connection_itself() {
+        let times = dialling(&[1]).machine_config().control.timeouts;
+        assert_eq!(times, pptp_tunnel::Config::new("", "".into()).control.timeouts);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::time::sleep_until;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
+    beat::Heart,
     hub::Hub,
     peer_calls::PeerCalls,
     restraint::Restraint,
@@ -44,6 +45,7 @@ pub(crate) struct Driver {
     restraint: Restraint,
     round: Round,
     drops_read: Instant,
+    heart: Heart,
 }
 
 /// The datagrams of a round of the driver
@@ -55,7 +57,7 @@ struct Round {
 }
 
 impl Driver {
-    pub(crate) fn new(hub: Arc<Hub>, socket: GreSocket) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, socket: GreSocket, heart: Heart) -> Self {
         Self {
             hub,
             socket,
@@ -73,6 +75,7 @@ impl Driver {
             restraint: Restraint::new(now()),
             round: Round::default(),
             drops_read: now(),
+            heart,
         }
     }
 
@@ -80,6 +83,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         while !self.hub.is_closing() {
             self.wait().await;
+            let asked = self.hub.begin_round();
             let began = now();
             self.inputs(began);
             let inputs = self.took(began);
@@ -89,6 +93,7 @@ impl Driver {
             let began = now();
             self.outputs(began);
             self.account(inputs, began);
+            self.hub.count_wakes(usize::from(self.heart.beat(asked)));
         }
     }
 

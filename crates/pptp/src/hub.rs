@@ -12,12 +12,15 @@ use std::{
 };
 
 use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
-use pptp_packet::{Wakers, panics};
+use pptp_packet::Wakers;
 use pptp_tunnel::Failure;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tokio::{runtime, sync::Notify};
+use tokio::{
+    runtime,
+    sync::{Notify, watch},
+};
 
-use crate::{ClientError, driver::Driver, shared::Shared};
+use crate::{ClientError, beat::Beats, driver::Driver, shared::Shared};
 
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
@@ -30,11 +33,8 @@ pub(crate) struct Hub {
     /// round of the driver, so that there are two entries of a tunnel at most
     due: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
-    /// Told whenever a tunnel has left
-    left: Notify,
+    beats: Beats,
     closing: AtomicBool,
-    /// From their connect until they have ended, those without a Call ID yet among them
-    tunnels: AtomicUsize,
     randomness: Randomness,
     pub(crate) counters: Counters,
 }
@@ -116,31 +116,6 @@ impl Hub {
         self.zeros.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tunnels now, those on their way up or down included
-    pub(crate) fn tunnel_count(&self) -> usize {
-        self.tunnels.load(Ordering::Relaxed)
-    }
-
-    /// A tunnel is going to be dialled
-    pub(crate) fn arrive(&self) {
-        self.tunnels.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A tunnel has ended, and its Call ID, if it had one, is free again
-    pub(crate) fn leave(&self, call_id: Option<u16>, now: std::time::Instant) {
-        if let Some(call_id) = call_id {
-            self.release(call_id, now);
-        }
-        self.tunnels.fetch_sub(1, Ordering::Relaxed);
-        self.tell_left();
-    }
-
-    /// Tells those who wait for tunnels to leave
-    #[expect(clippy::disallowed_methods, reason = "the one place")]
-    fn tell_left(&self) {
-        self.count_wakes(usize::from(panics(|| self.left.notify_waiters())));
-    }
-
     /// Wakes these tasks, with no lock held
     pub(crate) fn wake(&self, wakers: &mut Wakers) {
         self.count_wakes(wakers.wake_all());
@@ -157,25 +132,6 @@ impl Hub {
     /// Wakers to be woken where this goes out of scope: to be declared before the lock is taken
     pub(crate) const fn wakers(&self) -> HubWakers<'_> {
         HubWakers { hub: self, wakers: Wakers::new() }
-    }
-
-    /// Until no tunnel is left
-    pub(crate) async fn idle(&self) {
-        self.left_until(|| self.tunnels.load(Ordering::Relaxed) == 0).await;
-    }
-
-    /// Until so many tunnels have left that `done` is so
-    pub(crate) async fn left_until(&self, done: impl Fn() -> bool) {
-        loop {
-            let left = self.left.notified();
-            tokio::pin!(left);
-            // enabled before the look, so that a tunnel leaving in between is not missed
-            left.as_mut().enable();
-            if done() {
-                return;
-            }
-            left.await;
-        }
     }
 
     pub(crate) fn tunnel(&self, call_id: u16) -> Option<Arc<Shared>> {
@@ -223,18 +179,35 @@ impl Hub {
         self.ready().len()
     }
 
-    /// Until a tunnel is ready, or the last handle is gone
+    /// Has the driver make a round: see [`Beats::ask`]
+    pub(crate) fn ask_for_beat(&self) -> (u64, watch::Receiver<u64>) {
+        let asked = self.beats.ask();
+        self.wake.notify_one();
+        asked
+    }
+
+    /// The driver begins a round: see [`Beats::begin_round`]
+    pub(crate) fn begin_round(&self) -> u64 {
+        self.beats.begin_round()
+    }
+
+    /// Whether a round is wanted that no tunnel needs
+    fn wants_round(&self) -> bool {
+        self.beats.is_wanted() || self.is_closing()
+    }
+
+    /// Until a tunnel is ready, a round is asked for, or the last handle is gone
     ///
     /// A wake that was for a tunnel which has had its turn since is none.
     pub(crate) async fn woken(&self) {
-        while self.ready_count() == 0 && !self.is_closing() {
+        while self.ready_count() == 0 && !self.wants_round() {
             self.wake.notified().await;
         }
     }
 
-    /// Until a tunnel is due, or the last handle is gone
+    /// Until a tunnel is due, a round is asked for, or the last handle is gone
     pub(crate) async fn woken_for_due(&self) {
-        while self.due().is_empty() && !self.is_closing() {
+        while self.due().is_empty() && !self.wants_round() {
             self.wake.notified().await;
         }
     }
@@ -298,20 +271,20 @@ impl HubHandle {
     ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let socket = open().map_err(Into::into)?;
+        let (beats, heart) = Beats::new();
         let hub = Arc::new(Hub {
             calls: Mutex::new(CallTable::of_shard(shard)),
             zeros: Mutex::new(Vec::new()),
             ready: Mutex::new(VecDeque::new()),
             due: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
-            left: Notify::new(),
+            beats,
             closing: AtomicBool::new(false),
-            tunnels: AtomicUsize::new(0),
             randomness,
             counters: Counters::default(),
         });
         hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
-        runtime.spawn(Driver::new(Arc::clone(&hub), socket).run());
+        runtime.spawn(Driver::new(Arc::clone(&hub), socket, heart).run());
         Ok(Arc::new(Self { hub, runtime }))
     }
 
@@ -332,10 +305,10 @@ impl HubHandle {
     }
 }
 
-/// How many tunnels there are: each would print this again
+/// None of its tunnels: each would print this again
 impl fmt::Debug for HubHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HubHandle {{ tunnels: {} }}", self.hub.tunnel_count())
+        f.debug_struct("HubHandle").finish_non_exhaustive()
     }
 }
 

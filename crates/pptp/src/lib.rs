@@ -28,12 +28,34 @@
 //! }
 //! ```
 //!
+//! **Errors.** A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the
+//! [`TunnelError`] in it: [`TunnelError::from_io`] finds it, and [`From`] goes the other way.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use pptp::{Failure, TcpStream, Tunnel, TunnelError};
+//! # use tokio::io::AsyncReadExt;
+//! # async fn example(mut stream: TcpStream) -> std::io::Result<()> {
+//! let error = match stream.read(&mut [0; 512]).await {
+//!     Ok(_) => return Ok(()),
+//!     Err(error) => error,
+//! };
+//! match TunnelError::from_io(&error) {
+//!     // nothing is wrong with the device: its site is to be dialled again
+//!     Some(ended) => println!("{}; again after {:?}", ended.advice(), ended.retry_after()),
+//!     None => println!("the device or its network: {error}"),
+//! }
+//! # Err(error)
+//! # }
+//! ```
+//!
 //! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
 //! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
 //! or not at all, unless an option whose name says `insecure` allows less.
 
+mod beat;
 mod capture;
 mod client;
 mod config;
@@ -47,12 +69,15 @@ mod flight_record;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hub;
+mod hung_up;
 mod login;
 mod network;
 mod pcapng;
 mod peer_calls;
 mod raw_ip;
 mod reach;
+mod registry;
+mod resolver;
 mod restraint;
 mod shared;
 mod state;
@@ -61,6 +86,7 @@ mod summary;
 mod tunnel;
 mod turn;
 mod turn_flags;
+mod weak_tunnel;
 
 pub use pptp_gre_socket::{OpenError, memory};
 pub use pptp_netstack::{
@@ -75,17 +101,26 @@ pub use pptp_tunnel::{
     RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime,
     StatefulReset, Transcript, TunnelError, WrongKey,
 };
+// what failures and figures are made of
+pub use pptp_netstack::ShutDown;
+pub use pptp_tunnel::{
+    ControlParseError, ControlType, DisconnectResult, GeneralError, GreStats, LinkProtocol,
+    LinkRule, LinkStats, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved, StartResult,
+    Stats as TunnelStats, StopReason,
+};
 
 pub use crate::{
     capture::{Capture, CaptureOptions},
-    client::{Client, ClientBuilder, ClientError, ClientStats},
+    client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
     config::TunnelConfig,
     connecting::Connecting,
     dialling::Redial,
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
     flight_record::FlightRecord,
+    hung_up::HungUp,
     login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
     state::State,
     tunnel::{Info, Stats, Tunnel},
+    weak_tunnel::WeakTunnel,
 };

@@ -16,6 +16,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::resolver::Resolver;
+
 /// An open control connection's octets
 pub(crate) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
@@ -35,7 +37,7 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// All IPv4 addresses of `server`, `host` or `host:port`
+    /// All IPv4 addresses of `server`, `host` or `host:port`; only a name is looked up
     pub(crate) async fn resolve(&self, server: &str) -> Result<Vec<SocketAddrV4>, Failure> {
         let (host, port) = split_port(server)?;
         if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -45,26 +47,16 @@ impl Network {
             let reason = "the network in memory has addresses only".into();
             return Err(Failure::NameNotResolved { name: host.into(), reason });
         }
-        let all = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|e| Failure::NameNotResolved { name: host.into(), reason: e.to_string() })?;
-        let (mut found, mut any) = (Vec::new(), false);
-        for address in all {
-            any = true;
-            if let SocketAddr::V4(address) = address
-                && !found.contains(&address)
-            {
-                found.push(address);
-            }
+        let found = Resolver::of_process().addresses(host).await;
+        let found = found.map_err(|unresolved| Failure::NameNotResolved {
+            name: host.into(),
+            reason: unresolved.reason(),
+        })?;
+        let addresses = ipv4(&found, port);
+        if addresses.is_empty() {
+            return Err(Failure::OuterIpv6 { server: server.into() });
         }
-        match (found.is_empty(), any) {
-            (false, _) => Ok(found),
-            (true, true) => Err(Failure::OuterIpv6 { server: server.into() }),
-            (true, false) => Err(Failure::NameNotResolved {
-                name: host.into(),
-                reason: "the name has no address".into(),
-            }),
-        }
+        Ok(addresses)
     }
 
     /// Opens TCP to the first of `addresses` that accepts
@@ -103,6 +95,14 @@ impl Network {
             }
         }
     }
+}
+
+fn ipv4(addresses: &[IpAddr], port: u16) -> Vec<SocketAddrV4> {
+    let v4 = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(SocketAddrV4::new(*address, port)),
+        IpAddr::V6(_) => None,
+    };
+    addresses.iter().filter_map(v4).collect()
 }
 
 /// A server with several addresses, one of which swallows our SYN, must not eat the whole deadline
@@ -188,6 +188,22 @@ mod tests {
                 "{invalid:?} was accepted"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_number_is_never_waited_for() {
+        let network = Network::Kernel(SocketOptions::default());
+        let at_once = timeout(Duration::ZERO, network.resolve("192.0.2.7:99")).await;
+        let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 99);
+        assert_eq!(at_once.expect("no lookup"), Ok(vec![address]));
+    }
+
+    #[test]
+    fn of_a_names_addresses_those_of_ipv4_are_tried_in_their_order() {
+        let found = ["2001:db8::1", "192.0.2.2", "192.0.2.1"].map(|it| it.parse().unwrap());
+        let expected = [2, 1].map(|last| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, last), 7));
+        assert_eq!(ipv4(&found, 7), expected);
+        assert_eq!(ipv4(&found[..1], 7), []);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_packet::{Wakers, panics};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
@@ -24,6 +25,7 @@ use crate::{
     hub::{Hub, HubHandle},
     login::Login,
     raw_ip::RawPort,
+    registry::Registry,
     state::StateSender,
     strangers::Strangers,
     summary::debug_as_summary,
@@ -37,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     pub(crate) hub: Arc<HubHandle>,
+    /// Of the client that dialled it
+    pub(crate) registry: Arc<Registry>,
+    /// Its number there
+    pub(crate) number: u32,
     pub(crate) state: StateSender,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
@@ -77,6 +83,10 @@ pub(crate) struct Inner {
     pub(crate) control_out: Vec<u8>,
     pub(crate) ended: Option<Box<TunnelError>>,
     pub(crate) finished: bool,
+    /// Nothing is left on the wire, the control connection included
+    pub(crate) has_left: bool,
+    /// For what waits for that: a signal like any other, made for the first that waits
+    pub(crate) hung_up: Option<CancellationToken>,
     /// Until the tunnel is up
     pub(crate) dialling: Option<Box<Dialling>>,
     /// The state machine's end is not the tunnel's: it is dialled once more
@@ -123,15 +133,18 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         hub: Arc<HubHandle>,
+        registry: Arc<Registry>,
         state: watch::Sender<State>,
         login: Option<Box<Login>>,
     ) -> Self {
-        hub.hub.arrive();
+        let number = registry.number();
         let span = tracing::info_span!("tunnel", %name);
         Self {
             name,
             span,
             hub,
+            registry,
+            number,
             state: StateSender::new(state),
             control: Notify::new(),
             path: Notify::new(),
@@ -226,7 +239,9 @@ impl Shared {
         let machine = inner.machine.take();
         inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
         drop(inner);
-        self.hub.hub.leave(self.route().map(|route| route.call_id), now());
+        if let Some(route) = self.route() {
+            self.hub.hub.release(route.call_id, now());
+        }
         self.control.notify_one();
     }
 

@@ -1,16 +1,15 @@
 use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
-use pptp_gre_socket::{RawSocket, SocketOptions, memory};
+use pptp_gre_socket::memory;
 use pptp_ppp::{
     EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
 };
 use pptp_tunnel::{Acknowledgments, GreManners};
-use tokio::net::TcpListener;
 
 use crate::{
     Control, Dhcp, Faults, ROUTER, Server,
-    connection::Listener,
+    ground::Ground,
     lan::{ADDRESSES, MTU},
 };
 
@@ -304,12 +303,10 @@ impl ServerBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn serve_memory(self, network: &memory::Network, address: Ipv4Addr) -> io::Result<Server> {
-        let host = network.host(address);
         if let Some(source) = self.options.gre_source {
-            host.add_source(source);
+            network.host(address).add_source(source);
         }
-        let listener = Listener::Memory(host.listen_tcp(PORT)?);
-        Server::start(self.finished(), listener, host.open_gre().into(), address)
+        Server::start(self.finished(), Ground::Memory(network.clone()), address)
     }
 
     /// Starts the server on real sockets: TCP port 1723 and raw GRE, both bound to `address`
@@ -319,11 +316,9 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`; a missing capability, with the command that grants it.
+    #[expect(clippy::unused_async, reason = "it has to be called within a runtime")]
     pub async fn serve(self, address: Ipv4Addr) -> io::Result<Server> {
-        let listener = Listener::Tcp(TcpListener::bind((address, PORT)).await?);
-        let options = SocketOptions { local_address: Some(address), ..SocketOptions::default() };
-        let socket = RawSocket::open(&options).map_err(io::Error::other)?;
-        Server::start(self.finished(), listener, socket.into(), address)
+        Server::start(self.finished(), Ground::Kernel, address)
     }
 
     fn finished(self) -> Options {
@@ -360,9 +355,6 @@ fn control_of(order: ServerOrder) -> Control {
         },
     }
 }
-
-/// RFC 2637 §1.3
-pub(crate) const PORT: u16 = 1723;
 
 const DEFAULT_MRU: u16 = 1400;
 const _: () =

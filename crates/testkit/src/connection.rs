@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,7 +21,8 @@ use crate::tasks::Tasks;
 /// Where control connections come from
 #[derive(Debug)]
 pub(crate) enum Listener {
-    Memory(MemoryListener),
+    /// Shared with the server, which stops it without waiting for its task
+    Memory(Arc<MemoryListener>),
     Tcp(TcpListener),
 }
 

@@ -45,6 +45,10 @@
 //! Negotiations that go another way than usual are profiles: [`Profile::AccelPppOnBusyMachine`],
 //! [`Profile::NaksDnsForever`], [`Profile::TurnsIpcpAway`]. Their times and numbers can be chosen by [`Extras`].
 //!
+//! Services of your own are added with [`Server::net`]. [`Server::power_off`] and [`Server::restart`]
+//! do what befalls servers, and [`memory::Network::set_impairment`] and [`memory::Host`] what befalls
+//! lines; TCP, and so the control connection, loses nothing.
+//!
 //! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
 //! All time is tokio's: with the clock paused an hour passes in an instant, and a run has the same
 //! outcome each time.
@@ -94,6 +98,7 @@ pub mod content;
 mod driver;
 mod faults;
 mod fragment;
+mod ground;
 mod hosts;
 mod ipv6;
 mod lan;

@@ -14,7 +14,7 @@ use pptp_gre_socket::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::{builder::PORT, tasks::Tasks};
+use crate::{ground::PORT, tasks::Tasks};
 
 /// A NAT between a network of clients and the network of a server, as home routers are
 ///

@@ -1,6 +1,6 @@
-use std::{io, net::Ipv4Addr, time::Duration};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use pptp_gre_socket::GreSocket;
+use pptp_gre_socket::memory::MemoryListener;
 use pptp_netstack::{Local, Net, StackConfig};
 use tokio::{
     sync::{mpsc, watch},
@@ -12,6 +12,7 @@ use crate::{
     builder::Options,
     connection::{self, Listener},
     driver::{Driver, Orders},
+    ground::Ground,
     hosts,
     lan::{MTU, PREFIX_LEN},
     tasks::Tasks,
@@ -19,43 +20,51 @@ use crate::{
 
 /// A PPTP server and the building behind it
 ///
-/// It runs in tasks of the runtime in which it was started. Dropping it stops everything at once,
-/// without a word to its clients, as a power failure does; [`Server::shut_down`] hangs up first.
+/// It runs in tasks of the runtime in which it was started. It ends in one of three ways:
+///
+/// - [`Server::shut_down`] hangs up all clients first.
+/// - Dropping it is what killing its process is: without a word of PPTP, but its host closes the
+///   connections, so that clients know one latency later. In memory another server may be started at
+///   its address at once; real sockets are free when its tasks have been polled once more.
+/// - [`Server::power_off`] is a power failure: clients hear nothing at all.
+///
+/// [`Server::restart`] starts it again after the last, or in place of the second.
 #[derive(Debug)]
 #[must_use = "a server that nobody holds is stopped"]
 pub struct Server {
-    building: u32,
+    options: Options,
+    ground: Ground,
     address: Ipv4Addr,
+    running: Running,
+    /// Its host is unplugged until it is started again
+    is_off: bool,
+}
+
+/// A server from its start until it is stopped or started again
+#[derive(Debug)]
+struct Running {
     net: Net,
     forge: mpsc::Sender<Vec<u8>>,
     orders: watch::Sender<Orders>,
     stats: watch::Receiver<Stats>,
+    /// So that the port is free before the tasks are gone
+    listener: Option<Arc<MemoryListener>>,
     /// Apart from the others, so that it can be ended before them
     accepting: Tasks,
     tasks: Tasks,
 }
 
-impl Server {
-    /// The options of a server for the building with this number, which is in every answer
-    pub fn builder(building: u32) -> ServerBuilder {
-        ServerBuilder::new(building)
-    }
-
-    pub(crate) fn start(
-        options: Options,
-        listener: Listener,
-        socket: GreSocket,
-        address: Ipv4Addr,
-    ) -> io::Result<Self> {
+impl Running {
+    fn start(options: Options, ground: &Ground, address: Ipv4Addr) -> io::Result<Self> {
+        let (listener, socket) = ground.open(address)?;
         let (accepting, tasks) = (Tasks::default(), Tasks::default());
-        let building = options.building;
         let config = StackConfig {
             second_address: Some(DEVICE),
             prefix_len: PREFIX_LEN,
             ..StackConfig::new(ROUTER, MTU, options.seed)
         };
         let (net, lan) = Local::new(config);
-        hosts::start(building, options.dhcp.clone(), &net, &tasks)?;
+        hosts::start(options.building, options.dhcp.clone(), &net, &tasks)?;
         let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
         let first =
             Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
@@ -65,22 +74,117 @@ impl Server {
         let clients = (clients, forged);
         let driver = Driver::new(options, address, socket, lan, clients, given, published);
         tasks.spawn(driver.run());
+        let shared = match &listener {
+            Listener::Memory(listener) => Some(Arc::clone(listener)),
+            Listener::Tcp(_) => None,
+        };
         accepting.spawn(connection::accept(listener, to_driver, tasks.clone()));
-        Ok(Self { building, address, net, forge, orders, stats, accepting, tasks })
+        Ok(Self { net, forge, orders, stats, listener: shared, accepting, tasks })
+    }
+
+    /// Ends all tasks, which let go of their sockets when they are polled next
+    fn stop(&self) {
+        self.accepting.end();
+        self.tasks.end();
+        if let Some(listener) = &self.listener {
+            listener.stop();
+        }
+    }
+
+    async fn gone(&self) {
+        self.accepting.gone().await;
+        self.tasks.gone().await;
+    }
+}
+
+impl Server {
+    /// The options of a server for the building with this number, which is in every answer
+    pub fn builder(building: u32) -> ServerBuilder {
+        ServerBuilder::new(building)
+    }
+
+    pub(crate) fn start(options: Options, ground: Ground, address: Ipv4Addr) -> io::Result<Self> {
+        let running = Running::start(options.clone(), &ground, address)?;
+        Ok(Self { options, ground, address, running, is_off: false })
+    }
+
+    /// Cuts the power: from now on the server's host says nothing, and forgets its connections
+    ///
+    /// Its clients hear neither of PPTP nor of TCP, as if the cable had been cut; they have to notice by
+    /// themselves. [`Server::restart`] turns it on again. Connects meanwhile find a host that does not
+    /// answer.
+    ///
+    /// # Errors
+    /// `Unsupported` on real sockets, whose host goes on: nothing has happened then.
+    pub fn power_off(&mut self) -> io::Result<()> {
+        let host = self.ground.host(self.address).ok_or(io::ErrorKind::Unsupported)?;
+        // before its connections are forgotten, which the host would answer for
+        host.unplug();
+        host.forget_connections();
+        self.running.stop();
+        self.is_off = true;
+        Ok(())
+    }
+
+    /// Starts the server anew at its address, with the options that it had
+    ///
+    /// One that runs is killed first, as dropping it does; one without power is turned on again, and
+    /// answers what its former clients still send as a host does that knows nothing of it: with resets,
+    /// and no GRE. Its Call IDs and challenges are others than before, and follow from
+    /// [`ServerBuilder::seed`] all the same. It has no sessions, its [`Server::stats`] begin anew, and so does its network: what
+    /// was opened from [`Server::net`] before has ended.
+    ///
+    /// ```
+    /// # use std::{net::Ipv4Addr, time::Duration};
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{Server, memory};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// let mut server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// let config = TunnelConfig::new("10.99.0.7", "testuser", "test123");
+    /// let tunnel = client.connect(config.clone()).await?;
+    /// server.power_off()?;
+    /// assert_eq!(tunnel.closed().await.name(), "EchoTimeout"); // after 70 s
+    /// server.restart().await?;
+    /// let again = client.connect(config).await?;
+    /// # again.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ServerBuilder::serve`]. The server is stopped then.
+    ///
+    /// # Cancel safety
+    /// The server may be stopped; it can be started again.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.running.stop();
+        self.running.gone().await;
+        self.options.seed = self.options.seed.wrapping_add(NEXT_SEED);
+        self.running = Running::start(self.options.clone(), &self.ground, self.address)?;
+        if std::mem::take(&mut self.is_off)
+            && let Some(host) = self.ground.host(self.address)
+        {
+            host.plug_in();
+        }
+        Ok(())
     }
 
     /// Hangs up all clients properly: LCP, the call, the control connection
     ///
     /// [`Server::idle`] waits until that is done. New clients may connect meanwhile.
     pub fn hang_up_all(&self) {
-        self.orders.send_modify(|orders| orders.hang_ups = orders.hang_ups.wrapping_add(1));
+        self.running.orders.send_modify(|orders| orders.hang_ups = orders.hang_ups.wrapping_add(1));
     }
 
     /// Negotiates PPP anew with all clients, as servers do that change keys or accounts in service
     ///
     /// Clients keep their addresses, and their sockets.
     pub fn renegotiate_all(&self) {
-        self.orders
+        self.running
+            .orders
             .send_modify(|orders| orders.renegotiations = orders.renegotiations.wrapping_add(1));
     }
 
@@ -88,14 +192,16 @@ impl Server {
     ///
     /// Their tunnels stay up if they answer rightly, and keep their keys.
     pub fn challenge_all(&self) {
-        self.orders.send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
+        self.running
+            .orders
+            .send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
     }
 
     /// Ends the links of all clients with this error code of Windows, as RRAS does
     ///
     /// The server waits for them to hang up.
     pub fn terminate_all(&self, code: u32) {
-        self.orders.send_modify(|orders| {
+        self.running.orders.send_modify(|orders| {
             orders.terminations = (orders.terminations.0.wrapping_add(1), code);
         });
     }
@@ -104,7 +210,7 @@ impl Server {
     ///
     /// What a firewall does that forgets a connection: its clients have to notice by themselves.
     pub fn mute_gre(&self, mute: bool) {
-        self.orders.send_modify(|orders| orders.mute_gre = mute);
+        self.running.orders.send_modify(|orders| orders.mute_gre = mute);
     }
 
     /// Switches failures on and off, for all clients from now on
@@ -112,7 +218,7 @@ impl Server {
     /// What a server or the way to it does that dies in part: the control connection and LCP go on, and nothing
     /// passes inside the tunnels.
     pub fn set_faults(&self, faults: Faults) {
-        self.orders.send_modify(|orders| orders.faults = faults);
+        self.running.orders.send_modify(|orders| orders.faults = faults);
     }
 
     /// Hangs up all clients, waits until they are gone (10 s at most), and stops
@@ -120,13 +226,13 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future stops the server at once.
     pub async fn shut_down(self) {
-        self.accepting.end();
-        self.accepting.gone().await;
+        self.running.accepting.end();
+        self.running.accepting.gone().await;
         self.hang_up_all();
         // a client that does not answer is not waited for any longer
         let _ = timeout(LAST_WORDS, self.idle()).await;
-        self.tasks.end();
-        self.tasks.gone().await;
+        self.running.tasks.end();
+        self.running.tasks.gone().await;
     }
 
     /// Waits until no client is connected
@@ -143,12 +249,12 @@ impl Server {
     /// Nothing is lost.
     pub async fn until(&self, condition: impl FnMut(&Stats) -> bool) {
         // the driver lives as long as the server
-        let _ = self.stats.clone().wait_for(condition).await;
+        let _ = self.running.stats.clone().wait_for(condition).await;
     }
 
     /// The number of the building
     pub const fn building(&self) -> u32 {
-        self.building
+        self.options.building
     }
 
     /// The server's outer address
@@ -158,7 +264,7 @@ impl Server {
 
     /// What the server has seen so far
     pub fn stats(&self) -> Stats {
-        self.stats.borrow().clone()
+        self.running.stats.borrow().clone()
     }
 
     /// Sends an IP packet to a client as a hostile host of the building may: any source, any octets
@@ -167,21 +273,52 @@ impl Server {
     /// what is larger than the client's MTU is cut as any other packet. False, and the packet is lost,
     /// if 64 of them wait.
     pub fn forge_ip(&self, packet: Vec<u8>) -> bool {
-        self.forge.try_send(packet).is_ok()
+        self.running.forge.try_send(packet).is_ok()
     }
 
     /// Sockets in the building's network, for instance to reach a client's `TcpListener`
+    /// Sockets in the building's network: for services of a test's own, and to reach what clients listen on
     ///
-    /// They are those of the two hosts there, 192.168.1.1 unless another address is asked for.
+    /// They are those of the two hosts there, [`ROUTER`] unless another address is asked for, and end
+    /// with the server.
+    ///
+    /// ```
+    /// # use std::net::Ipv4Addr;
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{DEVICE, Server, TcpOptions, memory};
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// # let server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// # let tunnel = client.connect(TunnelConfig::new("10.99.0.7", "testuser", "test123")).await?;
+    /// // a Modbus device of the test's own, behind the server
+    /// let listener = server.net().tcp_listen((DEVICE, 502).into(), 8, TcpOptions::default())?;
+    /// tokio::spawn(async move {
+    ///     while let Ok((mut stream, _client)) = listener.accept().await {
+    ///         let mut request = [0; 12];
+    ///         stream.read_exact(&mut request).await?;
+    ///         stream.write_all(&request).await?;
+    ///     }
+    ///     Ok::<_, std::io::Error>(())
+    /// });
+    /// let mut stream = tunnel.tcp_connect((DEVICE, 502)).await?;
+    /// stream.write_all(b"\0\x01\0\0\0\x06\x01\x03\0\0\0\x01").await?;
+    /// let mut answer = [0; 12];
+    /// stream.read_exact(&mut answer).await?;
+    /// assert_eq!(answer[..2], [0, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn net(&self) -> Net {
-        self.net.clone()
+        self.running.net.clone()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accepting.end();
-        self.tasks.end();
+        self.running.stop();
     }
 }
 
@@ -190,6 +327,11 @@ const FROM_CLIENTS: usize = 256;
 
 /// Forged packets that wait for the driver
 const FORGED: usize = 64;
+
+/// From a server's seed to that of its next start
+///
+/// With the same Call IDs again, what former clients still send would be for new ones.
+const NEXT_SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A hang-up takes 7 s at most
 const LAST_WORDS: Duration = Duration::from_secs(10);

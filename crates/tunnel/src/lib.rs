@@ -33,7 +33,13 @@ mod tunnel;
 #[cfg(feature = "server")]
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
 pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
+// what the failures and figures below are made of, so that their users need no other crate
+pub use pptp_control::{
+    ControlType, DisconnectResult, GeneralError, OutgoingCallResult,
+    ParseError as ControlParseError, PeerMisbehaved, StartResult, StopReason,
+};
 pub use pptp_gre::Reordering;
+pub use pptp_gre::Stats as GreStats;
 pub use pptp_ppp::{
     AddressRequest, Assigned, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
@@ -44,6 +50,10 @@ pub use pptp_ppp::{
 pub use pptp_ppp::{
     Deafness, Echoes, Extras, LinkFaults, OnNak, ServerAuthentication,
     ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder, SlowStart,
+};
+pub use pptp_ppp::{
+    DecryptorStats as MppeStats, MppeDiscard, Protocol as LinkProtocol, Rule as LinkRule,
+    Stats as LinkStats,
 };
 
 #[cfg(feature = "server")]

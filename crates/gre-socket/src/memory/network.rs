@@ -509,7 +509,7 @@ impl HostState {
     }
 
     fn listen(&mut self, port: u16, backlog: Weak<Backlog>) -> io::Result<u16> {
-        self.listeners.retain(|_, backlog| backlog.strong_count() > 0);
+        self.listeners.retain(|_, backlog| backlog.upgrade().is_some_and(|it| it.is_open()));
         let free = |port: &u16| !self.listeners.contains_key(port);
         let port = match port {
             0 => (EPHEMERAL..=u16::MAX).find(free),

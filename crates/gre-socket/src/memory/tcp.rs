@@ -188,6 +188,15 @@ impl MemoryListener {
         }
     }
 
+    /// Stops listening at once, as dropping it does: for a listener that a task still waits on
+    ///
+    /// The port is free again, and [`Self::accept`] waits for ever.
+    pub fn stop(&self) {
+        for (_, stream) in self.backlog.close() {
+            stream.reset();
+        }
+    }
+
     /// Where it listens
     pub const fn local_addr(&self) -> SocketAddrV4 {
         self.local
@@ -196,9 +205,7 @@ impl MemoryListener {
 
 impl Drop for MemoryListener {
     fn drop(&mut self) {
-        for (_, stream) in self.backlog.close() {
-            stream.reset();
-        }
+        self.stop();
     }
 }
 
@@ -227,6 +234,11 @@ impl Backlog {
             Some((due, _)) if *due > now => Next::Due(*due),
             _ => waiting.pop_front().map_or(Next::Nothing, |(_, stream)| Next::Arrived(stream)),
         }
+    }
+
+    /// Whether it takes connections
+    pub(super) fn is_open(&self) -> bool {
+        self.waiting().is_some()
     }
 
     fn close(&self) -> VecDeque<(Instant, MemoryStream)> {

@@ -3,10 +3,11 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    os::fd::OwnedFd,
     path::PathBuf,
 };
 
-use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
+use nix::sys::socket::{GetSockOpt, SetSockOpt, getsockopt, setsockopt, sockopt};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, SockFilter, Socket, Type};
 
@@ -113,11 +114,28 @@ pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
     if raw_gre { Ok(()) } else { Err(OpenError::NotRawGre) }
 }
 
+/// Opens a raw socket of protocol 47 for somebody to take over, with everything set that needs privileges
+///
+/// It receives nothing until then.
+pub(super) fn open_for_later(options: &SocketOptions) -> Result<OwnedFd, OpenError> {
+    let socket = open()?;
+    prepare_with(&socket, &DROP_ALL, options)?;
+    Ok(socket.into())
+}
+
 /// Sets everything that is set on the socket
 pub(super) fn prepare(socket: &Socket, options: &SocketOptions) -> Result<(), OpenError> {
+    prepare_with(socket, &filter(options.shard), options)
+}
+
+fn prepare_with(
+    socket: &Socket,
+    filter: &[SockFilter],
+    options: &SocketOptions,
+) -> Result<(), OpenError> {
     let failed = |option| move |source| OpenError::Option { option, source };
     // First, so that nothing else arrives meanwhile.
-    socket.attach_filter(&filter(options.shard)).map_err(failed("SO_ATTACH_FILTER"))?;
+    socket.attach_filter(filter).map_err(failed("SO_ATTACH_FILTER"))?;
     socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
     socket.set_header_included_v4(false).map_err(failed("IP_HDRINCL"))?;
     // A raw socket sends with Don't Fragment otherwise.
@@ -156,18 +174,35 @@ pub(super) fn receive_buffer(socket: &Socket) -> usize {
 
 /// Asks for the buffers: past the system's limit, and up to it where that is not permitted
 fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> {
-    fn set<O: SetSockOpt<Val = usize>, F: SetSockOpt<Val = usize>>(
-        socket: &Socket,
-        (forced, plain): (F, O),
-        size: usize,
-    ) -> nix::Result<()> {
-        setsockopt(socket, forced, &size).or_else(|_| setsockopt(socket, plain, &size))
-    }
     let failed =
         |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
-    set(socket, (sockopt::RcvBufForce, sockopt::RcvBuf), receive_buffer.min(MOST_BUFFER))
+    let receive_buffer = receive_buffer.min(MOST_BUFFER);
+    setsockopt(socket, sockopt::RcvBufForce, &receive_buffer)
+        .or_else(|_| enlarge(socket, sockopt::RcvBuf, sockopt::RcvBuf, receive_buffer))
         .map_err(failed("SO_RCVBUF"))?;
-    set(socket, (sockopt::SndBufForce, sockopt::SndBuf), SEND_BUFFER).map_err(failed("SO_SNDBUF"))
+    setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER)
+        .or_else(|_| enlarge(socket, sockopt::SndBuf, sockopt::SndBuf, SEND_BUFFER))
+        .map_err(failed("SO_SNDBUF"))
+}
+
+/// Enlarges a buffer within the system's limit, and leaves one that is larger already
+///
+/// Whoever handed the socket over may have been permitted more, and the kernel makes a buffer smaller
+/// too: what it would grant is tried on another socket.
+fn enlarge(
+    socket: &Socket,
+    set: impl SetSockOpt<Val = usize>,
+    get: impl GetSockOpt<Val = usize>,
+    size: usize,
+) -> nix::Result<()> {
+    let has = getsockopt(socket, get)?;
+    let scratch = Socket::new(Domain::IPV4, Type::DGRAM, None)
+        .map_err(|error| error.raw_os_error().map_or(nix::Error::EINVAL, nix::Error::from_raw))?;
+    setsockopt(&scratch, set.clone(), &size)?;
+    if getsockopt(&scratch, get)? > has {
+        setsockopt(socket, set, &size)?;
+    }
+    Ok(())
 }
 
 fn bind_device(socket: &Socket, device: &str) -> Result<(), OpenError> {
@@ -190,7 +225,6 @@ fn filter(shard: Shard) -> [SockFilter; 12] {
     const AND: u16 = 0x54; // and #k
     const MODULO: u16 = 0x94; // mod #k
     const JUMP_IF_EQUAL: u16 = 0x15; // jeq #k, true, false
-    const RETURN: u16 = 0x06; // ret #k
     [
         SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 0),
@@ -207,6 +241,11 @@ fn filter(shard: Shard) -> [SockFilter; 12] {
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
+
+/// Drops every datagram
+const DROP_ALL: [SockFilter; 1] = [SockFilter::new(RETURN, 0, 0, 0)];
+
+const RETURN: u16 = 0x06; // ret #k
 
 fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "PROGRAM".into())
@@ -244,6 +283,18 @@ mod tests {
         for octets in [MOST_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
             assert!(granted(octets) >= ordinary, "{octets}: {}", granted(octets));
         }
+    }
+
+    #[test]
+    fn a_buffer_that_is_large_already_is_not_made_smaller() {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        enlarge(&socket, sockopt::RcvBuf, sockopt::RcvBuf, 100 << 10).unwrap();
+        let had = receive_buffer(&socket);
+        assert!(had >= 100 << 10, "{had}");
+        enlarge(&socket, sockopt::RcvBuf, sockopt::RcvBuf, 50 << 10).unwrap();
+        assert_eq!(receive_buffer(&socket), had);
+        enlarge(&socket, sockopt::RcvBuf, sockopt::RcvBuf, 150 << 10).unwrap();
+        assert!(receive_buffer(&socket) > had);
     }
 
     #[test]

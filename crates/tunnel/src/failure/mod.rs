@@ -1,6 +1,7 @@
 mod advice;
 mod class;
 mod code;
+mod io_error;
 mod layer;
 mod retry;
 
@@ -120,11 +121,6 @@ impl TunnelError {
             | Failure::GreUnsupported { .. } => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::ConnectionAborted,
         }
-    }
-
-    /// The I/O error that calls on the tunnel fail with
-    pub fn to_io(&self) -> io::Error {
-        io::Error::new(self.io_kind(), self.clone())
     }
 
     fn hint(&self) -> String {

@@ -1,0 +1,151 @@
+//! The tunnels of one client
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use pptp_packet::panics;
+use tokio::sync::Notify;
+
+use crate::shared::Handle;
+
+/// The tunnels of one client and its clones, from their connect until nothing is left of them
+///
+/// It keeps none of them up. Each takes some 26 octets here: a number and a pointer, in nodes that
+/// are half full or more.
+#[derive(Default)]
+pub(crate) struct Registry {
+    entries: Mutex<Entries>,
+    /// Told whenever a tunnel has left
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Entries {
+    /// In the order of their connects
+    tunnels: BTreeMap<u32, Weak<Handle>>,
+    next: u32,
+    is_closed: bool,
+}
+
+impl Registry {
+    /// A number that no tunnel has now
+    pub(crate) fn number(&self) -> u32 {
+        let mut entries = self.entries();
+        // a process has some 65,535 tunnels for each driver at most
+        while entries.tunnels.contains_key(&entries.next) {
+            entries.next = entries.next.wrapping_add(1);
+        }
+        let number = entries.next;
+        entries.next = entries.next.wrapping_add(1);
+        number
+    }
+
+    /// Enters a tunnel that is going to be dialled; false if the client has been closed
+    pub(crate) fn enter(&self, number: u32, tunnel: &Arc<Handle>) -> bool {
+        let mut entries = self.entries();
+        if entries.is_closed {
+            return false;
+        }
+        entries.tunnels.insert(number, Arc::downgrade(tunnel));
+        true
+    }
+
+    /// Nothing is left of a tunnel; whether a waker of what waits for that panicked
+    #[expect(clippy::disallowed_methods, reason = "with no lock held, and panics are caught")]
+    pub(crate) fn leave(&self, number: u32) -> bool {
+        self.entries().tunnels.remove(&number);
+        panics(|| self.left.notify_waiters())
+    }
+
+    /// The tunnels that somebody holds a handle of, in the order of their connects
+    ///
+    /// Handles that are the last ones by then hang up when they are dropped, which must not happen
+    /// under a lock.
+    pub(crate) fn held(&self) -> Vec<Arc<Handle>> {
+        self.entries().tunnels.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The number of tunnels, those that hang up included
+    pub(crate) fn len(&self) -> usize {
+        self.entries().tunnels.len()
+    }
+
+    /// Lets no tunnel enter any more
+    pub(crate) fn close(&self) {
+        self.entries().is_closed = true;
+    }
+
+    /// Until no tunnel is left
+    pub(crate) async fn idle(&self) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // enabled before the look, so that a tunnel leaving in between is not missed
+            left.as_mut().enable();
+            if self.entries().tunnels.is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("tunnels", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use pptp_gre_socket::memory;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{Client, TunnelConfig};
+
+    /// Clients with the same options on one runtime share a socket and its driver
+    #[tokio::test(start_paused = true)]
+    async fn a_client_waits_for_and_closes_its_own_tunnels_only() {
+        let network = memory::Network::new(1);
+        let [here, there] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
+        let mine = Client::builder().memory(network.host(here)).build().unwrap();
+        let other = mine.sharing_its_driver();
+        // accepted by the host, and never answered
+        let _silent = network.host(there).listen_tcp(1723).unwrap();
+        let config = TunnelConfig::new(there.to_string(), "user", "password")
+            .connect_timeout(Duration::from_hours(1));
+        let theirs = other.connect(config.clone().name("theirs"));
+        let ours = mine.connect(config.clone().name("ours"));
+        let names = |client: &Client| {
+            client.tunnels().iter().map(|tunnel| tunnel.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((names(&mine), names(&other)), (vec!["ours".into()], vec!["theirs".into()]));
+        drop(ours);
+        let bound = Duration::from_secs(1);
+        timeout(bound, mine.wait_idle()).await.expect("the other's tunnel does not count");
+        timeout(bound, mine.close()).await.expect("nor here");
+        assert!(!theirs.state().borrow().is_down(), "it is left alone");
+        assert!(timeout(bound, other.wait_idle()).await.is_err(), "and counts where it belongs");
+        timeout(bound, other.close()).await.unwrap();
+        assert_eq!(theirs.await.unwrap_err().name(), "Closed");
+        assert_eq!(names(&other), [""; 0]);
+    }
+
+    #[test]
+    fn a_number_that_is_taken_is_not_given_out_again() {
+        let registry = Registry::default();
+        registry.entries().tunnels.insert(0, Weak::new());
+        registry.entries().next = u32::MAX;
+        assert_eq!([registry.number(), registry.number(), registry.number()], [u32::MAX, 1, 2]);
+    }
+}

@@ -1,0 +1,67 @@
+//! A tunnel of a client, held without keeping it up
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use tokio::sync::watch;
+
+use crate::{State, Tunnel, shared::Handle};
+
+/// A tunnel of a [`Client`](crate::Client), held without keeping it up
+///
+/// From [`Client::tunnels`](crate::Client::tunnels). It is no handle: the tunnel hangs up when the
+/// last real one is dropped, and what is left here then is its name and how it ended. Cheap to clone.
+#[derive(Clone)]
+pub struct WeakTunnel {
+    name: String,
+    state: watch::Receiver<State>,
+    handle: Weak<Handle>,
+}
+
+impl WeakTunnel {
+    pub(crate) fn of(handle: &Arc<Handle>) -> Self {
+        let shared = &handle.shared;
+        Self {
+            name: shared.name.clone(),
+            state: shared.state.subscribe(),
+            handle: Arc::downgrade(handle),
+        }
+    }
+
+    /// The tunnel's name, from [`TunnelConfig::name`](crate::TunnelConfig::name)
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the tunnel's state, and each change of it; also after the end
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// Returns a handle of the tunnel, which keeps it up like any other
+    ///
+    /// `None` while it has not been up yet, and once its last handle is gone: what hangs up is not
+    /// brought back. A tunnel that has ended and that somebody still holds is returned as it is.
+    pub fn upgrade(&self) -> Option<Tunnel> {
+        let handle = self.handle.upgrade()?;
+        let info = handle.shared.lock().info.clone();
+        Some(Tunnel::new(handle, info?))
+    }
+
+    /// Begins to hang the tunnel up properly, also while it connects, and does not wait for it
+    ///
+    /// Its users see [`Failure::Closed`](crate::Failure::Closed).
+    pub fn hang_up(&self) {
+        if let Some(handle) = self.handle.upgrade() {
+            handle.shared.hang_up();
+        }
+    }
+}
+
+impl fmt::Debug for WeakTunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakTunnel").field("name", &self.name).finish_non_exhaustive()
+    }
+}
