@@ -90,7 +90,7 @@ async fn above_65507_octets_is_too_long() {
     let building = world.building(1);
     let tunnel = world.connect(&building).await;
     let socket = tunnel.udp_bind(0).expect("a socket");
-    let error = socket.send_to(&[0; 65_508], (DEVICE, 7)).await.expect_err("no such datagram");
+    let error = socket.send_to(&vec![0; 65_508], (DEVICE, 7)).await.expect_err("no such datagram");
     let expected = if cfg!(target_os = "linux") { Some(90) } else { error.raw_os_error() };
     assert_eq!(error.raw_os_error(), expected, "{error}");
     // a ping tells what passes in one packet

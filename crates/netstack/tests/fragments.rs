@@ -192,7 +192,7 @@ async fn a_socket_that_refused_a_datagram_is_writable_once_one_has_left() {
     }
     let waits = timeout(Duration::from_secs(1), client.writable()).await;
     waits.expect("the datagram leaves").unwrap();
-    assert_eq!(client.try_send(&[2; 60_000]).unwrap(), 60_000);
+    assert_eq!(client.try_send(&vec![2; 60_000]).unwrap(), 60_000);
     assert_eq!(receive(&server).await.len(), 9000);
     assert_eq!(receive(&server).await.len(), 60_000);
 }
@@ -305,7 +305,9 @@ async fn an_echo_reply_cut_by_a_router_answers_its_ping() {
         tokio::spawn(async move { net.ping_sized(SERVER, 1200, Duration::from_secs(1)).await });
     sleep(Duration::from_millis(100)).await;
     let (_, reply) = pair.record().into_iter().find(|(to_server, _)| !to_server).unwrap();
-    cut(&reply, 576).iter().for_each(|fragment| pair.inject(fragment));
+    for fragment in cut(&reply, 576) {
+        pair.inject(&fragment);
+    }
     assert!(ping.await.unwrap().is_ok());
 }
 
@@ -373,9 +375,9 @@ async fn an_echo_request_over_the_mtu_leads_to_no_packet_over_the_mtu() {
     let sum = !0x0802_u16;
     request[2..4].copy_from_slice(&sum.to_be_bytes());
     pair.record();
-    cut(&packet(CLIENT, IpProtocol::Icmp, 0, false, &request), MTU)
-        .iter()
-        .for_each(|fragment| pair.inject(fragment));
+    for fragment in cut(&packet(CLIENT, IpProtocol::Icmp, 0, false, &request), MTU) {
+        pair.inject(&fragment);
+    }
     sleep(Duration::from_millis(100)).await;
     assert_eq!(pair.client_stats().reassembled, 1);
     assert!(pair.record().iter().all(|(_, packet)| packet.len() <= MTU));

@@ -518,9 +518,9 @@ async fn no_more_than_32_datagrams_and_64_kib_wait() {
 /// Lets the client's datagrams wait
 fn hold(pair: &Pair, time: Duration) {
     let now = Instant::now().into_std();
-    pair.client_link.with_stack(&mut |stack: &mut Stack| stack.hold_datagrams(now, now + time));
+    pair.client_link.with_stack(|stack: &mut Stack| stack.hold_datagrams(now, now + time));
 }
 
 fn release(pair: &Pair) {
-    pair.client_link.with_stack(&mut Stack::release_datagrams);
+    pair.client_link.with_stack(Stack::release_datagrams);
 }

@@ -83,7 +83,9 @@ mod tests {
 
     fn emitted(messages: &[Message]) -> Vec<u8> {
         let mut octets = Vec::new();
-        messages.iter().for_each(|message| message.emit(&mut octets));
+        for message in messages {
+            message.emit(&mut octets);
+        }
         octets
     }
 

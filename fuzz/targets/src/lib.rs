@@ -30,7 +30,7 @@ pub mod script;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("auth", auth::target),
     ("ccp", ccp::target),
     ("clear", clear::target),

@@ -227,7 +227,7 @@ fn whoever_slept_asks_again() {
     let mut bench = Bench::new(20);
     bench.doubt(frame::LCP, TERMINATE, 10);
     bench.run(400);
-    bench.now += Duration::from_secs(3600);
+    bench.now += Duration::from_hours(1);
     bench.settle();
     assert_eq!((bench.confirmed.len(), bench.asked.len()), (0, 4));
     bench.answer(254);

@@ -178,7 +178,7 @@ fn link() -> Vec<LinkRow> {
             LinkFailure::AddressChanged {
                 assigned: Assigned::InnerAddress,
                 old: None,
-                new: std::net::Ipv4Addr::new(6, 6, 6, 6),
+                new: Ipv4Addr::new(6, 6, 6, 6),
             },
             Network,
             None,

@@ -125,7 +125,7 @@ impl Step<'_> {
         more: bool,
         octets: &[u8],
     ) {
-        let place = (start / 8 | u16::from(more) << 13).to_le_bytes();
+        let place = ((start / 8) | (u16::from(more) << 13)).to_le_bytes();
         writer.raw(&[0x80, identification]).raw(&place).long(octets);
     }
 

@@ -306,10 +306,14 @@ fn what_is_held_is_within_the_bound() {
     }
 }
 
-/// What a slow reassembly keeps of a datagram: each fragment that came
+/// A fragment: its offset, its octets, and whether it is the last one
+type Came = (usize, Vec<u8>, bool);
+
+/// A slow reassembly, which keeps each fragment that came
 #[derive(Default)]
 struct Slow {
-    datagrams: Vec<(u16, Time, Option<Vec<(usize, Vec<u8>, bool)>>)>,
+    /// Identification, first arrival, and the fragments unless they were given up
+    datagrams: Vec<(u16, Time, Option<Vec<Came>>)>,
     counts: Counts,
 }
 
