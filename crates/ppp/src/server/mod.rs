@@ -125,7 +125,11 @@ impl Role for Server {
 
 impl Machine<Server> {
     /// Ends LCP with an error code of Windows, and waits for the client to hang up
+    ///
+    /// From here on it answers no Echo-Request, and opens nothing: its LCP is in the Closing state (RFC 1661 §4.2).
     pub(crate) fn terminate(&mut self, code: RasCode) {
+        let (deaf, echoes) = (Some(Deafness::Silent), Echoes::Unanswered);
+        self.set_faults(LinkFaults { deaf, echoes, ..self.role.faults });
         self.send_terminate_request(frame::LCP, &code.data());
     }
 
