@@ -3,7 +3,7 @@
 //!     cargo run --release --example doctor -- --server vpn.example.com --user testuser --password test123 \
 //!         --target knx:192.168.1.3
 //!
-//! Needs `CAP_NET_RAW`. The exit code names the layer that failed: 0 none, 1 this program, 2 a wrong
+//! Needs `CAP_NET_RAW`; without it, it goes as far as the call. The exit code names the layer that failed: 0 none, 1 this program, 2 a wrong
 //! argument, 10 this machine, 11 the server's name, 12 TCP, 13 the control connection, 14 the call,
 //! 15 GRE, 16 LCP, 17 authentication, 18 encryption, 19 the inner addresses, 20 the path for large
 //! packets, 21 the target.
@@ -12,15 +12,12 @@ mod login;
 mod policy;
 
 use std::{
-    future::poll_fn,
     io::{self, Write},
-    pin::Pin,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use futures_core::Stream;
 use pptp::{
     Client, Code, Doctor, Finding, Layer, Retry, Target, TunnelConfig, TunnelError, Verdict,
 };
@@ -99,7 +96,7 @@ async fn main() -> ExitCode {
 /// Prints the findings as they come, and gives the exit code: that of the layer that failed first
 async fn examine(mut doctor: Doctor, json: bool, out: &mut impl Write) -> io::Result<u8> {
     let mut failed = None;
-    while let Some(finding) = poll_fn(|cx| Pin::new(&mut doctor).poll_next(cx)).await {
+    while let Some(finding) = doctor.next().await {
         if finding.verdict == Verdict::Failed {
             failed.get_or_insert_with(|| finding.layer());
         }
@@ -126,6 +123,7 @@ fn print(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
 fn object(finding: &Finding) -> Value {
     let milliseconds = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     json!({
+        "version": VERSION,
         "step": finding.step.name(),
         "layer": finding.layer().name(),
         "verdict": finding.verdict.name(),
@@ -157,6 +155,9 @@ fn code(code: &Code) -> Value {
     let Code { field, name, number, defined_in, .. } = code;
     json!({ "field": field, "name": name, "number": number, "defined_in": defined_in })
 }
+
+/// Of the JSON objects: another number when a field goes or changes its meaning; new fields may come at any time
+const VERSION: u32 = 1;
 
 /// A hang-up takes 9 s at most
 const LAST_WORDS: Duration = Duration::from_secs(10);

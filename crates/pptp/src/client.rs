@@ -46,6 +46,23 @@ impl Client {
         Self::builder().build()
     }
 
+    /// A client whose GRE goes nowhere, for what needs no raw socket
+    ///
+    /// # Errors
+    /// There is no runtime.
+    pub(crate) fn without_gre(network: Network) -> Result<Self, ClientError> {
+        let nowhere = || {
+            let host = memory::Network::new(0).host(Ipv4Addr::LOCALHOST);
+            Ok::<_, ClientError>(host.open_gre().into())
+        };
+        let randomness = match &network {
+            Network::Memory(host) => Randomness::Memory(host.clone()),
+            Network::Kernel(_) => Randomness::System,
+        };
+        let hub = HubHandle::start(Shard::ALL, randomness, nowhere)?;
+        Ok(Self { hubs: [hub].into(), next: Arc::default(), network })
+    }
+
     /// A client with options of its own
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
@@ -277,6 +294,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Where control connections are made with these options
+    pub(crate) fn network(&self) -> Network {
+        match &self.carrier {
+            Carrier::Memory(host) => Network::Memory(host.clone()),
+            Carrier::Open | Carrier::Given(_) => Network::Kernel(self.options.clone()),
+        }
+    }
+
     /// Opens the socket and starts the driver on the current tokio runtime
     ///
     /// # Errors
@@ -297,7 +322,7 @@ impl ClientBuilder {
                 (hubs.into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
-                let open = || Ok::<_, ClientError>(host.open_gre().into());
+                let open = || host.try_open_gre().map(GreSocket::from);
                 let randomness = Randomness::Memory(host.clone());
                 let hub = HubHandle::start(Shard::ALL, randomness, open)?;
                 ([hub].into(), Network::Memory(host))

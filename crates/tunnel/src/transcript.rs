@@ -28,6 +28,8 @@ pub struct Transcript {
     pub encryption_in: Option<MppeBits>,
     /// The MPPE bits of what we may send, agreed to by the peer
     pub encryption_out: Option<MppeBits>,
+    /// From the first frame of CCP to the acknowledgment that opened it
+    pub encryption_took: Option<Duration>,
     /// PPP control frames sent
     pub frames_sent: usize,
     /// PPP control frames received
@@ -40,15 +42,27 @@ impl Transcript {
     /// Reads a flight record
     pub fn of(records: &[Record]) -> Self {
         let mut transcript = Self { first_answer: first_answer(records), ..Self::default() };
-        for record in records {
+        let mut encryption_began = None;
+        for record in records.iter().filter(|record| record.kind.is_frame()) {
             let mut octets = record.octets.clone();
+            if is_ccp(&octets) {
+                encryption_began.get_or_insert(record.at);
+            }
+            let was_agreed = transcript.is_encryption_agreed();
             match record.kind {
                 Kind::FrameSent => transcript.sent(&mut octets),
-                Kind::FrameReceived => transcript.received(&mut octets),
-                Kind::ControlSent | Kind::ControlReceived => {}
+                _ => transcript.received(&mut octets),
+            }
+            if transcript.is_encryption_agreed() && !was_agreed {
+                let began = encryption_began.unwrap_or_default();
+                transcript.encryption_took = Some(record.at.saturating_sub(began));
             }
         }
         transcript
+    }
+
+    const fn is_encryption_agreed(&self) -> bool {
+        self.encryption_in.is_some() && self.encryption_out.is_some()
     }
 
     fn sent(&mut self, frame: &mut [u8]) {
@@ -83,6 +97,11 @@ impl Transcript {
 fn first_answer(records: &[Record]) -> Option<Duration> {
     let first = |kind| records.iter().find(|record| record.kind == kind).map(|record| record.at);
     Some(first(Kind::FrameReceived)?.saturating_sub(first(Kind::FrameSent)?))
+}
+
+fn is_ccp(octets: &[u8]) -> bool {
+    let mut octets = octets.to_vec();
+    frame::parse(&mut octets).is_ok_and(|(protocol, _)| protocol == frame::CCP)
 }
 
 /// The protocol, the code and the options of a packet that has options
@@ -133,6 +152,8 @@ mod tests {
             assert_eq!(both, (stateless, stateless), "{order:?}");
             let waited = transcript.first_answer.expect("an answer");
             assert!(waited <= crate::tests::pair::ROUND_TRIP, "{order:?}: {waited:?}");
+            let agreed = transcript.encryption_took.expect("agreed");
+            assert!(agreed <= 2 * crate::tests::pair::ROUND_TRIP, "{order:?}: {agreed:?}");
             assert!(transcript.frames_sent > 5 && transcript.frames_received > 5, "{order:?}");
             if order == ServerOrder::Rras {
                 let offered = transcript.encryption_offered;

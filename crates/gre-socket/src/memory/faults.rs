@@ -20,6 +20,13 @@ impl Host {
         self.with_state(|host| host.largest = larger_than.unwrap_or(usize::MAX));
     }
 
+    /// Takes the right to open a raw socket from this host's programs, as if they had no `CAP_NET_RAW`
+    ///
+    /// Sockets that are open stay so. TCP needs no such right.
+    pub fn forbid_gre(&self) {
+        self.with_state(|host| host.forbids_gre = true);
+    }
+
     /// Lets this host's programs read and write connections one octet at a time from now on
     ///
     /// Before each octet that it takes a write would block: what a kernel may do at any of them, and

@@ -23,7 +23,7 @@ use super::{
     tcp::{Backlog, Connections},
     trace::Trace,
 };
-use crate::{BATCH, Outgoing, delivery::call_id_of};
+use crate::{BATCH, OpenError, Outgoing, delivery::call_id_of};
 
 /// A network in memory; clones are the same network
 #[derive(Clone)]
@@ -200,6 +200,17 @@ impl Host {
             host.stalled.subscribe()
         });
         GreSocket::new(self.network.clone(), self.address, inbox, stalled)
+    }
+
+    /// Opens a GRE socket, if this host's programs may
+    ///
+    /// # Errors
+    /// [`OpenError::MissingCapability`] after [`Host::forbid_gre`].
+    pub fn try_open_gre(&self) -> Result<GreSocket, OpenError> {
+        if self.with_state(|host| host.forbids_gre) {
+            return Err(OpenError::MissingCapability { program: "PROGRAM".into() });
+        }
+        Ok(self.open_gre())
     }
 
     /// Makes GRE vanish on its way, without an error, until called again
@@ -483,6 +494,8 @@ pub(super) struct HostState {
     /// Octets of the largest IP packet that passes, of GRE
     pub(super) largest: usize,
     pub(super) unplugged: bool,
+    /// Its programs lack the capability to open a raw socket
+    pub(super) forbids_gre: bool,
     /// Sources that it may send from beside its own address
     pub(super) further_addresses: Vec<Ipv4Addr>,
     /// Its programs read and write one octet at a time
@@ -501,6 +514,7 @@ impl HostState {
             line: None,
             delay: Duration::ZERO,
             largest: usize::MAX,
+            forbids_gre: false,
             unplugged: false,
             further_addresses: Vec::new(),
             stammers: false,

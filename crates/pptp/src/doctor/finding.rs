@@ -12,7 +12,12 @@ pub struct Finding {
     pub step: Step,
     /// How it went
     pub verdict: Verdict,
-    /// How long that took
+    /// The time that it took
+    ///
+    /// The times of a connect's steps add up to its own: what ran beside another step of its phase has the
+    /// time that it took longer. [`Step::GreIn`] has the time until the server's first GRE datagram,
+    /// [`Step::LinkControl`] the rest of LCP; [`Step::Encryption`] has CCP's time, [`Step::Addresses`]
+    /// what IPCP took after that.
     pub took: Duration,
     /// What was seen, in one sentence without a period
     pub seen: String,

@@ -3,29 +3,34 @@
 mod connect;
 mod finding;
 mod host;
+mod inside;
+mod knx;
 mod path;
+mod plan;
+mod progress;
+mod sight;
 mod target;
 
 use std::{
     fmt,
-    future::Future,
-    net::Ipv4Addr,
+    future::{Future, poll_fn},
     path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_core::Stream;
-use pptp_tunnel::TunnelError;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
-use self::{connect::undialled, host::Host};
 pub use self::{
     finding::{Finding, Step, Verdict},
     target::Target,
 };
-use crate::{Client, ClientError, State, Tunnel, TunnelConfig};
+use self::{
+    host::Host,
+    plan::{Dial, Plan, Subject},
+};
+use crate::{Client, ClientBuilder, Tunnel, TunnelConfig};
 
 /// Connects as `config` says and tells what it finds on the way, from this machine to a device
 ///
@@ -35,19 +40,19 @@ use crate::{Client, ClientError, State, Tunnel, TunnelConfig};
 /// [failed](Verdict::Failed) names the layer at fault; what cannot be looked at because of it is
 /// [skipped](Verdict::Skipped). It ends with a hang-up.
 ///
+/// Without the right to a raw socket it still looks at the name, TCP, the control connection and the
+/// call, and skips only what needs that socket. [`Tunnel::doctor`] examines a tunnel that is up.
+///
 /// To be polled within a tokio runtime. Takes as long as the connect (10 s if GRE is blocked,
-/// [`TunnelConfig::connect_timeout`] at most), 40 s for the largest packet, 15 s for the target and
+/// [`TunnelConfig::connect_timeout`] at most), 40 s for the largest packet, 16 s for the target and
 /// 9 s for the hang-up, at most.
 ///
 /// ```no_run
-/// # use std::{future::poll_fn, pin::pin};
-/// use futures_core::Stream;
-///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = pptp::TunnelConfig::new("vpn.example.com", "testuser", "test123");
-/// let mut doctor = pin!(pptp::doctor(config).target("tcp:192.168.1.3:80".parse()?));
-/// while let Some(finding) = poll_fn(|cx| doctor.as_mut().poll_next(cx)).await {
+/// let mut doctor = pptp::doctor(config).target("tcp:192.168.1.3:80".parse()?);
+/// while let Some(finding) = doctor.next().await {
 ///     println!("{finding}");
 /// }
 /// # Ok(())
@@ -57,13 +62,44 @@ use crate::{Client, ClientError, State, Tunnel, TunnelConfig};
 /// # Cancel safety
 /// Dropping the stream hangs up.
 pub fn doctor(config: TunnelConfig) -> Doctor {
-    let (sender, findings) = mpsc::channel(FINDINGS);
-    let host = Host::new("/");
-    let plan = Plan { config, client: None, target: None, host, report: Report(sender) };
-    Doctor { stage: Stage::Planned(Box::new(plan)), findings }
+    let dial = Dial { config, client: None, builder: Client::builder(), host: Host::new("/") };
+    Doctor::new(Subject::Server(Box::new(dial)))
 }
 
-/// What [`doctor`] returns: a stream of findings
+impl Tunnel {
+    /// Examines this tunnel: the largest packet that gets through, and `target` if one is named
+    ///
+    /// The findings are of the steps [`Step::LargestPacket`] and [`Step::Target`]. The tunnel stays up
+    /// afterwards; the doctor holds it like any other handle until it is over. If the tunnel ends
+    /// meanwhile, or has ended, a finding [fails](Verdict::Failed) with the reason, at the step of its
+    /// layer: at [`Step::Encryption`] for a tunnel through which nothing passes.
+    ///
+    /// The pings and questions are few, at most 45 packets, and pass beside everything else. Takes at most 40 s for
+    /// the largest packet and 16 s for the target.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), &'static str> {
+    /// let target: pptp::Target = "knx:192.168.1.3".parse()?;
+    /// let mut doctor = tunnel.doctor(target);
+    /// while let Some(finding) = doctor.next().await {
+    ///     println!("{finding}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the doctor ends the examination, and leaves the tunnel up.
+    pub fn doctor(&self, target: impl Into<Option<Target>>) -> Doctor {
+        let mut doctor = Doctor::new(Subject::Live(self.clone()));
+        if let Stage::Planned(plan) = &mut doctor.stage {
+            plan.target = target.into();
+        }
+        doctor
+    }
+}
+
+/// A stream of findings, from [`doctor`] or [`Tunnel::doctor`]
 #[must_use = "a doctor that nobody asks does nothing"]
 pub struct Doctor {
     stage: Stage,
@@ -71,11 +107,26 @@ pub struct Doctor {
 }
 
 impl Doctor {
+    fn new(subject: Subject) -> Self {
+        let (sender, findings) = mpsc::channel(FINDINGS);
+        let plan = Plan { subject, target: None, report: Report(sender) };
+        Self { stage: Stage::Planned(Box::new(plan)), findings }
+    }
+
     /// Uses this client instead of one of its own
     ///
-    /// Before the stream is polled first, as with the other options.
+    /// Before the first finding, as with the other options. Means nothing to the doctor of a tunnel that is
+    /// up.
     pub fn client(self, client: Client) -> Self {
-        self.planned(|plan| plan.client = Some(client))
+        self.dial(|dial| dial.client = Some(client))
+    }
+
+    /// Opens a client of its own with these options: another device, a socket that was handed over
+    ///
+    /// A raw socket that cannot be opened is a finding, which a client that is given by
+    /// [`client`](Self::client) cannot have. Means nothing to the doctor of a tunnel that is up.
+    pub fn client_options(self, builder: ClientBuilder) -> Self {
+        self.dial(|dial| dial.builder = builder)
     }
 
     /// Looks at this, too, when the tunnel is up
@@ -85,7 +136,17 @@ impl Doctor {
 
     /// Takes `/proc` and `/sys` of this folder for those of this machine, as in tests
     pub fn host_root(self, folder: impl Into<PathBuf>) -> Self {
-        self.planned(|plan| plan.host = Host::new(folder))
+        self.dial(|dial| dial.host = Host::new(folder))
+    }
+
+    /// Waits for the next finding; `None` behind the last one
+    ///
+    /// The examination goes on only while somebody waits here, or polls the stream.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the next call goes on where this one was.
+    pub async fn next(&mut self) -> Option<Finding> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     fn planned(mut self, change: impl FnOnce(&mut Plan)) -> Self {
@@ -93,6 +154,14 @@ impl Doctor {
             change(plan);
         }
         self
+    }
+
+    fn dial(self, change: impl FnOnce(&mut Dial)) -> Self {
+        self.planned(|plan| {
+            if let Subject::Server(dial) = &mut plan.subject {
+                change(dial);
+            }
+        })
     }
 
     /// Goes on with the examination, and says whether it is over
@@ -154,116 +223,6 @@ impl Report {
             self.tell(Finding::not_reached(step)).await;
         }
     }
-}
-
-/// What is to be examined
-struct Plan {
-    config: TunnelConfig,
-    client: Option<Client>,
-    target: Option<Target>,
-    host: Host,
-    report: Report,
-}
-
-impl Plan {
-    async fn examine(mut self: Box<Self>) {
-        if !self.configuration().await {
-            return self.report.skip(after(Step::Configuration)).await;
-        }
-        let client = self.raw_socket().await;
-        for finding in self.host.findings() {
-            self.report.tell(finding).await;
-        }
-        let Some(client) = client else {
-            return self.report.skip(after(Step::ReversePathFilter)).await;
-        };
-        match connect::connect(&client, &self.config, &self.host, &self.report).await {
-            Ok(tunnel) => self.inside(&tunnel).await,
-            Err(()) => self.report.skip([Step::LargestPacket, Step::Target]).await,
-        }
-    }
-
-    async fn configuration(&self) -> bool {
-        let step = Step::Configuration;
-        let checked = self.config.check().map_err(undialled);
-        let finding = match &checked {
-            Ok(()) => {
-                Finding::new(step, Verdict::Passed, Duration::ZERO, "it can be dialled".into())
-            }
-            Err(error) => Finding::failure(step, Duration::ZERO, error),
-        };
-        self.report.tell(finding).await;
-        checked.is_ok()
-    }
-
-    async fn raw_socket(&mut self) -> Option<Client> {
-        let began = Instant::now();
-        let opened = self.client.take().map_or_else(Client::new, Ok);
-        let found = |verdict, seen| Finding::new(Step::RawSocket, verdict, began.elapsed(), seen);
-        let finding = match &opened {
-            Ok(client) => {
-                let octets = client.stats().receive_buffer;
-                found(Verdict::Passed, format!("open, with a receive buffer of {octets} octets"))
-            }
-            Err(error @ ClientError::Socket(_)) => found(Verdict::Failed, error.to_string())
-                .advise("run it as root, or grant the capability: setcap cap_net_raw+ep PROGRAM"),
-            Err(error) => found(Verdict::Failed, error.to_string()),
-        };
-        self.report.tell(finding).await;
-        opened.ok()
-    }
-
-    /// Looks at what is behind the tunnel, and hangs up
-    async fn inside(&self, tunnel: &Tunnel) {
-        let finding = path::largest_packet(tunnel, &self.candidates(tunnel)).await;
-        if let Some(reason) = ended(tunnel) {
-            self.report.tell(lost(&reason, finding.took)).await;
-            return self.report.skip([Step::LargestPacket, Step::Target]).await;
-        }
-        self.report.tell(finding).await;
-        let finding = match &self.target {
-            Some(target) => target.examine(tunnel).await,
-            None => Finding::skipped(Step::Target, "none was named"),
-        };
-        match ended(tunnel) {
-            Some(reason) => {
-                self.report.tell(lost(&reason, finding.took)).await;
-                self.report.skip([Step::Target]).await;
-            }
-            None => self.report.tell(finding).await,
-        }
-        tunnel.close().await;
-    }
-
-    /// Who may answer a ping, the likeliest first
-    fn candidates(&self, tunnel: &Tunnel) -> Vec<Ipv4Addr> {
-        let info = tunnel.info();
-        let target = self.target.as_ref().and_then(Target::address);
-        let mut candidates = Vec::new();
-        for address in target.into_iter().chain(info.peer_address).chain(info.dns.iter().copied()) {
-            if !candidates.contains(&address) {
-                candidates.push(address);
-            }
-        }
-        candidates
-    }
-}
-
-/// The steps behind this one
-fn after(step: Step) -> impl Iterator<Item = Step> {
-    Step::ALL.into_iter().filter(move |other| *other > step)
-}
-
-fn ended(tunnel: &Tunnel) -> Option<TunnelError> {
-    match &*tunnel.state().borrow() {
-        State::Down { reason } => Some(reason.clone()),
-        _ => None,
-    }
-}
-
-/// The tunnel was lost while what is behind it was looked at
-fn lost(reason: &TunnelError, took: Duration) -> Finding {
-    Finding::failure(Step::of_error(reason), took, reason)
 }
 
 /// More than there are steps: nothing waits for a reader that is busy

@@ -2,26 +2,34 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use pptp_tunnel::{Proof, Reachability};
 use tokio::time::Instant;
 
 use super::finding::{Finding, Step, Verdict};
 use crate::Tunnel;
 
-/// Looks for it, with pings to the first of `candidates` that answers one
+/// Looks for it, with pings to the first of `candidates` that answers one, and tells how the tunnel's
+/// own proof went
 ///
 /// At most 11 sizes, each tried twice for a second at most.
-pub(super) async fn largest_packet(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> Finding {
+pub(super) async fn examine(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> Finding {
     let began = Instant::now();
     let found = |verdict, seen| Finding::new(Step::LargestPacket, verdict, began.elapsed(), seen);
-    let Some(prober) = Prober::find(tunnel, candidates).await else {
+    let prober = Prober::find(tunnel, candidates).await;
+    // known by now, or 3 s after the tunnel came up; what ended the tunnel is told by others
+    let proof = tunnel.reachable().await.unwrap_or_default();
+    let Some(prober) = prober else {
+        let (verdict, advice) = unanswered(proof);
         let asked: Vec<_> = candidates.iter().map(ToString::to_string).collect();
-        return found(Verdict::Skipped, format!("no answer to a ping from {}", asked.join(", ")))
-            .advise("name a target that answers pings");
+        let asked = if asked.is_empty() { "anything".into() } else { asked.join(", ") };
+        let seen = format!("no answer to a ping from {asked}; {}", words(proof));
+        return found(verdict, seen).advise(advice);
     };
     let mtu = usize::from(tunnel.info().mtu);
     let (largest, target) = (prober.largest(mtu).await, prober.target);
     if largest == mtu {
-        let seen = format!("{mtu} octets, the tunnel's MTU, pass to {target} and back");
+        let words = words(proof);
+        let seen = format!("{mtu} octets, the tunnel's MTU, pass to {target} and back; {words}");
         return found(Verdict::Passed, seen);
     }
     let seen = format!(
@@ -29,6 +37,33 @@ pub(super) async fn largest_packet(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> 
     );
     let overhead = tunnel.info().encryption.map_or(0, |_| MPPE_OVERHEAD);
     found(Verdict::Failed, seen).advise(advice(largest.saturating_add(overhead)))
+}
+
+/// How the tunnel itself knows that packets pass
+const fn words(proof: Reachability) -> &'static str {
+    match proof {
+        Reachability::Proven(Proof::Ping) => "the tunnel's own ping was answered",
+        Reachability::Proven(Proof::RouterError) => {
+            "a router answered the tunnel's own packet with a TTL of 1"
+        }
+        Reachability::Proven(_) => {
+            "packets come in, though the tunnel's own proofs are not answered"
+        }
+        Reachability::Unproven => "the tunnel's own proofs were not answered either",
+        _ => "the tunnel itself has proven nothing",
+    }
+}
+
+/// What a path says that answers no ping
+const fn unanswered(proof: Reachability) -> (Verdict, &'static str) {
+    match proof {
+        Reachability::Proven(_) => (Verdict::Skipped, "name a target that answers pings"),
+        _ => (
+            Verdict::Warned,
+            "it may be a server that answers no ping: name a target; if that is silent too, nothing \
+             passes inside the tunnel, and the server's log says why",
+        ),
+    }
 }
 
 /// `mru` is the largest PPP payload that gets through

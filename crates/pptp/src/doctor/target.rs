@@ -4,7 +4,10 @@ use std::{fmt, io, net::Ipv4Addr, str::FromStr, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::finding::{Finding, Step, Verdict};
+use super::{
+    finding::{Finding, Step, Verdict},
+    knx,
+};
 use crate::{Tunnel, UdpSocket};
 
 /// Something behind the tunnel that is to be reached
@@ -36,6 +39,9 @@ pub enum Target {
         host: String,
     },
     /// A KNXnet/IP server that describes itself
+    ///
+    /// Asked with our inner address first, and then with "route back" (0.0.0.0:0), since some devices answer
+    /// only one of the two.
     Knx {
         /// Address or name
         host: String,
@@ -66,7 +72,10 @@ impl Target {
         let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
         match answer {
-            Ok(seen) => found(Verdict::Passed, format!("{self} {seen}")),
+            Ok(Answer { seen, advice: None }) => found(Verdict::Passed, format!("{self} {seen}")),
+            Ok(Answer { seen, advice: Some(advice) }) => {
+                found(Verdict::Warned, format!("{self} {seen}")).advise(advice)
+            }
             Err(error) if self.is_allowed_to_be_silent(&error) => {
                 let seen = format!("{self} neither answers nor refuses, which UDP is free to do");
                 found(Verdict::Warned, seen)
@@ -76,18 +85,33 @@ impl Target {
         }
     }
 
-    async fn reach(&self, tunnel: &Tunnel) -> io::Result<String> {
+    async fn reach(&self, tunnel: &Tunnel) -> io::Result<Answer> {
         match self {
             Self::Tcp { host, port } => connect(tunnel, host, *port).await,
             Self::Udp { host, port, payload } => ask(tunnel, host, *port, payload).await,
             Self::Ping { host } => ping(tunnel, host).await,
-            Self::Knx { host, port } => describe(tunnel, host, *port).await,
+            Self::Knx { host, port } => knx::describe(tunnel, host, *port).await,
         }
     }
 
     fn is_allowed_to_be_silent(&self, error: &io::Error) -> bool {
         matches!(self, Self::Udp { payload, .. } if payload.is_empty())
             && error.kind() == io::ErrorKind::TimedOut
+    }
+}
+
+/// What a target answered
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// In words
+    pub(super) seen: String,
+    /// What to do, if not everything is as it should be
+    pub(super) advice: Option<&'static str>,
+}
+
+impl From<String> for Answer {
+    fn from(seen: String) -> Self {
+        Self { seen, advice: None }
     }
 }
 
@@ -141,18 +165,18 @@ fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
     Ok((host.into(), port))
 }
 
-async fn connect(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<String> {
-    tunnel.tcp_connect((host, port)).await.map(|_| "accepts".into())
+async fn connect(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<Answer> {
+    tunnel.tcp_connect((host, port)).await.map(|_| "accepts".to_owned().into())
 }
 
-async fn ask(tunnel: &Tunnel, host: &str, port: u16, payload: &[u8]) -> io::Result<String> {
+async fn ask(tunnel: &Tunnel, host: &str, port: u16, payload: &[u8]) -> io::Result<Answer> {
     let socket = tunnel.udp_bind(0)?;
     socket.connect((host, port)).await?;
     let answer = exchange(&socket, payload).await?;
-    Ok(format!("answers with {} octets", answer.len()))
+    Ok(format!("answers with {} octets", answer.len()).into())
 }
 
-async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<String> {
+async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<Answer> {
     let address = match host.parse() {
         Ok(address) => address,
         Err(_) => *tunnel.lookup_host(host).await?.first().ok_or(io::ErrorKind::NotFound)?,
@@ -160,25 +184,15 @@ async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<String> {
     let mut last = io::ErrorKind::TimedOut.into();
     for _ in 0..TRIES {
         match tunnel.ping(address, PATIENCE).await {
-            Ok(took) => return Ok(format!("answers after {} ms", took.as_millis())),
+            Ok(took) => return Ok(format!("answers after {} ms", took.as_millis()).into()),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-/// KNXnet/IP's self description (ISO 22510 §7.6)
-async fn describe(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<String> {
-    let socket = tunnel.udp_bind(0)?;
-    socket.connect((host, port)).await?;
-    let answer = exchange(&socket, DESCRIPTION_REQUEST).await?;
-    let name = device_name(&answer);
-    let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no KNXnet/IP"))?;
-    Ok(format!("is the KNXnet/IP device {name:?}"))
-}
-
 /// Sends `question` until something comes back
-async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
     let mut answer = vec![0; DATAGRAM];
     for _ in 0..TRIES {
         socket.send(question).await?;
@@ -188,15 +202,6 @@ async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
         }
     }
     Err(io::ErrorKind::TimedOut.into())
-}
-
-/// The device's friendly name, of a description that is one
-fn device_name(answer: &[u8]) -> Option<String> {
-    let device = answer.strip_prefix(&[6, 0x10, 0x02, 0x04])?.get(2..)?;
-    let [_, DEVICE_INFORMATION, body @ ..] = device else { return None };
-    let name = body.get(22..52)?;
-    let name = name.iter().take_while(|octet| **octet != 0).map(|octet| char::from(*octet));
-    Some(name.collect())
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -225,10 +230,6 @@ const TRIES: u8 = 2;
 const DATAGRAM: usize = 65_507;
 /// The port of KNXnet/IP
 const KNX: u16 = 3671;
-/// With the control endpoint 0.0.0.0:0: the answer goes where the question came from
-const DESCRIPTION_REQUEST: &[u8] = &[6, 0x10, 0x02, 0x03, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
-/// The type of the first block of a description
-const DEVICE_INFORMATION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -250,19 +251,5 @@ mod tests {
         for text in wrong.into_iter().chain(["http:host:80", "tcp:::1:80", "ping:10.0.0.0/8"]) {
             assert_eq!(text.parse::<Target>(), Err(FORM), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_description_has_a_name_or_is_none() {
-        let mut answer = vec![6, 0x10, 0x02, 0x04, 0, 70, 54, 1];
-        answer.resize(30, 0);
-        answer.extend(b"building-7");
-        answer.resize(70, 0);
-        assert_eq!(device_name(&answer).as_deref(), Some("building-7"));
-        for length in [0, 3, 5, 6, 7, 8, 20, 59] {
-            assert_eq!(device_name(&answer[..length]), None, "{length}");
-        }
-        answer[7] = 2;
-        assert_eq!(device_name(&answer), None);
     }
 }
