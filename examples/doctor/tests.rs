@@ -10,7 +10,7 @@ use std::{
 };
 
 use pptp::memory::{Blocked, Network};
-use pptp_testkit::{Server, ServerBuilder, ServerEncryption};
+use pptp_testkit::{DEVICE, Deafness, Faults, Server, ServerBuilder, ServerEncryption, UdpOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -84,6 +84,44 @@ async fn live() -> Section {
     ("A live server, and a KNX device behind it", world.prints(doctor, false).await)
 }
 
+async fn route_back() -> Section {
+    let world = World::serving(Server::builder(1));
+    let net = world.server.as_ref().unwrap().net();
+    let socket = net.udp_bind((DEVICE, 3672).into(), UdpOptions::default()).unwrap();
+    tokio::spawn(async move {
+        let mut description = vec![6, 0x10, 0x02, 0x04, 0, 68, 54, 1];
+        description.resize(30, 0);
+        description.extend(b"behind a router");
+        description.resize(68, 0);
+        let mut question = [0; 64];
+        while let Ok((_, from)) = socket.recv_from(&mut question).await {
+            if question[8..14] == [0; 6] {
+                socket.send_to(&description, from).await.unwrap();
+            }
+        }
+    });
+    let doctor = world.doctor("test123").target("knx:192.168.1.3:3672".parse().unwrap());
+    ("A KNX device that answers only with route back", world.prints(doctor, false).await)
+}
+
+async fn no_capability() -> Section {
+    let world = World::serving(Server::builder(1));
+    let host = world.network.host(CLIENT);
+    host.forbid_gre();
+    let config = TunnelConfig::new(SERVER.to_string(), "testuser", "test123");
+    let doctor = pptp::doctor(config).client_options(Client::builder().memory(host));
+    let printed = world.prints(doctor.host_root(&world.machine), false).await;
+    ("A program that may not open a raw socket", printed)
+}
+
+async fn nothing_passes() -> Section {
+    let faults = Faults { deaf: Some(Deafness::ResetRequests), ..Faults::default() };
+    let world = World::serving(Server::builder(1).faults(faults));
+    let doctor = world.doctor("test123").target("knx:192.168.1.3".parse().unwrap());
+    let title = "A server that opens nothing of what is encrypted";
+    (title, world.prints(doctor, false).await)
+}
+
 async fn closed_port() -> Section {
     let world = World::new();
     drop(world.network.host(SERVER));
@@ -134,12 +172,15 @@ async fn black_hole() -> Section {
 async fn the_page_shows_what_is_printed() {
     let sections = [
         (live().await, 0),
+        (route_back().await, 0),
+        (no_capability().await, 10),
         (closed_port().await, 12),
         (web_server().await, 13),
         (gre_dropped().await, 15),
         (wrong_password().await, 17),
         (no_encryption().await, 18),
         (forty_bits().await, 18),
+        (nothing_passes().await, 18),
         (black_hole().await, 20),
     ];
     let mut page = HEAD.to_owned();
@@ -147,8 +188,12 @@ async fn the_page_shows_what_is_printed() {
         let row = format!("| {} | {} |\n", layer.exit_code(), layer.name());
         page.push_str(&row);
     }
+    let [((_, (whole, _)), _), ..] = &sections;
+    let whole = whole.clone();
     for ((title, (printed, code)), expected) in sections {
         assert_eq!(code, expected, "{title}:\n{printed}");
+        let is_whole = [0, Layer::Host.exit_code()].contains(&code);
+        let printed = if is_whole { printed } else { abridged(&printed, &whole) };
         let section = format!("\n## {title}\n\n```\n{printed}```\n\nExit code: {code}\n");
         page.push_str(&section);
     }
@@ -160,16 +205,48 @@ async fn the_page_shows_what_is_printed() {
     assert!(there == page, "docs/doctor.md is not what is printed now:\n{page}");
 }
 
+/// Without the lines that are in the first section too, and those of steps that were not reached
+fn abridged(printed: &str, whole: &str) -> String {
+    let (mut lines, mut is_left_out) = (String::new(), false);
+    for line in printed.lines() {
+        let is_known = whole.lines().any(|other| other == line);
+        if is_known || line.ends_with(" not reached") {
+            is_left_out = true;
+            continue;
+        }
+        if std::mem::take(&mut is_left_out) {
+            lines.push_str("…\n");
+        }
+        lines.push_str(line);
+        lines.push('\n');
+    }
+    if is_left_out {
+        lines.push_str("…\n");
+    }
+    lines
+}
+
 const HEAD: &str = "# What the doctor says
 
     cargo run --release --example doctor -- --server SERVER --user USER --password PASSWORD [--target TARGET] [--json]
 
 `TARGET` is something behind the tunnel: `tcp:HOST:PORT`, `udp:HOST:PORT[=TEXT]`, `ping:HOST` or
-`knx:HOST[:PORT]`. Each line is a step: how it went, its name, how long it took, what was seen, and
+`knx:HOST[:PORT]`. Each line is a step: how it went, its name, the time that it took, what was seen, and
 below it what to do. `warned` is what does no harm by itself and may be the cause if something else
-fails. With `--json` each line is an object, with the typed failure in it.
+fails. A KNX device is asked with our inner address first, and then with route back (0.0.0.0:0).
 
-This page is made by a test, with servers in memory 10 ms away. In a program: `pptp::doctor(config)`.
+The times add up. Of steps that run beside each other, the later one has the time that it took longer:
+IPCP runs beside CCP, and `addresses` has what it took after that.
+
+Without `CAP_NET_RAW` the doctor goes as far as the call, and skips what needs the raw socket.
+
+With `--json` each line is an object: `version` (1), `step`, `layer`, `verdict`, `milliseconds`, `seen`,
+`advice` and `failure`, the typed failure or null. New fields may come; `version` changes if one goes or
+means something else.
+
+This page is made by a test, with servers in memory 10 ms away. Where something failed behind the first
+steps, lines that are the same as in the first section and steps that were not reached are left out (…).
+In a program: `pptp::doctor(config)`, and `tunnel.doctor(target)` for a tunnel that is up.
 
 The exit code is 0 if nothing failed, and else that of the layer that failed first:
 
