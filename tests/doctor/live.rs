@@ -74,7 +74,7 @@ async fn a_live_tunnel_through_which_nothing_passes_is_told_as_encryption() {
         let building = world.building(1);
         let tunnel = world.connect(&building).await;
         tunnel.ping(ROUTER, SECOND).await.expect("a living tunnel");
-        building.set_faults(faults.clone());
+        building.set_faults(*faults);
         let began = Instant::now();
         let findings = all(tunnel.doctor(target(text))).await;
         assert!(began.elapsed() < 30 * SECOND, "{:?}", began.elapsed());
@@ -123,7 +123,7 @@ async fn a_tunnel_that_is_hung_up_meanwhile_is_told_with_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn how_the_path_was_proven_is_told_where_no_ping_is_answered() {
     let silent = Faults { ignores_pings: true, ..Faults::default() };
-    let hidden = Faults { hides_expired: true, ..silent.clone() };
+    let hidden = Faults { hides_expired: true, ..silent };
     let table = [
         (silent, Verdict::Skipped, "a router answered the tunnel's own packet with a TTL of 1"),
         (hidden, Verdict::Warned, "the tunnel's own proofs were not answered either"),

@@ -60,7 +60,7 @@ impl Client {
             Network::Kernel(_) => Randomness::System,
         };
         let hub = HubHandle::start(Shard::ALL, randomness, nowhere)?;
-        Ok(Self { hubs: [hub].into(), next: Arc::default(), network })
+        Ok(Self { hubs: [hub].into(), next: Arc::default(), network, registry: Arc::default() })
     }
 
     /// A client with options of its own

@@ -1,6 +1,6 @@
 //! Which steps of a connect are through, and how long each of them took
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use pptp_tunnel::{Failure, Phase, Transcript, TunnelError};
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ pub(super) struct Progress<'a> {
     config: &'a TunnelConfig,
     report: &'a Report,
     /// Not reported yet
-    left: VecDeque<Step>,
+    left: Vec<Step>,
     since: Instant,
 }
 
@@ -44,11 +44,8 @@ impl<'a> Progress<'a> {
     }
 
     fn take_until(&mut self, step: Step) -> Vec<Step> {
-        let mut taken = Vec::new();
-        while let Some(next) = self.left.pop_front_if(|next| *next < step) {
-            taken.push(next);
-        }
-        taken
+        let taken = self.left.iter().take_while(|left| **left < step).count();
+        self.left.drain(..taken).collect()
     }
 
     /// Reports these, and returns the time that is left for what comes after them
