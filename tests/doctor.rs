@@ -359,6 +359,22 @@ async fn other_tunnels_of_the_client_are_neither_waited_for_nor_ended() {
 /// What a packet filter that refuses has a send fail with
 const EPERM: i32 = 1;
 
+/// The first fragment of each answer is too large for the path, the second one passes
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_which_fragments_are_lost_is_told_as_that() {
+    let world = World::new(10);
+    let _building = world.building(1);
+    world.network.host(CLIENT).swallow_gre(Some(1000));
+    let target = "udp:192.168.1.3:19=2000".parse().unwrap();
+    let findings = all(examine(&world, config(address_of(1))).target(target)).await;
+    let finding = of(&findings, Step::Target);
+    assert_eq!(finding.verdict, Verdict::Failed);
+    let words = "timed out; 2 fragments came, but no whole answer";
+    assert!(finding.seen.ends_with(words), "{finding}");
+    let advice = finding.advice.as_deref().unwrap();
+    assert!(advice.contains("larger than the tunnel's MTU"), "{advice}");
+}
+
 /// Which of the two questions a scripted device answers
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answers {

@@ -245,8 +245,9 @@ With `--json` each line is an object: `version` (1), `step`, `layer`, `verdict`,
 means something else.
 
 This page is made by a test, with servers in memory 10 ms away. Lines that are the same as in the first
-section, and steps that were not reached, are left out (…) of most others. In a program: `pptp::doctor(config)`, and `tunnel.doctor(target)` for a tunnel
-that is up.
+section, and steps that were not reached, are left out (…) of most others.
+
+In a program: `pptp::doctor(config)`, and `tunnel.doctor(target)` for a tunnel that is up.
 
 The exit code is 0 if nothing failed, and else that of the layer that failed first:
 

@@ -67,7 +67,7 @@ impl Target {
 
     /// Tries to reach it, for 15 s at most
     pub(super) async fn examine(&self, tunnel: &Tunnel) -> Finding {
-        let began = Instant::now();
+        let (began, fragments_before) = (Instant::now(), fragments(tunnel));
         let answer = timeout(LONGEST, self.reach(tunnel)).await;
         let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
@@ -75,6 +75,17 @@ impl Target {
             Ok(Answer { seen, advice: None }) => found(Verdict::Passed, format!("{self} {seen}")),
             Ok(Answer { seen, advice: Some(advice) }) => {
                 found(Verdict::Warned, format!("{self} {seen}")).advise(advice)
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::TimedOut
+                    && fragments(tunnel) > fragments_before =>
+            {
+                let count = fragments(tunnel).saturating_sub(fragments_before);
+                let seen = format!("{self}: {error}; {count} fragments came, but no whole answer");
+                found(Verdict::Failed, seen).advise(
+                    "its answers are larger than the tunnel's MTU, and parts of them are lost on the \
+                     way: ask it for less at a time, or let large packets pass",
+                )
             }
             Err(error) if self.is_allowed_to_be_silent(&error) => {
                 let seen = format!("{self} neither answers nor refuses, which UDP is free to do");
@@ -98,6 +109,11 @@ impl Target {
         matches!(self, Self::Udp { payload, .. } if payload.is_empty())
             && error.kind() == io::ErrorKind::TimedOut
     }
+}
+
+/// IP fragments that came in so far
+fn fragments(tunnel: &Tunnel) -> u64 {
+    tunnel.stats().stack.map_or(0, |stack| stack.fragments_in)
 }
 
 /// What a target answered
