@@ -74,8 +74,8 @@ impl Tunnel {
     /// meanwhile, or has ended, a finding [fails](Verdict::Failed) with the reason, at the step of its
     /// layer: at [`Step::Encryption`] for a tunnel through which nothing passes.
     ///
-    /// The pings and questions are few, at most 45 packets, and pass beside everything else. Takes at most 40 s for
-    /// the largest packet and 16 s for the target.
+    /// The pings and questions, fewer than 100 packets, pass beside everything else. Takes at most 40 s
+    /// for the largest packet and 16 s for the target.
     ///
     /// ```no_run
     /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), &'static str> {
