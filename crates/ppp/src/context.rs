@@ -46,8 +46,7 @@ impl Context {
     /// Beyond [`MOST_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
     /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
     /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
-    /// newer. The same one twice in a row is worth nothing, but for LCP's first, whose octets a
-    /// terminal may swallow.
+    /// newer.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if packet.code == u8::from(Code::ConfigureRequest) {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));
@@ -58,11 +57,7 @@ impl Context {
             return;
         }
         let frame = Redacted(Zeroizing::new(frame::of_packet(protocol, packet)));
-        let is_request = packet.code == u8::from(Code::ConfigureRequest) && protocol != frame::LCP;
-        let waits = self.outbox.back().is_some_and(|last| is_request && *last.0 == *frame.0);
-        if !waits {
-            self.outbox.push_back(frame);
-        }
+        self.outbox.push_back(frame);
     }
 
     /// The next frame to send

@@ -312,6 +312,9 @@ impl Driver {
         if let Some(state) = outcome.state {
             tunnel.tell(state);
         }
+        if outcome.is_redialled {
+            tunnel.control.notify_one();
+        }
         if outcome.path_known {
             tunnel.tell_path();
         }

@@ -127,6 +127,8 @@ pub(crate) struct Outcome {
     pub(crate) question: Option<Question>,
     /// The server took a new password
     pub(crate) password_changed: bool,
+    /// The control task is to dial once more, after the state has been told
+    pub(crate) is_redialled: bool,
     /// Nothing more will happen
     pub(crate) finished: bool,
 }
@@ -185,12 +187,12 @@ impl Outputs<'_> {
         let deadline = machine.poll_timeout().map(|(at, _)| at);
         let peer_call_id = machine.peer_call_id().filter(|_| inner.dialling.is_some());
         let mut finished = machine.is_finished();
-        if finished && inner.redials {
+        let is_redialled = finished && inner.redials;
+        if is_redialled {
             // the control task takes it from here
             inner.ladder = Some(Box::new(machine.ladder().clone()));
             inner.machine = None;
             finished = false;
-            self.tunnel.control.notify_one();
         }
         let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
@@ -203,6 +205,7 @@ impl Outputs<'_> {
             ended,
             question,
             password_changed,
+            is_redialled,
             finished,
         }
     }

@@ -84,14 +84,15 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         | LinkFailure::AuthProtocolWithoutKeys { .. }
         | LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::EncryptionDemanded { .. }
-        | LinkFailure::WrongKey(_)
         | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
         // the account itself, or its password, has to be changed first
         LinkFailure::AuthFailed { code: 647..=649 | 709, .. } | LinkFailure::ServerNotAuthentic => {
             None
         }
         LinkFailure::AuthFailed { .. } => Some(AN_EARLIER_SESSION),
-        LinkFailure::NoAddress => Some(LATER),
+        LinkFailure::AddressChanged { .. } => Some(SOMEBODY_LEAVES),
+        // always with a wrong RADIUS server, and once after a Configure-Ack of CCP that was lost
+        LinkFailure::NoAddress | LinkFailure::WrongKey(_) => Some(LATER),
         _ => Some(AT_ONCE),
     }
 }

@@ -53,6 +53,7 @@ fn classes() -> Vec<(&'static str, &'static [Class])> {
         ("WrongKey", &[Operator]),
         ("NothingPasses", &[Network]),
         ("NoAddress", &[Busy]),
+        ("AddressChanged", &[Busy]),
         ("Loopback", &[Network]),
         ("EchoTimeout", &[Network]),
         ("NegotiationTimeout", &[Network; 5]),
