@@ -36,6 +36,9 @@ impl Host {
     /// Takes a packet of the client's, and tells whether it was the SYN
     pub fn handle(&mut self, packet: &[u8]) -> bool {
         let Some((ip, tcp)) = packet.split_first_chunk::<20>() else { return false };
+        if ip[9] != TCP {
+            return false; // the tunnel's own ping
+        }
         let port = u16::from_be_bytes([tcp[0], tcp[1]]);
         let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
         let length = count(tcp.len() - usize::from(tcp[12] >> 4) * 4);
@@ -156,6 +159,8 @@ fn sum_of(octets: &[u8]) -> u64 {
 /// IPv4 and TCP, without options
 pub const HEADERS: usize = 40;
 const SYN: u8 = 0x02;
+/// The protocol of an IPv4 header
+const TCP: u8 = 6;
 const ACK: u8 = 0x10;
 /// The window: as much as the segments of a round, so that these are under way all the time
 const WINDOW: u16 = 21_696;

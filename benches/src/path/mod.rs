@@ -238,7 +238,7 @@ impl Dialling {
     fn new(road: &Road) -> Self {
         let server = Tunnel::accept(server_config(), SERVER_CALL, [2; 32], road.now);
         let mut config = Config::new(USER, Password::new(PASSWORD));
-        config.link.proof.is_enabled = false; // the host answers TCP alone
+        config.link.proof.is_enabled = false; // this host answers no ping, and is asked again for 3 s
         let ladder = Ladder::new(road.now);
         let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, road.now);
         let host = Host::new(SocketAddrV4::new(HOST, 80));

@@ -312,7 +312,7 @@ impl Driver {
         if let Some(state) = outcome.state {
             tunnel.tell(state);
         }
-        if outcome.is_redialled {
+        if outcome.wakes_control {
             tunnel.control.notify_one();
         }
         if outcome.path_known {

@@ -127,8 +127,9 @@ pub(crate) struct Outcome {
     pub(crate) question: Option<Question>,
     /// The server took a new password
     pub(crate) password_changed: bool,
-    /// The control task is to dial once more, after the state has been told
-    pub(crate) is_redialled: bool,
+    /// The control task has something to do, after the state has been told: what it does next tells
+    /// another one, and those who watch are to see both
+    pub(crate) wakes_control: bool,
     /// Nothing more will happen
     pub(crate) finished: bool,
 }
@@ -181,18 +182,16 @@ impl Outputs<'_> {
         let mut datagrams = self.datagrams(route);
         machine.poll_gre(now, &mut datagrams);
         let full = !datagrams.has_room();
-        if machine.poll_control(self.now, &mut inner.control_out) {
-            self.tunnel.control.notify_one();
-        }
+        let mut wakes_control = machine.poll_control(self.now, &mut inner.control_out);
         let deadline = machine.poll_timeout().map(|(at, _)| at);
         let peer_call_id = machine.peer_call_id().filter(|_| inner.dialling.is_some());
         let mut finished = machine.is_finished();
-        let is_redialled = finished && inner.redials;
-        if is_redialled {
+        if finished && inner.redials {
             // the control task takes it from here
             inner.ladder = Some(Box::new(machine.ladder().clone()));
             inner.machine = None;
             finished = false;
+            wakes_control = true;
         }
         let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
         Outcome {
@@ -205,7 +204,7 @@ impl Outputs<'_> {
             ended,
             question,
             password_changed,
-            is_redialled,
+            wakes_control,
             finished,
         }
     }
