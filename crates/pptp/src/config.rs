@@ -168,7 +168,7 @@ impl TunnelConfig {
     ///
     /// IPCP is in the clear, and somebody on the path can answer before the server does. So such a change
     /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::LinkFailure::AddressChanged), to be dialled
-    /// again at once. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
+    /// again after half a minute. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
     #[must_use]
     pub const fn address_may_change(mut self, allow: bool) -> Self {
         self.address_may_change = allow;

@@ -28,12 +28,70 @@
 //! }
 //! ```
 //!
-//! **Errors.** A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the
-//! [`TunnelError`] in it: [`TunnelError::from_io`] finds it, and [`From`] goes the other way.
+//! # Is it really up?
+//!
+//! A tunnel proves its path as soon as it is up: it pings the server's inner address, and sends a packet that
+//! a router must turn back. [`Tunnel::reachable`] waits for the answer and tells how it was proven. It takes
+//! 3 s at most. [`Reachability::Unproven`] is no failure: some servers answer no ping.
+//!
+//! Later the tunnel asks again, but only when programs send and nothing comes back, or when the server says
+//! that it cannot open our packets. If the path is dead, the tunnel ends within 15 s with
+//! [`LinkFailure::NothingPasses`]. A dead host behind a living server ends nothing.
 //!
 //! ```no_run
-//! # use std::time::Duration;
-//! # use pptp::{Failure, TcpStream, Tunnel, TunnelError};
+//! # async fn example(client: pptp::Client, config: pptp::TunnelConfig) -> Result<(), pptp::TunnelError> {
+//! let tunnel = client.connect(config).await?;
+//! match tunnel.reachable().await? {
+//!     pptp::Reachability::Proven(how) => println!("packets pass: {how:?}"),
+//!     _ => println!("up; the server answers no ping"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Dialling again
+//!
+//! A tunnel that has ended stays ended: a program that wants it back connects anew. [`TunnelError::class`]
+//! tells who has to act first, and [`TunnelError::retry_after`] how long to wait at least; `None` means not to
+//! dial again with this configuration. [`TunnelError::advice`] is one sentence for people.
+//!
+//! [`TunnelConfig::resuming`] takes over what was learned of the server. Ask [`Tunnel::info`] for it at the end
+//! of the tunnel, not at its beginning: only then is it known whether the server answers proofs.
+//!
+//! ```no_run
+//! # use pptp::{Class, Client, TunnelConfig};
+//! # async fn example(client: Client, mut config: TunnelConfig) {
+//! let reason = loop {
+//!     let reason = match client.connect(config.clone()).await {
+//!         Ok(tunnel) => {
+//!             // here its users get it, until it ends
+//!             let reason = tunnel.closed().await;
+//!             config = config.resuming(&tunnel.info());
+//!             reason
+//!         }
+//!         Err(reason) => reason,
+//!     };
+//!     if reason.class() == Class::Credentials {
+//!         println!("{reason}: {}", reason.advice());
+//!     }
+//!     match reason.retry_after() {
+//!         // pauses should grow from here, and differ by chance from site to site
+//!         Some(pause) => tokio::time::sleep(pause).await,
+//!         None => break reason,
+//!     }
+//! };
+//! println!("given up: {reason}");
+//! # }
+//! ```
+//!
+//! # Errors of sockets
+//!
+//! A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the [`TunnelError`] in
+//! it. [`TunnelError::from_io`] finds it, [`TunnelError::find`] does so in the errors of other libraries, and
+//! [`From`] goes the other way. All other errors are those of the remote network.
+//!
+//! ```no_run
+//! # use pptp::{TcpStream, TunnelError};
 //! # use tokio::io::AsyncReadExt;
 //! # async fn example(mut stream: TcpStream) -> std::io::Result<()> {
 //! let error = match stream.read(&mut [0; 512]).await {
@@ -49,7 +107,9 @@
 //! # }
 //! ```
 //!
-//! **Security.** PPTP gives reachability to legacy servers, not confidentiality against a capable
+//! # Security
+//!
+//! PPTP gives reachability to legacy servers, not confidentiality against a capable
 //! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
