@@ -2,7 +2,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{EchoPolicy, Failure, LinkFailure, NothingPasses, Proof, Reachability, Retry, Tunnel, TunnelError};
+use pptp::{
+    EchoPolicy, Failure, LinkFailure, NothingPasses, Proof, Reachability, Retry, Tunnel,
+    TunnelError,
+};
 use pptp_testkit::{BLACK_HOLE, Deafness, Echoes, Faults, Muteness, ROUTER, Server};
 use pptp_tests::{World, config};
 use tokio::time::{Instant, sleep, timeout};
@@ -210,7 +213,9 @@ async fn a_user_who_sends_just_as_the_echo_policy_judges_ends_no_tunnel_of_a_pee
     for early in (0..=60).step_by(10) {
         let world = World::new(20);
         let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
-        let (_server, tunnel) = up(&world, faults).await;
+        let asks_nothing = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let server = world.serve(1, Server::builder(1).faults(faults).echo(asks_nothing));
+        let tunnel = world.connect(&server).await;
         tunnel.reachable().await.unwrap();
         // 70 s after the answer to the proof, which was the last that came in
         sleep(70 * SECOND - Duration::from_millis(early)).await;
@@ -243,12 +248,11 @@ async fn what_a_healthy_tunnel_pays() {
     let (_server, tunnel) = up(&world, Faults::default()).await;
     tunnel.reachable().await.unwrap();
     let before = tunnel.stats().tunnel.link.proofs_sent;
+    let mut stream = tunnel.tcp_connect((pptp_testkit::DEVICE, 7)).await.unwrap();
     for _ in 0..60 {
-        let mut stream = tunnel.tcp_connect((pptp_testkit::DEVICE, 80)).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        drop(stream);
+        stream.write_all(b"hello").await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
         sleep(20 * SECOND).await;
     }
     let proofs = tunnel.stats().tunnel.link.proofs_sent - before;

@@ -274,7 +274,8 @@ impl DataPath {
     pub(crate) fn questions(&self) -> Questions {
         let attempts = self.round.as_ref().map_or(0, |round| round.attempts());
         let is_first_round = self.round.as_ref().is_none_or(|round| round.is_first());
-        let answers_pings = is_first_round || self.reachability == Reachability::Proven(Proof::Ping);
+        let answers_pings =
+            is_first_round || self.reachability == Reachability::Proven(Proof::Ping);
         let copies = if attempts > 0 && !is_first_round { 2 } else { 1 };
         Questions { copies, asks_routers: attempts > 0 || !answers_pings }
     }
