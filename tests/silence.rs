@@ -2,7 +2,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Failure, LinkFailure, NothingPasses, Proof, Reachability, Retry, Tunnel, TunnelError};
+use pptp::{
+    EchoPolicy, Failure, LinkFailure, NothingPasses, Proof, Reachability, Retry, Tunnel,
+    TunnelError,
+};
 use pptp_testkit::{BLACK_HOLE, Deafness, Echoes, Faults, Muteness, ROUTER, Server};
 use pptp_tests::{World, config};
 use tokio::time::{Instant, sleep, timeout};
@@ -203,4 +206,55 @@ async fn without_proofs_nothing_is_sent_and_nothing_is_known() {
     server.set_faults(Faults { deaf: Some(Deafness::Silent), ..Faults::default() });
     assert!(send_until_down(&tunnel, ROUTER, 60 * SECOND).await.is_none());
     assert_eq!(tunnel.stats().tunnel.link.proofs_sent, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_sends_just_as_the_echo_policy_judges_ends_no_tunnel_of_a_peer_without_echoes() {
+    for early in (0..=60).step_by(10) {
+        let world = World::new(20);
+        let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
+        let asks_nothing = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let server = world.serve(1, Server::builder(1).faults(faults).echo(asks_nothing));
+        let tunnel = world.connect(&server).await;
+        tunnel.reachable().await.unwrap();
+        // 70 s after the answer to the proof, which was the last that came in
+        sleep(70 * SECOND - Duration::from_millis(early)).await;
+        let socket = tunnel.udp_bind(0).unwrap();
+        let _ = socket.send_to(b"anybody there?", (ROUTER, 7)).await;
+        let end = timeout(SECOND, tunnel.closed()).await;
+        assert!(end.is_err(), "{early} ms before: {end:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_without_echoes_is_not_dead_before_its_control_connection_is() {
+    let world = World::new(10);
+    let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
+    let server = world.serve(1, Server::builder(1).faults(faults));
+    let brisk = EchoPolicy { silence: 10 * SECOND, interval: 5 * SECOND, unanswered: 3 };
+    let slow = config(server.address()).control_echo(600 * SECOND, 60 * SECOND);
+    for config in [config(server.address()).echo(brisk), slow] {
+        let tunnel = world.client.connect(config).await.unwrap();
+        let end = timeout(3600 * SECOND, tunnel.closed()).await;
+        assert!(end.is_err(), "{end:?}");
+        tunnel.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_healthy_tunnel_pays() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new(10);
+    let (_server, tunnel) = up(&world, Faults::default()).await;
+    tunnel.reachable().await.unwrap();
+    let before = tunnel.stats().tunnel.link.proofs_sent;
+    let mut stream = tunnel.tcp_connect((pptp_testkit::DEVICE, 7)).await.unwrap();
+    for _ in 0..60 {
+        stream.write_all(b"hello").await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        sleep(20 * SECOND).await;
+    }
+    let proofs = tunnel.stats().tunnel.link.proofs_sent - before;
+    assert_eq!(proofs, 0);
 }

@@ -63,6 +63,10 @@ pub(crate) struct DataPath {
     is_provable: bool,
     /// Whether a frame of ours has left since the latest complaint
     has_sent: bool,
+    /// Whether users have sent since the latest round, and the peer is to be asked again for that
+    asks_again: bool,
+    /// How often a peer that has never answered is asked again although users get answers
+    tries: u8,
     /// Number of the latest proof packet
     sequence: u16,
     /// The first packet of a user since something of the peer opened
@@ -85,6 +89,15 @@ pub(crate) enum Step {
     Dead(NothingPasses),
 }
 
+/// The packets of one attempt to prove the path
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Questions {
+    /// How often each packet is sent
+    pub(crate) copies: u8,
+    /// Whether a packet that routers turn back goes with the ping
+    pub(crate) asks_routers: bool,
+}
+
 impl DataPath {
     pub(crate) const fn new(is_enabled: bool, is_provable: bool) -> Self {
         Self {
@@ -93,6 +106,8 @@ impl DataPath {
             reachability: Reachability::Unknown,
             is_provable,
             has_sent: false,
+            asks_again: false,
+            tries: TRIES,
             sequence: 0,
             unanswered_since: None,
             deadline: None,
@@ -108,6 +123,7 @@ impl DataPath {
         if self.is_enabled {
             self.mark = Mark { cookie };
             self.reachability = Reachability::Unknown;
+            self.tries = TRIES;
             self.begin_round(now, true);
         }
     }
@@ -116,7 +132,7 @@ impl DataPath {
     pub(crate) fn stop(&mut self) {
         (self.round, self.evidence) = (None, None);
         (self.unanswered_since, self.deadline, self.latest_round) = (None, None, None);
-        self.has_sent = false;
+        (self.has_sent, self.asks_again) = (false, false);
     }
 
     pub(crate) const fn reachability(&self) -> Reachability {
@@ -128,7 +144,13 @@ impl DataPath {
         self.is_provable
     }
 
-    /// Whether users send and nothing of the peer opens
+    /// Whether users send and nothing of the peer has opened for as long as a verdict takes
+    pub(crate) fn is_lost(&self, now: Instant) -> bool {
+        let age = |since| now.saturating_duration_since(since);
+        self.unanswered_since.is_some_and(|since| age(since) >= LOST)
+    }
+
+    /// Whether users send and nothing of the peer has opened since, however short that is
     pub(crate) const fn is_unanswered(&self) -> bool {
         self.unanswered_since.is_some()
     }
@@ -143,6 +165,7 @@ impl DataPath {
         self.has_sent = true;
         if self.unanswered_since.is_none() && self.is_enabled {
             self.unanswered_since = Some(now);
+            self.asks_again = !self.is_provable && self.tries > 0;
             if self.deadline.is_none() {
                 self.deadline = now.checked_add(SILENCE);
             }
@@ -244,10 +267,17 @@ impl DataPath {
         self.sequence
     }
 
-    /// Whether proof packets of the current round are to ask routers too
-    pub(crate) fn asks_routers(&self) -> bool {
-        // one ping first: hardly any server needs more
-        self.round.as_ref().is_some_and(|round| round.attempts() > 0)
+    /// What the next attempt of the current round is made of
+    ///
+    /// One ping first: most servers need no more. Later attempts are sent twice, so that a line that loses
+    /// packets is not taken for a silence: the Echo-Request beside them has to pass only once.
+    pub(crate) fn questions(&self) -> Questions {
+        let attempts = self.round.as_ref().map_or(0, |round| round.attempts());
+        let is_first_round = self.round.as_ref().is_none_or(|round| round.is_first());
+        let answers_pings =
+            is_first_round || self.reachability == Reachability::Proven(Proof::Ping);
+        let copies = if attempts > 0 && !is_first_round { 2 } else { 1 };
+        Questions { copies, asks_routers: attempts > 0 || !answers_pings }
     }
 
     /// Does what is due at `now`
@@ -258,6 +288,9 @@ impl DataPath {
             if due.is_none_or(|due| due > now) {
                 self.deadline = due;
                 return None;
+            }
+            if std::mem::take(&mut self.asks_again) {
+                self.tries = self.tries.saturating_sub(1);
             }
             self.begin_round(now, false);
         }
@@ -324,6 +357,7 @@ impl DataPath {
         let earliest = self.latest_round.and_then(|at| at.checked_add(pause));
         let wanted = match (&self.evidence, self.unanswered_since) {
             (Some(evidence), _) => Some(evidence.since()),
+            (None, _) if self.asks_again && !self.is_provable => self.latest_round,
             (None, since) => since.and_then(|since| since.checked_add(SILENCE)),
         };
         wanted.map(|wanted| earliest.map_or(wanted, |earliest| earliest.max(wanted)))
@@ -338,6 +372,11 @@ const SILENCE: Duration = Duration::from_secs(3);
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(10);
 /// The same with a peer that has never answered one
 const BETWEEN_VAIN_ROUNDS: Duration = Duration::from_mins(1);
+/// How often a peer that answers no proof is asked again while users get answers: what it was asked
+/// right after coming up may have been lost, and only a peer that has answered is judged by its silence
+const TRIES: u8 = 3;
+/// The time that a silence lasts before it is more than an answer on its way
+const LOST: Duration = Duration::from_secs(15);
 /// The most attempts of one proof with a peer that has answered one before, or that complains
 const PROVABLE: u8 = round::MAX_ATTEMPTS;
 /// A deadline seen so much later was slept through, and answers may be there unread

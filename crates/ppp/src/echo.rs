@@ -95,6 +95,17 @@ impl Echo {
         self.deadline = now.checked_add(silence);
     }
 
+    /// The silence so far counts for nothing, although nothing came in
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
+        self.unanswered = 0;
+        self.deadline = now.checked_add(self.policy().silence);
+    }
+
+    /// The peer gets the time of one more Echo-Request
+    pub(crate) fn wait_once_more(&mut self, now: Instant) {
+        self.deadline = now.checked_add(self.policy().interval.max(LATE));
+    }
+
     /// An Echo-Request leaves
     pub(crate) const fn asked(&mut self, now: Instant, id: u8) {
         (self.asked, self.id) = (Some(now), id);

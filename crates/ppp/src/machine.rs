@@ -332,6 +332,7 @@ impl<R: Role> Machine<R> {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Authenticated(authenticated) => self.authenticated(now, authenticated),
+            Outcome::AuthenticatedAgain(keys) => self.renew_keys(keys),
             Outcome::PasswordChanged(authenticated) => {
                 self.push(Event::PasswordChanged);
                 if let Some(authenticated) = authenticated {
@@ -339,6 +340,18 @@ impl<R: Role> Machine<R> {
                 }
             }
             Outcome::Ask(question) => self.push(Event::Ask(question)),
+        }
+    }
+
+    /// Both ends have proven who they are once more
+    ///
+    /// A peer that began anew and whose request looked like a repeat encrypts with the keys of its latest
+    /// login. Once CCP has used the keys they stay: a challenge on a link that is up brings no others.
+    fn renew_keys(&mut self, keys: Keys) {
+        if let Some(waiting) = &mut self.keys
+            && !matches!(keys, Keys::None)
+        {
+            *waiting = keys;
         }
     }
 

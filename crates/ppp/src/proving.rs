@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pptp_packet::PacketBuf;
 
-use crate::data_path::{Complaint, Reachability, Step};
+use crate::data_path::{Complaint, Questions, Reachability, Step};
 use crate::events::Event;
 use crate::failure::{AuthenticationProtocol, Failure};
 use crate::link::Received;
@@ -12,12 +12,12 @@ use crate::machine::Machine;
 use crate::proof::{Answer, BEYOND, Question};
 use crate::role::{AddressOptions, Role};
 
-/// The proof packets that wait to be sent, both with the same number
+/// The proof packets that wait to be sent, all with the same number
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Proofs {
     sequence: u16,
-    ping: bool,
-    expire: bool,
+    pings: u8,
+    expires: u8,
 }
 
 /// Whether the carrier is alive by its own signalling
@@ -33,9 +33,9 @@ impl Carrier {
         self.heard = Some(now);
     }
 
-    /// Whether it was heard later than the link itself
-    fn outlives(&self, link: Option<Instant>) -> bool {
-        self.heard.is_some_and(|heard| link.is_none_or(|link| heard > link))
+    /// Whether it has signalling that ends by itself when it is dead
+    const fn judges_itself(&self) -> bool {
+        self.heard.is_some()
     }
 }
 
@@ -69,11 +69,13 @@ impl<R: Role> Machine<R> {
     }
 
     fn prove(&mut self, now: Instant, echo: bool) {
-        let asks_routers = self.path.asks_routers();
+        let Questions { copies, asks_routers } = self.path.questions();
         let echo = echo.then(|| self.send_echo_request(now));
         let sequence = self.path.proving(now, echo);
-        let expire = asks_routers || self.ping_target().is_none();
-        self.proofs = Proofs { sequence, ping: true, expire };
+        let target = self.ping_target();
+        let expires = if asks_routers || target.is_none() { copies } else { 0 };
+        let pings = if target.is_some() { copies } else { 0 };
+        self.proofs = Proofs { sequence, pings, expires };
     }
 
     /// The address that a ping goes to: the peer's inner one, otherwise its first DNS server
@@ -90,17 +92,20 @@ impl<R: Role> Machine<R> {
         candidates.find(|address| is_usable(address)).copied()
     }
 
+    fn next_question(&mut self) -> Option<(Question, std::net::Ipv4Addr)> {
+        let target = self.ping_target();
+        let Proofs { pings, expires, .. } = &mut self.proofs;
+        let (left, question) = match target {
+            Some(target) if *pings > 0 => (pings, (Question::Ping, target)),
+            _ => (expires, (Question::Expire, BEYOND)),
+        };
+        *left = left.checked_sub(1)?;
+        Some(question)
+    }
+
     /// The next proof packet, sealed
     pub(crate) fn poll_proof(&mut self) -> Option<Vec<u8>> {
-        let (question, target) = if std::mem::take(&mut self.proofs.ping)
-            && let Some(target) = self.ping_target()
-        {
-            (Question::Ping, target)
-        } else if std::mem::take(&mut self.proofs.expire) {
-            (Question::Expire, BEYOND)
-        } else {
-            return None;
-        };
+        let (question, target) = self.next_question()?;
         let source = self.ipcp.options.facts().address;
         let octets = self.path.mark().emit(question, source, target, self.proofs.sequence);
         let mut packet = PacketBuf::new();
@@ -158,15 +163,16 @@ impl<R: Role> Machine<R> {
 
     /// The peer has left Echo-Requests unanswered for as long as the policy allows
     ///
-    /// One that has never answered any is judged by its carrier instead, unless it answered proofs and
-    /// does so no more.
+    /// One that has never answered any is judged by its carrier instead, which has echoes and times of its
+    /// own, unless it answered proofs and does so no more. A packet that has just left proves nothing of
+    /// that: its answer may be on the way.
     pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
-        let is_mute = !self.echo.has_answered() && self.carrier.outlives(self.echo.last_heard());
-        let is_lost = self.path.is_provable() && self.path.is_unanswered();
-        if is_mute && !is_lost {
-            self.echo.start(now);
-        } else {
-            self.fail(now, Failure::EchoTimeout { unanswered });
+        let is_mute = !self.echo.has_answered() && self.carrier.judges_itself();
+        let may_be_lost = self.path.is_provable() && self.path.is_unanswered();
+        match (is_mute, may_be_lost) {
+            (true, false) => self.echo.begin_anew(now),
+            (true, true) if !self.path.is_lost(now) => self.echo.wait_once_more(now),
+            _ => self.fail(now, Failure::EchoTimeout { unanswered }),
         }
     }
 

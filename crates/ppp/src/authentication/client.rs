@@ -127,15 +127,14 @@ impl Client {
         }
     }
 
-    /// Challenged anew while the link is up, the keys stay those of the first time
     fn proven(&mut self, authenticated: Authenticated, changed_password: bool) -> Outcome {
         self.deadline = None;
         let was_authenticated = std::mem::replace(&mut self.is_authenticated, true);
-        let first = Some(authenticated).filter(|_| !was_authenticated);
-        match (changed_password, first) {
-            (true, first) => Outcome::PasswordChanged(first),
-            (false, Some(authenticated)) => Outcome::Authenticated(authenticated),
-            (false, None) => Outcome::Nothing,
+        match (changed_password, was_authenticated) {
+            (true, true) => Outcome::PasswordChanged(None),
+            (true, false) => Outcome::PasswordChanged(Some(authenticated)),
+            (false, false) => Outcome::Authenticated(authenticated),
+            (false, true) => Outcome::AuthenticatedAgain(authenticated.keys),
         }
     }
 

@@ -69,6 +69,8 @@ pub(crate) enum Outcome {
     Nothing,
     /// Both ends know who the other is, as far as the method goes
     Authenticated(Authenticated),
+    /// The same once more on a link that is past it, with the keys of this time
+    AuthenticatedAgain(Keys),
     /// The server took the new password; an authentication for the first time comes with it
     PasswordChanged(Option<Authenticated>),
     /// The owner has to answer before it goes on

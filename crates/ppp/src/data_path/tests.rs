@@ -12,6 +12,8 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 enum Peer {
     /// Answers pings
     Answers,
+    /// Answers no ping, and turns back what its router must
+    Routes,
     /// Opens our packets, and answers no ping
     Mute,
     /// Opens nothing, and says so by this complaint
@@ -35,12 +37,16 @@ struct Scene {
     pings: Vec<Duration>,
     next_echo: u8,
     end: Option<(Duration, NothingPasses)>,
+    /// Packets in a hundred that are lost, each way, and the state of the generator for that
+    loss: u64,
+    seed: u64,
     news: Vec<(Duration, Reachability)>,
 }
 
 #[derive(Clone, Copy)]
 enum Coming {
     Pong(u16),
+    Expired(u16),
     Echo(u8),
     Complaint(Complaint),
     Data,
@@ -63,6 +69,8 @@ impl Scene {
             pings: Vec::new(),
             next_echo: 0,
             end: None,
+            loss: 0,
+            seed: 1,
             news: Vec::new(),
         }
     }
@@ -71,12 +79,24 @@ impl Scene {
         self.now - self.began
     }
 
+    /// Whether the line loses the next packet
+    fn is_lost(&mut self) -> bool {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.seed >> 33) % 100 < self.loss
+    }
+
+    /// Something of the peer comes in a round trip later, unless the line loses it
     fn arrive(&mut self, what: Coming) {
-        self.coming.push((self.now + self.round_trip, what));
+        if !self.is_lost() {
+            self.coming.push((self.now + self.round_trip, what));
+        }
     }
 
     /// Our packet leaves: the peer does with it what it does
     fn frame(&mut self, ping: Option<u16>) {
+        if self.is_lost() {
+            return;
+        }
         match (self.peer, ping) {
             (Peer::Answers, Some(sequence)) => self.arrive(Coming::Pong(sequence)),
             (Peer::Complains(complaint), _) => self.arrive(Coming::Complaint(complaint)),
@@ -88,7 +108,7 @@ impl Scene {
     fn send(&mut self, answered: bool) {
         self.path.sent(self.now);
         self.frame(None);
-        if answered && matches!(self.peer, Peer::Answers | Peer::Mute) {
+        if answered && matches!(self.peer, Peer::Answers | Peer::Routes | Peer::Mute) {
             self.arrive(Coming::Data);
         }
     }
@@ -97,14 +117,25 @@ impl Scene {
         match *step {
             Step::Prove { echo } => {
                 let echo = echo.then(|| {
-                    self.next_echo += 1;
+                    self.next_echo = self.next_echo.wrapping_add(1);
                     self.next_echo
                 });
+                let questions = self.path.questions();
                 let sequence = self.path.proving(self.now, echo);
                 self.path.sent_proof();
                 self.pings.push(self.elapsed());
-                self.frame(Some(sequence));
-                if let (Some(echo), true) = (echo, self.echoes) {
+                for _ in 0..questions.copies {
+                    self.frame(Some(sequence));
+                }
+                let expiring = if questions.asks_routers { questions.copies } else { 0 };
+                for _ in 0..expiring {
+                    if self.peer == Peer::Routes && !self.is_lost() {
+                        self.arrive(Coming::Expired(sequence));
+                    }
+                }
+                if let (Some(echo), true) = (echo, self.echoes)
+                    && !self.is_lost()
+                {
                     self.arrive(Coming::Echo(echo));
                 }
             }
@@ -118,6 +149,9 @@ impl Scene {
         match coming {
             Coming::Pong(sequence) => {
                 self.path.answered(self.now, (Answer::Reply, sequence));
+            }
+            Coming::Expired(sequence) => {
+                self.path.answered(self.now, (Answer::Error, sequence));
             }
             Coming::Echo(id) => self.path.echo_answered(self.now, id, self.round_trip),
             Coming::Complaint(complaint) => {
@@ -333,6 +367,42 @@ fn a_long_round_trip_is_no_silence() {
         scene.run(600 * SECOND, seconds % 2 == 0);
         assert_eq!(scene.end, None, "{seconds}");
     }
+}
+
+#[test]
+fn a_line_that_loses_a_tenth_each_way_is_no_silence() {
+    for peer in [Peer::Answers, Peer::Routes] {
+        for seed in 1..=20 {
+            let mut scene = Scene::new(peer, false);
+            (scene.loss, scene.seed, scene.user) = (10, seed, true);
+            scene.run(3600 * SECOND, false);
+            assert_eq!(scene.end, None, "seed {seed}, {:?}", scene.path.reachability());
+        }
+    }
+}
+
+#[test]
+fn a_peer_whose_first_answers_were_lost_is_asked_again_once_users_send() {
+    for peer in [Peer::Answers, Peer::Routes] {
+        let mut scene = Scene::new(Peer::Deaf, false);
+        scene.run(5 * SECOND, false);
+        assert_eq!(scene.news, [(3 * SECOND, Reachability::Unproven)]);
+        (scene.peer, scene.user) = (peer, true);
+        scene.run(600 * SECOND, true);
+        assert!(scene.path.is_provable());
+        scene.peer = Peer::Deaf;
+        scene.run(20 * SECOND, true);
+        assert!(scene.end.is_some(), "up and silent for ever");
+    }
+}
+
+#[test]
+fn a_mute_peer_with_traffic_is_asked_a_few_times_only() {
+    let mut scene = Scene::new(Peer::Mute, false);
+    scene.user = true;
+    scene.run(3600 * SECOND, true);
+    assert_eq!((scene.end, scene.path.is_provable()), (None, false));
+    assert!(scene.pings.len() <= 6 + 3 * 2, "{}", scene.pings.len());
 }
 
 #[test]

@@ -330,3 +330,31 @@ fn random_pairs_on_a_bad_line_come_up_if_they_go_together_and_end_otherwise() {
     assert!(up.len() * 4 > ended.len(), "many go together");
     assert!(given_up * 1000 <= up.len(), "{given_up} of {}", up.len());
 }
+
+/// Our repeated LCP request reaches a server that is past it: it begins anew and challenges anew, while its
+/// own new request looks like a repeat to us. What it encrypts with is the key of its second login.
+#[test]
+fn a_login_that_is_repeated_before_ccp_opens_gives_the_keys() {
+    let (silence, interval) = (Duration::from_secs(10), Duration::from_secs(5));
+    let echo = EchoPolicy { silence, interval, unanswered: 4 };
+    let mut client = super::connect::client_config();
+    client.mru = 128;
+    client.echo = echo;
+    client.encryption.insecure_stateful = Some(StatefulReset::Linux);
+    client.encryption.insecure_stateful_first = true;
+    let mut server = super::connect::server_config(ServerOrder::Pppd);
+    server.mru = 128;
+    server.echo = echo;
+    server.extras.rejects_magic = true;
+    let (delay, jitter, seed) = (1, 39, 17_990_163_634_655_532_039);
+    let line = Line {
+        delay,
+        loss: 0.071_795_612_980_012,
+        doubled: 0.121_029_062_451_410_64,
+        jitter,
+        seed,
+    };
+    let tally = RefCell::default();
+    check(client, server, line, &tally).unwrap();
+    assert_eq!(tally.into_inner().up.len(), 1);
+}
