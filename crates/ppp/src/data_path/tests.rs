@@ -106,7 +106,7 @@ impl Scene {
 
     /// A user sends a packet; `answered` by the remote network
     fn send(&mut self, answered: bool) {
-        self.path.sent(self.now);
+        self.path.sent(self.now, true);
         self.frame(None);
         if answered && matches!(self.peer, Peer::Answers | Peer::Routes | Peer::Mute) {
             self.arrive(Coming::Data);
@@ -406,6 +406,19 @@ fn a_mute_peer_with_traffic_is_asked_a_few_times_only() {
 }
 
 #[test]
+fn packets_of_the_peer_that_do_not_open_ask_for_a_proof_though_no_user_sends() {
+    let mut scene = Scene::new(Peer::Answers, false);
+    scene.run(20 * SECOND, false);
+    scene.path.sent(scene.now, false);
+    scene.run(20 * SECOND, false);
+    assert_eq!(scene.pings.len(), 1, "nothing was asked that could stay without an answer");
+    scene.peer = Peer::Deaf;
+    scene.path.unopened(scene.now);
+    scene.run(15 * SECOND, false);
+    assert!(matches!(scene.end, Some((_, NothingPasses::Silence { .. }))), "{:?}", scene.end);
+}
+
+#[test]
 fn whoever_slept_through_a_verdict_waits_once_more() {
     let mut scene = Scene::new(Peer::Answers, false);
     scene.user = true;
@@ -429,7 +442,7 @@ fn switched_off_it_does_nothing() {
     let now = epoch();
     let mut path = DataPath::new(false, true);
     path.start(now, [7; 8]);
-    path.sent(now);
+    path.sent(now, true);
     path.complain(now, Complaint::ResetRequest, RTT);
     assert!(!path.opened());
     assert_eq!((path.deadline(), path.reachability()), (None, Reachability::Unknown));
