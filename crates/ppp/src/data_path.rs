@@ -160,9 +160,23 @@ impl DataPath {
         self.mark
     }
 
-    /// A packet of a user leaves
-    pub(crate) fn sent(&mut self, now: Instant) {
+    /// A packet of a user leaves, which somebody has to answer or not
+    pub(crate) fn sent(&mut self, now: Instant, wants_answer: bool) {
         self.has_sent = true;
+        if wants_answer {
+            self.wait_for_answer(now);
+        }
+    }
+
+    /// A packet of the peer came in that did not open
+    ///
+    /// Somebody sends there, so that something should open: where nothing does, users may wait for what
+    /// they need not ask for again.
+    pub(crate) fn unopened(&mut self, now: Instant) {
+        self.wait_for_answer(now);
+    }
+
+    fn wait_for_answer(&mut self, now: Instant) {
         if self.unanswered_since.is_none() && self.is_enabled {
             self.unanswered_since = Some(now);
             self.asks_again = !self.is_provable && self.tries > 0;

@@ -269,6 +269,11 @@ impl<R: Role> Machine<R> {
 
     fn undecryptable(&mut self, now: Instant, sequence: u32, discard: pptp_mppe::Discard) {
         let is_up = self.phase == Phase::Up;
+        // a late packet or a copy is none that should have opened, and a stranger hits no number nearby
+        let is_noise = discard == pptp_mppe::Discard::Implausible;
+        if is_up && is_noise && self.near.contains(now, sequence) {
+            self.path.unopened(now);
+        }
         let cipher = self.passage.cipher().filter(|_| is_up);
         if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {
             self.give_up_decrypting(now, sequence, Failure::WrongKey(wrong));

@@ -73,6 +73,7 @@ mod spoken;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod wants_answer;
 mod wrong_key;
 
 pub use class::Class;
@@ -97,4 +98,5 @@ pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
 pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
 pub use stats::{Discard, Stats};
+pub use wants_answer::wants_answer;
 pub use wrong_key::WrongKey;

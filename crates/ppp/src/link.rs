@@ -223,9 +223,11 @@ impl Link {
         each!(&mut self.0, machine => machine.seal(packet))
     }
 
-    /// Notes that a packet of a user was sealed and leaves: nothing coming back is then a silence
-    pub fn note_sent(&mut self, now: Instant) {
-        each!(&mut self.0, machine => machine.path.sent(now));
+    /// Notes that a packet of a user was sealed and leaves
+    ///
+    /// If it [wants an answer](crate::wants_answer), nothing coming back is then a silence.
+    pub fn note_sent(&mut self, now: Instant, wants_answer: bool) {
+        each!(&mut self.0, machine => machine.path.sent(now, wants_answer));
     }
 
     /// Notes that the carrier's own signalling was heard

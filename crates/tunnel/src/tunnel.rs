@@ -354,11 +354,12 @@ impl Tunnel {
         #[cfg(feature = "server")]
         self.withhold_acknowledgment();
         let octets = packet.len();
+        let wants_answer = pptp_ppp::wants_answer(packet.as_slice());
         if let Some(session) = &mut self.session
             && self.link.seal(packet)
         {
             session.seal(now, packet);
-            self.link.note_sent(now);
+            self.link.note_sent(now, wants_answer);
             self.counters.sent(octets);
         }
     }

@@ -86,14 +86,18 @@ impl Evidence {
         self.since
     }
 
+    /// The time from the first complaint to the latest
+    pub(crate) fn lasted(&self) -> Duration {
+        self.latest.saturating_duration_since(self.since)
+    }
+
     /// Whether these are enough complaints, over a time in which a peer recovers by itself if it can
     ///
     /// A Linux peer drops everything from its Reset-Request to our Reset-Ack, a round trip.
     pub(crate) fn is_enough(&self, least: Duration, round_trip: Duration) -> bool {
         let rejects = self.mppe_rejects.saturating_add(self.unsent_protocols);
         let count = self.reset_requests.saturating_add(rejects);
-        let lasted = self.latest.saturating_duration_since(self.since);
-        count >= COMPLAINTS && lasted >= least.max(round_trip.saturating_mul(3))
+        count >= COMPLAINTS && self.lasted() >= least.max(round_trip.saturating_mul(3))
     }
 
     pub(crate) const fn verdict(&self, pings: u8) -> NothingPasses {

@@ -11,6 +11,8 @@ pub(crate) struct Round {
     began: Instant,
     attempts: Vec<Attempt>,
     next: Option<Instant>,
+    /// Whether the peer has complained since it began
+    is_complained_of: bool,
     /// When the link ends unless an answer comes before
     verdict: Option<Instant>,
 }
@@ -39,7 +41,14 @@ pub(crate) enum Due {
 
 impl Round {
     pub(crate) const fn new(now: Instant, is_first: bool) -> Self {
-        Self { is_first, began: now, attempts: Vec::new(), next: Some(now), verdict: None }
+        Self {
+            is_first,
+            began: now,
+            attempts: Vec::new(),
+            next: Some(now),
+            is_complained_of: false,
+            verdict: None,
+        }
     }
 
     pub(crate) const fn is_first(&self) -> bool {
@@ -103,10 +112,16 @@ impl Round {
     }
 
     /// The peer complained once more
+    ///
+    /// The line may have become slower than any round trip that was measured: no ping counts as
+    /// unanswered before an Echo-Request beside it was answered, or the longest time has passed that an
+    /// answer may take.
     pub(crate) fn complained(&mut self, now: Instant, evidence: &Evidence, round_trip: Duration) {
         let least = if self.is_first { FIRST_COMPLAINTS } else { LATER_COMPLAINTS };
         let pinged = self.attempts.iter().filter(|attempt| attempt.at >= evidence.since()).count();
-        if pinged >= PINGS && evidence.is_enough(least, round_trip) {
+        self.is_complained_of = true;
+        let was_time_enough = self.is_first || self.echoes() > 0 || evidence.lasted() >= SLOWEST;
+        if pinged >= PINGS && was_time_enough && evidence.is_enough(least, round_trip) {
             self.verdict = self.verdict.or(Some(now));
         }
     }
@@ -121,7 +136,8 @@ impl Round {
         if self.next.is_none_or(|next| next > now) {
             return Due::Later;
         }
-        let most = if self.echoes() == 0 { most.min(SILENT_ATTEMPTS) } else { most };
+        let is_silent = self.echoes() == 0 && !self.is_complained_of;
+        let most = if is_silent { most.min(SILENT_ATTEMPTS) } else { most };
         let most = if self.is_first { FIRST_ATTEMPTS } else { most };
         let is_over = if self.is_first {
             now.saturating_duration_since(self.began) >= FIRST
@@ -155,6 +171,8 @@ pub(crate) const MAX_ATTEMPTS: u8 = 10;
 const ECHOES: usize = 4;
 /// Unanswered pings that condemn a link whose peer complains
 const PINGS: usize = 3;
+/// The longest round trip of a line that is alive
+const SLOWEST: Duration = Duration::from_secs(8);
 /// How long a peer complains before that counts, right after coming up and later
 const FIRST_COMPLAINTS: Duration = Duration::from_secs(1);
 const LATER_COMPLAINTS: Duration = Duration::from_secs(3);
