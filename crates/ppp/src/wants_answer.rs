@@ -20,7 +20,7 @@ fn split(packet: &[u8]) -> Option<(&[u8], &[u8])> {
     let fragment = u16::from_be_bytes(*packet.get(6..8)?.first_chunk()?);
     let packet = packet.get(..total.into())?;
     let header = usize::from(first & 0x0F).saturating_mul(4);
-    packet.split_at_checked(header).filter(|_| fragment & 0x1FFF == 0)
+    packet.split_at_checked(header).filter(|_| fragment.trailing_zeros() >= FRAGMENT_OFFSET_BITS)
 }
 
 fn segment_wants_answer(segment: &[u8]) -> Option<bool> {
@@ -30,6 +30,8 @@ fn segment_wants_answer(segment: &[u8]) -> Option<bool> {
     Some(flags & RST == 0 && (has_data || flags & (SYN | FIN) != 0))
 }
 
+/// The Fragment Offset is the lower part of its word (RFC 791 §3.1)
+const FRAGMENT_OFFSET_BITS: u32 = 13;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const FIN: u8 = 1;
