@@ -40,7 +40,7 @@ pub struct Tally {
     pub silent_unproven: u32,
     /// Silent for more than 20 s: the server answers no LCP echo, so the echo policy decides
     pub silent_without_echoes: u32,
-    /// Silent for more than 20 s and at most 60 s: the path loses or damages so much that proofs take longer
+    /// Silent for more than 20 s: the path loses or damages so much that proofs take longer
     pub silent_in_loss: u32,
     /// Living tunnels that lost all echoes of their policy on a path that loses datagrams
     pub lost_echoes: u32,

@@ -67,6 +67,9 @@ impl Site {
                 () = self.talk(&up) => false,
             };
             earlier = up.remembered();
+            if !is_up && up.since.elapsed() < PAUSE {
+                sleep(PAUSE).await;
+            }
             held = is_up.then_some(up);
         }
         if let Some(up) = held {
