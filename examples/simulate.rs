@@ -10,7 +10,7 @@
 use std::{alloc::System, process::ExitCode, time::Instant};
 
 use clap::Parser;
-use pptp_simulation::{Run, Scenario};
+use pptp_simulation::{Run, Scenario, Tally};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
     let (mut failed, mut up, mut done, mut hours) = (0, 0, 0, 0.0);
+    let mut tally = Tally::default();
     // what a first run leaves in the thread is no leak
     Scenario::random(arguments.seed).run();
     for seed in (arguments.seed..).take(usize::try_from(arguments.scenarios).unwrap_or(usize::MAX))
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         let scenario = Scenario::random(seed);
         let run = lived(&scenario);
         (up, done) = (up + run.up, done + run.done);
+        tally += run.tally;
         hours += run.took.as_secs_f64() / 3600.0;
         if arguments.show || !run.violations.is_empty() {
             print(&scenario, &run);
@@ -51,6 +53,16 @@ fn main() -> ExitCode {
         arguments.scenarios,
         arguments.seed,
         began.elapsed().as_secs_f64()
+    );
+    println!(
+        "nothing passed: {} tunnels ended for it, the latest after {:.1} s; silent for more than 20 s: {} never proven, \
+         {} without LCP echoes, {} in loss; {} living tunnels lost all echoes of their policy to the weather",
+        tally.found,
+        tally.longest.as_secs_f64(),
+        tally.silent_unproven,
+        tally.silent_without_echoes,
+        tally.silent_in_loss,
+        tally.lost_echoes
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

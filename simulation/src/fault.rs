@@ -1,6 +1,7 @@
 //! What goes wrong
 
 use pptp::memory::{Blocked, Impairment};
+use pptp_testkit::{Deafness, Muteness};
 use rand::{RngExt, rngs::StdRng};
 
 use crate::scenario::{impairment, one_of};
@@ -34,6 +35,10 @@ pub enum Fault {
     HangUp,
     /// The client's host is suspended: when it goes on, all clocks have advanced
     ClockJump,
+    /// The server opens nothing that its clients encrypt any more, until its process is started again
+    GoesDeaf(Deafness),
+    /// Nothing that the server encrypts comes or opens any more, until its process is started again
+    GoesMute(Muteness),
 }
 
 impl Fault {
@@ -59,6 +64,47 @@ impl Fault {
                 Self::ClockJump,
             ],
         )
+    }
+
+    /// One that breaks one direction inside the tunnels, and nothing else
+    pub(crate) fn inside(rng: &mut StdRng) -> Self {
+        one_of(
+            rng,
+            &[
+                Self::GoesDeaf(Deafness::ResetRequests),
+                Self::GoesDeaf(Deafness::RejectsMppe),
+                Self::GoesDeaf(Deafness::RejectsRandom),
+                Self::GoesDeaf(Deafness::Silent),
+                Self::GoesMute(Muteness::Silent),
+                Self::GoesMute(Muteness::Garbled),
+            ],
+        )
+    }
+
+    /// Whether both hosts cannot exchange datagrams or TCP while it lasts
+    ///
+    /// What loses or damages a part does not count, nor what stops large datagrams: questions are small.
+    pub(crate) const fn breaks_the_line(self) -> bool {
+        matches!(
+            self,
+            Self::Block(_)
+                | Self::Blackout
+                | Self::Crash
+                | Self::PowerFailure
+                | Self::Stall
+                | Self::Refuse
+                | Self::Mute
+        )
+    }
+
+    /// Whether it breaks one direction inside the tunnels
+    pub(crate) const fn is_inside(self) -> bool {
+        matches!(self, Self::GoesDeaf(_) | Self::GoesMute(_))
+    }
+
+    /// Whether the calls of before are lost, or are about to be ended by the server
+    pub(crate) const fn loses_calls(self) -> bool {
+        matches!(self, Self::Crash | Self::PowerFailure | Self::Reset | Self::HangUp)
     }
 
     /// Whether it takes the server's calls away

@@ -1,5 +1,6 @@
 //! What happened in a run, and what should not have
 
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,35 @@ pub(crate) struct Pages {
     pub(crate) up: u32,
     /// Errands that were done
     pub(crate) done: u32,
+    pub(crate) tally: Tally,
+}
+
+/// What became of tunnels through which nothing passed
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Ended because nothing passed, rightly
+    pub found: u32,
+    /// The longest time in which users of those sent and nothing came
+    pub longest: Duration,
+    /// Silent for more than 20 s: nothing of this server was ever proven, and it does not complain
+    pub silent_unproven: u32,
+    /// Silent for more than 20 s: the server answers no LCP echo, so the echo policy decides
+    pub silent_without_echoes: u32,
+    /// Silent for more than 20 s: the path loses or damages so much that proofs take longer
+    pub silent_in_loss: u32,
+    /// Living tunnels that lost all echoes of their policy on a path that loses datagrams
+    pub lost_echoes: u32,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.found += other.found;
+        self.longest = self.longest.max(other.longest);
+        self.silent_unproven += other.silent_unproven;
+        self.silent_without_echoes += other.silent_without_echoes;
+        self.silent_in_loss += other.silent_in_loss;
+        self.lost_echoes += other.lost_echoes;
+    }
 }
 
 impl Journal {

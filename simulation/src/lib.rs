@@ -9,6 +9,12 @@
 //! - a tunnel that has lost its server says so within the time of its echoes, and every call that
 //!   waits on it fails then;
 //! - nothing is taken for dead that was heard while the echoes were waited for;
+//! - no site is up and silent for more than 20 s while its user sends and the line is whole, if its
+//!   server has answered a proof once and answers LCP echoes, or says that it opens nothing; the others
+//!   are counted ([`Tally`]). Where more than one in fifty datagrams is lost it is 60 s, and where some are
+//!   damaged they are counted too;
+//! - no tunnel ends as silent or dead through which packets could pass for the last 15 s, but for those
+//!   whose path takes all echoes of their policy in more than one of a million silences, which are counted;
 //! - once all is well again a tunnel that is up carries, and one that is not can be connected;
 //! - a hang-up takes no longer than it may; no session and no task is left behind.
 //!
@@ -18,15 +24,22 @@
 mod errand;
 mod fault;
 pub mod grid;
+mod held;
 mod journal;
 mod run;
 mod scenario;
+mod server;
 mod site;
+mod talk;
+mod truth;
 mod world;
 
 pub use crate::{
     errand::Errand,
     fault::Fault,
+    journal::Tally,
     run::Run,
     scenario::{Farewell, Mishap, Path, Scenario},
+    server::ServerKind,
+    talk::{Talk, Whom},
 };

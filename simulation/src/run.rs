@@ -10,7 +10,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Farewell, Scenario, journal::Journal, site::Site, world::World};
+use crate::{
+    Farewell, Scenario,
+    journal::{Journal, Tally},
+    site::Site,
+    world::World,
+};
 
 /// What came of a scenario
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct Run {
     pub up: u32,
     /// Errands that were done
     pub done: u32,
+    /// What became of tunnels through which nothing passed
+    pub tally: Tally,
 }
 
 impl Scenario {
@@ -42,6 +49,7 @@ impl Scenario {
                 took: Duration::ZERO,
                 up: 0,
                 done: 0,
+                tally: Tally::default(),
             },
         }
     }
@@ -64,6 +72,7 @@ async fn live(scenario: &Scenario) -> Run {
         took: began.elapsed(),
         up: pages.up,
         done: pages.done,
+        tally: pages.tally,
     }
 }
 

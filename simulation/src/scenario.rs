@@ -6,7 +6,7 @@ use pptp::{EchoPolicy, memory::Impairment};
 use pptp_testkit::ServerOrder;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::{Errand, Fault};
+use crate::{Errand, Fault, ServerKind, Talk};
 
 /// A client, a server, the path between them, what befalls both, and what the client is after
 #[derive(Debug, Clone, PartialEq)]
@@ -17,12 +17,16 @@ pub struct Scenario {
     pub path: Path,
     /// Whose manners the server has
     pub order: ServerOrder,
+    /// What the server never does
+    pub server: ServerKind,
     /// When the client takes the server for dead
     pub echo: EchoPolicy,
     /// How long a connect may take
     pub connect_timeout: Duration,
     /// What each of the client's tunnels is used for, one errand after the other, over and over
     pub tunnels: Vec<Vec<Errand>>,
+    /// What the user of each tunnel asks beside the errands
+    pub talks: Vec<Option<Talk>>,
     /// What goes wrong
     pub mishaps: Vec<Mishap>,
     /// How it ends
@@ -73,15 +77,34 @@ impl Scenario {
         let rng = &mut rng;
         let calm = rng.random_bool(0.1);
         let mishaps = if calm { 0 } else { rng.random_range(0..=4) };
-        Self {
+        let mut scenario = Self {
             seed,
             path: Path::random(rng, calm),
             order: one_of(rng, &[ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras]),
+            server: ServerKind::Ordinary,
             echo: echo(rng),
             connect_timeout: seconds(rng, 5..=60),
             tunnels: (0..rng.random_range(1..=3)).map(|_| errands(rng)).collect(),
+            talks: Vec::new(),
             mishaps: (0..mishaps).map(|_| Mishap::random(rng)).collect(),
             farewell: one_of(rng, &[Farewell::Close, Farewell::Drop, Farewell::ServerHangsUp]),
+        };
+        scenario.draw_insides(calm);
+        scenario
+    }
+
+    /// What concerns the inside of the tunnels, by choices of their own
+    fn draw_insides(&mut self, calm: bool) {
+        let mut rng = StdRng::seed_from_u64(self.seed ^ INSIDES);
+        let rng = &mut rng;
+        self.server = ServerKind::random(rng);
+        if self.path.there + self.path.back < NEAR && self.server == ServerKind::SlowStart {
+            self.server = ServerKind::Ordinary;
+        }
+        self.talks = self.tunnels.iter().map(|_| Talk::random(rng)).collect();
+        if !calm && rng.random_bool(0.5) {
+            let mishaps = (0..rng.random_range(1..=2)).map(|_| Mishap::inside(rng));
+            self.mishaps.extend(mishaps);
         }
     }
 
@@ -109,6 +132,29 @@ impl Scenario {
         all.any(|impairment| impairment.corrupt_per_mille > 0)
     }
 
+    /// The largest share of datagrams that is lost or damaged each way
+    fn worst_loss(&self) -> f64 {
+        let weathers = self.mishaps.iter().filter_map(|mishap| match mishap.fault {
+            Fault::Weather(impairment) => Some(impairment),
+            _ => None,
+        });
+        let all = weathers.chain([self.path.impairment]);
+        let lost = all.map(|it| it.loss_per_mille + it.corrupt_per_mille).max();
+        f64::from(lost.unwrap_or_default()) / 1000.0
+    }
+
+    /// Whether a dead server may be told from the line only after 20 s: more than one in fifty datagrams
+    /// is lost, or some have other numbers than they were sent with
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.worst_loss() > 0.02 || self.corrupts()
+    }
+
+    /// Whether the path takes all echoes of the policy more often than in one of a million silences
+    pub(crate) fn may_lose_all_echoes(&self) -> bool {
+        let lost = 2.0 * self.worst_loss();
+        lost.powi(i32::from(self.echo.unanswered)) > 1e-6
+    }
+
     /// When the last mishap is over
     pub fn calms_down_at(&self) -> Duration {
         let over = self.mishaps.iter().map(|mishap| mishap.at + mishap.lasts);
@@ -122,7 +168,8 @@ impl Scenario {
         let by_control = Duration::from_mins(2);
         let EchoPolicy { silence, interval, unanswered, .. } = self.echo;
         let by_link = silence + interval * u32::from(unanswered);
-        let detection = if silence.is_zero() { by_control } else { by_control.min(by_link) };
+        let has_echoes = !silence.is_zero() && self.server.answers_echoes();
+        let detection = if has_echoes { by_control.min(by_link) } else { by_control };
         // a frame on its way when the server went, a repeated one behind it, and whole milliseconds
         detection
             + self.path.back
@@ -146,6 +193,13 @@ impl Path {
 }
 
 impl Mishap {
+    /// For a while, or as good as for good
+    fn inside(rng: &mut StdRng) -> Self {
+        let at = Duration::from_millis(rng.random_range(0..120_000));
+        let lasts = one_of(rng, &[5000, 20_000, 60_000, 200_000]);
+        Self { at, lasts: Duration::from_millis(lasts), fault: Fault::inside(rng) }
+    }
+
     fn random(rng: &mut StdRng) -> Self {
         let at = Duration::from_millis(rng.random_range(0..120_000));
         let lasts = one_of(rng, &[100, 1000, 5000, 20_000, 60_000, 200_000]);
@@ -195,6 +249,12 @@ fn milliseconds(rng: &mut StdRng, all: &[u64]) -> Duration {
 fn seconds(rng: &mut StdRng, range: std::ops::RangeInclusive<u64>) -> Duration {
     Duration::from_secs(rng.random_range(range))
 }
+
+/// A busy accel-ppp is deaf to nearly all dials over a round trip that is shorter
+const NEAR: Duration = Duration::from_millis(2);
+
+/// Makes another generator of a scenario's seed
+const INSIDES: u64 = 0x1951_DE5A_11E5_0F17;
 
 /// A scenario takes so long at least, in which its tunnels are used
 const LEAST: Duration = Duration::from_mins(1);

@@ -1,15 +1,18 @@
 //! The hosts and the network between them, and what befalls them
 
-use std::{io, net::Ipv4Addr, time::Duration};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use pptp::{
     Client, TunnelConfig,
     memory::{Blocked, Host, Impairment, Network},
 };
-use pptp_testkit::{Nat, Server};
+use pptp_testkit::{Deafness, Faults, Nat, Server};
 use tokio::time::{advance, sleep};
 
-use crate::{Fault, Scenario};
+use crate::{
+    Fault, Scenario, ServerKind,
+    truth::{Facts, Truth},
+};
 
 /// One scenario's hosts
 #[derive(Debug)]
@@ -20,9 +23,14 @@ pub(crate) struct World {
     far: Network,
     pub(crate) client: Client,
     /// `None` while it is out of service
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
     /// Servers there were: each has Call IDs of its own
     servers: u64,
+    /// What is going wrong
+    active: Vec<Fault>,
+    /// All is well in the end: hosts that are dead live again
+    is_calm: bool,
+    pub(crate) truth: Truth,
     _nat: Option<Nat>,
 }
 
@@ -49,6 +57,9 @@ impl World {
             client,
             server: None,
             servers: 0,
+            active: Vec::new(),
+            is_calm: false,
+            truth: Truth::new(),
             _nat: nat,
         };
         world.start_server()?;
@@ -67,8 +78,8 @@ impl World {
         self.near.digest().rotate_left(1) ^ self.far.digest()
     }
 
-    pub(crate) const fn server(&self) -> Option<&Server> {
-        self.server.as_ref()
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.server.as_deref()
     }
 
     async fn restart_server(&mut self) -> io::Result<()> {
@@ -79,9 +90,14 @@ impl World {
 
     fn start_server(&mut self) -> io::Result<()> {
         if self.server.is_none() {
-            let builder = Server::builder(BUILDING).order(self.scenario.order);
+            // a process that is started again is as it was at first
+            self.active.retain(|fault| !fault.is_inside());
+            let builder = self.scenario.server.builder(BUILDING, self.scenario.order);
+            let builder = builder.faults(self.faults());
             let seed = self.scenario.seed.wrapping_add(self.servers << 32);
-            self.server = Some(builder.seed(seed).serve_memory(&self.far, SERVER)?);
+            let server = Arc::new(builder.seed(seed).serve_memory(&self.far, SERVER)?);
+            self.truth.server_is(&server);
+            self.server = Some(server);
             self.servers += 1;
         }
         Ok(())
@@ -95,8 +111,49 @@ impl World {
         self.near.host(CLIENT)
     }
 
+    /// What the server fails to do now
+    fn faults(&self) -> Faults {
+        let mut faults = self.scenario.server.faults();
+        faults.hosts_are_dead &= !self.is_calm;
+        for fault in &self.active {
+            match fault {
+                Fault::GoesDeaf(deafness) => faults.deaf = Some(*deafness),
+                Fault::GoesMute(muteness) => faults.mute = Some(*muteness),
+                _ => {}
+            }
+        }
+        faults
+    }
+
+    /// The server fails as is due, and the truth is told
+    fn set_faults(&self) {
+        let faults = self.faults();
+        self.with_server(|server| server.set_faults(faults));
+        self.truth.is(Facts {
+            line_is_whole: !self.active.iter().any(|fault| fault.breaks_the_line()),
+            opens: faults.deaf.is_none() && faults.mute.is_none(),
+            complains: faults.deaf.is_some_and(|deafness| deafness != Deafness::Silent),
+        });
+    }
+
     /// Something goes wrong
     pub(crate) async fn begin(&mut self, fault: Fault, lasts: Duration) {
+        self.active.push(fault);
+        self.set_faults();
+        if fault.loses_calls() {
+            self.truth.calls_are_lost();
+        }
+        self.happen(fault, lasts).await;
+        // a busy accel-ppp may be deaf behind a new negotiation, as behind a new dial
+        if fault == Fault::Renegotiate && self.scenario.server == ServerKind::SlowStart {
+            self.truth.calls_are_lost();
+        }
+        if matches!(fault, Fault::Renegotiate | Fault::ClockJump) {
+            self.truth.disturbed();
+        }
+    }
+
+    async fn happen(&mut self, fault: Fault, lasts: Duration) {
         match fault {
             Fault::Block(blocked) => self.server_host().block_gre(blocked),
             Fault::Blackout => self.server_host().unplug(),
@@ -115,11 +172,22 @@ impl World {
             Fault::Renegotiate => self.with_server(Server::renegotiate_all),
             Fault::HangUp => self.with_server(Server::hang_up_all),
             Fault::ClockJump => advance(lasts).await,
+            // by `set_faults`
+            Fault::GoesDeaf(_) | Fault::GoesMute(_) => {}
         }
     }
 
     /// It is over
     pub(crate) async fn end(&mut self, fault: Fault) -> io::Result<()> {
+        if let Some(at) = self.active.iter().position(|active| *active == fault) {
+            self.active.remove(at);
+        }
+        self.undo(fault).await?;
+        self.set_faults();
+        Ok(())
+    }
+
+    async fn undo(&mut self, fault: Fault) -> io::Result<()> {
         match fault {
             Fault::Block(_) => self.server_host().block_gre(Blocked::Nothing),
             Fault::Blackout => self.server_host().plug_in(),
@@ -133,16 +201,24 @@ impl World {
             Fault::Stall => self.client_host().stall_gre(false),
             Fault::Refuse => self.near.allow(SERVER),
             Fault::Mute => self.with_server(|server| server.mute_gre(false)),
-            Fault::Reset | Fault::Renegotiate | Fault::HangUp | Fault::ClockJump => {}
+            Fault::Reset
+            | Fault::Renegotiate
+            | Fault::HangUp
+            | Fault::ClockJump
+            | Fault::GoesDeaf(_)
+            | Fault::GoesMute(_) => {}
         }
         Ok(())
     }
 
     /// From here on nothing goes wrong
     pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
+        self.is_calm = true;
         for mishap in self.scenario.mishaps.clone() {
             self.end(mishap.fault).await?;
         }
+        self.active.clear();
+        self.set_faults();
         self.far.set_impairment(Impairment::default());
         Ok(())
     }

@@ -67,7 +67,7 @@ impl<R: Role> Machine<R> {
         }
         let packet = Packet::parse(information).map_err(|_| Discard::Malformed)?;
         if protocol == frame::LCP && self.answers_our_echo(&packet) {
-            self.near.prove(now, arrival.sequence);
+            self.near.answered(now, arrival.sequence);
             return Ok(());
         }
         if !self.near.contains(now, arrival.sequence) {
@@ -77,6 +77,9 @@ impl<R: Role> Machine<R> {
             return Ok(());
         }
         let survives_answers = self.may_start_over_alone(protocol, &packet);
+        if survives_answers && self.has_proven_nothing() {
+            return Ok(());
+        }
         let round_trip = self.context.round_trips.shortest();
         let new = || Box::new(Confirmation::new(round_trip));
         let confirmation = self.confirmation.get_or_insert_with(new);
@@ -201,6 +204,14 @@ impl<R: Role> Machine<R> {
                 frame::IPCP | frame::IPV6CP => true,
                 _ => false,
             }
+    }
+
+    /// Whether no packet of the peer has opened yet: it may not have come up at its end
+    ///
+    /// A Configure-Request that was overtaken by a later one takes its IPCP out of the Opened state.
+    /// Then it asks anew, and nothing passes until it is answered.
+    fn has_proven_nothing(&self) -> bool {
+        self.decryptor_stats().is_none_or(|stats| stats.opened == 0)
     }
 
     /// Whether a Protocol-Reject names a protocol that the link cannot do without, or IPv6's while

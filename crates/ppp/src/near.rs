@@ -27,6 +27,17 @@ impl Near {
         }
     }
 
+    /// The peer has answered the latest question with this number
+    ///
+    /// An answer is not as late as a packet may be: one that lies behind the window tells that the
+    /// number before it was damaged on its way, which no checksum of GRE shows.
+    pub(crate) fn answered(&mut self, now: Instant, sequence: u32) {
+        let is_late = |base| (-WIDTH..0).contains(&distance(base, sequence));
+        if !self.base.is_some_and(|(base, _)| is_late(base)) {
+            self.base = Some((sequence, now));
+        }
+    }
+
     /// Whether a control frame with this number may count; every one may before the first proof
     pub(crate) fn contains(&self, now: Instant, sequence: u32) -> bool {
         let Some((base, since)) = self.base else { return true };
@@ -97,5 +108,17 @@ mod tests {
         assert!(!near.contains(now, 1064) && near.contains(now, 743));
         near.prove(now, 500_000);
         assert!(near.contains(now, 500_000));
+    }
+
+    #[test]
+    fn an_answer_takes_it_back_from_a_number_that_was_damaged() {
+        let (mut near, now) = (Near::default(), epoch());
+        near.answered(now, 20 + 128);
+        near.prove(now, 21);
+        assert!(!near.contains(now, 22), "a late packet");
+        near.answered(now, 22);
+        assert!(near.contains(now, 23) && !near.contains(now, 148));
+        near.answered(now, 21);
+        assert!(near.contains(now, 22 + 64), "one that was overtaken does not");
     }
 }

@@ -384,7 +384,9 @@ impl Driver {
         }
         self.stats.send_modify(|stats| {
             stats.connections = self.sessions.len();
-            stats.up = self.sessions.values().filter(|session| session.is_up()).count();
+            let up = self.sessions.values().filter(|session| session.is_up());
+            stats.up_addresses = up.clone().filter_map(Session::inner_address).collect();
+            stats.up = up.count();
             stats.undeliverable = self.undeliverable;
             stats.unknown_call = self.unknown_call;
             stats.unsendable = self.outlet.unsendable();

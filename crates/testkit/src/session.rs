@@ -249,6 +249,10 @@ impl Session {
         self.up
     }
 
+    pub(crate) const fn inner_address(&self) -> Option<Ipv4Addr> {
+        self.inner_address
+    }
+
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

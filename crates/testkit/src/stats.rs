@@ -11,6 +11,8 @@ pub struct Stats {
     pub connections: usize,
     /// Clients whose IP packets pass now
     pub up: usize,
+    /// The inner addresses of these
+    pub up_addresses: Vec<Ipv4Addr>,
     /// Clients that ever opened a control connection
     pub connections_ever: u64,
     /// Clients whose IP packets ever passed

@@ -2,6 +2,7 @@
 //! that go away. All of it is put back when it is dropped.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::lab::{Building, Lab};
@@ -32,6 +33,24 @@ pub struct Moved(Lab, Building);
 /// A building whose pppd sends no LCP Echo-Request in calls that begin before this is dropped
 #[derive(Debug)]
 pub struct WithoutEchoes(Lab, Building);
+
+/// A building whose router drops what a firewall drops, until this is dropped
+#[derive(Debug)]
+pub(crate) struct Quiet(Lab, Building, Quietness);
+
+/// What a building's router does not answer
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quietness {
+    /// Pings of any of its addresses
+    Pings,
+    /// Pings, and packets whose time to live is over
+    Proofs,
+    /// Packets to [`DEAD_HOST`], which is behind it
+    DeadHost,
+}
+
+/// An address of each building's network that belongs to no host
+pub(crate) const DEAD_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 77);
 
 /// A building whose pptpd may be killed: it listens again when this is dropped
 #[derive(Debug)]
@@ -64,6 +83,13 @@ impl Lab {
         let changed = WithoutEchoes(self.clone(), building);
         self.silently(&changed.interval(0)).await?;
         Ok(changed)
+    }
+
+    /// Let the router of `building` be quiet.
+    pub(crate) fn quieten(&self, building: Building, quietness: Quietness) -> io::Result<Quiet> {
+        let quiet = Quiet(self.clone(), building, quietness);
+        let said = self.sh(&quiet.switch(true))?;
+        if said.is_empty() { Ok(quiet) } else { Err(io::Error::other(said)) }
     }
 
     /// Let the trial kill the pptpd of `building`.
@@ -151,6 +177,31 @@ impl WithoutEchoes {
 
     /// What all profiles have
     const INTERVAL: u8 = 10;
+}
+
+impl Quiet {
+    /// Prints nothing unless it fails
+    ///
+    /// A packet to where a blackhole route leads vanishes before its time to live is looked at: the
+    /// client's packets of that kind go to 192.0.2.1.
+    fn switch(&self, on: bool) -> String {
+        let Self(_, building, quietness) = self;
+        let inside = format!("ip netns exec b{}", building.number());
+        let verb = if on { "add" } else { "del" };
+        let pings = format!("{inside} sysctl -qw net.ipv4.icmp_echo_ignore_all={}", u8::from(on));
+        let route = |to: &str| format!("{inside} ip route {verb} blackhole {to}");
+        match quietness {
+            Quietness::Pings => pings,
+            Quietness::Proofs => format!("{pings}; {}", route("192.0.2.1")),
+            Quietness::DeadHost => route(&DEAD_HOST.to_string()),
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.0.sh(&self.switch(false));
+    }
 }
 
 impl Drop for Pause {

@@ -12,6 +12,7 @@ mod undertaker;
 mod weather;
 
 use std::env;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::fault::{Quiet, Quietness};
 use crate::lab::{Building, Lab};
 use crate::trial::Outcome;
 
@@ -47,6 +49,7 @@ impl Soak {
     /// Run it, and tell in one line how it went; an error if a detector was wrong or too late, or if a transfer broke.
     pub async fn run(self, lab: &Lab) -> Outcome {
         println!("  soak: seed {}, {:?}", self.seed, self.length);
+        let quiet = tokio::task::block_in_place(|| quieten(lab))?;
         let register = Arc::new(Register::new());
         let (stop, stopping) = watch::channel(false);
         let residents = self.move_in(&register, &stopping)?;
@@ -63,6 +66,7 @@ impl Soak {
         stop.send_replace(true);
         let _ = timeout(Duration::from_mins(2), residents.join_all()).await;
         println!("  soak: seed {}, {}", self.seed, register.summary(began.elapsed()));
+        tokio::task::spawn_blocking(|| drop(quiet)).await?;
         register.verdict()
     }
 
@@ -84,6 +88,26 @@ impl Soak {
         Ok(residents)
     }
 }
+
+/// Some routers answer no ping, some no proof at all, and each building has a host that is dead
+fn quieten(lab: &Lab) -> io::Result<Vec<Quiet>> {
+    let mut quiet = Vec::new();
+    for building in Building::ALL {
+        quiet.push(lab.quieten(building, Quietness::DeadHost)?);
+    }
+    for building in ANSWERS_NO_PING {
+        quiet.push(lab.quieten(building, Quietness::Pings)?);
+    }
+    for building in ANSWERS_NO_PROOF {
+        quiet.push(lab.quieten(building, Quietness::Proofs)?);
+    }
+    Ok(quiet)
+}
+
+/// Buildings whose servers are proven by the ICMP error of a packet whose time to live is over
+const ANSWERS_NO_PING: [Building; 2] = [Building::TWO, Building::CHATTY];
+/// Buildings whose servers are never proven
+const ANSWERS_NO_PROOF: [Building; 2] = [Building::THREE, Building::MSCHAP1];
 
 /// How long a building is left alone between two faults: longer than each interval between two
 /// Echo-Requests, so that one of them is answered

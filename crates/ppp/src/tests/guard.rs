@@ -303,6 +303,33 @@ fn a_peer_that_starts_ipcp_over_gets_it_at_the_fourth_request() {
     assert_eq!(ack.map(|ack| ack.id), Some(3), "its latest request is acknowledged");
 }
 
+/// A server whose IPCP left the Opened state because of a request that came late
+#[test]
+fn a_peer_of_which_nothing_has_opened_yet_gets_ipcp_again_at_once() {
+    let mut script = Script::guarded(config()).brought_up();
+    script.events();
+    script.wait(3 * SECOND);
+    script.sent();
+    // the first may have lost our Ack, and gets it again
+    script.try_receive(frame::IPCP, 1, 200, PEER_ADDRESS).unwrap();
+    assert!(!script.events().contains(&Event::Renegotiating));
+    script.sent();
+    script.wait(3 * SECOND);
+    script.try_receive(frame::IPCP, 1, 201, PEER_ADDRESS).unwrap();
+    assert!(script.events().contains(&Event::Renegotiating));
+    let sent = script.sent();
+    let codes: Vec<_> = sent.iter().filter(|it| it.protocol == frame::IPCP).collect();
+    assert_eq!(codes.iter().map(|it| it.code).collect::<Vec<_>>(), [1, 2], "a request and an Ack");
+    script.acknowledge_in(&sent, frame::IPCP);
+    assert!(script.link.is_up());
+    // from the first packet on it is asked about
+    script.receive_ip().unwrap();
+    script.events();
+    let _ = script.try_receive(frame::IPCP, 1, 202, PEER_ADDRESS);
+    script.try_receive(frame::IPCP, 1, 203, PEER_ADDRESS).unwrap_err();
+    assert!(is_unmoved(&mut script));
+}
+
 #[test]
 fn a_flood_of_resets_and_rejects_ends_nothing() {
     let mut script = up();

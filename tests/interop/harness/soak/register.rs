@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use pptp::{EchoPolicy, TunnelError};
+use pptp::{EchoPolicy, Failure, LinkFailure, NothingPasses, Reachability, TunnelError};
 use tokio::time::{Instant, sleep};
 
 use super::CALM;
@@ -29,6 +29,9 @@ struct Entries {
     dials_failed: u32,
     transfers: u32,
     pings: (u32, u32),
+    asked_the_dead: u32,
+    /// Tunnels by how their path was proven, when they ended or the run did
+    reachability: BTreeMap<String, u32>,
     found: Vec<Found>,
     excused: Vec<String>,
     /// Ended by what its server did to the keys when it was slow to answer
@@ -117,14 +120,19 @@ impl Register {
     }
 
     /// A tunnel says that it has ended by itself: whether that is true
-    pub(super) fn declared_dead(&self, resident: &Resident, reason: &TunnelError) {
+    pub(super) fn declared_dead(
+        &self,
+        resident: &Resident,
+        reason: &TunnelError,
+        reachability: Reachability,
+    ) {
         let now = Instant::now();
         let documented = documented(resident.policy);
         let mut entries = self.entries();
         let (unreachable, on_purpose) = entries.unreachable(resident.building, documented, now);
         let told = format!("{}: {reason}, after {unreachable:.1?} of silence", resident.name());
         println!("  {told}");
-        if reason.name() == "WrongKey" {
+        if is_mistaken(reason, reachability) {
             entries.mistaken += 1;
         } else if unreachable < detection(resident.policy).start {
             entries.wrong.push(told);
@@ -147,6 +155,15 @@ impl Register {
 
     pub(super) fn transferred(&self) {
         self.entries().transfers += 1;
+    }
+
+    pub(super) fn asked_the_dead(&self) {
+        self.entries().asked_the_dead += 1;
+    }
+
+    /// How the path of a tunnel was proven in its life
+    pub(super) fn proven(&self, reachability: Reachability) {
+        *self.entries().reachability.entry(format!("{reachability:?}")).or_default() += 1;
     }
 
     pub(super) fn pinged(&self, was_answered: bool) {
@@ -190,7 +207,7 @@ impl Register {
         format!(
             "{:.1} min: {:.0} tunnel-minutes, {} faults ({}), {} false deaths, {} true deaths found{latest}; \
              {} outages too long by this machine's fault, {} ended with the keys of a server that mistook them, \
-             {} transfers whole, {} of {} pings answered, {} dials failed",
+             {} transfers whole, {} of {} pings answered, {} questions to dead hosts, {} dials failed; tunnels: {:?}",
             took.as_secs_f64() / 60.0,
             entries.tunnel_time.as_secs_f64() / 60.0,
             entries.faults.values().sum::<u32>(),
@@ -202,7 +219,9 @@ impl Register {
             entries.transfers,
             entries.pings.1,
             entries.pings.0,
+            entries.asked_the_dead,
             entries.dials_failed,
+            entries.reachability,
         )
     }
 
@@ -232,6 +251,16 @@ impl Entries {
             .max();
         longest.unwrap_or_default()
     }
+}
+
+/// Whether a server that was slow to answer has mistaken the keys: it says so, and nothing ever passed
+fn is_mistaken(reason: &TunnelError, reachability: Reachability) -> bool {
+    let is_told = matches!(
+        reason.failure,
+        Failure::Link(LinkFailure::NothingPasses(NothingPasses::NotOpened { .. }))
+    );
+    let is_proven = matches!(reachability, Reachability::Proven(_));
+    reason.name() == "WrongKey" || is_told && !is_proven
 }
 
 /// How long after the last frame a silent peer is declared dead

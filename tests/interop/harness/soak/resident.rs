@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::random::Random;
 use super::register::Register;
 use crate::dial::config;
+use crate::fault::DEAD_HOST;
 use crate::lab::{Building, ROUTER};
 use crate::transfer::Transfer;
 
@@ -34,10 +36,12 @@ enum Use {
     Sparse,
     /// Transfers both ways, one after the other
     Busy,
+    /// Questions to a host that is dead, and to nobody else
+    DeadHost,
 }
 
 impl Use {
-    const ALL: [Self; 3] = [Self::Idle, Self::Sparse, Self::Busy];
+    const ALL: [Self; 4] = [Self::Idle, Self::Sparse, Self::Busy, Self::DeadHost];
 }
 
 /// Dead 33 s after the last frame, and not before the server was unreachable for 28 s: what the
@@ -85,11 +89,14 @@ impl Resident {
             register.came_up(&self);
             tokio::select! {
                 biased;
-                reason = tunnel.closed() => register.declared_dead(&self, &reason),
+                reason = tunnel.closed() => {
+                    register.declared_dead(&self, &reason, tunnel.info().reachability);
+                }
                 () = self.make_use(&tunnel, &register, &mut random) => {}
                 () = stopped(&mut stopping) => {}
             }
             register.went(&self, since.elapsed());
+            register.proven(tunnel.info().reachability);
             tunnel.close().await;
         }
     }
@@ -127,6 +134,14 @@ impl Resident {
                     register.pinged(answer.is_ok());
                     sleep(random.millis(1000..=8000)).await;
                 }
+                Use::DeadHost => {
+                    let asked = ask_the_dead(tunnel, random).await;
+                    // its tunnel tells why
+                    if asked.is_err() && tunnel.state().borrow().is_down() {
+                        std::future::pending::<()>().await;
+                    }
+                    register.asked_the_dead();
+                }
                 Use::Busy => {
                     let octets = usize::try_from(random.number(64..=512)).unwrap_or(64) << 10;
                     let transfer = Transfer::start(tunnel, self.building, octets, PATIENCE);
@@ -145,6 +160,14 @@ impl Resident {
     fn told(&self, message: Option<&str>) -> String {
         format!("{}: {}", self.name(), message.unwrap_or("failed"))
     }
+}
+
+/// Sends one datagram to a host that is dead, of which no answer comes
+async fn ask_the_dead(tunnel: &Tunnel, random: &mut Random) -> io::Result<()> {
+    let socket = tunnel.udp_bind(0)?;
+    socket.send_to(b"anybody there?", (DEAD_HOST, 7)).await?;
+    sleep(random.millis(500..=2000)).await;
+    Ok(())
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
