@@ -99,8 +99,14 @@ impl Mark {
 
     /// Recognises an answer to one of these packets, sent from `source`
     ///
-    /// An error quotes the header and 8 octets only, so it is recognised by its identifier.
-    pub(crate) fn recognise(self, packet: &[u8], source: Ipv4Addr) -> Option<Answered> {
+    /// An error quotes the header and 8 octets only, so it is recognised by its identifier and by where the
+    /// packet went: to `target`, or to [`BEYOND`].
+    pub(crate) fn recognise(
+        self,
+        packet: &[u8],
+        source: Ipv4Addr,
+        target: Option<Ipv4Addr>,
+    ) -> Option<Answered> {
         let (header, icmp) = split(packet)?;
         if header.get(16..20) != Some(&source.octets()) {
             return None;
@@ -112,7 +118,9 @@ impl Mark {
             }
             UNREACHABLE | TIME_EXCEEDED => {
                 let (quoted, inner) = split(icmp.get(8..)?)?;
+                let went_to = |address: Ipv4Addr| quoted.get(16..20) == Some(&address.octets());
                 let is_ours = quoted.get(12..16) == Some(&source.octets())
+                    && (went_to(BEYOND) || target.is_some_and(went_to))
                     && inner.first() == Some(&ECHO_REQUEST);
                 is_ours.then_some((Answer::Error, self.sequence(inner)?))
             }
@@ -213,16 +221,20 @@ mod tests {
     #[test]
     fn answers_are_recognised_and_others_are_not() {
         let packet = MARK.emit(Question::Ping, US, PEER, 7);
-        let recognise = |packet: &[u8]| MARK.recognise(packet, US);
+        let recognise = |packet: &[u8]| MARK.recognise(packet, US, Some(PEER));
         assert_eq!(recognise(&reply(&packet)), Some((Answer::Reply, 7)));
         for kind in [UNREACHABLE, TIME_EXCEEDED] {
             assert_eq!(recognise(&error(&packet, kind)), Some((Answer::Error, 7)));
         }
         assert_eq!(recognise(&packet), None, "our own packet");
         assert_eq!(recognise(&error(&packet, 5)), None, "a redirect");
-        assert_eq!(MARK.recognise(&reply(&packet), PEER), None, "for another address");
+        assert_eq!(MARK.recognise(&reply(&packet), PEER, None), None, "for another address");
+        let elsewhere = error(&MARK.emit(Question::Ping, US, Ipv4Addr::new(192, 168, 1, 9), 7), 3);
+        assert_eq!(recognise(&elsewhere), None, "about a user's ping");
+        let beyond = error(&MARK.emit(Question::Expire, US, BEYOND, 8), TIME_EXCEEDED);
+        assert_eq!(MARK.recognise(&beyond, US, None), Some((Answer::Error, 8)));
         let other = Mark { cookie: [9, 2, 3, 4, 5, 6, 7, 8] };
-        assert_eq!(other.recognise(&reply(&packet), US), None, "a user's ping");
+        assert_eq!(other.recognise(&reply(&packet), US, Some(PEER)), None, "a user's ping");
         for length in 0..reply(&packet).len() {
             assert_eq!(recognise(&reply(&packet)[..length]), None, "{length}");
         }

@@ -132,7 +132,9 @@ impl<R: Role> Machine<R> {
 
     fn take_answer(&mut self, now: Instant, packet: &[u8]) -> bool {
         let source = self.ipcp.options.facts().address;
-        let Some(answered) = self.path.mark().recognise(packet, source) else { return false };
+        let Some(answered) = self.path.mark().recognise(packet, source, self.ping_target()) else {
+            return false;
+        };
         let before = self.path.reachability();
         let took = self.path.answered(now, answered);
         if let (Some(took), (Answer::Reply, _)) = (took, answered) {
