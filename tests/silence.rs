@@ -54,7 +54,7 @@ async fn the_path_is_proven_by_a_ping_right_after_coming_up() {
     let began = Instant::now();
     assert_eq!(tunnel.reachable().await.unwrap(), Reachability::Proven(Proof::Ping));
     assert!(began.elapsed() <= Duration::from_millis(30), "{:?}", began.elapsed());
-    assert_eq!(tunnel.info().reachability, Reachability::Proven(Proof::Ping));
+    assert_eq!(tunnel.info().reachability(), Reachability::Proven(Proof::Ping));
     let stats = tunnel.stats();
     assert_eq!(stats.reachability(), Reachability::Proven(Proof::Ping));
     assert_eq!(stats.ping().last(), Some(Duration::from_millis(20)));
@@ -150,7 +150,7 @@ async fn a_remembered_server_that_is_deaf_from_the_start_is_left_though_it_says_
     let (took, reason) = send_until_down(&tunnel, ROUTER, 60 * SECOND).await.expect("down");
     assert!(took <= 15 * SECOND, "{took:?}");
     nothing_passes(&reason);
-    assert_eq!(tunnel.info().reachability, Reachability::Unproven);
+    assert_eq!(tunnel.info().reachability(), Reachability::Unproven);
 }
 
 #[tokio::test(start_paused = true)]

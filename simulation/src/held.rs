@@ -44,7 +44,7 @@ impl Held {
 
     pub(crate) fn note_proof(&self) {
         let proven = [Proof::Ping, Proof::RouterError].map(Reachability::Proven);
-        let reachability = self.tunnel.info().reachability;
+        let reachability = self.tunnel.info().reachability();
         self.inside().is_proven |= proven.contains(&reachability);
     }
 

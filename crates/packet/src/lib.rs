@@ -19,9 +19,11 @@
     )
 )]
 
+mod queue;
 mod redacted;
 mod wakers;
 
+pub use queue::Queue;
 pub use redacted::Redacted;
 pub use wakers::{Waiters, Wakers, panics};
 

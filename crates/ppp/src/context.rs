@@ -1,9 +1,8 @@
 //! What every protocol of a link needs to act: the way out, randomness, the count of round trips
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use pptp_packet::Redacted;
+use pptp_packet::{Queue, Redacted};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -22,7 +21,7 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     answers: Rate,
     /// Each is made in one piece and zeroed once it is sent: it may be a PAP request
-    outbox: VecDeque<Redacted<Zeroizing<Vec<u8>>>>,
+    outbox: Queue<Redacted<Zeroizing<Vec<u8>>>>,
 }
 
 impl Context {
@@ -32,7 +31,7 @@ impl Context {
             round_trips: RoundTrips::new(),
             stats: Stats::new(),
             answers: Rate::new(ANSWERS),
-            outbox: VecDeque::new(),
+            outbox: Queue::new(),
         }
     }
 
@@ -62,12 +61,7 @@ impl Context {
 
     /// The next frame to send
     pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
-        let frame = self.outbox.pop_front();
-        if self.outbox.is_empty() {
-            // An idle link keeps no memory for the frames of its connect.
-            self.outbox = VecDeque::new();
-        }
-        frame.map(|Redacted(frame)| frame)
+        self.outbox.pop_front().map(|Redacted(frame)| frame)
     }
 }
 

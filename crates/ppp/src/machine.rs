@@ -1,8 +1,9 @@
 //! The phases of a link: what starts what, what ends it, and what comes out
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
+
+use pptp_packet::Queue;
 
 use zeroize::Zeroizing;
 
@@ -74,7 +75,7 @@ pub(crate) struct Machine<R: Role> {
     carrier_limit: u16,
     pub(crate) carrier: Carrier,
     renegotiations: Option<Box<Rate>>,
-    events: VecDeque<Event>,
+    events: Queue<Event>,
 }
 
 /// What a log wants to know; the rest is long, and some of it is secret
@@ -144,7 +145,7 @@ impl<R: Role> Machine<R> {
             carrier_limit: parts.carrier_limit,
             carrier: Carrier::NEW,
             renegotiations: None,
-            events: VecDeque::new(),
+            events: Queue::new(),
         }
     }
 
@@ -217,11 +218,7 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
-        }
-        event
+        self.events.pop_front()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<(Instant, Timer)> {

@@ -199,13 +199,12 @@ impl TunnelConfig {
     /// quirks
     ///
     /// If the server still agrees, the connect takes one round trip less: it has nothing to change.
-    /// [`Tunnel::info`](crate::Tunnel::info), asked late, has the most to remember: also whether the
-    /// server answers the pings that prove the path.
+    /// Remembered is also whether the server answers the pings that prove the path.
     #[must_use]
     pub fn resuming(mut self, earlier: &Info) -> Self {
         self.addresses = earlier.request;
         self.remembered = earlier.quirks().cloned().unwrap_or_default();
-        self.proof_memory = earlier.proof_memory;
+        self.proof_memory = earlier.path.proof_memory();
         self
     }
 

@@ -1,6 +1,9 @@
 //! Whether packets pass inside a tunnel, as its users see it
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use pptp_tunnel::{Proof, Reachability, TunnelError};
 
@@ -34,8 +37,9 @@ impl Tunnel {
     /// Nothing is lost.
     pub async fn reachable(&self) -> Result<Reachability, TunnelError> {
         let shared = self.shared();
+        let path = shared.path.get_or_init(Box::default);
         loop {
-            let changed = shared.path.notified();
+            let changed = path.notified();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
             if let Some(reason) = shared.state.with(State::reason).flatten() {
@@ -53,8 +57,9 @@ impl Inner {
     /// Whether packets pass; `None` while the first proof is under way
     fn reachability(&self) -> Option<Reachability> {
         let info = self.info.as_deref()?;
-        let is_open = info.reachability != Reachability::Unknown || !self.proves_path;
-        is_open.then_some(info.reachability)
+        let reachability = info.reachability();
+        let is_open = reachability != Reachability::Unknown || !self.proves_path;
+        is_open.then_some(reachability)
     }
 
     /// The tunnel came up, or is up again: its path is proven once more
@@ -69,17 +74,57 @@ impl Inner {
 
     /// Something is known of the path
     pub(crate) fn path_is(&mut self, reachability: Reachability) {
-        if let Some(info) = &mut self.info {
-            let info = std::sync::Arc::make_mut(info);
-            info.reachability = reachability;
-            if let Reachability::Proven(Proof::Ping | Proof::RouterError) = reachability {
-                info.proof_memory = PROOF_MEMORY;
-            }
+        if let Some(info) = &self.info {
+            info.path.is(reachability);
         }
         self.hold_until = None;
         if let Some(stack) = &mut self.stack {
             stack.release_datagrams();
         }
+    }
+}
+
+/// What is known of a tunnel's path, also by those who took its [`Info`](crate::Info) before
+#[derive(Debug)]
+pub(crate) struct KnownPath(Mutex<Known>);
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    reachability: Reachability,
+    /// How many tunnels from here on may answer no proof and still count as ones that could
+    proof_memory: u8,
+}
+
+impl KnownPath {
+    /// Nothing is known but what an earlier tunnel left
+    pub(crate) const fn new(proof_memory: u8) -> Self {
+        Self(Mutex::new(Known { reachability: Reachability::Unknown, proof_memory }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn reachability(&self) -> Reachability {
+        self.lock().reachability
+    }
+
+    pub(crate) fn proof_memory(&self) -> u8 {
+        self.lock().proof_memory
+    }
+
+    fn is(&self, reachability: Reachability) {
+        let mut known = self.lock();
+        known.reachability = reachability;
+        if let Reachability::Proven(Proof::Ping | Proof::RouterError) = reachability {
+            known.proof_memory = PROOF_MEMORY;
+        }
+    }
+}
+
+impl Clone for KnownPath {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(*self.lock()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddrV4,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -46,8 +46,8 @@ pub(crate) struct Shared {
     pub(crate) state: StateSender,
     /// Wakes the control task: octets to write, or the end
     pub(crate) control: Notify,
-    /// Wakes those who wait to know whether packets pass
-    pub(crate) path: Notify,
+    /// Wakes those who wait to know whether packets pass; made for the first of them
+    pub(crate) path: OnceLock<Box<Notify>>,
     /// A redial may take another
     route: Mutex<Option<Route>>,
     pub(crate) unsendable: AtomicU64,
@@ -147,7 +147,7 @@ impl Shared {
             number,
             state: StateSender::new(state),
             control: Notify::new(),
-            path: Notify::new(),
+            path: OnceLock::new(),
             route: Mutex::new(None),
             unsendable: AtomicU64::new(0),
             strangers: Strangers::default(),
@@ -227,7 +227,8 @@ impl Shared {
     /// Tells those who wait to know whether packets pass; with no lock held
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     pub(crate) fn tell_path(&self) {
-        self.hub.hub.count_wakes(usize::from(panics(|| self.path.notify_waiters())));
+        let Some(path) = self.path.get() else { return };
+        self.hub.hub.count_wakes(usize::from(panics(|| path.notify_waiters())));
     }
 
     /// Nothing more will happen: the Call ID is given back and the control task ends

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::{
     Capture, CaptureOptions, FlightRecord, HungUp, IpPackets, State,
     raw_ip::RawPort,
+    reach::KnownPath,
     shared::{Handle, Route, Shared},
     summary::debug_as_summary,
 };
@@ -368,16 +369,18 @@ pub struct Info {
     pub round_trips: u16,
     /// What each phase took
     pub ladder: Ladder,
-    /// Whether packets pass, and how that was proven; [`Tunnel::info`] has what is known now
-    pub reachability: Reachability,
     pub(crate) request: AddressRequest,
-    /// How many tunnels from here on may answer no proof and still count as ones that could
-    pub(crate) proof_memory: u8,
+    pub(crate) path: KnownPath,
     /// Boxed: hardly any server has some
     pub(crate) quirks: Option<Box<Quirks>>,
 }
 
 impl Info {
+    /// Whether packets pass inside the tunnel, and how that was proven, as far as is known by now
+    pub fn reachability(&self) -> Reachability {
+        self.path.reachability()
+    }
+
     /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
     ///
     /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
@@ -398,9 +401,8 @@ impl Info {
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
             ladder: facts.ladder.clone(),
-            reachability: Reachability::Unknown,
             request: facts.request,
-            proof_memory: 0,
+            path: KnownPath::new(0),
             quirks,
         }
     }

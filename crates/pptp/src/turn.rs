@@ -16,6 +16,7 @@ use crate::{
     hub::Hub,
     pcapng::Direction,
     raw_ip::RawPort,
+    reach::KnownPath,
     shared::{Inner, Route, Shared, stack_of},
 };
 
@@ -309,10 +310,13 @@ impl Outputs<'_> {
                 inner.proves_path = dialling.config.path_proof;
                 (dialling.lesson(peer), dialling.config.proof_memory.saturating_sub(1))
             }
-            (None, Some(info)) => (info.quirks.clone(), info.proof_memory),
+            (None, Some(info)) => (info.quirks.clone(), info.path.proof_memory()),
             (None, None) => (None, 0),
         };
-        let info = Arc::new(Info { proof_memory, ..Info::new(&route, facts, quirks) });
+        let info = Arc::new(Info {
+            path: KnownPath::new(proof_memory),
+            ..Info::new(&route, facts, quirks)
+        });
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);
         if let Some(stack) = &mut inner.stack {

@@ -5,7 +5,6 @@ mod ordered;
 mod serving;
 
 use std::{
-    collections::VecDeque,
     fmt,
     net::Ipv4Addr,
     ops::Deref,
@@ -14,7 +13,7 @@ use std::{
 
 use pptp_control::{ControlConnection, StopReason};
 use pptp_gre::{Discard, Header, ParseError, Reordering, Session};
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Egress, PacketBuf, Queue};
 use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
 
 use crate::{
@@ -99,7 +98,7 @@ pub struct Tunnel {
     passage: Passage,
     /// The control connection has ended, and until when GRE may still say why
     last_words: Option<(Instant, Box<Failure>)>,
-    events: VecDeque<Event>,
+    events: Queue<Event>,
     recorder: Recorder,
     counters: Counters,
     /// How our GRE goes out
@@ -182,7 +181,7 @@ impl Tunnel {
             connect_deadline: None,
             passage: Passage::default(),
             last_words: None,
-            events: VecDeque::new(),
+            events: Queue::new(),
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
@@ -367,11 +366,7 @@ impl Tunnel {
     /// The next thing to know, oldest first
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if self.events.is_empty() && self.events.capacity() > 0 {
-            self.events = VecDeque::new();
-        }
-        event
+        self.events.pop_front()
     }
 
     /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP, and the proofs of the data path

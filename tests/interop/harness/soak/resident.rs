@@ -90,13 +90,13 @@ impl Resident {
             tokio::select! {
                 biased;
                 reason = tunnel.closed() => {
-                    register.declared_dead(&self, &reason, tunnel.info().reachability);
+                    register.declared_dead(&self, &reason, tunnel.info().reachability());
                 }
                 () = self.make_use(&tunnel, &register, &mut random) => {}
                 () = stopped(&mut stopping) => {}
             }
             register.went(&self, since.elapsed());
-            register.proven(tunnel.info().reachability);
+            register.proven(tunnel.info().reachability());
             tunnel.close().await;
         }
     }
