@@ -199,6 +199,26 @@ async fn a_peer_that_answers_no_lcp_echo_is_judged_by_its_control_connection() {
     }
 }
 
+/// The control connection's own echoes come once in a minute: the policy may be quicker
+#[tokio::test(start_paused = true)]
+async fn a_quick_echo_policy_ends_no_tunnel_to_a_server_that_answers_no_lcp_echo() {
+    let (silence, interval) = (3 * SECOND, 2 * SECOND);
+    for unanswered in [1, 3, 5] {
+        let world = World::new(10);
+        let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
+        let server = world.serve(1, Server::builder(1).faults(faults));
+        let policy = EchoPolicy { silence, interval, unanswered };
+        let config = config(server.address()).echo(policy);
+        let tunnel = world.client.connect(config).await.unwrap();
+        assert!(timeout(600 * SECOND, tunnel.closed()).await.is_err(), "{unanswered}");
+        assert_eq!(tunnel.ping(ROUTER, SECOND).await.ok(), Some(20 * SECOND / 1000));
+        world.network.host(server.address()).unplug();
+        let began = Instant::now();
+        timeout(150 * SECOND, tunnel.closed()).await.expect("the line is gone");
+        assert!(began.elapsed() <= 122 * SECOND, "{:?}", began.elapsed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_proofs_nothing_is_sent_and_nothing_is_known() {
     let world = World::new(10);

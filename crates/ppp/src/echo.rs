@@ -127,6 +127,11 @@ impl Echo {
         self.has_answered
     }
 
+    /// Whether the latest Echo-Request is the last one before the peer counts as dead
+    pub(crate) fn is_last_question(&self) -> bool {
+        self.unanswered >= self.policy().unanswered
+    }
+
     /// LCP is not open any more
     pub(crate) const fn stop(&mut self) {
         self.deadline = None;

@@ -39,6 +39,11 @@ pub enum Event {
     },
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
+    /// The peer leaves LCP Echo-Requests unanswered and has never answered one: the carrier is to ask
+    /// whether it is there, by its own signalling, and to tell [`Link::note_carrier_alive`]
+    ///
+    /// [`Link::note_carrier_alive`]: crate::Link::note_carrier_alive
+    AskCarrier,
     /// The link ended because its owner closed it
     Closed,
     /// The peer ends the link, or a protocol of it, with this error code of Windows; [`Event::Down`] follows

@@ -205,6 +205,9 @@ impl<R: Role> Machine<R> {
         match self.echo.handle_timeout(now) {
             Some(Silence::Ask) => {
                 self.send_echo_request(now);
+                if self.echo.is_last_question() && !self.echo.has_answered() {
+                    self.push(Event::AskCarrier);
+                }
             }
             Some(Silence::Dead(unanswered)) => self.fall_silent(now, unanswered),
             None => {}

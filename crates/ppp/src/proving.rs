@@ -33,9 +33,9 @@ impl Carrier {
         self.heard = Some(now);
     }
 
-    /// Whether it has signalling that ends by itself when it is dead
-    const fn judges_itself(&self) -> bool {
-        self.heard.is_some()
+    /// Whether it was heard later than the link itself
+    fn outlives(&self, link: Option<Instant>) -> bool {
+        self.heard.is_some_and(|heard| link.is_none_or(|link| heard > link))
     }
 }
 
@@ -165,14 +165,18 @@ impl<R: Role> Machine<R> {
 
     /// The peer has left Echo-Requests unanswered for as long as the policy allows
     ///
-    /// One that has never answered any is judged by its carrier instead, which has echoes and times of its
-    /// own, unless it answered proofs and does so no more. A packet that has just left proves nothing of
-    /// that: its answer may be on the way.
+    /// One that has never answered any is judged by its carrier instead, which was asked together with
+    /// the last of them ([`Event::AskCarrier`]), unless it answered proofs and does so no more.
+    /// A packet that has just left proves nothing of that: its answer may be on the way.
     pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
-        let is_mute = !self.echo.has_answered() && self.carrier.judges_itself();
+        let is_mute = !self.echo.has_answered() && self.carrier.outlives(self.echo.last_heard());
         let may_be_lost = self.path.is_provable() && self.path.is_unanswered();
         match (is_mute, may_be_lost) {
-            (true, false) => self.echo.begin_anew(now),
+            (true, false) => {
+                // to be heard again before the next verdict
+                self.carrier = Carrier::NEW;
+                self.echo.begin_anew(now);
+            }
             (true, true) if !self.path.is_lost(now) => self.echo.wait_once_more(now),
             _ => self.fail(now, Failure::EchoTimeout { unanswered }),
         }

@@ -46,6 +46,15 @@ impl Echo {
         }
     }
 
+    /// Asks now, unless a reply is awaited
+    pub(super) fn ask(&mut self, shared: &mut Shared, now: Instant) {
+        if matches!(self.wait, Wait::Silence { .. }) {
+            self.identifier = self.identifier.wrapping_add(1);
+            shared.send(EchoRequest { identifier: self.identifier });
+            self.wait = Wait::reply(shared, now);
+        }
+    }
+
     /// Asks, or has asked in vain
     ///
     /// Whoever sees a deadline much too late has slept, and the reply may be there unread: it gets
@@ -53,9 +62,7 @@ impl Echo {
     pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
         match self.wait {
             Wait::Silence { .. } => {
-                self.identifier = self.identifier.wrapping_add(1);
-                shared.send(EchoRequest { identifier: self.identifier });
-                self.wait = Wait::reply(shared, now);
+                self.ask(shared, now);
                 None
             }
             Wait::Reply { until } if now > shared::after(until, LATE) => {

@@ -84,6 +84,13 @@ impl ControlConnection {
         }
     }
 
+    /// Asks the peer for a sign of life now, unless that is under way or no call is established
+    ///
+    /// Without an answer the connection ends as after a silence.
+    pub fn ask(&mut self, now: Instant) {
+        self.advance(|machine, shared| machine.ask(shared, now));
+    }
+
     /// Ends call and control connection properly, in two steps of 2 s at most
     ///
     /// Call-Clear-Request first, then Stop-Control-Connection-Request with `reason`. A connection
@@ -239,6 +246,13 @@ impl Machine {
             Self::WaitStopReply(state) => shared.close(state.outcome),
             Self::Closed => Self::Closed,
         }
+    }
+
+    fn ask(mut self, shared: &mut Shared, now: Instant) -> Self {
+        if let Self::CallEstablished(state) = &mut self {
+            state.ask(shared, now);
+        }
+        self
     }
 
     fn close(self, shared: &mut Shared, now: Instant, reason: StopReason) -> Self {

@@ -172,6 +172,10 @@ impl CallEstablished {
         Machine::CallEstablished(self)
     }
 
+    pub(super) fn ask(&mut self, shared: &mut Shared, now: Instant) {
+        self.echo.ask(shared, now);
+    }
+
     pub(super) fn handle_timeout(mut self, shared: &mut Shared, now: Instant) -> Machine {
         self.echo.handle_timeout(shared, now).unwrap_or(Machine::CallEstablished(self))
     }

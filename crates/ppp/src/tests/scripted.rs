@@ -565,6 +565,39 @@ mod link_control {
     }
 
     #[test]
+    fn a_peer_that_has_never_answered_an_echo_is_asked_by_its_carrier_before_it_is_dead() {
+        let mut script = Script::up();
+        let asks = |script: &mut Script| {
+            script.events().into_iter().filter(|event| *event == Event::AskCarrier).count()
+        };
+        script.wait(59 * SECOND);
+        assert_eq!(asks(&mut script), 0, "three Echo-Requests");
+        script.wait(SECOND);
+        assert_eq!(asks(&mut script), 1, "with the fourth");
+        for _ in 0..10 {
+            script.now += SECOND;
+            script.link.note_carrier_alive(script.now);
+            script.wait(9 * SECOND);
+            assert!(script.link.is_up());
+            script.wait(60 * SECOND);
+            assert_eq!(asks(&mut script), 1, "each time");
+        }
+        script.wait(10 * SECOND);
+        assert_eq!(script.failure(), Some(Failure::EchoTimeout { unanswered: 4 }), "no answer");
+    }
+
+    #[test]
+    fn the_carrier_of_a_peer_that_answers_echoes_is_left_alone() {
+        let mut script = Script::up();
+        script.wait(35 * SECOND);
+        let request = script.sent().pop().unwrap();
+        script.send(frame::LCP, Code::EchoReply, request.id, &[0; 6]);
+        script.wait(100 * SECOND);
+        assert!(!script.events().contains(&Event::AskCarrier));
+        assert!(!script.link.is_up());
+    }
+
+    #[test]
     fn the_echo_deadline_stays_where_it_is_while_packets_come() {
         let mut script = Script::up();
         script.wait(5 * SECOND); // the first proof is over

@@ -122,5 +122,9 @@ fn a_server_that_answers_no_lcp_echo_lives_while_its_control_connection_does() {
     pair.server.fall_silent();
     pair.run(secs(200));
     let (_, error) = pair.client.down().expect("down");
-    assert_eq!(error.name(), "ControlEchoTimeout", "the control connection judges");
+    assert_eq!(
+        error.name(),
+        "EchoTimeout",
+        "its control connection, asked with the last echo, is silent too"
+    );
 }

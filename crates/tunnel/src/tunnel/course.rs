@@ -105,6 +105,7 @@ impl Tunnel {
                 LinkEvent::TimeRemaining { left, message } => {
                     self.events.push_back(Event::TimeRemaining { left, message });
                 }
+                LinkEvent::AskCarrier => self.control.ask(now),
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::PeerSaid(code) => said = Some(code),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure, said),

@@ -198,6 +198,25 @@ fn rfc2637_section_3_1_4_echo() {
 }
 
 #[test]
+fn a_sign_of_life_can_be_asked_for_at_any_time() {
+    let mut lab = Lab::client_in(State::CallEstablished);
+    lab.pass(secs(10));
+    for _ in 0..2 {
+        lab.connection.ask(lab.now);
+    }
+    assert_eq!(lab.sent(), [EchoRequest { identifier: 1 }.into()], "one at a time");
+    lab.pass(secs(1));
+    let reply = EchoReply { identifier: 1, result: ReplyResult::Ok, error: GeneralError::None };
+    lab.give(reply);
+    assert_eq!(lab.expire(), (Timer::EchoIdle, secs(60)));
+    for state in [State::WaitControlReply, State::WaitCallReply, State::WaitDisconnect] {
+        let mut lab = Lab::client_in(state);
+        lab.connection.ask(lab.now);
+        assert_eq!(lab.sent(), [], "{state:?}");
+    }
+}
+
+#[test]
 fn an_echo_request_is_answered_in_every_state() {
     for state in [
         State::WaitControlReply,
