@@ -187,6 +187,10 @@ impl OptionSet for Ipcp {
 
 impl AddressOptions for Ipcp {
     /// pppd with one DNS server gives it as primary and as secondary
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     fn facts(&self) -> AddressFacts {
         let dns = self.dns.iter().map(|dns| dns.address);
         let mut dns: Vec<_> = dns.filter(|address| is_usable(*address)).collect();

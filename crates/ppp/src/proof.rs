@@ -105,7 +105,7 @@ impl Mark {
         self,
         packet: &[u8],
         source: Ipv4Addr,
-        target: Option<Ipv4Addr>,
+        target: impl FnOnce() -> Option<Ipv4Addr>,
     ) -> Option<Answered> {
         let (header, icmp) = split(packet)?;
         if header.get(16..20) != Some(&source.octets()) {
@@ -118,11 +118,12 @@ impl Mark {
             }
             UNREACHABLE | TIME_EXCEEDED => {
                 let (quoted, inner) = split(icmp.get(8..)?)?;
+                let sequence = self.sequence(inner)?;
                 let went_to = |address: Ipv4Addr| quoted.get(16..20) == Some(&address.octets());
                 let is_ours = quoted.get(12..16) == Some(&source.octets())
-                    && (went_to(BEYOND) || target.is_some_and(went_to))
-                    && inner.first() == Some(&ECHO_REQUEST);
-                is_ours.then_some((Answer::Error, self.sequence(inner)?))
+                    && inner.first() == Some(&ECHO_REQUEST)
+                    && (went_to(BEYOND) || target().is_some_and(went_to));
+                is_ours.then_some((Answer::Error, sequence))
             }
             _ => None,
         }
@@ -221,20 +222,20 @@ mod tests {
     #[test]
     fn answers_are_recognised_and_others_are_not() {
         let packet = MARK.emit(Question::Ping, US, PEER, 7);
-        let recognise = |packet: &[u8]| MARK.recognise(packet, US, Some(PEER));
+        let recognise = |packet: &[u8]| MARK.recognise(packet, US, || Some(PEER));
         assert_eq!(recognise(&reply(&packet)), Some((Answer::Reply, 7)));
         for kind in [UNREACHABLE, TIME_EXCEEDED] {
             assert_eq!(recognise(&error(&packet, kind)), Some((Answer::Error, 7)));
         }
         assert_eq!(recognise(&packet), None, "our own packet");
         assert_eq!(recognise(&error(&packet, 5)), None, "a redirect");
-        assert_eq!(MARK.recognise(&reply(&packet), PEER, None), None, "for another address");
+        assert_eq!(MARK.recognise(&reply(&packet), PEER, || None), None, "for another address");
         let elsewhere = error(&MARK.emit(Question::Ping, US, Ipv4Addr::new(192, 168, 1, 9), 7), 3);
         assert_eq!(recognise(&elsewhere), None, "about a user's ping");
         let beyond = error(&MARK.emit(Question::Expire, US, BEYOND, 8), TIME_EXCEEDED);
-        assert_eq!(MARK.recognise(&beyond, US, None), Some((Answer::Error, 8)));
+        assert_eq!(MARK.recognise(&beyond, US, || None), Some((Answer::Error, 8)));
         let other = Mark { cookie: [9, 2, 3, 4, 5, 6, 7, 8] };
-        assert_eq!(other.recognise(&reply(&packet), US, Some(PEER)), None, "a user's ping");
+        assert_eq!(other.recognise(&reply(&packet), US, || Some(PEER)), None, "a user's ping");
         for length in 0..reply(&packet).len() {
             assert_eq!(recognise(&reply(&packet)[..length]), None, "{length}");
         }

@@ -20,6 +20,12 @@ pub(crate) struct Proofs {
     expires: u8,
 }
 
+impl Proofs {
+    const fn is_empty(self) -> bool {
+        self.pings == 0 && self.expires == 0
+    }
+}
+
 /// Whether the carrier is alive by its own signalling
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Carrier {
@@ -93,6 +99,9 @@ impl<R: Role> Machine<R> {
     }
 
     fn next_question(&mut self) -> Option<(Question, std::net::Ipv4Addr)> {
+        if self.proofs.is_empty() {
+            return None;
+        }
         let target = self.ping_target();
         let Proofs { pings, expires, .. } = &mut self.proofs;
         let (left, question) = match target {
@@ -106,7 +115,7 @@ impl<R: Role> Machine<R> {
     /// The next proof packet, sealed
     pub(crate) fn poll_proof(&mut self) -> Option<Vec<u8>> {
         let (question, target) = self.next_question()?;
-        let source = self.ipcp.options.facts().address;
+        let source = self.ipcp.options.address();
         let octets = self.path.mark().emit(question, source, target, self.proofs.sequence);
         let mut packet = PacketBuf::new();
         packet.reset(octets.len()).copy_from_slice(&octets);
@@ -131,8 +140,9 @@ impl<R: Role> Machine<R> {
     }
 
     fn take_answer(&mut self, now: Instant, packet: &[u8]) -> bool {
-        let source = self.ipcp.options.facts().address;
-        let Some(answered) = self.path.mark().recognise(packet, source, self.ping_target()) else {
+        let source = self.ipcp.options.address();
+        let target = || self.ping_target();
+        let Some(answered) = self.path.mark().recognise(packet, source, target) else {
             return false;
         };
         let before = self.path.reachability();

@@ -165,6 +165,8 @@ pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
 
 /// IPCP's options, whichever role has them
 pub(crate) trait AddressOptions: OptionSet + std::fmt::Debug {
+    /// Our own address, as it is now
+    fn address(&self) -> std::net::Ipv4Addr;
     /// What was agreed, once IPCP is open
     fn facts(&self) -> AddressFacts;
 }

@@ -127,6 +127,10 @@ impl OptionSet for Ipcp {
 }
 
 impl AddressOptions for Ipcp {
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     fn facts(&self) -> AddressFacts {
         AddressFacts {
             address: self.address,
