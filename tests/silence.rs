@@ -279,3 +279,14 @@ async fn a_connection_with_pauses_costs_no_proof_though_its_last_packet_is_ours(
     }
     assert_eq!(tunnel.stats().tunnel.link.proofs_sent - before, 0);
 }
+
+/// The line of GRE is cut before the first LCP echo was ever asked for, and TCP passes
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_gre_is_lost_is_found_though_it_never_answered_an_lcp_echo() {
+    let world = World::new(10);
+    let (server, tunnel) = up(&world, Faults::default()).await;
+    assert_eq!(tunnel.reachable().await.unwrap(), Reachability::Proven(Proof::Ping));
+    server.mute_gre(true);
+    let reason = timeout(90 * SECOND, tunnel.closed()).await.expect("down");
+    assert_eq!(reason.name(), "EchoTimeout", "{reason}");
+}

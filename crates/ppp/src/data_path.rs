@@ -141,18 +141,7 @@ impl DataPath {
 
     /// Whether the peer has ever answered a proof, as far as is known
     pub(crate) const fn is_provable(&self) -> bool {
-        self.is_provable
-    }
-
-    /// Whether users send and nothing of the peer has opened for as long as a verdict takes
-    pub(crate) fn is_lost(&self, now: Instant) -> bool {
-        let age = |since| now.saturating_duration_since(since);
-        self.unanswered_since.is_some_and(|since| age(since) >= LOST)
-    }
-
-    /// Whether users send and nothing of the peer has opened since, however short that is
-    pub(crate) const fn is_unanswered(&self) -> bool {
-        self.unanswered_since.is_some()
+        self.is_enabled && self.is_provable
     }
 
     /// What the proof packets of this link have in common
@@ -353,6 +342,18 @@ impl DataPath {
         is_news && self.is_enabled
     }
 
+    /// When a proof was asked for since `heard`, if one was
+    pub(crate) fn asked_since(&self, heard: Option<Instant>) -> Option<Instant> {
+        self.latest_round.filter(|at| heard.is_none_or(|heard| *at > heard))
+    }
+
+    /// Asks for a proof now, unless one is under way
+    pub(crate) fn ask(&mut self, now: Instant) {
+        if self.is_enabled && self.round.is_none() {
+            self.begin_round(now, false);
+        }
+    }
+
     fn begin_round(&mut self, now: Instant, is_first: bool) {
         self.round = Some(Box::new(Round::new(now, is_first)));
         self.latest_round = Some(now);
@@ -389,8 +390,6 @@ const BETWEEN_VAIN_ROUNDS: Duration = Duration::from_mins(1);
 /// How often a peer that answers no proof is asked again while users get answers: what it was asked
 /// right after coming up may have been lost, and only a peer that has answered is judged by its silence
 const TRIES: u8 = 3;
-/// The time that a silence lasts before it is more than an answer on its way
-const LOST: Duration = Duration::from_secs(15);
 /// The most attempts of one proof with a peer that has answered one before, or that complains
 const PROVABLE: u8 = round::MAX_ATTEMPTS;
 /// A deadline seen so much later was slept through, and answers may be there unread

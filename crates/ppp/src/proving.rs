@@ -1,6 +1,6 @@
 //! How a link proves its data path: what [`DataPath`](crate::data_path::DataPath) asks for is done here
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pptp_packet::PacketBuf;
 
@@ -175,21 +175,33 @@ impl<R: Role> Machine<R> {
 
     /// The peer has left Echo-Requests unanswered for as long as the policy allows
     ///
-    /// One that has never answered any is judged by its carrier instead, which was asked together with
-    /// the last of them ([`Event::AskCarrier`]), unless it answered proofs and does so no more.
-    /// A packet that has just left proves nothing of that: its answer may be on the way.
+    /// One that has never answered any is not dead for that. If it has answered proofs it is asked for one
+    /// more; otherwise its carrier judges, which was asked together with the last of them
+    /// ([`Event::AskCarrier`]).
     pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
-        let is_mute = !self.echo.has_answered() && self.carrier.outlives(self.echo.last_heard());
-        let may_be_lost = self.path.is_provable() && self.path.is_unanswered();
-        match (is_mute, may_be_lost) {
-            (true, false) => {
-                // to be heard again before the next verdict
-                self.carrier = Carrier::NEW;
-                self.echo.begin_anew(now);
-            }
-            (true, true) if !self.path.is_lost(now) => self.echo.wait_once_more(now),
-            _ => self.fail(now, Failure::EchoTimeout { unanswered }),
+        let heard = self.echo.last_heard();
+        let is_mute = !self.echo.has_answered() && self.carrier.outlives(heard);
+        if is_mute && !self.path.is_provable() {
+            // to be heard again before the next verdict
+            self.carrier = Carrier::NEW;
+            return self.echo.begin_anew(now);
         }
+        if is_mute && self.may_yet_prove(now, heard) {
+            return self.echo.wait_once_more(now);
+        }
+        self.fail(now, Failure::EchoTimeout { unanswered });
+    }
+
+    /// Whether a proof that was asked for in this silence may still be answered; asks for one if none was
+    fn may_yet_prove(&mut self, now: Instant, heard: Option<Instant>) -> bool {
+        let Some(asked) = self.path.asked_since(heard) else {
+            self.path.ask(now);
+            self.check_path(now);
+            return true;
+        };
+        let round_trip = self.context.round_trips.shortest().unwrap_or_default();
+        let patience = PROOF_WAIT.max(round_trip.saturating_mul(3));
+        now.saturating_duration_since(asked) < patience
     }
 
     /// Whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
@@ -206,5 +218,7 @@ impl<R: Role> Machine<R> {
 }
 
 const ICMP: u8 = 1;
+/// How long a peer that answers no LCP echo has for a proof: its five pings are a second apart
+const PROOF_WAIT: Duration = Duration::from_millis(4500);
 /// Steps that one deadline may lead to
 const STEPS: usize = 4;
