@@ -58,7 +58,7 @@ impl RawSocket {
         open::open_for_later(options)
     }
 
-    /// Whether two descriptors are the same socket
+    /// Compares two descriptors: are they the same socket?
     ///
     /// One socket has one filter, so that it cannot serve two shards.
     pub fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {

@@ -248,11 +248,6 @@ impl Link {
         each!(&self.0, machine => machine.path.reachability())
     }
 
-    /// Whether the peer has answered a proof of the data path, on this link or on a remembered one
-    pub fn is_provable(&self) -> bool {
-        each!(&self.0, machine => machine.path.is_provable())
-    }
-
     /// The next packet that proves the data path, as a sealed frame
     ///
     /// Asked after [`Link::poll_frame`]. It counts as sealed: it must go out in its order.

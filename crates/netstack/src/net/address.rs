@@ -38,19 +38,19 @@ pub enum AddressError {
     /// There is no port
     #[error("{text:?} has no port: ADDRESS:PORT or NAME:PORT is wanted, such as \"{text}:80\"")]
     NoPort {
-        /// What was given
+        /// The text that was given
         text: String,
     },
     /// The port is no number from 1 to 65,535
     #[error("{text:?}: its port is no number from 1 to 65535")]
     InvalidPort {
-        /// What was given
+        /// The text that was given
         text: String,
     },
     /// There is no host in front of the port, or it is neither an address nor a name
     #[error("{text:?} is neither ADDRESS:PORT nor NAME:PORT")]
     InvalidHost {
-        /// What was given
+        /// The text that was given
         text: String,
     },
     /// The list of addresses is empty

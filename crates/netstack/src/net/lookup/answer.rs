@@ -26,12 +26,12 @@ pub(super) struct Asked {
 pub(super) struct Reply {
     /// The response code, without EDNS's high bits
     pub(super) code: u8,
-    /// Whether the answer did not fit the datagram
+    /// The answer did not fit the datagram
     pub(super) truncated: bool,
     pub(super) found: Result<Values, Useless>,
 }
 
-/// What the records of the name say, of the type that was asked for
+/// The records of the name, of the type that was asked for
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Values {
     pub(super) addresses: Vec<Ipv4Addr>,
