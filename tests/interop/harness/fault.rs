@@ -200,7 +200,7 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = self.0.sh(&self.switch(false));
+        self.0.undo(&self.switch(false));
     }
 }
 
@@ -212,19 +212,19 @@ impl Drop for Pause {
 
 impl Drop for Unplugged {
     fn drop(&mut self) {
-        let _ = self.0.sh(&format!("ip link set o{} up", self.1.number()));
+        self.0.undo(&format!("ip link set o{} up", self.1.number()));
     }
 }
 
 impl Drop for Moved {
     fn drop(&mut self) {
-        let _ = self.0.sh(&self.address("add"));
+        self.0.undo(&self.address("add"));
     }
 }
 
 impl Drop for WithoutEchoes {
     fn drop(&mut self) {
-        let _ = self.0.sh(&self.interval(Self::INTERVAL));
+        self.0.undo(&self.interval(Self::INTERVAL));
     }
 }
 

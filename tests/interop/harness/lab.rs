@@ -73,7 +73,15 @@ impl Lab {
     /// Building i's router is the guest's namespace `b(i)`, its device `d(i)`.
     pub fn sh(&self, command: &str) -> io::Result<String> {
         let output = self.command("sh").arg(command).output()?;
+        succeed("lab sh", &output)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Undo a fault by [`Self::sh`] where no error can be returned, in a `drop`: one is printed.
+    pub(crate) fn undo(&self, command: &str) {
+        if let Err(error) = self.sh(command) {
+            eprintln!("interop tests: a fault stays, because {command:?} did not run: {error}");
+        }
     }
 
     /// [`Self::sh`] on a thread of its own, so that a guest that takes its time holds up nothing else
@@ -272,7 +280,7 @@ impl Delay {
 
 impl Drop for Delay {
     fn drop(&mut self) {
-        let _ = self.0.sh(&self.at_both_ends("del", "root"));
+        self.0.undo(&self.at_both_ends("del", "root"));
     }
 }
 

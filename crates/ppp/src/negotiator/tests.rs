@@ -215,7 +215,24 @@ fn identifiers_count_from_where_they_are_told_to() {
         lab.command(Negotiator::open);
         lab.command(Negotiator::up);
         assert_eq!(lab.sent(), [(Code::ConfigureRequest, first, OURS.to_vec())]);
+        assert_eq!(lab.receive(Code::Unknown(99), 1, &[]), Ok(None));
+        assert_eq!(lab.sent(), [(Code::CodeReject, first, vec![99, 1, 0, 4])]);
     }
+}
+
+/// The table of [`crate::guard`] rests on it: such a packet is acted on at once
+#[test]
+fn the_acknowledged_request_leaves_opened_neither_repeated_nor_renamed_once() {
+    let mut lab = Lab::open();
+    let request = |id| Packet { code: 1, id, data: GOOD };
+    assert!(!lab.negotiator.would_leave_opened(&request(1)), "repeated");
+    assert!(!lab.negotiator.would_leave_opened(&request(2)), "renamed");
+    assert!(lab.negotiator.would_leave_opened(&Packet { code: 1, id: 1, data: LACKING }));
+    assert_eq!(lab.receive(Code::ConfigureRequest, 2, GOOD), Ok(None));
+    assert!(!lab.negotiator.would_leave_opened(&request(2)), "repeated under its new name");
+    assert!(lab.negotiator.would_leave_opened(&request(3)), "renamed once more: begun anew");
+    lab.negotiator.note_peer_is_open();
+    assert!(lab.negotiator.would_leave_opened(&request(2)), "the peer has that Ack");
 }
 
 #[test]
