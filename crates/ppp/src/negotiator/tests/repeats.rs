@@ -72,6 +72,8 @@ fn a_request_that_was_turned_away_is_sent_again_once_and_then_by_the_timer() {
     };
     assert_eq!(ask(&mut lab), 0, "it was not");
     lab.now += 40 * MS;
+    assert_eq!(lab.receive(Code::TerminateAck, 77, &[]), Ok(None));
+    assert_eq!(ask(&mut lab), 0, "another request was");
     assert_eq!(lab.receive(Code::TerminateAck, 1, &[]), Ok(None));
     assert_eq!((ask(&mut lab), ask(&mut lab)), (1, 0));
     lab.now += 40 * MS;
