@@ -94,3 +94,12 @@ fn a_terminate_ack_to_an_earlier_transmission_says_nothing_of_the_latest() {
     lab.negotiator.ask_again_if_turned_away(lab.now, &mut lab.context);
     assert!(lab.sent().is_empty());
 }
+
+#[test]
+fn nothing_is_prompted_of_a_layer_that_is_closing() {
+    let mut lab = requesting(Negotiator::prompted(Two::default()), 40 * MS);
+    lab.command(Negotiator::close);
+    assert_eq!(lab.sent(), [(Code::TerminateRequest, 2, vec![])]);
+    lab.negotiator.prompt(lab.now, &mut lab.context);
+    assert!(lab.sent().is_empty());
+}
