@@ -25,22 +25,20 @@ use crate::{
 
 /// Dials, and then serves the control connection until the tunnel has ended
 ///
-/// An idle tunnel waits in here, so what only a part of its life needs is boxed for that time.
+/// An idle tunnel waits in here, so what only a part of its life needs is boxed for that time, and each
+/// step takes what it needs by value: what a future holds beside the step it waits for counts twice.
 pub(crate) fn run(
     served: Served,
     network: Network,
     config: TunnelConfig,
 ) -> impl Future<Output = ()> + Send {
     let first = Box::new(Dialling::new(network, config));
-    let dialling = dial_within(&served.0, first, Ladder::new(now()));
+    let mut dialling = Some(dial_within(&served.0, first, Ladder::new(now())));
     async move {
-        let mut octets = dialling.await;
-        while let Some(mut open) = octets.take() {
-            serve(&served.0, &mut *open).await;
-            if let Some((again, ladder)) = redial(&served.0) {
-                drop(open);
-                octets = dial_within(&served.0, again, ladder).await;
-            }
+        while let Some(dial) = dialling.take() {
+            let Some(octets) = dial.await else { return };
+            serve(&served.0, octets).await;
+            dialling = redial(&served.0);
         }
     }
 }
@@ -80,8 +78,8 @@ async fn open(
     }
 }
 
-/// What to dial once more, when the control connection there was has hung up for that
-fn redial(tunnel: &Arc<Shared>) -> Option<(Box<Dialling>, Ladder)> {
+/// The next dial, when the control connection there was has hung up for that
+fn redial(tunnel: &Arc<Shared>) -> Option<Dialled> {
     let mut inner = tunnel.lock();
     let dialling = inner.dialling.take().filter(|_| inner.redials)?;
     inner.redials = false;
@@ -91,7 +89,7 @@ fn redial(tunnel: &Arc<Shared>) -> Option<(Box<Dialling>, Ladder)> {
     if let Some(route) = tunnel.route() {
         tunnel.hub.hub.release(route.call_id, now());
     }
-    Some((dialling, ladder))
+    Some(dial_within(tunnel, dialling, ladder))
 }
 
 /// A tunnel whose control task goes away, before or after its start, must not wait for ever
@@ -152,30 +150,36 @@ fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
     if abandoned { tunnel.hang_up() } else { tunnel.mark_due() }
 }
 
-async fn serve(tunnel: &Arc<Shared>, octets: &mut dyn Octets) {
-    loop {
-        tokio::select! {
-            biased;
-            is_open = poll_fn(|cx| receive(tunnel, octets, cx)) => {
-                if !is_open {
-                    break;
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn serve(
+    tunnel: &Arc<Shared>,
+    mut octets: Box<dyn Octets>,
+) -> impl Future<Output = ()> + Send + '_ {
+    async move {
+        loop {
+            tokio::select! {
+                biased;
+                is_open = poll_fn(|cx| receive(tunnel, &mut *octets, cx)) => {
+                    if !is_open {
+                        break;
+                    }
                 }
+                () = tunnel.control.notified() => {}
             }
-            () = tunnel.control.notified() => {}
+            let (out, has_hung_up) = take_output(tunnel);
+            if !out.is_empty() && !Box::pin(write(tunnel, &mut *octets, &out)).await {
+                break;
+            }
+            if has_hung_up {
+                // best effort: the reason is told already
+                let _ = Box::pin(timeout(FAREWELL, octets.shutdown())).await;
+                return;
+            }
         }
-        let (out, has_hung_up) = take_output(tunnel);
-        if !out.is_empty() && !Box::pin(write(tunnel, octets, &out)).await {
-            break;
+        // The other end has closed: the state machine still decides how and when this ends.
+        while !tunnel.lock().has_hung_up() {
+            tunnel.control.notified().await;
         }
-        if has_hung_up {
-            // best effort: the reason is told already
-            let _ = Box::pin(timeout(FAREWELL, octets.shutdown())).await;
-            return;
-        }
-    }
-    // The other end has closed: the state machine still decides how and when this ends.
-    while !tunnel.lock().has_hung_up() {
-        tunnel.control.notified().await;
     }
 }
 
