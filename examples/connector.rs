@@ -36,7 +36,7 @@ use tokio::{
 
 use crate::{
     arguments::{Arguments, Forward, Site, wrong},
-    forward::Listener,
+    forward::{Listener, Way},
     pauses::Pauses,
     recording::Recording,
 };
@@ -111,7 +111,8 @@ async fn run(
     let mut forwarding = JoinSet::new();
     for (forward, listener) in forwards.into_iter().zip(listeners) {
         if let Some(line) = lines.get(&forward.site) {
-            forwarding.spawn(listener.forward(line.clone(), forward.target));
+            let (site, line, target) = (forward.site.into(), line.clone(), forward.target);
+            forwarding.spawn(listener.forward(Way { site, line, target }));
         }
     }
     let gave_up = tokio::select! {

@@ -12,9 +12,9 @@ use pptp::{TcpOptions, Tunnel};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::arguments::Protocol;
@@ -36,27 +36,53 @@ impl Listener {
         }
     }
 
-    /// Forwards what comes to `target`, until it is dropped
-    pub(crate) async fn forward(self, line: Line, target: SocketAddrV4) {
+    /// Forwards what arrives to the way's target, until the future is dropped.
+    pub(crate) async fn forward(self, way: Way) {
         match self {
-            Self::Tcp(listener) => forward_tcp(listener, line, target).await,
-            Self::Udp(socket) => forward_udp(socket.into(), line, target).await,
+            Self::Tcp(listener) => forward_tcp(listener, way).await,
+            Self::Udp(socket) => forward_udp(socket.into(), way).await,
         }
     }
 }
 
-/// The site's tunnel, if it is up or comes up soon
-async fn up(line: &mut Line) -> Option<Tunnel> {
-    let tunnel = timeout(PATIENCE, line.wait_for(Option::is_some)).await.ok()?.ok()?;
-    tunnel.clone()
+/// A target, and the line of the site that it is reached by
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) site: Arc<str>,
+    pub(crate) line: Line,
+    pub(crate) target: SocketAddrV4,
 }
 
-async fn forward_tcp(listener: TcpListener, line: Line, target: SocketAddrV4) {
+impl Way {
+    /// Returns the site's tunnel if it is up or comes up soon; says so where it does not.
+    async fn up(&mut self) -> Option<Tunnel> {
+        let tunnel = timeout(PATIENCE, self.line.wait_for(Option::is_some)).await;
+        let tunnel = tunnel.ok().and_then(|line| line.ok()?.clone());
+        if tunnel.is_none() {
+            let Self { site, target, .. } = self;
+            eprintln!(
+                "{site}: not forwarded to {target}: the site is down, and was for {PATIENCE:?}"
+            );
+        }
+        tunnel
+    }
+}
+
+/// Serves at most [`MAX_CONNECTIONS`] at once; further ones wait in the listener's backlog.
+///
+/// Each connection takes an open file, and so does each site's control connection: a program that opened
+/// connections without end would keep sites from being dialled again.
+async fn forward_tcp(listener: TcpListener, way: Way) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
-    loop {
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((local, _)) => {
-                connections.spawn(connect_through(local, line.clone(), target));
+                let way = way.clone();
+                connections.spawn(async move {
+                    connect_through(local, way).await;
+                    drop(place);
+                });
             }
             // out of files, most likely: those in use will end
             Err(_) => sleep(Duration::from_millis(100)).await,
@@ -65,11 +91,11 @@ async fn forward_tcp(listener: TcpListener, line: Line, target: SocketAddrV4) {
     }
 }
 
-async fn connect_through(local: TcpStream, mut line: Line, target: SocketAddrV4) {
+async fn connect_through(local: TcpStream, mut way: Way) {
     let mut connection = Connection { local, remote: None, complete: false };
-    let Some(tunnel) = up(&mut line).await else { return };
-    if let Err(error) = connection.pass(&tunnel, target).await {
-        eprintln!("{}: a connection to {target} broke: {error}", tunnel.name());
+    let Some(tunnel) = way.up().await else { return };
+    if let Err(error) = connection.pass(&tunnel, way.target).await {
+        eprintln!("{}: a connection to {} broke: {error}", way.site, way.target);
     }
 }
 
@@ -101,50 +127,77 @@ impl Drop for Connection {
     }
 }
 
+/// A local program that sends to a UDP forward
+struct Peer {
+    queue: mpsc::Sender<Vec<u8>>,
+    last_sent: Instant,
+}
+
 /// Gives each local peer a socket of its own in the tunnel, so that answers find their way back
-async fn forward_udp(local: Arc<UdpSocket>, line: Line, target: SocketAddrV4) {
-    let mut peers: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>> = HashMap::new();
+///
+/// Where there are [`MAX_PEERS`], a new one takes the place of the one that sent nothing for the longest
+/// time: a program with many ports cannot shut the others out.
+async fn forward_udp(local: Arc<UdpSocket>, way: Way) {
+    let mut peers: HashMap<SocketAddr, Peer> = HashMap::new();
     let mut buffer = vec![0; 65536];
     loop {
-        let Ok((length, peer)) = local.recv_from(&mut buffer).await else { continue };
-        peers.retain(|_, peer| !peer.is_closed());
-        if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
+        let Ok((length, address)) = local.recv_from(&mut buffer).await else {
+            // an error that stays must not take a whole processor
+            sleep(Duration::from_millis(100)).await;
             continue;
+        };
+        peers.retain(|_, peer| !peer.queue.is_closed());
+        if peers.len() >= MAX_PEERS && !peers.contains_key(&address) {
+            forget_the_most_silent(&mut peers);
         }
-        let queue = peers.entry(peer).or_insert_with(|| {
-            let (sender, queue) = mpsc::channel(64);
-            tokio::spawn(serve_peer(Arc::clone(&local), peer, queue, line.clone(), target));
-            sender
+        let peer = peers.entry(address).or_insert_with(|| {
+            let (queue, datagrams) = mpsc::channel(64);
+            tokio::spawn(serve_peer(Arc::clone(&local), address, datagrams, way.clone()));
+            Peer { queue, last_sent: Instant::now() }
         });
+        peer.last_sent = Instant::now();
         // a datagram for which there is no room is lost, as datagrams are
-        let _ = queue.try_send(buffer[..length].to_vec());
+        let _ = peer.queue.try_send(buffer[..length].to_vec());
     }
 }
 
+fn forget_the_most_silent(peers: &mut HashMap<SocketAddr, Peer>) {
+    let most_silent =
+        peers.iter().min_by_key(|(_, peer)| peer.last_sent).map(|(address, _)| *address);
+    most_silent.and_then(|address| peers.remove(&address));
+}
+
+/// Passes on what the target says, and no other host: another host's answer would look like the target's.
 async fn serve_peer(
     local: Arc<UdpSocket>,
     peer: SocketAddr,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    mut line: Line,
-    target: SocketAddrV4,
+    mut way: Way,
 ) {
-    let Some(tunnel) = up(&mut line).await else { return };
+    let Some(tunnel) = way.up().await else { return };
     let Ok(remote) = tunnel.udp_bind(0) else { return };
+    let target = SocketAddr::V4(way.target);
     let mut buffer = vec![0; 65536];
+    let mut silent_since = Instant::now();
     loop {
         tokio::select! {
             datagram = queue.recv() => {
                 let Some(datagram) = datagram else { return };
+                silent_since = Instant::now();
                 if let Err(error) = remote.send_to(&datagram, target).await {
-                    eprintln!("{}: not sent to {target}: {error}", tunnel.name());
+                    eprintln!("{}: not sent to {target}: {error}", way.site);
                 }
             }
             received = remote.recv_from(&mut buffer) => match received {
-                Ok((length, _)) => drop(local.send_to(&buffer[..length], peer).await),
+                Ok((length, from)) if from == target => {
+                    silent_since = Instant::now();
+                    drop(local.send_to(&buffer[..length], peer).await);
+                }
+                Ok(_) => {}
                 // the tunnel has ended
                 Err(_) => return,
             },
-            () = sleep(SILENCE) => return,
+            () = sleep_until(silent_since + SILENCE) => return,
         }
     }
 }
@@ -155,10 +208,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// The local client has a time limit of its own, and may know that its target is slow or busy.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(127);
-/// A UDP peer that was silent for so long is forgotten
-const SILENCE: Duration = Duration::from_mins(2);
-/// Local UDP peers of one forward
-const MOST_PEERS: usize = 1024;
+/// The silence after which a UDP peer is forgotten: no shorter than what routers give UDP (RFC 4787 REQ-5)
+const SILENCE: Duration = Duration::from_mins(5);
+/// The connections of one forward at a time
+const MAX_CONNECTIONS: usize = 128;
+/// The local UDP peers of one forward, each with 64 KiB
+const MAX_PEERS: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
-use std::{future::Future, net::Ipv4Addr};
+use std::{fs, future::Future, net::Ipv4Addr};
 
 use pptp::{Client, TunnelConfig, memory::Network};
-use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions};
+use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions, UdpOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -26,6 +26,23 @@ impl World {
         Self { server, line, _up: up }
     }
 
+    fn way(&self, (target, port): (Ipv4Addr, u16)) -> Way {
+        let target = SocketAddrV4::new(target, port);
+        Way { site: "here".into(), line: self.line.clone(), target }
+    }
+
+    /// The local address of a UDP forward, and what forwards
+    async fn udp_forward(&self, target: (Ipv4Addr, u16)) -> (SocketAddr, JoinSet<()>) {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let Ok(Listener::Udp(socket)) = Listener::bind(Protocol::Udp, local).await else {
+            panic!("no socket");
+        };
+        let local = socket.local_addr().unwrap();
+        let mut forwarding = JoinSet::new();
+        forwarding.spawn(Listener::Udp(socket).forward(self.way(target)));
+        (local, forwarding)
+    }
+
     /// A connection to a forward, and what forwards
     async fn connect(&self, target: (Ipv4Addr, u16)) -> (TcpStream, JoinSet<()>) {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -34,8 +51,7 @@ impl World {
         };
         let local = listener.local_addr().unwrap();
         let mut forwarding = JoinSet::new();
-        let target = SocketAddrV4::new(target.0, target.1);
-        forwarding.spawn(Listener::Tcp(listener).forward(self.line.clone(), target));
+        forwarding.spawn(Listener::Tcp(listener).forward(self.way(target)));
         (TcpStream::connect(local).await.unwrap(), forwarding)
     }
 
@@ -117,13 +133,7 @@ async fn a_connection_that_cannot_be_forwarded_is_reset() {
 #[tokio::test]
 async fn each_local_udp_peer_has_its_own_answers() {
     let world = World::new().await;
-    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let Ok(Listener::Udp(socket)) = Listener::bind(Protocol::Udp, local).await else {
-        panic!("no socket");
-    };
-    let local = socket.local_addr().unwrap();
-    let target = SocketAddrV4::new(DEVICE, 7);
-    let _forwarding = tokio::spawn(Listener::Udp(socket).forward(world.line.clone(), target));
+    let (local, _forwarding) = world.udp_forward((DEVICE, 7)).await;
     for name in [b"one", b"two"] {
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         peer.send_to(name, local).await.unwrap();
@@ -146,4 +156,61 @@ async fn a_target_that_answers_late_is_waited_for() {
     let mut answer = [0; 4];
     timeout(Duration::from_mins(1), local.read_exact(&mut answer)).await.unwrap().unwrap();
     assert_eq!(&answer, b"late");
+}
+
+/// Another host of the building must not speak for the target.
+#[tokio::test]
+async fn a_udp_forward_passes_on_the_target_alone() {
+    let world = World::new().await;
+    let bind = |address: (Ipv4Addr, u16)| {
+        world.server.net().udp_bind(address.into(), UdpOptions::default()).unwrap()
+    };
+    let (target, other) = (bind((DEVICE, 4000)), bind((ROUTER, 6666)));
+    let (local, _forwarding) = world.udp_forward((DEVICE, 4000)).await;
+    let program = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    program.send_to(b"question", local).await.unwrap();
+    let mut buffer = [0; 64];
+    let (_, from) = soon(target.recv_from(&mut buffer)).await.unwrap();
+    for (socket, words) in [(&other, &b"forged"[..]), (&target, b"true")] {
+        socket.send_to(words, from).await.unwrap();
+    }
+    let (length, _) = soon(program.recv_from(&mut buffer)).await.unwrap();
+    assert_eq!(&buffer[..length], b"true", "the one that was sent first was forged");
+}
+
+/// Each program that comes is served, although those before it took all places and keep them.
+#[tokio::test]
+async fn a_program_with_many_ports_shuts_no_other_out_of_a_udp_forward() {
+    let world = World::new().await;
+    let (local, _forwarding) = world.udp_forward((DEVICE, 7)).await;
+    for n in 0..MAX_PEERS + 8 {
+        let program = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        program.connect(local).await.unwrap();
+        program.send(b"me too").await.unwrap();
+        let mut answer = [0; 16];
+        let length = soon(program.recv(&mut answer)).await.unwrap();
+        assert_eq!(&answer[..length], b"me too", "program {n}");
+    }
+}
+
+/// A site that is down holds no more connections than a forward has places.
+#[tokio::test]
+async fn connections_to_a_forward_are_bounded() {
+    let world = World::new().await;
+    let (_down, line) = watch::channel(None);
+    let (first, mut forwarding) = World { line, ..world }.connect((DEVICE, 80)).await;
+    let local = first.peer_addr().unwrap();
+    let mut held = vec![first];
+    for _ in 1..MAX_CONNECTIONS + 100 {
+        held.push(TcpStream::connect(local).await.unwrap());
+    }
+    sleep(Duration::from_millis(200)).await;
+    let accepted = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let (port, established) = (format!("0100007F:{:04X}", local.port()), "01");
+    let with_an_owner = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[1] == port && fields[3] == established && fields[9] != "0"
+    };
+    assert_eq!(accepted.lines().skip(1).filter(with_an_owner).count(), MAX_CONNECTIONS);
+    forwarding.shutdown().await;
 }

@@ -7,5 +7,6 @@ mod off_path;
 mod on_path;
 mod plaintext;
 mod spoofed;
+mod stress;
 mod unreachable;
 mod wakers;
