@@ -139,6 +139,11 @@ impl DataPath {
         self.reachability
     }
 
+    /// Whether the path is proven at all
+    pub(crate) const fn is_enabled(&self) -> bool {
+        self.is_enabled
+    }
+
     /// Whether the peer has ever answered a proof, as far as is known
     pub(crate) const fn is_provable(&self) -> bool {
         self.is_enabled && self.is_provable

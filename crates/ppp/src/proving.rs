@@ -51,6 +51,18 @@ impl<R: Role> Machine<R> {
         let cookie = self.context.random.draw();
         self.path.start(now, cookie);
         self.check_path(now);
+        self.ask_for_first_echo(now);
+    }
+
+    /// Asks for one LCP echo beside the first proof
+    ///
+    /// A peer that has never answered an Echo-Request is not dead for its silence. One that does answer
+    /// has to show it before the line can fall silent: without this the first request leaves 30 s later,
+    /// and a line that dies before that is up for ever, as long as the control connection lives.
+    fn ask_for_first_echo(&mut self, now: Instant) {
+        if self.path.is_enabled() && self.echo.deadline().is_some() && !self.echo.has_answered() {
+            self.send_echo_request(now);
+        }
     }
 
     pub(crate) fn stop_proof(&mut self) {

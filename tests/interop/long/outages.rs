@@ -12,6 +12,9 @@ use pptp_interop::{
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+// Where GRE is lost, the path was proven before: until the first echo is answered the control connection
+// alone tells whether a server lives.
+
 const OUTAGE: Duration = Duration::from_mins(2);
 /// What ends a tunnel whose server is not there any more
 const GONE: &str = "the server or the line is gone: dial again";
@@ -43,6 +46,7 @@ async fn gre_lost(lab: &Lab) -> Outcome {
     let filter = format!("tcp port 1723 and host {}", building.server());
     let recording = Recording::start(&filter).await?;
     let tunnel = dial(&client, building).await?;
+    tunnel.reachable().await?;
     let (lost, since) = (Nft::lose_gre_both_ways(building.server())?, Instant::now());
     let within = detection(EchoPolicy::default());
     let end = End::of(&tunnel, since, within.end).await?;
@@ -60,6 +64,7 @@ async fn both_ends(_: &Lab) -> Outcome {
     let building = Building::TWO;
     let client = Client::new()?;
     let tunnel = dial(&client, building).await?;
+    tunnel.reachable().await?;
     let (lost, since) = (Nft::lose_gre_both_ways(building.server())?, Instant::now());
     let within = detection(EchoPolicy::default());
     let end = End::of(&tunnel, since, PPPD.end).await?;
@@ -123,6 +128,7 @@ async fn gre_in_lost(lab: &Lab) -> Outcome {
     let _never_ends_by_itself = lab.without_echoes(building).await?;
     let client = Client::new()?;
     let tunnel = dial(&client, building).await?;
+    tunnel.reachable().await?;
     let (lost, since) = (Nft::lose_gre_from(building.server())?, Instant::now());
     let within = detection(EchoPolicy::default());
     let end = End::of(&tunnel, since, within.end).await?;

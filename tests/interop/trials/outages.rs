@@ -115,7 +115,7 @@ async fn gre_gone(_: &Lab) -> Outcome {
     let building = Building::THREE;
     let client = Client::new()?;
     let tunnel = dial_with(&client, building, QUICK).await?;
-    // a server that has answered nothing at all over GRE is left to its control connection
+    // until the first echo is answered the control connection alone tells whether the server lives
     tunnel.reachable().await?;
     let lost = Nft::lose_gre_both_ways(building.server())?;
     is_found_dead(&tunnel, Instant::now()).await?;

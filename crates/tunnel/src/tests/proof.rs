@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pptp_ppp::{NothingPasses, Proof, Reachability, ServerOrder};
 
-use super::pair::{DELAY, ORDERS, Pair, ip_packet, proving_config, secs, server_config};
+use super::pair::{DELAY, Fate, ORDERS, Pair, ip_packet, proving_config, secs, server_config};
 use crate::{Event, Failure, LinkFailure, Retry};
 
 /// A pair whose client proves its path
@@ -110,13 +110,29 @@ fn a_server_that_opens_nothing_any_more_is_left_within_fifteen_seconds() {
     panic!("up and dead");
 }
 
+/// The line is known to carry echoes before it has to
+#[test]
+fn a_line_that_dies_a_second_after_up_is_found_although_the_control_connection_answers() {
+    let mut pair = proving(ServerOrder::Pppd);
+    pair.run(secs(1));
+    assert!(pair.client.up().is_some());
+    pair.server.judge(|_, _| Fate::lost());
+    pair.client.judge(|_, _| Fate::lost());
+    pair.run(secs(71));
+    assert_eq!(pair.client.down().expect("down").1.name(), "EchoTimeout");
+}
+
 /// Some peers never answer an LCP echo (f:56961866308 in public reports: a cut each 70 s)
 #[test]
 fn a_server_that_answers_no_lcp_echo_lives_while_its_control_connection_does() {
     let mut pair = proving(ServerOrder::Pppd);
+    pair.server.judge(|_, datagram| {
+        let is_echo_reply = datagram.windows(5).any(|some| *some == [0xFF, 0x03, 0xC0, 0x21, 10]);
+        if is_echo_reply { Fate::lost() } else { Fate::Arrives(vec![DELAY]) }
+    });
     pair.run(secs(5));
     // no frame of the server arrives any more; its control connection answers
-    pair.server.judge(|_, _| super::pair::Fate::lost());
+    pair.server.judge(|_, _| Fate::lost());
     pair.run(secs(1200));
     assert!(pair.client.down().is_none());
     pair.server.fall_silent();
