@@ -56,7 +56,7 @@ impl ReceiveBatch {
     }
 
     /// Forgets the datagrams
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.received = [None; BATCH];
     }
 
@@ -75,13 +75,7 @@ impl ReceiveBatch {
     }
 
     /// Puts a datagram into slot `index`; discards one that is larger than it
-    pub(crate) fn put(
-        &mut self,
-        index: usize,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-        gre: &[u8],
-    ) {
+    pub fn put(&mut self, index: usize, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
         let slot = self.octets.chunks_exact_mut(SLOT).nth(index);
         match slot.and_then(|slot| slot.get_mut(..gre.len())) {
             Some(room) => {
@@ -236,7 +230,7 @@ impl SendBatch {
     }
 
     /// The datagram to go next
-    pub(crate) fn next(&self) -> Option<&Outgoing> {
+    pub fn next(&self) -> Option<&Outgoing> {
         self.waiting.front()
     }
 
@@ -249,7 +243,7 @@ impl SendBatch {
     }
 
     /// Frees the slots of the first `count` datagrams
-    pub(crate) fn remove(&mut self, count: usize) {
+    pub fn remove(&mut self, count: usize) {
         for outgoing in self.waiting.drain(..count.min(self.waiting.len())) {
             self.slots.put(outgoing.packet);
         }

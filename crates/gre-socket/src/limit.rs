@@ -2,6 +2,7 @@
 
 use std::io;
 
+#[cfg(target_os = "linux")]
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The process may not open as many descriptors as it needs
@@ -25,6 +26,10 @@ pub struct FileLimit {
 /// Each tunnel needs one descriptor for its control connection. The soft limit is raised up to the
 /// hard one by anybody; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
 /// alone, and one that cannot suffice is raised as far as it goes before the error says so.
+///
+/// # Errors
+/// A limit that is too low; on systems that are not Linux always, since they have limits of other kinds.
+#[cfg(target_os = "linux")]
 pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
     let failed = |limit, source: nix::Error| FileLimit { needed, limit, source: source.into() };
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|source| failed(0, source))?;
@@ -38,7 +43,16 @@ pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
     Err(failed(if raised { hard } else { soft }, source))
 }
 
-#[cfg(test)]
+/// Fails: the limits of this system are of another kind
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
+    Err(FileLimit { needed, limit: 0, source: io::ErrorKind::Unsupported.into() })
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

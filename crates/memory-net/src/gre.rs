@@ -9,17 +9,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use pptp_gre_socket::{BATCH, DeliveryFailure, GreSocket, ReceiveBatch, SendBatch};
 use pptp_packet::SLOT;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::network::{Network, now};
-use crate::{BATCH, DeliveryFailure, ReceiveBatch, SendBatch};
+use crate::network::{Network, now};
 
-/// A host's GRE socket in memory; used as [`GreSocket`](crate::GreSocket)
-pub struct GreSocket {
+/// A host's GRE socket in memory
+pub struct MemorySocket {
     network: Network,
     address: Ipv4Addr,
     inbox: Arc<Inbox>,
@@ -27,13 +27,13 @@ pub struct GreSocket {
     paused: bool,
 }
 
-impl fmt::Debug for GreSocket {
+impl fmt::Debug for MemorySocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GreSocket({})", self.address)
+        write!(f, "MemorySocket({})", self.address)
     }
 }
 
-impl GreSocket {
+impl MemorySocket {
     pub(super) const fn new(
         network: Network,
         address: Ipv4Addr,
@@ -42,19 +42,13 @@ impl GreSocket {
     ) -> Self {
         Self { network, address, inbox, stalled, paused: false }
     }
+}
 
-    pub(crate) const fn pause(&mut self) {
-        self.paused = true;
-    }
-
-    pub(crate) const fn resume(&mut self) {
-        self.paused = false;
-    }
-
-    pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> usize {
+impl GreSocket for MemorySocket {
+    fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.clear();
         if self.paused {
-            return 0;
+            return Ok(0);
         }
         let now = now();
         let mut held = self.inbox.held();
@@ -66,41 +60,41 @@ impl GreSocket {
             held.spare(datagram.octets);
             count += 1;
         }
-        count
+        Ok(count)
     }
 
-    pub(crate) fn send(
+    fn send(
         &mut self,
         batch: &mut SendBatch,
         mut failed: impl FnMut(u32, io::Error),
-    ) -> bool {
+    ) -> io::Result<bool> {
         while let Some(outgoing) = batch.next() {
             if *self.stalled.borrow() || self.network.busy_until(self.address).is_some() {
-                return false;
+                return Ok(false);
             }
             if let Err(error) = self.network.carry(self.address, outgoing) {
                 failed(outgoing.tag, error);
             }
             batch.remove(1);
         }
-        true
+        Ok(true)
     }
 
-    pub(crate) fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> usize {
+    fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
         if self.paused {
-            return 0;
+            return Ok(0);
         }
         let now = now();
         let mut count = 0;
         loop {
             let report = self.inbox.held().next_report(now);
-            let Some(report) = report else { return count };
+            let Some(report) = report else { return Ok(count) };
             each(report.into());
             count += 1;
         }
     }
 
-    pub(crate) async fn readable(&self) {
+    async fn readable(&self) -> io::Result<()> {
         if self.paused {
             return pending().await;
         }
@@ -108,7 +102,7 @@ impl GreSocket {
             let arrived = self.inbox.arrived.notified();
             let due = self.inbox.held().due();
             match due {
-                Some(due) if due <= now() => return,
+                Some(due) if due <= now() => return Ok(()),
                 // An Err is the due time, and the next round finds what arrived at it.
                 Some(due) => drop(timeout_at(due, arrived).await),
                 None => arrived.await,
@@ -116,25 +110,35 @@ impl GreSocket {
         }
     }
 
-    pub(crate) async fn writable(&self) {
+    async fn writable(&self) -> io::Result<()> {
         let mut stalled = self.stalled.clone();
         // An Err says that the network is gone, and with it whatever could be sent.
         let _ = stalled.wait_for(|stalled| !stalled).await;
         if let Some(until) = self.network.busy_until(self.address) {
             sleep_until(until).await;
         }
+        Ok(())
     }
 
-    pub(crate) fn drops(&self) -> u64 {
-        self.inbox.held().drops
+    fn pause(&mut self) {
+        self.paused = true;
     }
 
-    pub(crate) const fn receive_buffer() -> usize {
+    fn resume(&mut self) -> io::Result<()> {
+        self.paused = false;
+        Ok(())
+    }
+
+    fn kernel_drops(&self) -> Option<u64> {
+        Some(self.inbox.held().drops)
+    }
+
+    fn receive_buffer(&self) -> usize {
         DATAGRAMS * SLOT
     }
 
-    pub(crate) const fn local_address(&self) -> Ipv4Addr {
-        self.address
+    fn local_address(&self) -> Option<Ipv4Addr> {
+        Some(self.address)
     }
 }
 
@@ -234,13 +238,11 @@ pub(super) struct Report {
 
 impl From<Report> for DeliveryFailure {
     fn from(report: Report) -> Self {
-        Self {
-            destination: report.destination,
-            peer_call_id: report.peer_call_id,
-            reporter: Some(report.reporter),
-            icmp: report.icmp,
-            error: io::Error::from_raw_os_error(report.raw_os_error),
-        }
+        let error = io::Error::from_raw_os_error(report.raw_os_error);
+        let mut failure = Self::new(report.destination, report.icmp, error);
+        failure.peer_call_id = report.peer_call_id;
+        failure.reporter = Some(report.reporter);
+        failure
     }
 }
 

@@ -6,10 +6,10 @@ use std::{
     net::Ipv4Addr,
 };
 
+use pptp_gre_socket::call_id_of;
 use tokio::time::Instant;
 
-use super::network::now;
-use crate::delivery::call_id_of;
+use crate::network::now;
 
 /// Everything that was sent, and when, as one number
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{Host, network::now};
+use crate::{Host, network::now};
 
 impl Host {
     /// Adds to the latency of everything that is sent to this host from now on

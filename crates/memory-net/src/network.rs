@@ -9,21 +9,21 @@ use std::{
     time::Duration,
 };
 
-use nix::libc::{EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT};
+use pptp_gre_socket::{BATCH, OpenError, Outgoing, VirtualHost, call_id_of};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
 
-use super::{
-    GreSocket, MemoryListener, MemoryStream,
+use crate::{
+    MemoryListener, MemorySocket, MemoryStream,
     attack::Wiretap,
+    errno::{EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT},
     gre::{Inbox, Report},
     tcp::{Backlog, Connections},
     trace::Trace,
 };
-use crate::{BATCH, OpenError, Outgoing, delivery::call_id_of};
 
 /// A network in memory; clones are the same network
 #[derive(Clone)]
@@ -192,21 +192,21 @@ impl Host {
     }
 
     /// Opens a GRE socket; each socket of a host receives all its GRE, as the kernel's do
-    pub fn open_gre(&self) -> GreSocket {
+    pub fn open_gre(&self) -> MemorySocket {
         let inbox = Arc::new(Inbox::default());
         let stalled = self.with_state(|host| {
             host.sockets.retain(|socket| socket.strong_count() > 0);
             host.sockets.push(Arc::downgrade(&inbox));
             host.stalled.subscribe()
         });
-        GreSocket::new(self.network.clone(), self.address, inbox, stalled)
+        MemorySocket::new(self.network.clone(), self.address, inbox, stalled)
     }
 
     /// Opens a GRE socket, if this host's programs may
     ///
     /// # Errors
     /// [`OpenError::MissingCapability`] after [`Host::forbid_gre`].
-    pub fn try_open_gre(&self) -> Result<GreSocket, OpenError> {
+    pub fn try_open_gre(&self) -> Result<MemorySocket, OpenError> {
         if self.with_state(|host| host.forbids_gre) {
             return Err(OpenError::MissingCapability { program: "PROGRAM".into() });
         }
@@ -296,6 +296,25 @@ impl Host {
 
     pub(super) fn with_state<R>(&self, change: impl FnOnce(&mut HostState) -> R) -> R {
         change(self.network.state().host(self.address))
+    }
+}
+
+impl VirtualHost for Host {
+    type Gre = MemorySocket;
+    type Stream = MemoryStream;
+
+    fn open_gre(&self) -> Result<MemorySocket, OpenError> {
+        self.try_open_gre()
+    }
+
+    async fn connect_tcp(&self, server: SocketAddrV4) -> io::Result<(MemoryStream, SocketAddrV4)> {
+        let stream = Self::connect_tcp(self, server).await?;
+        let local = stream.local_addr();
+        Ok((stream, local))
+    }
+
+    fn random_seed(&self) -> [u8; 32] {
+        Self::random_seed(self)
     }
 }
 

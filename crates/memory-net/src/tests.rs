@@ -5,18 +5,23 @@ use std::{
     time::Duration,
 };
 
-use nix::libc::{EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EPERM};
+use pptp_gre_socket::{DeliveryFailure, GreSocket, Outgoing, ReceiveBatch, SendBatch};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 
-use super::{Blocked, Host, Impairment, MemoryStream, Network};
-use crate::{DeliveryFailure, GreSocket, Outgoing, ReceiveBatch, SendBatch};
+use crate::{
+    Blocked, Host, Impairment, MemoryListener, MemorySocket, MemoryStream, Network,
+    errno::{EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT},
+};
 
 mod faults;
 mod gre;
 mod tcp;
+
+/// What a packet filter says
+const EPERM: i32 = 1;
 
 const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const B: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -29,8 +34,8 @@ fn network() -> Network {
     network
 }
 
-fn gre(host: &Host) -> GreSocket {
-    host.open_gre().into()
+fn gre(host: &Host) -> MemorySocket {
+    host.open_gre()
 }
 
 /// A data packet's header for call 0x1234, and `number`
@@ -48,7 +53,7 @@ fn push(batch: &mut SendBatch, destination: Ipv4Addr, number: u32) {
 
 /// Sends numbers; returns the tags that failed and why
 fn send(
-    socket: &mut GreSocket,
+    socket: &mut MemorySocket,
     destination: Ipv4Addr,
     numbers: impl IntoIterator<Item = u32>,
 ) -> Vec<(u32, Option<i32>)> {
@@ -64,7 +69,7 @@ fn send(
 }
 
 /// The numbers that are there, without waiting
-fn take(socket: &mut GreSocket) -> Vec<u32> {
+fn take(socket: &mut MemorySocket) -> Vec<u32> {
     let mut batch = ReceiveBatch::new();
     let mut numbers = Vec::new();
     while socket.receive(&mut batch).unwrap() > 0 {
@@ -76,7 +81,7 @@ fn take(socket: &mut GreSocket) -> Vec<u32> {
     numbers
 }
 
-fn failures(socket: &mut GreSocket) -> Vec<DeliveryFailure> {
+fn failures(socket: &mut MemorySocket) -> Vec<DeliveryFailure> {
     let mut failures = Vec::new();
     socket.take_failures(|failure| failures.push(failure)).unwrap();
     failures
@@ -92,4 +97,11 @@ async fn connection(network: &Network) -> (MemoryStream, MemoryStream) {
     let host = network.host(A);
     let (ours, theirs) = tokio::join!(host.connect_tcp(at(B, 1723)), listener.accept());
     (ours.unwrap(), theirs.unwrap().0)
+}
+
+const fn movable<T: Send + 'static>() {}
+
+#[test]
+fn its_parts_may_move_between_threads() {
+    const { movable::<(MemorySocket, MemoryStream, MemoryListener, Host)>() }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use super::{Host, gre::Report, network::Network, network::now};
+use crate::{Host, errno::ENOPROTOOPT, gre::Report, network::Network, network::now};
 
 impl Network {
     /// Sends a GRE datagram in the name of `source`, as whoever is not on the way can
@@ -36,7 +36,7 @@ impl Network {
         destination: Ipv4Addr,
         peer_call_id: Option<u16>,
     ) {
-        let raw_os_error = nix::libc::ENOPROTOOPT;
+        let raw_os_error = ENOPROTOOPT;
         let icmp = (3, 2);
         let report =
             Report { destination, peer_call_id, reporter: destination, icmp, raw_os_error };

@@ -18,7 +18,7 @@ use tokio::{
 mod connection;
 mod pipe;
 
-use super::network::{Network, now};
+use crate::network::{Network, now};
 use connection::{Connection, Side};
 use pipe::{End, Reading};
 
