@@ -130,7 +130,7 @@ impl fmt::Debug for Datagram<'_> {
     }
 }
 
-/// Where in its slot a datagram lies, and between whom it went
+/// The place of a datagram in its slot, and its addresses
 #[derive(Clone, Copy)]
 struct Received {
     source: Ipv4Addr,
@@ -164,13 +164,13 @@ impl Received {
 pub struct Outgoing {
     /// Its octets from the GRE header on
     pub packet: PacketBuf,
-    /// Where it goes
+    /// The address it goes to
     pub destination: Ipv4Addr,
     /// The local address it leaves from: that of the tunnel's control connection
     ///
     /// `None` leaves the choice to the socket's bound address or the route.
     pub source: Option<Ipv4Addr>,
-    /// Whose it is, in the sender's own terms: what a failure is reported under
+    /// The sender's own mark; a failure is reported under it
     pub tag: u32,
 }
 
@@ -204,12 +204,12 @@ impl SendBatch {
         self.waiting.push_back(outgoing);
     }
 
-    /// Whether [`SendBatch::take_slot`] would give a slot
+    /// True if [`SendBatch::take_slot`] would give a slot
     pub fn has_room(&self) -> bool {
         self.slots.has_room()
     }
 
-    /// How many times [`SendBatch::take_slot`] would give a slot now
+    /// The number of slots that [`SendBatch::take_slot`] would give now
     pub fn room(&self) -> usize {
         self.slots.room()
     }
@@ -224,7 +224,7 @@ impl SendBatch {
         self.waiting.len()
     }
 
-    /// Whether nothing is waiting
+    /// True if nothing is waiting
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What the network reports about a datagram that was sent
+//! Reports of the network about datagrams that were sent
 
 use std::{io, net::Ipv4Addr};
 
@@ -9,11 +9,11 @@ use std::{io, net::Ipv4Addr};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryFailure {
-    /// Where the datagram was sent
+    /// The address that the datagram was sent to
     pub destination: Ipv4Addr,
     /// The Call ID in its GRE header, which is the peer's, if that much of it came back
     pub peer_call_id: Option<u16>,
-    /// Who reported it: a router on the way, or the destination itself
+    /// The reporter: a router on the way, or the destination itself
     pub reporter: Option<Ipv4Addr>,
     /// ICMP type and code, 3 and 2 being "protocol unreachable" (RFC 792)
     pub icmp: (u8, u8),

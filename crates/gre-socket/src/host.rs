@@ -1,4 +1,4 @@
-//! What a client asks of a network that is not the kernel's
+//! The interface between a client and a network that is not the kernel's
 
 use std::{fmt, io, net::SocketAddrV4};
 
@@ -19,7 +19,7 @@ pub trait VirtualHost: fmt::Debug + Send + Sync + 'static {
     /// Opens a GRE socket
     ///
     /// # Errors
-    /// What the host does not allow; the client then cannot be made.
+    /// The host does not allow it; the client then cannot be made.
     fn open_gre(&self) -> Result<Self::Gre, OpenError>;
 
     /// Connects to a server; returns the connection and its local end

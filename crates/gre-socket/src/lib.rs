@@ -40,14 +40,14 @@ pub use raw::RawSocket;
 pub use unsupported::RawSocket;
 
 pub use batch::{BATCH, Datagram, Outgoing, ReceiveBatch, SendBatch};
-pub use call_table::{CallTable, Exhausted, REST};
+pub use call_table::{CALL_ID_QUARANTINE, CallTable, Exhausted};
 pub use delivery::{DeliveryFailure, call_id_of};
 pub use either::EitherSocket;
 pub use host::VirtualHost;
 pub use limit::{FileLimit, raise_file_limit};
 pub use null::NullSocket;
 pub use open_error::OpenError;
-pub use options::{BUFFER, SocketOptions};
+pub use options::{DEFAULT_RECEIVE_BUFFER, SocketOptions};
 pub use shard::Shard;
 pub use socket::GreSocket;
 

@@ -1,4 +1,4 @@
-//! How many descriptors the process may open
+//! The number of descriptors that the process may open
 
 use std::io;
 
@@ -12,11 +12,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
      (`ulimit -n {needed}`, or LimitNOFILE={needed} in a systemd unit)"
 )]
 pub struct FileLimit {
-    /// How many are needed
+    /// The number that is needed
     pub needed: u64,
-    /// How many are allowed after all that could be done
+    /// The number that is allowed, after everything that could be done
     pub limit: u64,
-    /// Why the limit could not be raised
+    /// The reason why the limit could not be raised
     #[source]
     pub source: io::Error,
 }
@@ -24,7 +24,7 @@ pub struct FileLimit {
 /// Raises `RLIMIT_NOFILE` to at least `needed` descriptors; returns the limit then in effect
 ///
 /// Each tunnel needs one descriptor for its control connection. The soft limit is raised up to the
-/// hard one by anybody; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
+/// hard one without a privilege; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
 /// alone, and one that cannot suffice is raised as far as it goes before the error says so.
 ///
 /// # Errors

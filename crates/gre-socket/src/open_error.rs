@@ -2,7 +2,7 @@
 
 use std::{io, net::Ipv4Addr, path::PathBuf};
 
-/// Why there is no raw socket
+/// Reason for which there is no raw socket
 ///
 /// Each message ends with the kernel's own words, where it had some.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum OpenError {
     LocalAddress {
         /// The address asked for
         address: Ipv4Addr,
-        /// What the kernel said
+        /// The kernel's error
         source: io::Error,
     },
     /// The device cannot be bound
@@ -37,7 +37,7 @@ pub enum OpenError {
     Device {
         /// The device asked for
         device: String,
-        /// What the kernel said
+        /// The kernel's error
         source: io::Error,
     },
     /// An option cannot be set
@@ -45,7 +45,7 @@ pub enum OpenError {
     Option {
         /// The option's name
         option: &'static str,
-        /// What the kernel said
+        /// The kernel's error
         source: io::Error,
     },
     /// The raw socket is written for Linux, and this is another system

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use crate::Shard;
 
 /// Octets asked for the receive buffer by default: thousands of tunnels share it
-pub const BUFFER: usize = 4 << 20;
+pub const DEFAULT_RECEIVE_BUFFER: usize = 4 << 20;
 
-/// What can be chosen about the raw socket; the same is to be chosen for the control connections
+/// Options of the raw socket; choose the same ones for the control connections
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// The local address to receive on and send from; any if `None`
@@ -16,7 +16,7 @@ pub struct SocketOptions {
     pub device: Option<String>,
     /// The mark of all that is sent, for policy routing (`SO_MARK`; needs `CAP_NET_ADMIN`)
     pub fwmark: Option<u32>,
-    /// Octets asked for the receive buffer; [`BUFFER`] by default
+    /// Octets asked for the receive buffer; [`DEFAULT_RECEIVE_BUFFER`] by default
     ///
     /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`, and never more than
     /// 1 GiB:
@@ -32,7 +32,7 @@ impl Default for SocketOptions {
             local_address: None,
             device: None,
             fwmark: None,
-            receive_buffer: BUFFER,
+            receive_buffer: DEFAULT_RECEIVE_BUFFER,
             shard: Shard::ALL,
         }
     }

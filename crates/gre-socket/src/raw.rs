@@ -29,7 +29,7 @@ mod open;
 pub struct RawSocket {
     socket: Socket,
     /// Tokio's way to watch any datagram socket without unsafe code: nothing of UDP is used. A
-    /// duplicate of `socket`, and none while what arrives is to wake nobody
+    /// duplicate of `socket`, and `None` while arrivals must wake no thread
     watch: Option<UdpSocket>,
     /// Its number in the kernel's table of sockets
     inode: Option<u64>,
@@ -62,9 +62,9 @@ impl RawSocket {
         drops::inode(one).is_some_and(|inode| drops::inode(other) == Some(inode))
     }
 
-    /// Takes over a raw socket of protocol 47 that somebody opened, and needs no capability
+    /// Takes over an open raw socket of protocol 47, and needs no capability
     ///
-    /// Whoever opened it (root, a systemd unit) may have set a mark or a device before: what
+    /// Its opener (root, a systemd unit) may have set a mark or a device before: what
     /// `options` asks for is set only where the socket does not have it yet. A buffer that is larger
     /// than this process may ask for is left as it is.
     ///
@@ -229,9 +229,9 @@ fn send_all(
     true
 }
 
-/// Whether the kernel makes this error of an ICMP message
+/// True if the kernel makes this error of an ICMP message
 ///
-/// It returns such an error from whichever call is next, so it belongs to nobody there. The error
+/// It returns such an error from whichever call is next, so it belongs to no datagram there. The error
 /// queue has it too, with its destination.
 fn is_reported(error: &io::Error) -> bool {
     use nix::libc;
@@ -251,7 +251,7 @@ fn is_reported(error: &io::Error) -> bool {
     )
 }
 
-/// How often a call is made before an error that ICMP can cause counts as the call's own
+/// The number of times a call is made before an error that ICMP can cause counts as the call's own
 ///
 /// Each call clears what was reported before it. Two in a row can happen, if another report comes
 /// in between; three in a row within microseconds do not.

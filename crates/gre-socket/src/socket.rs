@@ -1,4 +1,4 @@
-//! What a driver asks of its socket
+//! The interface between a driver and its socket
 
 use std::{io, net::Ipv4Addr};
 

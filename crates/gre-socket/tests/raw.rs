@@ -22,8 +22,8 @@ use std::{
 
 use nix::libc::{EACCES, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
 use pptp_gre_socket::{
-    BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket, ReceiveBatch, SendBatch,
-    Shard, SocketOptions,
+    DEFAULT_RECEIVE_BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket,
+    ReceiveBatch, SendBatch, Shard, SocketOptions,
 };
 use socket2::{Domain, Socket, Type};
 use tokio::time::timeout;
@@ -160,7 +160,11 @@ fn batches_go_round_the_loopback_in_order() {
         let received = receive(&mut socket).await;
         assert_eq!(numbers(&received), (0..200).collect::<Vec<_>>());
         assert_eq!((received[0].source, received[0].destination), (LOCALHOST, LOCALHOST));
-        assert_eq!(socket.receive_buffer(), BUFFER, "root gets all that was asked for");
+        assert_eq!(
+            socket.receive_buffer(),
+            DEFAULT_RECEIVE_BUFFER,
+            "root gets all that was asked for"
+        );
         assert_eq!(socket.kernel_drops(), Some(0));
     });
 }
@@ -620,7 +624,8 @@ fn a_socket_handed_over_needs_no_privilege() {
 #[test]
 fn a_socket_opened_for_later_keeps_what_root_set() {
     let test = "a_socket_opened_for_later_keeps_what_root_set";
-    let options = SocketOptions { receive_buffer: 2 * BUFFER, ..SocketOptions::default() };
+    let options =
+        SocketOptions { receive_buffer: 2 * DEFAULT_RECEIVE_BUFFER, ..SocketOptions::default() };
     if std::env::var_os(NOBODY).is_some() {
         return block_on(async || {
             let descriptor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();

@@ -1,18 +1,18 @@
-//! Somebody on a network in memory who sends in the name of others, and may see what they send
+//! An attacker on a network in memory: sends in the name of others, and may see what they send
 
 use std::{fmt, net::Ipv4Addr};
 
 use crate::{Host, errno::ENOPROTOOPT, gre::Report, network::Network, network::now};
 
 impl Network {
-    /// Sends a GRE datagram in the name of `source`, as whoever is not on the way can
+    /// Sends a GRE datagram in the name of `source`, as an attacker off the path can
     ///
     /// It arrives one latency later, whatever impairs the datagrams of others.
     pub fn forge_gre(&self, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
         self.with_state(|state| state.forge(source, destination, gre));
     }
 
-    /// Shows each GRE datagram that is sent from now on to somebody on the way
+    /// Shows each GRE datagram that is sent from now on to an attacker on the path
     ///
     /// `tap` gets sender, receiver and the datagram from its GRE header on; what it returns arrives
     /// in the same sender's name right before that datagram, the worst place for a copy. It must not
@@ -27,7 +27,7 @@ impl Network {
 
 impl Network {
     /// Sends a host the ICMP message "protocol unreachable" about GRE that it is said to have sent to
-    /// `destination` with this Call ID, if the message quotes that much, as anybody can
+    /// `destination` with this Call ID, if the message quotes that much, as every host can
     ///
     /// It arrives at once.
     pub fn forge_unreachable(
@@ -47,7 +47,7 @@ impl Network {
 impl Host {
     /// Writes octets into the open connections of this host with `peer`, in that one's name
     ///
-    /// What somebody can do who guesses TCP's sequence numbers, and nothing else. They arrive one
+    /// An attacker who guesses TCP's sequence numbers can do this, and nothing else. They arrive one
     /// latency later, behind what was written before, as many as the window has room for.
     pub fn forge_octets(&self, peer: Ipv4Addr, octets: &[u8]) {
         for connection in self.with_state(|host| host.connections.open()) {
@@ -56,7 +56,7 @@ impl Host {
     }
 }
 
-/// Somebody on the way: see [`Network::wiretap_gre`]
+/// An attacker on the path: see [`Network::wiretap_gre`]
 pub(super) struct Wiretap(Box<Tap>);
 
 type Tap = dyn FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send;

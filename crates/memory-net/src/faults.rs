@@ -1,4 +1,4 @@
-//! What befalls a host: a cable pulled out, a power failure, a path that swallows what is large
+//! Faults of a host: a cable pulled out, a power failure, a path that swallows large packets
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ impl Host {
 
     /// Swallows GRE to and from this host in IP packets of more octets than that, or lifts it
     ///
-    /// What a path does whose routers neither fragment nor tell: a "black hole".
+    /// A path whose routers neither fragment nor report does this: a "black hole".
     pub fn swallow_gre(&self, larger_than: Option<usize>) {
         self.with_state(|host| host.largest = larger_than.unwrap_or(usize::MAX));
     }
@@ -37,7 +37,7 @@ impl Host {
 
     /// Lets this host send GRE from `address` too, as a host with a second line does
     ///
-    /// What is sent to that address does not arrive here.
+    /// Datagrams to that address do not arrive here.
     pub fn add_source(&self, address: Ipv4Addr) {
         self.with_state(|host| host.further_addresses.push(address));
     }
@@ -55,7 +55,7 @@ impl Host {
 
     /// Lets everything pass again
     ///
-    /// What connections held back arrives when TCP repeats it next, which takes the longer the
+    /// Octets that connections held back arrive when TCP repeats them next, which takes the longer the
     /// longer it waited: 0.2 s, 0.4 s and so on, at most 120 s (RFC 6298 §5.5).
     pub fn plug_in(&self) {
         self.with_state(|host| host.unplugged = false);

@@ -142,7 +142,7 @@ impl GreSocket for MemorySocket {
     }
 }
 
-/// What is on its way to a socket, or there and not yet taken
+/// Datagrams and reports on their way to a socket, or there and not yet taken
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     held: Mutex<Held>,

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Network(Arc<Mutex<State>>);
 
-/// Nothing of what is on its way, which may be a login
+/// Prints no octets on their way, which may be a login
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Network")
@@ -96,7 +96,7 @@ impl Network {
         self.state().trace.as_ref().map_or(0, Trace::digest)
     }
 
-    /// When a GRE datagram with a payload for this call of a host arrived last, or will arrive
+    /// The time at which the last GRE datagram with a payload for this call of a host arrived, or will arrive
     ///
     /// Of those that arrive as they were sent, since [`Network::trace`].
     pub fn last_arrival(&self, host: Ipv4Addr, call_id: u16) -> Option<Instant> {
@@ -122,7 +122,7 @@ impl Network {
         }
     }
 
-    /// When the line of a host takes another datagram; `None` for at once
+    /// The time at which the line of a host takes another datagram; `None` for at once
     pub(super) fn busy_until(&self, host: Ipv4Addr) -> Option<Instant> {
         self.state().hosts.get(&host)?.line.as_ref()?.full_until(now())
     }
@@ -141,7 +141,7 @@ impl Network {
     }
 }
 
-/// What happens to GRE on its way, beside the latency
+/// Faults of GRE on its way, beside the latency
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Impairment {
     /// Up to so much is added to the latency of each datagram, which reorders them
@@ -152,21 +152,21 @@ pub struct Impairment {
     pub duplicate_per_mille: u16,
     /// Datagrams held up of a thousand, which those sent after them overtake
     pub held_per_mille: u16,
-    /// How long such a datagram is held up, at least and at most
+    /// The time for which such a datagram is held up, at least and at most
     pub hold: (Duration, Duration),
     /// Datagrams of a thousand of which one octet arrives as another
     pub corrupt_per_mille: u16,
 }
 
-/// Which way a host's GRE vanishes without a trace
+/// The directions in which a host's GRE vanishes without a trace
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blocked {
     /// Neither
     #[default]
     Nothing,
-    /// What is sent to the host
+    /// Datagrams to the host
     Inbound,
-    /// What the host sends
+    /// Datagrams of the host
     Outbound,
     /// Both
     Both,
@@ -244,7 +244,7 @@ impl Host {
 
     /// Connects to a listener, which takes one round trip
     ///
-    /// Errors: connection refused if nobody listens there or too many connections wait there, host
+    /// Errors: connection refused if no program listens there or too many connections wait there, host
     /// unreachable if there is no such host, each after one round trip; what [`Network::refuse`]
     /// says, at once; timed out after 127 s while one of the hosts is unplugged.
     ///
@@ -287,7 +287,7 @@ impl Host {
         Ok(MemoryListener::new(SocketAddrV4::new(self.address, port), backlog))
     }
 
-    /// Octets for whoever on this host needs unpredictable ones, each time others
+    /// Unpredictable octets for a program on this host, each time others
     ///
     /// They follow from the network's seed, so that a run is like any other.
     pub fn random_seed(&self) -> [u8; 32] {
@@ -417,7 +417,7 @@ impl State {
             || self.chance(self.impairment.loss_per_mille)
     }
 
-    /// Puts a datagram into the sockets of its destination, or says what is wrong there
+    /// Puts a datagram into the sockets of its destination, or returns the ICMP error
     fn deliver(&mut self, due: Instant, from: Ipv4Addr, outgoing: &Outgoing) -> Option<Icmp> {
         let corrupted = self.corrupted(outgoing.packet.as_slice());
         let gre = corrupted.as_deref().unwrap_or(outgoing.packet.as_slice());
@@ -474,7 +474,7 @@ impl State {
         per_mille > 0 && self.rng.random_range(0..1000) < per_mille
     }
 
-    /// When the last octet of a datagram is on the wire; `None` if it never gets there
+    /// The time at which the last octet of a datagram is on the wire; `None` if it never gets there
     fn departure(&mut self, from: Ipv4Addr, len: usize) -> Option<Instant> {
         let line = self.hosts.get_mut(&from).and_then(|host| host.line.as_mut());
         line.map_or_else(|| Some(now()), |line| line.take(now(), len))
@@ -568,7 +568,7 @@ impl HostState {
 #[derive(Debug)]
 struct Line {
     octets_per_second: NonZeroU32,
-    /// How long a datagram may wait for its turn, if it is lost and not refused otherwise
+    /// The time that a datagram may wait for its turn, if it is lost and not refused otherwise
     queue: Option<Duration>,
     idle_from: Instant,
 }
@@ -615,5 +615,5 @@ pub(super) fn now() -> Instant {
 /// Further SYNs to a host that does not answer: Linux's `tcp_syn_retries`
 const SYN_RETRIES: u32 = 6;
 
-/// The first of the ports for whoever did not ask for one (RFC 6335 §6)
+/// The first port for programs that did not ask for one (RFC 6335 §6)
 const EPHEMERAL: u16 = 49152;

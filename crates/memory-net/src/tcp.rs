@@ -31,9 +31,9 @@ pub(super) use connection::Connections;
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
 pub struct MemoryStream {
     connection: Arc<Connection>,
-    /// Which of its ends this is
+    /// This end of it
     side: Side,
-    /// Until what is on its way arrives; made when it is first waited for
+    /// The timer until octets on their way arrive; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
     /// The next octet that a [stammering](super::Host::stammer) host writes has been waited for
     has_paused: bool,
@@ -197,7 +197,7 @@ impl MemoryListener {
         }
     }
 
-    /// Where it listens
+    /// The address that it listens on
     pub const fn local_addr(&self) -> SocketAddrV4 {
         self.local
     }
@@ -236,7 +236,7 @@ impl Backlog {
         }
     }
 
-    /// Whether it takes connections
+    /// True if it takes connections
     pub(super) fn is_open(&self) -> bool {
         self.waiting().is_some()
     }
@@ -256,7 +256,7 @@ impl Default for Backlog {
     }
 }
 
-/// What there is to accept
+/// The connections to accept
 enum Next {
     Arrived(MemoryStream),
     Due(Instant),

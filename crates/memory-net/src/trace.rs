@@ -17,7 +17,7 @@ pub(super) struct Trace {
     began: Instant,
     /// With fixed keys: the same in every process
     hasher: DefaultHasher,
-    /// When a frame for a host's call arrived last, unharmed
+    /// The time at which a frame for a host's call arrived last, unharmed
     arrivals: BTreeMap<(Ipv4Addr, u16), Instant>,
 }
 
@@ -47,7 +47,7 @@ impl Trace {
     }
 }
 
-/// Whether there is a payload: else it is a bare acknowledgment (RFC 2637 §4.1, the bit S)
+/// True if there is a payload: else it is a bare acknowledgment (RFC 2637 §4.1, the bit S)
 fn has_sequence_number(gre: &[u8]) -> bool {
     gre.first().is_some_and(|flags| flags & 0x10 != 0)
 }

@@ -422,6 +422,17 @@ pub enum ClientError {
     NoRuntime,
 }
 
+#[cfg(all(test, not(target_os = "linux")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_of_the_kernel_is_unsupported_and_says_so() {
+        let error = Client::new().unwrap_err();
+        assert!(matches!(error, ClientError::Socket(OpenError::Unsupported)), "{error}");
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::UdpSocket;

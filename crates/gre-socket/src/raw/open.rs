@@ -21,7 +21,7 @@ pub(super) fn open() -> Result<Socket, OpenError> {
     })
 }
 
-/// Makes sure that a socket which somebody else opened is a raw socket of protocol 47
+/// Makes sure that a socket from elsewhere is a raw socket of protocol 47
 pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
     let raw_gre = socket.domain().is_ok_and(|domain| domain == Domain::IPV4)
         && socket.r#type().is_ok_and(|r#type| r#type == Type::RAW)
@@ -29,7 +29,7 @@ pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
     if raw_gre { Ok(()) } else { Err(OpenError::NotRawGre) }
 }
 
-/// Opens a raw socket of protocol 47 for somebody to take over, with everything set that needs privileges
+/// Opens a raw socket of protocol 47 to be taken over later, with everything set that needs privileges
 ///
 /// It receives nothing until then.
 pub(super) fn open_for_later(options: &SocketOptions) -> Result<OwnedFd, OpenError> {
@@ -91,7 +91,7 @@ pub(super) fn receive_buffer(socket: &Socket) -> usize {
 fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> {
     let failed =
         |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
-    let receive_buffer = receive_buffer.min(MOST_BUFFER);
+    let receive_buffer = receive_buffer.min(MAX_RECEIVE_BUFFER);
     setsockopt(socket, sockopt::RcvBufForce, &receive_buffer)
         .or_else(|_| enlarge(socket, sockopt::RcvBuf, sockopt::RcvBuf, receive_buffer))
         .map_err(failed("SO_RCVBUF"))?;
@@ -102,8 +102,8 @@ fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> 
 
 /// Enlarges a buffer within the system's limit, and leaves one that is larger already
 ///
-/// Whoever handed the socket over may have been permitted more, and the kernel makes a buffer smaller
-/// too: what it would grant is tried on another socket.
+/// The process that handed the socket over may have had more rights, and the kernel makes a buffer smaller,
+/// too. So the size is tried on another socket first.
 fn enlarge(
     socket: &Socket,
     set: impl SetSockOpt<Val = usize>,
@@ -167,7 +167,7 @@ fn program() -> PathBuf {
 }
 
 /// The kernel takes a C `int` and doubles it: of more than fits that, it grants its least
-const MOST_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
+const MAX_RECEIVE_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
 
 /// Octets asked for the send buffer
 ///
@@ -195,7 +195,7 @@ mod tests {
         };
         let ordinary = granted(64 << 10);
         assert!(ordinary >= 64 << 10, "{ordinary}");
-        for octets in [MOST_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
+        for octets in [MAX_RECEIVE_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
             assert!(granted(octets) >= ordinary, "{octets}: {}", granted(octets));
         }
     }

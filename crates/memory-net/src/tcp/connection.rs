@@ -60,7 +60,7 @@ impl Connection {
         self.half(side).address
     }
 
-    /// Whether the host of `side` takes one octet at a time
+    /// True if the host of `side` takes one octet at a time
     pub(super) fn stammers(&self, side: Side) -> bool {
         self.network.host(*self.address(side).ip()).with_state(|host| host.stammers)
     }
@@ -100,7 +100,7 @@ impl Connection {
         written
     }
 
-    /// Octets from `peer` to `host` that nobody there wrote, if those are its ends
+    /// Adds octets from `peer` to `host` that `peer` did not write, if these are its ends
     pub(in super::super) fn forge(
         &self,
         peer: Ipv4Addr,
@@ -130,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// Whether `side` has octets to read
+    /// True if `side` has octets to read
     pub(super) fn has_arrived(&self, side: Side, now: Instant) -> bool {
         self.half(side.other()).written.has_arrived(now)
     }

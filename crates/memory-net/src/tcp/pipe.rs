@@ -15,14 +15,14 @@ use tokio::{io::ReadBuf, time::Instant};
 #[derive(Debug, Default)]
 pub(super) struct Pipe(Mutex<State>);
 
-/// How a direction ends
+/// The end of a direction
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Eof,
     Reset,
 }
 
-/// What there is to read
+/// Result of a read
 pub(super) enum Reading {
     /// Octets were read, or the end was reached
     Done(io::Result<()>),
@@ -93,7 +93,7 @@ impl Pipe {
         Poll::Ready(Ok(octets.len()))
     }
 
-    /// Adds octets of somebody else's behind what was written, as many as the window has room for
+    /// Adds octets of a forger behind what was written, as many as the window has room for
     pub(super) fn forge(&self, now: Instant, latency: Option<Duration>, octets: &[u8]) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -135,12 +135,12 @@ impl Pipe {
         state.writer.wake(&mut wakers);
     }
 
-    /// What has not arrived does not arrive
+    /// Drops everything that has not arrived
     pub(super) fn hold(&self, now: Instant) {
         self.state().passing().for_each(|passing| passing.hold(now));
     }
 
-    /// What was held up is sent again; returns when the first of it arrives
+    /// Sends again what was held up; returns the time at which the first of it arrives
     pub(super) fn resume(&self, now: Instant, latency: Duration) -> Option<Instant> {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -156,12 +156,12 @@ impl Pipe {
         first
     }
 
-    /// When the next of what is on its way arrives
+    /// The time at which the next octets on their way arrive
     pub(super) fn next_arrival(&self, now: Instant) -> Option<Instant> {
         self.state().passing().filter_map(|passing| passing.due).find(|due| *due > now)
     }
 
-    /// Whether there are octets to read
+    /// True if there are octets to read
     pub(super) fn has_arrived(&self, now: Instant) -> bool {
         self.state().segments.front().is_some_and(|segment| segment.passing.is_due(now))
     }
@@ -196,7 +196,7 @@ struct State {
     end: Option<(Passing, End)>,
     /// The reader's end of it, on its way to the writer
     abandoned: Option<(Passing, End)>,
-    /// When both know that it is over
+    /// The time at which both ends know that it is over
     reset: Option<Instant>,
     reader: Waiters,
     writer: Waiters,
@@ -250,7 +250,7 @@ impl State {
         self.reset.is_some_and(|at| at <= now)
     }
 
-    /// When the next thing arrives
+    /// The time of the next arrival
     fn due(&self) -> Option<Instant> {
         let next = match self.segments.front() {
             Some(segment) => segment.passing.due,
@@ -271,7 +271,7 @@ struct Segment {
 #[derive(Clone, Copy, Debug)]
 struct Passing {
     sent: Instant,
-    /// When it arrives; `None` while nothing passes
+    /// The time at which it arrives; `None` while nothing passes
     due: Option<Instant>,
 }
 
@@ -299,12 +299,12 @@ impl Passing {
     }
 }
 
-/// When TCP repeats something that was sent, from `now` on (RFC 6298 §5.5)
+/// The time at which TCP retransmits octets, from `now` on (RFC 6298 §5.5)
 fn repeated(sent: Instant, now: Instant) -> Instant {
-    let (mut at, mut wait) = (sent, LEAST_WAIT);
+    let (mut at, mut wait) = (sent, MIN_RTO);
     while at < now {
         at += wait;
-        wait = (wait * 2).min(MOST_WAIT);
+        wait = (wait * 2).min(MAX_RTO);
     }
     at
 }
@@ -312,6 +312,6 @@ fn repeated(sent: Instant, now: Instant) -> Instant {
 /// Octets on their way or unread, at which a write waits
 const WINDOW: usize = 64 << 10;
 
-/// Linux's least and most time until octets that were not acknowledged are repeated
-const LEAST_WAIT: Duration = Duration::from_millis(200);
-const MOST_WAIT: Duration = Duration::from_mins(2);
+/// The least and the greatest retransmission timeout of Linux
+const MIN_RTO: Duration = Duration::from_millis(200);
+const MAX_RTO: Duration = Duration::from_mins(2);

@@ -1,4 +1,4 @@
-//! What may befall a network, its datagrams and its connections
+//! Faults of a network, its datagrams and its connections
 
 use super::*;
 
