@@ -227,8 +227,7 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 mod tests {
     use std::net::Ipv4Addr;
 
-    use pptp::memory::Network;
-    use pptp_testkit::Server;
+    use pptp_testkit::{Server, memory::Network};
 
     use super::*;
 

@@ -122,7 +122,7 @@ fn compare(visits: &mut [Visit]) {
 
 /// Two buildings in memory, and a client on the same network
 fn testkit() -> Result<(Client, Vec<String>, Vec<Server>)> {
-    let network = pptp::memory::Network::new(0);
+    let network = pptp_testkit::memory::Network::new(0);
     network.set_latency(Duration::from_millis(5));
     let addresses = [Ipv4Addr::new(10, 99, 0, 11), Ipv4Addr::new(10, 99, 0, 12)];
     let servers = (1..)
@@ -347,7 +347,7 @@ mod tests {
 
     /// The errors of visits to the servers of that many buildings, by these names
     async fn errors(buildings: [u32; 2], names: [&str; 2]) -> [Option<String>; 2] {
-        let network = pptp::memory::Network::new(0);
+        let network = pptp_testkit::memory::Network::new(0);
         let addresses = (11..).map(|host| Ipv4Addr::new(10, 99, 0, host));
         let servers = buildings.into_iter().zip(addresses).map(|(building, address)| {
             Server::builder(building).serve_memory(&network, address).unwrap()

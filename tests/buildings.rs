@@ -2,8 +2,8 @@
 
 use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
 
-use pptp::{Tunnel, memory::Impairment};
-use pptp_testkit::{BLACK_HOLE, DEVICE, ROUTER, content};
+use pptp::Tunnel;
+use pptp_testkit::{BLACK_HOLE, DEVICE, ROUTER, content, memory::Impairment};
 use pptp_tests::{World, digest_of, get, knx_name, upload};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

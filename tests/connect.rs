@@ -2,8 +2,8 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{HashName, Phase, State, TunnelConfig, TunnelError, memory::Impairment};
-use pptp_testkit::{Server, ServerEncryption, ServerOrder};
+use pptp::{HashName, Phase, State, TunnelConfig, TunnelError};
+use pptp_testkit::{Server, ServerEncryption, ServerOrder, memory::Impairment};
 use pptp_tests::{CLIENT, World, address_of, client_at, config, get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -155,7 +155,7 @@ async fn a_connect_is_a_future_like_any_other() {
 
 #[test]
 fn a_client_outside_a_runtime_is_an_error() {
-    let network = pptp::memory::Network::new(0);
+    let network = pptp_testkit::memory::Network::new(0);
     let error = pptp::Client::builder().memory(network.host(address_of(1))).build().unwrap_err();
     assert!(error.to_string().contains("tokio runtime"), "{error}");
 }

@@ -13,8 +13,8 @@ mod unprivileged;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor, memory::Blocked};
-use pptp_testkit::{Profile, Server, ServerEncryption, ServerOrder};
+use pptp::{Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor};
+use pptp_testkit::{Profile, Server, ServerEncryption, ServerOrder, memory::Blocked};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

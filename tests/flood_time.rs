@@ -3,6 +3,9 @@
 //! Somebody sends GRE in the server's name as fast as they can, and the time that the driver's thread
 //! used is read from the kernel, so that what else the machine does matters little. In memory for
 //! everybody; with root, `unshare` and `PPTP_INTEROP=1` through raw sockets in a network namespace.
+
+#![cfg(target_os = "linux")]
+
 use std::{
     net::Ipv4Addr,
     process::Command,
@@ -16,8 +19,13 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 use pptp::{Client, ClientBuilder, Tunnel, TunnelConfig};
-use pptp_gre_socket::{GreSocket, Outgoing, RawSocket, ReceiveBatch, SendBatch, SocketOptions};
-use pptp_testkit::{DEVICE, Server, memory::Network};
+use pptp_gre_socket::{
+    EitherSocket, GreSocket, Outgoing, RawSocket, ReceiveBatch, SendBatch, SocketOptions,
+};
+use pptp_testkit::{
+    DEVICE, Server,
+    memory::{MemorySocket, Network},
+};
 use tokio::{
     runtime::Builder,
     sync::{mpsc, oneshot},
@@ -44,13 +52,13 @@ enum Ground {
 }
 
 impl Ground {
-    fn socket(&self, address: Ipv4Addr) -> GreSocket {
+    fn socket(&self, address: Ipv4Addr) -> EitherSocket<RawSocket, MemorySocket> {
         match self {
-            Self::Memory(network) => network.host(address).open_gre().into(),
+            Self::Memory(network) => EitherSocket::Second(network.host(address).open_gre()),
             Self::Kernel => {
                 let local_address = Some(address);
                 let options = SocketOptions { local_address, ..SocketOptions::default() };
-                RawSocket::open(&options).expect("root").into()
+                EitherSocket::First(RawSocket::open(&options).expect("root"))
             }
         }
     }

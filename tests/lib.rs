@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a network in memory with a client, and questions to a building
 
+#[cfg(target_os = "linux")]
 pub mod namespace;
 pub mod pcapng;
 

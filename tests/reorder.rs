@@ -2,8 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use pptp::memory::Impairment;
-use pptp_testkit::{DEVICE, Server};
+use pptp_testkit::{DEVICE, Server, memory::Impairment};
 use pptp_tests::{World, address_of};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

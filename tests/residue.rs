@@ -2,16 +2,16 @@
 //!
 //! Alone in its program, since it reads the memory of the whole process.
 
+#![cfg(target_os = "linux")]
+
 use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     net::Ipv4Addr,
 };
 
-use pptp::{
-    AuthenticationProtocol, Client, EncryptionDemand, Password, TunnelConfig, memory::Network,
-};
-use pptp_testkit::{Server, ServerAuthentication, ServerEncryption};
+use pptp::{AuthenticationProtocol, Client, EncryptionDemand, Password, TunnelConfig};
+use pptp_testkit::{Server, ServerAuthentication, ServerEncryption, memory::Network};
 use pptp_tests::client_at;
 use tokio::runtime;
 

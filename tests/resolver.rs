@@ -2,6 +2,9 @@
 //!
 //! Needs root, `unshare` and `PPTP_INTEROP=1`: a network namespace, and a mount namespace whose
 //! `/etc/resolv.conf` names a name server of the test's own.
+
+#![cfg(target_os = "linux")]
+
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, UdpSocket},

@@ -1,6 +1,9 @@
 //! Raw sockets that were opened before the client
 //!
 //! Needs root, `unshare` and `PPTP_INTEROP=1`: a network namespace of the test's own.
+
+#![cfg(target_os = "linux")]
+
 use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use pptp::{Client, ClientBuilder, Tunnel};

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use pptp::{Client, TunnelConfig};
-use pptp_gre_socket::memory;
+use pptp_memory_net as memory;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{

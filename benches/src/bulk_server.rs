@@ -6,7 +6,8 @@ use std::{
     time::Instant,
 };
 
-use pptp_gre_socket::{GreSocket, Outgoing, ReceiveBatch, SendBatch, memory};
+use pptp_gre_socket::{GreSocket, Outgoing, ReceiveBatch, SendBatch};
+use pptp_memory_net::Host as NetworkHost;
 use pptp_packet::Egress;
 use pptp_tunnel::Tunnel;
 use tokio::{
@@ -17,9 +18,9 @@ use tokio::{
 use crate::path::{FULL, HEADERS, HOST, Host, SEGMENTS_ACKNOWLEDGED, server_config};
 
 /// Serves one client with one TCP connection, over which it sends and takes as much as goes
-pub(crate) async fn serve(on: memory::Host) -> io::Result<()> {
+pub(crate) async fn serve(on: NetworkHost) -> io::Result<()> {
     let listener = on.listen_tcp(1723)?;
-    let mut gre = GreSocket::from(on.open_gre());
+    let mut gre = on.open_gre();
     let (mut control, client) = listener.accept().await?;
     let mut server = Server::new(*client.ip());
     let (mut receive, mut octets, mut answer) = (ReceiveBatch::new(), [0; 2048], Vec::new());

@@ -24,6 +24,7 @@ pub mod path;
 pub mod per_tunnel_throughput;
 pub mod ppp;
 pub mod process;
+pub mod prose;
 pub mod raw_path;
 pub mod reordering;
 pub mod servers;

@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-/// A line with date, commit, processor, kernel and compiler
+use crate::prose::wrap;
+
+/// A sentence with date, commit, processor, kernel and compiler
 pub fn describe() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
@@ -19,14 +21,15 @@ pub fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_else(|_| unknown());
     let commit = say("git", &["describe", "--always", "--dirty"]);
-    format!(
-        "Measured on {} at commit {}: {} (family {family}), {cores} cores, Linux {}, {}.\n",
+    let line = format!(
+        "Measured on {} at commit {}: {} (family {family}), {cores} cores, Linux {}, {}.",
         say("date", &["-u", "+%F"]).unwrap_or_else(unknown),
         commit.unwrap_or_else(unknown),
         field("model name").unwrap_or_else(unknown),
         kernel.trim(),
         say("rustc", &["--version"]).unwrap_or_else(unknown),
-    )
+    );
+    wrap(&line, "") + "\n"
 }
 
 /// The page that all figures are written to

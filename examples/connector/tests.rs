@@ -1,7 +1,7 @@
 use std::{fs, future::Future, net::Ipv4Addr};
 
-use pptp::{Client, TunnelConfig, memory::Network};
-use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions, UdpOptions};
+use pptp::{Client, TunnelConfig};
+use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions, UdpOptions, memory::Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;

@@ -9,8 +9,10 @@ use std::{
     process,
 };
 
-use pptp::memory::{Blocked, Network};
-use pptp_testkit::{DEVICE, Deafness, Faults, Server, ServerBuilder, ServerEncryption, UdpOptions};
+use pptp_testkit::{
+    DEVICE, Deafness, Faults, Server, ServerBuilder, ServerEncryption, UdpOptions,
+    memory::{Blocked, Network},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;

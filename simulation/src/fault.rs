@@ -1,7 +1,9 @@
 //! What goes wrong
 
-use pptp::memory::{Blocked, Impairment};
-use pptp_testkit::{Deafness, Muteness};
+use pptp_testkit::{
+    Deafness, Muteness,
+    memory::{Blocked, Impairment},
+};
 use rand::{RngExt, rngs::StdRng};
 
 use crate::scenario::{impairment, one_of};

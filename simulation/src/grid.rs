@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use pptp::{
-    Client, EchoPolicy, TcpOptions, TcpStream, Tunnel, TunnelConfig,
+use pptp::{Client, EchoPolicy, TcpOptions, TcpStream, Tunnel, TunnelConfig};
+use pptp_testkit::{
+    DEVICE, Server,
     memory::{Impairment, Network},
 };
-use pptp_testkit::{DEVICE, Server};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -2,8 +2,8 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use pptp::{EchoPolicy, memory::Impairment};
-use pptp_testkit::ServerOrder;
+use pptp::EchoPolicy;
+use pptp_testkit::{ServerOrder, memory::Impairment};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{Errand, Fault, ServerKind, Talk};

@@ -2,9 +2,8 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use pptp::{
-    Client, Connecting, EchoPolicy, Record, Tunnel, TunnelConfig, TunnelError, memory::Network,
-};
+use pptp::{Client, Connecting, EchoPolicy, Record, Tunnel, TunnelConfig, TunnelError};
+use pptp_testkit::memory::Network;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 

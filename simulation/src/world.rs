@@ -2,11 +2,11 @@
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use pptp::{
-    Client, TunnelConfig,
+use pptp::{Client, TunnelConfig};
+use pptp_testkit::{
+    Deafness, Faults, Nat, Server,
     memory::{Blocked, Host, Impairment, Network},
 };
-use pptp_testkit::{Deafness, Faults, Nat, Server};
 use tokio::time::{advance, sleep};
 
 use crate::{

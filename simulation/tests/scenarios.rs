@@ -38,7 +38,7 @@ fn a_promise_that_is_not_kept_is_told() {
 /// A calm scenario but for a server that breaks one direction inside the tunnel after half a minute
 fn broken_inside(server: ServerKind, fault: Fault, whom: Whom) -> Scenario {
     let mut scenario = Scenario::random(0);
-    scenario.path.impairment = pptp::memory::Impairment::default();
+    scenario.path.impairment = pptp_testkit::memory::Impairment::default();
     scenario.path.rate = None;
     scenario.server = server;
     scenario.tunnels = vec![vec![Errand::Rest(60 * SECOND)]];

@@ -13,6 +13,7 @@ use pptp_benches::{
     machine::{describe, performance_page},
     measure::be_quick,
     process,
+    prose::wrap,
     side_by_side::page::{section, with_section},
     suite::{PARTS, REASONS},
 };
@@ -101,7 +102,7 @@ fn write(figures: &[Figure], failed: &[&str]) -> io::Result<()> {
     for figure in missed {
         let reason = REASONS.iter().find(|(name, _)| *name == figure.name);
         let reason = reason.map_or("not yet explained", |(_, reason)| reason);
-        let _ = writeln!(page, "- **{}**: {reason}", figure.name);
+        let _ = writeln!(page, "{}", wrap(&format!("- **{}**: {reason}", figure.name), "  "));
     }
     for part in failed {
         let _ = writeln!(page, "- **{part}** could not be measured in this run");

@@ -202,11 +202,11 @@ fn take_in(orders: &Receiver<usize>, done: &Sender<()>) {
     });
 }
 
-fn open_socket() -> GreSocket {
-    RawSocket::open(&SocketOptions::default()).expect("a raw socket, since namespaces work").into()
+fn open_socket() -> RawSocket {
+    RawSocket::open(&SocketOptions::default()).expect("a raw socket, since namespaces work")
 }
 
-async fn flush(socket: &mut GreSocket, batch: &mut SendBatch) {
+async fn flush(socket: &mut RawSocket, batch: &mut SendBatch) {
     while !socket.send(batch, |_, error| panic!("{error}")).expect("a socket") {
         socket.writable().await.expect("a socket");
     }

@@ -36,7 +36,7 @@ pub(super) struct Client {
 pub(super) enum Way {
     /// Through sockets of the kernel
     Ports(Ports),
-    /// The user is a part of the program: [`inside`](super::inside)
+    /// The user is a part of the program: [`inside`](mod@super::inside)
     Inside,
 }
 

@@ -56,7 +56,7 @@ impl ReceiveBatch {
     }
 
     /// Forgets the datagrams
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.received = [None; BATCH];
     }
 
@@ -75,13 +75,7 @@ impl ReceiveBatch {
     }
 
     /// Puts a datagram into slot `index`; discards one that is larger than it
-    pub(crate) fn put(
-        &mut self,
-        index: usize,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-        gre: &[u8],
-    ) {
+    pub fn put(&mut self, index: usize, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
         let slot = self.octets.chunks_exact_mut(SLOT).nth(index);
         match slot.and_then(|slot| slot.get_mut(..gre.len())) {
             Some(room) => {
@@ -136,7 +130,7 @@ impl fmt::Debug for Datagram<'_> {
     }
 }
 
-/// Where in its slot a datagram lies, and between whom it went
+/// The place of a datagram in its slot, and its addresses
 #[derive(Clone, Copy)]
 struct Received {
     source: Ipv4Addr,
@@ -170,13 +164,13 @@ impl Received {
 pub struct Outgoing {
     /// Its octets from the GRE header on
     pub packet: PacketBuf,
-    /// Where it goes
+    /// The address it goes to
     pub destination: Ipv4Addr,
     /// The local address it leaves from: that of the tunnel's control connection
     ///
     /// `None` leaves the choice to the socket's bound address or the route.
     pub source: Option<Ipv4Addr>,
-    /// Whose it is, in the sender's own terms: what a failure is reported under
+    /// The sender's own mark; a failure is reported under it
     pub tag: u32,
 }
 
@@ -210,12 +204,12 @@ impl SendBatch {
         self.waiting.push_back(outgoing);
     }
 
-    /// Whether [`SendBatch::take_slot`] would give a slot
+    /// True if [`SendBatch::take_slot`] would give a slot
     pub fn has_room(&self) -> bool {
         self.slots.has_room()
     }
 
-    /// How many times [`SendBatch::take_slot`] would give a slot now
+    /// The number of slots that [`SendBatch::take_slot`] would give now
     pub fn room(&self) -> usize {
         self.slots.room()
     }
@@ -230,13 +224,13 @@ impl SendBatch {
         self.waiting.len()
     }
 
-    /// Whether nothing is waiting
+    /// True if nothing is waiting
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// The datagram to go next
-    pub(crate) fn next(&self) -> Option<&Outgoing> {
+    pub fn next(&self) -> Option<&Outgoing> {
         self.waiting.front()
     }
 
@@ -249,7 +243,7 @@ impl SendBatch {
     }
 
     /// Frees the slots of the first `count` datagrams
-    pub(crate) fn remove(&mut self, count: usize) {
+    pub fn remove(&mut self, count: usize) {
         for outgoing in self.waiting.drain(..count.min(self.waiting.len())) {
             self.slots.put(outgoing.packet);
         }

@@ -9,7 +9,7 @@ mod page;
 
 use crate::Shard;
 use ids::CallIds;
-pub use ids::{Exhausted, REST};
+pub use ids::{CALL_ID_QUARANTINE, Exhausted};
 use page::{Entry, Page};
 
 /// Calls by our Call ID, each with the address of its peer
@@ -32,7 +32,7 @@ impl<T> CallTable<T> {
         Self { pages: Box::new([const { None }; 256]), ids: CallIds::new(shard) }
     }
 
-    /// Gives `value` a Call ID: random, not 0, and not in use within the last [`REST`]
+    /// Gives `value` a Call ID: random, not 0, and not in use within the last [`CALL_ID_QUARANTINE`]
     ///
     /// Random, because the ID is one of the two things a forger of datagrams has to know.
     pub fn insert(
@@ -61,7 +61,7 @@ impl<T> CallTable<T> {
         Ok(call_id)
     }
 
-    /// Ends the call; its ID rests for [`REST`] from `now`
+    /// Ends the call; its ID rests for [`CALL_ID_QUARANTINE`] from `now`
     pub fn remove(&mut self, call_id: u16, now: Instant) -> Option<T> {
         let [high, low] = call_id.to_be_bytes();
         let place = self.pages.get_mut(usize::from(high))?;
@@ -92,7 +92,7 @@ impl<T> CallTable<T> {
         page.get(low).filter(|entry| entry.peer == source).map(|entry| &entry.value)
     }
 
-    /// The call with this Call ID, whoever its peer is
+    /// The call with this Call ID, whatever the address of its peer
     pub fn get_by_id(&self, call_id: u16) -> Option<&T> {
         let [high, low] = call_id.to_be_bytes();
         let page = self.pages.get(usize::from(high))?.as_ref()?;
@@ -112,7 +112,7 @@ impl<T> CallTable<T> {
         self.ids.in_use()
     }
 
-    /// Whether there is no call
+    /// True if there is no call
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! What the network reports about a datagram that was sent
+//! Reports of the network about datagrams that were sent
 
 use std::{io, net::Ipv4Addr};
 
@@ -9,11 +9,11 @@ use std::{io, net::Ipv4Addr};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryFailure {
-    /// Where the datagram was sent
+    /// The address that the datagram was sent to
     pub destination: Ipv4Addr,
     /// The Call ID in its GRE header, which is the peer's, if that much of it came back
     pub peer_call_id: Option<u16>,
-    /// Who reported it: a router on the way, or the destination itself
+    /// The reporter: a router on the way, or the destination itself
     pub reporter: Option<Ipv4Addr>,
     /// ICMP type and code, 3 and 2 being "protocol unreachable" (RFC 792)
     pub icmp: (u8, u8),
@@ -21,10 +21,17 @@ pub struct DeliveryFailure {
     pub error: io::Error,
 }
 
+impl DeliveryFailure {
+    /// A report about a datagram to `destination` that names neither its call nor its reporter
+    pub const fn new(destination: Ipv4Addr, icmp: (u8, u8), error: io::Error) -> Self {
+        Self { destination, peer_call_id: None, reporter: None, icmp, error }
+    }
+}
+
 /// The receiver's Call ID in the head of an enhanced GRE header (RFC 2637 §4.1)
 ///
 /// ICMP returns as little as 8 octets of a datagram; the Call ID is in octets 6 and 7.
-pub(crate) fn call_id_of(gre: &[u8]) -> Option<u16> {
+pub fn call_id_of(gre: &[u8]) -> Option<u16> {
     match gre {
         [_, 0x01 | 0x81, 0x88, 0x0B, _, _, high, low, ..] => {
             Some(u16::from_be_bytes([*high, *low]))

@@ -1,7 +1,8 @@
-//! How many descriptors the process may open
+//! The number of descriptors that the process may open
 
 use std::io;
 
+#[cfg(target_os = "linux")]
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The process may not open as many descriptors as it needs
@@ -11,11 +12,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
      (`ulimit -n {needed}`, or LimitNOFILE={needed} in a systemd unit)"
 )]
 pub struct FileLimit {
-    /// How many are needed
+    /// The number that is needed
     pub needed: u64,
-    /// How many are allowed after all that could be done
+    /// The number that is allowed, after everything that could be done
     pub limit: u64,
-    /// Why the limit could not be raised
+    /// The reason why the limit could not be raised
     #[source]
     pub source: io::Error,
 }
@@ -23,8 +24,12 @@ pub struct FileLimit {
 /// Raises `RLIMIT_NOFILE` to at least `needed` descriptors; returns the limit then in effect
 ///
 /// Each tunnel needs one descriptor for its control connection. The soft limit is raised up to the
-/// hard one by anybody; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
+/// hard one without a privilege; the hard limit only with `CAP_SYS_RESOURCE`. A limit that suffices is left
 /// alone, and one that cannot suffice is raised as far as it goes before the error says so.
+///
+/// # Errors
+/// A limit that is too low; on systems that are not Linux always, since they have limits of other kinds.
+#[cfg(target_os = "linux")]
 pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
     let failed = |limit, source: nix::Error| FileLimit { needed, limit, source: source.into() };
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|source| failed(0, source))?;
@@ -38,7 +43,16 @@ pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
     Err(failed(if raised { hard } else { soft }, source))
 }
 
-#[cfg(test)]
+/// Fails: the limits of this system are of another kind
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn raise_file_limit(needed: u64) -> Result<u64, FileLimit> {
+    Err(FileLimit { needed, limit: 0, source: io::ErrorKind::Unsupported.into() })
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

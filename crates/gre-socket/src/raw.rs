@@ -15,24 +15,21 @@ use tokio::{
     net::UdpSocket,
 };
 
-use crate::{BATCH, DeliveryFailure, ReceiveBatch, SendBatch};
+use crate::{BATCH, DeliveryFailure, GreSocket, OpenError, ReceiveBatch, SendBatch, SocketOptions};
 
 mod drops;
 mod messages;
 mod open;
 
-pub use open::{BUFFER, OpenError, SocketOptions};
-
 /// A raw socket of IP protocol 47, shared by all tunnels of a driver
 ///
 /// It takes datagrams of GRE version 1 with a key only (a BPF filter drops the others in the
-/// kernel), sends without Don't Fragment, and hears of ICMP. Used as
-/// [`GreSocket`](crate::GreSocket).
+/// kernel), sends without Don't Fragment, and hears of ICMP.
 #[derive(Debug)]
 pub struct RawSocket {
     socket: Socket,
     /// Tokio's way to watch any datagram socket without unsafe code: nothing of UDP is used. A
-    /// duplicate of `socket`, and none while what arrives is to wake nobody
+    /// duplicate of `socket`, and `None` while arrivals must wake no thread
     watch: Option<UdpSocket>,
     /// Its number in the kernel's table of sockets
     inode: Option<u64>,
@@ -65,9 +62,9 @@ impl RawSocket {
         drops::inode(one).is_some_and(|inode| drops::inode(other) == Some(inode))
     }
 
-    /// Takes over a raw socket of protocol 47 that somebody opened, and needs no capability
+    /// Takes over an open raw socket of protocol 47, and needs no capability
     ///
-    /// Whoever opened it (root, a systemd unit) may have set a mark or a device before: what
+    /// Its opener (root, a systemd unit) may have set a mark or a device before: what
     /// `options` asks for is set only where the socket does not have it yet. A buffer that is larger
     /// than this process may ask for is left as it is.
     ///
@@ -87,94 +84,6 @@ impl RawSocket {
         let receive_buffer = open::receive_buffer(&socket);
         let watch = Some(watch(socket.as_fd()).map_err(OpenError::Runtime)?);
         Ok(Self { socket, watch, inode, receive_buffer, local_address })
-    }
-
-    pub(crate) fn pause(&mut self) {
-        self.watch = None;
-    }
-
-    pub(crate) fn resume(&mut self) -> io::Result<()> {
-        if self.watch.is_none() {
-            self.watch = Some(watch(self.socket.as_fd())?);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
-        batch.clear();
-        let Some(watch) = &self.watch else { return Ok(0) };
-        for _ in 0..ATTEMPTS {
-            let mut count = 0;
-            let outcome = watch.try_io(Interest::READABLE, || {
-                count = messages::receive(self.socket.as_fd(), batch)?;
-                // A batch that is not full emptied the queue. Saying so here saves the call that
-                // would find out: epoll reports whatever arrives, or goes wrong, after that.
-                if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-            });
-            match outcome {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                Err(error) if !is_reported(&error) => return Err(error),
-                Err(_) => {}
-                Ok(()) => return Ok(count),
-            }
-        }
-        Ok(0)
-    }
-
-    pub(crate) fn send(
-        &mut self,
-        batch: &mut SendBatch,
-        mut failed: impl FnMut(u32, io::Error),
-    ) -> io::Result<bool> {
-        let all_gone = send_all(batch, |batch| self.send_run(batch), &mut failed);
-        if !all_gone {
-            self.renew_readiness()?;
-        }
-        Ok(all_gone)
-    }
-
-    pub(crate) fn take_failures(
-        &mut self,
-        mut each: impl FnMut(DeliveryFailure),
-    ) -> io::Result<usize> {
-        let Some(watch) = &self.watch else { return Ok(0) };
-        for taken in 0..FAILURES {
-            match watch.try_io(Interest::ERROR, || messages::failure(self.socket.as_fd())) {
-                Ok(failure) => failure.into_iter().for_each(&mut each),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(FAILURES)
-    }
-
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        let Some(watch) = &self.watch else { return pending().await };
-        watch.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
-    }
-
-    pub(crate) async fn writable(&self) -> io::Result<()> {
-        let is_known = match &self.watch {
-            // An error was reported while the socket was full: it may still be full.
-            Some(watch) => watch.ready(Interest::WRITABLE).await? != Ready::WRITE_CLOSED,
-            None => false,
-        };
-        if !is_known {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn kernel_drops(&self) -> Option<u64> {
-        drops::kernel_drops(self.inode?)
-    }
-
-    pub(crate) const fn receive_buffer(&self) -> usize {
-        self.receive_buffer
-    }
-
-    pub(crate) const fn local_address(&self) -> Option<Ipv4Addr> {
-        self.local_address
     }
 
     /// Sends what goes next from one source address; returns how many datagrams went
@@ -197,6 +106,93 @@ impl RawSocket {
             self.watch = Some(watch(self.socket.as_fd())?);
         }
         Ok(())
+    }
+}
+
+impl GreSocket for RawSocket {
+    fn pause(&mut self) {
+        self.watch = None;
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        if self.watch.is_none() {
+            self.watch = Some(watch(self.socket.as_fd())?);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        batch.clear();
+        let Some(watch) = &self.watch else { return Ok(0) };
+        for _ in 0..ATTEMPTS {
+            let mut count = 0;
+            let outcome = watch.try_io(Interest::READABLE, || {
+                count = messages::receive(self.socket.as_fd(), batch)?;
+                // A batch that is not full emptied the queue. Saying so here saves the call that
+                // would find out: epoll reports whatever arrives, or goes wrong, after that.
+                if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match outcome {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+                Err(error) if !is_reported(&error) => return Err(error),
+                Err(_) => {}
+                Ok(()) => return Ok(count),
+            }
+        }
+        Ok(0)
+    }
+
+    fn send(
+        &mut self,
+        batch: &mut SendBatch,
+        mut failed: impl FnMut(u32, io::Error),
+    ) -> io::Result<bool> {
+        let all_gone = send_all(batch, |batch| self.send_run(batch), &mut failed);
+        if !all_gone {
+            self.renew_readiness()?;
+        }
+        Ok(all_gone)
+    }
+
+    fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
+        let Some(watch) = &self.watch else { return Ok(0) };
+        for taken in 0..FAILURES {
+            match watch.try_io(Interest::ERROR, || messages::failure(self.socket.as_fd())) {
+                Ok(failure) => failure.into_iter().for_each(&mut each),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(FAILURES)
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        let Some(watch) = &self.watch else { return pending().await };
+        watch.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        let is_known = match &self.watch {
+            // An error was reported while the socket was full: it may still be full.
+            Some(watch) => watch.ready(Interest::WRITABLE).await? != Ready::WRITE_CLOSED,
+            None => false,
+        };
+        if !is_known {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    fn kernel_drops(&self) -> Option<u64> {
+        drops::kernel_drops(self.inode?)
+    }
+
+    fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    fn local_address(&self) -> Option<Ipv4Addr> {
+        self.local_address
     }
 }
 
@@ -233,9 +229,9 @@ fn send_all(
     true
 }
 
-/// Whether the kernel makes this error of an ICMP message
+/// True if the kernel makes this error of an ICMP message
 ///
-/// It returns such an error from whichever call is next, so it belongs to nobody there. The error
+/// It returns such an error from whichever call is next, so it belongs to no datagram there. The error
 /// queue has it too, with its destination.
 fn is_reported(error: &io::Error) -> bool {
     use nix::libc;
@@ -255,7 +251,7 @@ fn is_reported(error: &io::Error) -> bool {
     )
 }
 
-/// How often a call is made before an error that ICMP can cause counts as the call's own
+/// The number of times a call is made before an error that ICMP can cause counts as the call's own
 ///
 /// Each call clears what was reported before it. Two in a row can happen, if another report comes
 /// in between; three in a row within microseconds do not.

@@ -18,7 +18,7 @@ impl Shard {
         (0..of).map(move |index| Self { index, of })
     }
 
-    /// Whether a call with this ID belongs to this shard
+    /// True if a call with this ID belongs to this shard
     pub fn contains(self, call_id: u16) -> bool {
         call_id.checked_rem(self.of.into()) == Some(self.index.into())
     }

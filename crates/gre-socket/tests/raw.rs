@@ -3,6 +3,7 @@
 //! Needs root, `unshare`, `ip`, `tc` and `nft`, and `PPTP_INTEROP=1`; without them each test says
 //! why it did nothing. One test needs the opposite and gives up root by itself.
 
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::disallowed_methods,
     reason = "the environment tells whether to run, and a namespace is another program's to make"
@@ -21,8 +22,8 @@ use std::{
 
 use nix::libc::{EACCES, EHOSTUNREACH, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
 use pptp_gre_socket::{
-    BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket, ReceiveBatch, SendBatch,
-    Shard, SocketOptions,
+    DEFAULT_RECEIVE_BUFFER, DeliveryFailure, GreSocket, OpenError, Outgoing, RawSocket,
+    ReceiveBatch, SendBatch, Shard, SocketOptions,
 };
 use socket2::{Domain, Socket, Type};
 use tokio::time::timeout;
@@ -66,11 +67,11 @@ fn run(commands: &[&str]) {
     }
 }
 
-fn open(options: &SocketOptions) -> GreSocket {
-    RawSocket::open(options).unwrap().into()
+fn open(options: &SocketOptions) -> RawSocket {
+    RawSocket::open(options).unwrap()
 }
 
-fn bound(address: Ipv4Addr) -> GreSocket {
+fn bound(address: Ipv4Addr) -> RawSocket {
     open(&SocketOptions { local_address: Some(address), ..SocketOptions::default() })
 }
 
@@ -97,7 +98,7 @@ fn push(
 }
 
 /// Sends all of `batch`; returns the tags that failed and why
-async fn send(socket: &mut GreSocket, batch: &mut SendBatch) -> Vec<(u32, i32)> {
+async fn send(socket: &mut RawSocket, batch: &mut SendBatch) -> Vec<(u32, i32)> {
     let mut failed = Vec::new();
     let mut note = |tag, error: std::io::Error| failed.push((tag, error.raw_os_error().unwrap()));
     while !socket.send(batch, &mut note).unwrap() {
@@ -114,7 +115,7 @@ struct Received {
 }
 
 /// What arrives until nothing did for 100 ms
-async fn receive(socket: &mut GreSocket) -> Vec<Received> {
+async fn receive(socket: &mut RawSocket) -> Vec<Received> {
     let mut received = Vec::new();
     while timeout(Duration::from_millis(100), socket.readable()).await.is_ok() {
         take(socket, &mut received);
@@ -124,7 +125,7 @@ async fn receive(socket: &mut GreSocket) -> Vec<Received> {
 }
 
 /// Takes what is there
-fn take(socket: &mut GreSocket, received: &mut Vec<Received>) {
+fn take(socket: &mut RawSocket, received: &mut Vec<Received>) {
     let mut batch = ReceiveBatch::new();
     while socket.receive(&mut batch).unwrap() > 0 {
         received.extend(batch.datagrams().map(|datagram| Received {
@@ -140,7 +141,7 @@ fn numbers(received: &[Received]) -> Vec<u32> {
 }
 
 /// Delivery failures until there was none for 100 ms
-async fn failures(socket: &mut GreSocket) -> Vec<DeliveryFailure> {
+async fn failures(socket: &mut RawSocket) -> Vec<DeliveryFailure> {
     let mut failures = Vec::new();
     while timeout(Duration::from_millis(100), socket.readable()).await.is_ok() {
         socket.receive(&mut ReceiveBatch::new()).unwrap();
@@ -159,7 +160,11 @@ fn batches_go_round_the_loopback_in_order() {
         let received = receive(&mut socket).await;
         assert_eq!(numbers(&received), (0..200).collect::<Vec<_>>());
         assert_eq!((received[0].source, received[0].destination), (LOCALHOST, LOCALHOST));
-        assert_eq!(socket.receive_buffer(), BUFFER, "root gets all that was asked for");
+        assert_eq!(
+            socket.receive_buffer(),
+            DEFAULT_RECEIVE_BUFFER,
+            "root gets all that was asked for"
+        );
         assert_eq!(socket.kernel_drops(), Some(0));
     });
 }
@@ -595,7 +600,7 @@ fn a_socket_handed_over_needs_no_privilege() {
         return block_on(async || {
             let descriptor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
             let options = SocketOptions { fwmark: Some(9), ..SocketOptions::default() };
-            let mut socket = GreSocket::from(RawSocket::from_fd(descriptor, &options).unwrap());
+            let mut socket = RawSocket::from_fd(descriptor, &options).unwrap();
             let mut batch = SendBatch::new(10);
             (0..10).for_each(|number| push(&mut batch, LOCALHOST, None, number, 100));
             assert_eq!(send(&mut socket, &mut batch).await, []);
@@ -619,12 +624,12 @@ fn a_socket_handed_over_needs_no_privilege() {
 #[test]
 fn a_socket_opened_for_later_keeps_what_root_set() {
     let test = "a_socket_opened_for_later_keeps_what_root_set";
-    let options = SocketOptions { receive_buffer: 2 * BUFFER, ..SocketOptions::default() };
+    let options =
+        SocketOptions { receive_buffer: 2 * DEFAULT_RECEIVE_BUFFER, ..SocketOptions::default() };
     if std::env::var_os(NOBODY).is_some() {
         return block_on(async || {
             let descriptor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-            let socket = RawSocket::from_fd(descriptor, &options).unwrap();
-            let mut socket = GreSocket::from(socket);
+            let mut socket = RawSocket::from_fd(descriptor, &options).unwrap();
             assert_eq!(socket.receive_buffer(), options.receive_buffer);
             let mut batch = SendBatch::new(10);
             (0..10).for_each(|number| push(&mut batch, LOCALHOST, None, number, 100));

@@ -1,14 +1,17 @@
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
 use std::{
     fmt,
     net::Ipv4Addr,
-    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use pptp_gre_socket::{GreSocket, OpenError, RawSocket, Shard, SocketOptions, memory};
+#[cfg(target_os = "linux")]
+use pptp_gre_socket::RawSocket;
+use pptp_gre_socket::{NullSocket, OpenError, Shard, SocketOptions, VirtualHost};
 use pptp_tunnel::{Failure, Phase};
 use tokio::sync::watch;
 
@@ -17,7 +20,7 @@ use crate::{
     dial::{self, Served},
     hub::{Hub, HubHandle, Randomness},
     login::Login,
-    network::Network,
+    network::{Network, VirtualNetwork},
     registry::Registry,
     shared::{Handle, Shared},
 };
@@ -40,8 +43,8 @@ impl Client {
     /// A client with the default options
     ///
     /// # Errors
-    /// Opening the raw socket needs `CAP_NET_RAW`; the error says how to grant it. Must be called
-    /// within a tokio runtime.
+    /// Opening the raw socket needs `CAP_NET_RAW`; the error says how to grant it. On systems that are
+    /// not Linux it is [`OpenError::Unsupported`]. Must be called within a tokio runtime.
     pub fn new() -> Result<Self, ClientError> {
         Self::builder().build()
     }
@@ -51,12 +54,9 @@ impl Client {
     /// # Errors
     /// There is no runtime.
     pub(crate) fn without_gre(network: Network) -> Result<Self, ClientError> {
-        let nowhere = || {
-            let host = memory::Network::new(0).host(Ipv4Addr::LOCALHOST);
-            Ok::<_, ClientError>(host.open_gre().into())
-        };
+        let nowhere = || Ok::<_, ClientError>(NullSocket);
         let randomness = match &network {
-            Network::Memory(host) => Randomness::Memory(host.clone()),
+            Network::Virtual(host) => Randomness::Virtual(Arc::clone(host)),
             Network::Kernel(_) => Randomness::System,
         };
         let hub = HubHandle::start(Shard::ALL, randomness, nowhere)?;
@@ -211,8 +211,9 @@ pub struct ClientBuilder {
 #[derive(Debug)]
 enum Carrier {
     Open,
+    #[cfg(target_os = "linux")]
     Given(Vec<OwnedFd>),
-    Memory(memory::Host),
+    Virtual(Arc<dyn VirtualNetwork>),
 }
 
 impl ClientBuilder {
@@ -266,12 +267,13 @@ impl ClientBuilder {
     /// [`open_raw_socket`] before the process gave up its privileges
     ///
     /// The process then needs no capability. Given several times, up to 4, each socket gets a driver of
-    /// its own: see [`Self::drivers`], whose number does not count then.
+    /// its own: see [`Self::drivers`], whose number does not count then. On Linux only.
+    #[cfg(target_os = "linux")]
     #[must_use]
     pub fn raw_socket(mut self, socket: OwnedFd) -> Self {
         match &mut self.carrier {
             Carrier::Given(sockets) => sockets.push(socket),
-            Carrier::Open | Carrier::Memory(_) => self.carrier = Carrier::Given(vec![socket]),
+            Carrier::Open | Carrier::Virtual(_) => self.carrier = Carrier::Given(vec![socket]),
         }
         self
     }
@@ -280,25 +282,28 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// As [`open_raw_socket`]; what these options cannot have.
+    #[cfg(target_os = "linux")]
     pub fn open_raw_socket(&self) -> Result<OwnedFd, OpenError> {
         RawSocket::open_for_later(&self.options)
     }
 
-    /// A network in memory instead of the kernel's, for tests without privileges
+    /// A network in memory instead of the kernel's, for tests without privileges: on any system
+    ///
+    /// `host` is one of `pptp_testkit::memory::Network`, or one of your own.
     ///
     /// The client's random choices then follow from the network's seed: with tokio's clock paused
     /// and one thread a run is like any other, to the octet.
     #[must_use]
-    pub fn memory(mut self, host: memory::Host) -> Self {
-        self.carrier = Carrier::Memory(host);
+    pub fn memory(mut self, host: impl VirtualHost) -> Self {
+        self.carrier = Carrier::Virtual(Arc::new(host));
         self
     }
 
     /// Where control connections are made with these options
     pub(crate) fn network(&self) -> Network {
         match &self.carrier {
-            Carrier::Memory(host) => Network::Memory(host.clone()),
-            Carrier::Open | Carrier::Given(_) => Network::Kernel(self.options.clone()),
+            Carrier::Virtual(host) => Network::Virtual(Arc::clone(host)),
+            _ => Network::Kernel(self.options.clone()),
         }
     }
 
@@ -317,15 +322,14 @@ impl ClientBuilder {
                 let hubs = Shard::split(drivers).map(|shard| HubHandle::shared(&options_of(shard)));
                 (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
+            #[cfg(target_os = "linux")]
             Carrier::Given(sockets) => {
                 let hubs = take_over(sockets, &options)?;
                 (hubs.into(), Network::Kernel(options))
             }
-            Carrier::Memory(host) => {
-                let open = || host.try_open_gre().map(GreSocket::from);
-                let randomness = Randomness::Memory(host.clone());
-                let hub = HubHandle::start(Shard::ALL, randomness, open)?;
-                ([hub].into(), Network::Memory(host))
+            Carrier::Virtual(host) => {
+                let hub = Arc::clone(&host).start()?;
+                ([hub].into(), Network::Virtual(host))
             }
         };
         if matches!(network, Network::Kernel(_)) {
@@ -361,11 +365,13 @@ impl Default for ClientBuilder {
 ///
 /// # Errors
 /// Opening it needs `CAP_NET_RAW`; the error says how to grant it.
+#[cfg(target_os = "linux")]
 pub fn open_raw_socket() -> Result<OwnedFd, OpenError> {
     Client::builder().open_raw_socket()
 }
 
 /// A driver for each socket that was handed over
+#[cfg(target_os = "linux")]
 fn take_over(
     sockets: Vec<OwnedFd>,
     options: &SocketOptions,
@@ -380,7 +386,7 @@ fn take_over(
     }
     let start = |(socket, shard)| {
         let options = SocketOptions { shard, ..options.clone() };
-        let open = || RawSocket::from_fd(socket, &options).map(GreSocket::from);
+        let open = || RawSocket::from_fd(socket, &options);
         HubHandle::start(shard, Randomness::System, open)
     };
     sockets.into_iter().zip(Shard::split(drivers)).map(start).collect()
@@ -416,7 +422,18 @@ pub enum ClientError {
     NoRuntime,
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_os = "linux")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_of_the_kernel_is_unsupported_and_says_so() {
+        let error = Client::new().unwrap_err();
+        assert!(matches!(error, ClientError::Socket(OpenError::Unsupported)), "{error}");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::UdpSocket;
 

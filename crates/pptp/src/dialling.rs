@@ -187,9 +187,8 @@ fn far() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, sync::Arc};
 
-    use pptp_gre_socket::memory;
     use pptp_tunnel::{Ladder, Recognized};
 
     use super::*;
@@ -200,7 +199,8 @@ mod tests {
 
     /// A connect to a name with these addresses, whose first has been reached
     fn dialling(addresses: &[u8]) -> Dialling {
-        let network = Network::Memory(memory::Network::new(0).host(Ipv4Addr::LOCALHOST));
+        let network =
+            Network::Virtual(Arc::new(pptp_memory_net::Network::new(0).host(Ipv4Addr::LOCALHOST)));
         let mut dialling = Dialling::new(network, TunnelConfig::new("name", "user", "secret"));
         dialling.addresses = Some(addresses.iter().copied().map(server).collect());
         dialling.reached(server(addresses[0]));

@@ -26,9 +26,9 @@ use crate::{
     turn::{Inputs, Outcome, Outputs, guarded},
 };
 
-pub(crate) struct Driver {
+pub(crate) struct Driver<S> {
     hub: Arc<Hub>,
-    socket: GreSocket,
+    socket: S,
     receive: ReceiveBatch,
     send: SendBatch,
     deadlines: Deadlines,
@@ -56,8 +56,8 @@ struct Round {
     worthless: usize,
 }
 
-impl Driver {
-    pub(crate) fn new(hub: Arc<Hub>, socket: GreSocket, heart: Heart) -> Self {
+impl<S: GreSocket> Driver<S> {
+    pub(crate) fn new(hub: Arc<Hub>, socket: S, heart: Heart) -> Self {
         Self {
             hub,
             socket,
@@ -410,7 +410,7 @@ async fn over(paused_until: Option<Instant>) {
 }
 
 /// A driver that ends while there are tunnels was stopped by force: its runtime is going, or it panicked
-impl Drop for Driver {
+impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         self.hub.abandon(&stopped("the driver"));
     }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions, memory};
+use pptp_gre_socket::{CallTable, Exhausted, GreSocket, RawSocket, Shard, SocketOptions};
 use pptp_packet::Wakers;
 use pptp_tunnel::Failure;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -20,7 +20,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use crate::{ClientError, beat::Beats, driver::Driver, shared::Shared};
+use crate::{ClientError, beat::Beats, driver::Driver, network::VirtualNetwork, shared::Shared};
 
 pub(crate) struct Hub {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
@@ -44,14 +44,14 @@ pub(crate) struct Hub {
 pub(crate) enum Randomness {
     System,
     /// A run in memory is like any other with the same seed
-    Memory(memory::Host),
+    Virtual(Arc<dyn VirtualNetwork>),
 }
 
 impl Randomness {
     pub(crate) fn seed(&self) -> [u8; 32] {
         match self {
             Self::System => rand::random(),
-            Self::Memory(host) => host.random_seed(),
+            Self::Virtual(host) => host.seed(),
         }
     }
 }
@@ -264,10 +264,10 @@ pub(crate) struct HubHandle {
 
 impl HubHandle {
     /// Starts a driver on the current runtime, for the socket that `open` makes
-    pub(crate) fn start<E: Into<ClientError>>(
+    pub(crate) fn start<S: GreSocket, E: Into<ClientError>>(
         shard: Shard,
         randomness: Randomness,
-        open: impl FnOnce() -> Result<GreSocket, E>,
+        open: impl FnOnce() -> Result<S, E>,
     ) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let socket = open().map_err(Into::into)?;
@@ -297,7 +297,7 @@ impl HubHandle {
         if let Some(handle) = same.and_then(|r| r.handle.upgrade()) {
             return Ok(handle);
         }
-        let open = || RawSocket::open(options).map(GreSocket::from);
+        let open = || RawSocket::open(options);
         let handle = Self::start(options.shard, Randomness::System, open)?;
         let weak = Arc::downgrade(&handle);
         running.push(Running { runtime, options: options.clone(), handle: weak });

@@ -148,7 +148,7 @@ mod turn;
 mod turn_flags;
 mod weak_tunnel;
 
-pub use pptp_gre_socket::{OpenError, memory};
+pub use pptp_gre_socket::{OpenError, VirtualHost};
 pub use pptp_netstack::{
     AddressError, CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf,
     OwnedWriteHalf, ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream,
@@ -171,7 +171,7 @@ pub use pptp_tunnel::{
 
 pub use crate::{
     capture::{Capture, CaptureOptions},
-    client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
+    client::{Client, ClientBuilder, ClientError, ClientStats},
     config::TunnelConfig,
     connecting::Connecting,
     dialling::Redial,
@@ -184,3 +184,6 @@ pub use crate::{
     tunnel::{Info, Stats, Tunnel},
     weak_tunnel::WeakTunnel,
 };
+
+#[cfg(target_os = "linux")]
+pub use crate::client::open_raw_socket;

@@ -1,13 +1,14 @@
 //! Where control connections are made: the kernel's TCP, or a network in memory
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
-use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
-use pptp_gre_socket::{SocketOptions, memory};
+use pptp_gre_socket::{Shard, SocketOptions, VirtualHost};
 use pptp_tunnel::Failure;
 use socket2::{Domain, Socket, Type};
 use tokio::{
@@ -16,7 +17,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::resolver::Resolver;
+use crate::{
+    ClientError,
+    hub::{HubHandle, Randomness},
+    resolver::Resolver,
+};
 
 /// An open control connection's octets
 pub(crate) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -30,10 +35,47 @@ pub(crate) struct Opened {
     pub(crate) local: Option<SocketAddrV4>,
 }
 
+/// The network of a client, its kind known at run time
 #[derive(Debug, Clone)]
 pub(crate) enum Network {
     Kernel(SocketOptions),
-    Memory(memory::Host),
+    Virtual(Arc<dyn VirtualNetwork>),
+}
+
+/// A [`VirtualHost`] of any type: the calls that a client or a tunnel makes once
+///
+/// None of them is made for a packet: the driver that [`Self::start`] begins is compiled for the host's
+/// own socket.
+pub(crate) trait VirtualNetwork: fmt::Debug + Send + Sync {
+    /// Starts a driver on the current runtime, with the host's GRE socket
+    fn start(self: Arc<Self>) -> Result<Arc<HubHandle>, ClientError>;
+
+    /// Opens a control connection
+    fn connect(&self, server: SocketAddrV4) -> Connecting<'_>;
+
+    /// Octets that all random choices follow from
+    fn seed(&self) -> [u8; 32];
+}
+
+/// A control connection of a [`VirtualNetwork`] that is being opened
+type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Opened>> + Send + 'a>>;
+
+impl<H: VirtualHost> VirtualNetwork for H {
+    fn start(self: Arc<Self>) -> Result<Arc<HubHandle>, ClientError> {
+        let randomness = Randomness::Virtual(Arc::clone(&self) as _);
+        HubHandle::start(Shard::ALL, randomness, || self.open_gre())
+    }
+
+    fn connect(&self, server: SocketAddrV4) -> Connecting<'_> {
+        Box::pin(async move {
+            let (stream, local) = self.connect_tcp(server).await?;
+            Ok(Opened { octets: Box::new(stream), server, local: Some(local) })
+        })
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        self.random_seed()
+    }
 }
 
 impl Network {
@@ -43,7 +85,7 @@ impl Network {
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return Ok(vec![SocketAddrV4::new(address, port)]);
         }
-        if matches!(self, Self::Memory(_)) {
+        if matches!(self, Self::Virtual(_)) {
             let reason = "the network in memory has addresses only".into();
             return Err(Failure::NameNotResolved { name: host.into(), reason });
         }
@@ -88,11 +130,7 @@ impl Network {
     async fn connect_one(&self, server: SocketAddrV4) -> io::Result<Opened> {
         match self {
             Self::Kernel(options) => connect_kernel(options, server).await,
-            Self::Memory(host) => {
-                let stream = host.connect_tcp(server).await?;
-                let local = Some(stream.local_addr());
-                Ok(Opened { octets: Box::new(stream), server, local })
-            }
+            Self::Virtual(host) => host.connect(server).await,
         }
     }
 }
@@ -124,20 +162,41 @@ async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Re
 }
 
 fn socket(options: &SocketOptions) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    set_routing(&socket, options)?;
+    if let Some(address) = options.local_address {
+        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+    }
+    Ok(socket)
+}
+
+/// Sets the mark, the device, and how a port is chosen
+#[cfg(target_os = "linux")]
+fn set_routing(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+
     if let Some(mark) = options.fwmark {
         socket.set_mark(mark)?;
     }
     if let Some(device) = &options.device {
         socket.bind_device(Some(device.as_bytes()))?;
     }
-    if let Some(address) = options.local_address {
+    if options.local_address.is_some() {
         // The port is chosen with the server known, and so may be that of another server's
         // connection: else all tunnels from one address share its 28,232 ports.
-        setsockopt(&socket, IpBindAddressNoPort, &true)?;
-        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+        setsockopt(socket, IpBindAddressNoPort, &true)?;
     }
-    Ok(socket)
+    Ok(())
+}
+
+/// Refuses what only Linux has
+#[cfg(not(target_os = "linux"))]
+fn set_routing(_: &Socket, options: &SocketOptions) -> io::Result<()> {
+    if options.fwmark.is_some() || options.device.is_some() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(())
 }
 
 fn tcp_failure(address: SocketAddrV4, error: &io::Error) -> Failure {
@@ -206,6 +265,7 @@ mod tests {
         assert_eq!(ipv4(&found[..1], 7), []);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_port_is_chosen_only_when_the_server_is_known() {
         let local_address = Some(Ipv4Addr::LOCALHOST);

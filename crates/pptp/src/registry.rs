@@ -107,7 +107,7 @@ impl fmt::Debug for Registry {
 mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
-    use pptp_gre_socket::memory;
+    use pptp_memory_net as memory;
     use tokio::time::timeout;
 
     use super::*;

@@ -1,7 +1,7 @@
 use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
-use pptp_gre_socket::memory;
+use pptp_memory_net as memory;
 use pptp_ppp::{
     EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
 };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pptp_gre_socket::memory::{MemoryListener, MemoryStream};
+use pptp_memory_net::{MemoryListener, MemoryStream};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},

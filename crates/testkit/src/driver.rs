@@ -17,6 +17,7 @@ use crate::{
     Faults, ROUTER, Stats,
     builder::{Closes, Options},
     connection::{FromClient, Writer},
+    ground::ServerSocket,
     ipv6,
     lan::{Pool, destination, has_expired, is_host, is_ping_of_router, is_taken},
     outlet::Outlet,
@@ -40,7 +41,7 @@ pub(crate) struct Orders {
 
 pub(crate) struct Driver {
     options: Options,
-    socket: GreSocket,
+    socket: ServerSocket,
     receive: ReceiveBatch,
     outlet: Outlet,
     lan: LocalLink,
@@ -87,7 +88,7 @@ impl Driver {
     pub(crate) fn new(
         options: Options,
         address: Ipv4Addr,
-        socket: GreSocket,
+        socket: ServerSocket,
         lan: LocalLink,
         (clients, forged): (mpsc::Receiver<FromClient>, mpsc::Receiver<Vec<u8>>),
         orders: watch::Receiver<Orders>,

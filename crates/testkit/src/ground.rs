@@ -6,10 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use pptp_gre_socket::{GreSocket, RawSocket, SocketOptions, memory};
+use pptp_gre_socket::{EitherSocket, RawSocket, SocketOptions};
+use pptp_memory_net::{self as memory, MemorySocket};
 use tokio::net::TcpSocket;
 
 use crate::connection::Listener;
+
+/// The GRE socket of a server: the kernel's, or one in memory
+pub(crate) type ServerSocket = EitherSocket<RawSocket, MemorySocket>;
 
 /// Where a server's sockets are opened
 #[derive(Debug, Clone)]
@@ -20,12 +24,12 @@ pub(crate) enum Ground {
 
 impl Ground {
     /// The two sockets of a server
-    pub(crate) fn open(&self, address: Ipv4Addr) -> io::Result<(Listener, GreSocket)> {
+    pub(crate) fn open(&self, address: Ipv4Addr) -> io::Result<(Listener, ServerSocket)> {
         match self {
             Self::Memory(network) => {
                 let host = network.host(address);
                 let listener = Listener::Memory(Arc::new(host.listen_tcp(PORT)?));
-                Ok((listener, host.open_gre().into()))
+                Ok((listener, EitherSocket::Second(host.open_gre())))
             }
             Self::Kernel => {
                 let socket = TcpSocket::new_v4()?;
@@ -36,7 +40,7 @@ impl Ground {
                 let options =
                     SocketOptions { local_address: Some(address), ..SocketOptions::default() };
                 let socket = RawSocket::open(&options).map_err(io::Error::other)?;
-                Ok((listener, socket.into()))
+                Ok((listener, EitherSocket::First(socket)))
             }
         }
     }

@@ -115,7 +115,7 @@ mod unreachable;
 pub use pptp_control::{
     AfterCallClear, OutgoingCallResult, Quirks, ServerConfig as Control, StartResult,
 };
-pub use pptp_gre_socket::memory;
+pub use pptp_memory_net as memory;
 pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
 pub use pptp_ppp::{
     AuthenticationProtocol, Deafness, EchoPolicy, Echoes, Extras, HashName, OnNak,

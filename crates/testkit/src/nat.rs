@@ -8,10 +8,8 @@ use std::{
 };
 
 use pptp_control::{Decoder, Message};
-use pptp_gre_socket::{
-    BATCH, GreSocket, Outgoing, ReceiveBatch, SendBatch,
-    memory::{MemoryListener, MemoryStream, Network},
-};
+use pptp_gre_socket::{BATCH, GreSocket, Outgoing, ReceiveBatch, SendBatch};
+use pptp_memory_net::{MemoryListener, MemorySocket, MemoryStream, Network};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{ground::PORT, tasks::Tasks};
@@ -40,7 +38,7 @@ impl Nat {
     ) -> io::Result<Self> {
         let facade = clients.host(server);
         let listener = facade.listen_tcp(PORT)?;
-        let (inner, outer) = (facade.open_gre().into(), servers.host(address).open_gre().into());
+        let (inner, outer) = (facade.open_gre(), servers.host(address).open_gre());
         let nat = Arc::new(Mapping {
             servers: servers.clone(),
             address,
@@ -196,7 +194,7 @@ const fn told_call_id(message: &mut Message) -> Option<&mut u16> {
 }
 
 /// Relays GRE: the client's address is hidden on its way out, its Call ID put back on its way in
-async fn translate(mapping: Arc<Mapping>, mut inner: GreSocket, mut outer: GreSocket) {
+async fn translate(mapping: Arc<Mapping>, mut inner: MemorySocket, mut outer: MemorySocket) {
     let (mut receive, mut out) = (ReceiveBatch::new(), SendBatch::new(BATCH));
     let mut back = SendBatch::new(BATCH);
     loop {

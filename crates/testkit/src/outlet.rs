@@ -43,7 +43,7 @@ impl Outlet {
     }
 
     /// Gives the socket what there is
-    pub(crate) fn flush(&mut self, socket: &mut GreSocket) {
+    pub(crate) fn flush(&mut self, socket: &mut impl GreSocket) {
         let unsendable = &mut self.unsendable;
         let sent = socket.send(&mut self.batch, |_, error: io::Error| {
             tracing::debug!(%error, "a GRE datagram was not sent");

@@ -1,6 +1,6 @@
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use pptp_gre_socket::memory::MemoryListener;
+use pptp_memory_net::MemoryListener;
 use pptp_netstack::{Local, Net, StackConfig};
 use tokio::{
     sync::{mpsc, watch},

@@ -7,7 +7,7 @@ use std::{
 
 use pptp::{Client, Tunnel, TunnelConfig};
 use pptp_control::{Config, ControlConnection, Event};
-use pptp_gre_socket::{Outgoing, SendBatch};
+use pptp_gre_socket::{GreSocket, Outgoing, SendBatch};
 use pptp_testkit::{DEVICE, Server, memory};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -117,7 +117,7 @@ async fn call(world: &World) -> (memory::MemoryStream, u16) {
 async fn any_datagram_in_any_call_or_none() {
     let mut world = World::new();
     let (stream, call_id) = call(&world).await;
-    let mut socket = pptp_gre_socket::GreSocket::from(world.network.host(HOSTILE).open_gre());
+    let mut socket = world.network.host(HOSTILE).open_gre();
     let mut batch = SendBatch::new(64);
     for round in 0..2000_u32 {
         let mut datagram = world.octets(64);

@@ -1,6 +1,6 @@
 //! What the interop tests stand on: the lab with its real servers, and a test runner that starts it.
 //!
-//! A run goes through two processes. The first, [`run`] as `cargo test` starts it, checks that
+//! A run goes through two processes. The first, [`run()`] as `cargo test` starts it, checks that
 //! everything needed is there, builds the examples, brings the lab up, and starts the same program
 //! again inside the lab's network namespace. The second runs the trials, so that the library under
 //! test is called in the very process that reports. The first takes the lab down, whatever happened.

@@ -1,4 +1,4 @@
-//! Which Call IDs are free
+//! The free Call IDs
 
 use std::{
     collections::VecDeque,
@@ -10,11 +10,11 @@ use rand::Rng;
 
 use crate::Shard;
 
-/// How long a Call ID is not given to another call after its own has ended
+/// The time for which a Call ID is given to no other call after its own has ended
 ///
 /// The peer may go on sending for the old call until it notices; a late datagram must not reach
 /// the new one.
-pub const REST: Duration = Duration::from_mins(2);
+pub const CALL_ID_QUARANTINE: Duration = Duration::from_mins(2);
 
 /// All Call IDs, 65,535 for a socket that is alone, are in use or at rest
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub const REST: Duration = Duration::from_mins(2);
 pub struct Exhausted {
     /// IDs of calls in the table
     pub in_use: usize,
-    /// IDs of calls that ended less than [`REST`] ago
+    /// IDs of calls that ended less than [`CALL_ID_QUARANTINE`] ago
     pub at_rest: usize,
 }
 
@@ -55,7 +55,7 @@ impl CallIds {
         Ok(id)
     }
 
-    /// Lets a number that was taken rest until [`REST`] after `now`
+    /// Lets a number that was taken rest until [`CALL_ID_QUARANTINE`] after `now`
     pub(super) fn rest(&mut self, id: u16, now: Instant) {
         self.resting.push_back((now, id));
         self.in_use = self.in_use.saturating_sub(1);
@@ -67,7 +67,7 @@ impl CallIds {
 
     fn end_rests(&mut self, now: Instant) {
         while let Some(&(since, id)) = self.resting.front() {
-            if now.saturating_duration_since(since) < REST {
+            if now.saturating_duration_since(since) < CALL_ID_QUARANTINE {
                 break;
             }
             self.resting.pop_front();

@@ -76,14 +76,14 @@ fn an_id_rests_120_seconds() {
         (0..65_535).map(|_| table.insert(&mut rng, PEER, (), start).unwrap()).collect();
     let (first, second) = (ids[7], ids[4711]);
     table.remove(first, start).unwrap();
-    table.remove(second, start + REST / 2).unwrap();
+    table.remove(second, start + CALL_ID_QUARANTINE / 2).unwrap();
 
     let too_soon = start + std::time::Duration::from_millis(119_999);
     let exhausted = Exhausted { in_use: 65_533, at_rest: 2 };
     assert_eq!(table.insert(&mut rng, PEER, (), too_soon), Err(exhausted));
-    assert_eq!(table.insert(&mut rng, PEER, (), start + REST), Ok(first));
-    assert!(table.insert(&mut rng, PEER, (), start + REST).is_err());
-    assert_eq!(table.insert(&mut rng, PEER, (), start + REST * 2), Ok(second));
+    assert_eq!(table.insert(&mut rng, PEER, (), start + CALL_ID_QUARANTINE), Ok(first));
+    assert!(table.insert(&mut rng, PEER, (), start + CALL_ID_QUARANTINE).is_err());
+    assert_eq!(table.insert(&mut rng, PEER, (), start + CALL_ID_QUARANTINE * 2), Ok(second));
 }
 
 #[test]
@@ -148,7 +148,7 @@ proptest! {
                     let id = table.insert(&mut rng, peer, value, now).unwrap();
                     prop_assert_ne!(id, 0);
                     prop_assert!(model.insert(id, (peer, value)).is_none());
-                    let rested = ended.get(&id).is_none_or(|end| now - *end >= REST);
+                    let rested = ended.get(&id).is_none_or(|end| now - *end >= CALL_ID_QUARANTINE);
                     prop_assert!(rested, "{} did not rest", id);
                 }
                 Operation::Remove { pick } if !model.is_empty() => {

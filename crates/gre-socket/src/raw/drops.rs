@@ -1,4 +1,4 @@
-//! How many datagrams the kernel dropped for want of room
+//! The number of datagrams that the kernel dropped for want of room
 //!
 //! The kernel also tells with each datagram (`SO_RXQ_OVFL`), but the headers of the batch call lose
 //! that after the first batch without drops.

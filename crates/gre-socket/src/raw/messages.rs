@@ -78,7 +78,7 @@ fn whole(message: &RecvMsg<'_, '_, SockaddrIn>) -> usize {
 
 /// Sends the datagrams that go next from one source; returns how many the kernel took
 ///
-/// An error is about the first of them, or about none. `WouldBlock` says that the send buffer is
+/// An error is about the first of them, or about no datagram. `WouldBlock` says that the send buffer is
 /// full.
 pub(super) fn send(
     socket: BorrowedFd<'_>,

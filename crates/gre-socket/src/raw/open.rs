@@ -11,92 +11,7 @@ use nix::sys::socket::{GetSockOpt, SetSockOpt, getsockopt, setsockopt, sockopt};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use crate::Shard;
-
-/// Octets asked for the receive buffer by default: thousands of tunnels share it
-pub const BUFFER: usize = 4 << 20;
-
-/// What can be chosen about the raw socket; the same is to be chosen for the control connections
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketOptions {
-    /// The local address to receive on and send from; any if `None`
-    pub local_address: Option<Ipv4Addr>,
-    /// The network device to use, by name (`SO_BINDTODEVICE`); any if `None`
-    pub device: Option<String>,
-    /// The mark of all that is sent, for policy routing (`SO_MARK`; needs `CAP_NET_ADMIN`)
-    pub fwmark: Option<u32>,
-    /// Octets asked for the receive buffer; [`BUFFER`] by default
-    ///
-    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`, and never more than
-    /// 1 GiB:
-    /// [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) says what it granted.
-    pub receive_buffer: usize,
-    /// The calls to receive for; all by default
-    pub shard: Shard,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        Self {
-            local_address: None,
-            device: None,
-            fwmark: None,
-            receive_buffer: BUFFER,
-            shard: Shard::ALL,
-        }
-    }
-}
-
-/// Why there is no raw socket
-///
-/// Each message ends with the kernel's own words, where it had some.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The process may not open raw sockets
-    #[error(
-        "raw sockets need CAP_NET_RAW: grant it with `sudo setcap cap_net_raw+ep {}`, or hand over \
-         a raw socket of protocol 47 that is already open",
-        program.display()
-    )]
-    MissingCapability {
-        /// The running program's file
-        program: PathBuf,
-    },
-    /// The kernel refuses to open a raw socket for another reason
-    #[error("cannot open a raw socket of IP protocol 47: {0}")]
-    Refused(#[source] io::Error),
-    /// The descriptor handed over is something else
-    #[error("the descriptor handed over is not a raw IPv4 socket of IP protocol 47 (GRE)")]
-    NotRawGre,
-    /// The local address cannot be bound
-    #[error("cannot bind the raw socket to {address}: {source}")]
-    LocalAddress {
-        /// The address asked for
-        address: Ipv4Addr,
-        /// What the kernel said
-        source: io::Error,
-    },
-    /// The device cannot be bound
-    #[error("cannot bind the raw socket to the device {device}: {source}")]
-    Device {
-        /// The device asked for
-        device: String,
-        /// What the kernel said
-        source: io::Error,
-    },
-    /// An option cannot be set
-    #[error("cannot set {option} on the raw socket: {source}")]
-    Option {
-        /// The option's name
-        option: &'static str,
-        /// What the kernel said
-        source: io::Error,
-    },
-    /// The runtime cannot watch the socket
-    #[error("cannot register the raw socket with the runtime: {0}")]
-    Runtime(#[source] io::Error),
-}
+use crate::{OpenError, Shard, SocketOptions};
 
 /// Opens a raw socket of protocol 47
 pub(super) fn open() -> Result<Socket, OpenError> {
@@ -106,7 +21,7 @@ pub(super) fn open() -> Result<Socket, OpenError> {
     })
 }
 
-/// Makes sure that a socket which somebody else opened is a raw socket of protocol 47
+/// Makes sure that a socket from elsewhere is a raw socket of protocol 47
 pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
     let raw_gre = socket.domain().is_ok_and(|domain| domain == Domain::IPV4)
         && socket.r#type().is_ok_and(|r#type| r#type == Type::RAW)
@@ -114,7 +29,7 @@ pub(super) fn check(socket: &Socket) -> Result<(), OpenError> {
     if raw_gre { Ok(()) } else { Err(OpenError::NotRawGre) }
 }
 
-/// Opens a raw socket of protocol 47 for somebody to take over, with everything set that needs privileges
+/// Opens a raw socket of protocol 47 to be taken over later, with everything set that needs privileges
 ///
 /// It receives nothing until then.
 pub(super) fn open_for_later(options: &SocketOptions) -> Result<OwnedFd, OpenError> {
@@ -176,7 +91,7 @@ pub(super) fn receive_buffer(socket: &Socket) -> usize {
 fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> {
     let failed =
         |option| move |error: nix::Error| OpenError::Option { option, source: error.into() };
-    let receive_buffer = receive_buffer.min(MOST_BUFFER);
+    let receive_buffer = receive_buffer.min(MAX_RECEIVE_BUFFER);
     setsockopt(socket, sockopt::RcvBufForce, &receive_buffer)
         .or_else(|_| enlarge(socket, sockopt::RcvBuf, sockopt::RcvBuf, receive_buffer))
         .map_err(failed("SO_RCVBUF"))?;
@@ -187,8 +102,8 @@ fn set_buffers(socket: &Socket, receive_buffer: usize) -> Result<(), OpenError> 
 
 /// Enlarges a buffer within the system's limit, and leaves one that is larger already
 ///
-/// Whoever handed the socket over may have been permitted more, and the kernel makes a buffer smaller
-/// too: what it would grant is tried on another socket.
+/// The process that handed the socket over may have had more rights, and the kernel makes a buffer smaller,
+/// too. So the size is tried on another socket first.
 fn enlarge(
     socket: &Socket,
     set: impl SetSockOpt<Val = usize>,
@@ -252,7 +167,7 @@ fn program() -> PathBuf {
 }
 
 /// The kernel takes a C `int` and doubles it: of more than fits that, it grants its least
-const MOST_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
+const MAX_RECEIVE_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
 
 /// Octets asked for the send buffer
 ///
@@ -280,7 +195,7 @@ mod tests {
         };
         let ordinary = granted(64 << 10);
         assert!(ordinary >= 64 << 10, "{ordinary}");
-        for octets in [MOST_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
+        for octets in [MAX_RECEIVE_BUFFER, 1 << 31, usize::MAX / 2, usize::MAX] {
             assert!(granted(octets) >= ordinary, "{octets}: {}", granted(octets));
         }
     }

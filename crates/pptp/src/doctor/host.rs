@@ -189,7 +189,7 @@ fn warned(step: Step, seen: String, advice: impl Into<String>) -> Finding {
     Finding::new(step, Verdict::Warned, Duration::ZERO, seen).advise(advice)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::{
         os::unix::fs::symlink,

@@ -12,7 +12,9 @@ use super::{
     inside,
     target::Target,
 };
-use crate::{Client, ClientBuilder, ClientError, Tunnel, TunnelConfig, network::Network};
+use crate::{
+    Client, ClientBuilder, ClientError, OpenError, Tunnel, TunnelConfig, network::Network,
+};
 
 /// What is to be examined
 pub(super) struct Plan {
@@ -102,6 +104,10 @@ async fn raw_socket(
         Ok(client) => {
             let octets = client.stats().receive_buffer;
             found(Verdict::Passed, format!("open, with a receive buffer of {octets} octets"))
+        }
+        // no right helps where there is no such socket
+        Err(error @ ClientError::Socket(OpenError::Unsupported)) => {
+            found(Verdict::Failed, error.to_string())
         }
         Err(error @ ClientError::Socket(_)) => found(Verdict::Failed, error.to_string())
             .advise("run it as root, or grant the capability: setcap cap_net_raw+ep PROGRAM"),

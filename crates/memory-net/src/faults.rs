@@ -1,0 +1,84 @@
+//! Faults of a host: a cable pulled out, a power failure, a path that swallows large packets
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::{Host, network::now};
+
+impl Host {
+    /// Adds to the latency of everything that is sent to this host from now on
+    ///
+    /// So that the two ways of a round trip may differ.
+    pub fn delay(&self, extra: Duration) {
+        self.with_state(|host| host.delay = extra);
+    }
+
+    /// Swallows GRE to and from this host in IP packets of more octets than that, or lifts it
+    ///
+    /// A path whose routers neither fragment nor report does this: a "black hole".
+    pub fn swallow_gre(&self, larger_than: Option<usize>) {
+        self.with_state(|host| host.largest = larger_than.unwrap_or(usize::MAX));
+    }
+
+    /// Takes the right to open a raw socket from this host's programs, as if they had no `CAP_NET_RAW`
+    ///
+    /// Sockets that are open stay so. TCP needs no such right.
+    pub fn forbid_gre(&self) {
+        self.with_state(|host| host.forbids_gre = true);
+    }
+
+    /// Lets this host's programs read and write connections one octet at a time from now on
+    ///
+    /// Before each octet that it takes a write would block: what a kernel may do at any of them, and
+    /// what shows whether a program goes on where it was.
+    pub fn stammer(&self) {
+        self.with_state(|host| host.stammers = true);
+    }
+
+    /// Lets this host send GRE from `address` too, as a host with a second line does
+    ///
+    /// Datagrams to that address do not arrive here.
+    pub fn add_source(&self, address: Ipv4Addr) {
+        self.with_state(|host| host.further_addresses.push(address));
+    }
+
+    /// Lets nothing pass to and from this host until [`Host::plug_in`]
+    ///
+    /// GRE vanishes, save what is on its way. Octets and ends of connections wait: TCP repeats them.
+    /// It never gives up here, since PPTP does long before Linux would (15 minutes).
+    pub fn unplug(&self) {
+        self.with_state(|host| host.unplugged = true);
+        for connection in self.with_state(|host| host.connections.open()) {
+            connection.hold(now());
+        }
+    }
+
+    /// Lets everything pass again
+    ///
+    /// Octets that connections held back arrive when TCP repeats them next, which takes the longer the
+    /// longer it waited: 0.2 s, 0.4 s and so on, at most 120 s (RFC 6298 §5.5).
+    pub fn plug_in(&self) {
+        self.with_state(|host| host.unplugged = false);
+        for connection in self.with_state(|host| host.connections.open()) {
+            connection.resume(now());
+        }
+    }
+
+    /// Ends all connections of this host with a reset, as a firewall does: both ends see it
+    pub fn reset_connections(&self) {
+        for connection in self.with_state(|host| host.connections.open()) {
+            connection.reset(now());
+        }
+    }
+
+    /// Makes the host forget its connections without a word, as a power failure does
+    ///
+    /// Half-open they are then: the other end knows nothing of it until it sends something, to
+    /// which the host, once it is there again, answers with a reset. What the host's programs still
+    /// do with their ends has no effect.
+    pub fn forget_connections(&self) {
+        for connection in self.with_state(|host| host.connections.open()) {
+            connection.forget(self.address());
+        }
+    }
+}

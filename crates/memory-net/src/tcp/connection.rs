@@ -1,0 +1,230 @@
+//! A connection: its two directions, and what becomes of them when a host or the way fails
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{io::ReadBuf, time::Instant};
+
+use super::{
+    Network, now,
+    pipe::{End, Pipe, Reading},
+};
+
+/// A connection between two hosts
+#[derive(Debug)]
+pub(in super::super) struct Connection {
+    network: Network,
+    number: u64,
+    dialler: Half,
+    listener: Half,
+}
+
+/// An end of a connection, and what it writes
+#[derive(Debug)]
+struct Half {
+    address: SocketAddrV4,
+    written: Pipe,
+    /// Its host knows the connection no more
+    forgotten: AtomicBool,
+}
+
+/// One of the ends of a connection
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Dialler,
+    Listener,
+}
+
+impl Connection {
+    pub(super) fn new(network: &Network, from: SocketAddrV4, to: SocketAddrV4) -> Arc<Self> {
+        let half =
+            |address| Half { address, written: Pipe::default(), forgotten: AtomicBool::new(false) };
+        let (network, number) = (network.clone(), network.next_number());
+        let it = Arc::new(Self { network, number, dialler: half(from), listener: half(to) });
+        for end in [from, to] {
+            it.network.host(*end.ip()).with_state(|host| host.connections.add(&it));
+        }
+        it
+    }
+
+    pub(super) const fn address(&self, side: Side) -> SocketAddrV4 {
+        self.half(side).address
+    }
+
+    /// True if the host of `side` takes one octet at a time
+    pub(super) fn stammers(&self, side: Side) -> bool {
+        self.network.host(*self.address(side).ip()).with_state(|host| host.stammers)
+    }
+
+    pub(super) fn read(
+        &self,
+        side: Side,
+        now: Instant,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Reading {
+        if self.is_forgotten_by(side) {
+            return Reading::Nothing;
+        }
+        self.half(side.other()).written.read(now, cx, buf)
+    }
+
+    pub(super) fn write(
+        &self,
+        side: Side,
+        now: Instant,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_forgotten_by(side) {
+            return Poll::Ready(Ok(octets.len()));
+        }
+        let latency = self.latency(side);
+        let written = self.half(side).written.write(now, latency, cx, octets);
+        if let Poll::Ready(Ok(count)) = written {
+            let octets = octets.get(..count).unwrap_or_default();
+            self.network.note(self.address(side), self.address(side.other()), octets);
+            if let Some(latency) = latency.filter(|_| self.is_forgotten_by(side.other())) {
+                self.reset_at(now + latency * 2);
+            }
+        }
+        written
+    }
+
+    /// Adds octets from `peer` to `host` that `peer` did not write, if these are its ends
+    pub(in super::super) fn forge(
+        &self,
+        peer: Ipv4Addr,
+        host: Ipv4Addr,
+        now: Instant,
+        octets: &[u8],
+    ) {
+        let ends = |side: Side| (*self.address(side).ip(), *self.address(side.other()).ip());
+        for side in Side::BOTH.into_iter().filter(|side| ends(*side) == (peer, host)) {
+            self.half(side).written.forge(now, self.latency(side), octets);
+        }
+    }
+
+    /// Ends what `side` writes, once what it has written has arrived
+    pub(super) fn shut_down(&self, side: Side) {
+        if !self.is_forgotten_by(side) {
+            self.half(side).written.end(now(), self.latency(side), End::Eof);
+        }
+    }
+
+    /// Ends both directions, on behalf of `side`
+    pub(super) fn end(&self, side: Side, end: End) {
+        if !self.is_forgotten_by(side) {
+            let latency = self.latency(side);
+            self.half(side).written.end(now(), latency, end);
+            self.half(side.other()).written.abandon(now(), latency, end);
+        }
+    }
+
+    /// True if `side` has octets to read
+    pub(super) fn has_arrived(&self, side: Side, now: Instant) -> bool {
+        self.half(side.other()).written.has_arrived(now)
+    }
+
+    /// Nothing passes any more
+    pub(in super::super) fn hold(&self, now: Instant) {
+        for side in Side::BOTH {
+            self.half(side).written.hold(now);
+        }
+    }
+
+    /// Everything passes again, if both hosts are plugged in
+    pub(in super::super) fn resume(&self, now: Instant) {
+        for side in Side::BOTH {
+            let Some(latency) = self.latency(side) else { return };
+            let arrival = self.half(side).written.resume(now, latency);
+            if let Some(arrival) = arrival.filter(|_| self.is_forgotten_by(side.other())) {
+                self.reset_at(arrival + latency);
+            }
+        }
+    }
+
+    /// A firewall resets it
+    pub(in super::super) fn reset(&self, now: Instant) {
+        self.reset_at(now + self.latency(Side::Dialler).unwrap_or_default());
+    }
+
+    /// This host knows it no more, and says so to whatever is on its way to it
+    pub(in super::super) fn forget(&self, host: Ipv4Addr) {
+        for side in Side::BOTH.into_iter().filter(|side| *self.address(*side).ip() == host) {
+            self.half(side).forgotten.store(true, Ordering::Relaxed);
+            let arrival = self.half(side.other()).written.next_arrival(now());
+            if let Some((arrival, latency)) = arrival.zip(self.latency(side)) {
+                self.reset_at(arrival + latency);
+            }
+        }
+    }
+
+    fn reset_at(&self, at: Instant) {
+        for side in Side::BOTH {
+            self.half(side).written.reset(at);
+        }
+    }
+
+    fn latency(&self, from: Side) -> Option<Duration> {
+        self.network.passage(*self.address(from).ip(), *self.address(from.other()).ip())
+    }
+
+    fn is_forgotten_by(&self, side: Side) -> bool {
+        self.half(side).forgotten.load(Ordering::Relaxed)
+    }
+
+    const fn half(&self, side: Side) -> &Half {
+        match side {
+            Side::Dialler => &self.dialler,
+            Side::Listener => &self.listener,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for side in Side::BOTH {
+            let host = self.network.host(*self.address(side).ip());
+            host.with_state(|host| host.connections.remove(self.number));
+        }
+    }
+}
+
+impl Side {
+    const BOTH: [Self; 2] = [Self::Dialler, Self::Listener];
+
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Dialler => Self::Listener,
+            Self::Listener => Self::Dialler,
+        }
+    }
+}
+
+/// The open connections of a host, in the order in which they were opened
+#[derive(Debug, Default)]
+pub(in super::super) struct Connections(BTreeMap<u64, Weak<Connection>>);
+
+impl Connections {
+    pub(in super::super) fn open(&self) -> Vec<Arc<Connection>> {
+        self.0.values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn add(&mut self, connection: &Arc<Connection>) {
+        self.0.insert(connection.number, Arc::downgrade(connection));
+    }
+
+    fn remove(&mut self, number: u64) {
+        self.0.remove(&number);
+    }
+}
