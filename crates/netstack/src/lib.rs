@@ -7,7 +7,7 @@
 //! [`Net::ping`], [`Net::lookup_host`] and [`Net::lookup_txt`]. [`Local`] is an owner without any
 //! carrier, for hosts in tests.
 //!
-//! TCP (its automaton, the retransmission timer), the echo reply and IGMP are smoltcp's; congestion
+//! TCP (its automaton, the retransmission timer), the echo reply and IGMP are the engine's; congestion
 //! control, finding the socket of a packet, UDP, the errors, TIME-WAIT, the backlog of a listener and
 //! fairness between sockets are done here.
 //!
@@ -25,10 +25,14 @@
     )
 )]
 
+mod engine;
 mod error;
+mod icmp;
+mod ip;
 mod local;
 mod net;
 mod options;
+mod shared;
 mod stack;
 
 pub use error::{ShutDown, SocketError};

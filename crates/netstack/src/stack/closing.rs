@@ -1,25 +1,17 @@
 //! Connections that are over on this side: no buffers, a line each
 
-use std::net::SocketAddrV4;
-
 use pptp_packet::Egress;
-use smoltcp::{
-    phy::ChecksumCapabilities,
-    wire::{
-        IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
-    },
-};
 
-use super::{
-    datagram::Segment,
-    device::{NEVER, Time},
-    tcp::Flow,
+use super::tcp::Flow;
+use crate::{
+    engine::{BareSegment, Control, Segment},
+    shared::time::{NEVER, Time},
 };
 
 /// Connections that are over on this side (RFC 9293 §3.3.2: TIME-WAIT, and FIN-WAIT-2 of a
 /// connection that nobody has any more)
 ///
-/// smoltcp keeps a socket with both its buffers for them. All that is ever needed is an answer to
+/// The engine keeps a socket with both its buffers for them. All that is ever needed is an answer to
 /// the peer's FIN, and the numbers that tell it from one that somebody else has made up.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
@@ -191,75 +183,38 @@ fn end_of(segment: &Segment) -> i32 {
 
 /// Composes the answer to a segment
 pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) -> bool {
-    let bare = bare(segment.local, segment.peer);
-    let repr = match answer {
-        Answer::Acknowledgment(FinalNumbers { sent, received, window }) => TcpRepr {
-            seq_number: TcpSeqNumber(sent),
-            ack_number: Some(TcpSeqNumber(received)),
+    let (source, destination) = (segment.local, segment.peer);
+    let composed = match answer {
+        Answer::Acknowledgment(FinalNumbers { sent, received, window }) => BareSegment {
+            source,
+            destination,
+            control: Control::None,
+            sequence: sent,
+            acknowledgment: Some(received),
             // nobody reads any more: it only keeps the peer from waiting
-            window_len: u16::try_from(window).unwrap_or(u16::MAX),
-            ..bare
+            window: u16::try_from(window).unwrap_or(u16::MAX),
         },
-        Answer::Reset => TcpRepr {
-            control: TcpControl::Rst,
-            seq_number: TcpSeqNumber(segment.acknowledgment),
-            ..bare
+        Answer::Reset => BareSegment {
+            source,
+            destination,
+            control: Control::Rst,
+            sequence: segment.acknowledgment,
+            acknowledgment: None,
+            window: 0,
         },
         Answer::Nothing | Answer::Reopens | Answer::NotOurs => return false,
     };
-    emit(&repr, segment.local, segment.peer, out);
+    composed.compose(out);
     true
 }
 
-/// A segment that says nothing yet
-pub(super) const fn bare(local: SocketAddrV4, peer: SocketAddrV4) -> TcpRepr<'static> {
-    TcpRepr {
-        src_port: local.port(),
-        dst_port: peer.port(),
-        control: TcpControl::None,
-        seq_number: TcpSeqNumber(0),
-        ack_number: None,
-        window_len: 0,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
-    }
-}
-
-/// Composes a segment from `local` to `peer`
-pub(super) fn emit(
-    repr: &TcpRepr<'_>,
-    local: SocketAddrV4,
-    peer: SocketAddrV4,
-    out: &mut impl Egress,
-) {
-    let checksums = ChecksumCapabilities::default();
-    let ip = Ipv4Repr {
-        src_addr: *local.ip(),
-        dst_addr: *peer.ip(),
-        next_header: IpProtocol::Tcp,
-        payload_len: repr.buffer_len(),
-        hop_limit: 64,
-    };
-    out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
-        let mut packet = Ipv4Packet::new_unchecked(octets);
-        ip.emit(&mut packet, &checksums);
-        let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
-        let (source, destination) = (IpAddress::Ipv4(ip.src_addr), IpAddress::Ipv4(ip.dst_addr));
-        repr.emit(&mut segment, &source, &destination, &checksums);
-    });
-}
-
-/// As long as smoltcp stays in TIME-WAIT
+/// As long as the engine stays in TIME-WAIT
 const TIME_WAIT: Time = 10_000_000;
 
 /// As long as Linux waits for the FIN of a peer whose connection nobody has any more
 const FIN_WAIT_2: Time = 60_000_000;
 
-/// The pause between two challenges of one connection, as smoltcp has it
+/// The pause between two challenges of one connection, as the engine has it
 const CHALLENGE_PAUSE: Time = 1_000_000;
 
 /// The largest window there is (RFC 7323 §2.3): what a late segment acknowledges lies no further back
@@ -270,10 +225,12 @@ const MOST: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddrV4;
+
     use pptp_packet::VecEgress;
 
     use super::*;
-    use crate::stack::datagram::Datagram;
+    use crate::engine::Datagram;
 
     fn flow() -> Flow {
         Flow { local: "10.0.0.1:50000".parse().unwrap(), peer: "10.0.0.2:80".parse().unwrap() }
@@ -292,7 +249,7 @@ mod tests {
             acknowledgment: -5,
             window: 0,
             scale: None,
-            most: 0,
+            most: None,
             sacks: false,
         }
     }

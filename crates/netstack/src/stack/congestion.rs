@@ -1,9 +1,9 @@
 //! How much a TCP sender may have under way, and when it sends a segment again
 //!
-//! smoltcp's own controllers take each loss for congestion, repair one loss a window and wait a
+//! The engine's own controllers take each loss for congestion, repair one loss a window and wait a
 //! second for the next. This one is for lines that lose packets by themselves.
 
-use super::device::{NEVER, Time};
+use crate::shared::time::{NEVER, Time};
 
 /// The congestion window of one connection (RFC 5681), as plain numbers
 ///
@@ -15,7 +15,7 @@ use super::device::{NEVER, Time};
 /// - Where many of one window are lost it is congestion all the same: a policer has no queue.
 /// - Slow start ends once a queue builds up, before it overflows (after RFC 9406).
 /// - All losses of a window are repaired, one each round trip (RFC 6582), and the first of them is
-///   tried before smoltcp's retransmission timer strikes, which waits for a second at least.
+///   tried before the engine's retransmission timer strikes, which waits for a second at least.
 #[derive(Debug)]
 pub(super) struct Congestion {
     /// Octets of a full segment
@@ -220,7 +220,7 @@ impl Congestion {
         }
     }
 
-    /// smoltcp's retransmission timer: everything is sent anew, in slow start
+    /// The engine's retransmission timer: everything is sent anew, in slow start
     fn on_timeout(&mut self, now: Time) {
         self.threshold = (self.window / 2).max(self.segment.saturating_mul(2));
         (self.window, self.credit) = (self.segment, 0);
@@ -334,7 +334,7 @@ const MANY: u32 = 12;
 /// So few losses of a small window are not
 const FEW: u32 = 4;
 
-/// smoltcp's retransmission timer does not strike before
+/// The engine's retransmission timer does not strike before
 const LEAST_TIMEOUT: Time = 900_000;
 
 /// Longer than acknowledgments are delayed (RFC 9293 §3.8.6.3 allows 500 ms, hosts take 40 to 200)

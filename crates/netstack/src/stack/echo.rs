@@ -2,16 +2,9 @@
 
 use std::{net::Ipv4Addr, task::Poll, time::Duration};
 
-use pptp_packet::Egress;
-use smoltcp::{
-    phy::ChecksumCapabilities,
-    wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr},
-};
+use pptp_packet::{Egress, Waiters};
 
-use pptp_packet::Waiters;
-
-use super::device::Time;
-use crate::SocketError;
+use crate::{SocketError, engine::EchoRequest, shared::time::Time};
 
 /// One echo request, and what became of it
 #[derive(Debug)]
@@ -60,23 +53,14 @@ impl Echo {
 
     pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
         self.sent.push(now);
-        let seq_no = u16::try_from(self.sent.len()).unwrap_or(u16::MAX);
-        let checksums = ChecksumCapabilities::default();
-        let data = DATA.get(..self.data_len).unwrap_or(DATA);
-        let request = Icmpv4Repr::EchoRequest { ident: self.ident, seq_no, data };
-        let ip = Ipv4Repr {
-            src_addr: from,
-            dst_addr: self.to,
-            next_header: IpProtocol::Icmp,
-            payload_len: request.buffer_len(),
-            hop_limit: 64,
+        let request = EchoRequest {
+            source: from,
+            destination: self.to,
+            identifier: self.ident,
+            sequence: u16::try_from(self.sent.len()).unwrap_or(u16::MAX),
+            data: DATA.get(..self.data_len).unwrap_or(DATA),
         };
-        out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
-            let mut packet = Ipv4Packet::new_unchecked(octets);
-            ip.emit(&mut packet, &checksums);
-            let mut message = Icmpv4Packet::new_unchecked(packet.payload_mut());
-            request.emit(&mut message, &checksums);
-        });
+        request.compose(out);
     }
 }
 

@@ -1,22 +1,21 @@
 //! One packet out of one socket, for [`Stack::egress`]
 
 use pptp_packet::Egress;
-use smoltcp::iface::PollResult;
 
 use super::{
     Stack,
-    device::{NEVER, Port, to_smoltcp},
     gap::Reply,
     steering::{Forged, Watch},
     table::Id,
     tcp::Cause,
     udp::Sent,
 };
+use crate::shared::time::NEVER;
 
 impl Stack {
     /// Lets one connection send one packet; false if it has no more to send for now
     pub(super) fn tcp_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
-        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Self { engine, connections, stats, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return false };
         connection.check_time(*now);
         let is_proven = stats.packets_in > 0;
@@ -28,20 +27,15 @@ impl Stack {
             stats.packets_out = stats.packets_out.saturating_add(1);
             return true;
         }
-        while let Some((Forged(packet), set)) = connection.steer() {
-            let mut reply = Reply::default();
-            let packet = Some(packet.as_slice());
-            let mut port = Port { packet, out: &mut reply, sent: &mut 0, mtu: *mtu };
-            interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        while let Some((Forged(packet), socket)) = connection.steer() {
+            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut Reply::default());
         }
-        let Some(set) = connection.set_mut() else {
+        let Some(socket) = connection.socket_mut() else {
             self.set_deadline(id, NEVER);
             return false;
         };
         let mut watch = Watch { out, sent: None, syn: None, keeps_syn: !is_proven };
-        let sent = &mut stats.packets_out;
-        let mut port = Port { packet: None, out: &mut watch, sent, mtu: *mtu };
-        let result = interface.poll_egress(to_smoltcp(*now), &mut port, set);
+        let has_sent = engine.tcp_egress(socket, *now, &mut stats.packets_out, &mut watch);
         let Watch { sent, syn, .. } = watch;
         if let Some(sent) = sent {
             connection.on_sent(sent, *now);
@@ -50,7 +44,7 @@ impl Stack {
             connection.keep_syn(syn, *now);
         }
         self.look(id, Cause::Turn);
-        if result == PollResult::SocketStateChanged {
+        if has_sent {
             return self.connections.get(id).is_some();
         }
         self.note_deadline(id);
@@ -58,9 +52,9 @@ impl Stack {
     }
 
     pub(super) fn udp_egress(&mut self, id: Id, out: &mut impl Egress) -> bool {
-        let Self { udp, addresses, mtu, identification, wakes, stats, .. } = self;
+        let Self { udp, addresses, engine, identification, wakes, stats, .. } = self;
         let Some(socket) = udp.get_mut(id) else { return false };
-        let sent = socket.egress(addresses, *mtu, identification, out, wakes);
+        let sent = socket.egress(addresses, engine.mtu(), identification, out, wakes);
         let (packets, fragments) = match sent {
             Sent::Nothing => (0, 0),
             Sent::Whole => (1, 0),
@@ -83,12 +77,10 @@ impl Stack {
         false
     }
 
-    /// Lets smoltcp say what it has to say of multicast groups
+    /// Lets the engine say what it has to say of multicast groups
     pub(super) fn multicast_egress(&mut self, out: &mut impl Egress) {
         if self.multicast.is_due(self.now) && out.has_room() {
-            let Self { interface, nobody, stats, mtu, now, .. } = self;
-            let mut port = Port { packet: None, out, sent: &mut stats.packets_out, mtu: *mtu };
-            interface.poll_egress(to_smoltcp(*now), &mut port, nobody);
+            self.engine.multicast_egress(self.now, &mut self.stats.packets_out, out);
             self.multicast.done(self.now);
         }
     }

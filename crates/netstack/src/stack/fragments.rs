@@ -1,12 +1,11 @@
 //! Fragments that come in, on their way to being a datagram
 
 use pptp_packet::Egress;
-use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
-use super::{
-    Stack,
-    device::{NEVER, Time},
-    reassembly::{Fragment, Key},
+use super::Stack;
+use crate::{
+    engine::{Fragment, Protocol},
+    shared::time::{NEVER, Time},
 };
 
 impl Stack {
@@ -49,27 +48,9 @@ impl Stack {
     }
 }
 
-impl<'p> Fragment<'p> {
-    fn parse(packet: &'p [u8]) -> Option<Self> {
-        let ip = Ipv4Packet::new_checked(packet).ok()?;
-        Some(Self {
-            key: Key {
-                source: ip.src_addr(),
-                destination: ip.dst_addr(),
-                protocol: ip.next_header(),
-                identification: ip.ident(),
-            },
-            header: packet.first_chunk()?,
-            offset: ip.frag_offset().into(),
-            is_last: !ip.more_frags(),
-            octets: ip.payload(),
-        })
-    }
-}
-
 /// Whether the stack has sockets for it
-const fn is_reassembled(protocol: IpProtocol) -> bool {
-    matches!(protocol, IpProtocol::Tcp | IpProtocol::Udp | IpProtocol::Icmp)
+const fn is_reassembled(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Tcp | Protocol::Udp | Protocol::Icmp)
 }
 
 fn count(counter: &mut u64) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pptp_packet::Egress;
 
-use super::{datagram::Segment, device::Time};
+use crate::{engine::Segment, shared::time::Time};
 
 /// A gap in what a connection has received, and what is not yet said about it
 ///
@@ -66,7 +66,7 @@ impl Gap {
     }
 }
 
-/// What smoltcp replies to a segment at once
+/// What the engine replies to a segment at once
 #[derive(Debug, Default)]
 pub(super) struct Reply(pub(super) Option<Vec<u8>>);
 
@@ -137,7 +137,7 @@ mod tests {
             acknowledgment: 0,
             window: 0,
             scale: None,
-            most: 0,
+            most: None,
             sacks: false,
         }
     }

@@ -5,11 +5,8 @@
 
 use std::time::Instant;
 
-use super::{
-    Stack, Ticket,
-    device::{NEVER, Time},
-    table::Id,
-};
+use super::{Stack, Ticket, table::Id};
+use crate::shared::time::{NEVER, Time};
 
 /// The datagrams that wait, by the sockets that have them
 #[derive(Debug)]

@@ -6,22 +6,22 @@ use std::{
 };
 
 use pptp_packet::Egress;
-use smoltcp::wire::IpProtocol;
 
 use super::{
     Stack, Ticket,
     closing::{self, Answer},
-    datagram::{Datagram, Icmp, Quoted, Segment, Unusable},
-    device::{Port, interface, seed_for, to_smoltcp},
     gap::Reply,
     initial,
     numbers::Verdict,
     steering::Forged,
     table::Id,
     tcp::{Cause, Connection, Flow, Keeper},
-    tcp_numbers::is_synchronized,
 };
-use crate::SocketError;
+use crate::{
+    SocketError,
+    engine::{Datagram, Protocol, Segment, Unusable},
+    icmp::{Icmp, Quoted},
+};
 
 impl Stack {
     pub(super) fn take_in(&mut self, packet: &[u8], out: &mut impl Egress) {
@@ -34,10 +34,10 @@ impl Stack {
             Err(Unusable::Malformed) => return count(&mut self.stats.malformed),
         };
         match datagram.protocol {
-            IpProtocol::Tcp => self.take_in_tcp(&datagram, packet, out),
-            IpProtocol::Udp => self.take_in_udp(&datagram, packet, out),
-            IpProtocol::Icmp => self.take_in_icmp(&datagram, packet, out),
-            IpProtocol::Igmp => {
+            Protocol::Tcp => self.take_in_tcp(&datagram, packet, out),
+            Protocol::Udp => self.take_in_udp(&datagram, packet, out),
+            Protocol::Icmp => self.take_in_icmp(&datagram, packet, out),
+            Protocol::Igmp => {
                 self.multicast.handle_query(datagram.payload, self.now);
                 self.give_to_nobody(packet, out);
             }
@@ -82,15 +82,15 @@ impl Stack {
     ) {
         let Some(connection) = self.connections.get(id) else { return };
         match connection.judge(segment) {
-            Verdict::Accept => self.give_to_smoltcp(id, *segment, packet, true, out),
-            Verdict::Answer => self.give_to_smoltcp(id, *segment, packet, false, out),
+            Verdict::Accept => self.process(id, *segment, packet, true, out),
+            Verdict::Answer => self.process(id, *segment, packet, false, out),
             Verdict::Challenge => self.challenge(id, out),
             Verdict::Drop => {}
         }
     }
 
-    /// Lets smoltcp process a segment; one that is not acceptable is only answered
-    fn give_to_smoltcp(
+    /// Lets the engine process a segment; one that is not acceptable is only answered
+    fn process(
         &mut self,
         id: Id,
         mut segment: Segment,
@@ -98,7 +98,7 @@ impl Stack {
         is_acceptable: bool,
         out: &mut impl Egress,
     ) {
-        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Self { engine, connections, stats, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         let was = connection.state();
         let packet = if is_acceptable {
@@ -107,22 +107,20 @@ impl Stack {
             Cow::Borrowed(packet)
         };
         let mut reply = Reply::default();
-        if let Some(set) = connection.set_mut() {
-            let packet = Some(packet.as_ref());
-            let mut port = Port { packet, out: &mut reply, sent: &mut 0, mtu: *mtu };
-            interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        if let Some(socket) = connection.socket_mut() {
+            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut reply);
         }
         if let Some(reply) = reply.0.and_then(|reply| connection.hold(&segment, reply, *now)) {
             out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
             count(&mut stats.packets_out);
         }
-        let is_handshake = !is_synchronized(was);
+        let is_handshake = !was.is_synchronized();
         let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
         if is_handshake && is_taken {
             connection.on_handshake(&segment);
         }
         if is_taken {
-            connection.on_segment(&segment, *mtu, *now);
+            connection.on_segment(&segment, engine.mtu(), *now);
         }
         if is_taken || !is_handshake {
             connection.hear(*now);
@@ -133,13 +131,11 @@ impl Stack {
 
     /// Tells a peer which numbers count, if that has not been done within the last second
     fn challenge(&mut self, id: Id, out: &mut impl Egress) {
-        let Self { interface, connections, stats, mtu, now, .. } = self;
+        let Self { engine, connections, stats, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         let Forged(packet) = connection.challenge();
-        let Some(set) = connection.set_mut() else { return };
-        let sent = &mut stats.packets_out;
-        let mut port = Port { packet: Some(packet.as_slice()), out, sent, mtu: *mtu };
-        interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
+        let Some(socket) = connection.socket_mut() else { return };
+        engine.tcp_ingress(socket, &packet, *now, &mut stats.packets_out, out);
     }
 
     fn open_from_listener(
@@ -162,10 +158,10 @@ impl Stack {
         connection.listen();
         let id = self.connections.insert(connection);
         self.flows.insert(flow, id);
-        let one = interface(&self.addresses, self.mtu, seed_for(initial), self.now);
-        let usual = std::mem::replace(&mut self.interface, one);
+        let one = self.engine.with_initial_number(initial, &self.addresses, self.now);
+        let usual = std::mem::replace(&mut self.engine, one);
         self.give_to_connection(id, segment, packet, out);
-        self.interface = usual;
+        self.engine = usual;
     }
 
     fn take_in_udp(&mut self, datagram: &Datagram<'_>, packet: &[u8], out: &mut impl Egress) {
@@ -215,7 +211,7 @@ impl Stack {
         if !self.is_reached_at(datagram.destination) {
             return count(&mut self.stats.unclaimed);
         }
-        match datagram.icmp() {
+        match datagram.icmp().and_then(Icmp::parse) {
             Some(Icmp::EchoReply { ident, sequence }) => {
                 let now = self.now;
                 for (_, echo) in self.echoes.iter_mut() {
@@ -269,14 +265,12 @@ impl Stack {
         self.give_to_nobody(packet, out);
     }
 
-    /// Lets smoltcp answer: a reset, an echo reply, port or protocol unreachable
+    /// Lets the engine answer: a reset, an echo reply, port or protocol unreachable
     fn give_to_nobody(&mut self, packet: &[u8], out: &mut impl Egress) {
         if !self.manners.answers(self.now) {
             return count(&mut self.stats.unanswered);
         }
-        let Self { interface, nobody, stats, mtu, now, .. } = self;
-        let mut port = Port { packet: Some(packet), out, sent: &mut stats.packets_out, mtu: *mtu };
-        interface.poll_ingress_single(to_smoltcp(*now), &mut port, nobody);
+        self.engine.answer(packet, self.now, &mut self.stats.packets_out, out);
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::{
-    device::Time,
     random::{Random, sip_hash},
     tcp::Flow,
 };
+use crate::shared::time::Time;
 
 /// Chooses the initial sequence number of each connection (RFC 6528 §3, RFC 9293 §3.4.1)
 ///

@@ -9,7 +9,7 @@ use crate::{SocketError, TcpOptions};
 
 /// A port on which connections come in
 ///
-/// smoltcp's listener is one socket that becomes the connection. Here the socket is made when the
+/// The engine's listener is one socket that becomes the connection. Here the socket is made when the
 /// SYN comes, so that a backlog costs nothing until it is used.
 #[derive(Debug)]
 pub(super) struct Listener {

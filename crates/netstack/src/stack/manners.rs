@@ -1,6 +1,6 @@
 //! How often those are answered whose packets are nobody's
 
-use super::device::Time;
+use crate::shared::time::Time;
 
 /// What is left of the answers of a second: resets, echo replies, port and protocol unreachable
 ///

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::{Stack, device::Addresses};
-use crate::SocketError;
+use super::Stack;
+use crate::{SocketError, ip::Addresses};
 
 impl Stack {
     /// Whether a packet that came in has an address that it cannot have; counts it if so

@@ -2,8 +2,6 @@
 
 mod closing;
 mod congestion;
-mod datagram;
-mod device;
 mod echo;
 mod egress;
 mod fragments;
@@ -42,11 +40,9 @@ use std::{
 };
 
 use pptp_packet::{Egress, Waiters, Wakers};
-use smoltcp::iface::{Interface, SocketSet};
 
 use self::{
     closing::Closing,
-    device::{Addresses, Clock, NEVER, Time, to_smoltcp},
     echo::Echo,
     freed::FreedPorts,
     hold::Hold,
@@ -62,7 +58,13 @@ use self::{
     udp::UdpSocket,
 };
 pub(crate) use self::{echo::USUAL, martian::check_sendable, pauses::Pauses, table::Id, tcp::Flow};
-use crate::{ShutDown, SocketError, StackConfig, net::lookup::Questions};
+use crate::{
+    ShutDown, SocketError, StackConfig,
+    engine::Engine,
+    ip::Addresses,
+    net::lookup::Questions,
+    shared::time::{Clock, NEVER, Time},
+};
 
 /// A TCP/IP stack without I/O, clock or lock of its own
 ///
@@ -77,14 +79,11 @@ use crate::{ShutDown, SocketError, StackConfig, net::lookup::Questions};
 /// most, and nothing once the datagrams are whole or 30 s are over. A stack without sockets and without
 /// fragments holds no memory but its own and its list of DNS servers.
 pub struct Stack {
-    interface: Interface,
-    /// The empty set: what smoltcp answers a packet that is nobody's with
-    nobody: SocketSet<'static>,
+    engine: Engine,
     manners: Manners,
     clock: Clock,
     now: Time,
     addresses: Addresses,
-    mtu: usize,
     dns: Vec<Ipv4Addr>,
     random: Random,
     identification: Identification,
@@ -189,12 +188,10 @@ impl Stack {
         };
         let (mtu, mut random) = (config.mtu.clamp(LEAST_MTU, MOST_MTU), Random::new(config.seed));
         Self {
-            interface: device::interface(&addresses, mtu, random.next(), 0),
-            nobody: SocketSet::new(Vec::new()),
+            engine: Engine::new(&addresses, mtu, random.next(), 0),
             clock: Clock::new(now),
             now: 0,
             addresses,
-            mtu,
             dns: config.dns,
             initial: InitialNumbers::new(&mut random),
             identification: Identification::new(random.key()),
@@ -229,10 +226,10 @@ impl Stack {
     pub fn reconfigure(&mut self, now: Instant, address: Ipv4Addr, mtu: usize, dns: Vec<Ipv4Addr>) {
         self.advance(now);
         let old = std::mem::replace(&mut self.addresses.first, address);
-        (self.mtu, self.dns) = (mtu.clamp(LEAST_MTU, MOST_MTU), dns);
-        let seed = self.random.next();
-        self.interface = device::interface(&self.addresses, self.mtu, seed, self.now);
-        self.multicast.join_again(&mut self.interface);
+        self.dns = dns;
+        let (mtu, seed) = (mtu.clamp(LEAST_MTU, MOST_MTU), self.random.next());
+        self.engine = Engine::new(&self.addresses, mtu, seed, self.now);
+        self.multicast.join_again(&mut self.engine);
         if old != address {
             self.abandon(old);
         }
@@ -366,7 +363,7 @@ impl Stack {
 
     /// Octets of the largest IP packet
     pub const fn mtu(&self) -> usize {
-        self.mtu
+        self.engine.mtu()
     }
 
     /// Whether there is no socket, nothing to send, and nobody who waits
@@ -446,7 +443,7 @@ impl Stack {
     /// Starts an echo request to `to`, in an IP packet of `packet_len` octets
     pub(crate) fn echo(&mut self, to: Ipv4Addr, packet_len: usize) -> io::Result<Id> {
         self.check_ended()?;
-        if packet_len > self.mtu.min(echo::LARGEST) {
+        if packet_len > self.engine.mtu().min(echo::LARGEST) {
             return Err(crate::error::message_too_long());
         }
         self.addresses.check_destination(to)?;
@@ -577,7 +574,7 @@ impl Stack {
 
     /// After a connection had its turn and sent nothing: notes when it wants the next
     ///
-    /// "Now" is taken for a millisecond later: smoltcp would otherwise keep the owner turning for a
+    /// "Now" is taken for a millisecond later: the engine would otherwise keep the owner turning for a
     /// packet that it does not compose.
     fn note_deadline(&mut self, id: Id) {
         let at = self.wanted(id);
@@ -585,11 +582,10 @@ impl Stack {
     }
 
     fn wanted(&mut self, id: Id) -> Time {
-        let Self { interface, connections, now, .. } = self;
-        let Some(connection) = connections.get_mut(id) else { return NEVER };
-        let own = connection.deadline();
-        let of_set = |set: &mut _| device::from_smoltcp(interface.poll_at(to_smoltcp(*now), set));
-        connection.set_mut().map_or(NEVER, of_set).min(own)
+        let Self { engine, connections, now, .. } = self;
+        let Some(connection) = connections.get(id) else { return NEVER };
+        let engines = connection.socket().map_or(NEVER, |socket| engine.tcp_deadline(socket, *now));
+        engines.min(connection.deadline())
     }
 
     /// Sets when a connection wants its next turn, and tells when it wanted it before
@@ -606,7 +602,7 @@ impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stack")
             .field("address", &self.addresses.first)
-            .field("mtu", &self.mtu)
+            .field("mtu", &self.mtu())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

@@ -2,14 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use smoltcp::iface::Interface;
+use crate::{
+    SocketError,
+    engine::Engine,
+    shared::time::{NEVER, Time},
+};
 
-use super::device::{NEVER, Time};
-use crate::SocketError;
-
-/// The groups the stack listens to, and when smoltcp has to speak of them (IGMP version 2, RFC 2236)
+/// The groups the stack listens to, and when the engine has to speak of them (IGMP version 2, RFC 2236)
 ///
-/// smoltcp answers a router's query some time later, but has no deadline for it.
+/// the engine answers a router's query some time later, but has no deadline for it.
 #[derive(Debug, Default)]
 pub(super) struct Multicast {
     /// Each group with the number of sockets that joined it
@@ -23,20 +24,20 @@ impl Multicast {
     pub(super) fn join(
         &mut self,
         group: Ipv4Addr,
-        interface: &mut Interface,
+        engine: &mut Engine,
         now: Time,
     ) -> Result<(), SocketError> {
         if let Some((_, members)) = self.groups.iter_mut().find(|(joined, _)| *joined == group) {
             *members = members.saturating_add(1);
             return Ok(());
         }
-        interface.join_multicast_group(group).map_err(|_| SocketError::MulticastGroup)?;
+        engine.join(group)?;
         self.groups.push((group, 1));
         self.due = Some(now);
         Ok(())
     }
 
-    pub(super) fn leave(&mut self, group: Ipv4Addr, interface: &mut Interface, now: Time) {
+    pub(super) fn leave(&mut self, group: Ipv4Addr, engine: &mut Engine, now: Time) {
         let Some(at) = self.groups.iter().position(|(joined, _)| *joined == group) else { return };
         let Some((_, members)) = self.groups.get_mut(at) else { return };
         *members = members.saturating_sub(1);
@@ -45,14 +46,14 @@ impl Multicast {
             if self.groups.is_empty() {
                 self.groups = Vec::new();
             }
-            let _ = interface.leave_multicast_group(group);
+            engine.leave(group);
             self.due = Some(now);
         }
     }
 
-    pub(super) fn join_again(&mut self, interface: &mut Interface) {
+    pub(super) fn join_again(&mut self, engine: &mut Engine) {
         for (group, _) in &self.groups {
-            let _ = interface.join_multicast_group(*group);
+            let _ = engine.join(*group);
         }
         self.due = if self.groups.is_empty() { None } else { Some(0) };
     }
@@ -62,14 +63,14 @@ impl Multicast {
         self.groups.iter().any(|(joined, _)| *joined == group)
     }
 
-    /// A membership query has come in: its times are those at which smoltcp will report
+    /// A membership query has come in: its times are those at which the engine will report
     pub(super) fn handle_query(&mut self, message: &[u8], now: Time) {
         let &[0x11, response_time, _, _, g0, g1, g2, g3, ..] = message else { return };
         if self.groups.is_empty() {
             return;
         }
         let most = Time::from(response_time).saturating_mul(100_000);
-        // a report for each group, and one time more until smoltcp is done with the query
+        // a report for each group, and one time more until the engine is done with the query
         let times = u32::try_from(self.groups.len()).unwrap_or(u32::MAX).saturating_add(1);
         let general = Ipv4Addr::new(g0, g1, g2, g3).is_unspecified();
         let (step, count) = match (general, response_time) {
@@ -85,7 +86,7 @@ impl Multicast {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// smoltcp has said what was due
+    /// the engine has said what was due
     pub(super) fn done(&mut self, now: Time) {
         let (step, left) = self.reports;
         self.reports = (step, left.saturating_sub(1));

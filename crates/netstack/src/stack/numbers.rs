@@ -1,17 +1,17 @@
 //! The sequence numbers of a connection, and which segments count by them (RFC 9293 §3.10.7.4, RFC 5961)
 
-use super::datagram::Segment;
+use crate::engine::Segment;
 
-/// The variables of RFC 9293 §3.3.1, which smoltcp keeps to itself
+/// The variables of RFC 9293 §3.3.1, which the engine keeps to itself
 ///
-/// They decide what becomes of a segment before smoltcp sees it. 24 octets: each connection has them.
+/// They decide what becomes of a segment before the engine sees it. 24 octets: each connection has them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Numbers {
     /// SND.UNA
     unacknowledged: i32,
     /// SND.NXT: one above the highest number that was sent
     next: i32,
-    /// One above the highest number that smoltcp has in flight: probes of a closed window are no part of it
+    /// One above the highest number that the engine has in flight: probes of a closed window are no part of it
     flight_end: i32,
     /// The number of the first octet that the user has not read
     unread: i32,
@@ -37,7 +37,7 @@ pub(super) struct Receive {
 pub(super) enum Verdict {
     /// It is processed: its octets, its acknowledgment and its window count
     Accept,
-    /// It is out of the window: smoltcp answers it, and nothing in it counts
+    /// It is out of the window: the engine answers it, and nothing in it counts
     Answer,
     /// It is dropped, and the peer is told which numbers count (RFC 5961 §7: once a second)
     Challenge,
@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 impl Numbers {
-    /// The SYN with the number `initial` counts as acknowledged: that of the handshake smoltcp checks itself
+    /// The SYN with the number `initial` counts as acknowledged: that of the handshake the engine checks itself
     pub(super) const fn new(initial: i32) -> Self {
         let first = initial.wrapping_add(1);
         Self {
@@ -99,7 +99,7 @@ impl Numbers {
         if end.wrapping_sub(self.next).is_positive() {
             self.next = end;
         }
-        // an octet, and a FIN behind the last one, while smoltcp knows of no window
+        // an octet, and a FIN behind the last one, while the engine knows of no window
         let is_closed = self.window == 0 && self.flight_end == self.unacknowledged;
         let is_probe = is_closed && end.wrapping_sub(sequence) <= 2;
         if !is_probe && end.wrapping_sub(self.flight_end).is_positive() {
@@ -107,17 +107,17 @@ impl Numbers {
         }
     }
 
-    /// An acceptable segment acknowledges; returns the window that smoltcp is to be told, in the peer's units
+    /// An acceptable segment acknowledges; returns the window that the engine is to be told, in the peer's units
     ///
     /// It is the peer's own; but where that is zero and octets are in flight, it is the least there is. For
-    /// a window of zero smoltcp stops its retransmission timer and never probes (see
+    /// a window of zero the engine stops its retransmission timer and never probes (see
     /// [`Connection::acknowledge`](super::tcp::Connection::acknowledge)). With the least one it sends the
     /// first octet again, ever more rarely, until the window opens: that is a probe (RFC 9293 §3.8.6.1), of
     /// octets that may be sent beyond a window which shrank (§3.8.6).
     pub(super) fn on_acknowledgment(&mut self, segment: &Segment) -> u16 {
         let number = segment.acknowledgment;
         if number.wrapping_sub(self.unacknowledged).is_negative() {
-            return segment.window; // old: smoltcp does not read it
+            return segment.window; // old: the engine does not read it
         }
         self.unacknowledged = number;
         self.window = segment.window;
@@ -219,7 +219,7 @@ mod tests {
             acknowledgment: FIRST + 3_000,
             window: 2_000,
             scale: None,
-            most: 0,
+            most: None,
             sacks: false,
         }
     }
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn smoltcp_is_told_of_no_closed_window_while_octets_are_in_flight() {
+    fn the_engine_is_told_of_no_closed_window_while_octets_are_in_flight() {
         let mut numbers = numbers();
         let mut tell = |acknowledgment, window| {
             numbers.on_acknowledgment(&Segment { acknowledgment, window, ..segment() })
         };
         assert_eq!(tell(FIRST + 3_000, 0), 1);
         assert_eq!(tell(FIRST + 4_000, 500), 500, "a smaller one is no harm");
-        assert_eq!(tell(FIRST + 3_500, 0), 0, "old: smoltcp does not read it");
+        assert_eq!(tell(FIRST + 3_500, 0), 0, "old: the engine does not read it");
         assert_eq!(tell(FIRST + 5_000, 0), 0, "nothing is in flight");
         assert!(numbers.is_window_closed());
     }

@@ -1,9 +1,7 @@
 //! The first SYN of a link that is not yet known to pass packets
 
-use super::{
-    device::{NEVER, Time, micros},
-    pauses::Pauses,
-};
+use super::pauses::Pauses;
+use crate::shared::time::{NEVER, Time, micros};
 
 /// A SYN that is sent again soon, for as long as nothing at all has come in
 ///

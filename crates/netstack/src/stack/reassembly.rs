@@ -5,10 +5,11 @@ mod tests;
 
 use std::{net::Ipv4Addr, ops::Range};
 
-use smoltcp::wire::{IpProtocol, Ipv4Packet};
-
-use super::device::{NEVER, Time};
-use crate::Stats;
+use crate::{
+    Stats,
+    engine::{Fragment, Key, Protocol, complete_header},
+    shared::time::{NEVER, Time},
+};
 
 /// The fragments of up to four datagrams, until each is whole (RFC 791 §3.2, RFC 815)
 ///
@@ -30,27 +31,6 @@ use crate::Stats;
 pub(super) struct Reassembly {
     /// The oldest first
     partials: Vec<Partial>,
-}
-
-/// What the fragments of one datagram have in common (RFC 791 §3.2)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
-    pub(super) protocol: IpProtocol,
-    pub(super) identification: u16,
-}
-
-/// One fragment of a datagram
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fragment<'p> {
-    pub(super) key: Key,
-    /// The header without its options
-    pub(super) header: &'p [u8; HEADER],
-    /// Where its octets belong in the datagram's payload
-    pub(super) offset: usize,
-    pub(super) is_last: bool,
-    pub(super) octets: &'p [u8],
 }
 
 /// A datagram that is not whole
@@ -176,7 +156,7 @@ impl Fragment<'_> {
     /// §3.2). The datagram is no larger than 65,535 octets. The first fragment carries the transport's
     /// header, of which RFC 3128 §2 wants 16 octets for TCP, and so no TCP fragment begins at octet 8.
     fn is_well_formed(&self) -> bool {
-        let is_tcp = self.key.protocol == IpProtocol::Tcp;
+        let is_tcp = self.key.protocol == Protocol::Tcp;
         let least = match self.offset {
             0 if is_tcp => 16,
             0 => 8,
@@ -291,14 +271,7 @@ impl Collected {
     }
 
     fn into_datagram(mut self) -> Vec<u8> {
-        let length = u16::try_from(self.datagram.len()).unwrap_or(u16::MAX);
-        let mut packet = Ipv4Packet::new_unchecked(self.datagram.as_mut_slice());
-        packet.set_version(4);
-        packet.set_header_len(HEADER_LEN);
-        packet.set_total_len(length);
-        packet.clear_flags();
-        packet.set_frag_offset(0);
-        packet.fill_checksum();
+        complete_header(&mut self.datagram);
         self.datagram
     }
 }
@@ -315,9 +288,7 @@ const MAX_DATAGRAMS: usize = 4;
 const MAX_PIECES: usize = 128;
 
 /// Octets of a header without options
-const HEADER: usize = HEADER_LEN as usize;
-
-const HEADER_LEN: u8 = 20;
+const HEADER: usize = 20;
 
 /// Octets of the largest payload of an IP datagram whose header has no options (RFC 791 §3.1)
 const MAX_PAYLOAD: usize = 65_535 - HEADER;

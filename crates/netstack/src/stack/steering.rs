@@ -1,23 +1,18 @@
-//! How smoltcp is made to send as much as [`Congestion`] allows, and a lost segment again
+//! How the engine is made to send as much as [`Congestion`] allows, and a lost segment again
 //!
-//! smoltcp takes no controller but its own. But it heeds what a peer says: the window that an
+//! The engine takes no controller but its own. But it heeds what a peer says: the window that an
 //! acknowledgment offers bounds what is under way, and three duplicates make it send the first segment
 //! again. So beside the peer's acknowledgments it is given some of ours.
 
-use std::net::SocketAddrV4;
-
 use pptp_packet::Egress;
-use smoltcp::{
-    socket::tcp::State,
-    wire::{TcpControl, TcpRepr, TcpSeqNumber},
-};
 
 use super::{
-    closing::{bare, emit},
-    congestion::Congestion,
-    datagram::Segment,
-    device::Time,
+    congestion::{Congestion, DEFAULT_SEGMENT},
     tcp::Flow,
+};
+use crate::{
+    engine::{BareSegment, Control, Segment, State},
+    shared::time::Time,
 };
 
 /// A [`Congestion`] and what it takes to speak for the peer
@@ -26,22 +21,22 @@ pub(super) struct Steering {
     pub(super) congestion: Congestion,
     /// Octets that the peer offers
     window: u32,
-    /// The same as smoltcp knows it, in units of `1 << scale`
+    /// The same as the engine knows it, in units of `1 << scale`
     told: u16,
     /// RFC 7323 §2.2
     scale: u8,
     /// The sequence number that the peer's next segment has
     peer_next: i32,
-    /// Acknowledgments that smoltcp is to be given before it is asked for a packet
+    /// Acknowledgments that the engine is to be given before it is asked for a packet
     words: Words,
-    /// Whether smoltcp was told to send the first segment again
+    /// Whether the engine was told to send the first segment again
     asked: bool,
     /// What its last segment acknowledged, and the window that it offered
     acknowledged: i32,
     offered: u16,
 }
 
-/// What smoltcp is to be told
+/// What the engine is to be told
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Words {
     Nothing,
@@ -65,12 +60,13 @@ impl Steering {
         }
     }
 
-    /// Hears what the peer says, after smoltcp did
+    /// Hears what the peer says, after the engine did
     pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
             self.scale = segment.scale.unwrap_or(0).min(MOST_SCALE);
             let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
-            self.congestion.set_segment(segment.most.min(path));
+            let most = segment.most.map_or(DEFAULT_SEGMENT, u32::from);
+            self.congestion.set_segment(most.min(path));
         }
         let scale = if segment.syn { 0 } else { self.scale };
         let window = u32::from(segment.window) << scale;
@@ -87,7 +83,7 @@ impl Steering {
         }
     }
 
-    /// Notes what smoltcp has composed
+    /// Notes what the engine has composed
     pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
         (self.acknowledged, self.offered) = (sent.acknowledgment, sent.window);
         if sent.syn {
@@ -98,7 +94,7 @@ impl Steering {
         }
     }
 
-    /// Composes the next acknowledgment for smoltcp, if it is to be given one
+    /// Composes the next acknowledgment for the engine, if it is to be given one
     ///
     /// `state` is its own state, and `queued` whether it has octets that are not acknowledged.
     pub(super) fn compose(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
@@ -126,20 +122,20 @@ impl Steering {
 
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
-    /// Of itself smoltcp sends it again only when its timer strikes, a second later at least.
+    /// Of itself the engine sends it again only when its timer strikes, a second later at least.
     pub(super) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
         let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
         if !parts || queued || !self.congestion.take_resend() {
             return None;
         }
-        let repr = TcpRepr {
-            control: TcpControl::Fin,
-            seq_number: TcpSeqNumber(self.congestion.unacknowledged()),
-            ack_number: Some(TcpSeqNumber(self.acknowledged)),
-            window_len: self.offered,
-            ..bare(flow.local, flow.peer)
-        };
-        Some(Forged::of(&repr, flow.local, flow.peer))
+        Some(Forged::of(&BareSegment {
+            source: flow.local,
+            destination: flow.peer,
+            control: Control::Fin,
+            sequence: self.congestion.unacknowledged(),
+            acknowledgment: Some(self.acknowledged),
+            window: self.offered,
+        }))
     }
 
     fn find_words(&mut self) -> Words {
@@ -157,24 +153,25 @@ impl Steering {
     }
 
     fn forge(&self, Flow { local, peer }: Flow) -> Forged {
-        let repr = TcpRepr {
-            seq_number: TcpSeqNumber(self.peer_next),
-            ack_number: Some(TcpSeqNumber(self.congestion.unacknowledged())),
-            window_len: self.told,
-            ..bare(peer, local)
-        };
-        Forged::of(&repr, peer, local)
+        Forged::of(&BareSegment {
+            source: peer,
+            destination: local,
+            control: Control::None,
+            sequence: self.peer_next,
+            acknowledgment: Some(self.congestion.unacknowledged()),
+            window: self.told,
+        })
     }
 }
 
-/// A segment without octets that smoltcp has not composed
+/// A segment without octets that the engine has not composed
 #[derive(Debug)]
 pub(super) struct Forged(pub(super) [u8; HEADERS]);
 
 impl Forged {
-    pub(super) fn of(repr: &TcpRepr<'_>, from: SocketAddrV4, to: SocketAddrV4) -> Self {
+    pub(super) fn of(segment: &BareSegment) -> Self {
         let mut forged = Self([0; HEADERS]);
-        emit(repr, from, to, &mut forged);
+        segment.compose(&mut forged);
         forged
     }
 }
@@ -259,7 +256,7 @@ fn units(window: u32, scale: u8) -> u16 {
     u16::try_from(window.div_ceil(1 << scale)).unwrap_or(u16::MAX)
 }
 
-/// Duplicate acknowledgments that make smoltcp send again (RFC 5681 §3.2)
+/// Duplicate acknowledgments that make the engine send again (RFC 5681 §3.2)
 const DUPLICATES: u8 = 3;
 
 /// RFC 7323 §2.3

@@ -8,25 +8,21 @@ use std::{
 };
 
 use pptp_packet::{Waiters, Wakers};
-use smoltcp::{
-    iface::{Interface, SocketHandle, SocketSet},
-    socket::tcp::{self, State},
-    time,
-    wire::{IpAddress, IpEndpoint},
-};
 use tokio::io::Ready;
 
 use super::{
     closing, copy,
-    datagram::Segment,
-    device::{NEVER, Time, micros},
     gap::Gap,
     numbers::Numbers,
     opening::Opening,
     steering::{Forged, Sent, Steering},
     table::Id,
 };
-use crate::{CongestionControl, SocketError, TcpOptions};
+use crate::{
+    CongestionControl, SocketError, TcpOptions,
+    engine::{Engine, Segment, State, TcpEngine},
+    shared::time::{NEVER, Time, micros},
+};
 
 /// Both ends of a connection
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,11 +75,7 @@ pub(super) enum Fate {
     Gone,
 }
 
-/// One TCP connection: smoltcp's socket, and what smoltcp does not keep
-///
-/// The socket is alone in its set. So a segment is given to its own socket without asking the
-/// others, a turn touches only sockets with something to do, and whose packet leaves next is
-/// decided by [`Stack`](crate::Stack), not by the order of the set.
+/// One TCP connection: the engine's socket, and what the engine does not keep
 pub(super) struct Connection {
     pub(super) flow: Flow,
     pub(super) keeper: Keeper,
@@ -94,7 +86,7 @@ pub(super) struct Connection {
     pub(super) end: Option<End>,
     pub(super) numbers: Numbers,
     /// `None` once no segment is to be sent or received any more
-    set: Option<SocketSet<'static>>,
+    socket: Option<TcpEngine>,
     /// What came before the end and is not yet read
     unread: Vec<u8>,
     /// Octets of `unread` that were read
@@ -113,7 +105,7 @@ pub(super) struct Connection {
     opening: Option<Box<Opening>>,
     /// What of its incoming stream is missing
     gap: Option<Box<Gap>>,
-    /// Who says how much is to be sent, if smoltcp does not
+    /// Who says how much is to be sent, if the engine does not
     steering: Option<Box<Steering>>,
 }
 
@@ -126,20 +118,12 @@ impl Connection {
         initial: i32,
         now: Time,
     ) -> Self {
-        let buffer =
-            |len: usize| tcp::SocketBuffer::new(vec![0; len.clamp(LEAST_BUFFER, MOST_BUFFER)]);
+        let buffer = |len: usize| len.clamp(LEAST_BUFFER, MOST_BUFFER);
         let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
-        let mut socket = tcp::Socket::new(receive, send);
-        socket.set_nagle_enabled(!options.nodelay);
-        socket.set_keep_alive(options.keepalive.map(keepalive));
-        socket.set_congestion_control(match options.congestion_control {
-            CongestionControl::None | CongestionControl::Westwood => tcp::CongestionControl::None,
-            CongestionControl::Reno => tcp::CongestionControl::Reno,
-            CongestionControl::Cubic => tcp::CongestionControl::Cubic,
-        });
+        let mut socket = TcpEngine::new(receive, send, options.congestion_control);
+        socket.set_nodelay(options.nodelay);
+        socket.set_keepalive(options.keepalive.map(keepalive));
         let steered = options.congestion_control == CongestionControl::Westwood;
-        let mut set = SocketSet::new(Vec::with_capacity(1));
-        set.add(socket);
         Self {
             flow,
             keeper,
@@ -148,7 +132,7 @@ impl Connection {
             queued: false,
             end: None,
             numbers: Numbers::new(initial),
-            set: Some(set),
+            socket: Some(socket),
             unread: Vec::new(),
             read: 0,
             was: State::Closed,
@@ -165,21 +149,20 @@ impl Connection {
         }
     }
 
-    /// Starts the handshake; `interface` is one whose next random number is the initial one
-    pub(super) fn connect(&mut self, interface: &mut Interface) -> Result<(), SocketError> {
+    /// Starts the handshake; `engine` is one whose next initial sequence number is the wanted one
+    pub(super) fn connect(&mut self, engine: &mut Engine) -> Result<(), SocketError> {
         let Flow { local, peer } = self.flow;
         let socket = self.socket_mut().ok_or(SocketError::NotConnected)?;
-        let started = socket.connect(interface.context(), endpoint(peer), endpoint(local));
+        let started = socket.connect(engine, local, peer);
         self.was = State::SynSent;
-        started.map_err(|_| SocketError::InvalidDestination)
+        started
     }
 
     /// Waits for a SYN to the connection's own address and port
     pub(super) fn listen(&mut self) {
-        let local = endpoint(self.flow.local);
+        let local = self.flow.local;
         if let Some(socket) = self.socket_mut() {
-            // fails for an open socket and for port 0 only
-            let _ = socket.listen(local);
+            socket.listen(local);
         }
         self.was = State::Listen;
     }
@@ -192,16 +175,12 @@ impl Connection {
         self.socket().is_some_and(|socket| socket.state() == State::SynSent)
     }
 
-    pub(super) fn set_mut(&mut self) -> Option<&mut SocketSet<'static>> {
-        self.set.as_mut()
+    pub(super) const fn socket(&self) -> Option<&TcpEngine> {
+        self.socket.as_ref()
     }
 
-    pub(super) fn socket(&self) -> Option<&tcp::Socket<'static>> {
-        self.set.as_ref().map(|set| set.get(alone()))
-    }
-
-    pub(super) fn socket_mut(&mut self) -> Option<&mut tcp::Socket<'static>> {
-        self.set.as_mut().map(|set| set.get_mut(alone()))
+    pub(super) const fn socket_mut(&mut self) -> Option<&mut TcpEngine> {
+        self.socket.as_mut()
     }
 
     pub(super) fn hear(&mut self, now: Time) {
@@ -213,7 +192,7 @@ impl Connection {
 
     /// Whether the handshake is complete, or why it never will be
     pub(super) fn poll_connected(&self) -> Poll<Result<(), SocketError>> {
-        match self.socket().map(tcp::Socket::state) {
+        match self.socket().map(TcpEngine::state) {
             _ if self.end.is_some() => Poll::Ready(self.failed()),
             Some(State::SynSent | State::SynReceived) => Poll::Pending,
             _ => Poll::Ready(Ok(())),
@@ -235,7 +214,7 @@ impl Connection {
             Some(End { error: Some(error), peer_finished: false }) => {
                 Poll::Ready(Err(error.into()))
             }
-            None if self.socket().is_some_and(tcp::Socket::may_recv) => Poll::Pending,
+            None if self.socket().is_some_and(TcpEngine::may_recv) => Poll::Pending,
             None if self.poll_connected().is_pending() => Poll::Pending,
             Some(_) | None => Poll::Ready(Ok(0)),
         }
@@ -243,8 +222,7 @@ impl Connection {
 
     fn read_buffered(&mut self, into: &mut [u8], peek: bool) -> usize {
         if let Some(socket) = self.socket_mut() {
-            let read = if peek { socket.peek_slice(into) } else { socket.recv_slice(into) };
-            let read = read.unwrap_or(0);
+            let read = if peek { socket.peek(into) } else { socket.recv(into) };
             if !peek {
                 self.numbers.on_read(read);
             }
@@ -263,7 +241,7 @@ impl Connection {
 
     /// Writes what there is room for
     pub(super) fn write(&mut self, octets: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let open = self.socket().is_some_and(tcp::Socket::may_send);
+        let open = self.socket().is_some_and(TcpEngine::may_send);
         if !open && self.end.is_none() && self.poll_connected().is_pending() {
             return Poll::Pending;
         }
@@ -274,9 +252,9 @@ impl Connection {
             return Poll::Ready(Ok(0));
         }
         let Some(socket) = self.socket_mut() else { return Poll::Pending };
-        let written = octets.iter().fold(0_usize, |written, slice| {
-            written.saturating_add(socket.send_slice(slice).unwrap_or(0))
-        });
+        let written = octets
+            .iter()
+            .fold(0_usize, |written, slice| written.saturating_add(socket.send(slice)));
         if written == 0 { Poll::Pending } else { Poll::Ready(Ok(written)) }
     }
 
@@ -296,10 +274,10 @@ impl Connection {
 
     /// What a read and a write would not wait for
     pub(super) fn readiness(&self) -> Ready {
-        let state = self.socket().map(tcp::Socket::state);
+        let state = self.socket().map(TcpEngine::state);
         let error = self.end.is_some_and(|end| end.error.is_some());
-        let peer_finished = self.end.is_some() || state.is_some_and(peer_finished);
-        let finished = self.end.is_some() || state.is_some_and(finished);
+        let peer_finished = self.end.is_some() || state.is_some_and(State::peer_finished);
+        let finished = self.end.is_some() || state.is_some_and(State::finished);
         [
             (self.is_readable(), Ready::READABLE),
             (self.is_writable(), Ready::WRITABLE),
@@ -356,14 +334,14 @@ impl Connection {
 
     pub(super) fn set_keepalive(&mut self, every: Option<Duration>) {
         if let Some(socket) = self.socket_mut() {
-            socket.set_keep_alive(every.map(keepalive));
+            socket.set_keepalive(every.map(keepalive));
         }
     }
 
     /// Frees the buffers at once; every call gives `end` from now on
     pub(super) fn kill(&mut self, error: SocketError) {
         self.finish(error);
-        (self.set, self.gap) = (None, None);
+        (self.socket, self.gap) = (None, None);
         (self.unread, self.read) = (Vec::new(), 0);
     }
 
@@ -408,7 +386,7 @@ impl Connection {
         self.opening = None;
     }
 
-    /// Tells whoever steers that smoltcp composed something
+    /// Tells whoever steers that the engine composed something
     pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
         self.count_sent(sent);
         if sent.end() != sent.sequence {
@@ -419,12 +397,11 @@ impl Connection {
         }
     }
 
-    /// What smoltcp is to be told before it is asked for a packet
-    pub(super) fn steer(&mut self) -> Option<(Forged, &mut SocketSet<'static>)> {
-        let (steering, set) = (self.steering.as_mut()?, self.set.as_mut()?);
-        let socket = set.get::<tcp::Socket<'_>>(alone());
+    /// What the engine is to be told before it is asked for a packet
+    pub(super) fn steer(&mut self) -> Option<(Forged, &mut TcpEngine)> {
+        let (steering, socket) = (self.steering.as_mut()?, self.socket.as_mut()?);
         let forged = steering.compose(self.flow, socket.state(), socket.send_queue() > 0)?;
-        Some((forged, set))
+        Some((forged, socket))
     }
 
     /// Takes what is replied to a segment; what is to be sent at once comes back
@@ -440,8 +417,7 @@ impl Connection {
     }
 
     fn take_fin(&mut self) -> Option<Vec<u8>> {
-        let (steering, set) = (self.steering.as_mut()?, self.set.as_ref()?);
-        let socket = set.get::<tcp::Socket<'_>>(alone());
+        let (steering, socket) = (self.steering.as_mut()?, self.socket.as_ref()?);
         let fin = steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
         fin.map(|Forged(fin)| fin.to_vec())
     }
@@ -460,12 +436,12 @@ impl Connection {
     }
 
     fn patience(&self) -> Time {
-        let keepalive = self.socket().and_then(tcp::Socket::keep_alive);
+        let keepalive = self.socket().and_then(TcpEngine::keepalive);
         match (self.owed, keepalive, self.was) {
             (NEVER, None, _) => NEVER,
             (NEVER, Some(_), _) if self.waits_for_window() => NEVER,
             (NEVER, Some(every), _) => {
-                self.heard.saturating_add(every.total_micros()).saturating_add(self.user_timeout)
+                self.heard.saturating_add(every).saturating_add(self.user_timeout)
             }
             (_, _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
             (owed, _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
@@ -483,7 +459,7 @@ impl Connection {
 
     /// Whether something is under way that nobody will write more to: it is to arrive
     pub(super) fn is_parting(&self) -> bool {
-        let parts = |socket: &tcp::Socket<'_>| {
+        let parts = |socket: &TcpEngine| {
             matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
         };
         matches!(self.keeper, Keeper::Nobody { .. }) || self.socket().is_some_and(parts)
@@ -506,12 +482,11 @@ impl Connection {
         let Some(socket) = self.socket_mut() else { return Fate::Lives };
         if nobody && socket.can_recv() {
             // nobody will read it; the window stays open until what was written is flushed
-            let drained = socket.recv_queue();
-            while socket.recv(|octets| (octets.len(), octets.len())).is_ok_and(|read| read > 0) {}
-            self.numbers.on_read(drained);
+            let discarded = socket.discard_received();
+            self.numbers.on_read(discarded);
         }
         let Some(socket) = self.socket() else { return Fate::Lives };
-        let (state, reset_due) = (socket.state(), socket.remote_endpoint().is_some());
+        let (state, reset_due) = (socket.state(), socket.has_peer());
         let was = std::mem::replace(&mut self.was, state);
         match state {
             State::Closed => {
@@ -521,7 +496,7 @@ impl Connection {
                     (_, Cause::Segment { rst: false }) => None,
                     (_, Cause::Turn) => Some(SocketError::Aborted),
                 };
-                let end = End { error, peer_finished: peer_finished(was) };
+                let end = End { error, peer_finished: was.peer_finished() };
                 self.end.get_or_insert(end);
                 if reset_due { Fate::Lives } else { self.retire(None) }
             }
@@ -542,7 +517,7 @@ impl Connection {
 
     /// Records the end, if it is the first to come
     fn finish(&mut self, error: SocketError) {
-        let peer_finished = peer_finished(self.was);
+        let peer_finished = self.was.peer_finished();
         self.end.get_or_insert(End { error: Some(error), peer_finished });
     }
 
@@ -557,10 +532,10 @@ impl Connection {
             && kept
         {
             let mut unread = vec![0; socket.recv_queue()];
-            let _ = socket.peek_slice(&mut unread);
+            socket.peek(&mut unread);
             (self.unread, self.read) = (unread, 0);
         }
-        (self.set, self.gap) = (None, None);
+        (self.socket, self.gap) = (None, None);
         Fate::Retired { kept, time_wait }
     }
 
@@ -578,38 +553,16 @@ impl Connection {
     }
 }
 
-fn endpoint(address: SocketAddrV4) -> IpEndpoint {
-    IpEndpoint::new(IpAddress::Ipv4(*address.ip()), address.port())
-}
-
-/// The only socket of its set
-fn alone() -> SocketHandle {
-    SocketHandle::default()
-}
-
-/// Whether the peer's FIN had come in this state
-pub(super) const fn peer_finished(state: State) -> bool {
-    matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
-}
-
-/// Whether this side's FIN is queued or gone in this state
-const fn finished(state: State) -> bool {
-    matches!(
-        state,
-        State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing | State::TimeWait
-    )
-}
-
 /// A second to a day
 ///
-/// Less is a flood of probes, or gives the peer no chance to answer; much more overflows smoltcp's
+/// Less is a flood of probes, or gives the peer no chance to answer; much more overflows the engine's
 /// arithmetic, and the wheels that owners keep deadlines in.
 fn patient(duration: Duration) -> Duration {
     duration.clamp(Duration::from_secs(1), Duration::from_hours(24))
 }
 
-fn keepalive(every: Duration) -> time::Duration {
-    patient(every).into()
+fn keepalive(every: Duration) -> Time {
+    micros(patient(every))
 }
 
 fn lingering(linger: Time) -> u32 {

@@ -11,12 +11,16 @@ use tokio::io::Ready;
 
 use super::{
     Stack, Ticket,
-    device::{HOP_LIMIT, hop_limit, interface, micros, seed_for},
     listen::{Listener, overlap},
     table::Id,
     tcp::{Connection, Flow, Keeper},
 };
-use crate::{SocketError, TcpOptions};
+use crate::{
+    SocketError, TcpOptions,
+    engine::TcpEngine,
+    ip::{HOP_LIMIT, hop_limit},
+    shared::time::{NEVER, micros},
+};
 
 impl Stack {
     /// Starts a connection to `peer`
@@ -44,8 +48,8 @@ impl Stack {
         let flow = flow(freed.choose(random, taken).ok_or(SocketError::AddressNotAvailable)?);
         let initial = self.initial.number(&flow, self.now);
         let mut connection = Connection::new(flow, Keeper::User, options, initial, self.now);
-        let seed = seed_for(initial);
-        connection.connect(&mut interface(&self.addresses, self.mtu, seed, self.now))?;
+        let mut engine = self.engine.with_initial_number(initial, &self.addresses, self.now);
+        connection.connect(&mut engine)?;
         let id = self.connections.insert(connection);
         self.flows.insert(flow, id);
         self.schedule(id);
@@ -150,13 +154,13 @@ impl Stack {
 
     pub(crate) fn tcp_nodelay(&mut self, id: Id) -> io::Result<bool> {
         self.check_ended()?;
-        Ok(self.connection(id)?.socket().is_some_and(|socket| !socket.nagle_enabled()))
+        Ok(self.connection(id)?.socket().is_some_and(TcpEngine::nodelay))
     }
 
     pub(crate) fn tcp_set_nodelay(&mut self, id: Id, nodelay: bool) -> io::Result<()> {
         self.check_ended()?;
         if let Some(socket) = self.connection(id)?.socket_mut() {
-            socket.set_nagle_enabled(!nodelay);
+            socket.set_nodelay(nodelay);
         }
         self.schedule(id);
         Ok(())
@@ -165,7 +169,7 @@ impl Stack {
     pub(crate) fn tcp_keepalive(&mut self, id: Id) -> io::Result<Option<Duration>> {
         self.check_ended()?;
         let socket = self.connection(id)?.socket();
-        Ok(socket.and_then(smoltcp::socket::tcp::Socket::keep_alive).map(Into::into))
+        Ok(socket.and_then(TcpEngine::keepalive).map(Duration::from_micros))
     }
 
     pub(crate) fn tcp_set_keepalive(&mut self, id: Id, every: Option<Duration>) -> io::Result<()> {
@@ -189,14 +193,14 @@ impl Stack {
     pub(crate) fn tcp_ttl(&mut self, id: Id) -> io::Result<u32> {
         self.check_ended()?;
         let socket = self.connection(id)?.socket();
-        Ok(socket.and_then(smoltcp::socket::tcp::Socket::hop_limit).unwrap_or(HOP_LIMIT).into())
+        Ok(socket.and_then(TcpEngine::hop_limit).unwrap_or(HOP_LIMIT).into())
     }
 
     pub(crate) fn tcp_set_ttl(&mut self, id: Id, ttl: u32) -> io::Result<()> {
         self.check_ended()?;
         let ttl = hop_limit(ttl)?;
         if let Some(socket) = self.connection(id)?.socket_mut() {
-            socket.set_hop_limit(Some(ttl));
+            socket.set_hop_limit(ttl);
         }
         Ok(())
     }
@@ -308,7 +312,7 @@ impl Stack {
         if connection.queued {
             self.queue.retain(|ticket| *ticket != Ticket::Tcp(id));
         }
-        self.set_deadline(id, super::NEVER);
+        self.set_deadline(id, NEVER);
         if self.connections.is_empty() {
             self.deadlines = Vec::new();
         }

@@ -2,36 +2,31 @@
 
 use std::borrow::Cow;
 
-use smoltcp::{
-    socket::tcp::{self, State},
-    wire::{TcpRepr, TcpSeqNumber},
-};
-
 use super::{
-    closing::{FinalNumbers, bare},
-    datagram::Segment,
+    closing::FinalNumbers,
     numbers::{Receive, Verdict, judge_reset},
     steering::{Forged, Sent},
-    tcp::{Connection, peer_finished},
+    tcp::Connection,
 };
+use crate::engine::{BareSegment, Control, Segment, State, TcpEngine};
 
 impl Connection {
-    /// Judges a segment before smoltcp sees it
+    /// Judges a segment before the engine sees it
     ///
-    /// Before the handshake is complete smoltcp judges itself: a SYN-ACK, an ACK and a RST must there
+    /// Before the handshake is complete the engine judges itself: a SYN-ACK, an ACK and a RST must there
     /// acknowledge exactly the SYN. Only the RST of a connection that comes in is judged here.
     pub(super) fn judge(&self, segment: &Segment) -> Verdict {
         match self.state() {
             State::SynReceived if segment.rst => judge_reset(segment, self.receive()),
-            state if !is_synchronized(state) => Verdict::Accept,
+            state if !state.is_synchronized() => Verdict::Accept,
             _ => self.numbers.judge(segment, self.receive()),
         }
     }
 
-    /// Takes note of what a segment acknowledges, and gives the packet as smoltcp is to see it
+    /// Takes note of what a segment acknowledges, and gives the packet as the engine is to see it
     ///
     /// It is a copy with another window if the peer's window shrank to 0 below what is in flight. With a window
-    /// of 0 and octets in flight, smoltcp's `Socket::dispatch` answers its retransmission timer by
+    /// of 0 and octets in flight, the engine's `Socket::dispatch` answers its retransmission timer by
     /// `self.timer.set_for_idle(cx.now(), self.keep_alive)`, sends nothing ("like zero window"), and the
     /// timer of its probes starts only when the next segment comes in; and where an acknowledgment starts
     /// that timer at once, the probe has no octets, because all were sent, so that it draws no answer.
@@ -40,7 +35,7 @@ impl Connection {
         segment: &mut Segment,
         packet: &'p [u8],
     ) -> Cow<'p, [u8]> {
-        if segment.rst || !is_synchronized(self.state()) {
+        if segment.rst || !self.state().is_synchronized() {
             return Cow::Borrowed(packet);
         }
         let told = self.numbers.on_acknowledgment(segment);
@@ -51,7 +46,7 @@ impl Connection {
         Cow::Owned(with_window(packet, told))
     }
 
-    /// The handshake goes on: smoltcp has taken a SYN, or the acknowledgment of one
+    /// The handshake goes on: the engine has taken a SYN, or the acknowledgment of one
     pub(super) fn on_handshake(&mut self, segment: &Segment) {
         if segment.syn {
             self.numbers.on_syn(segment);
@@ -60,16 +55,18 @@ impl Connection {
         }
     }
 
-    /// Composes a segment that makes smoltcp tell the peer which numbers count (RFC 5961 §7)
+    /// Composes a segment that makes the engine tell the peer which numbers count (RFC 5961 §7)
     ///
-    /// Once a second at most for each connection: smoltcp sees to that.
+    /// Once a second at most for each connection: the engine sees to that.
     pub(super) fn challenge(&self) -> Forged {
-        let repr = TcpRepr {
-            seq_number: TcpSeqNumber(self.receive().next.wrapping_sub(1)),
-            ack_number: Some(TcpSeqNumber(self.numbers.unacknowledged())),
-            ..bare(self.flow.peer, self.flow.local)
-        };
-        Forged::of(&repr, self.flow.peer, self.flow.local)
+        Forged::of(&BareSegment {
+            source: self.flow.peer,
+            destination: self.flow.local,
+            control: Control::None,
+            sequence: self.receive().next.wrapping_sub(1),
+            acknowledgment: Some(self.numbers.unacknowledged()),
+            window: 0,
+        })
     }
 
     /// Whether a datagram with this sequence number was our SYN (RFC 5927 §4.1)
@@ -83,7 +80,7 @@ impl Connection {
         FinalNumbers { sent: self.numbers.next(), received: next, window }
     }
 
-    /// Notes what smoltcp sent
+    /// Notes what the engine sent
     pub(super) fn count_sent(&mut self, sent: Sent) {
         self.numbers.on_sent(sent.sequence, sent.end());
     }
@@ -93,11 +90,11 @@ impl Connection {
     /// It owes an acknowledgment then only for a probe that was sent (RFC 9293 §3.8.6.1: as long as it
     /// answers them, the connection stays).
     pub(super) fn waits_for_window(&self) -> bool {
-        self.numbers.is_window_closed() && is_synchronized(self.state()) && self.owes()
+        self.numbers.is_window_closed() && self.state().is_synchronized() && self.owes()
     }
 
     pub(super) fn state(&self) -> State {
-        self.socket().map_or(State::Closed, tcp::Socket::state)
+        self.socket().map_or(State::Closed, TcpEngine::state)
     }
 
     /// What this side takes
@@ -106,7 +103,7 @@ impl Connection {
             let queued = socket.recv_queue();
             (queued, socket.recv_capacity().saturating_sub(queued))
         });
-        let fin = i32::from(peer_finished(self.state()));
+        let fin = i32::from(self.state().peer_finished());
         let queued = i32::try_from(queued).unwrap_or(0);
         Receive {
             next: self.numbers.unread().wrapping_add(queued).wrapping_add(fin),
@@ -115,14 +112,9 @@ impl Connection {
     }
 }
 
-/// Whether the handshake is complete (RFC 9293 §3.3.2)
-pub(super) const fn is_synchronized(state: State) -> bool {
-    !matches!(state, State::Closed | State::Listen | State::SynSent | State::SynReceived)
-}
-
 /// A copy of an IP packet that holds a segment, with another window in it (RFC 9293 §3.1)
 ///
-/// The checksum is not made good: it was verified, and smoltcp does not look at it.
+/// The checksum is not made good: it was verified, and the engine does not look at it.
 fn with_window(packet: &[u8], window: u16) -> Vec<u8> {
     let mut copy = packet.to_vec();
     let header = copy.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));

@@ -7,23 +7,22 @@ use std::{
 };
 
 use pptp_packet::{Egress, Waiters, Wakers};
-use smoltcp::storage::{PacketBuffer, PacketMetadata};
-
 use tokio::io::Ready;
 
 use super::{
-    device::{Addresses, HOP_LIMIT},
     identification::Identification,
     udp_packets::{MAX_PAYLOAD, Outgoing},
 };
 use crate::{
     SocketError, UdpOptions,
+    engine::DatagramRing,
     error::{destination_required, message_too_long},
+    ip::{Addresses, HOP_LIMIT},
 };
 
 /// One UDP socket: two rings of datagrams, each with the other side's address
 ///
-/// Not smoltcp's own: that one gives a broadcast to one socket only, knows no connected sockets,
+/// Not the engine's own: that one gives a broadcast to one socket only, knows no connected sockets,
 /// and loses a datagram over the MTU without a word.
 pub(super) struct UdpSocket {
     pub(super) local: SocketAddrV4,
@@ -55,8 +54,8 @@ pub(super) struct UdpSocket {
 }
 
 struct Buffers {
-    receive: PacketBuffer<'static, SocketAddrV4>,
-    send: PacketBuffer<'static, SocketAddrV4>,
+    receive: DatagramRing,
+    send: DatagramRing,
     /// A datagram that is larger than all of `send`: it is alone on its way
     large: Option<(SocketAddrV4, Box<[u8]>)>,
 }
@@ -130,12 +129,7 @@ impl UdpSocket {
         payload: &[u8],
         wakes: &mut Wakers,
     ) -> bool {
-        let kept = self.buffers.as_mut().is_some_and(|buffers| {
-            buffers.receive.enqueue(payload.len(), source).is_ok_and(|room| {
-                room.copy_from_slice(payload);
-                true
-            })
-        });
+        let kept = self.buffers.as_mut().is_some_and(|it| it.receive.push(payload, source));
         self.readers.wake(wakes);
         kept
     }
@@ -151,9 +145,9 @@ impl UdpSocket {
         self.check()?;
         let Some(buffers) = &mut self.buffers else { return Poll::Pending };
         let result = if peek {
-            buffers.receive.peek().map(|(source, payload)| (read(payload), *source))
+            buffers.receive.peek().map(|(source, payload)| (read(payload), source))
         } else {
-            buffers.receive.dequeue().map(|(source, payload)| (read(payload), source))
+            buffers.receive.pop().map(|(source, payload)| (read(payload), source))
         };
         result.map_or(Poll::Pending, |received| Poll::Ready(Ok(received)))
     }
@@ -294,17 +288,14 @@ impl Buffers {
             self.large = is_alone.then(|| (to, payload.into()));
             return is_alone;
         }
-        self.send.enqueue(payload.len(), to).is_ok_and(|room| {
-            room.copy_from_slice(payload);
-            true
-        })
+        self.send.push(payload, to)
     }
 
     /// The datagram that was sent first of those that are here
     fn oldest(&mut self) -> Option<(SocketAddrV4, &[u8])> {
         match &self.large {
             Some((to, payload)) => Some((*to, payload)),
-            None => self.send.peek().ok().map(|(to, payload)| (*to, payload)),
+            None => self.send.peek(),
         }
     }
 
@@ -312,7 +303,7 @@ impl Buffers {
     fn pop(&mut self) {
         if self.large.take().is_none() {
             // an empty buffer has nothing to drop
-            let _ = self.send.dequeue();
+            let _ = self.send.pop();
         }
     }
 
@@ -334,10 +325,10 @@ fn most_payload(mtu: usize) -> usize {
 ///
 /// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
 /// buffers by the memory each takes.
-fn ring(octets: usize) -> PacketBuffer<'static, SocketAddrV4> {
+fn ring(octets: usize) -> DatagramRing {
     let octets = octets.clamp(1, MOST_BUFFER);
     let entries = octets.div_ceil(256).clamp(4, 1024);
-    PacketBuffer::new(vec![PacketMetadata::EMPTY; entries], vec![0; octets])
+    DatagramRing::new(octets, entries)
 }
 
 /// As of TCP

@@ -8,8 +8,8 @@ use std::{
 
 use tokio::io::Ready;
 
-use super::{Stack, Ticket, device::hop_limit, listen::overlap, table::Id, udp::UdpSocket};
-use crate::{SocketError, UdpOptions};
+use super::{Stack, Ticket, listen::overlap, table::Id, udp::UdpSocket};
+use crate::{SocketError, UdpOptions, ip::hop_limit};
 
 impl Stack {
     /// Binds to an address and port, a random port if it is 0
@@ -32,7 +32,7 @@ impl Stack {
             port => port,
         };
         let local = SocketAddrV4::new(*local.ip(), port);
-        let id = self.udp.insert(UdpSocket::new(local, options, self.mtu));
+        let id = self.udp.insert(UdpSocket::new(local, options, self.engine.mtu()));
         self.udp_ports.insert((port, id));
         Ok((id, local))
     }
@@ -183,7 +183,7 @@ impl Stack {
         if self.udp(id)?.groups.contains(&group) {
             return Err(SocketError::AddressInUse.into());
         }
-        self.multicast.join(group, &mut self.interface, self.now)?;
+        self.multicast.join(group, &mut self.engine, self.now)?;
         self.udp(id)?.groups.push(group);
         self.ready = true;
         Ok(())
@@ -194,7 +194,7 @@ impl Stack {
         let groups = &mut self.udp(id)?.groups;
         let at = groups.iter().position(|joined| *joined == group);
         groups.swap_remove(at.ok_or(SocketError::AddressNotAvailable)?);
-        self.multicast.leave(group, &mut self.interface, self.now);
+        self.multicast.leave(group, &mut self.engine, self.now);
         self.ready = true;
         Ok(())
     }
@@ -208,7 +208,7 @@ impl Stack {
         socket.readers.forget(&mut self.wakes);
         socket.writers.forget(&mut self.wakes);
         for group in std::mem::take(&mut socket.groups) {
-            self.multicast.leave(group, &mut self.interface, self.now);
+            self.multicast.leave(group, &mut self.engine, self.now);
             self.ready = true;
         }
         if !socket.has_egress() {

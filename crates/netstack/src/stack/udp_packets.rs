@@ -3,10 +3,8 @@
 use std::net::SocketAddrV4;
 
 use pptp_packet::Egress;
-use smoltcp::{
-    phy::ChecksumCapabilities,
-    wire::{IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr, checksum},
-};
+
+use crate::engine::{IpHeader, compose_udp, udp_checksum};
 
 /// A UDP datagram (RFC 768) on its way out, in one IP packet or in several (RFC 791 §3.2)
 ///
@@ -41,7 +39,7 @@ impl Outgoing<'_> {
             self.emit_ip(place, octets, room);
             let room = room.get_mut(IP_HEADER..).unwrap_or_default();
             if place.start == 0 && place.is_last {
-                self.emit_whole(room);
+                compose_udp(self.from, self.to, self.payload, room);
             } else {
                 self.emit_part(place, room);
             }
@@ -55,29 +53,16 @@ impl Outgoing<'_> {
     }
 
     fn emit_ip(&self, place: Place, octets: usize, room: &mut [u8]) {
-        let ip = Ipv4Repr {
-            src_addr: *self.from.ip(),
-            dst_addr: *self.to.ip(),
-            next_header: IpProtocol::Udp,
-            payload_len: octets,
+        let header = IpHeader {
+            source: *self.from.ip(),
+            destination: *self.to.ip(),
             hop_limit: self.ttl,
+            identification: self.identification,
+            payload_len: octets,
+            offset: place.start,
+            more_fragments: !place.is_last,
         };
-        let mut packet = Ipv4Packet::new_unchecked(room);
-        ip.emit(&mut packet, &ChecksumCapabilities::ignored());
-        packet.set_ident(self.identification);
-        packet.set_dont_frag(false);
-        packet.set_more_frags(!place.is_last);
-        packet.set_frag_offset(u16::try_from(place.start).unwrap_or(u16::MAX));
-        packet.fill_checksum();
-    }
-
-    fn emit_whole(&self, room: &mut [u8]) {
-        let udp = UdpRepr { src_port: self.from.port(), dst_port: self.to.port() };
-        let (source, destination) = self.addresses();
-        let fill = |room: &mut [u8]| room.copy_from_slice(self.payload);
-        let mut datagram = UdpPacket::new_unchecked(room);
-        let checksums = ChecksumCapabilities::default();
-        udp.emit(&mut datagram, &source, &destination, self.payload.len(), fill, &checksums);
+        header.emit(room);
     }
 
     fn emit_part(&self, place: Place, room: &mut [u8]) {
@@ -97,19 +82,9 @@ impl Outgoing<'_> {
         let ([s0, s1], [d0, d1]) = (self.from.port().to_be_bytes(), self.to.port().to_be_bytes());
         let [l0, l1] = length.to_be_bytes();
         let header = [s0, s1, d0, d1, l0, l1, 0, 0];
-        let (source, destination) = self.addresses();
-        let sum = !checksum::combine(&[
-            checksum::pseudo_header(&source, &destination, IpProtocol::Udp, length.into()),
-            checksum::data(&header),
-            checksum::data(self.payload),
-        ]);
-        // 0 would say that there is none
-        let [c0, c1] = if sum == 0 { [0xFF; 2] } else { sum.to_be_bytes() };
+        let sum = udp_checksum(*self.from.ip(), *self.to.ip(), length, &header, self.payload);
+        let [c0, c1] = sum.to_be_bytes();
         [s0, s1, d0, d1, l0, l1, c0, c1]
-    }
-
-    fn addresses(&self) -> (IpAddress, IpAddress) {
-        (IpAddress::Ipv4(*self.from.ip()), IpAddress::Ipv4(*self.to.ip()))
     }
 }
 
@@ -136,6 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::testing::{IpAddress, Ipv4Packet, UdpPacket};
 
     /// The packets of a datagram, each at the next of the MTUs, which repeat
     fn packets(payload: &[u8], mtus: &[usize]) -> Vec<Vec<u8>> {

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::testing::Ipv4Packet;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 
@@ -11,7 +12,7 @@ const SECOND: Time = 1_000_000;
 /// A datagram's fragments come from here
 fn key(host: u8, identification: u16) -> Key {
     let source = Ipv4Addr::new(192, 168, 1, host);
-    Key { source, destination: CLIENT, protocol: IpProtocol::Udp, identification }
+    Key { source, destination: CLIENT, protocol: Protocol::Udp, identification }
 }
 
 /// The header of a fragment: only its first fragment's counts, so that each names its own
@@ -101,7 +102,7 @@ fn rfc_791_the_last_that_comes_completes_a_datagram_whichever_it_is() {
 
 #[test]
 fn fragments_that_no_honest_router_makes_are_dropped_and_leave_the_rest() {
-    let tcp = Key { protocol: IpProtocol::Tcp, ..key(3, 1) };
+    let tcp = Key { protocol: Protocol::Tcp, ..key(3, 1) };
     let bad: [(&str, Key, usize, usize, bool); 9] = [
         ("empty", key(3, 1), 16, 0, false),
         ("empty and last", key(3, 1), 16, 0, true),
@@ -190,7 +191,7 @@ fn what_differs_in_any_part_of_the_key_is_another_datagram() {
         key(3, 2),
         key(4, 1),
         Key { destination: Ipv4Addr::BROADCAST, ..one },
-        Key { protocol: IpProtocol::Icmp, ..one },
+        Key { protocol: Protocol::Icmp, ..one },
     ];
     for other in others {
         let mut bench = Bench::default();

@@ -1,125 +1,12 @@
-//! What the stack reads of a packet before it knows whose it is
+//! ICMP messages (RFC 792)
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use smoltcp::wire::{Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
-
-use super::congestion::DEFAULT_SEGMENT;
-use crate::SocketError;
-
-/// An IPv4 datagram (RFC 791 §3.1) with a good header, and no fragment
-#[derive(Debug)]
-pub(super) struct Datagram<'p> {
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
-    pub(super) protocol: IpProtocol,
-    pub(super) payload: &'p [u8],
-}
-
-/// Why a packet is of no use
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
-    Malformed,
-    /// A fragment with a good header: of use once its datagram is whole
-    Fragment,
-}
-
-impl<'p> Datagram<'p> {
-    pub(super) fn parse(packet: &'p [u8]) -> Result<Self, Unusable> {
-        let ip = Ipv4Packet::new_checked(packet).map_err(|_| Unusable::Malformed)?;
-        if ip.version() != 4 || !ip.verify_checksum() {
-            return Err(Unusable::Malformed);
-        }
-        if ip.more_frags() || ip.frag_offset() != 0 {
-            return Err(Unusable::Fragment);
-        }
-        Ok(Self {
-            source: ip.src_addr(),
-            destination: ip.dst_addr(),
-            protocol: ip.next_header(),
-            payload: ip.payload(),
-        })
-    }
-
-    /// A TCP segment (RFC 9293 §3.1) with a good checksum
-    pub(super) fn tcp(&self) -> Option<Segment> {
-        let tcp = TcpPacket::new_checked(self.payload).ok()?;
-        if !tcp.verify_checksum(&self.source.into(), &self.destination.into()) {
-            return None;
-        }
-        let options = tcp.options_summary().ok()?;
-        Some(Segment {
-            local: SocketAddrV4::new(self.destination, tcp.dst_port()),
-            peer: SocketAddrV4::new(self.source, tcp.src_port()),
-            syn: tcp.syn(),
-            acknowledges: tcp.ack(),
-            fin: tcp.fin(),
-            rst: tcp.rst(),
-            octets: tcp.payload().len(),
-            sequence: tcp.seq_number().0,
-            acknowledgment: tcp.ack_number().0,
-            window: tcp.window_len(),
-            scale: options.window_scale,
-            most: options.max_segment_size.map_or(DEFAULT_SEGMENT, u32::from),
-            sacks: options.sack_ranges.iter().any(Option::is_some),
-        })
-    }
-
-    /// A UDP datagram (RFC 768) with a good checksum: source port, destination port, payload
-    pub(super) fn udp(&self) -> Option<(u16, u16, &'p [u8])> {
-        let udp = UdpPacket::new_checked(self.payload).ok()?;
-        let (source, destination) = (IpAddress::Ipv4(self.source), self.destination.into());
-        if udp.checksum() != 0 && !udp.verify_checksum(&source, &destination) {
-            return None;
-        }
-        Some((udp.src_port(), udp.dst_port(), udp.payload()))
-    }
-
-    pub(super) fn icmp(&self) -> Option<Icmp> {
-        let icmp = Icmpv4Packet::new_checked(self.payload).ok()?;
-        if !icmp.verify_checksum() {
-            return None;
-        }
-        match self.payload {
-            [0x00, 0x00, _, _, i0, i1, s0, s1, ..] => Some(Icmp::EchoReply {
-                ident: u16::from_be_bytes([*i0, *i1]),
-                sequence: u16::from_be_bytes([*s0, *s1]),
-            }),
-            [kind, code, _, _, _, _, _, _, quoted @ ..] => Some(Icmp::Unreachable {
-                error: unreachable(*kind, *code)?,
-                quoted: Quoted::parse(quoted)?,
-            }),
-            _ => None,
-        }
-    }
-}
-
-/// What matters of a TCP segment (RFC 9293 §3.1) beyond smoltcp's own reading of it
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "the header's control bits")]
-pub(super) struct Segment {
-    pub(super) local: SocketAddrV4,
-    pub(super) peer: SocketAddrV4,
-    pub(super) syn: bool,
-    pub(super) acknowledges: bool,
-    pub(super) fin: bool,
-    pub(super) rst: bool,
-    pub(super) octets: usize,
-    pub(super) sequence: i32,
-    pub(super) acknowledgment: i32,
-    /// In units that the SYN told
-    pub(super) window: u16,
-    /// A SYN's window scale (RFC 7323 §2.2)
-    pub(super) scale: Option<u8>,
-    /// Octets that the sender of a SYN takes in a segment
-    pub(super) most: u32,
-    /// Whether it tells what came out of order (RFC 2018)
-    pub(super) sacks: bool,
-}
+use crate::{SocketError, engine::Protocol};
 
 /// An ICMP message (RFC 792) that some socket waits for
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Icmp {
+pub(crate) enum Icmp {
     EchoReply {
         ident: u16,
         sequence: u16,
@@ -131,12 +18,29 @@ pub(super) enum Icmp {
     },
 }
 
+impl Icmp {
+    /// Reads a message whose checksum was verified
+    pub(crate) fn parse(message: &[u8]) -> Option<Self> {
+        match message {
+            [0x00, 0x00, _, _, i0, i1, s0, s1, ..] => Some(Self::EchoReply {
+                ident: u16::from_be_bytes([*i0, *i1]),
+                sequence: u16::from_be_bytes([*s0, *s1]),
+            }),
+            [kind, code, _, _, _, _, _, _, quoted @ ..] => Some(Self::Unreachable {
+                error: unreachable(*kind, *code)?,
+                quoted: Quoted::parse(quoted)?,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// The datagram an ICMP message complains of
 ///
-/// Read by hand: smoltcp wants the whole datagram quoted, and RFC 792 only the header and the
+/// Read by hand: the engine wants the whole datagram quoted, and RFC 792 only the header and the
 /// eight octets behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quoted {
+pub(crate) enum Quoted {
     Tcp { local: SocketAddrV4, peer: SocketAddrV4, sequence: i32 },
     Udp { local: SocketAddrV4, peer: SocketAddrV4 },
     Echo { to: Ipv4Addr, ident: u16, sequence: u16 },
@@ -180,13 +84,13 @@ impl Quoted {
         let to = Ipv4Addr::new(d0, d1, d2, d3);
         let local = SocketAddrV4::new(Ipv4Addr::new(s0, s1, s2, s3), port(p0, p1));
         let peer = SocketAddrV4::new(to, port(p2, p3));
-        match IpProtocol::from(protocol) {
-            IpProtocol::Tcp => {
+        match Protocol::from(protocol) {
+            Protocol::Tcp => {
                 let sequence = i32::from_be_bytes([p4, p5, p6, p7]);
                 Some(Self::Tcp { local, peer, sequence })
             }
-            IpProtocol::Udp => Some(Self::Udp { local, peer }),
-            IpProtocol::Icmp if (p0, p1) == (0x08, 0x00) => {
+            Protocol::Udp => Some(Self::Udp { local, peer }),
+            Protocol::Icmp if (p0, p1) == (0x08, 0x00) => {
                 Some(Self::Echo { to, ident: port(p4, p5), sequence: port(p6, p7) })
             }
             _ => None,
@@ -217,17 +121,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Datagram;
 
     /// An ICMP message of type and code that quotes `quoted`, with a good checksum
     fn icmp(kind: u8, code: u8, quoted: &[u8]) -> Vec<u8> {
         let mut message = [&[kind, code, 0, 0, 0, 0, 0, 0], quoted].concat();
-        Icmpv4Packet::new_unchecked(&mut message[..]).fill_checksum();
+        let sum = !checksum(&message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
         message
+    }
+
+    /// The Internet checksum of an even number of octets (RFC 1071)
+    fn checksum(octets: &[u8]) -> u16 {
+        let words = octets.chunks_exact(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+        let sum = words.fold(0, |sum, word| sum + word);
+        let folded = (sum & 0xFFFF) + (sum >> 16);
+        u16::try_from((folded & 0xFFFF) + (folded >> 16)).unwrap()
     }
 
     fn parse(payload: &[u8]) -> Option<Icmp> {
         let (source, destination) = (Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(10, 0, 0, 1));
-        Datagram { source, destination, protocol: IpProtocol::Icmp, payload }.icmp()
+        let datagram = Datagram { source, destination, protocol: Protocol::Icmp, payload };
+        datagram.icmp().and_then(Icmp::parse)
     }
 
     /// The header of a 1400-octet datagram and the first eight octets behind it
@@ -289,9 +204,8 @@ mod tests {
             let _ = Quoted::parse(&octets);
             let (source, destination) = (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
             let payload = &octets[..];
-            let datagram =
-                Datagram { source, destination, protocol: IpProtocol::Icmp, payload };
-            let _ = (datagram.tcp(), datagram.udp(), datagram.icmp());
+            let datagram = Datagram { source, destination, protocol: Protocol::Icmp, payload };
+            let _ = (datagram.tcp(), datagram.udp(), datagram.icmp().map(Icmp::parse));
         }
     }
 }

@@ -1,0 +1,3 @@
+//! The state that all protocols of a stack share
+
+pub(crate) mod time;
