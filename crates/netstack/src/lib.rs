@@ -34,6 +34,9 @@ mod net;
 mod options;
 mod shared;
 mod stack;
+mod stats;
+mod tcp;
+mod udp;
 
 pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
@@ -44,4 +47,5 @@ pub use net::{
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use pptp_packet::Wakers;
-pub use stack::{Stack, Stats};
+pub use stack::Stack;
+pub use stats::Stats;

@@ -1,6 +1,6 @@
 //! The addresses a stack answers to
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The addresses an interface answers to
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,11 @@ impl Addresses {
 fn broadcast(address: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
     let host = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
     Ipv4Addr::from_bits(address.to_bits() | host)
+}
+
+/// Whether two sockets on these addresses would get each other's packets
+pub(crate) fn overlap(a: SocketAddrV4, b: SocketAddrV4) -> bool {
+    a.port() == b.port() && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ pub use self::{
     udp::UdpSocket,
 };
 use crate::{
-    SocketError, Stack, TcpOptions, UdpOptions,
-    stack::{Pauses, USUAL, Waiting},
+    SocketError, Stack, TcpOptions, UdpOptions, icmp::USUAL, shared::fresh_link::Pauses,
+    stack::Waiting,
 };
 
 /// Whoever keeps the stack under its lock
@@ -99,10 +99,10 @@ impl Net {
         options: &TcpOptions,
     ) -> io::Result<TcpStream> {
         let peer = v4(addr)?;
-        let (id, flow) = self.with(|stack| stack.tcp_connect(peer, options))?;
+        let (id, flow) = self.with(|stack| stack.tcp()?.connect(peer, options))?;
         let connection = Connection::new(self.clone(), id, flow);
         let connected =
-            Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp_poll_connected(id));
+            Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp()?.poll_connected(id));
         let connected = timeout(options.connect_timeout, connected).await;
         connected.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))?;
         Ok(TcpStream::new(connection))
@@ -125,7 +125,7 @@ impl Net {
         options: TcpOptions,
     ) -> io::Result<TcpListener> {
         let local = v4(addr)?;
-        let (id, local) = self.with(|stack| stack.tcp_listen(local, backlog, options))?;
+        let (id, local) = self.with(|stack| stack.tcp()?.listen(local, backlog, options))?;
         Ok(TcpListener::new(self.clone(), id, local))
     }
 
@@ -139,7 +139,7 @@ impl Net {
     #[expect(clippy::needless_pass_by_value, reason = "options as of the other sockets")]
     pub fn udp_bind(&self, addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
         let local = v4(addr)?;
-        let (id, local) = self.with(|stack| stack.udp_bind(local, &options))?;
+        let (id, local) = self.with(|stack| stack.udp()?.bind(local, &options))?;
         Ok(UdpSocket::new(self.clone(), id, local))
     }
 
@@ -177,10 +177,10 @@ impl Net {
         packet_len: usize,
         timeout: Duration,
     ) -> io::Result<Duration> {
-        let id = self.with(|stack| stack.echo(addr, packet_len))?;
+        let id = self.with(|stack| stack.icmp()?.echo(addr, packet_len))?;
         let _forget = Forget { net: self, id };
-        let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.poll_echo(id));
-        let reply = self.repeating(reply, || self.with(|stack| stack.repeat_echo(id)));
+        let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.icmp()?.poll(id));
+        let reply = self.repeating(reply, || self.with(|stack| stack.icmp_after_end().repeat(id)));
         let reply = tokio::time::timeout(timeout, reply).await;
         reply.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))
     }
@@ -229,7 +229,7 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.net.with(|stack| stack.remove_echo(self.id));
+        self.net.with(|stack| stack.icmp_after_end().remove(self.id));
     }
 }
 

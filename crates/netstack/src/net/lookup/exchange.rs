@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Stack, TcpOptions, UdpOptions,
     net::{Net, UdpSocket, v4},
-    stack::Pauses,
+    shared::fresh_link::Pauses,
 };
 
 /// Octets of an answer over UDP that a query with EDNS permits, so that no path has to fragment it
