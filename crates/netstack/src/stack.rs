@@ -68,7 +68,7 @@ impl Stack {
             second: config.second_address,
             prefix_len: config.prefix_len.min(32),
         };
-        let (mtu, mut random) = (config.mtu.clamp(LEAST_MTU, MOST_MTU), Random::new(config.seed));
+        let (mtu, mut random) = (config.mtu.clamp(MIN_MTU, MAX_MTU), Random::new(config.seed));
         // the order of these draws decides which numbers a seed gives
         let engine = Engine::new(&addresses, mtu, random.next(), 0);
         let tcp = Tcp::new(&mut random);
@@ -96,7 +96,7 @@ impl Stack {
         let Self { shared, .. } = self;
         let old = std::mem::replace(&mut shared.addresses.first, address);
         self.dns = dns;
-        let (mtu, seed) = (mtu.clamp(LEAST_MTU, MOST_MTU), shared.random.next());
+        let (mtu, seed) = (mtu.clamp(MIN_MTU, MAX_MTU), shared.random.next());
         shared.engine = Engine::new(&shared.addresses, mtu, seed, shared.now);
         shared.multicast.join_again(&mut shared.engine);
         if old != address {
@@ -378,10 +378,10 @@ impl fmt::Debug for Stack {
 }
 
 /// RFC 791 §3.2: every host forwards 68 octets
-const LEAST_MTU: usize = 68;
+const MIN_MTU: usize = 68;
 
 /// RFC 791 §3.1: the total length has 16 bits
-const MOST_MTU: usize = 65_535;
+const MAX_MTU: usize = 65_535;
 
 /// Entries of the queue that are kept while no connection is left
 const KEPT_QUEUE: usize = 16;

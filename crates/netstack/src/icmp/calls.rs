@@ -4,7 +4,7 @@ use std::{io, net::Ipv4Addr, task::Poll, time::Duration};
 
 use super::{
     Echoes,
-    echo::{Echo, LARGEST},
+    echo::{Echo, MAX_ECHO_LEN},
 };
 use crate::{
     SocketError,
@@ -21,7 +21,7 @@ impl IcmpCalls<'_> {
     /// Starts an echo request to `to`, in an IP packet of `packet_len` octets
     pub(crate) fn echo(&mut self, to: Ipv4Addr, packet_len: usize) -> io::Result<Id> {
         let Self { echoes, shared } = self;
-        if packet_len > shared.engine.mtu().min(LARGEST) {
+        if packet_len > shared.engine.mtu().min(MAX_ECHO_LEN) {
             return Err(crate::error::message_too_long());
         }
         shared.addresses.check_destination(to)?;

@@ -22,7 +22,7 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    /// A request in an IP packet of `packet_len` octets, which is within 28 and [`LARGEST`]
+    /// A request in an IP packet of `packet_len` octets, which is within 28 and [`MAX_ECHO_LEN`]
     pub(crate) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
         let data_len = packet_len.saturating_sub(HEADERS);
         let waiters = Waiters::default();
@@ -68,9 +68,9 @@ impl Echo {
 const HEADERS: usize = 28;
 
 /// Octets of an IP packet with as much data as the ping program sends
-pub(crate) const USUAL: usize = HEADERS + 56;
+pub(crate) const DEFAULT_ECHO_LEN: usize = HEADERS + 56;
 
 /// Octets of the largest echo request in an IP packet: no tunnel's MTU is above
-pub(crate) const LARGEST: usize = HEADERS + DATA.len();
+pub(crate) const MAX_ECHO_LEN: usize = HEADERS + DATA.len();
 
 const DATA: &[u8] = &[0x2A; 1500 - HEADERS];

@@ -134,7 +134,7 @@ mod tests {
     /// The Internet checksum of an even number of octets (RFC 1071)
     fn checksum(octets: &[u8]) -> u16 {
         let words = octets.chunks_exact(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
-        let sum = words.fold(0, |sum, word| sum + word);
+        let sum: u32 = words.sum();
         let folded = (sum & 0xFFFF) + (sum >> 16);
         u16::try_from((folded & 0xFFFF) + (folded >> 16)).unwrap()
     }

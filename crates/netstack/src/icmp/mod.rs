@@ -11,7 +11,7 @@ use pptp_packet::{Egress, Waiters};
 use self::echo::Echo;
 pub(crate) use self::{
     calls::IcmpCalls,
-    echo::USUAL,
+    echo::DEFAULT_ECHO_LEN,
     message::{Icmp, Quoted},
 };
 use crate::{

@@ -31,8 +31,8 @@ pub use self::{
     udp::UdpSocket,
 };
 use crate::{
-    SocketError, Stack, TcpOptions, UdpOptions, icmp::USUAL, shared::fresh_link::Pauses,
-    stack::Waiting,
+    SocketError, Stack, TcpOptions, UdpOptions, icmp::DEFAULT_ECHO_LEN,
+    shared::fresh_link::FreshLinkDelays, stack::Waiting,
 };
 
 /// Whoever keeps the stack under its lock
@@ -157,7 +157,7 @@ impl Net {
     ///
     /// Dropping the future forgets the request.
     pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
-        self.ping_sized(addr, USUAL, timeout).await
+        self.ping_sized(addr, DEFAULT_ECHO_LEN, timeout).await
     }
 
     /// Sends one echo request in an IP packet of `packet_len` octets, both headers included; 28 is the least
@@ -187,10 +187,10 @@ impl Net {
 
     /// Waits for `answer`, and asks `again` a few times as long as the link has brought nothing at all
     ///
-    /// As a SYN does, and for the same reason: see [`Pauses`].
+    /// As a SYN does, and for the same reason: see [`FreshLinkDelays`].
     async fn repeating<T>(&self, answer: impl Future<Output = T>, again: impl Fn()) -> T {
         let mut answer = pin!(answer);
-        for pause in Pauses::default() {
+        for pause in FreshLinkDelays::default() {
             if let Ok(answer) = timeout(pause, &mut answer).await {
                 return answer;
             }

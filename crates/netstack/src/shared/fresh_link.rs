@@ -8,16 +8,16 @@ use std::time::Duration;
 /// not enough, as captured): whoever speaks as soon as the link is up is not heard. Once any packet
 /// has come in the path is known to be open, and what is not answered has its usual time.
 #[derive(Debug, Default)]
-pub(crate) struct Pauses {
+pub(crate) struct FreshLinkDelays {
     over: u8,
 }
 
-impl Pauses {
+impl FreshLinkDelays {
     /// How many there are
     pub(crate) const COUNT: usize = MILLISECONDS.len();
 }
 
-impl Iterator for Pauses {
+impl Iterator for FreshLinkDelays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {

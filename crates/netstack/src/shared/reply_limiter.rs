@@ -14,14 +14,14 @@ pub(crate) struct ReplyLimiter {
 
 impl ReplyLimiter {
     pub(crate) const fn new() -> Self {
-        Self { since: 0, left: A_SECOND }
+        Self { since: 0, left: MAX_REPLIES }
     }
 
     /// Whether one more may be answered
     pub(crate) const fn answers(&mut self, now: Time) -> bool {
         if now.saturating_sub(self.since) >= SECOND {
             self.since = now;
-            self.left = A_SECOND;
+            self.left = MAX_REPLIES;
         }
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
@@ -29,7 +29,7 @@ impl ReplyLimiter {
     }
 }
 
-const A_SECOND: u16 = 1000;
+const MAX_REPLIES: u16 = 1000;
 
 /// In microseconds
 const SECOND: Time = 1_000_000;

@@ -6,7 +6,7 @@
 
 use pptp_packet::Egress;
 
-use super::congestion::{Congestion, DEFAULT_SEGMENT};
+use super::congestion::{Congestion, DEFAULT_MSS};
 use crate::{
     engine::{BareSegment, Control, Segment, State},
     ip::Flow,
@@ -15,20 +15,20 @@ use crate::{
 
 /// A [`Congestion`] and what it takes to speak for the peer
 #[derive(Debug)]
-pub(crate) struct Steering {
+pub(crate) struct AckInjector {
     pub(crate) congestion: Congestion,
     /// Octets that the peer offers
     window: u32,
     /// The same as the engine knows it, in units of `1 << scale`
-    told: u16,
+    last_window: u16,
     /// RFC 7323 §2.2
     scale: u8,
     /// The sequence number that the peer's next segment has
     peer_next: i32,
     /// Acknowledgments that the engine is to be given before it is asked for a packet
-    words: Words,
+    pending: Pending,
     /// Whether the engine was told to send the first segment again
-    asked: bool,
+    requested: bool,
     /// What its last segment acknowledged, and the window that it offered
     acknowledged: i32,
     offered: u16,
@@ -36,23 +36,23 @@ pub(crate) struct Steering {
 
 /// What the engine is to be told
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Words {
+enum Pending {
     Nothing,
     Window(u16),
     /// So many duplicates are still to come
     Duplicates(u8),
 }
 
-impl Steering {
+impl AckInjector {
     pub(crate) const fn new() -> Self {
         Self {
             congestion: Congestion::new(),
             window: 0,
-            told: 0,
+            last_window: 0,
             scale: 0,
             peer_next: 0,
-            words: Words::Nothing,
-            asked: false,
+            pending: Pending::Nothing,
+            requested: false,
             acknowledged: 0,
             offered: 0,
         }
@@ -61,10 +61,10 @@ impl Steering {
     /// Hears what the peer says, after the engine did
     pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
-            self.scale = segment.scale.unwrap_or(0).min(MOST_SCALE);
+            self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
             let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
-            let most = segment.most.map_or(DEFAULT_SEGMENT, u32::from);
-            self.congestion.set_segment(most.min(path));
+            let most = segment.most.map_or(DEFAULT_MSS, u32::from);
+            self.congestion.set_smss(most.min(path));
         }
         let scale = if segment.syn { 0 } else { self.scale };
         let window = u32::from(segment.window) << scale;
@@ -77,7 +77,7 @@ impl Steering {
         let duplicate = says_nothing_else && (segment.sacks || window == self.window);
         self.congestion.on_acknowledgment(segment.acknowledgment, duplicate, now);
         if segment.acknowledgment == self.congestion.unacknowledged() {
-            (self.window, self.told) = (window, units(window, self.scale));
+            (self.window, self.last_window) = (window, units(window, self.scale));
         }
     }
 
@@ -87,46 +87,56 @@ impl Steering {
         if sent.syn {
             self.congestion.start(sent.sequence.wrapping_add(1));
         } else if sent.octets > 0 {
-            let asked = std::mem::take(&mut self.asked);
-            self.congestion.on_sent(sent.sequence, sent.octets, asked, now);
+            let requested = std::mem::take(&mut self.requested);
+            self.congestion.on_sent(sent.sequence, sent.octets, requested, now);
         }
     }
 
     /// Composes the next acknowledgment for the engine, if it is to be given one
     ///
     /// `state` is its own state, and `queued` whether it has octets that are not acknowledged.
-    pub(crate) fn compose(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
+    pub(crate) fn compose(
+        &mut self,
+        flow: Flow,
+        state: State,
+        queued: bool,
+    ) -> Option<SyntheticSegment> {
         if !matches!(state, State::Established | State::CloseWait | State::FinWait1) || !queued {
             return None;
         }
-        if self.words == Words::Nothing {
-            self.words = self.find_words();
+        if self.pending == Pending::Nothing {
+            self.pending = self.choose_pending();
         }
-        self.told = match self.words {
-            Words::Nothing => return None,
-            Words::Window(window) => {
-                self.words = Words::Nothing;
+        self.last_window = match self.pending {
+            Pending::Nothing => return None,
+            Pending::Window(window) => {
+                self.pending = Pending::Nothing;
                 window
             }
             // with a window unlike the last it is none, and the count begins anew
-            Words::Duplicates(DUPLICATES) => self.told.checked_add(1).unwrap_or(1),
-            Words::Duplicates(_) => self.told,
+            Pending::Duplicates(DUPLICATES) => self.last_window.checked_add(1).unwrap_or(1),
+            Pending::Duplicates(_) => self.last_window,
         };
-        if let Words::Duplicates(left) = self.words {
-            self.words = left.checked_sub(1).map_or(Words::Nothing, Words::Duplicates);
+        if let Pending::Duplicates(left) = self.pending {
+            self.pending = left.checked_sub(1).map_or(Pending::Nothing, Pending::Duplicates);
         }
-        Some(self.forge(flow))
+        Some(self.synthesize(flow))
     }
 
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
     /// Of itself the engine sends it again only when its timer strikes, a second later at least.
-    pub(crate) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
+    pub(crate) fn compose_fin(
+        &mut self,
+        flow: Flow,
+        state: State,
+        queued: bool,
+    ) -> Option<SyntheticSegment> {
         let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
-        if !parts || queued || !self.congestion.take_resend() {
+        if !parts || queued || !self.congestion.take_retransmit() {
             return None;
         }
-        Some(Forged::of(&BareSegment {
+        Some(SyntheticSegment::of(&BareSegment {
             source: flow.local,
             destination: flow.peer,
             control: Control::Fin,
@@ -136,45 +146,45 @@ impl Steering {
         }))
     }
 
-    fn find_words(&mut self) -> Words {
+    fn choose_pending(&mut self) -> Pending {
         let window = self.window.min(self.congestion.allowance());
         if window == 0 {
-            Words::Nothing
-        } else if self.congestion.take_resend() {
-            self.asked = true;
-            Words::Duplicates(DUPLICATES)
-        } else if units(window, self.scale) != self.told {
-            Words::Window(units(window, self.scale))
+            Pending::Nothing
+        } else if self.congestion.take_retransmit() {
+            self.requested = true;
+            Pending::Duplicates(DUPLICATES)
+        } else if units(window, self.scale) != self.last_window {
+            Pending::Window(units(window, self.scale))
         } else {
-            Words::Nothing
+            Pending::Nothing
         }
     }
 
-    fn forge(&self, Flow { local, peer }: Flow) -> Forged {
-        Forged::of(&BareSegment {
+    fn synthesize(&self, Flow { local, peer }: Flow) -> SyntheticSegment {
+        SyntheticSegment::of(&BareSegment {
             source: peer,
             destination: local,
             control: Control::None,
             sequence: self.peer_next,
             acknowledgment: Some(self.congestion.unacknowledged()),
-            window: self.told,
+            window: self.last_window,
         })
     }
 }
 
 /// A segment without octets that the engine has not composed
 #[derive(Debug)]
-pub(crate) struct Forged(pub(crate) [u8; HEADERS]);
+pub(crate) struct SyntheticSegment(pub(crate) [u8; HEADERS]);
 
-impl Forged {
+impl SyntheticSegment {
     pub(crate) fn of(segment: &BareSegment) -> Self {
-        let mut forged = Self([0; HEADERS]);
-        segment.compose(&mut forged);
-        forged
+        let mut synthetic = Self([0; HEADERS]);
+        segment.compose(&mut synthetic);
+        synthetic
     }
 }
 
-impl Egress for Forged {
+impl Egress for SyntheticSegment {
     fn has_room(&self) -> bool {
         true
     }
@@ -258,7 +268,7 @@ fn units(window: u32, scale: u8) -> u16 {
 const DUPLICATES: u8 = 3;
 
 /// RFC 7323 §2.3
-const MOST_SCALE: u8 = 14;
+const MAX_SCALE: u8 = 14;
 
 /// Octets of an IP header without options (RFC 791 §3.1)
 const IP_HEADER: usize = 20;

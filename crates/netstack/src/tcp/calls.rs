@@ -11,7 +11,7 @@ use tokio::io::Ready;
 
 use super::{
     Tcp,
-    connection::{Cause, Connection, Keeper},
+    connection::{Cause, Connection, Holder},
     listener::Listener,
 };
 use crate::{
@@ -52,7 +52,7 @@ impl TcpCalls<'_> {
         };
         let flow = flow(freed.choose(random, taken).ok_or(SocketError::AddressNotAvailable)?);
         let initial = self.tcp.initial.number(&flow, self.shared.now);
-        let mut connection = Connection::new(flow, Keeper::User, options, initial, self.shared.now);
+        let mut connection = Connection::new(flow, Holder::User, options, initial, self.shared.now);
         let Shared { engine, addresses, now, .. } = &*self.shared;
         let mut engine = engine.with_initial_number(initial, addresses, *now);
         connection.connect(&mut engine)?;
@@ -222,14 +222,14 @@ impl TcpCalls<'_> {
         };
         listener.waiting = listener.waiting.saturating_sub(1);
         let connection = self.connection(accepted)?;
-        connection.keeper = Keeper::User;
+        connection.holder = Holder::User;
         Poll::Ready(Ok((accepted, connection.flow)))
     }
 
     /// Stops listening; what was not accepted is reset
     pub(crate) fn stop_listening(&mut self, id: Id) {
         let connections = self.tcp.connections.iter();
-        let waiting = connections.filter(|(_, it)| it.keeper == Keeper::Backlog(id));
+        let waiting = connections.filter(|(_, it)| it.holder == Holder::Backlog(id));
         for id in waiting.map(|(id, _)| id).collect::<Vec<_>>() {
             if let Some(connection) = self.tcp.connections.get_mut(id) {
                 connection.set_linger(Some(0));
@@ -244,7 +244,7 @@ impl TcpCalls<'_> {
 
     fn let_go(&mut self, id: Id) {
         let Some(connection) = self.tcp.connections.get_mut(id) else { return };
-        if let Keeper::Backlog(listener) = connection.keeper
+        if let Holder::Backlog(listener) = connection.holder
             && let Some(listener) = self.tcp.listeners.get_mut(listener)
         {
             listener.waiting = listener.waiting.saturating_sub(1);
@@ -254,7 +254,7 @@ impl TcpCalls<'_> {
             self.tcp.remove(id, self.shared);
             return;
         }
-        self.tcp.look(id, Cause::Turn, self.shared);
+        self.tcp.update(id, Cause::Turn, self.shared);
         self.tcp.enqueue(id, self.shared);
         self.shared.ready = true;
     }

@@ -59,7 +59,7 @@ pub(crate) enum Answer {
 impl Closing {
     pub(crate) fn insert(&mut self, flow: Flow, numbers: FinalNumbers, time_wait: bool, now: Time) {
         self.records.retain(|record| record.flow != flow);
-        if self.records.len() >= MOST {
+        if self.records.len() >= MAX_RECORDS {
             self.records.remove(0);
         }
         let wait = if time_wait { TIME_WAIT } else { FIN_WAIT_2 };
@@ -221,7 +221,7 @@ const CHALLENGE_PAUSE: Time = 1_000_000;
 const MAX_WINDOW: i32 = 1 << 30;
 
 /// The oldest record gives way to one more than this
-const MOST: usize = 128;
+const MAX_RECORDS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -391,7 +391,7 @@ mod tests {
             let peer = SocketAddrV4::new(*flow().peer.ip(), port);
             closing.insert(Flow { peer, ..flow() }, NUMBERS, true, 0);
         }
-        assert_eq!(closing.records.len(), MOST);
+        assert_eq!(closing.records.len(), MAX_RECORDS);
         closing.sweep(TIME_WAIT);
         assert_eq!((closing.records.capacity(), closing.next()), (0, NEVER));
     }

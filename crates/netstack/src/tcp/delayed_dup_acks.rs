@@ -15,7 +15,7 @@ use crate::{engine::Segment, shared::time::Time};
 /// acknowledgments wait for a moment. If the segment comes, they are never sent; if it does not, they
 /// all leave, and what is to follow goes at once.
 #[derive(Debug)]
-pub(crate) struct Gap {
+pub(crate) struct DelayedDupAcks {
     /// The acknowledgment number: what is missing begins there
     missing: i32,
     /// When the gap counts as a loss
@@ -24,7 +24,7 @@ pub(crate) struct Gap {
     held: VecDeque<Vec<u8>>,
 }
 
-impl Gap {
+impl DelayedDupAcks {
     /// Takes what a connection replies to a segment; what is to be sent at once comes back
     pub(crate) fn hold(
         gap: &mut Option<Box<Self>>,
@@ -49,13 +49,13 @@ impl Gap {
             return Some(reply);
         }
         gap.held.push_back(reply);
-        if gap.held.len() >= MOST {
+        if gap.held.len() >= MAX_DELAYED {
             gap.until = now;
         }
         None
     }
 
-    /// When [`Gap::take_due`] has something to say, if no segment comes before
+    /// When [`DelayedDupAcks::take_due`] has something to say, if no segment comes before
     pub(crate) fn deadline(&self) -> Option<Time> {
         (!self.held.is_empty()).then_some(self.until)
     }
@@ -107,7 +107,7 @@ const ACK: u8 = 0x10;
 const PATIENCE: Time = 4_000;
 
 /// Acknowledgments that wait at most: what lies so many segments back does not come any more
-const MOST: usize = 16;
+const MAX_DELAYED: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -143,11 +143,16 @@ mod tests {
     }
 
     /// Replies `acknowledgment` to a segment at `sequence`; whether that leaves at once
-    fn hold(gap: &mut Option<Box<Gap>>, sequence: i32, acknowledgment: i32, now: Time) -> bool {
-        Gap::hold(gap, &segment(sequence), reply(acknowledgment, ACK), now).is_some()
+    fn hold(
+        gap: &mut Option<Box<DelayedDupAcks>>,
+        sequence: i32,
+        acknowledgment: i32,
+        now: Time,
+    ) -> bool {
+        DelayedDupAcks::hold(gap, &segment(sequence), reply(acknowledgment, ACK), now).is_some()
     }
 
-    fn due(gap: &mut Option<Box<Gap>>, now: Time) -> usize {
+    fn due(gap: &mut Option<Box<DelayedDupAcks>>, now: Time) -> usize {
         std::iter::from_fn(|| gap.as_mut().and_then(|gap| gap.take_due(now))).count()
     }
 
@@ -185,9 +190,9 @@ mod tests {
     #[test]
     fn no_more_wait_than_frames_are_passed_on_a_path() {
         let mut gap = None;
-        let most = i32::try_from(MOST).unwrap();
+        let most = i32::try_from(MAX_DELAYED).unwrap();
         assert!((1..=most).all(|number| !hold(&mut gap, 100 + 100 * number, 100, 0)));
-        assert_eq!(due(&mut gap, 0), MOST);
+        assert_eq!(due(&mut gap, 0), MAX_DELAYED);
         assert!(hold(&mut gap, 9_000, 100, 0));
     }
 
@@ -196,9 +201,9 @@ mod tests {
         let mut gap = None;
         assert!(hold(&mut gap, 100, 300, 0), "a segment that had come before");
         let reset = reply(0, 0x14);
-        assert!(Gap::hold(&mut gap, &segment(200), reset, 0).is_some());
+        assert!(DelayedDupAcks::hold(&mut gap, &segment(200), reset, 0).is_some());
         let probe = Segment { octets: 0, ..segment(200) };
-        assert!(Gap::hold(&mut gap, &probe, reply(100, ACK), 0).is_some());
+        assert!(DelayedDupAcks::hold(&mut gap, &probe, reply(100, ACK), 0).is_some());
         assert!(gap.is_none());
     }
 

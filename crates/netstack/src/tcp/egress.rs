@@ -4,7 +4,7 @@ use pptp_packet::Egress;
 
 use super::{
     Tcp,
-    ack_injector::{Forged, Watch},
+    ack_injector::{SyntheticSegment, Watch},
     connection::Cause,
     delayed_dup_acks::Reply,
 };
@@ -25,7 +25,7 @@ impl Tcp {
             stats.packets_out = stats.packets_out.saturating_add(1);
             return true;
         }
-        while let Some((Forged(packet), socket)) = connection.steer() {
+        while let Some((SyntheticSegment(packet), socket)) = connection.inject() {
             engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut Reply::default());
         }
         let Some(socket) = connection.socket_mut() else {
@@ -41,7 +41,7 @@ impl Tcp {
         if let Some(syn) = syn {
             connection.keep_syn(syn, *now);
         }
-        self.look(id, Cause::Turn, shared);
+        self.update(id, Cause::Turn, shared);
         if has_sent {
             return self.connections.get(id).is_some();
         }

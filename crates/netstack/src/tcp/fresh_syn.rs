@@ -1,30 +1,30 @@
 //! The first SYN of a link that is not yet known to pass packets
 
 use crate::shared::{
-    fresh_link::Pauses,
+    fresh_link::FreshLinkDelays,
     time::{NEVER, Time, micros},
 };
 
 /// A SYN that is sent again soon, for as long as nothing at all has come in
 ///
 /// RFC 6298 §2.1 has it leave again only a second later, where a link that has just come up is
-/// likely to lose the first: see [`Pauses`].
+/// likely to lose the first: see [`FreshLinkDelays`].
 #[derive(Debug)]
-pub(crate) struct Opening {
+pub(crate) struct FreshSyn {
     syn: Vec<u8>,
     due: Time,
-    pauses: Pauses,
+    pauses: FreshLinkDelays,
 }
 
-impl Opening {
+impl FreshSyn {
     /// `syn` leaves for the first time
     pub(crate) fn new(syn: Vec<u8>, now: Time) -> Self {
-        let mut opening = Self { syn, due: now, pauses: Pauses::default() };
+        let mut opening = Self { syn, due: now, pauses: FreshLinkDelays::default() };
         opening.wait(now);
         opening
     }
 
-    /// When [`Opening::take_due`] has something to say
+    /// When [`FreshSyn::take_due`] has something to say
     pub(crate) const fn deadline(&self) -> Time {
         self.due
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn three_more_leave_within_the_first_second() {
-        let mut opening = Opening::new(vec![1], 0);
+        let mut opening = FreshSyn::new(vec![1], 0);
         let due = [100_000, 300_000, 700_000];
         for at in due {
             assert_eq!(opening.deadline(), at);

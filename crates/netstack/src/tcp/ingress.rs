@@ -6,9 +6,9 @@ use pptp_packet::Egress;
 
 use super::{
     Tcp,
-    ack_injector::Forged,
+    ack_injector::SyntheticSegment,
     closing::{self, Answer},
-    connection::{Cause, Connection, Keeper},
+    connection::{Cause, Connection, Holder},
     delayed_dup_acks::Reply,
     initial_numbers,
     sequence_numbers::Verdict,
@@ -110,7 +110,7 @@ impl Tcp {
         if is_taken || !is_handshake {
             connection.hear(*now);
         }
-        self.look(id, Cause::Segment { rst: segment.rst }, shared);
+        self.update(id, Cause::Segment { rst: segment.rst }, shared);
         self.enqueue(id, shared);
     }
 
@@ -118,7 +118,7 @@ impl Tcp {
     fn challenge(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
         let Shared { engine, stats, now, .. } = &mut *shared;
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let Forged(packet) = connection.challenge();
+        let SyntheticSegment(packet) = connection.challenge();
         let Some(socket) = connection.socket_mut() else { return };
         engine.tcp_ingress(socket, &packet, *now, &mut stats.packets_out, out);
     }
@@ -140,8 +140,8 @@ impl Tcp {
         let number = self.initial.number(&flow, shared.now);
         let initial =
             self.closing.take(&flow).map_or(number, |last| initial_numbers::above(last, number));
-        let keeper = Keeper::Backlog(listener);
-        let mut connection = Connection::new(flow, keeper, &entry.options, initial, shared.now);
+        let holder = Holder::Backlog(listener);
+        let mut connection = Connection::new(flow, holder, &entry.options, initial, shared.now);
         connection.listen();
         let id = self.connections.insert(connection);
         self.flows.insert(flow, id);

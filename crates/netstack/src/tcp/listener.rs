@@ -32,7 +32,7 @@ impl Listener {
             acceptors: Waiters::default(),
             failed: None,
             waiting: 0,
-            backlog: backlog.clamp(1, MOST_BACKLOG),
+            backlog: backlog.clamp(1, MAX_BACKLOG),
         }
     }
 
@@ -48,4 +48,4 @@ impl Listener {
 }
 
 /// What Linux allows (net.core.somaxconn): each that waits has its buffers
-const MOST_BACKLOG: usize = 4096;
+const MAX_BACKLOG: usize = 4096;

@@ -20,7 +20,7 @@ use pptp_packet::Waiters;
 pub(crate) use self::calls::TcpCalls;
 use self::{
     closing::Closing,
-    connection::{Cause, Connection, Fate, Keeper},
+    connection::{Cause, Connection, Holder, Transition},
     initial_numbers::InitialNumbers,
     listener::Listener,
 };
@@ -135,7 +135,7 @@ impl Tcp {
         for (_, listener) in self.listeners.iter_mut() {
             listener.acceptors.wake(&mut shared.wakes);
         }
-        let kept = |connection: &Connection| connection.keeper == Keeper::User;
+        let kept = |connection: &Connection| connection.holder == Holder::User;
         let left = self.connections.iter().filter(|(_, connection)| !kept(connection));
         for id in left.map(|(id, _)| id).collect::<Vec<_>>() {
             self.remove(id, shared);
@@ -170,13 +170,13 @@ impl Tcp {
     }
 
     /// Finds out what has become of a connection and does what follows
-    fn look(&mut self, id: Id, cause: Cause, shared: &mut Shared) {
+    fn update(&mut self, id: Id, cause: Cause, shared: &mut Shared) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let flow = connection.flow;
-        match connection.look(cause, &mut shared.wakes) {
-            Fate::Lives => {}
-            Fate::Established => self.hand_to_listener(id, shared),
-            Fate::Retired { kept, time_wait } => {
+        match connection.update(cause, &mut shared.wakes) {
+            Transition::Lives => {}
+            Transition::Established => self.hand_to_listener(id, shared),
+            Transition::Retired { kept, time_wait } => {
                 self.flows.remove(&flow);
                 if let Some(numbers) = time_wait {
                     self.closing.insert(flow, numbers, true, shared.now);
@@ -185,11 +185,11 @@ impl Tcp {
                     self.remove(id, shared);
                 }
             }
-            Fate::HalfClosed(numbers) => {
+            Transition::HalfClosed(numbers) => {
                 self.closing.insert(flow, numbers, false, shared.now);
                 self.remove(id, shared);
             }
-            Fate::Gone => self.remove(id, shared),
+            Transition::Gone => self.remove(id, shared),
         }
     }
 
@@ -232,7 +232,7 @@ impl Tcp {
     /// The handshake of a connection that came in is complete
     fn hand_to_listener(&mut self, id: Id, shared: &mut Shared) {
         let Some(connection) = self.connections.get(id) else { return };
-        if let Keeper::Backlog(listener) = connection.keeper
+        if let Holder::Backlog(listener) = connection.holder
             && let Some(listener) = self.listeners.get_mut(listener)
         {
             listener.accepted.push_back(id);
@@ -247,10 +247,10 @@ impl Tcp {
         connection.readers.wake(&mut shared.wakes);
         connection.writers.wake(&mut shared.wakes);
         self.flows.remove(&connection.flow);
-        let gone = match connection.keeper {
-            Keeper::User => false,
-            Keeper::Backlog(_) => !connection.is_established(),
-            Keeper::Nobody { .. } => true,
+        let gone = match connection.holder {
+            Holder::User => false,
+            Holder::Backlog(_) => !connection.is_established(),
+            Holder::None { .. } => true,
         };
         if gone {
             self.remove(id, shared);
@@ -262,7 +262,7 @@ impl Tcp {
     fn remove(&mut self, id: Id, shared: &mut Shared) {
         let Some(connection) = self.connections.remove(id) else { return };
         shared.freed.push(connection.flow.local.port());
-        if let Keeper::Backlog(listener) = connection.keeper
+        if let Holder::Backlog(listener) = connection.holder
             && let Some(listener) = self.listeners.get_mut(listener)
         {
             listener.waiting = listener.waiting.saturating_sub(1);

@@ -77,7 +77,7 @@ pub(crate) enum Sent {
 
 impl UdpSocket {
     pub(crate) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
-        let buffer = |octets: usize| ring(octets.max(most_payload(mtu)));
+        let buffer = |octets: usize| ring(octets.max(max_payload(mtu)));
         Self {
             local,
             peer: None,
@@ -314,7 +314,7 @@ impl Buffers {
 }
 
 /// Octets of payload that fit one packet
-fn most_payload(mtu: usize) -> usize {
+fn max_payload(mtu: usize) -> usize {
     mtu.saturating_sub(HEADERS)
 }
 
@@ -323,13 +323,13 @@ fn most_payload(mtu: usize) -> usize {
 /// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
 /// buffers by the memory each takes.
 fn ring(octets: usize) -> DatagramRing {
-    let octets = octets.clamp(1, MOST_BUFFER);
+    let octets = octets.clamp(1, MAX_BUFFER);
     let entries = octets.div_ceil(256).clamp(4, 1024);
     DatagramRing::new(octets, entries)
 }
 
 /// As of TCP
-const MOST_BUFFER: usize = 16 << 20;
+const MAX_BUFFER: usize = 16 << 20;
 
 /// Octets of an IPv4 and a UDP header
 const HEADERS: usize = 28;

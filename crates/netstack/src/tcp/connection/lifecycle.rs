@@ -2,7 +2,7 @@
 
 use pptp_packet::Wakers;
 
-use super::{Connection, Keeper};
+use super::{Connection, Holder};
 use crate::{
     SocketError,
     engine::{State, TcpEngine},
@@ -28,7 +28,7 @@ pub(crate) enum Cause {
 
 /// What is to be done with a connection after it was looked at
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Transition {
     Lives,
     /// The three-way handshake is complete
     Established,
@@ -56,7 +56,7 @@ impl Connection {
     ///
     /// True if there is nothing more to be done.
     pub(crate) fn let_go(&mut self) -> bool {
-        self.keeper = Keeper::Nobody { until: NEVER };
+        self.holder = Holder::None { until: NEVER };
         let resets = self.linger == 0;
         let Some(socket) = self.socket_mut() else { return true };
         if matches!(socket.state(), State::SynSent | State::Listen) {
@@ -73,7 +73,7 @@ impl Connection {
     /// Frees the buffers at once; every call gives `end` from now on
     pub(crate) fn kill(&mut self, error: SocketError) {
         self.finish(error);
-        (self.socket, self.gap) = (None, None);
+        (self.socket, self.dup_acks) = (None, None);
         (self.unread, self.read) = (Vec::new(), 0);
     }
 
@@ -82,30 +82,30 @@ impl Connection {
         let parts = |socket: &TcpEngine| {
             matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
         };
-        matches!(self.keeper, Keeper::Nobody { .. }) || self.socket().is_some_and(parts)
+        matches!(self.holder, Holder::None { .. }) || self.socket().is_some_and(parts)
     }
 
     /// Finds out what has become of the connection, and wakes whom it concerns
-    pub(crate) fn look(&mut self, cause: Cause, wakes: &mut Wakers) -> Fate {
-        let fate = self.find_out(cause);
+    pub(crate) fn update(&mut self, cause: Cause, wakes: &mut Wakers) -> Transition {
+        let transition = self.classify(cause);
         if !self.readers.is_empty() && self.is_readable() {
             self.readers.wake(wakes);
         }
         if !self.writers.is_empty() && self.may_wake_writers() {
             self.writers.wake(wakes);
         }
-        fate
+        transition
     }
 
-    fn find_out(&mut self, cause: Cause) -> Fate {
-        let nobody = matches!(self.keeper, Keeper::Nobody { .. });
-        let Some(socket) = self.socket_mut() else { return Fate::Lives };
-        if nobody && socket.can_recv() {
+    fn classify(&mut self, cause: Cause) -> Transition {
+        let is_dropped = matches!(self.holder, Holder::None { .. });
+        let Some(socket) = self.socket_mut() else { return Transition::Lives };
+        if is_dropped && socket.can_recv() {
             // nobody will read it; the window stays open until what was written is flushed
             let discarded = socket.discard_received();
             self.numbers.on_read(discarded);
         }
-        let Some(socket) = self.socket() else { return Fate::Lives };
+        let Some(socket) = self.socket() else { return Transition::Lives };
         let (state, reset_due) = (socket.state(), socket.has_peer());
         let was = std::mem::replace(&mut self.was, state);
         match state {
@@ -118,19 +118,19 @@ impl Connection {
                 };
                 let end = End { error, peer_finished: was.peer_finished() };
                 self.end.get_or_insert(end);
-                if reset_due { Fate::Lives } else { self.retire(None) }
+                if reset_due { Transition::Lives } else { self.retire(None) }
             }
             State::TimeWait => {
                 self.end.get_or_insert(End { error: None, peer_finished: true });
                 self.retire(Some(self.final_numbers()))
             }
-            State::FinWait2 if nobody => Fate::HalfClosed(self.final_numbers()),
-            State::Listen => Fate::Gone,
-            State::SynSent | State::SynReceived => Fate::Lives,
-            _ if self.established => Fate::Lives,
+            State::FinWait2 if is_dropped => Transition::HalfClosed(self.final_numbers()),
+            State::Listen => Transition::Gone,
+            State::SynSent | State::SynReceived => Transition::Lives,
+            _ if self.established => Transition::Lives,
             _ => {
                 self.established = true;
-                Fate::Established
+                Transition::Established
             }
         }
     }
@@ -142,11 +142,11 @@ impl Connection {
     }
 
     /// Lets the buffers go but for what is still to be read
-    fn retire(&mut self, time_wait: Option<FinalNumbers>) -> Fate {
-        let kept = match self.keeper {
-            Keeper::User => true,
-            Keeper::Backlog(_) => self.established,
-            Keeper::Nobody { .. } => false,
+    fn retire(&mut self, time_wait: Option<FinalNumbers>) -> Transition {
+        let kept = match self.holder {
+            Holder::User => true,
+            Holder::Backlog(_) => self.established,
+            Holder::None { .. } => false,
         };
         if let Some(socket) = self.socket_mut()
             && kept
@@ -155,7 +155,7 @@ impl Connection {
             socket.peek(&mut unread);
             (self.unread, self.read) = (unread, 0);
         }
-        (self.socket, self.gap) = (None, None);
-        Fate::Retired { kept, time_wait }
+        (self.socket, self.dup_acks) = (None, None);
+        Transition::Retired { kept, time_wait }
     }
 }

@@ -7,15 +7,15 @@ mod timers;
 
 use pptp_packet::Waiters;
 
-pub(crate) use self::lifecycle::{Cause, Fate};
+pub(crate) use self::lifecycle::{Cause, Transition};
 use self::{
     lifecycle::End,
-    timers::{LONGEST, MOST_LINGER, keepalive, lingering, patient},
+    timers::{LONGEST, MAX_LINGER, keepalive, lingering, patient},
 };
 use super::{
-    ack_injector::{Sent, Steering},
-    delayed_dup_acks::Gap,
-    fresh_syn::Opening,
+    ack_injector::{AckInjector, Sent},
+    delayed_dup_acks::DelayedDupAcks,
+    fresh_syn::FreshSyn,
     sequence_numbers::Numbers,
 };
 use crate::{
@@ -30,19 +30,19 @@ use crate::{
 
 /// Who has the connection
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeper {
+pub(crate) enum Holder {
     /// A `TcpStream`
     User,
     /// A listener, until it is accepted
     Backlog(Id),
     /// Nobody: it was dropped, and flushes until then; [`NEVER`] if that is not yet known
-    Nobody { until: Time },
+    None { until: Time },
 }
 
 /// One TCP connection: the engine's socket, and what the engine does not keep
 pub(crate) struct Connection {
     pub(crate) flow: Flow,
-    pub(crate) keeper: Keeper,
+    pub(crate) holder: Holder,
     pub(crate) readers: Waiters,
     pub(crate) writers: Waiters,
     /// Whether it stands in the queue of those with something to send
@@ -66,31 +66,31 @@ pub(crate) struct Connection {
     /// In microseconds; [`LONGEST`] if none was set
     linger: u32,
     /// Its SYN, while the link has brought nothing
-    opening: Option<Box<Opening>>,
+    fresh_syn: Option<Box<FreshSyn>>,
     /// What of its incoming stream is missing
-    gap: Option<Box<Gap>>,
+    dup_acks: Option<Box<DelayedDupAcks>>,
     /// Who says how much is to be sent, if the engine does not
-    steering: Option<Box<Steering>>,
+    ack_injector: Option<Box<AckInjector>>,
 }
 
 impl Connection {
     /// A connection of nobody yet; `initial` is the sequence number that its SYN will have
     pub(crate) fn new(
         flow: Flow,
-        keeper: Keeper,
+        holder: Holder,
         options: &TcpOptions,
         initial: i32,
         now: Time,
     ) -> Self {
-        let buffer = |len: usize| len.clamp(LEAST_BUFFER, MOST_BUFFER);
+        let buffer = |len: usize| len.clamp(MIN_BUFFER, MAX_BUFFER);
         let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
         let mut socket = TcpEngine::new(receive, send, options.congestion_control);
         socket.set_nodelay(options.nodelay);
         socket.set_keepalive(options.keepalive.map(keepalive));
-        let steered = options.congestion_control == CongestionControl::Westwood;
+        let injects = options.congestion_control == CongestionControl::Westwood;
         Self {
             flow,
-            keeper,
+            holder,
             readers: Waiters::default(),
             writers: Waiters::default(),
             queued: false,
@@ -105,11 +105,11 @@ impl Connection {
             owed: NEVER,
             user_timeout: micros(patient(options.user_timeout)),
             linger: Some(lingering(micros(options.linger)))
-                .filter(|linger| *linger < MOST_LINGER)
+                .filter(|linger| *linger < MAX_LINGER)
                 .unwrap_or(LONGEST),
-            opening: None,
-            gap: None,
-            steering: steered.then(|| Box::new(Steering::new())),
+            fresh_syn: None,
+            dup_acks: None,
+            ack_injector: injects.then(|| Box::new(AckInjector::new())),
         }
     }
 
@@ -149,8 +149,8 @@ impl Connection {
 
     /// Tells whoever steers that a segment came
     pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
-        if let Some(steering) = &mut self.steering {
-            steering.on_segment(segment, mtu, now);
+        if let Some(ack_injector) = &mut self.ack_injector {
+            ack_injector.on_segment(segment, mtu, now);
         }
     }
 
@@ -160,14 +160,14 @@ impl Connection {
         if sent.end() != sent.sequence {
             self.owed = self.owed.min(now);
         }
-        if let Some(steering) = &mut self.steering {
-            steering.on_sent(sent, now);
+        if let Some(ack_injector) = &mut self.ack_injector {
+            ack_injector.on_sent(sent, now);
         }
     }
 }
 
 /// A smaller buffer moves next to nothing, and none moves nothing at all
-const LEAST_BUFFER: usize = 1 << 10;
+const MIN_BUFFER: usize = 1 << 10;
 
 /// 16 MiB over 50 ms are 2.7 Gbit/s: no PPTP line has more
-const MOST_BUFFER: usize = 16 << 20;
+const MAX_BUFFER: usize = 16 << 20;

@@ -6,7 +6,7 @@ use super::Connection;
 use crate::{
     engine::{BareSegment, Control, Segment, State, TcpEngine},
     tcp::{
-        ack_injector::{Forged, Sent},
+        ack_injector::{Sent, SyntheticSegment},
         closing::FinalNumbers,
         sequence_numbers::{Receive, Verdict, judge_reset},
     },
@@ -40,12 +40,12 @@ impl Connection {
         if segment.rst || !self.state().is_synchronized() {
             return Cow::Borrowed(packet);
         }
-        let told = self.numbers.on_acknowledgment(segment);
-        if told == segment.window {
+        let window = self.numbers.on_acknowledgment(segment);
+        if window == segment.window {
             return Cow::Borrowed(packet);
         }
-        segment.window = told;
-        Cow::Owned(with_window(packet, told))
+        segment.window = window;
+        Cow::Owned(with_window(packet, window))
     }
 
     /// The handshake goes on: the engine has taken a SYN, or the acknowledgment of one
@@ -60,8 +60,8 @@ impl Connection {
     /// Composes a segment that makes the engine tell the peer which numbers count (RFC 5961 §7)
     ///
     /// Once a second at most for each connection: the engine sees to that.
-    pub(crate) fn challenge(&self) -> Forged {
-        Forged::of(&BareSegment {
+    pub(crate) fn challenge(&self) -> SyntheticSegment {
+        SyntheticSegment::of(&BareSegment {
             source: self.flow.peer,
             destination: self.flow.local,
             control: Control::None,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Connection, Keeper};
+use super::{Connection, Holder};
 use crate::{
     SocketError,
     engine::{Segment, State, TcpEngine},
     shared::time::{NEVER, Time, micros},
-    tcp::{ack_injector::Forged, delayed_dup_acks::Gap, fresh_syn::Opening},
+    tcp::{ack_injector::SyntheticSegment, delayed_dup_acks::DelayedDupAcks, fresh_syn::FreshSyn},
 };
 
 impl Connection {
@@ -35,15 +35,15 @@ impl Connection {
 
     /// Gives up if the peer is silent for too long, or nobody is there to wait for it
     pub(crate) fn check_time(&mut self, now: Time) {
-        if let Keeper::Nobody { until } = &mut self.keeper {
-            let linger = self.linger.min(MOST_LINGER);
+        if let Holder::None { until } = &mut self.holder {
+            let linger = self.linger.min(MAX_LINGER);
             *until = (*until).min(now.saturating_add(linger.into()));
             if now >= *until && self.end.is_none() {
                 self.abort(SocketError::Aborted);
             }
         }
-        if let Some(steering) = &mut self.steering {
-            steering.congestion.check_time(now);
+        if let Some(ack_injector) = &mut self.ack_injector {
+            ack_injector.congestion.check_time(now);
         }
         if !self.owes() {
             self.owed = NEVER;
@@ -58,50 +58,51 @@ impl Connection {
     /// Keeps the SYN that leaves while nothing is known to pass
     pub(crate) fn keep_syn(&mut self, syn: Vec<u8>, now: Time) {
         if self.is_connecting() {
-            self.opening.get_or_insert_with(|| Box::new(Opening::new(syn, now)));
+            self.fresh_syn.get_or_insert_with(|| Box::new(FreshSyn::new(syn, now)));
         }
     }
 
     /// The link has brought a packet, or the connection an answer
     pub(crate) fn forget_syn(&mut self) {
-        self.opening = None;
+        self.fresh_syn = None;
     }
 
     /// What the engine is to be told before it is asked for a packet
-    pub(crate) fn steer(&mut self) -> Option<(Forged, &mut TcpEngine)> {
-        let (steering, socket) = (self.steering.as_mut()?, self.socket.as_mut()?);
-        let forged = steering.compose(self.flow, socket.state(), socket.send_queue() > 0)?;
-        Some((forged, socket))
+    pub(crate) fn inject(&mut self) -> Option<(SyntheticSegment, &mut TcpEngine)> {
+        let (ack_injector, socket) = (self.ack_injector.as_mut()?, self.socket.as_mut()?);
+        let synthetic = ack_injector.compose(self.flow, socket.state(), socket.send_queue() > 0)?;
+        Some((synthetic, socket))
     }
 
     /// Takes what is replied to a segment; what is to be sent at once comes back
     pub(crate) fn hold(&mut self, segment: &Segment, reply: Vec<u8>, now: Time) -> Option<Vec<u8>> {
-        Gap::hold(&mut self.gap, segment, reply, now)
+        DelayedDupAcks::hold(&mut self.dup_acks, segment, reply, now)
     }
 
     /// The next packet that was held back for long enough, or a SYN or FIN that leaves again
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
-        let opening = self.opening.as_mut().filter(|_| self.end.is_none());
-        let again = opening.and_then(|opening| opening.take_due(now));
-        again.or_else(|| self.gap.as_mut()?.take_due(now)).or_else(|| self.take_fin())
+        let fresh_syn = self.fresh_syn.as_mut().filter(|_| self.end.is_none());
+        let again = fresh_syn.and_then(|fresh_syn| fresh_syn.take_due(now));
+        again.or_else(|| self.dup_acks.as_mut()?.take_due(now)).or_else(|| self.take_fin())
     }
 
     fn take_fin(&mut self) -> Option<Vec<u8>> {
-        let (steering, socket) = (self.steering.as_mut()?, self.socket.as_ref()?);
-        let fin = steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
-        fin.map(|Forged(fin)| fin.to_vec())
+        let (ack_injector, socket) = (self.ack_injector.as_mut()?, self.socket.as_ref()?);
+        let fin = ack_injector.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
+        fin.map(|SyntheticSegment(fin)| fin.to_vec())
     }
 
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
     pub(crate) fn deadline(&self) -> Time {
-        let linger = match self.keeper {
-            Keeper::Nobody { until } => until,
-            Keeper::User | Keeper::Backlog(_) => NEVER,
+        let linger = match self.holder {
+            Holder::None { until } => until,
+            Holder::User | Holder::Backlog(_) => NEVER,
         };
-        let gap = self.gap.as_ref().and_then(|gap| gap.deadline()).unwrap_or(NEVER);
-        let repair = self.steering.as_ref().map_or(NEVER, |it| it.congestion.deadline());
-        let opening = self.opening.as_ref().map_or(NEVER, |opening| opening.deadline());
-        let held = gap.min(opening);
+        let dup_acks =
+            self.dup_acks.as_ref().and_then(|dup_acks| dup_acks.deadline()).unwrap_or(NEVER);
+        let repair = self.ack_injector.as_ref().map_or(NEVER, |it| it.congestion.deadline());
+        let fresh_syn = self.fresh_syn.as_ref().map_or(NEVER, |fresh_syn| fresh_syn.deadline());
+        let held = dup_acks.min(fresh_syn);
         if self.end.is_some() { NEVER } else { linger.min(self.patience()).min(held).min(repair) }
     }
 
@@ -141,13 +142,13 @@ pub(super) fn keepalive(every: Duration) -> Time {
 }
 
 pub(super) fn lingering(linger: Time) -> u32 {
-    u32::try_from(linger).unwrap_or(MOST_LINGER).min(MOST_LINGER)
+    u32::try_from(linger).unwrap_or(MAX_LINGER).min(MAX_LINGER)
 }
 
 /// A connection nobody has any more is not kept for longer than this
-pub(super) const MOST_LINGER: u32 = 60_000_000;
+pub(super) const MAX_LINGER: u32 = 60_000_000;
 
-/// As long as [`MOST_LINGER`], because nobody chose a time
+/// As long as [`MAX_LINGER`], because nobody chose a time
 pub(super) const LONGEST: u32 = u32::MAX;
 
 /// How long the peer of a connection that comes in may take for its part of the handshake
