@@ -26,7 +26,7 @@ pub(crate) struct Congestion {
     ssthresh: u32,
     /// Octets acknowledged since cwnd last grew
     bytes_acked: u32,
-    /// FlightSize when a segment last left
+    /// `FlightSize` when a segment last left
     last_flight_size: u32,
     /// SND.UNA: the first sequence number that is not acknowledged
     unacknowledged: i32,
@@ -44,7 +44,7 @@ pub(crate) struct Congestion {
     /// A segment that was sent once: what acknowledges it, and when it left
     timed: Option<(i32, Time)>,
     rtt: Rtt,
-    /// The time of the last acknowledgment, or of the last segment sent with FlightSize 0
+    /// The time of the last acknowledgment, or of the last segment sent with `FlightSize` 0
     progress: Time,
     /// The time at which the first segment counts as lost without dup ACKs; [`NEVER`] while RTO is unknown
     due: Time,
@@ -134,7 +134,7 @@ impl Congestion {
         if self.due <= now {
             self.due = NEVER;
             self.repair();
-            // FlightSize is 0 by now, and at least one segment was lost
+            // `FlightSize` is 0 by now, and at least one segment was lost
             self.cwnd = self.cwnd.min(INITIAL_WINDOW.saturating_mul(self.smss));
         }
     }
