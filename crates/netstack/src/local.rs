@@ -42,7 +42,7 @@ impl Local {
     #[expect(clippy::new_ret_no_self, reason = "it is of use only as these two")]
     pub fn new(config: StackConfig) -> (Net, LocalLink) {
         let stack = Stack::new(config, time::Instant::now().into_std());
-        let replies = VecEgress::new(MOST_REPLIES);
+        let replies = VecEgress::new(MAX_REPLIES);
         let inner = Inner { stack, replies, deadline: None, more: false };
         let local = Arc::new(Self { inner: Mutex::new(inner), due: Notify::new() });
         (Net::new(local.clone()), LocalLink { local })
@@ -160,4 +160,4 @@ impl Inner {
 }
 
 /// Replies kept until the next turn
-const MOST_REPLIES: usize = 64;
+const MAX_REPLIES: usize = 64;

@@ -79,10 +79,10 @@ pub enum CongestionControl {
     /// of is sent again after a round trip and 200 ms, where the others wait for a second at least.
     #[default]
     Westwood,
-    /// RFC 5681, as smoltcp has it: each loss halves the window, and of several losses in one window
+    /// RFC 5681, as the engine has it: each loss halves the window, and of several losses in one window
     /// all but the first wait for the retransmission timer, a second at least
     Reno,
-    /// RFC 9438, as smoltcp has it: each loss takes three tenths of the window, and the rest is as with
+    /// RFC 9438, as the engine has it: each loss takes three tenths of the window, and the rest is as with
     /// Reno
     Cubic,
 }

@@ -43,7 +43,7 @@ pub struct DhcpAnswer {
     /// Who answered
     pub server: Ipv4Addr,
     /// Classless static routes (RFC 3442): option 121, or Microsoft's 249 if there is none; at most
-    /// [`DhcpAnswer::MOST_ROUTES`]
+    /// [`DhcpAnswer::MAX_ROUTES`]
     pub routes: Vec<Route>,
     /// Routes that were left out: to everywhere, or beyond the limit
     pub routes_ignored: u32,
@@ -59,7 +59,7 @@ pub struct DhcpAnswer {
 
 impl DhcpAnswer {
     /// Routes kept of an answer
-    pub const MOST_ROUTES: usize = 64;
+    pub const MAX_ROUTES: usize = 64;
 }
 
 /// One classless static route (RFC 3442)
@@ -96,7 +96,7 @@ impl Net {
         let [_, _, _, _, transaction @ ..] = id.to_be_bytes();
         let question = Question { transaction: u32::from_be_bytes(transaction), address };
         let octets = question.octets()?;
-        for _ in 0..how.tries.min(MOST_TRIES) {
+        for _ in 0..how.tries.min(MAX_TRIES) {
             socket.send_to(&octets, SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT)).await?;
             match timeout(how.wait, question.answer(&socket, how.default_route)).await {
                 Ok(answer) => return answer,
@@ -192,7 +192,7 @@ impl DhcpAnswer {
     fn take_routes(&mut self, routes: Vec<Route>, default_route: bool) {
         for route in routes {
             let is_to_everywhere = route.prefix_len <= 1;
-            if (is_to_everywhere && !default_route) || self.routes.len() >= Self::MOST_ROUTES {
+            if (is_to_everywhere && !default_route) || self.routes.len() >= Self::MAX_ROUTES {
                 self.routes_ignored = self.routes_ignored.saturating_add(1);
             } else if !self.routes.contains(&route) {
                 self.routes.push(route);
@@ -225,7 +225,7 @@ fn read_routes(mut data: &[u8]) -> Option<Vec<Route>> {
 
 fn addresses(data: &[u8]) -> Vec<Ipv4Addr> {
     let (addresses, _) = data.as_chunks::<4>();
-    addresses.iter().take(MOST_ADDRESSES).copied().map(Ipv4Addr::from).collect()
+    addresses.iter().take(MAX_ADDRESSES).copied().map(Ipv4Addr::from).collect()
 }
 
 /// A text, without the NUL that some servers send with it
@@ -239,8 +239,8 @@ const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
 /// Octets of the shortest message
 const LEAST: usize = 300;
-const MOST_TRIES: u8 = 10;
-const MOST_ADDRESSES: usize = 8;
+const MAX_TRIES: u8 = 10;
+const MAX_ADDRESSES: usize = 8;
 /// The options that Windows asks for: servers are known to answer to just this list
 const WANTED: [u8; 13] = [1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 121, 249, 252];
 
@@ -397,8 +397,8 @@ mod tests {
         fn no_answer_panics(options in vec(any::<u8>(), 0..300), everything: bool) {
             let answer = QUESTION.read(SERVER, &reply(&[ACK, &options]), everything);
             if let Some(answer) = answer {
-                prop_assert!(answer.routes.len() <= DhcpAnswer::MOST_ROUTES);
-                prop_assert!(answer.dns.len() <= MOST_ADDRESSES);
+                prop_assert!(answer.routes.len() <= DhcpAnswer::MAX_ROUTES);
+                prop_assert!(answer.dns.len() <= MAX_ADDRESSES);
             }
             let _ = QUESTION.read(SERVER, &options, everything);
             let _ = read_routes(&options);

@@ -11,10 +11,7 @@ use super::{
     stream::{Connection, TcpStream},
     wait::{self, Wait},
 };
-use crate::{
-    Stack,
-    stack::{Flow, Id, Waiting},
-};
+use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
 
 /// A port on which TCP connections come in
 ///
@@ -43,14 +40,14 @@ impl TcpListener {
     /// No connection is lost if the future is dropped.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let id = self.id;
-        let accept = |stack: &mut Stack| stack.tcp_accept(id);
+        let accept = |stack: &mut Stack| stack.tcp()?.accept(id);
         Wait::new(&self.net, Waiting::Accept(id), accept).await.map(|it| self.accepted(it))
     }
 
     /// As [`TcpListener::accept`], for the task that polls last
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let waiting = Waiting::Accept(self.id);
-        let accepted = wait::poll(&self.net, waiting, cx, |stack| stack.tcp_accept(self.id));
+        let accepted = wait::poll(&self.net, waiting, cx, |stack| stack.tcp()?.accept(self.id));
         accepted.map_ok(|it| self.accepted(it))
     }
 
@@ -67,6 +64,6 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        self.net.with(|stack| stack.tcp_stop_listening(self.id));
+        self.net.with(|stack| stack.tcp_after_end().stop_listening(self.id));
     }
 }

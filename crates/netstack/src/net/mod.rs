@@ -31,8 +31,8 @@ pub use self::{
     udp::UdpSocket,
 };
 use crate::{
-    SocketError, Stack, TcpOptions, UdpOptions,
-    stack::{Pauses, USUAL, Waiting},
+    SocketError, Stack, TcpOptions, UdpOptions, icmp::DEFAULT_ECHO_LEN,
+    shared::fresh_link::FreshLinkDelays, stack::Waiting,
 };
 
 /// Whoever keeps the stack under its lock
@@ -99,10 +99,10 @@ impl Net {
         options: &TcpOptions,
     ) -> io::Result<TcpStream> {
         let peer = v4(addr)?;
-        let (id, flow) = self.with(|stack| stack.tcp_connect(peer, options))?;
+        let (id, flow) = self.with(|stack| stack.tcp()?.connect(peer, options))?;
         let connection = Connection::new(self.clone(), id, flow);
         let connected =
-            Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp_poll_connected(id));
+            Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp()?.poll_connected(id));
         let connected = timeout(options.connect_timeout, connected).await;
         connected.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))?;
         Ok(TcpStream::new(connection))
@@ -125,7 +125,7 @@ impl Net {
         options: TcpOptions,
     ) -> io::Result<TcpListener> {
         let local = v4(addr)?;
-        let (id, local) = self.with(|stack| stack.tcp_listen(local, backlog, options))?;
+        let (id, local) = self.with(|stack| stack.tcp()?.listen(local, backlog, options))?;
         Ok(TcpListener::new(self.clone(), id, local))
     }
 
@@ -139,7 +139,7 @@ impl Net {
     #[expect(clippy::needless_pass_by_value, reason = "options as of the other sockets")]
     pub fn udp_bind(&self, addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
         let local = v4(addr)?;
-        let (id, local) = self.with(|stack| stack.udp_bind(local, &options))?;
+        let (id, local) = self.with(|stack| stack.udp()?.bind(local, &options))?;
         Ok(UdpSocket::new(self.clone(), id, local))
     }
 
@@ -157,7 +157,7 @@ impl Net {
     ///
     /// Dropping the future forgets the request.
     pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
-        self.ping_sized(addr, USUAL, timeout).await
+        self.ping_sized(addr, DEFAULT_ECHO_LEN, timeout).await
     }
 
     /// Sends one echo request in an IP packet of `packet_len` octets, both headers included; 28 is the least
@@ -177,20 +177,20 @@ impl Net {
         packet_len: usize,
         timeout: Duration,
     ) -> io::Result<Duration> {
-        let id = self.with(|stack| stack.echo(addr, packet_len))?;
+        let id = self.with(|stack| stack.icmp()?.echo(addr, packet_len))?;
         let _forget = Forget { net: self, id };
-        let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.poll_echo(id));
-        let reply = self.repeating(reply, || self.with(|stack| stack.repeat_echo(id)));
+        let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.icmp()?.poll(id));
+        let reply = self.repeating(reply, || self.with(|stack| stack.icmp_after_end().repeat(id)));
         let reply = tokio::time::timeout(timeout, reply).await;
         reply.unwrap_or_else(|_| Err(SocketError::TimedOut.into()))
     }
 
     /// Waits for `answer`, and asks `again` a few times as long as the link has brought nothing at all
     ///
-    /// As a SYN does, and for the same reason: see [`Pauses`].
+    /// As a SYN does, and for the same reason: see [`FreshLinkDelays`].
     async fn repeating<T>(&self, answer: impl Future<Output = T>, again: impl Fn()) -> T {
         let mut answer = pin!(answer);
-        for pause in Pauses::default() {
+        for pause in FreshLinkDelays::default() {
             if let Ok(answer) = timeout(pause, &mut answer).await {
                 return answer;
             }
@@ -229,7 +229,7 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.net.with(|stack| stack.remove_echo(self.id));
+        self.net.with(|stack| stack.icmp_after_end().remove(self.id));
     }
 }
 

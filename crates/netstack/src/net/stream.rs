@@ -18,10 +18,7 @@ use super::{
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
     wait::{self, Wait},
 };
-use crate::{
-    Stack,
-    stack::{Flow, Id, Waiting},
-};
+use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
 
 /// A TCP connection
 ///
@@ -63,29 +60,29 @@ impl TcpStream {
 
     /// Whether small segments leave at once
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.with(Stack::tcp_nodelay)
+        self.with(|stack, id| stack.tcp()?.nodelay(id))
     }
 
     /// Sets whether small segments leave at once instead of waiting for an acknowledgment
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.with(|stack, id| stack.tcp_set_nodelay(id, nodelay))
+        self.with(|stack, id| stack.tcp()?.set_nodelay(id, nodelay))
     }
 
     /// How often the connection is probed while it is idle
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
-        self.with(Stack::tcp_keepalive)
+        self.with(|stack, id| stack.tcp()?.keepalive(id))
     }
 
     /// Sets how often the connection is probed while it is idle; `None` for never
     ///
     /// What is shorter than a second is taken for one, and what is longer than a day for a day.
     pub fn set_keepalive(&self, every: Option<Duration>) -> io::Result<()> {
-        self.with(|stack, id| stack.tcp_set_keepalive(id, every))
+        self.with(|stack, id| stack.tcp()?.set_keepalive(id, every))
     }
 
     /// How long the connection may flush after it is dropped; `None` for the 60 s that are usual
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.with(Stack::tcp_linger)
+        self.with(|stack, id| stack.tcp()?.linger(id))
     }
 
     /// Sets how long the connection may flush after it is dropped, 60 s at most; `None` for that
@@ -94,7 +91,7 @@ impl TcpStream {
     /// kernel's socket.
     pub fn set_linger(&self, linger: impl Into<Option<Duration>>) -> io::Result<()> {
         let linger = linger.into();
-        self.with(|stack, id| stack.tcp_set_linger(id, linger))
+        self.with(|stack, id| stack.tcp()?.set_linger(id, linger))
     }
 
     /// As [`TcpStream::set_linger`] with zero: dropped, the connection is reset at once
@@ -104,24 +101,24 @@ impl TcpStream {
 
     /// How many routers a segment may pass (RFC 791 §3.2)
     pub fn ttl(&self) -> io::Result<u32> {
-        self.with(Stack::tcp_ttl)
+        self.with(|stack, id| stack.tcp()?.ttl(id))
     }
 
     /// Sets how many routers a segment may pass; `InvalidInput` but for 1 to 255
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.with(|stack, id| stack.tcp_set_ttl(id, ttl))
+        self.with(|stack, id| stack.tcp()?.set_ttl(id, ttl))
     }
 
     /// The error by which the connection ended, if it did
     ///
     /// Reads and writes fail with it all the same: it is told, not taken.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.with(Stack::tcp_error)
+        self.with(|stack, id| stack.tcp()?.error(id))
     }
 
     /// Resets the connection: what was written and not acknowledged is lost
     pub fn abort(self) {
-        self.with(Stack::tcp_abort);
+        self.with(|stack, id| stack.tcp_after_end().abort(id));
     }
 
     /// Reads without taking: the next read gives the same octets again
@@ -131,7 +128,7 @@ impl TcpStream {
     /// Nothing is lost if the future is dropped.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let id = self.connection.id;
-        let peek = |stack: &mut Stack| stack.tcp_read(id, buf, true);
+        let peek = |stack: &mut Stack| stack.tcp()?.read(id, buf, true);
         Wait::new(&self.connection.net, Waiting::TcpRead(id), peek).await
     }
 
@@ -156,7 +153,7 @@ impl TcpStream {
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         let id = self.connection.id;
         let waiting = [Waiting::TcpRead(id), Waiting::TcpWrite(id)];
-        let readiness = |stack: &mut Stack| stack.tcp_readiness(id);
+        let readiness = |stack: &mut Stack| stack.tcp()?.readiness(id);
         ready(&self.connection.net, waiting, interest, readiness).await
     }
 
@@ -167,14 +164,14 @@ impl TcpStream {
     /// Nothing is lost if the future is dropped.
     pub async fn readable(&self) -> io::Result<()> {
         let id = self.connection.id;
-        let readable = |stack: &mut Stack| stack.tcp_poll_readable(id);
+        let readable = |stack: &mut Stack| stack.tcp()?.poll_readable(id);
         Wait::new(&self.connection.net, Waiting::TcpRead(id), readable).await
     }
 
     /// As [`TcpStream::readable`], for the task that polls last
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp_poll_readable(*id))
+        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp()?.poll_readable(*id))
     }
 
     /// Waits until a write would not wait
@@ -184,26 +181,26 @@ impl TcpStream {
     /// Nothing is lost if the future is dropped.
     pub async fn writable(&self) -> io::Result<()> {
         let id = self.connection.id;
-        let writable = |stack: &mut Stack| stack.tcp_poll_writable(id);
+        let writable = |stack: &mut Stack| stack.tcp()?.poll_writable(id);
         Wait::new(&self.connection.net, Waiting::TcpWrite(id), writable).await
     }
 
     /// As [`TcpStream::writable`], for the task that polls last
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp_poll_writable(*id))
+        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp()?.poll_writable(*id))
     }
 
     /// Reads what there is, or fails with `WouldBlock`
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::attempt(net, |stack| stack.tcp_read(*id, buf, false))
+        wait::attempt(net, |stack| stack.tcp()?.read(*id, buf, false))
     }
 
     /// As [`TcpStream::try_read`], into one buffer after the other
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::attempt(net, |stack| stack.tcp_read_vectored(*id, bufs))
+        wait::attempt(net, |stack| stack.tcp()?.read_vectored(*id, bufs))
     }
 
     /// As [`TcpStream::try_read`], behind what is in the buffer already; 4 KiB at most
@@ -223,7 +220,7 @@ impl TcpStream {
     /// As [`TcpStream::try_write`], from one buffer after the other
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::attempt(net, |stack| stack.tcp_write(*id, bufs))
+        wait::attempt(net, |stack| stack.tcp()?.write(*id, bufs))
     }
 
     /// Splits it into two halves that borrow it
@@ -245,7 +242,7 @@ impl TcpStream {
     }
 
     pub(super) fn shut_down(&self) -> io::Result<()> {
-        self.with(Stack::tcp_shut_down)
+        self.with(|stack, id| stack.tcp()?.shut_down(id))
     }
 
     pub(super) fn poll_read_shared(
@@ -263,7 +260,7 @@ impl TcpStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp_write(*id, bufs))
+        wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp()?.write(*id, bufs))
     }
 
     fn poll_read_slice(
@@ -273,7 +270,7 @@ impl TcpStream {
         peek: bool,
     ) -> Poll<io::Result<usize>> {
         let Connection { net, id, .. } = &*self.connection;
-        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp_read(*id, buf, peek))
+        wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp()?.read(*id, buf, peek))
     }
 
     fn with<R>(&self, call: impl FnOnce(&mut Stack, Id) -> R) -> R {
@@ -332,6 +329,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.net.with(|stack| stack.tcp_release(self.id));
+        self.net.with(|stack| stack.tcp_after_end().release(self.id));
     }
 }

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     Stack,
-    stack::{Id, Waiting, copy},
+    shared::{copy, table::Id},
+    stack::Waiting,
 };
 
 /// A UDP socket
@@ -51,7 +52,7 @@ impl UdpSocket {
 
     /// Has what it sends leave at once, also while datagrams wait for a path to open: it is repeated
     pub(super) fn repeats(self) -> io::Result<Self> {
-        self.with(Stack::udp_repeats)?;
+        self.with(|stack, id| stack.udp()?.set_repeats(id))?;
         Ok(self)
     }
 
@@ -60,13 +61,13 @@ impl UdpSocket {
     /// That of a socket bound to no address is unspecified until it is connected, and the stack's
     /// own from then on.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let local = self.with(Stack::udp_local);
+        let local = self.with(|stack, id| stack.udp()?.local(id));
         Ok(local.unwrap_or(self.local).into())
     }
 
     /// The address and port it is connected to; `NotConnected` if it is not
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.with(Stack::udp_peer).map(Into::into)
+        self.with(|stack, id| stack.udp()?.peer(id)).map(Into::into)
     }
 
     /// Sets the peer: [`UdpSocket::send`] goes there, and from there alone datagrams are received
@@ -89,7 +90,7 @@ impl UdpSocket {
     }
 
     pub(super) fn connect_to(&self, peer: SocketAddrV4) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_connect(id, peer))
+        self.with(|stack, id| stack.udp()?.connect(id, peer))
     }
 
     /// Sends a datagram to the peer
@@ -250,60 +251,60 @@ impl UdpSocket {
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         let id = self.id;
         let waiting = [Waiting::UdpRead(id), Waiting::UdpWrite(id)];
-        ready(&self.net, waiting, interest, |stack: &mut Stack| stack.udp_readiness(id)).await
+        ready(&self.net, waiting, interest, |stack: &mut Stack| stack.udp()?.readiness(id)).await
     }
 
     /// Waits until a datagram has come
     pub async fn readable(&self) -> io::Result<()> {
         let id = self.id;
-        let readable = |stack: &mut Stack| stack.udp_poll_readable(id);
+        let readable = |stack: &mut Stack| stack.udp()?.poll_readable(id);
         Wait::new(&self.net, Waiting::UdpRead(id), readable).await
     }
 
     /// As [`UdpSocket::readable`], polled
     pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiting = Waiting::UdpRead(self.id);
-        wait::poll(&self.net, waiting, cx, |stack| stack.udp_poll_readable(self.id))
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.poll_readable(self.id))
     }
 
     /// Waits until there is room for a datagram
     pub async fn writable(&self) -> io::Result<()> {
         let id = self.id;
-        let writable = |stack: &mut Stack| stack.udp_poll_writable(id);
+        let writable = |stack: &mut Stack| stack.udp()?.poll_writable(id);
         Wait::new(&self.net, Waiting::UdpWrite(id), writable).await
     }
 
     /// As [`UdpSocket::writable`], polled
     pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiting = Waiting::UdpWrite(self.id);
-        wait::poll(&self.net, waiting, cx, |stack| stack.udp_poll_writable(self.id))
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.poll_writable(self.id))
     }
 
     /// Takes what ICMP said of the peer, so that no other call fails with it
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.with(Stack::udp_take_error)
+        self.with(|stack, id| stack.udp()?.take_error(id))
     }
 
     /// How many routers a datagram to one host may pass (RFC 791 §3.2)
     pub fn ttl(&self) -> io::Result<u32> {
-        self.with(Stack::udp_ttl)
+        self.with(|stack, id| stack.udp()?.ttl(id))
     }
 
     /// Sets how many routers a datagram to one host may pass; `InvalidInput` but for 1 to 255
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_set_ttl(id, ttl))
+        self.with(|stack, id| stack.udp()?.set_ttl(id, ttl))
     }
 
     /// Whether datagrams may be sent to a broadcast address
     pub fn broadcast(&self) -> io::Result<bool> {
-        self.with(Stack::udp_broadcast)
+        self.with(|stack, id| stack.udp()?.broadcast(id))
     }
 
     /// Sets whether datagrams may be sent to a broadcast address
     ///
     /// That is 255.255.255.255 and, if the stack knows its subnet, the subnet's broadcast address.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_set_broadcast(id, on))
+        self.with(|stack, id| stack.udp()?.set_broadcast(id, on))
     }
 
     /// Receives what is sent to the multicast group (RFC 1112), and tells the routers (RFC 2236)
@@ -316,24 +317,24 @@ impl UdpSocket {
     /// `InvalidInput` if it is no group, or if the stack holds eight groups already; `AddrInUse` if
     /// this socket has joined it.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_join(id, group))
+        self.with(|stack, id| stack.udp()?.join(id, group))
     }
 
     /// Leaves a multicast group that this socket has joined
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_leave(id, group))
+        self.with(|stack, id| stack.udp()?.leave(id, group))
     }
 
     /// Whether the sockets of this stack receive what this one sends to their groups
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
-        self.with(Stack::udp_multicast_loop)
+        self.with(|stack, id| stack.udp()?.multicast_loop(id))
     }
 
     /// Sets whether the sockets of this stack receive what this one sends to their groups
     ///
     /// They do, as long as nobody says otherwise; this one too, if it is a member.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_set_multicast_loop(id, on))
+        self.with(|stack, id| stack.udp()?.set_multicast_loop(id, on))
     }
 
     /// How many routers a datagram to a group may pass
@@ -341,19 +342,19 @@ impl UdpSocket {
     /// 64, and not 1 as of the kernel's sockets: behind a tunnel the next network begins with a
     /// router.
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
-        self.with(Stack::udp_multicast_ttl)
+        self.with(|stack, id| stack.udp()?.multicast_ttl(id))
     }
 
     /// Sets how many routers a datagram to a group may pass; `InvalidInput` above 255
     ///
     /// With 0 it does not leave this stack.
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
-        self.with(|stack, id| stack.udp_set_multicast_ttl(id, ttl))
+        self.with(|stack, id| stack.udp()?.set_multicast_ttl(id, ttl))
     }
 
     async fn send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
         let id = self.id;
-        let send = |stack: &mut Stack| stack.udp_send(id, buf, to);
+        let send = |stack: &mut Stack| stack.udp()?.send(id, buf, to);
         Wait::new(&self.net, Waiting::UdpWrite(id), send).await
     }
 
@@ -364,11 +365,11 @@ impl UdpSocket {
         to: Option<SocketAddrV4>,
     ) -> Poll<io::Result<usize>> {
         let waiting = Waiting::UdpWrite(self.id);
-        wait::poll(&self.net, waiting, cx, |stack| stack.udp_send(self.id, buf, to))
+        wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.send(self.id, buf, to))
     }
 
     fn try_send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
-        wait::attempt(&self.net, |stack| stack.udp_send(self.id, buf, to))
+        wait::attempt(&self.net, |stack| stack.udp()?.send(self.id, buf, to))
     }
 
     async fn receive(
@@ -377,7 +378,7 @@ impl UdpSocket {
         mut read: impl FnMut(&[u8]) -> usize + Unpin,
     ) -> io::Result<(usize, SocketAddr)> {
         let id = self.id;
-        let receive = |stack: &mut Stack| stack.udp_recv(id, peek, &mut read);
+        let receive = |stack: &mut Stack| stack.udp()?.recv(id, peek, &mut read);
         let (count, source) = Wait::new(&self.net, Waiting::UdpRead(id), receive).await?;
         Ok((count, source.into()))
     }
@@ -390,7 +391,7 @@ impl UdpSocket {
     ) -> Poll<io::Result<SocketAddr>> {
         let waiting = Waiting::UdpRead(self.id);
         let received = wait::poll(&self.net, waiting, cx, |stack| {
-            stack.udp_recv(self.id, peek, |payload| put(payload, buf))
+            stack.udp()?.recv(self.id, peek, |payload| put(payload, buf))
         });
         received.map_ok(|(_, source)| source.into())
     }
@@ -400,7 +401,7 @@ impl UdpSocket {
         peek: bool,
         read: impl FnOnce(&[u8]) -> usize,
     ) -> io::Result<(usize, SocketAddr)> {
-        let received = wait::attempt(&self.net, |stack| stack.udp_recv(self.id, peek, read));
+        let received = wait::attempt(&self.net, |stack| stack.udp()?.recv(self.id, peek, read));
         received.map(|(count, source)| (count, source.into()))
     }
 
@@ -411,7 +412,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        self.with(Stack::udp_release);
+        self.with(|stack, id| stack.udp_after_end().release(id));
     }
 }
 

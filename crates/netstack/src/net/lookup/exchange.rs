@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Stack, TcpOptions, UdpOptions,
     net::{Net, UdpSocket, v4},
-    stack::Pauses,
+    shared::fresh_link::FreshLinkDelays,
 };
 
 /// Octets of an answer over UDP that a query with EDNS permits, so that no path has to fragment it
@@ -38,7 +38,7 @@ const BUFFER: usize = 4096;
 pub(super) const MAX_DATAGRAMS: usize = 4;
 
 /// Queries of one question to one server that are on their way at most: the first, and one after each pause
-pub(super) const MAX_QUERIES: usize = 1 + Pauses::COUNT;
+pub(super) const MAX_QUERIES: usize = 1 + FreshLinkDelays::COUNT;
 
 /// A question as hickory composes it
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Net {
 
     /// Waits for a message that answers the question: any other is ignored
     ///
-    /// As long as the link has brought nothing at all the question is repeated after each of [`Pauses`], from another
+    /// As long as the link has brought nothing at all the question is repeated after each of [`FreshLinkDelays`], from another
     /// port and with another identifier; an answer to any of these queries is one.
     async fn ask_udp(
         &self,
@@ -90,7 +90,7 @@ impl Net {
     ) -> io::Result<Reply> {
         let mut sent = vec![self.send_query(server, subject, edns).await?];
         let mut buffer = vec![0; BUFFER];
-        for pause in Pauses::default() {
+        for pause in FreshLinkDelays::default() {
             let reply = poll_fn(|cx| self.poll_reply(&sent, edns, &mut buffer, cx));
             if let Ok(reply) = timeout(pause, reply).await {
                 return reply;

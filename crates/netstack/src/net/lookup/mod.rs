@@ -25,7 +25,7 @@ use self::{
 };
 pub use self::{error::LookupError, work::MAX_DNS_WORK};
 use super::Net;
-use crate::stack::check_sendable;
+use crate::ip::check_sendable;
 
 impl Net {
     /// Finds the addresses of a host, by the stack's DNS servers

@@ -1,0 +1,76 @@
+//! Echo requests on their way (RFC 792)
+
+use std::{net::Ipv4Addr, task::Poll, time::Duration};
+
+use pptp_packet::{Egress, Waiters};
+
+use crate::{SocketError, engine::EchoRequest, shared::time::Time};
+
+/// One echo request, and what became of it
+#[derive(Debug)]
+pub(crate) struct Echo {
+    pub(crate) to: Ipv4Addr,
+    pub(crate) ident: u16,
+    /// Octets behind the ICMP header
+    data_len: usize,
+    pub(crate) waiters: Waiters,
+    pub(crate) queued: bool,
+    /// When the requests were composed, whose sequence numbers begin at 1: the time in the queue is
+    /// not the network's
+    sent: Vec<Time>,
+    outcome: Option<Result<Duration, SocketError>>,
+}
+
+impl Echo {
+    /// A request in an IP packet of `packet_len` octets, which is within 28 and [`MAX_ECHO_LEN`]
+    pub(crate) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
+        let data_len = packet_len.saturating_sub(HEADERS);
+        let waiters = Waiters::default();
+        Self { to, ident, data_len, waiters, queued: false, sent: Vec::new(), outcome: None }
+    }
+
+    pub(crate) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
+        (self.to, self.ident) == (to, ident) && self.sent_at(sequence).is_some()
+    }
+
+    pub(crate) fn answer(&mut self, sequence: u16, now: Time) {
+        let sent = self.sent_at(sequence).unwrap_or(now);
+        let took = Duration::from_micros(now.saturating_sub(sent));
+        self.outcome.get_or_insert(Ok(took));
+    }
+
+    fn sent_at(&self, sequence: u16) -> Option<Time> {
+        self.sent.get(usize::from(sequence).checked_sub(1)?).copied()
+    }
+
+    pub(crate) fn fail(&mut self, error: SocketError) {
+        self.outcome.get_or_insert(Err(error));
+    }
+
+    pub(crate) fn poll(&self) -> Poll<Result<Duration, SocketError>> {
+        self.outcome.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    pub(crate) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
+        self.sent.push(now);
+        let request = EchoRequest {
+            source: from,
+            destination: self.to,
+            identifier: self.ident,
+            sequence: u16::try_from(self.sent.len()).unwrap_or(u16::MAX),
+            data: DATA.get(..self.data_len).unwrap_or(DATA),
+        };
+        request.compose(out);
+    }
+}
+
+/// Of IP and of ICMP
+const HEADERS: usize = 28;
+
+/// Octets of an IP packet with as much data as the ping program sends
+pub(crate) const DEFAULT_ECHO_LEN: usize = HEADERS + 56;
+
+/// Octets of the largest echo request in an IP packet: no tunnel's MTU is above
+pub(crate) const MAX_ECHO_LEN: usize = HEADERS + DATA.len();
+
+const DATA: &[u8] = &[0x2A; 1500 - HEADERS];

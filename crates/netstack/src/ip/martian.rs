@@ -1,0 +1,125 @@
+//! Addresses that no packet on the wire may have ("martians", RFC 1122 §3.2.1.3, RFC 1812 §5.3.7)
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::addresses::Addresses;
+use crate::SocketError;
+
+/// The address that makes a packet a martian
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Martian {
+    Source,
+    Destination,
+}
+
+impl Addresses {
+    /// Returns which address of a packet that came in is one that it cannot have
+    ///
+    /// Asked before anything else is read of the packet, so that no fragment of such a datagram is kept.
+    pub(crate) fn martian(&self, packet: &[u8]) -> Option<Martian> {
+        let &[version_ihl, .., s0, s1, s2, s3, d0, d1, d2, d3] = packet.first_chunk::<20>()?;
+        if version_ihl >> 4 != 4 {
+            return None;
+        }
+        if self.is_martian_source(Ipv4Addr::new(s0, s1, s2, s3)) {
+            return Some(Martian::Source);
+        }
+        let destination = Ipv4Addr::new(d0, d1, d2, d3);
+        check_sendable(destination).is_err().then_some(Martian::Destination)
+    }
+
+    /// Whether a packet that came in claims a source that no other host can have
+    ///
+    /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
+    /// A subnet that is not known has no broadcast address here: another host may have it.
+    pub(crate) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
+        check_sendable(source).is_err()
+            || source.is_multicast()
+            || self.own(source)
+            || self.is_broadcast(source)
+    }
+
+    /// Fails if no packet from here can get there, or if its port is 0
+    pub(crate) fn check_peer(&self, peer: SocketAddrV4) -> Result<(), SocketError> {
+        self.check_destination(*peer.ip())?;
+        if peer.port() == 0 {
+            return Err(SocketError::PortZero { address: *peer.ip() });
+        }
+        Ok(())
+    }
+
+    /// Fails if no packet from here can get there: an address that is none, or this host's own
+    ///
+    /// A packet to an address of this host would come back with it as its source, if it came back.
+    pub(crate) fn check_destination(&self, address: Ipv4Addr) -> Result<(), SocketError> {
+        if self.own(address) {
+            return Err(SocketError::OwnAddress { address });
+        }
+        check_sendable(address)
+    }
+}
+
+/// Fails if no packet may have this address as its destination: 0/8, 127/8, and 240/4 but for 255.255.255.255
+pub(crate) fn check_sendable(address: Ipv4Addr) -> Result<(), SocketError> {
+    match address.octets() {
+        [0, ..] => Err(SocketError::ThisNetwork { address }),
+        [127, ..] => Err(SocketError::Loopback { address }),
+        [240..=255, ..] if !address.is_broadcast() => Err(SocketError::ReservedAddress { address }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESSES: Addresses = Addresses {
+        first: Ipv4Addr::new(192, 168, 1, 200),
+        second: Some(Ipv4Addr::new(192, 168, 1, 201)),
+        prefix_len: 24,
+    };
+
+    #[test]
+    fn sources_that_no_other_host_can_have() {
+        for (text, is_martian) in [
+            ("0.0.0.0", true),
+            ("0.0.0.1", true),
+            ("0.255.255.255", true),
+            ("1.0.0.0", false),
+            ("126.255.255.255", false),
+            ("127.0.0.0", true),
+            ("127.0.0.1", true),
+            ("127.255.255.255", true),
+            ("128.0.0.0", false),
+            ("192.168.1.199", false),
+            ("192.168.1.200", true),
+            ("192.168.1.201", true),
+            ("192.168.1.255", true),
+            ("192.168.2.255", false),
+            ("223.255.255.255", false),
+            ("224.0.0.0", true),
+            ("239.255.255.255", true),
+            ("240.0.0.0", true),
+            ("255.255.255.254", true),
+            ("255.255.255.255", true),
+        ] {
+            let source = text.parse().unwrap();
+            assert_eq!(ADDRESSES.is_martian_source(source), is_martian, "{text}");
+        }
+    }
+
+    #[test]
+    fn destinations_that_no_packet_can_reach() {
+        let check = |text: &str| ADDRESSES.check_destination(text.parse().unwrap());
+        for text in ["192.168.1.1", "192.168.1.255", "224.0.0.251", "255.255.255.255", "8.8.8.8"] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        let address = |text: &str| text.parse().unwrap();
+        let [zero, loopback, reserved, own] =
+            ["0.1.2.3", "127.1.2.3", "240.0.0.1", "192.168.1.201"].map(address);
+        assert_eq!(check("0.1.2.3"), Err(SocketError::ThisNetwork { address: zero }));
+        assert_eq!(check("127.1.2.3"), Err(SocketError::Loopback { address: loopback }));
+        assert_eq!(check("240.0.0.1"), Err(SocketError::ReservedAddress { address: reserved }));
+        assert_eq!(check("192.168.1.201"), Err(SocketError::OwnAddress { address: own }));
+    }
+}

@@ -1,0 +1,387 @@
+//! The stack proper: IP packets and the time come in, IP packets and the next deadline come out
+
+mod ingress;
+
+use std::{
+    collections::VecDeque, error::Error, fmt, io, net::Ipv4Addr, sync::Arc, task::Waker,
+    time::Instant,
+};
+
+use pptp_packet::{Egress, Waiters, Wakers};
+
+use crate::{
+    ShutDown, SocketError, StackConfig, Stats,
+    engine::Engine,
+    icmp::{Echoes, IcmpCalls},
+    ip::{Addresses, Fragments, Identification},
+    net::lookup::Questions,
+    shared::{Shared, queue::Ticket, random::Random, table::Id, time::Clock},
+    stats::count,
+    tcp::{Tcp, TcpCalls},
+    udp::{Udp, UdpCalls},
+};
+
+/// A TCP/IP stack without I/O, clock or lock of its own
+///
+/// Its owner keeps it under a lock (see [`Owner`](crate::Owner)) and gives it **turns**: any number
+/// of [`Stack::ingress`] calls at one `now`, then once each, in this order, [`Stack::egress`],
+/// [`Stack::poll_timeout`] and [`Stack::drain_wakers`]. A turn is due when packets came, when the
+/// deadline of the last turn is reached, and when [`Stack::take_ready`] says so after a socket was
+/// used.
+///
+/// Nothing in here is unbounded: connections have the buffers they were opened with, a listener's
+/// backlog is the caller's number, and of closed connections 128 are remembered. Fragments take 260 KiB at
+/// most, and nothing once the datagrams are whole or 30 s are over. A stack without sockets and without
+/// fragments holds no memory but its own and its list of DNS servers.
+pub struct Stack {
+    tcp: Tcp,
+    udp: Udp,
+    echoes: Echoes,
+    /// Fragments of datagrams that are not whole
+    fragments: Fragments,
+    shared: Shared,
+    clock: Clock,
+    dns: Vec<Ipv4Addr>,
+    pub(crate) questions: Questions,
+    ended: Option<ShutDown>,
+}
+
+/// Which tasks are meant
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    TcpRead(Id),
+    TcpWrite(Id),
+    Accept(Id),
+    UdpRead(Id),
+    UdpWrite(Id),
+    Echo(Id),
+}
+
+impl Stack {
+    /// A stack without sockets
+    ///
+    /// `now` is where its time begins: no later `now` may be before it. An MTU below 68 octets is
+    /// taken for 68, and one above 65,535 for that (RFC 791 §3.2, §3.1).
+    pub fn new(config: StackConfig, now: Instant) -> Self {
+        let addresses = Addresses {
+            first: config.address,
+            second: config.second_address,
+            prefix_len: config.prefix_len.min(32),
+        };
+        let (mtu, mut random) = (config.mtu.clamp(MIN_MTU, MAX_MTU), Random::new(config.seed));
+        // the order of these draws decides which numbers a seed gives
+        let engine = Engine::new(&addresses, mtu, random.next(), 0);
+        let tcp = Tcp::new(&mut random);
+        let udp = Udp::new(Identification::new(random.key()));
+        Self {
+            tcp,
+            udp,
+            echoes: Echoes::new(),
+            fragments: Fragments::default(),
+            shared: Shared::new(engine, addresses, random),
+            clock: Clock::new(now),
+            dns: config.dns,
+            questions: Questions::default(),
+            ended: None,
+        }
+    }
+
+    /// Sets address, MTU and DNS servers anew, as after a renegotiation
+    ///
+    /// With the same address all sockets live on. With another one, what is bound to the old
+    /// address fails with [`SocketError::AddressChanged`]: connections, and sockets that were bound
+    /// to it by name; the rest lives on. The second address of a test host is kept.
+    pub fn reconfigure(&mut self, now: Instant, address: Ipv4Addr, mtu: usize, dns: Vec<Ipv4Addr>) {
+        self.advance(now);
+        let Self { shared, .. } = self;
+        let old = std::mem::replace(&mut shared.addresses.first, address);
+        self.dns = dns;
+        let (mtu, seed) = (mtu.clamp(MIN_MTU, MAX_MTU), shared.random.next());
+        shared.engine = Engine::new(&shared.addresses, mtu, seed, shared.now);
+        shared.multicast.join_again(&mut shared.engine);
+        if old != address {
+            self.abandon(old);
+        }
+        self.shared.ready = self.ended.is_none();
+    }
+
+    /// Takes in one IP packet
+    ///
+    /// What the stack itself has to say at once (a reset, an echo reply, an acknowledgment of data
+    /// out of order) goes to `out`, which is not asked for room first. What sockets have to say is
+    /// left to [`Stack::egress`].
+    pub fn ingress(&mut self, now: Instant, packet: &[u8], out: &mut impl Egress) {
+        self.advance(now);
+        if self.ended.is_none() {
+            count(&mut self.shared.stats.packets_in);
+            self.take_in(packet, out);
+        }
+    }
+
+    /// Composes what the sockets have to send, one packet each in turn, while `out` has room
+    ///
+    /// True if something had to stay for want of room: it keeps its place for the next turn.
+    pub fn egress(&mut self, now: Instant, out: &mut impl Egress) -> bool {
+        self.advance(now);
+        // what is due comes first, so that it takes part in this turn
+        self.tcp.queue_due(&mut self.shared);
+        self.fragments.expire(self.shared.now, &mut self.shared.stats);
+        self.udp.release_due(&mut self.shared);
+        self.shared.multicast_egress(out);
+        while out.has_room() {
+            let Some(ticket) = self.shared.queue.pop_front() else {
+                if self.shared.queue.capacity() > KEPT_QUEUE && !self.tcp.has_connections() {
+                    self.shared.queue = VecDeque::new();
+                }
+                return false;
+            };
+            if let Ticket::Udp(id) = ticket
+                && self.udp.hold_back(id)
+            {
+                continue;
+            }
+            let more = match ticket {
+                Ticket::Tcp(id) => self.tcp.egress(id, &mut self.shared, out),
+                Ticket::Udp(id) => self.udp.egress(id, &mut self.shared, out),
+                Ticket::Echo(id) => {
+                    self.echoes.egress(id, &mut self.shared, out);
+                    false
+                }
+            };
+            if more {
+                self.shared.queue.push_back(ticket);
+            } else if let Some(queued) = self.queued_mut(ticket) {
+                *queued = false;
+            }
+        }
+        !self.shared.queue.is_empty()
+    }
+
+    /// When the next turn is due at the latest, if nothing happens
+    ///
+    /// Asked once a turn, after [`Stack::egress`]; any call may change it. It is not later than
+    /// `now` while something waits for room.
+    #[must_use]
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        self.advance(now);
+        if self.ended.is_some() {
+            return None;
+        }
+        if !self.shared.queue.is_empty() {
+            return Some(now);
+        }
+        let sockets = self.tcp.deadline().min(self.udp.hold_deadline());
+        let own = self.shared.multicast.next().min(self.fragments.deadline());
+        self.clock.instant(sockets.min(own))
+    }
+
+    /// Ends everything: what is pending and what comes later fails with `kind` and `reason`
+    ///
+    /// All buffers are freed. The reason is the [`source`](Error::source) of each such
+    /// [`io::Error`]. The first call counts.
+    pub fn shut_down(&mut self, reason: Arc<dyn Error + Send + Sync>, kind: io::ErrorKind) {
+        self.ended.get_or_insert_with(|| ShutDown::new(reason, kind));
+        self.tcp.shut_down(&mut self.shared);
+        self.udp.shut_down(&mut self.shared);
+        self.echoes.wake_all(&mut self.shared);
+        self.fragments.clear();
+        (self.shared.queue, self.dns) = (VecDeque::new(), Vec::new());
+        self.shared.ready = false;
+    }
+
+    /// Whether a socket was used since the last call so that a turn is due
+    ///
+    /// True after connect, listen, a write that may leave, a read that reopens the window,
+    /// shutdown, drop, and an option that moves a deadline.
+    pub fn take_ready(&mut self) -> bool {
+        std::mem::take(&mut self.shared.ready)
+    }
+
+    /// Hands out the wakers of the tasks whose wait is over, or who do not wait any more
+    ///
+    /// Called with the lock held; [`Wakers::wake_all`] is called after unlocking.
+    pub fn drain_wakers(&mut self, into: &mut Wakers) {
+        into.append(&mut self.shared.wakes);
+    }
+
+    /// What was counted
+    pub fn stats(&self) -> Stats {
+        Stats { connections: self.tcp.len(), udp_sockets: self.udp.len(), ..self.shared.stats }
+    }
+
+    /// The stack's own address
+    pub const fn address(&self) -> Ipv4Addr {
+        self.shared.addresses.first
+    }
+
+    /// Octets of the largest IP packet
+    pub const fn mtu(&self) -> usize {
+        self.shared.engine.mtu()
+    }
+
+    /// Whether there is no socket, nothing to send, and nobody who waits
+    ///
+    /// Connections that were dropped and are still being flushed count as sockets; those of which
+    /// only the memory of TIME-WAIT is left do not.
+    pub fn is_idle(&self) -> bool {
+        self.tcp.is_empty()
+            && self.udp.is_empty()
+            && self.echoes.is_empty()
+            && self.shared.queue.is_empty()
+            && !self.udp.has_held()
+    }
+
+    /// Whether all that sockets wrote for the last time has left: datagrams, and connections that were shut
+    /// down or dropped, these acknowledged
+    pub fn is_flushed(&self) -> bool {
+        self.shared.queue.is_empty() && !self.udp.has_held() && self.tcp.is_flushed()
+    }
+
+    pub(crate) fn dns(&self) -> &[Ipv4Addr] {
+        &self.dns
+    }
+
+    /// Notes the work that a poll of a lookup had with answers
+    pub(crate) fn note_dns_work(&mut self, work: u64) {
+        let most = &mut self.shared.stats.dns_work_most;
+        *most = work.max(*most);
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        self.shared.random.next()
+    }
+
+    /// Lists a future among the tasks that wait for it, unless it is gone
+    pub(crate) fn list(&mut self, waiting: Waiting, key: &mut Option<u32>, waker: &Waker) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.list(key, waker, wakes);
+        }
+    }
+
+    /// Takes a future off the list
+    pub(crate) fn leave(&mut self, waiting: Waiting, key: &mut Option<u32>) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.leave(key, wakes);
+        }
+        *key = None;
+    }
+
+    /// Keeps the caller of a `poll_` method among the tasks that wait for it, unless it is gone
+    pub(crate) fn set_polled(&mut self, waiting: Waiting, waker: &Waker) {
+        if let (Some(waiters), wakes) = self.waiters(waiting) {
+            waiters.set_polled(waker, wakes);
+        }
+    }
+
+    /// The tasks that wait for it, `None` once it is gone; and where wakers go that are not needed
+    fn waiters(&mut self, waiting: Waiting) -> (Option<&mut Waiters>, &mut Wakers) {
+        let waiters = match waiting {
+            Waiting::TcpRead(id) => self.tcp.readers(id),
+            Waiting::TcpWrite(id) => self.tcp.writers(id),
+            Waiting::Accept(id) => self.tcp.acceptors(id),
+            Waiting::UdpRead(id) => self.udp.readers(id),
+            Waiting::UdpWrite(id) => self.udp.writers(id),
+            Waiting::Echo(id) => self.echoes.waiters(id),
+        };
+        (waiters, &mut self.shared.wakes)
+    }
+
+    pub(crate) fn check_ended(&self) -> io::Result<()> {
+        self.ended.clone().map_or(Ok(()), |ended| Err(ended.into()))
+    }
+
+    /// Whether the link has brought anything yet
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.shared.stats.packets_in > 0
+    }
+
+    /// The calls of TCP sockets; an error if the stack has been shut down
+    pub(crate) fn tcp(&mut self) -> io::Result<TcpCalls<'_>> {
+        self.check_ended()?;
+        Ok(self.tcp_after_end())
+    }
+
+    /// The calls of TCP sockets that are of use even after the stack has been shut down
+    pub(crate) const fn tcp_after_end(&mut self) -> TcpCalls<'_> {
+        TcpCalls { tcp: &mut self.tcp, shared: &mut self.shared }
+    }
+
+    /// The calls of UDP sockets; an error if the stack has been shut down
+    pub(crate) fn udp(&mut self) -> io::Result<UdpCalls<'_>> {
+        self.check_ended()?;
+        Ok(self.udp_after_end())
+    }
+
+    /// The calls of UDP sockets that are of use even after the stack has been shut down
+    pub(crate) const fn udp_after_end(&mut self) -> UdpCalls<'_> {
+        UdpCalls { udp: &mut self.udp, shared: &mut self.shared }
+    }
+
+    /// The calls of those who ping; an error if the stack has been shut down
+    pub(crate) fn icmp(&mut self) -> io::Result<IcmpCalls<'_>> {
+        self.check_ended()?;
+        Ok(self.icmp_after_end())
+    }
+
+    /// The calls of those who ping that are of use even after the stack has been shut down
+    pub(crate) const fn icmp_after_end(&mut self) -> IcmpCalls<'_> {
+        IcmpCalls { echoes: &mut self.echoes, shared: &mut self.shared }
+    }
+
+    /// Lets UDP datagrams wait until `until`, or until [`Stack::release_datagrams`]
+    ///
+    /// At most 32 datagrams and 64 KiB wait; a send beyond that waits itself. Everything else leaves at
+    /// once.
+    pub fn hold_datagrams(&mut self, now: Instant, until: Instant) {
+        self.advance(now);
+        let until = self.clock.time(until);
+        if self.ended.is_none() {
+            self.udp.hold(until, &self.shared);
+        }
+    }
+
+    /// Lets the datagrams leave that wait, in their order: the path is open
+    pub fn release_datagrams(&mut self) {
+        self.udp.release(&mut self.shared);
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.shared.now = self.shared.now.max(self.clock.time(now));
+    }
+
+    fn queued_mut(&mut self, ticket: Ticket) -> Option<&mut bool> {
+        match ticket {
+            Ticket::Tcp(id) => self.tcp.queued_mut(id),
+            Ticket::Udp(id) => self.udp.queued_mut(id),
+            Ticket::Echo(id) => self.echoes.queued_mut(id),
+        }
+    }
+
+    /// Fails what is bound to an address that is no longer the stack's
+    fn abandon(&mut self, old: Ipv4Addr) {
+        let error = SocketError::AddressChanged { old };
+        self.tcp.abandon(old, error, &mut self.shared);
+        self.udp.abandon(old, error, &mut self.shared);
+        self.echoes.fail_all(error, &mut self.shared);
+        self.fragments.clear();
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("address", &self.address())
+            .field("mtu", &self.mtu())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// RFC 791 §3.2: every host forwards 68 octets
+const MIN_MTU: usize = 68;
+
+/// RFC 791 §3.1: the total length has 16 bits
+const MAX_MTU: usize = 65_535;
+
+/// Entries of the queue that are kept while no connection is left
+const KEPT_QUEUE: usize = 16;

@@ -1,0 +1,281 @@
+//! How the engine is made to send as much as [`Congestion`] allows, and a lost segment again
+//!
+//! The engine takes no controller but its own. But it heeds what a peer says: the window that an
+//! acknowledgment offers bounds what is under way, and three duplicates make it send the first segment
+//! again. So beside the peer's acknowledgments it is given some of ours.
+
+use pptp_packet::Egress;
+
+use super::congestion::{Congestion, DEFAULT_MSS};
+use crate::{
+    engine::{BareSegment, Control, Segment, State},
+    ip::Flow,
+    shared::time::Time,
+};
+
+/// A [`Congestion`] and what it takes to speak for the peer
+#[derive(Debug)]
+pub(crate) struct AckInjector {
+    pub(crate) congestion: Congestion,
+    /// Octets that the peer offers
+    window: u32,
+    /// The same as the engine knows it, in units of `1 << scale`
+    last_window: u16,
+    /// RFC 7323 §2.2
+    scale: u8,
+    /// The sequence number that the peer's next segment has
+    peer_next: i32,
+    /// Acknowledgments that the engine is to be given before it is asked for a packet
+    pending: Pending,
+    /// Whether the engine was told to send the first segment again
+    requested: bool,
+    /// What its last segment acknowledged, and the window that it offered
+    acknowledged: i32,
+    offered: u16,
+}
+
+/// What the engine is to be told
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    Nothing,
+    Window(u16),
+    /// So many duplicates are still to come
+    Duplicates(u8),
+}
+
+impl AckInjector {
+    pub(crate) const fn new() -> Self {
+        Self {
+            congestion: Congestion::new(),
+            window: 0,
+            last_window: 0,
+            scale: 0,
+            peer_next: 0,
+            pending: Pending::Nothing,
+            requested: false,
+            acknowledged: 0,
+            offered: 0,
+        }
+    }
+
+    /// Hears what the peer says, after the engine did
+    pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
+        if segment.syn {
+            self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
+            let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
+            let most = segment.most.map_or(DEFAULT_MSS, u32::from);
+            self.congestion.set_smss(most.min(path));
+        }
+        let scale = if segment.syn { 0 } else { self.scale };
+        let window = u32::from(segment.window) << scale;
+        let octets = usize::from(segment.syn || segment.fin).saturating_add(segment.octets);
+        let end = segment.sequence.wrapping_add(i32::try_from(octets).unwrap_or(0));
+        if segment.syn || end.wrapping_sub(self.peer_next).is_positive() {
+            self.peer_next = end;
+        }
+        let says_nothing_else = octets == 0 && !segment.rst;
+        let duplicate = says_nothing_else && (segment.sacks || window == self.window);
+        self.congestion.on_acknowledgment(segment.acknowledgment, duplicate, now);
+        if segment.acknowledgment == self.congestion.unacknowledged() {
+            (self.window, self.last_window) = (window, units(window, self.scale));
+        }
+    }
+
+    /// Notes what the engine has composed
+    pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
+        (self.acknowledged, self.offered) = (sent.acknowledgment, sent.window);
+        if sent.syn {
+            self.congestion.start(sent.sequence.wrapping_add(1));
+        } else if sent.octets > 0 {
+            let requested = std::mem::take(&mut self.requested);
+            self.congestion.on_sent(sent.sequence, sent.octets, requested, now);
+        }
+    }
+
+    /// Composes the next acknowledgment for the engine, if it is to be given one
+    ///
+    /// `state` is its own state, and `queued` whether it has octets that are not acknowledged.
+    pub(crate) fn compose(
+        &mut self,
+        flow: Flow,
+        state: State,
+        queued: bool,
+    ) -> Option<SyntheticSegment> {
+        if !matches!(state, State::Established | State::CloseWait | State::FinWait1) || !queued {
+            return None;
+        }
+        if self.pending == Pending::Nothing {
+            self.pending = self.choose_pending();
+        }
+        self.last_window = match self.pending {
+            Pending::Nothing => return None,
+            Pending::Window(window) => {
+                self.pending = Pending::Nothing;
+                window
+            }
+            // with a window unlike the last it is none, and the count begins anew
+            Pending::Duplicates(DUPLICATES) => self.last_window.checked_add(1).unwrap_or(1),
+            Pending::Duplicates(_) => self.last_window,
+        };
+        if let Pending::Duplicates(left) = self.pending {
+            self.pending = left.checked_sub(1).map_or(Pending::Nothing, Pending::Duplicates);
+        }
+        Some(self.synthesize(flow))
+    }
+
+    /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
+    ///
+    /// Of itself the engine sends it again only when its timer strikes, a second later at least.
+    pub(crate) fn compose_fin(
+        &mut self,
+        flow: Flow,
+        state: State,
+        queued: bool,
+    ) -> Option<SyntheticSegment> {
+        let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
+        if !parts || queued || !self.congestion.take_retransmit() {
+            return None;
+        }
+        Some(SyntheticSegment::of(&BareSegment {
+            source: flow.local,
+            destination: flow.peer,
+            control: Control::Fin,
+            sequence: self.congestion.unacknowledged(),
+            acknowledgment: Some(self.acknowledged),
+            window: self.offered,
+        }))
+    }
+
+    fn choose_pending(&mut self) -> Pending {
+        let window = self.window.min(self.congestion.allowance());
+        if window == 0 {
+            Pending::Nothing
+        } else if self.congestion.take_retransmit() {
+            self.requested = true;
+            Pending::Duplicates(DUPLICATES)
+        } else if units(window, self.scale) != self.last_window {
+            Pending::Window(units(window, self.scale))
+        } else {
+            Pending::Nothing
+        }
+    }
+
+    fn synthesize(&self, Flow { local, peer }: Flow) -> SyntheticSegment {
+        SyntheticSegment::of(&BareSegment {
+            source: peer,
+            destination: local,
+            control: Control::None,
+            sequence: self.peer_next,
+            acknowledgment: Some(self.congestion.unacknowledged()),
+            window: self.last_window,
+        })
+    }
+}
+
+/// A segment without octets that the engine has not composed
+#[derive(Debug)]
+pub(crate) struct SyntheticSegment(pub(crate) [u8; HEADERS]);
+
+impl SyntheticSegment {
+    pub(crate) fn of(segment: &BareSegment) -> Self {
+        let mut synthetic = Self([0; HEADERS]);
+        segment.compose(&mut synthetic);
+        synthetic
+    }
+}
+
+impl Egress for SyntheticSegment {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        match self.0.get_mut(..len) {
+            Some(octets) => fill(octets),
+            None => fill(&mut vec![0; len]),
+        }
+    }
+}
+
+/// What a segment of ours takes of the sequence space, and what it says of the peer's
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) sequence: i32,
+    octets: u32,
+    syn: bool,
+    acknowledgment: i32,
+    window: u16,
+}
+
+impl Sent {
+    /// One above its last sequence number; a SYN and a FIN have one each
+    pub(crate) fn end(self) -> i32 {
+        let octets = i32::try_from(self.octets).unwrap_or(0);
+        self.sequence.wrapping_add(octets).wrapping_add(i32::from(self.syn))
+    }
+
+    /// Reads an IP packet without options (RFC 791 §3.1) that holds a TCP segment (RFC 9293 §3.1)
+    fn of(packet: &[u8]) -> Option<Self> {
+        let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;
+        let (_ports, rest) = tcp.split_first_chunk::<4>()?;
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (acknowledgment, rest) = rest.split_first_chunk()?;
+        let [offset, bits, window @ ..] = rest.first_chunk::<4>()?;
+        let header = usize::from(offset >> 4).saturating_mul(4);
+        let fin = usize::from(bits & FIN != 0);
+        Some(Self {
+            sequence: i32::from_be_bytes(*sequence),
+            octets: u32::try_from(tcp.len().saturating_sub(header).saturating_add(fin)).ok()?,
+            syn: bits & SYN != 0,
+            acknowledgment: i32::from_be_bytes(*acknowledgment),
+            window: u16::from_be_bytes(*window),
+        })
+    }
+}
+
+/// An [`Egress`] that notes what passes
+#[derive(Debug)]
+pub(crate) struct Watch<'a, E> {
+    pub(crate) out: &'a mut E,
+    pub(crate) sent: Option<Sent>,
+    /// The packet, if it is a SYN and is asked for
+    pub(crate) syn: Option<Vec<u8>>,
+    pub(crate) keeps_syn: bool,
+}
+
+impl<E: Egress> Egress for Watch<'_, E> {
+    fn has_room(&self) -> bool {
+        self.out.has_room()
+    }
+
+    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Self { out, sent, syn, keeps_syn } = self;
+        out.compose(len, |octets| {
+            let filled = fill(octets);
+            *sent = Sent::of(octets);
+            *syn = (*keeps_syn && sent.is_some_and(|sent| sent.syn)).then(|| octets.to_vec());
+            filled
+        })
+    }
+}
+
+/// A window as a segment tells it
+fn units(window: u32, scale: u8) -> u16 {
+    u16::try_from(window.div_ceil(1 << scale)).unwrap_or(u16::MAX)
+}
+
+/// Duplicate acknowledgments that make the engine send again (RFC 5681 §3.2)
+const DUPLICATES: u8 = 3;
+
+/// RFC 7323 §2.3
+const MAX_SCALE: u8 = 14;
+
+/// Octets of an IP header without options (RFC 791 §3.1)
+const IP_HEADER: usize = 20;
+
+/// Octets of both headers without options
+const HEADERS: usize = 40;
+
+/// Control bits (RFC 9293 §3.1)
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;

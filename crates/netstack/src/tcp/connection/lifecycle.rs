@@ -1,0 +1,161 @@
+//! How a connection changes and how it ends
+
+use pptp_packet::Wakers;
+
+use super::{Connection, Holder};
+use crate::{
+    SocketError,
+    engine::{State, TcpEngine},
+    shared::time::NEVER,
+    tcp::closing::FinalNumbers,
+};
+
+/// How a connection ended
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    /// `None` if both sides have finished properly
+    pub(crate) error: Option<SocketError>,
+    /// Whether the peer's FIN had come: what it had to say is complete
+    pub(crate) peer_finished: bool,
+}
+
+/// Why a connection is looked at
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Segment { rst: bool },
+    Turn,
+}
+
+/// What is to be done with a connection after it was looked at
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transition {
+    Lives,
+    /// The three-way handshake is complete
+    Established,
+    /// It needs no buffers any more; if it is kept, its user may still read
+    Retired {
+        kept: bool,
+        time_wait: Option<FinalNumbers>,
+    },
+    /// Nobody wants it, and the peer may still send its FIN
+    HalfClosed(FinalNumbers),
+    /// Nothing is left to be done
+    Gone,
+}
+
+impl Connection {
+    /// Ends the connection with a reset; `error` is what its user gets from now on
+    pub(crate) fn abort(&mut self, error: SocketError) {
+        self.finish(error);
+        if let Some(socket) = self.socket_mut() {
+            socket.abort();
+        }
+    }
+
+    /// The user has let go: flushes and says FIN, or resets if it may not linger
+    ///
+    /// True if there is nothing more to be done.
+    pub(crate) fn let_go(&mut self) -> bool {
+        self.holder = Holder::None { until: NEVER };
+        let resets = self.linger == 0;
+        let Some(socket) = self.socket_mut() else { return true };
+        if matches!(socket.state(), State::SynSent | State::Listen) {
+            return true;
+        }
+        if resets {
+            socket.abort();
+        } else {
+            socket.close();
+        }
+        false
+    }
+
+    /// Frees the buffers at once; every call gives `end` from now on
+    pub(crate) fn kill(&mut self, error: SocketError) {
+        self.finish(error);
+        (self.socket, self.dup_acks) = (None, None);
+        (self.unread, self.read) = (Vec::new(), 0);
+    }
+
+    /// Whether something is under way that nobody will write more to: it is to arrive
+    pub(crate) fn is_parting(&self) -> bool {
+        let parts = |socket: &TcpEngine| {
+            matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
+        };
+        matches!(self.holder, Holder::None { .. }) || self.socket().is_some_and(parts)
+    }
+
+    /// Finds out what has become of the connection, and wakes whom it concerns
+    pub(crate) fn update(&mut self, cause: Cause, wakes: &mut Wakers) -> Transition {
+        let transition = self.classify(cause);
+        if !self.readers.is_empty() && self.is_readable() {
+            self.readers.wake(wakes);
+        }
+        if !self.writers.is_empty() && self.may_wake_writers() {
+            self.writers.wake(wakes);
+        }
+        transition
+    }
+
+    fn classify(&mut self, cause: Cause) -> Transition {
+        let is_dropped = matches!(self.holder, Holder::None { .. });
+        let Some(socket) = self.socket_mut() else { return Transition::Lives };
+        if is_dropped && socket.can_recv() {
+            // nobody will read it; the window stays open until what was written is flushed
+            let discarded = socket.discard_received();
+            self.numbers.on_read(discarded);
+        }
+        let Some(socket) = self.socket() else { return Transition::Lives };
+        let (state, reset_due) = (socket.state(), socket.has_peer());
+        let was = std::mem::replace(&mut self.was, state);
+        match state {
+            State::Closed => {
+                let error = match (was, cause) {
+                    (State::SynSent, _) => Some(SocketError::Refused),
+                    (_, Cause::Segment { rst: true }) => Some(SocketError::Reset),
+                    (_, Cause::Segment { rst: false }) => None,
+                    (_, Cause::Turn) => Some(SocketError::Aborted),
+                };
+                let end = End { error, peer_finished: was.peer_finished() };
+                self.end.get_or_insert(end);
+                if reset_due { Transition::Lives } else { self.retire(None) }
+            }
+            State::TimeWait => {
+                self.end.get_or_insert(End { error: None, peer_finished: true });
+                self.retire(Some(self.final_numbers()))
+            }
+            State::FinWait2 if is_dropped => Transition::HalfClosed(self.final_numbers()),
+            State::Listen => Transition::Gone,
+            State::SynSent | State::SynReceived => Transition::Lives,
+            _ if self.established => Transition::Lives,
+            _ => {
+                self.established = true;
+                Transition::Established
+            }
+        }
+    }
+
+    /// Records the end, if it is the first to come
+    fn finish(&mut self, error: SocketError) {
+        let peer_finished = self.was.peer_finished();
+        self.end.get_or_insert(End { error: Some(error), peer_finished });
+    }
+
+    /// Lets the buffers go but for what is still to be read
+    fn retire(&mut self, time_wait: Option<FinalNumbers>) -> Transition {
+        let kept = match self.holder {
+            Holder::User => true,
+            Holder::Backlog(_) => self.established,
+            Holder::None { .. } => false,
+        };
+        if let Some(socket) = self.socket_mut()
+            && kept
+        {
+            let mut unread = vec![0; socket.recv_queue()];
+            socket.peek(&mut unread);
+            (self.unread, self.read) = (unread, 0);
+        }
+        (self.socket, self.dup_acks) = (None, None);
+        Transition::Retired { kept, time_wait }
+    }
+}

@@ -1,0 +1,173 @@
+//! One TCP connection
+
+mod io;
+mod lifecycle;
+mod numbers;
+mod timers;
+
+use pptp_packet::Waiters;
+
+pub(crate) use self::lifecycle::{Cause, Transition};
+use self::{
+    lifecycle::End,
+    timers::{LONGEST, MAX_LINGER, keepalive, lingering, patient},
+};
+use super::{
+    ack_injector::{AckInjector, Sent},
+    delayed_dup_acks::DelayedDupAcks,
+    fresh_syn::FreshSyn,
+    sequence_numbers::Numbers,
+};
+use crate::{
+    CongestionControl, SocketError, TcpOptions,
+    engine::{Engine, Segment, State, TcpEngine},
+    ip::Flow,
+    shared::{
+        table::Id,
+        time::{NEVER, Time, micros},
+    },
+};
+
+/// Who has the connection
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A `TcpStream`
+    User,
+    /// A listener, until it is accepted
+    Backlog(Id),
+    /// Nobody: it was dropped, and flushes until then; [`NEVER`] if that is not yet known
+    None { until: Time },
+}
+
+/// One TCP connection: the engine's socket, and what the engine does not keep
+pub(crate) struct Connection {
+    pub(crate) flow: Flow,
+    pub(crate) holder: Holder,
+    pub(crate) readers: Waiters,
+    pub(crate) writers: Waiters,
+    /// Whether it stands in the queue of those with something to send
+    pub(crate) queued: bool,
+    pub(crate) end: Option<End>,
+    pub(crate) numbers: Numbers,
+    /// `None` once no segment is to be sent or received any more
+    socket: Option<TcpEngine>,
+    /// What came before the end and is not yet read
+    unread: Vec<u8>,
+    /// Octets of `unread` that were read
+    read: usize,
+    /// The state when it was last looked at
+    was: State,
+    established: bool,
+    /// When a segment last came
+    heard: Time,
+    /// Since when the peer owes an acknowledgment; [`NEVER`] if it owes none
+    owed: Time,
+    user_timeout: Time,
+    /// In microseconds; [`LONGEST`] if none was set
+    linger: u32,
+    /// Its SYN, while the link has brought nothing
+    fresh_syn: Option<Box<FreshSyn>>,
+    /// What of its incoming stream is missing
+    dup_acks: Option<Box<DelayedDupAcks>>,
+    /// Who says how much is to be sent, if the engine does not
+    ack_injector: Option<Box<AckInjector>>,
+}
+
+impl Connection {
+    /// A connection of nobody yet; `initial` is the sequence number that its SYN will have
+    pub(crate) fn new(
+        flow: Flow,
+        holder: Holder,
+        options: &TcpOptions,
+        initial: i32,
+        now: Time,
+    ) -> Self {
+        let buffer = |len: usize| len.clamp(MIN_BUFFER, MAX_BUFFER);
+        let (receive, send) = (buffer(options.receive_buffer), buffer(options.send_buffer));
+        let mut socket = TcpEngine::new(receive, send, options.congestion_control);
+        socket.set_nodelay(options.nodelay);
+        socket.set_keepalive(options.keepalive.map(keepalive));
+        let injects = options.congestion_control == CongestionControl::Westwood;
+        Self {
+            flow,
+            holder,
+            readers: Waiters::default(),
+            writers: Waiters::default(),
+            queued: false,
+            end: None,
+            numbers: Numbers::new(initial),
+            socket: Some(socket),
+            unread: Vec::new(),
+            read: 0,
+            was: State::Closed,
+            established: false,
+            heard: now,
+            owed: NEVER,
+            user_timeout: micros(patient(options.user_timeout)),
+            linger: Some(lingering(micros(options.linger)))
+                .filter(|linger| *linger < MAX_LINGER)
+                .unwrap_or(LONGEST),
+            fresh_syn: None,
+            dup_acks: None,
+            ack_injector: injects.then(|| Box::new(AckInjector::new())),
+        }
+    }
+
+    /// Starts the handshake; `engine` is one whose next initial sequence number is the wanted one
+    pub(crate) fn connect(&mut self, engine: &mut Engine) -> Result<(), SocketError> {
+        let Flow { local, peer } = self.flow;
+        let socket = self.socket_mut().ok_or(SocketError::NotConnected)?;
+        let started = socket.connect(engine, local, peer);
+        self.was = State::SynSent;
+        started
+    }
+
+    /// Waits for a SYN to the connection's own address and port
+    pub(crate) fn listen(&mut self) {
+        let local = self.flow.local;
+        if let Some(socket) = self.socket_mut() {
+            socket.listen(local);
+        }
+        self.was = State::Listen;
+    }
+
+    pub(crate) const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.socket().is_some_and(|socket| socket.state() == State::SynSent)
+    }
+
+    pub(crate) const fn socket(&self) -> Option<&TcpEngine> {
+        self.socket.as_ref()
+    }
+
+    pub(crate) const fn socket_mut(&mut self) -> Option<&mut TcpEngine> {
+        self.socket.as_mut()
+    }
+
+    /// Tells whoever steers that a segment came
+    pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
+        if let Some(ack_injector) = &mut self.ack_injector {
+            ack_injector.on_segment(segment, mtu, now);
+        }
+    }
+
+    /// Tells whoever steers that the engine composed something
+    pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
+        self.count_sent(sent);
+        if sent.end() != sent.sequence {
+            self.owed = self.owed.min(now);
+        }
+        if let Some(ack_injector) = &mut self.ack_injector {
+            ack_injector.on_sent(sent, now);
+        }
+    }
+}
+
+/// A smaller buffer moves next to nothing, and none moves nothing at all
+const MIN_BUFFER: usize = 1 << 10;
+
+/// 16 MiB over 50 ms are 2.7 Gbit/s: no PPTP line has more
+const MAX_BUFFER: usize = 16 << 20;

@@ -1,0 +1,128 @@
+//! Which segments a connection takes, by their numbers
+
+use std::borrow::Cow;
+
+use super::Connection;
+use crate::{
+    engine::{BareSegment, Control, Segment, State, TcpEngine},
+    tcp::{
+        ack_injector::{Sent, SyntheticSegment},
+        closing::FinalNumbers,
+        sequence_numbers::{Receive, Verdict, judge_reset},
+    },
+};
+
+impl Connection {
+    /// Judges a segment before the engine sees it
+    ///
+    /// Before the handshake is complete the engine judges itself: a SYN-ACK, an ACK and a RST must there
+    /// acknowledge exactly the SYN. Only the RST of a connection that comes in is judged here.
+    pub(crate) fn judge(&self, segment: &Segment) -> Verdict {
+        match self.state() {
+            State::SynReceived if segment.rst => judge_reset(segment, self.receive()),
+            state if !state.is_synchronized() => Verdict::Accept,
+            _ => self.numbers.judge(segment, self.receive()),
+        }
+    }
+
+    /// Takes note of what a segment acknowledges, and gives the packet as the engine is to see it
+    ///
+    /// It is a copy with another window if the peer's window shrank to 0 below what is in flight. With a window
+    /// of 0 and octets in flight, the engine's `Socket::dispatch` answers its retransmission timer by
+    /// `self.timer.set_for_idle(cx.now(), self.keep_alive)`, sends nothing ("like zero window"), and the
+    /// timer of its probes starts only when the next segment comes in; and where an acknowledgment starts
+    /// that timer at once, the probe has no octets, because all were sent, so that it draws no answer.
+    pub(crate) fn acknowledge<'p>(
+        &mut self,
+        segment: &mut Segment,
+        packet: &'p [u8],
+    ) -> Cow<'p, [u8]> {
+        if segment.rst || !self.state().is_synchronized() {
+            return Cow::Borrowed(packet);
+        }
+        let window = self.numbers.on_acknowledgment(segment);
+        if window == segment.window {
+            return Cow::Borrowed(packet);
+        }
+        segment.window = window;
+        Cow::Owned(with_window(packet, window))
+    }
+
+    /// The handshake goes on: the engine has taken a SYN, or the acknowledgment of one
+    pub(crate) fn on_handshake(&mut self, segment: &Segment) {
+        if segment.syn {
+            self.numbers.on_syn(segment);
+        } else if segment.acknowledges && !segment.rst {
+            self.numbers.on_acknowledgment(segment);
+        }
+    }
+
+    /// Composes a segment that makes the engine tell the peer which numbers count (RFC 5961 §7)
+    ///
+    /// Once a second at most for each connection: the engine sees to that.
+    pub(crate) fn challenge(&self) -> SyntheticSegment {
+        SyntheticSegment::of(&BareSegment {
+            source: self.flow.peer,
+            destination: self.flow.local,
+            control: Control::None,
+            sequence: self.receive().next.wrapping_sub(1),
+            acknowledgment: Some(self.numbers.unacknowledged()),
+            window: 0,
+        })
+    }
+
+    /// Whether a datagram with this sequence number was our SYN (RFC 5927 §4.1)
+    pub(crate) fn is_syn(&self, sequence: i32) -> bool {
+        self.is_connecting() && self.numbers.unacknowledged().wrapping_sub(1) == sequence
+    }
+
+    /// What is remembered of the numbers once the connection is over
+    pub(crate) fn final_numbers(&self) -> FinalNumbers {
+        let Receive { next, window } = self.receive();
+        FinalNumbers { sent: self.numbers.next(), received: next, window }
+    }
+
+    /// Notes what the engine sent
+    pub(crate) fn count_sent(&mut self, sent: Sent) {
+        self.numbers.on_sent(sent.sequence, sent.end());
+    }
+
+    /// Whether something is to be sent that the peer has no room for
+    ///
+    /// It owes an acknowledgment then only for a probe that was sent (RFC 9293 §3.8.6.1: as long as it
+    /// answers them, the connection stays).
+    pub(crate) fn waits_for_window(&self) -> bool {
+        self.numbers.is_window_closed() && self.state().is_synchronized() && self.owes()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.socket().map_or(State::Closed, TcpEngine::state)
+    }
+
+    /// What this side takes
+    fn receive(&self) -> Receive {
+        let (queued, room) = self.socket().map_or((0, 0), |socket| {
+            let queued = socket.recv_queue();
+            (queued, socket.recv_capacity().saturating_sub(queued))
+        });
+        let fin = i32::from(self.state().peer_finished());
+        let queued = i32::try_from(queued).unwrap_or(0);
+        Receive {
+            next: self.numbers.unread().wrapping_add(queued).wrapping_add(fin),
+            window: u32::try_from(room).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// A copy of an IP packet that holds a segment, with another window in it (RFC 9293 §3.1)
+///
+/// The checksum is not made good: it was verified, and the engine does not look at it.
+fn with_window(packet: &[u8], window: u16) -> Vec<u8> {
+    let mut copy = packet.to_vec();
+    let header = copy.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));
+    let field = header.saturating_add(14)..header.saturating_add(16);
+    if let Some(field) = copy.get_mut(field) {
+        field.copy_from_slice(&window.to_be_bytes());
+    }
+    copy
+}

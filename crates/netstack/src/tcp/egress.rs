@@ -1,0 +1,51 @@
+//! The way out of a connection
+
+use pptp_packet::Egress;
+
+use super::{
+    Tcp,
+    ack_injector::{SyntheticSegment, Watch},
+    connection::Cause,
+    delayed_dup_acks::Reply,
+};
+use crate::shared::{Shared, table::Id, time::NEVER};
+
+impl Tcp {
+    /// Lets one connection send one packet; false if it has no more to send for now
+    pub(crate) fn egress(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) -> bool {
+        let Shared { engine, stats, now, .. } = &mut *shared;
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        connection.check_time(*now);
+        let is_proven = stats.packets_in > 0;
+        if is_proven {
+            connection.forget_syn();
+        }
+        if let Some(packet) = connection.take_due(*now) {
+            out.compose(packet.len(), |octets| octets.copy_from_slice(&packet));
+            stats.packets_out = stats.packets_out.saturating_add(1);
+            return true;
+        }
+        while let Some((SyntheticSegment(packet), socket)) = connection.inject() {
+            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut Reply::default());
+        }
+        let Some(socket) = connection.socket_mut() else {
+            self.set_deadline(id, NEVER);
+            return false;
+        };
+        let mut watch = Watch { out, sent: None, syn: None, keeps_syn: !is_proven };
+        let has_sent = engine.tcp_egress(socket, *now, &mut stats.packets_out, &mut watch);
+        let Watch { sent, syn, .. } = watch;
+        if let Some(sent) = sent {
+            connection.on_sent(sent, *now);
+        }
+        if let Some(syn) = syn {
+            connection.keep_syn(syn, *now);
+        }
+        self.update(id, Cause::Turn, shared);
+        if has_sent {
+            return self.connections.get(id).is_some();
+        }
+        self.note_deadline(id, shared);
+        false
+    }
+}

@@ -1,0 +1,153 @@
+//! The way of a segment to its connection
+
+use std::borrow::Cow;
+
+use pptp_packet::Egress;
+
+use super::{
+    Tcp,
+    ack_injector::SyntheticSegment,
+    closing::{self, Answer},
+    connection::{Cause, Connection, Holder},
+    delayed_dup_acks::Reply,
+    initial_numbers,
+    sequence_numbers::Verdict,
+};
+use crate::{
+    engine::{Datagram, Segment},
+    ip::Flow,
+    shared::{Shared, table::Id},
+    stats::count,
+};
+
+impl Tcp {
+    /// Takes in a segment
+    pub(crate) fn ingress(
+        &mut self,
+        datagram: &Datagram<'_>,
+        packet: &[u8],
+        shared: &mut Shared,
+        out: &mut impl Egress,
+    ) {
+        let Some(segment) = datagram.tcp() else { return count(&mut shared.stats.malformed) };
+        if !shared.addresses.own(datagram.destination) {
+            return count(&mut shared.stats.unclaimed);
+        }
+        let flow = Flow { local: segment.local, peer: segment.peer };
+        if let Some(id) = self.flows.get(&flow).copied() {
+            return self.give_to_connection(id, &segment, packet, shared, out);
+        }
+        let answer = self.closing.handle(&segment, shared.now);
+        if !matches!(answer, Answer::NotOurs | Answer::Reopens) {
+            if closing::compose(answer, &segment, out) {
+                count(&mut shared.stats.packets_out);
+            }
+            return;
+        }
+        if segment.syn && !segment.acknowledges && !segment.rst {
+            let listeners = self.listeners.iter();
+            let mut takes = listeners.filter(|(_, listener)| listener.takes(segment.local));
+            let listener = takes.next().map(|(id, _)| id);
+            drop(takes);
+            if let Some(listener) = listener {
+                return self.open_from_listener(listener, &segment, packet, shared, out);
+            }
+        }
+        shared.unclaimed(packet, out);
+    }
+
+    fn give_to_connection(
+        &mut self,
+        id: Id,
+        segment: &Segment,
+        packet: &[u8],
+        shared: &mut Shared,
+        out: &mut impl Egress,
+    ) {
+        let Some(connection) = self.connections.get(id) else { return };
+        match connection.judge(segment) {
+            Verdict::Accept => self.process(id, *segment, packet, true, shared, out),
+            Verdict::Answer => self.process(id, *segment, packet, false, shared, out),
+            Verdict::Challenge => self.challenge(id, shared, out),
+            Verdict::Drop => {}
+        }
+    }
+
+    /// Lets the engine process a segment; one that is not acceptable is only answered
+    fn process(
+        &mut self,
+        id: Id,
+        mut segment: Segment,
+        packet: &[u8],
+        is_acceptable: bool,
+        shared: &mut Shared,
+        out: &mut impl Egress,
+    ) {
+        let Shared { engine, stats, now, .. } = &mut *shared;
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let was = connection.state();
+        let packet = if is_acceptable {
+            connection.acknowledge(&mut segment, packet)
+        } else {
+            Cow::Borrowed(packet)
+        };
+        let mut reply = Reply::default();
+        if let Some(socket) = connection.socket_mut() {
+            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut reply);
+        }
+        if let Some(reply) = reply.0.and_then(|reply| connection.hold(&segment, reply, *now)) {
+            out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
+            count(&mut stats.packets_out);
+        }
+        let is_handshake = !was.is_synchronized();
+        let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
+        if is_handshake && is_taken {
+            connection.on_handshake(&segment);
+        }
+        if is_taken {
+            connection.on_segment(&segment, engine.mtu(), *now);
+        }
+        if is_taken || !is_handshake {
+            connection.hear(*now);
+        }
+        self.update(id, Cause::Segment { rst: segment.rst }, shared);
+        self.enqueue(id, shared);
+    }
+
+    /// Tells a peer which numbers count, if that has not been done within the last second
+    fn challenge(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
+        let Shared { engine, stats, now, .. } = &mut *shared;
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let SyntheticSegment(packet) = connection.challenge();
+        let Some(socket) = connection.socket_mut() else { return };
+        engine.tcp_ingress(socket, &packet, *now, &mut stats.packets_out, out);
+    }
+
+    fn open_from_listener(
+        &mut self,
+        listener: Id,
+        segment: &Segment,
+        packet: &[u8],
+        shared: &mut Shared,
+        out: &mut impl Egress,
+    ) {
+        let Some(entry) = self.listeners.get_mut(listener) else { return };
+        if entry.is_full() {
+            return count(&mut shared.stats.backlog_overflows);
+        }
+        entry.waiting = entry.waiting.saturating_add(1);
+        let flow = Flow { local: segment.local, peer: segment.peer };
+        let number = self.initial.number(&flow, shared.now);
+        let initial =
+            self.closing.take(&flow).map_or(number, |last| initial_numbers::above(last, number));
+        let holder = Holder::Backlog(listener);
+        let mut connection = Connection::new(flow, holder, &entry.options, initial, shared.now);
+        connection.listen();
+        let id = self.connections.insert(connection);
+        self.flows.insert(flow, id);
+        let one = shared.engine.with_initial_number(initial, &shared.addresses, shared.now);
+        let usual = std::mem::replace(&mut shared.engine, one);
+        self.give_to_connection(id, segment, packet, shared, out);
+        shared.engine = usual;
+    }
+}

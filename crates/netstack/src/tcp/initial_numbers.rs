@@ -1,0 +1,126 @@
+//! Initial sequence numbers (RFC 6528)
+
+use std::fmt;
+
+use crate::{
+    ip::Flow,
+    shared::{
+        random::{Random, sip_hash},
+        time::Time,
+    },
+};
+
+/// Chooses the initial sequence number of each connection (RFC 6528 §3, RFC 9293 §3.4.1)
+///
+/// It is a clock plus a keyed hash of addresses and ports. So the numbers of one peer say nothing of those
+/// of another, and between the same two ports each connection begins above the one before.
+pub(crate) struct InitialNumbers {
+    key: (u64, u64),
+}
+
+impl InitialNumbers {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        Self { key: random.key() }
+    }
+
+    /// The initial sequence number of a connection that begins now
+    pub(crate) fn number(&self, flow: &Flow, now: Time) -> i32 {
+        let mut ends = [0; 12];
+        for (into, end) in ends.chunks_exact_mut(6).zip([flow.local, flow.peer]) {
+            let [a, b, c, d] = end.ip().octets();
+            let [high, low] = end.port().to_be_bytes();
+            into.copy_from_slice(&[a, b, c, d, high, low]);
+        }
+        low_half(sip_hash(self.key, &ends)).wrapping_add(low_half(now / TICK))
+    }
+}
+
+/// The key stays secret: whoever has it can speak in the name of others
+impl fmt::Debug for InitialNumbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitialNumbers").finish_non_exhaustive()
+    }
+}
+
+/// The first number above `last` for another connection between the same ports (RFC 1122 §4.2.2.13)
+///
+/// Further above it than a window without scaling reaches, as Linux has it.
+pub(crate) const fn above(last: i32, number: i32) -> i32 {
+    if number.wrapping_sub(last) > MARGIN { number } else { last.wrapping_add(MARGIN) }
+}
+
+/// The low 32 bits
+fn low_half(number: u64) -> i32 {
+    let [.., a, b, c, d] = number.to_be_bytes();
+    i32::from_be_bytes([a, b, c, d])
+}
+
+/// The clock's period in microseconds (RFC 9293 §3.4.1)
+const TICK: Time = 4;
+
+const MARGIN: i32 = 65_537;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn flow(port: u16) -> Flow {
+        let local = std::net::SocketAddrV4::new([192, 168, 1, 234].into(), port);
+        Flow { local, peer: "192.168.1.1:80".parse().unwrap() }
+    }
+
+    /// The key of the known answers: octets 0 to 15
+    fn numbers() -> InitialNumbers {
+        InitialNumbers { key: (0x0706_0504_0302_0100, 0x0F0E_0D0C_0B0A_0908) }
+    }
+
+    #[test]
+    fn known_answers() {
+        // computed by another implementation of SipHash-2-4
+        let number = |port, now| numbers().number(&flow(port), now).cast_unsigned();
+        assert_eq!(number(50_000, 0), 0xC625_FD5F);
+        assert_eq!(number(50_000, 3), 0xC625_FD5F);
+        assert_eq!(number(50_000, 4_000_000), 0xC625_FD5F + 1_000_000);
+        assert_eq!(number(50_001, 0), 0x560E_6DB2);
+    }
+
+    #[test]
+    fn each_end_and_each_port_counts() {
+        let other = |change: fn(&mut Flow)| {
+            let mut flow = flow(50_000);
+            change(&mut flow);
+            numbers().number(&flow, 0)
+        };
+        let all = [
+            other(|_| {}),
+            other(|flow| flow.local.set_port(50_001)),
+            other(|flow| flow.peer.set_port(81)),
+            other(|flow| flow.local.set_ip([192, 168, 1, 235].into())),
+            other(|flow| flow.peer.set_ip([192, 168, 1, 2].into())),
+            other(|flow| std::mem::swap(&mut flow.local, &mut flow.peer)),
+        ];
+        assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn another_stack_has_another_key() {
+        let of = |seed| InitialNumbers::new(&mut Random::new(seed)).number(&flow(50_000), 0);
+        assert_ne!(of(1), of(2));
+        assert_eq!(of(1), of(1));
+    }
+
+    #[test]
+    fn the_next_connection_begins_above_the_last() {
+        assert_eq!(above(1_000, 2_000_000), 2_000_000, "the clock alone is enough");
+        assert_eq!(above(1_000, 1_001), 1_000 + MARGIN);
+        assert_eq!(above(1_000, -5), 1_000 + MARGIN);
+        assert_eq!(above(i32::MAX, i32::MIN), i32::MAX.wrapping_add(MARGIN), "numbers wrap");
+    }
+
+    #[test]
+    fn debug_output_has_no_key() {
+        assert_eq!(format!("{:?}", numbers()), "InitialNumbers { .. }");
+    }
+}

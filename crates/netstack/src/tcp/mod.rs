@@ -1,0 +1,286 @@
+//! TCP: connections, listeners, and what is left of a connection once it is over
+
+mod ack_injector;
+mod calls;
+mod closing;
+mod congestion;
+mod connection;
+mod delayed_dup_acks;
+mod egress;
+mod fresh_syn;
+mod ingress;
+mod initial_numbers;
+mod listener;
+mod sequence_numbers;
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use pptp_packet::Waiters;
+
+pub(crate) use self::calls::TcpCalls;
+use self::{
+    closing::Closing,
+    connection::{Cause, Connection, Holder, Transition},
+    initial_numbers::InitialNumbers,
+    listener::Listener,
+};
+use crate::{
+    SocketError,
+    ip::Flow,
+    shared::{
+        Shared,
+        queue::Ticket,
+        random::Random,
+        table::{Id, Table},
+        time::{NEVER, Time},
+    },
+};
+
+/// The TCP connections and listeners of a stack
+pub(crate) struct Tcp {
+    initial: InitialNumbers,
+    connections: Table<Connection>,
+    /// When each connection wants a turn, by its number
+    deadlines: Vec<Time>,
+    flows: BTreeMap<Flow, Id>,
+    closing: Closing,
+    listeners: Table<Listener>,
+}
+
+impl Tcp {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        Self {
+            initial: InitialNumbers::new(random),
+            connections: Table::new(),
+            deadlines: Vec::new(),
+            flows: BTreeMap::new(),
+            closing: Closing::default(),
+            listeners: Table::new(),
+        }
+    }
+
+    /// Connections, those being flushed after they were dropped included
+    pub(crate) fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(crate) fn has_connections(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Tells whether there is neither a connection nor a listener
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.listeners.is_empty() && self.flows.is_empty()
+    }
+
+    /// Tells whether what was written for the last time has arrived, on all connections
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.connections.iter().any(|(_, connection)| connection.is_parting())
+    }
+
+    pub(crate) fn queued_mut(&mut self, id: Id) -> Option<&mut bool> {
+        self.connections.get_mut(id).map(|it| &mut it.queued)
+    }
+
+    pub(crate) fn readers(&mut self, id: Id) -> Option<&mut Waiters> {
+        self.connections.get_mut(id).map(|it| &mut it.readers)
+    }
+
+    pub(crate) fn writers(&mut self, id: Id) -> Option<&mut Waiters> {
+        self.connections.get_mut(id).map(|it| &mut it.writers)
+    }
+
+    pub(crate) fn acceptors(&mut self, id: Id) -> Option<&mut Waiters> {
+        self.listeners.get_mut(id).map(|it| &mut it.acceptors)
+    }
+
+    /// Puts connections into the queue whose time has come, and forgets those that are over
+    pub(crate) fn queue_due(&mut self, shared: &mut Shared) {
+        self.closing.sweep(shared.now);
+        for at in 0..self.deadlines.len() {
+            if self.deadlines.get(at).is_some_and(|deadline| *deadline <= shared.now) {
+                self.enqueue(Id::try_from(at).unwrap_or(Id::MAX), shared);
+            }
+        }
+    }
+
+    /// The time at which a connection wants its next turn
+    pub(crate) fn deadline(&self) -> Time {
+        let connections = self.deadlines.iter().copied().min().unwrap_or(NEVER);
+        connections.min(self.closing.next())
+    }
+
+    /// Fails the sockets that are bound to an address that is no longer the stack's
+    pub(crate) fn abandon(&mut self, old: Ipv4Addr, error: SocketError, shared: &mut Shared) {
+        let flows = self.flows.iter().filter(|(flow, _)| *flow.local.ip() == old);
+        for id in flows.map(|(_, id)| *id).collect::<Vec<_>>() {
+            self.fail(id, error, shared);
+        }
+        for (_, listener) in self.listeners.iter_mut() {
+            if *listener.local.ip() == old {
+                listener.failed = Some(error);
+                listener.acceptors.wake(&mut shared.wakes);
+            }
+        }
+        self.closing.clear();
+    }
+
+    /// Fails all connections, and frees those that have no user
+    pub(crate) fn shut_down(&mut self, shared: &mut Shared) {
+        for (_, connection) in self.connections.iter_mut() {
+            connection.kill(SocketError::Aborted);
+            connection.readers.wake(&mut shared.wakes);
+            connection.writers.wake(&mut shared.wakes);
+        }
+        for (_, listener) in self.listeners.iter_mut() {
+            listener.acceptors.wake(&mut shared.wakes);
+        }
+        let kept = |connection: &Connection| connection.holder == Holder::User;
+        let left = self.connections.iter().filter(|(_, connection)| !kept(connection));
+        for id in left.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.remove(id, shared);
+        }
+        self.flows.clear();
+        self.closing.clear();
+        self.deadlines = Vec::new();
+    }
+
+    /// Ends the connection whose own SYN an ICMP message complains of
+    ///
+    /// A connection that is established does not end by it (RFC 1122 §4.2.3.9), as with the
+    /// kernel's sockets, and one that is being made only if its own SYN is quoted, by its sequence number
+    /// (RFC 5927 §4.1).
+    pub(crate) fn on_unreachable(
+        &mut self,
+        flow: Flow,
+        sequence: i32,
+        error: SocketError,
+        shared: &mut Shared,
+    ) {
+        let Some(id) = self.flows.get(&flow).copied() else { return };
+        if self.connections.get(id).is_some_and(|it| it.is_syn(sequence)) {
+            self.fail(id, error, shared);
+        }
+    }
+
+    fn enqueue(&mut self, id: Id, shared: &mut Shared) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            shared.enqueue(&mut connection.queued, Ticket::Tcp(id));
+        }
+    }
+
+    /// Finds out what has become of a connection and does what follows
+    fn update(&mut self, id: Id, cause: Cause, shared: &mut Shared) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let flow = connection.flow;
+        match connection.update(cause, &mut shared.wakes) {
+            Transition::Lives => {}
+            Transition::Established => self.hand_to_listener(id, shared),
+            Transition::Retired { kept, time_wait } => {
+                self.flows.remove(&flow);
+                if let Some(numbers) = time_wait {
+                    self.closing.insert(flow, numbers, true, shared.now);
+                }
+                if !kept {
+                    self.remove(id, shared);
+                }
+            }
+            Transition::HalfClosed(numbers) => {
+                self.closing.insert(flow, numbers, false, shared.now);
+                self.remove(id, shared);
+            }
+            Transition::Gone => self.remove(id, shared),
+        }
+    }
+
+    /// After a call on a connection: makes the stack ready if it wants a turn earlier than it did
+    fn schedule(&mut self, id: Id, shared: &mut Shared) {
+        let at = self.wanted(id, shared);
+        if at <= shared.now {
+            self.enqueue(id, shared);
+            shared.ready = true;
+        } else if at < self.set_deadline(id, at) {
+            shared.ready = true;
+        }
+    }
+
+    /// After a connection had its turn and sent nothing: notes when it wants the next
+    ///
+    /// "Now" is taken for a millisecond later: the engine would otherwise keep the owner turning for a
+    /// packet that it does not compose.
+    fn note_deadline(&mut self, id: Id, shared: &mut Shared) {
+        let at = self.wanted(id, shared);
+        self.set_deadline(id, at.max(shared.now.saturating_add(1_000)));
+    }
+
+    fn wanted(&self, id: Id, shared: &mut Shared) -> Time {
+        let Shared { engine, now, .. } = shared;
+        let Some(connection) = self.connections.get(id) else { return NEVER };
+        let engines = connection.socket().map_or(NEVER, |socket| engine.tcp_deadline(socket, *now));
+        engines.min(connection.deadline())
+    }
+
+    /// Sets when a connection wants its next turn, and tells when it wanted it before
+    fn set_deadline(&mut self, id: Id, at: Time) -> Time {
+        let index = usize::try_from(id).unwrap_or(usize::MAX);
+        if at != NEVER && self.deadlines.len() <= index {
+            self.deadlines.resize(index.saturating_add(1), NEVER);
+        }
+        self.deadlines.get_mut(index).map_or(NEVER, |deadline| std::mem::replace(deadline, at))
+    }
+
+    /// The handshake of a connection that came in is complete
+    fn hand_to_listener(&mut self, id: Id, shared: &mut Shared) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if let Holder::Backlog(listener) = connection.holder
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.accepted.push_back(id);
+            listener.acceptors.wake(&mut shared.wakes);
+        }
+    }
+
+    /// Ends a connection without a word to the peer
+    fn fail(&mut self, id: Id, error: SocketError, shared: &mut Shared) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.kill(error);
+        connection.readers.wake(&mut shared.wakes);
+        connection.writers.wake(&mut shared.wakes);
+        self.flows.remove(&connection.flow);
+        let gone = match connection.holder {
+            Holder::User => false,
+            Holder::Backlog(_) => !connection.is_established(),
+            Holder::None { .. } => true,
+        };
+        if gone {
+            self.remove(id, shared);
+        } else {
+            self.schedule(id, shared);
+        }
+    }
+
+    fn remove(&mut self, id: Id, shared: &mut Shared) {
+        let Some(connection) = self.connections.remove(id) else { return };
+        shared.freed.push(connection.flow.local.port());
+        if let Holder::Backlog(listener) = connection.holder
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.waiting = listener.waiting.saturating_sub(1);
+            listener.accepted.retain(|accepted| *accepted != id);
+        }
+        if self.flows.get(&connection.flow) == Some(&id) {
+            self.flows.remove(&connection.flow);
+        }
+        if connection.queued {
+            shared.queue.retain(|ticket| *ticket != Ticket::Tcp(id));
+        }
+        self.set_deadline(id, NEVER);
+        if self.connections.is_empty() {
+            self.deadlines = Vec::new();
+        }
+        debug_assert!(
+            connection.readers.is_empty() && connection.writers.is_empty(),
+            "wakers are not dropped under the lock"
+        );
+    }
+}

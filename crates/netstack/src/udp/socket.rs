@@ -1,0 +1,335 @@
+//! One UDP socket
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    task::Poll,
+};
+
+use pptp_packet::{Egress, Waiters, Wakers};
+use tokio::io::Ready;
+
+use super::packets::{MAX_PAYLOAD, Outgoing};
+use crate::{
+    SocketError, UdpOptions,
+    engine::DatagramRing,
+    error::{destination_required, message_too_long},
+    ip::{Addresses, HOP_LIMIT, Identification},
+};
+
+/// One UDP socket: two rings of datagrams, each with the other side's address
+///
+/// Not the engine's own: that one gives a broadcast to one socket only, knows no connected sockets,
+/// and loses a datagram over the MTU without a word.
+pub(crate) struct UdpSocket {
+    pub(crate) local: SocketAddrV4,
+    pub(crate) peer: Option<SocketAddrV4>,
+    pub(crate) broadcast: bool,
+    pub(crate) ttl: u8,
+    /// Of datagrams to a group; 0 stay in this host
+    pub(crate) multicast_ttl: u8,
+    /// Whether this host's own members of a group hear what is sent there
+    pub(crate) multicast_loop: bool,
+    pub(crate) groups: Vec<Ipv4Addr>,
+    pub(crate) readers: Waiters,
+    pub(crate) writers: Waiters,
+    pub(crate) queued: bool,
+    /// Whether its user repeats what is lost, so that nothing of it has to wait for a path to open
+    pub(crate) repeats: bool,
+    /// Whether it has no user any more and only waits for what it sent to leave
+    pub(crate) dropped: bool,
+    /// What an ICMP message said of the peer, told once
+    pub(crate) pending_error: Option<SocketError>,
+    /// Why no call succeeds any more
+    pub(crate) failed: Option<SocketError>,
+    /// Whether a datagram was refused since one has left: the socket is not writable then
+    refused: bool,
+    /// How much of the oldest datagram has left, if some of it has
+    underway: Option<Underway>,
+    /// `None` once it has failed
+    buffers: Option<Buffers>,
+}
+
+struct Buffers {
+    receive: DatagramRing,
+    send: DatagramRing,
+    /// A datagram that is larger than all of `send`: it is alone on its way
+    large: Option<(SocketAddrV4, Box<[u8]>)>,
+}
+
+/// How much of a datagram has left that leaves in fragments
+#[derive(Debug, Clone, Copy)]
+struct Underway {
+    from: SocketAddrV4,
+    identification: u16,
+    /// Where the next fragment begins
+    start: usize,
+}
+
+/// What left a socket
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Nothing,
+    /// A datagram in one packet
+    Whole,
+    Fragment,
+}
+
+impl UdpSocket {
+    pub(crate) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
+        let buffer = |octets: usize| ring(octets.max(max_payload(mtu)));
+        Self {
+            local,
+            peer: None,
+            broadcast: options.broadcast,
+            ttl: HOP_LIMIT,
+            multicast_ttl: HOP_LIMIT,
+            multicast_loop: true,
+            groups: Vec::new(),
+            readers: Waiters::default(),
+            writers: Waiters::default(),
+            queued: false,
+            repeats: false,
+            dropped: false,
+            pending_error: None,
+            failed: None,
+            refused: false,
+            underway: None,
+            buffers: Some(Buffers {
+                receive: buffer(options.receive_buffer),
+                send: buffer(options.send_buffer),
+                large: None,
+            }),
+        }
+    }
+
+    pub(crate) fn connect(&mut self, peer: SocketAddrV4) {
+        (self.peer, self.pending_error) = (Some(peer), None);
+    }
+
+    /// Whether a datagram is for this socket
+    pub(crate) fn takes(&self, source: SocketAddrV4, destination: SocketAddrV4, all: bool) -> bool {
+        let (own, to) = (self.local.ip(), destination.ip());
+        self.local.port() == destination.port()
+            && self.peer.is_none_or(|peer| peer == source)
+            && if to.is_multicast() {
+                self.groups.contains(to)
+            } else {
+                all || own.is_unspecified() || own == to
+            }
+    }
+
+    /// Keeps a datagram for its reader; false if there is no room
+    pub(crate) fn receive(
+        &mut self,
+        source: SocketAddrV4,
+        payload: &[u8],
+        wakes: &mut Wakers,
+    ) -> bool {
+        let kept = self.buffers.as_mut().is_some_and(|it| it.receive.push(payload, source));
+        self.readers.wake(wakes);
+        kept
+    }
+
+    /// Gives one datagram to `read`, which tells how much of it it took
+    ///
+    /// What it did not take is lost, as with the kernel's sockets.
+    pub(crate) fn recv(
+        &mut self,
+        peek: bool,
+        read: impl FnOnce(&[u8]) -> usize,
+    ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
+        self.check()?;
+        let Some(buffers) = &mut self.buffers else { return Poll::Pending };
+        let result = if peek {
+            buffers.receive.peek().map(|(source, payload)| (read(payload), source))
+        } else {
+            buffers.receive.pop().map(|(source, payload)| (read(payload), source))
+        };
+        result.map_or(Poll::Pending, |received| Poll::Ready(Ok(received)))
+    }
+
+    /// Queues one datagram
+    pub(crate) fn send(
+        &mut self,
+        payload: &[u8],
+        to: Option<SocketAddrV4>,
+        addresses: &Addresses,
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        let to = to.or(self.peer).ok_or_else(destination_required)?;
+        addresses.check_peer(to)?;
+        if addresses.is_broadcast(*to.ip()) && !self.broadcast {
+            return Poll::Ready(Err(SocketError::BroadcastNotEnabled.into()));
+        }
+        let Some(buffers) = &mut self.buffers else { return Poll::Pending };
+        if payload.len() > MAX_PAYLOAD {
+            return Poll::Ready(Err(message_too_long()));
+        }
+        if buffers.queue(payload, to) {
+            return Poll::Ready(Ok(payload.len()));
+        }
+        self.refused = true;
+        Poll::Pending
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.failed.is_some()
+            || self.pending_error.is_some()
+            || self.buffers.as_ref().is_some_and(|buffers| !buffers.receive.is_empty())
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.failed.is_some()
+            || self.pending_error.is_some()
+            || (!self.refused && self.buffers.as_ref().is_some_and(Buffers::has_room))
+    }
+
+    /// What a receive and a send would not wait for
+    pub(crate) fn readiness(&self) -> Ready {
+        let failed = self.failed.is_some();
+        [
+            (self.is_readable(), Ready::READABLE),
+            (self.is_writable(), Ready::WRITABLE),
+            (failed, Ready::READ_CLOSED | Ready::WRITE_CLOSED),
+            (failed || self.pending_error.is_some(), Ready::ERROR),
+        ]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .fold(Ready::EMPTY, |ready, (_, kind)| ready | kind)
+    }
+
+    /// What an ICMP message said of the peer, or why no call succeeds any more
+    pub(crate) fn take_error(&mut self) -> Option<SocketError> {
+        self.check().err()
+    }
+
+    /// The address and port that datagrams leave from
+    pub(crate) fn source(&self, addresses: &Addresses) -> SocketAddrV4 {
+        let bound = self.local.ip();
+        let address = if bound.is_unspecified() { addresses.first } else { *bound };
+        SocketAddrV4::new(address, self.local.port())
+    }
+
+    pub(crate) fn has_egress(&self) -> bool {
+        self.buffers.as_ref().is_some_and(Buffers::has_egress)
+    }
+
+    /// Composes the next packet of the oldest datagram that was sent
+    ///
+    /// Those who wait for its room are woken once all of it has left. A datagram whose sender's address
+    /// has changed since its first fragments left begins anew: nobody could put it together.
+    pub(crate) fn egress(
+        &mut self,
+        addresses: &Addresses,
+        mtu: usize,
+        identification: &mut Identification,
+        out: &mut impl Egress,
+        wakes: &mut Wakers,
+    ) -> Sent {
+        let from = self.source(addresses);
+        let begun = self.underway.take().filter(|underway| underway.from == from);
+        let Some(buffers) = &mut self.buffers else { return Sent::Nothing };
+        let Some((to, payload)) = buffers.oldest() else { return Sent::Nothing };
+        let ttl = if to.ip().is_multicast() { self.multicast_ttl } else { self.ttl };
+        let (mut sent, mut next) = (Sent::Nothing, None);
+        if ttl > 0 {
+            let is_first = begun.is_none();
+            let Underway { identification, start, .. } = begun.unwrap_or_else(|| {
+                let identification = identification.next();
+                Underway { from, identification, start: 0 }
+            });
+            let datagram = Outgoing { from, to, ttl, identification, payload };
+            next = datagram.compose(start, mtu, out);
+            sent = if is_first && next.is_none() { Sent::Whole } else { Sent::Fragment };
+            self.underway = next.map(|start| Underway { from, identification, start });
+        }
+        if next.is_none() {
+            buffers.pop();
+            self.refused = false;
+            self.writers.wake(wakes);
+        }
+        sent
+    }
+
+    /// Frees the buffers; every call fails with `error` from now on
+    pub(crate) fn kill(&mut self, error: SocketError, wakes: &mut Wakers) {
+        self.failed.get_or_insert(error);
+        self.buffers = None;
+        self.readers.wake(wakes);
+        self.writers.wake(wakes);
+    }
+
+    /// Tells the reader and the writer what an ICMP message said of the peer
+    pub(crate) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
+        self.pending_error = Some(error);
+        self.readers.wake(wakes);
+        self.writers.wake(wakes);
+    }
+
+    fn check(&mut self) -> Result<(), SocketError> {
+        self.failed.or_else(|| self.pending_error.take()).map_or(Ok(()), Err)
+    }
+}
+
+impl Buffers {
+    /// Queues a datagram, if there is room
+    ///
+    /// One that is larger than the whole send buffer waits beside it, if nothing else waits.
+    fn queue(&mut self, payload: &[u8], to: SocketAddrV4) -> bool {
+        if self.large.is_some() {
+            return false;
+        }
+        if payload.len() > self.send.payload_capacity() {
+            let is_alone = self.send.is_empty();
+            self.large = is_alone.then(|| (to, payload.into()));
+            return is_alone;
+        }
+        self.send.push(payload, to)
+    }
+
+    /// The datagram that was sent first of those that are here
+    fn oldest(&mut self) -> Option<(SocketAddrV4, &[u8])> {
+        match &self.large {
+            Some((to, payload)) => Some((*to, payload)),
+            None => self.send.peek(),
+        }
+    }
+
+    /// Drops what [`Self::oldest`] gives
+    fn pop(&mut self) {
+        if self.large.take().is_none() {
+            // an empty buffer has nothing to drop
+            let _ = self.send.pop();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.large.is_none() && !self.send.is_full()
+    }
+
+    fn has_egress(&self) -> bool {
+        self.large.is_some() || !self.send.is_empty()
+    }
+}
+
+/// Octets of payload that fit one packet
+fn max_payload(mtu: usize) -> usize {
+    mtu.saturating_sub(HEADERS)
+}
+
+/// A ring for so many octets of payload
+///
+/// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
+/// buffers by the memory each takes.
+fn ring(octets: usize) -> DatagramRing {
+    let octets = octets.clamp(1, MAX_BUFFER);
+    let entries = octets.div_ceil(256).clamp(4, 1024);
+    DatagramRing::new(octets, entries)
+}
+
+/// As of TCP
+const MAX_BUFFER: usize = 16 << 20;
+
+/// Octets of an IPv4 and a UDP header
+const HEADERS: usize = 28;
