@@ -22,8 +22,8 @@
 mod connect_deadline;
 mod event;
 mod failure;
+mod gre_probe;
 mod ladder;
-mod passage;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;

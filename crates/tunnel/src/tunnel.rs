@@ -20,7 +20,7 @@ use crate::{
     Event, Failure, Ladder, NotNow, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
-    passage::{Passage, Stranger},
+    gre_probe::{GreProbe, Stranger},
     recorder::{Kind, Recorder},
 };
 
@@ -94,8 +94,8 @@ pub struct Tunnel {
     stage: Stage,
     ladder: Ladder,
     connect_deadline: Option<Box<ConnectDeadline>>,
-    /// Whether GRE passes, until LCP is through
-    passage: Passage,
+    /// The watch over GRE, until LCP is through
+    gre_probe: GreProbe,
     /// The control connection has ended, and until when GRE may still say why
     last_words: Option<(Instant, Box<Failure>)>,
     events: Queue<Event>,
@@ -179,7 +179,7 @@ impl Tunnel {
             stage: Stage::Connecting,
             ladder,
             connect_deadline: None,
-            passage: Passage::default(),
+            gre_probe: GreProbe::default(),
             last_words: None,
             events: Queue::new(),
             recorder,
@@ -232,9 +232,9 @@ impl Tunnel {
             self.keep_early(datagram);
             return None;
         };
-        self.passage.hear();
+        self.gre_probe.on_datagram();
         if let Some(acknowledgment) = header.acknowledgment {
-            self.passage.answer();
+            self.gre_probe.on_answer();
             session.handle_acknowledgment(now, acknowledgment);
         }
         let frame = datagram.get_mut(payload)?;
@@ -250,7 +250,7 @@ impl Tunnel {
         if is_control_frame(frame) {
             self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
             if is_lcp_answer(frame) {
-                self.passage.answer();
+                self.gre_probe.on_answer();
             }
         }
         if self.ordered.is_some() && !is_control_frame(frame) {
@@ -279,13 +279,13 @@ impl Tunnel {
     pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
         match error {
             GreError::ProtocolUnreachable => {
-                if let Some(failure) = self.passage.unreachable() {
+                if let Some(failure) = self.gre_probe.on_unreachable() {
                     self.fail(now, failure);
                 }
             }
-            GreError::NotSent(reason) => self.passage.refuse(now, reason),
+            GreError::NotSent(reason) => self.gre_probe.on_refused(now, reason),
             GreError::FromElsewhere { from, server } => {
-                self.passage.note(Stranger::Elsewhere { from, server });
+                self.gre_probe.on_stranger(Stranger::Elsewhere { from, server });
             }
         }
     }
@@ -296,7 +296,7 @@ impl Tunnel {
         {
             let (flags, protocol) =
                 (u16::from_be_bytes([*f0, *f1]), u16::from_be_bytes([*p0, *p1]));
-            self.passage.note(Stranger::Unsupported { flags, protocol });
+            self.gre_probe.on_stranger(Stranger::Unsupported { flags, protocol });
         }
     }
 
@@ -393,7 +393,7 @@ impl Tunnel {
 
     fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
         let Some(session) = &mut self.session else { return };
-        self.passage.compose(now);
+        self.gre_probe.on_composed(now);
         let Ok(length) = u16::try_from(frame.len()) else { return };
         let header = session.next_header(now);
         if is_control_frame(frame) {
@@ -421,7 +421,7 @@ impl Tunnel {
             && out.has_room()
             && let Some(acknowledgment) = session.poll_acknowledgment(now)
         {
-            self.passage.compose(now);
+            self.gre_probe.on_composed(now);
             out.compose(acknowledgment.len(), |room| {
                 if let Some(room) = room.first_chunk_mut() {
                     *room = acknowledgment;
@@ -451,7 +451,7 @@ impl Tunnel {
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
         let reorder = self.ordered.as_ref().and_then(|ordered| ordered.poll_timeout());
         let reorder = reorder.map(|at| (at, Timer::Reorder));
-        let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
+        let first = self.gre_probe.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
         let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
         let connect = connect.map(|(at, _)| (at, Timer::Connect));

@@ -71,7 +71,7 @@ impl Tunnel {
         let session = self.gre_manners.session(session);
         self.session = Some(session);
         self.peer_call_id = Some(peer_call_id);
-        self.passage.watch(now);
+        self.gre_probe.watch(now);
         self.enter(now, Phase::LinkControl);
         self.link.open(now);
         for mut datagram in std::mem::take(&mut self.early) {
@@ -116,7 +116,7 @@ impl Tunnel {
 
     /// Notes a phase of the first connect; a renegotiation goes through the same phases unseen
     fn reach(&mut self, now: Instant, phase: Phase) {
-        self.passage.stop();
+        self.gre_probe.stop();
         if self.stage == Stage::Connecting {
             self.enter(now, phase);
         }
@@ -159,7 +159,7 @@ impl Tunnel {
             Stage::Closing | Stage::Ending | Stage::Finished => return,
             Stage::Connecting | Stage::Up | Stage::Renegotiating => failure,
         };
-        let one_way = self.passage.one_way(now).filter(|_| may_be_one_way(&failure));
+        let one_way = self.gre_probe.one_way(now).filter(|_| may_be_one_way(&failure));
         let failure = one_way.unwrap_or_else(|| self.explained(failure));
         self.stage = Stage::Ending;
         self.stop_waiting();
@@ -191,7 +191,7 @@ impl Tunnel {
     pub(super) fn stop_waiting(&mut self) {
         self.connect_deadline = None;
         self.last_words = None;
-        self.passage.stop();
+        self.gre_probe.stop();
         self.early = Vec::new();
     }
 
@@ -199,7 +199,7 @@ impl Tunnel {
         if let Some((_, failure)) = self.last_words.take_if(|(until, _)| *until <= now) {
             self.fail(now, *failure);
         }
-        if let Some(failure) = self.passage.handle_timeout(now) {
+        if let Some(failure) = self.gre_probe.handle_timeout(now) {
             self.fail(now, failure);
         }
         let connect = self.connect_deadline.as_ref().and_then(|it| it.running());

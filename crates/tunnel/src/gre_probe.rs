@@ -1,4 +1,4 @@
-//! Whether GRE passes, the peer's and ours
+//! The watch over GRE during a connect: does the peer's arrive, and does ours reach the peer?
 
 use std::{
     net::Ipv4Addr,
@@ -7,29 +7,29 @@ use std::{
 
 use crate::Failure;
 
-/// Watches GRE from the Outgoing-Call-Reply until LCP is through
+/// The watch over GRE from the Outgoing-Call-Reply until LCP is through
 #[derive(Debug, Default)]
-pub(crate) struct Passage {
-    /// Since when it is watched
+pub(crate) struct GreProbe {
+    /// The start of the watch; `None` while GRE is not watched
     since: Option<Instant>,
-    /// Whether a datagram of the peer has arrived
+    /// True once a datagram of the peer has arrived
     heard: bool,
-    /// Whether the peer took note of one of ours
+    /// True once the peer has acknowledged or answered a datagram of ours
     answered: bool,
-    /// When a datagram of ours was composed last
+    /// The time at which a datagram of ours was composed last
     composed: Option<Instant>,
-    /// Boxed: hardly any tunnel has one
+    /// The kernel's refusal to send; boxed, since hardly any tunnel has one
     refusal: Option<Box<Refusal>>,
     /// The first datagram of this call that could not be taken for one of the peer's
     stranger: Option<Box<Stranger>>,
 }
 
-/// A datagram with our Call ID that is not the peer's GRE, or not as PPTP has it
+/// A datagram with our Call ID that is not the peer's GRE, or whose header PPTP does not have
 #[derive(Debug)]
 pub(crate) enum Stranger {
-    /// Its source address
+    /// It came from another address than the peer's
     Elsewhere { from: Ipv4Addr, server: Ipv4Addr },
-    /// The first fields of its header
+    /// Its header is not that of enhanced GRE; its first fields
     Unsupported { flags: u16, protocol: u16 },
 }
 
@@ -42,7 +42,7 @@ impl From<&Stranger> for Failure {
     }
 }
 
-/// Datagrams of ours that the kernel would not send, with none between them that it did
+/// A run of our datagrams that the kernel refused to send, one after the other
 #[derive(Debug)]
 struct Refusal {
     first: Instant,
@@ -50,46 +50,48 @@ struct Refusal {
     reason: String,
 }
 
-impl Passage {
-    /// The call is connected
+impl GreProbe {
+    /// Starts the watch: the call is connected
     pub(crate) fn watch(&mut self, now: Instant) {
         *self = Self { since: Some(now), ..Self::default() };
     }
 
-    /// It passes, or does not matter any more
+    /// Ends the watch: GRE passes, or does not matter any more
     pub(crate) fn stop(&mut self) {
         *self = Self::default();
     }
 
-    /// A datagram of the peer arrived
-    pub(crate) const fn hear(&mut self) {
+    /// Notes that a datagram of the peer arrived
+    pub(crate) const fn on_datagram(&mut self) {
         self.heard = true;
     }
 
-    /// A datagram of the peer acknowledges or answers one of ours
-    pub(crate) const fn answer(&mut self) {
+    /// Notes that a datagram of the peer acknowledges or answers one of ours
+    pub(crate) const fn on_answer(&mut self) {
         self.answered = true;
     }
 
-    /// A datagram of this call arrived that cannot be the peer's; the first one is remembered
+    /// Remembers the first datagram of this call that cannot be the peer's
     ///
-    /// Anybody may have sent it: it explains a silence, and never makes one.
-    pub(crate) fn note(&mut self, stranger: Stranger) {
+    /// Anybody may have sent it: it may explain a silence, but it never causes a failure.
+    pub(crate) fn on_stranger(&mut self, stranger: Stranger) {
         if self.since.is_some() && self.stranger.is_none() {
             self.stranger = Some(Box::new(stranger));
         }
     }
 
-    /// What is behind it if LCP does not get along although the peer's datagrams arrive: it has got
-    /// none of ours
+    /// Returns the failure if GRE passes one way only: the peer's datagrams arrive, and it has
+    /// answered none of ours for [`PATIENCE`]
     pub(crate) fn one_way(&self, now: Instant) -> Option<Failure> {
         let waited = now.saturating_duration_since(self.since?);
         let is_one_way = self.heard && !self.answered && waited >= PATIENCE;
         is_one_way.then(|| self.blocked(waited))
     }
 
-    /// A datagram of ours was composed: if it does not pass, [`Self::refused`] follows
-    pub(crate) fn compose(&mut self, now: Instant) {
+    /// Notes that a datagram of ours was composed
+    ///
+    /// If the kernel does not send it, [`Self::on_refused`] follows.
+    pub(crate) fn on_composed(&mut self, now: Instant) {
         // what was composed in the same turn may still be refused
         if self.composed.is_some_and(|composed| composed < now) && self.refused_last().is_none() {
             self.refusal = None;
@@ -97,21 +99,23 @@ impl Passage {
         self.composed = Some(now);
     }
 
-    /// The kernel refused to send the datagram composed last
-    pub(crate) fn refuse(&mut self, now: Instant, reason: String) {
+    /// Notes that the kernel refused to send the datagram composed last
+    pub(crate) fn on_refused(&mut self, now: Instant, reason: String) {
         if self.since.is_some() {
             let first = self.refusal.as_ref().map_or(now, |refusal| refusal.first);
             self.refusal = Some(Box::new(Refusal { first, latest: now, reason }));
         }
     }
 
-    /// What an ICMP protocol-unreachable means: before the peer's first datagram it is believed
-    pub(crate) fn unreachable(&mut self) -> Option<Failure> {
+    /// Returns the failure that an ICMP protocol-unreachable means
+    ///
+    /// It is believed only before the peer's first datagram, since anyone may forge one.
+    pub(crate) fn on_unreachable(&mut self) -> Option<Failure> {
         let awaited = self.since.is_some() && !self.heard;
         awaited.then(|| self.blocked(Duration::ZERO))
     }
 
-    /// The failure, if GRE is blocked for so long
+    /// Returns the failure, if GRE has been blocked for [`PATIENCE`]
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Failure> {
         self.poll_timeout().filter(|due| *due <= now)?;
         if self.heard && self.refused_last().is_none() {
@@ -121,7 +125,7 @@ impl Passage {
         Some(self.blocked(PATIENCE))
     }
 
-    /// Until when the peer's first datagram has to be there, or one of ours to have been sent
+    /// The time by which the peer's first datagram has to arrive, or one of ours to be sent
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let refused = self.refusal.as_ref().map(|refusal| refusal.first);
         let since = if self.heard { self.since.and(refused) } else { self.since };
@@ -137,11 +141,11 @@ impl Passage {
         Failure::GreBlocked { after, heard: self.heard, send_error }
     }
 
-    /// The refusal, unless a datagram was composed after it and not refused
+    /// The refusal, unless a later datagram was composed and not refused
     fn refused_last(&self) -> Option<&Refusal> {
         self.refusal.as_deref().filter(|it| self.composed.is_none_or(|at| at <= it.latest))
     }
 }
 
-/// Three of our LCP Configure-Requests are out by then, at 0, 3, 6 and 9 s
+/// The time that GRE has to pass: our LCP Configure-Requests are out by then, at 0, 3, 6 and 9 s
 const PATIENCE: Duration = Duration::from_secs(10);
