@@ -1,4 +1,4 @@
-mod course;
+mod events;
 mod login;
 mod ordered;
 #[cfg(feature = "server")]

@@ -1,4 +1,4 @@
-//! What the parts tell, and what follows of it for the whole: the phases, coming up, the end
+//! The reactions to the events of the parts: the phases, coming up, the end
 
 use std::time::{Duration, Instant};
 
