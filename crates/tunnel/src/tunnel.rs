@@ -1,30 +1,31 @@
 mod events;
 mod login;
 mod ordered;
+mod receive;
 #[cfg(feature = "server")]
 mod serving;
+mod transmit;
 
 use std::{
     fmt,
-    net::Ipv4Addr,
-    ops::Deref,
     time::{Duration, Instant},
 };
 
 use pptp_control::{ControlConnection, StopReason};
-use pptp_gre::{Discard, Header, ParseError, Reordering, Session};
-use pptp_packet::{Egress, PacketBuf, Queue};
-use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
+use pptp_gre::{Reordering, Session};
+use pptp_packet::Queue;
+use pptp_ppp::{ClientConfig, Link, Password, Phase as LinkPhase};
 
 use crate::{
-    Event, Failure, Ladder, NotNow, Phase, Stats, Timer,
+    Event, Failure, Ladder, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
-    gre_probe::{GreProbe, Stranger},
+    gre_probe::GreProbe,
     recorder::{Kind, Recorder},
 };
 
 use ordered::Ordered;
+pub use receive::GreError;
 #[cfg(feature = "server")]
 pub use serving::{Acknowledgments, GreManners, ServerConfig};
 
@@ -208,98 +209,6 @@ impl Tunnel {
         self.control_events(now);
     }
 
-    /// Takes one GRE datagram, from its GRE header on, and opens it in place
-    ///
-    /// The caller has compared its source address with the control connection's peer. Returns the IP packet
-    /// in it, if it holds one that counts.
-    pub fn handle_gre<'p>(&mut self, now: Instant, datagram: &'p mut [u8]) -> Option<&'p mut [u8]> {
-        if self.stage == Stage::Finished {
-            return None;
-        }
-        let (header, payload) = match Header::parse(datagram) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                self.counters.malformed = self.counters.malformed.saturating_add(1);
-                self.note_unsupported(error, datagram);
-                return None;
-            }
-        };
-        if header.call_id != self.control.call_id() {
-            self.counters.other_call = self.counters.other_call.saturating_add(1);
-            return None;
-        }
-        let Some(session) = &mut self.session else {
-            self.keep_early(datagram);
-            return None;
-        };
-        self.gre_probe.on_datagram();
-        if let Some(acknowledgment) = header.acknowledgment {
-            self.gre_probe.on_answer();
-            session.handle_acknowledgment(now, acknowledgment);
-        }
-        let frame = datagram.get_mut(payload)?;
-        let verdict = match (session.check(&header), header.sequence) {
-            (Ok(verdict), _) => verdict,
-            (Err(Discard::Duplicate), Some(sequence))
-                if !is_control_frame(frame) || self.stage == Stage::Up =>
-            {
-                Session::check_again(sequence)
-            }
-            (Err(_), _) => return None,
-        };
-        if is_control_frame(frame) {
-            self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
-            if is_lcp_answer(frame) {
-                self.gre_probe.on_answer();
-            }
-        }
-        if self.ordered.is_some() && !is_control_frame(frame) {
-            return self.handle_ordered(now, verdict, frame);
-        }
-        self.open_frame(now, verdict, frame)?.packet()
-    }
-
-    /// Datagrams so far that led to something: IP packets, new acknowledgments, and while the tunnel
-    /// is negotiated its frames too
-    ///
-    /// For owners who want to know what a datagram was worth. One may count twice.
-    pub fn taken(&self) -> u64 {
-        let Some(session) = &self.session else { return 0 };
-        let stats = session.stats();
-        let negotiated = if self.stage == Stage::Up { 0 } else { stats.committed };
-        let acknowledgments = u64::from(stats.acknowledgments_taken);
-        self.counters.ip_received.saturating_add(acknowledgments).saturating_add(negotiated)
-    }
-
-    /// The network or the kernel said that GRE to the peer does not pass
-    ///
-    /// Before the first datagram of the peer, an ICMP protocol-unreachable ends the connect: that
-    /// is the answer of a host that knows no GRE. Later it is no more than a remark, since anyone may
-    /// forge one.
-    pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
-        match error {
-            GreError::ProtocolUnreachable => {
-                if let Some(failure) = self.gre_probe.on_unreachable() {
-                    self.fail(now, failure);
-                }
-            }
-            GreError::NotSent(reason) => self.gre_probe.on_refused(now, reason),
-            GreError::FromElsewhere { from, server } => {
-                self.gre_probe.on_stranger(Stranger::Elsewhere { from, server });
-            }
-        }
-    }
-
-    fn note_unsupported(&mut self, error: ParseError, datagram: &[u8]) {
-        if let (ParseError::Flags(_) | ParseError::Protocol(_), [f0, f1, p0, p1, ..]) =
-            (error, datagram)
-        {
-            let (flags, protocol) =
-                (u16::from_be_bytes([*f0, *f1]), u16::from_be_bytes([*p0, *p1]));
-            self.gre_probe.on_stranger(Stranger::Unsupported { flags, protocol });
-        }
-    }
-
     /// Does what is due at `now`; too early does nothing
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.stage == Stage::Finished {
@@ -344,90 +253,10 @@ impl Tunnel {
         self.link_events(now);
     }
 
-    /// Turns an IP packet into a GRE datagram, in its headroom
-    ///
-    /// Only after [`may_send`](Self::may_send) said so, at the same `now`: then it cannot fail.
-    /// Datagrams must go out in the order in which they were sealed.
-    pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
-        debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
-        #[cfg(feature = "server")]
-        self.withhold_acknowledgment();
-        let octets = packet.len();
-        let wants_answer = pptp_ppp::wants_answer(packet.as_slice());
-        if let Some(session) = &mut self.session
-            && self.link.seal(packet)
-        {
-            session.seal(now, packet);
-            self.link.note_sent(now, wants_answer);
-            self.counters.sent(octets);
-        }
-    }
-
     /// The next thing to know, oldest first
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP, and the proofs of the data path
-    ///
-    /// Before the packets of the turn, for they say when packets pass: the first packet would not
-    /// be taken by a peer that has not yet got our last Configure-Ack.
-    pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
-        debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
-        #[cfg(feature = "server")]
-        self.withhold_acknowledgment();
-        while self.session.is_some() && out.has_room() {
-            let Some(frame) = self.next_frame() else { break };
-            self.compose_frame(now, &frame, out);
-            #[cfg(feature = "server")]
-            if self.gre_manners.repeats_frames {
-                self.compose_frame(now, &frame, out);
-            }
-        }
-    }
-
-    fn next_frame(&mut self) -> Option<impl Deref<Target = Vec<u8>> + use<>> {
-        self.link.poll_frame().or_else(|| self.link.poll_proof())
-    }
-
-    fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
-        let Some(session) = &mut self.session else { return };
-        self.gre_probe.on_composed(now);
-        let Ok(length) = u16::try_from(frame.len()) else { return };
-        let header = session.next_header(now);
-        if is_control_frame(frame) {
-            let sequence = header.sequence.unwrap_or_default();
-            self.recorder.frame(now, Kind::FrameSent, sequence, frame);
-        }
-        let header = header.emit(length);
-        let octets = header.as_slice();
-        out.compose(octets.len().saturating_add(frame.len()), |room| {
-            if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
-                && tail.len() == frame.len()
-            {
-                head.copy_from_slice(octets);
-                tail.copy_from_slice(frame);
-            }
-        });
-    }
-
-    /// Composes what the tunnel itself still has to say over GRE: control frames for which there was
-    /// no room before the packets, and a bare acknowledgment if none could ride along
-    pub fn poll_gre(&mut self, now: Instant, out: &mut impl Egress) {
-        self.poll_frames(now, out);
-        let Some(session) = &mut self.session else { return };
-        if self.stage != Stage::Finished
-            && out.has_room()
-            && let Some(acknowledgment) = session.poll_acknowledgment(now)
-        {
-            self.gre_probe.on_composed(now);
-            out.compose(acknowledgment.len(), |room| {
-                if let Some(room) = room.first_chunk_mut() {
-                    *room = acknowledgment;
-                }
-            });
-        }
     }
 
     /// Appends what is to be written to the control connection to `out`, and says whether that was any
@@ -459,17 +288,6 @@ impl Tunnel {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
-    }
-
-    /// Whether a packet may be composed and sealed at `now`
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn may_send(&self, now: Instant) -> Result<(), NotNow> {
-        let Some(session) = self.session.as_ref().filter(|_| self.link.is_up()) else {
-            return Err(NotNow::NotUp);
-        };
-        session.may_send(now).map_or(Ok(()), |until| Err(NotNow::PacedUntil(until)))
     }
 
     /// The phase reached last
@@ -516,57 +334,4 @@ impl Tunnel {
         self.ladder.enter(now, phase);
         self.events.push_back(Event::Phase(phase));
     }
-
-    fn keep_early(&mut self, datagram: &[u8]) {
-        let octets = self.early.iter().map(Vec::len).sum::<usize>().saturating_add(datagram.len());
-        let has_room = self.early.len() < MAX_EARLY && octets <= MAX_EARLY_OCTETS;
-        if self.stage == Stage::Connecting && has_room {
-            self.early.push(datagram.to_vec());
-        } else {
-            self.counters.too_early = self.counters.too_early.saturating_add(1);
-        }
-    }
-}
-
-/// Why GRE to the peer does not pass
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GreError {
-    /// ICMP: the peer, or a router before it, does not know the protocol (RFC 792)
-    ProtocolUnreachable,
-    /// The kernel refused to send a datagram, in these words
-    NotSent(String),
-    /// A datagram with our Call ID arrived from another address than the peer's; it was not taken
-    FromElsewhere {
-        /// Its source
-        from: Ipv4Addr,
-        /// The peer's address
-        server: Ipv4Addr,
-    },
-}
-
-/// GRE frames kept until the Outgoing-Call-Reply is there
-const MAX_EARLY: usize = 16;
-
-/// Octets of all of them: what is said so early is LCP, some 60 octets each
-const MAX_EARLY_OCTETS: usize = 8 << 10;
-
-const fn order(order: pptp_gre::Order) -> Order {
-    match order {
-        pptp_gre::Order::Ahead => Order::Ahead,
-        pptp_gre::Order::Behind => Order::Behind,
-    }
-}
-
-/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
-fn is_lcp_answer(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
-}
-
-/// Whether a PPP frame carries a control protocol
-///
-/// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
-/// one octet (§6.5), as the FD of what is encrypted.
-fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use pptp_gre::{Evidence, Header, Placed, ReorderBuffer, Verdict};
-use pptp_ppp::{Arrival, Negotiated, Received};
+use pptp_ppp::Negotiated;
 
-use super::{Tunnel, order};
+use super::Tunnel;
 
 /// What is kept while frames need their order
 #[derive(Debug)]
@@ -21,6 +21,11 @@ impl Ordered {
     /// When a frame will have waited too long
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.buffer.poll_timeout()
+    }
+
+    /// Lets the number of a control frame pass: no packet has to wait for it
+    pub(super) fn pass(&mut self, now: Instant, sequence: u32) {
+        self.buffer.pass(now, sequence);
     }
 
     /// A packet came up
@@ -41,25 +46,6 @@ impl Ordered {
     fn may_count(&self, sequence: u32) -> bool {
         !self.is_clear
             || self.opened.is_none_or(|opened| sequence.wrapping_sub(opened).cast_signed() > 0)
-    }
-}
-
-/// An inner packet that came up
-#[derive(Debug)]
-pub(super) enum Opened<'p> {
-    /// One for users
-    Packet(&'p mut [u8]),
-    /// The answer to a proof of the data path
-    Proof,
-}
-
-impl<'p> Opened<'p> {
-    /// The packet, if it is for users
-    pub(super) fn packet(self) -> Option<&'p mut [u8]> {
-        match self {
-            Self::Packet(packet) => Some(packet),
-            Self::Proof => None,
-        }
     }
 }
 
@@ -122,39 +108,6 @@ impl Tunnel {
         if let Some(ordered) = &mut self.ordered {
             ordered.open(sequence, is_behind);
         }
-    }
-
-    /// Hands a frame to PPP, and commits its number if that takes it
-    pub(super) fn open_frame<'p>(
-        &mut self,
-        now: Instant,
-        verdict: Verdict,
-        frame: &'p mut [u8],
-    ) -> Option<Opened<'p>> {
-        let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
-        let session = self.session.as_mut()?;
-        match self.link.handle_frame(now, arrival, frame) {
-            Received::Ip(packet) => {
-                session.commit(now, verdict);
-                self.counters.received(packet.len());
-                return Some(Opened::Packet(packet));
-            }
-            Received::Proof => {
-                session.commit(now, verdict);
-                self.link_events(now);
-                return Some(Opened::Proof);
-            }
-            Received::Control if verdict.evidence == Evidence::Accepted => {
-                session.commit(now, verdict);
-                if let Some(ordered) = &mut self.ordered {
-                    ordered.buffer.pass(now, verdict.sequence);
-                }
-            }
-            // a discarded frame may still be the one that was too much
-            Received::Control | Received::Discarded(_) => {}
-        }
-        self.link_events(now);
-        None
     }
 
     /// Whether frames need their order from now on, as PPP has agreed
