@@ -18,9 +18,9 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     beat::Heart,
+    flood_budget::FloodBudget,
     hub::Hub,
     peer_calls::PeerCalls,
-    restraint::Restraint,
     shared::{Shared, now, stopped},
     strangers::call_ids,
     turn::{Inputs, Outcome, Outputs, guarded},
@@ -42,7 +42,7 @@ pub(crate) struct Driver {
     strangers: Vec<(Arc<Shared>, usize)>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
-    restraint: Restraint,
+    flood_budget: FloodBudget,
     round: Round,
     drops_read: Instant,
     heart: Heart,
@@ -52,8 +52,8 @@ pub(crate) struct Driver {
 #[derive(Debug, Default)]
 struct Round {
     datagrams: usize,
-    /// Those that led to nothing
-    worthless: usize,
+    /// The useless ones: for no call, from another sender, or nothing came out of them
+    useless: usize,
 }
 
 impl Driver {
@@ -72,7 +72,7 @@ impl Driver {
             due: VecDeque::new(),
             strangers: Vec::new(),
             blocked: false,
-            restraint: Restraint::new(now()),
+            flood_budget: FloodBudget::new(now()),
             round: Round::default(),
             drops_read: now(),
             heart,
@@ -107,7 +107,7 @@ impl Driver {
             () = self.hub.woken(), if !self.blocked => {}
             () = self.hub.woken_for_due(), if self.blocked => {}
             _ = self.socket.readable(), if self.has_room_for_replies() => {}
-            () = over(self.restraint.paused_until()) => {}
+            () = over(self.flood_budget.paused_until()) => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
     }
@@ -115,7 +115,7 @@ impl Driver {
     /// One batch from the socket; the tunnels that it is for are ready then
     fn inputs(&mut self, now: Instant) {
         self.flush();
-        if self.restraint.ends_pause(now) {
+        if self.flood_budget.ends_pause(now) {
             self.resume(now);
         }
         if self.has_room_for_replies() {
@@ -124,22 +124,22 @@ impl Driver {
         self.take_failures();
     }
 
-    /// How long what began then took, in a round that may have to be paid for: in others nobody asks,
-    /// and the clock need not be read
+    /// The time since `began`, in a round that has to be paid for; zero in others, which need not read
+    /// the clock
     fn took(&self, began: Instant) -> Duration {
-        if self.round.worthless == 0 {
+        if self.round.useless == 0 {
             return Duration::ZERO;
         }
         now().saturating_duration_since(began)
     }
 
-    /// Pays for what led to nothing in a round, whose outputs began then
+    /// Pays for the useless datagrams of a round whose outputs began at `began`
     fn account(&mut self, inputs: Duration, began: Instant) {
         let outputs = self.took(began);
-        let Round { datagrams, worthless } = std::mem::take(&mut self.round);
+        let Round { datagrams, useless } = std::mem::take(&mut self.round);
         let ended = began.checked_add(outputs).unwrap_or(began);
         let took = inputs.saturating_add(outputs);
-        if worthless > 0 && self.restraint.spend(ended, took, worthless, datagrams) {
+        if useless > 0 && self.flood_budget.spend(ended, took, useless, datagrams) {
             self.socket.pause();
             self.hub.counters.pauses.fetch_add(1, Ordering::Relaxed);
         }
@@ -149,7 +149,7 @@ impl Driver {
     fn resume(&mut self, now: Instant) {
         if let Err(error) = self.socket.resume() {
             tracing::warn!(%error, "the GRE socket cannot be watched; this is tried again");
-            self.restraint.pause(now, RESUME_AGAIN);
+            self.flood_budget.pause(now, RESUME_AGAIN);
         }
     }
 
@@ -252,7 +252,7 @@ impl Driver {
         }
         drop(calls);
         self.tell_strangers();
-        self.round.worthless = unknown;
+        self.round.useless = unknown;
         self.hub.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
         self.order.sort_unstable();
     }
@@ -276,8 +276,8 @@ impl Driver {
             wakers: &mut self.wakers,
         };
         match guarded(|| inputs.take()) {
-            Ok(worthless) => {
-                self.round.worthless += worthless;
+            Ok(useless) => {
+                self.round.useless += useless;
                 tunnel.mark_due();
             }
             Err(message) => self.panicked(tunnel, message),
@@ -365,7 +365,7 @@ impl Driver {
     /// Hands ICMP's protocol-unreachable to the calls that it names, by address and Call ID
     ///
     /// The 8 octets that RFC 792 has quoted are enough for the Call ID; a message without it is about no
-    /// call. Anybody can send such messages, and an honest one is rare: each counts as worthless.
+    /// call. Anybody can send such messages, and an honest one is rare: each counts as useless.
     fn take_failures(&mut self) {
         let (hub, peer_calls) = (&self.hub, &self.peer_calls);
         let taken = self.socket.take_failures(|failure| {
@@ -378,7 +378,7 @@ impl Driver {
         match taken {
             Ok(count) => {
                 self.round.datagrams += count;
-                self.round.worthless += count;
+                self.round.useless += count;
             }
             Err(error) => tracing::warn!(%error, "the GRE socket's error queue cannot be read"),
         }

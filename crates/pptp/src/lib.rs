@@ -125,6 +125,7 @@ mod dialling;
 mod doctor;
 mod driver;
 mod flight_record;
+mod flood_budget;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -138,7 +139,6 @@ mod raw_ip;
 mod reach;
 mod registry;
 mod resolver;
-mod restraint;
 mod shared;
 mod state;
 mod strangers;

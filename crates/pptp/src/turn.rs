@@ -35,15 +35,16 @@ pub(crate) struct Inputs<'a> {
 impl Inputs<'_> {
     /// Takes the datagrams in; what comes of them is left to [`Outputs`]
     ///
-    /// Returns how many of them led to nothing.
+    /// Returns the number of useless ones.
     pub(crate) fn take(&mut self) -> usize {
         let _entered = self.tunnel.span.enter();
         let Some(route) = self.tunnel.route() else { return self.datagrams.len() };
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         let now = self.now;
-        let taken = |inner: &Inner| inner.machine.as_ref().map_or(0, |machine| machine.taken());
-        let before = taken(inner);
+        let useful =
+            |inner: &Inner| inner.machine.as_ref().map_or(0, |machine| machine.useful_datagrams());
+        let before = useful(inner);
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(machine) = &mut inner.machine else { continue };
@@ -52,7 +53,7 @@ impl Inputs<'_> {
             }
             deliver_delayed(inner, &self.tunnel.hub.hub, now, self.send, route);
         }
-        let worth = usize::try_from(taken(inner).saturating_sub(before)).unwrap_or(usize::MAX);
+        let useful = usize::try_from(useful(inner).saturating_sub(before)).unwrap_or(usize::MAX);
         let Inner { stack, raw, captures, .. } = inner;
         if let Some(raw) = raw {
             raw.drain_wakers(self.wakers);
@@ -63,7 +64,7 @@ impl Inputs<'_> {
         if let Some(captures) = captures {
             captures.drain_wakers(self.wakers);
         }
-        self.datagrams.len().saturating_sub(worth)
+        self.datagrams.len().saturating_sub(useful)
     }
 }
 

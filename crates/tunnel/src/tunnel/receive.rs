@@ -60,11 +60,11 @@ impl Tunnel {
         self.open_frame(now, verdict, frame)?.packet()
     }
 
-    /// Datagrams so far that led to something: IP packets, new acknowledgments, and while the tunnel
-    /// is negotiated its frames too
+    /// The number of useful datagrams so far: IP packets, new acknowledgments, and PPP frames while
+    /// the tunnel is negotiated
     ///
-    /// For owners who want to know what a datagram was worth. One may count twice.
-    pub fn taken(&self) -> u64 {
+    /// An owner that limits floods compares it before and after its inputs. A datagram may count twice.
+    pub fn useful_datagrams(&self) -> u64 {
         let Some(session) = &self.session else { return 0 };
         let stats = session.stats();
         let negotiated = if self.stage == Stage::Up { 0 } else { stats.committed };
