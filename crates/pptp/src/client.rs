@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     Connecting, State, TunnelConfig, WeakTunnel,
-    dial::{self, Served},
+    control_task::{self, Served},
     hub::{Hub, HubHandle, Randomness},
     login::Login,
     network::Network,
@@ -85,7 +85,7 @@ impl Client {
         let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
         let served = Served(shared);
         if self.registry.enter(served.0.number, &handle) {
-            runtime.spawn(dial::run(served, self.network.clone(), config));
+            runtime.spawn(control_task::run(served, self.network.clone(), config));
         } else {
             served.0.abandon(Failure::Closed);
         }

@@ -120,8 +120,7 @@ mod capture;
 mod client;
 mod config;
 mod connecting;
-mod dial;
-mod dialling;
+mod control_task;
 mod doctor;
 mod driver;
 mod flight_record;
@@ -137,6 +136,7 @@ mod pcapng;
 mod peer_calls;
 mod raw_ip;
 mod reach;
+mod redial;
 mod registry;
 mod resolver;
 mod shared;
@@ -174,12 +174,12 @@ pub use crate::{
     client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
     config::TunnelConfig,
     connecting::Connecting,
-    dialling::Redial,
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
     flight_record::FlightRecord,
     hung_up::HungUp,
     login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
+    redial::Redial,
     state::State,
     tunnel::{Info, Stats, Tunnel},
     weak_tunnel::WeakTunnel,

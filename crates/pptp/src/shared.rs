@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
     capture::Captures,
-    dialling::Dialling,
     flight_record::Ends,
     hub::{Hub, HubHandle},
     login::Login,
     raw_ip::RawPort,
+    redial::Dialling,
     registry::Registry,
     state::StateSender,
     strangers::Strangers,

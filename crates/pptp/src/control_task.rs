@@ -18,8 +18,8 @@ use tracing::Instrument;
 
 use crate::{
     State, TunnelConfig,
-    dialling::Dialling,
     network::{Network, Octets, Opened},
+    redial::Dialling,
     shared::{Route, Shared, now, stopped},
 };
 

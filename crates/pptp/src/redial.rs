@@ -1,4 +1,4 @@
-//! What a connect has to remember until the tunnel is up: whether, and how, to dial once more
+//! The decision to dial once more, and what a connect remembers for that until the tunnel is up
 
 use std::net::SocketAddrV4;
 
