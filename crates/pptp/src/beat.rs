@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pptp_packet::panics;
 use tokio::sync::watch;
 
-use crate::{Client, ClientError, hub::Hub};
+use crate::{Client, ClientError, driver_shared::DriverShared};
 
 impl Client {
     /// Waits until each driver of this client has made a round that began after this call
@@ -37,7 +37,7 @@ impl Client {
     /// # Cancel safety
     /// The round is made all the same.
     pub fn beat(&self) -> impl Future<Output = Result<(), ClientError>> + Send + Sync + use<> {
-        let asked = self.hubs().map(Hub::ask_for_beat).collect::<Vec<_>>();
+        let asked = self.drivers().map(DriverShared::ask_for_beat).collect::<Vec<_>>();
         async move {
             for (number, mut answered) in asked {
                 let answered = answered.wait_for(|latest| *latest >= number).await;

@@ -104,7 +104,7 @@ impl Capture {
     /// Ends the capture: what has passed until now is left to be read, and then the last block
     pub fn stop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut wakers = shared.hub.hub.wakers();
+        let mut wakers = shared.driver().wakers();
         self.conclude(&mut shared.lock(), "stopped", &mut wakers);
     }
 
@@ -124,7 +124,7 @@ impl Capture {
             return Poll::Ready(false);
         }
         let shared = Arc::clone(&self.shared);
-        let mut wakers = shared.hub.hub.wakers();
+        let mut wakers = shared.driver().wakers();
         let mut inner = shared.lock();
         let ended = inner.ended.as_ref().map(ToString::to_string);
         let Some(tap) = inner.captures.as_mut().and_then(|all| all.tap_mut(self.id)) else {
@@ -178,7 +178,7 @@ impl AsyncRead for Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        let mut wakers = self.shared.hub.hub.wakers();
+        let mut wakers = self.shared.driver().wakers();
         let mut inner = self.shared.lock();
         let Some(captures) = &mut inner.captures else { return };
         if let Some(mut tap) = captures.remove(self.id) {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::{
     Connecting, State, TunnelConfig, WeakTunnel,
     control_task::{self, Served},
-    hub::{Hub, HubHandle, Randomness},
+    driver_shared::{DriverHandle, DriverShared, Randomness},
     login::Login,
     network::Network,
     registry::Registry,
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     /// One for each driver
-    hubs: Arc<[Arc<HubHandle>]>,
+    drivers: Arc<[Arc<DriverHandle>]>,
     /// The driver of the next tunnel
     next: Arc<AtomicUsize>,
     network: Network,
@@ -59,8 +59,13 @@ impl Client {
             Network::Memory(host) => Randomness::Memory(host.clone()),
             Network::Kernel(_) => Randomness::System,
         };
-        let hub = HubHandle::start(Shard::ALL, randomness, nowhere)?;
-        Ok(Self { hubs: [hub].into(), next: Arc::default(), network, registry: Arc::default() })
+        let driver = DriverHandle::start(Shard::ALL, randomness, nowhere)?;
+        Ok(Self {
+            drivers: [driver].into(),
+            next: Arc::default(),
+            network,
+            registry: Arc::default(),
+        })
     }
 
     /// A client with options of its own
@@ -78,10 +83,10 @@ impl Client {
     pub fn connect(&self, config: TunnelConfig) -> Connecting {
         let (state, receiver) = watch::channel(State::Connecting { phase: Phase::Resolve });
         let name = config.display_name().to_owned();
-        let hub = self.next_hub();
-        let runtime = hub.runtime.clone();
+        let driver = self.next_driver();
+        let runtime = driver.runtime().clone();
         let registry = Arc::clone(&self.registry);
-        let shared = Arc::new(Shared::new(name, hub, registry, state, Login::of(&config)));
+        let shared = Arc::new(Shared::new(name, driver, registry, state, Login::of(&config)));
         let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
         let served = Served(shared);
         if self.registry.enter(served.0.number, &handle) {
@@ -142,7 +147,7 @@ impl Client {
     /// Figures of the sockets that this client's tunnels share
     pub fn stats(&self) -> ClientStats {
         let mut sum = ClientStats::default();
-        for Hub { counters, .. } in self.hubs() {
+        for DriverShared { counters, .. } in self.drivers() {
             sum.receive_buffer += counters.receive_buffer.load(Ordering::Relaxed);
             sum.kernel_drops += counters.kernel_drops.load(Ordering::Relaxed);
             sum.unknown_call += counters.unknown_call.load(Ordering::Relaxed);
@@ -160,13 +165,13 @@ impl Client {
         Self { registry: Arc::default(), ..self.clone() }
     }
 
-    pub(crate) fn hubs(&self) -> impl Iterator<Item = &Hub> {
-        self.hubs.iter().map(|handle| &*handle.hub)
+    pub(crate) fn drivers(&self) -> impl Iterator<Item = &DriverShared> {
+        self.drivers.iter().map(|handle| handle.shared())
     }
 
-    fn next_hub(&self) -> Arc<HubHandle> {
-        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.hubs.len();
-        Arc::clone(&self.hubs[next])
+    fn next_driver(&self) -> Arc<DriverHandle> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.drivers.len();
+        Arc::clone(&self.drivers[next])
     }
 }
 
@@ -174,7 +179,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tunnels = self.registry.len();
-        write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.hubs.len())
+        write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.drivers.len())
     }
 }
 
@@ -311,28 +316,29 @@ impl ClientBuilder {
     /// In a runtime whose I/O driver is switched off, unless the network is one in memory.
     pub fn build(self) -> Result<Client, ClientError> {
         let Self { options, drivers, carrier } = self;
-        let (hubs, network) = match carrier {
+        let (drivers, network) = match carrier {
             Carrier::Open => {
                 let options_of = |shard| SocketOptions { shard, ..options.clone() };
-                let hubs = Shard::split(drivers).map(|shard| HubHandle::shared(&options_of(shard)));
-                (hubs.collect::<Result<_, _>>()?, Network::Kernel(options))
+                let drivers = Shard::split(drivers)
+                    .map(|shard| DriverHandle::for_options(&options_of(shard)));
+                (drivers.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
             Carrier::Given(sockets) => {
-                let hubs = take_over(sockets, &options)?;
-                (hubs.into(), Network::Kernel(options))
+                let drivers = take_over(sockets, &options)?;
+                (drivers.into(), Network::Kernel(options))
             }
             Carrier::Memory(host) => {
                 let open = || host.try_open_gre().map(GreSocket::from);
                 let randomness = Randomness::Memory(host.clone());
-                let hub = HubHandle::start(Shard::ALL, randomness, open)?;
-                ([hub].into(), Network::Memory(host))
+                let driver = DriverHandle::start(Shard::ALL, randomness, open)?;
+                ([driver].into(), Network::Memory(host))
             }
         };
         if matches!(network, Network::Kernel(_)) {
             // each tunnel holds one TCP socket; an attempt that is refused shows when they run out
             let _ = pptp_gre_socket::raise_file_limit(MANY_TUNNELS);
         }
-        Ok(Client { hubs, next: Arc::default(), network, registry: Arc::default() })
+        Ok(Client { drivers, next: Arc::default(), network, registry: Arc::default() })
     }
 }
 
@@ -369,7 +375,7 @@ pub fn open_raw_socket() -> Result<OwnedFd, OpenError> {
 fn take_over(
     sockets: Vec<OwnedFd>,
     options: &SocketOptions,
-) -> Result<Vec<Arc<HubHandle>>, ClientError> {
+) -> Result<Vec<Arc<DriverHandle>>, ClientError> {
     let drivers = u8::try_from(sockets.len()).ok().filter(|drivers| *drivers <= MOST_DRIVERS);
     let drivers = drivers.ok_or(ClientError::TooManySockets { given: sockets.len() })?;
     for (i, socket) in sockets.iter().enumerate() {
@@ -381,7 +387,7 @@ fn take_over(
     let start = |(socket, shard)| {
         let options = SocketOptions { shard, ..options.clone() };
         let open = || RawSocket::from_fd(socket, &options).map(GreSocket::from);
-        HubHandle::start(shard, Randomness::System, open)
+        DriverHandle::start(shard, Randomness::System, open)
     };
     sockets.into_iter().zip(Shard::split(drivers)).map(start).collect()
 }

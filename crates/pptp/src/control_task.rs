@@ -87,7 +87,7 @@ fn redial(tunnel: &Arc<Shared>) -> Option<Dialled> {
     let ladder = inner.ladder.take().map_or_else(|| Ladder::new(now()), |ladder| *ladder);
     drop(inner);
     if let Some(route) = tunnel.route() {
-        tunnel.hub.hub.release(route.call_id, now());
+        tunnel.driver().release(route.call_id, now());
     }
     Some(dial_within(tunnel, dialling, ladder))
 }
@@ -119,11 +119,11 @@ async fn dial(
     let Opened { octets, server, local } = dialling.network.connect(addresses).await?;
     dialling.reached(server);
     // GRE may arrive before the Outgoing-Call-Reply: the Call ID is known to the driver first
-    let hub = &tunnel.hub.hub;
-    let entered = hub.enter(*server.ip(), tunnel, now());
+    let driver = tunnel.driver();
+    let entered = driver.enter(*server.ip(), tunnel, now());
     let call_id = entered.map_err(|_| Failure::CallIdsExhausted)?;
     tunnel.set_route(Route { server, local, call_id });
-    if dialling.has_zero_call_id() && !hub.enter_zero(*server.ip(), call_id) {
+    if dialling.has_zero_call_id() && !driver.enter_zero(*server.ip(), call_id) {
         return Err(Failure::CallIdsExhausted);
     }
     Ok(octets)
@@ -138,7 +138,7 @@ async fn abandoned(tunnel: &Shared) {
 fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
     let Some(route) = tunnel.route() else { return };
     let config = dialling.machine_config();
-    let machine = Machine::connect(config, route.call_id, tunnel.hub.hub.seed(), ladder, now());
+    let machine = Machine::connect(config, route.call_id, tunnel.driver().seed(), ladder, now());
     let abandoned = {
         let mut inner = tunnel.lock();
         let since = now().saturating_duration_since(machine.ladder().started());

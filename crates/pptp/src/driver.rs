@@ -18,8 +18,8 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::{
     beat::Heart,
+    driver_shared::DriverShared,
     flood_budget::FloodBudget,
-    hub::Hub,
     peer_calls::PeerCalls,
     shared::{Shared, now, stopped},
     strangers::call_ids,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub(crate) struct Driver {
-    hub: Arc<Hub>,
+    shared: Arc<DriverShared>,
     socket: GreSocket,
     receive: ReceiveBatch,
     send: SendBatch,
@@ -57,9 +57,9 @@ struct Round {
 }
 
 impl Driver {
-    pub(crate) fn new(hub: Arc<Hub>, socket: GreSocket, heart: Heart) -> Self {
+    pub(crate) fn new(shared: Arc<DriverShared>, socket: GreSocket, heart: Heart) -> Self {
         Self {
-            hub,
+            shared,
             socket,
             receive: ReceiveBatch::new(),
             // a reply for each datagram of a batch, and as much again, so that what is composed
@@ -81,9 +81,9 @@ impl Driver {
 
     /// Until the last client and the last tunnel are gone
     pub(crate) async fn run(mut self) {
-        while !self.hub.is_closing() {
+        while !self.shared.is_closing() {
             self.wait().await;
-            let asked = self.hub.begin_round();
+            let asked = self.shared.begin_round();
             let began = now();
             self.inputs(began);
             let inputs = self.took(began);
@@ -93,19 +93,19 @@ impl Driver {
             let began = now();
             self.outputs(began);
             self.account(inputs, began);
-            self.hub.count_wakes(usize::from(self.heart.beat(asked)));
+            self.shared.count_wakes(usize::from(self.heart.beat(asked)));
         }
     }
 
     async fn wait(&mut self) {
-        if !self.blocked && self.hub.ready_count() > 0 {
+        if !self.blocked && self.shared.ready_count() > 0 {
             return;
         }
         tokio::select! {
             biased;
             call_id = self.deadlines.next() => self.expire(call_id),
-            () = self.hub.woken(), if !self.blocked => {}
-            () = self.hub.woken_for_due(), if self.blocked => {}
+            () = self.shared.woken(), if !self.blocked => {}
+            () = self.shared.woken_for_due(), if self.blocked => {}
             _ = self.socket.readable(), if self.has_room_for_replies() => {}
             () = over(self.flood_budget.paused_until()) => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
@@ -141,7 +141,7 @@ impl Driver {
         let took = inputs.saturating_add(outputs);
         if useless > 0 && self.flood_budget.spend(ended, took, useless, datagrams) {
             self.socket.pause();
-            self.hub.counters.pauses.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters.pauses.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -155,7 +155,7 @@ impl Driver {
 
     /// The outputs of each tunnel that is ready now
     fn outputs(&mut self, now: Instant) {
-        let waiting = self.hub.ready_count();
+        let waiting = self.shared.ready_count();
         let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
         for _ in 0..waiting {
             // as soon as there is a system call's worth: what is sealed before the socket turns out to
@@ -166,7 +166,7 @@ impl Driver {
             if self.blocked {
                 break;
             }
-            let Some(tunnel) = self.hub.pop_ready() else { break };
+            let Some(tunnel) = self.shared.pop_ready() else { break };
             tunnel.turns().begin_turn();
             self.take_outputs(&tunnel, now, quantum);
         }
@@ -174,7 +174,7 @@ impl Driver {
         if self.blocked {
             self.tell(now);
         } else {
-            self.hub.take_due(&mut self.due);
+            self.shared.take_due(&mut self.due);
             self.keep_due();
         }
         self.count_drops(now);
@@ -184,7 +184,7 @@ impl Driver {
     fn keep_due(&mut self) {
         for tunnel in self.due.drain(..) {
             if tunnel.turns().is_due() {
-                self.hub.push_due(tunnel);
+                self.shared.push_due(tunnel);
             }
         }
     }
@@ -192,7 +192,7 @@ impl Driver {
     /// The outputs that need no socket, of each tunnel that is due: deadlines, what the control
     /// connection has to say, and the end
     fn tell(&mut self, now: Instant) {
-        while let Some(tunnel) = self.hub.pop_due() {
+        while let Some(tunnel) = self.shared.pop_due() {
             if tunnel.turns().begin_due_turn() {
                 self.take_outputs(&tunnel, now, NO_PACKETS);
             }
@@ -220,7 +220,7 @@ impl Driver {
             let same = self.order[from..].iter().take_while(|(call, _)| *call == call_id).count();
             let group = from..from + same;
             from = group.end;
-            if let Some(tunnel) = self.hub.tunnel(call_id) {
+            if let Some(tunnel) = self.shared.tunnel(call_id) {
                 self.take_inputs(&tunnel, now, group);
             }
         }
@@ -231,13 +231,13 @@ impl Driver {
     /// tunnel is locked once per batch
     fn sort_by_call(&mut self) {
         self.order.clear();
-        let calls = self.hub.calls();
+        let calls = self.shared.calls();
         let mut unknown = 0;
         for index in 0..BATCH {
             let Some(datagram) = self.receive.datagram(index) else { continue };
             let (named, behind_checksum) = call_ids(datagram.gre);
             let call_id = match named {
-                0 => self.hub.zero_call(datagram.source).unwrap_or_default(),
+                0 => self.shared.zero_call(datagram.source).unwrap_or_default(),
                 named => named,
             };
             if calls.get(call_id, datagram.source).is_some() {
@@ -253,7 +253,7 @@ impl Driver {
         drop(calls);
         self.tell_strangers();
         self.round.useless = unknown;
-        self.hub.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
+        self.shared.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
         self.order.sort_unstable();
     }
 
@@ -282,19 +282,19 @@ impl Driver {
             }
             Err(message) => self.panicked(tunnel, message),
         }
-        self.hub.wake(&mut self.wakers);
+        self.shared.wake(&mut self.wakers);
     }
 
     /// At most `quantum` packets, and what the state machine itself has to say
     fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant, quantum: usize) {
-        self.hub.counters.turns.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.turns.fetch_add(1, Ordering::Relaxed);
         let (send, wakers) = (&mut self.send, &mut self.wakers);
         let mut outputs = Outputs { now, tunnel, send, quantum, wakers };
         match guarded(|| outputs.take()) {
             Ok(outcome) => self.follow(tunnel, outcome),
             Err(message) => self.panicked(tunnel, message),
         }
-        self.hub.wake(&mut self.wakers);
+        self.shared.wake(&mut self.wakers);
     }
 
     fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
@@ -329,7 +329,7 @@ impl Driver {
     }
 
     fn panicked(&mut self, tunnel: &Shared, message: String) {
-        self.hub.counters.panics.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
         tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
         tunnel.end_after_panic(message);
         self.deadlines.forget(tunnel);
@@ -342,9 +342,9 @@ impl Driver {
             self.blocked = false;
             return;
         }
-        let hub = &self.hub;
+        let shared = &self.shared;
         let sent = self.socket.send(&mut self.send, |tag, error| {
-            let tunnel = u16::try_from(tag).ok().and_then(|call_id| hub.tunnel(call_id));
+            let tunnel = u16::try_from(tag).ok().and_then(|call_id| shared.tunnel(call_id));
             if let Some(tunnel) = tunnel {
                 tunnel.send_failed(&error);
             }
@@ -367,11 +367,11 @@ impl Driver {
     /// The 8 octets that RFC 792 has quoted are enough for the Call ID; a message without it is about no
     /// call. Anybody can send such messages, and an honest one is rare: each counts as useless.
     fn take_failures(&mut self) {
-        let (hub, peer_calls) = (&self.hub, &self.peer_calls);
+        let (shared, peer_calls) = (&self.shared, &self.peer_calls);
         let taken = self.socket.take_failures(|failure| {
             let quoted = failure.peer_call_id.filter(|_| failure.icmp == PROTOCOL_UNREACHABLE);
             let named = quoted.and_then(|call_id| peer_calls.find(failure.destination, call_id));
-            if let Some(tunnel) = named.and_then(|call_id| hub.tunnel(call_id)) {
+            if let Some(tunnel) = named.and_then(|call_id| shared.tunnel(call_id)) {
                 tunnel.protocol_unreachable();
             }
         });
@@ -390,12 +390,12 @@ impl Driver {
         }
         self.drops_read = now;
         if let Some(drops) = self.socket.kernel_drops() {
-            self.hub.counters.kernel_drops.store(drops, Ordering::Relaxed);
+            self.shared.counters.kernel_drops.store(drops, Ordering::Relaxed);
         }
     }
 
     fn expire(&self, call_id: u16) {
-        if let Some(tunnel) = self.hub.tunnel(call_id) {
+        if let Some(tunnel) = self.shared.tunnel(call_id) {
             tunnel.mark_due();
         }
     }
@@ -412,7 +412,7 @@ async fn over(paused_until: Option<Instant>) {
 /// A driver that ends while there are tunnels was stopped by force: its runtime is going, or it panicked
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.hub.abandon(&stopped("the driver"));
+        self.shared.abandon(&stopped("the driver"));
     }
 }
 

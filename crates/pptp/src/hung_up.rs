@@ -58,7 +58,7 @@ impl Shared {
         };
         // wakers are woken with no lock held, and one that panics is its owner's fault
         let panicked = signal.is_some_and(|signal| panics(|| signal.cancel()));
-        self.hub.hub.count_wakes(usize::from(panicked));
-        self.hub.hub.count_wakes(usize::from(self.registry.leave(self.number)));
+        self.driver().count_wakes(usize::from(panicked));
+        self.driver().count_wakes(usize::from(self.registry.leave(self.number)));
     }
 }

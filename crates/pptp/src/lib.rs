@@ -123,12 +123,12 @@ mod connecting;
 mod control_task;
 mod doctor;
 mod driver;
+mod driver_shared;
 mod flight_record;
 mod flood_budget;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hub;
 mod hung_up;
 mod login;
 mod network;

@@ -145,7 +145,7 @@ impl Shared {
     /// Has the caller asked, by a task of its own that holds no lock meanwhile
     pub(crate) fn ask(self: &Arc<Self>, question: Question) {
         let tunnel = Arc::clone(self);
-        self.hub.runtime.spawn(async move {
+        self.runtime().spawn(async move {
             tokio::select! {
                 () = put(&tunnel, question) => {}
                 () = ended(&tunnel) => return,
@@ -157,7 +157,7 @@ impl Shared {
     /// Tells the caller that the server has taken the new password
     pub(crate) fn password_changed(self: &Arc<Self>) {
         let tunnel = Arc::clone(self);
-        self.hub.runtime.spawn(async move {
+        self.runtime().spawn(async move {
             let changed = tunnel.login.as_ref().and_then(|login| login.callbacks.changed.clone());
             if let Some(changed) = changed {
                 changed(&tunnel.name);

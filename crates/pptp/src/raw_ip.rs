@@ -105,7 +105,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { packets, side, attempt, key } = &mut *self;
         let shared = &packets.handle.shared;
-        let mut wakers = shared.hub.hub.wakers();
+        let mut wakers = shared.driver().wakers();
         let mut inner = shared.lock();
         let Inner { raw, ended, .. } = &mut *inner;
         let port = match (raw, ended) {
@@ -129,7 +129,7 @@ impl<F> Drop for Wait<'_, F> {
             return;
         }
         let shared = &self.packets.handle.shared;
-        let mut wakers = shared.hub.hub.wakers();
+        let mut wakers = shared.driver().wakers();
         if let Some(port) = &mut shared.lock().raw {
             port.waiters(self.side).leave(&mut self.key, &mut wakers);
         }

@@ -14,14 +14,17 @@ use std::{
 use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_packet::{Wakers, panics};
 use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    runtime,
+    sync::{Notify, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
     capture::Captures,
+    driver_shared::{DriverHandle, DriverShared},
     flight_record::Ends,
-    hub::{Hub, HubHandle},
     login::Login,
     raw_ip::RawPort,
     redial::Dialling,
@@ -38,7 +41,8 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
-    pub(crate) hub: Arc<HubHandle>,
+    /// Keeps the driver running
+    driver: Arc<DriverHandle>,
     /// Of the client that dialled it
     pub(crate) registry: Arc<Registry>,
     /// Its number there
@@ -132,7 +136,7 @@ impl Remains {
 impl Shared {
     pub(crate) fn new(
         name: String,
-        hub: Arc<HubHandle>,
+        driver: Arc<DriverHandle>,
         registry: Arc<Registry>,
         state: watch::Sender<State>,
         login: Option<Box<Login>>,
@@ -142,7 +146,7 @@ impl Shared {
         Self {
             name,
             span,
-            hub,
+            driver,
             registry,
             number,
             state: StateSender::new(state),
@@ -162,6 +166,16 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state that the tunnel's driver shares with its tunnels and clients
+    pub(crate) fn driver(&self) -> &DriverShared {
+        self.driver.shared()
+    }
+
+    /// The runtime of the driver, on which the tunnel's own tasks run
+    pub(crate) fn runtime(&self) -> &runtime::Handle {
+        self.driver.runtime()
+    }
+
     pub(crate) fn route(&self) -> Option<Route> {
         *self.route.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,13 +187,13 @@ impl Shared {
 
     /// Asks the driver for a turn; any number of calls before that turn are one
     pub(crate) fn mark_ready(self: &Arc<Self>) {
-        self.turns.mark_ready(|| self.hub.hub.push_ready(Arc::clone(self)));
+        self.turns.mark_ready(|| self.driver().push_ready(Arc::clone(self)));
     }
 
     /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
     /// peer has said something that may end the tunnel
     pub(crate) fn mark_due(self: &Arc<Self>) {
-        self.turns.mark_due(|| self.hub.hub.push_due(Arc::clone(self)));
+        self.turns.mark_due(|| self.driver().push_due(Arc::clone(self)));
         self.mark_ready();
     }
 
@@ -206,7 +220,7 @@ impl Shared {
     ///
     /// The state machine stays until it has hung up: see [`Self::finish`].
     pub(crate) fn end(&self, error: TunnelError) {
-        let mut wakers = self.hub.hub.wakers();
+        let mut wakers = self.driver().wakers();
         {
             let mut inner = self.lock();
             if inner.ended.is_some() {
@@ -221,14 +235,14 @@ impl Shared {
 
     /// Tells those who watch the tunnel's state; with no lock held
     pub(crate) fn tell(&self, state: State) {
-        self.hub.hub.count_wakes(usize::from(self.state.tell(state)));
+        self.driver().count_wakes(usize::from(self.state.tell(state)));
     }
 
     /// Tells those who wait to know whether packets pass; with no lock held
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     pub(crate) fn tell_path(&self) {
         let Some(path) = self.path.get() else { return };
-        self.hub.hub.count_wakes(usize::from(panics(|| path.notify_waiters())));
+        self.driver().count_wakes(usize::from(panics(|| path.notify_waiters())));
     }
 
     /// Nothing more will happen: the Call ID is given back and the control task ends
@@ -241,7 +255,7 @@ impl Shared {
         inner.remains = machine.as_ref().map(|machine| Box::new(Remains::of(machine)));
         drop(inner);
         if let Some(route) = self.route() {
-            self.hub.hub.release(route.call_id, now());
+            self.driver().release(route.call_id, now());
         }
         self.control.notify_one();
     }
@@ -342,9 +356,9 @@ impl Shared {
 
 impl Inner {
     /// The stack, once the tunnel has been up: see [`stack_of`]
-    pub(crate) fn stack(&mut self, hub: &Hub) -> Option<&mut Stack> {
+    pub(crate) fn stack(&mut self, driver: &DriverShared) -> Option<&mut Stack> {
         let (info, ended) = (self.info.as_deref(), self.ended.as_deref());
-        stack_of(&mut self.stack, hub, info, ended, self.hold_until)
+        stack_of(&mut self.stack, driver, info, ended, self.hold_until)
     }
 
     /// Whether this end of the state machine's is none of the tunnel's, and why
@@ -391,14 +405,14 @@ impl Inner {
 /// tunnel sockets ask its stack why they failed.
 pub(crate) fn stack_of<'a>(
     stack: &'a mut Option<Box<Stack>>,
-    hub: &Hub,
+    driver: &DriverShared,
     info: Option<&Info>,
     ended: Option<&TunnelError>,
     hold_until: Option<Instant>,
 ) -> Option<&'a mut Stack> {
     if stack.is_none() {
         let info = info?;
-        let config = StackConfig::new(info.inner_address, info.mtu.into(), hub.number());
+        let config = StackConfig::new(info.inner_address, info.mtu.into(), driver.number());
         let config = StackConfig { dns: info.dns.clone(), ..config };
         // its time begins before any turn that is under way
         let mut made = Stack::new(config, info.ladder.started());
@@ -423,9 +437,9 @@ pub(crate) struct Handle {
 
 impl Owner for Handle {
     fn with_stack(&self, f: &mut dyn FnMut(&mut Stack)) {
-        let mut wakers = self.shared.hub.hub.wakers();
+        let mut wakers = self.shared.driver().wakers();
         let mut ready = false;
-        if let Some(stack) = self.shared.lock().stack(&self.shared.hub.hub) {
+        if let Some(stack) = self.shared.lock().stack(&self.shared.driver()) {
             f(stack);
             stack.drain_wakers(&mut wakers);
             ready = stack.take_ready();

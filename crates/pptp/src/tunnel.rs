@@ -214,7 +214,7 @@ impl Tunnel {
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
     pub fn ip_packets(&self) -> io::Result<IpPackets> {
-        let mut wakers = self.handle.shared.hub.hub.wakers();
+        let mut wakers = self.handle.shared.driver().wakers();
         {
             let mut inner = self.handle.shared.lock();
             if let Some(error) = &inner.ended {
@@ -225,7 +225,7 @@ impl Tunnel {
             }
             let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
             let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
-            if let Some(stack) = inner.stack(&self.handle.shared.hub.hub) {
+            if let Some(stack) = inner.stack(&self.handle.shared.driver()) {
                 let reason = "the tunnel's IP packets were taken by `ip_packets`";
                 stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
                 stack.drain_wakers(&mut wakers);

@@ -13,7 +13,7 @@ use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError
 use crate::{
     Info, State,
     capture::Captures,
-    hub::Hub,
+    driver_shared::DriverShared,
     pcapng::Direction,
     raw_ip::RawPort,
     reach::KnownPath,
@@ -49,9 +49,9 @@ impl Inputs<'_> {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
             let Some(machine) = &mut inner.machine else { continue };
             if let Some(packet) = machine.handle_gre(now, datagram.gre) {
-                deliver(inner, &self.tunnel.hub.hub, now, packet, self.send, route);
+                deliver(inner, &self.tunnel.driver(), now, packet, self.send, route);
             }
-            deliver_delayed(inner, &self.tunnel.hub.hub, now, self.send, route);
+            deliver_delayed(inner, &self.tunnel.driver(), now, self.send, route);
         }
         let useful = usize::try_from(useful(inner).saturating_sub(before)).unwrap_or(usize::MAX);
         let Inner { stack, raw, captures, .. } = inner;
@@ -71,7 +71,7 @@ impl Inputs<'_> {
 /// Hands an IP packet to whoever takes the tunnel's packets
 fn deliver(
     inner: &mut Inner,
-    hub: &Hub,
+    driver: &DriverShared,
     now: Instant,
     packet: &mut [u8],
     send: &mut SendBatch,
@@ -86,7 +86,8 @@ fn deliver(
     }
     if let Some(raw) = raw {
         raw.deliver(packet);
-    } else if let Some(stack) = stack_of(stack, hub, info.as_deref(), ended.as_deref(), *hold_until)
+    } else if let Some(stack) =
+        stack_of(stack, driver, info.as_deref(), ended.as_deref(), *hold_until)
     {
         // a reply within the stack does not ask: each datagram of a batch has its slot
         let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
@@ -95,9 +96,15 @@ fn deliver(
 }
 
 /// The packets that had waited for those before them
-fn deliver_delayed(inner: &mut Inner, hub: &Hub, now: Instant, send: &mut SendBatch, route: Route) {
+fn deliver_delayed(
+    inner: &mut Inner,
+    driver: &DriverShared,
+    now: Instant,
+    send: &mut SendBatch,
+    route: Route,
+) {
     while let Some(mut packet) = inner.machine.as_mut().and_then(|machine| machine.poll_ip(now)) {
-        deliver(inner, hub, now, &mut packet, send, route);
+        deliver(inner, driver, now, &mut packet, send, route);
     }
 }
 
@@ -165,7 +172,7 @@ impl Outputs<'_> {
         if let Some(machine) = &mut inner.machine {
             machine.handle_timeout(self.now);
         }
-        deliver_delayed(inner, &self.tunnel.hub.hub, self.now, self.send, route);
+        deliver_delayed(inner, &self.tunnel.driver(), self.now, self.send, route);
         inner.hang_up_if_due(self.now);
         self.outputs(inner, route)
     }

@@ -1,4 +1,4 @@
-//! What a driver, its tunnels and its clients share: the calls, the ready queue, the counters
+//! The state that a driver, its tunnels and its clients share: calls, queues of turns, counters
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{ClientError, beat::Beats, driver::Driver, shared::Shared};
 
-pub(crate) struct Hub {
+pub(crate) struct DriverShared {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
     calls: Mutex<CallTable<Arc<Shared>>>,
     /// Servers whose GRE carries the Call ID 0, each with the Call ID that is meant
@@ -68,7 +68,7 @@ pub(crate) struct Counters {
     pub(crate) turns: AtomicU64,
 }
 
-impl Hub {
+impl DriverShared {
     /// Chooses our Call ID for a tunnel to `server` and enters the tunnel that `make` makes of it
     pub(crate) fn enter(
         &self,
@@ -130,8 +130,8 @@ impl Hub {
     }
 
     /// Wakers to be woken where this goes out of scope: to be declared before the lock is taken
-    pub(crate) const fn wakers(&self) -> HubWakers<'_> {
-        HubWakers { hub: self, wakers: Wakers::new() }
+    pub(crate) const fn wakers(&self) -> DriverWakers<'_> {
+        DriverWakers { driver: self, wakers: Wakers::new() }
     }
 
     pub(crate) fn tunnel(&self, call_id: u16) -> Option<Arc<Shared>> {
@@ -230,12 +230,12 @@ impl Hub {
 }
 
 /// Wakers that are woken when this is dropped
-pub(crate) struct HubWakers<'a> {
-    hub: &'a Hub,
+pub(crate) struct DriverWakers<'a> {
+    driver: &'a DriverShared,
     wakers: Wakers,
 }
 
-impl Deref for HubWakers<'_> {
+impl Deref for DriverWakers<'_> {
     type Target = Wakers;
 
     fn deref(&self) -> &Wakers {
@@ -243,26 +243,26 @@ impl Deref for HubWakers<'_> {
     }
 }
 
-impl DerefMut for HubWakers<'_> {
+impl DerefMut for DriverWakers<'_> {
     fn deref_mut(&mut self) -> &mut Wakers {
         &mut self.wakers
     }
 }
 
-impl Drop for HubWakers<'_> {
+impl Drop for DriverWakers<'_> {
     fn drop(&mut self) {
-        self.hub.wake(&mut self.wakers);
+        self.driver.wake(&mut self.wakers);
     }
 }
 
 /// Keeps a driver running: held by clients and by tunnels that have not ended
-pub(crate) struct HubHandle {
-    pub(crate) hub: Arc<Hub>,
+pub(crate) struct DriverHandle {
+    shared: Arc<DriverShared>,
     /// Where the driver runs, and the tunnels' control tasks with it
-    pub(crate) runtime: runtime::Handle,
+    runtime: runtime::Handle,
 }
 
-impl HubHandle {
+impl DriverHandle {
     /// Starts a driver on the current runtime, for the socket that `open` makes
     pub(crate) fn start<E: Into<ClientError>>(
         shard: Shard,
@@ -272,7 +272,7 @@ impl HubHandle {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let socket = open().map_err(Into::into)?;
         let (beats, heart) = Beats::new();
-        let hub = Arc::new(Hub {
+        let shared = Arc::new(DriverShared {
             calls: Mutex::new(CallTable::of_shard(shard)),
             zeros: Mutex::new(Vec::new()),
             ready: Mutex::new(VecDeque::new()),
@@ -283,13 +283,21 @@ impl HubHandle {
             randomness,
             counters: Counters::default(),
         });
-        hub.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
-        runtime.spawn(Driver::new(Arc::clone(&hub), socket, heart).run());
-        Ok(Arc::new(Self { hub, runtime }))
+        shared.counters.receive_buffer.store(socket.receive_buffer(), Ordering::Relaxed);
+        runtime.spawn(Driver::new(Arc::clone(&shared), socket, heart).run());
+        Ok(Arc::new(Self { shared, runtime }))
+    }
+
+    pub(crate) fn shared(&self) -> &DriverShared {
+        &self.shared
+    }
+
+    pub(crate) const fn runtime(&self) -> &runtime::Handle {
+        &self.runtime
     }
 
     /// The driver for `options` on the current runtime: one raw socket however many clients
-    pub(crate) fn shared(options: &SocketOptions) -> Result<Arc<Self>, ClientError> {
+    pub(crate) fn for_options(options: &SocketOptions) -> Result<Arc<Self>, ClientError> {
         let runtime = runtime::Handle::try_current().map_err(|_| ClientError::NoRuntime)?.id();
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|r| r.handle.strong_count() > 0);
@@ -306,16 +314,16 @@ impl HubHandle {
 }
 
 /// None of its tunnels: each would print this again
-impl fmt::Debug for HubHandle {
+impl fmt::Debug for DriverHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubHandle").finish_non_exhaustive()
+        f.debug_struct("DriverHandle").finish_non_exhaustive()
     }
 }
 
-impl Drop for HubHandle {
+impl Drop for DriverHandle {
     fn drop(&mut self) {
-        self.hub.closing.store(true, Ordering::Release);
-        self.hub.wake.notify_one();
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
     }
 }
 
@@ -328,5 +336,5 @@ struct Running {
     /// A driver ends with its runtime, so another runtime needs another one
     runtime: runtime::Id,
     options: SocketOptions,
-    handle: Weak<HubHandle>,
+    handle: Weak<DriverHandle>,
 }
