@@ -147,7 +147,7 @@ fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
         inner.dialling = Some(dialling);
         inner.abandoned
     };
-    if abandoned { tunnel.hang_up() } else { tunnel.mark_due() }
+    if abandoned { tunnel.hang_up() } else { tunnel.mark_timers_due() }
 }
 
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
@@ -204,7 +204,7 @@ fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
             machine.handle_control(now(), octets);
         }
     }
-    tunnel.mark_due();
+    tunnel.mark_timers_due();
 }
 
 fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {

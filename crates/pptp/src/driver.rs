@@ -37,7 +37,7 @@ pub(crate) struct Driver {
     order: Vec<(u16, usize)>,
     wakers: Wakers,
     /// Used again for each round
-    due: VecDeque<Arc<Shared>>,
+    timers_due: VecDeque<Arc<Shared>>,
     /// Datagrams of the batch with a Call ID of ours that is not theirs; hardly ever any
     strangers: Vec<(Arc<Shared>, usize)>,
     /// The socket took less than it was given: no outputs until it is writable
@@ -69,7 +69,7 @@ impl Driver {
             peer_calls: PeerCalls::default(),
             order: Vec::with_capacity(BATCH),
             wakers: Wakers::new(),
-            due: VecDeque::new(),
+            timers_due: VecDeque::new(),
             strangers: Vec::new(),
             blocked: false,
             flood_budget: FloodBudget::new(now()),
@@ -98,21 +98,21 @@ impl Driver {
     }
 
     async fn wait(&mut self) {
-        if !self.blocked && self.shared.ready_count() > 0 {
+        if !self.blocked && self.shared.can_send_count() > 0 {
             return;
         }
         tokio::select! {
             biased;
             call_id = self.deadlines.next() => self.expire(call_id),
             () = self.shared.woken(), if !self.blocked => {}
-            () = self.shared.woken_for_due(), if self.blocked => {}
+            () = self.shared.woken_for_timers(), if self.blocked => {}
             _ = self.socket.readable(), if self.has_room_for_replies() => {}
             () = over(self.flood_budget.paused_until()) => {}
             _ = self.socket.writable(), if self.blocked => self.flush(),
         }
     }
 
-    /// One batch from the socket; the tunnels that it is for are ready then
+    /// Takes one batch from the socket, and marks the tunnels that it is for
     fn inputs(&mut self, now: Instant) {
         self.flush();
         if self.flood_budget.ends_pause(now) {
@@ -153,9 +153,9 @@ impl Driver {
         }
     }
 
-    /// The outputs of each tunnel that is ready now
+    /// Takes the outputs of each tunnel that waits for a turn with packets
     fn outputs(&mut self, now: Instant) {
-        let waiting = self.shared.ready_count();
+        let waiting = self.shared.can_send_count();
         let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
         for _ in 0..waiting {
             // as soon as there is a system call's worth: what is sealed before the socket turns out to
@@ -166,7 +166,7 @@ impl Driver {
             if self.blocked {
                 break;
             }
-            let Some(tunnel) = self.shared.pop_ready() else { break };
+            let Some(tunnel) = self.shared.pop_can_send() else { break };
             tunnel.turns().begin_turn();
             self.take_outputs(&tunnel, now, quantum);
         }
@@ -174,26 +174,26 @@ impl Driver {
         if self.blocked {
             self.tell(now);
         } else {
-            self.shared.take_due(&mut self.due);
-            self.keep_due();
+            self.shared.take_timers_due(&mut self.timers_due);
+            self.keep_timers_due();
         }
         self.count_drops(now);
     }
 
-    /// Those that were marked since their turn stay due: the socket may take nothing in the next round
-    fn keep_due(&mut self) {
-        for tunnel in self.due.drain(..) {
-            if tunnel.turns().is_due() {
-                self.shared.push_due(tunnel);
+    /// Keeps those that were marked since their turn: the socket may take nothing in the next round
+    fn keep_timers_due(&mut self) {
+        for tunnel in self.timers_due.drain(..) {
+            if tunnel.turns().are_timers_due() {
+                self.shared.push_timers_due(tunnel);
             }
         }
     }
 
-    /// The outputs that need no socket, of each tunnel that is due: deadlines, what the control
-    /// connection has to say, and the end
+    /// Takes the outputs that need no socket, of each tunnel with timers due: deadlines, the control
+    /// connection's octets, and the end
     fn tell(&mut self, now: Instant) {
-        while let Some(tunnel) = self.shared.pop_due() {
-            if tunnel.turns().begin_due_turn() {
+        while let Some(tunnel) = self.shared.pop_timers_due() {
+            if tunnel.turns().begin_timers_turn() {
                 self.take_outputs(&tunnel, now, NO_PACKETS);
             }
         }
@@ -278,7 +278,7 @@ impl Driver {
         match guarded(|| inputs.take()) {
             Ok(useless) => {
                 self.round.useless += useless;
-                tunnel.mark_due();
+                tunnel.mark_timers_due();
             }
             Err(message) => self.panicked(tunnel, message),
         }
@@ -301,7 +301,7 @@ impl Driver {
         self.deadlines.set(tunnel, outcome.deadline);
         self.note_peer_call(tunnel, outcome.peer_call_id);
         if outcome.more {
-            tunnel.mark_ready();
+            tunnel.mark_can_send();
         }
         if outcome.password_changed {
             tunnel.password_changed();
@@ -396,7 +396,7 @@ impl Driver {
 
     fn expire(&self, call_id: u16) {
         if let Some(tunnel) = self.shared.tunnel(call_id) {
-            tunnel.mark_due();
+            tunnel.mark_timers_due();
         }
     }
 }

@@ -27,11 +27,12 @@ pub(crate) struct DriverShared {
     calls: Mutex<CallTable<Arc<Shared>>>,
     /// Servers whose GRE carries the Call ID 0, each with the Call ID that is meant
     zeros: Mutex<Vec<(Ipv4Addr, u16)>>,
-    /// Bounded by the number of tunnels: each is in it once at most
-    ready: Mutex<VecDeque<Arc<Shared>>>,
-    /// Those of them that do not wait for the socket, and some that did not have to; emptied in each
-    /// round of the driver, so that there are two entries of a tunnel at most
-    due: Mutex<VecDeque<Arc<Shared>>>,
+    /// The tunnels that wait for a turn with packets; each is in it once at most
+    can_send: Mutex<VecDeque<Arc<Shared>>>,
+    /// Those of them whose turn does not wait for the socket
+    ///
+    /// Emptied in each round of the driver, so that it has two entries of a tunnel at most.
+    timers_due: Mutex<VecDeque<Arc<Shared>>>,
     wake: Notify,
     beats: Beats,
     closing: AtomicBool,
@@ -142,32 +143,33 @@ impl DriverShared {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn push_ready(&self, tunnel: Arc<Shared>) {
-        self.ready().push_back(tunnel);
+    pub(crate) fn push_can_send(&self, tunnel: Arc<Shared>) {
+        self.can_send().push_back(tunnel);
         self.wake.notify_one();
     }
 
-    pub(crate) fn push_due(&self, tunnel: Arc<Shared>) {
-        self.due().push_back(tunnel);
+    pub(crate) fn push_timers_due(&self, tunnel: Arc<Shared>) {
+        self.timers_due().push_back(tunnel);
         self.wake.notify_one();
     }
 
-    pub(crate) fn pop_due(&self) -> Option<Arc<Shared>> {
-        self.due().pop_front()
+    pub(crate) fn pop_timers_due(&self) -> Option<Arc<Shared>> {
+        self.timers_due().pop_front()
     }
 
-    /// Moves all that are due to `into`, which is empty, and whose memory is used again
-    pub(crate) fn take_due(&self, into: &mut VecDeque<Arc<Shared>>) {
-        std::mem::swap(&mut *self.due(), into);
+    /// Moves all tunnels with timers due to `into`, which is empty and whose memory is used again
+    pub(crate) fn take_timers_due(&self, into: &mut VecDeque<Arc<Shared>>) {
+        std::mem::swap(&mut *self.timers_due(), into);
     }
 
-    pub(crate) fn pop_ready(&self) -> Option<Arc<Shared>> {
-        self.ready().pop_front()
+    pub(crate) fn pop_can_send(&self) -> Option<Arc<Shared>> {
+        self.can_send().pop_front()
     }
 
     /// The driver is gone: what is still there can only be told so
     pub(crate) fn abandon(&self, failure: &Failure) {
-        let queues = [self.ready(), self.due()].map(|mut queue| std::mem::take(&mut *queue));
+        let queues =
+            [self.can_send(), self.timers_due()].map(|mut queue| std::mem::take(&mut *queue));
         drop(queues);
         let left = self.calls().iter().map(|(_, tunnel)| Arc::clone(tunnel)).collect::<Vec<_>>();
         for tunnel in left {
@@ -175,8 +177,8 @@ impl DriverShared {
         }
     }
 
-    pub(crate) fn ready_count(&self) -> usize {
-        self.ready().len()
+    pub(crate) fn can_send_count(&self) -> usize {
+        self.can_send().len()
     }
 
     /// Has the driver make a round: see [`Beats::ask`]
@@ -196,18 +198,18 @@ impl DriverShared {
         self.beats.is_wanted() || self.is_closing()
     }
 
-    /// Until a tunnel is ready, a round is asked for, or the last handle is gone
+    /// Waits until a tunnel can send, a round is asked for, or the last handle is gone
     ///
-    /// A wake that was for a tunnel which has had its turn since is none.
+    /// A wake for a tunnel that has had its turn since does not count.
     pub(crate) async fn woken(&self) {
-        while self.ready_count() == 0 && !self.wants_round() {
+        while self.can_send_count() == 0 && !self.wants_round() {
             self.wake.notified().await;
         }
     }
 
-    /// Until a tunnel is due, a round is asked for, or the last handle is gone
-    pub(crate) async fn woken_for_due(&self) {
-        while self.due().is_empty() && !self.wants_round() {
+    /// Waits until a tunnel has timers due, a round is asked for, or the last handle is gone
+    pub(crate) async fn woken_for_timers(&self) {
+        while self.timers_due().is_empty() && !self.wants_round() {
             self.wake.notified().await;
         }
     }
@@ -216,16 +218,16 @@ impl DriverShared {
         self.closing.load(Ordering::Acquire)
     }
 
-    fn due(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    fn timers_due(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+        self.timers_due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rng(&self) -> StdRng {
         StdRng::from_seed(self.seed())
     }
 
-    fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    fn can_send(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+        self.can_send.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -275,8 +277,8 @@ impl DriverHandle {
         let shared = Arc::new(DriverShared {
             calls: Mutex::new(CallTable::of_shard(shard)),
             zeros: Mutex::new(Vec::new()),
-            ready: Mutex::new(VecDeque::new()),
-            due: Mutex::new(VecDeque::new()),
+            can_send: Mutex::new(VecDeque::new()),
+            timers_due: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
             beats,
             closing: AtomicBool::new(false),

@@ -150,7 +150,7 @@ impl Shared {
                 () = put(&tunnel, question) => {}
                 () = ended(&tunnel) => return,
             }
-            tunnel.mark_ready();
+            tunnel.mark_can_send();
         });
     }
 

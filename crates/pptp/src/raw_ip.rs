@@ -52,7 +52,7 @@ impl IpPackets {
     /// Either the packet is queued whole or not at all.
     pub async fn send(&self, packet: &[u8]) -> io::Result<()> {
         Wait::new(self, Side::Write, |port: &mut RawPort| port.poll_send(packet)).await?;
-        self.handle.shared.mark_ready();
+        self.handle.shared.mark_can_send();
         Ok(())
     }
 }

@@ -185,16 +185,17 @@ impl Shared {
         *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
     }
 
-    /// Asks the driver for a turn; any number of calls before that turn are one
-    pub(crate) fn mark_ready(self: &Arc<Self>) {
-        self.turns.mark_ready(|| self.driver().push_ready(Arc::clone(self)));
+    /// Asks the driver for a turn with packets; any number of calls before that turn count as one
+    pub(crate) fn mark_can_send(self: &Arc<Self>) {
+        self.turns.mark_can_send(|| self.driver().push_can_send(Arc::clone(self)));
     }
 
-    /// Asks the driver for a turn, also while the socket takes nothing: a deadline has struck, or the
-    /// peer has said something that may end the tunnel
-    pub(crate) fn mark_due(self: &Arc<Self>) {
-        self.turns.mark_due(|| self.driver().push_due(Arc::clone(self)));
-        self.mark_ready();
+    /// Asks the driver for a turn that does not wait for the socket
+    ///
+    /// A deadline has passed, or the peer has sent something that may end the tunnel.
+    pub(crate) fn mark_timers_due(self: &Arc<Self>) {
+        self.turns.mark_timers_due(|| self.driver().push_timers_due(Arc::clone(self)));
+        self.mark_can_send();
     }
 
     pub(crate) const fn turns(&self) -> &TurnFlags {
@@ -209,7 +210,7 @@ impl Shared {
         if inner.machine.is_some() {
             inner.hang_up_by.get_or_insert_with(|| now() + FLUSH);
             drop(inner);
-            self.mark_due();
+            self.mark_timers_due();
         } else {
             drop(inner);
             self.control.notify_one();
@@ -336,7 +337,7 @@ impl Shared {
         if let Some(machine) = &mut self.lock().machine {
             machine.handle_gre_error(now(), GreError::ProtocolUnreachable);
         }
-        self.mark_due();
+        self.mark_timers_due();
     }
 
     /// The end of a tunnel whose turn panicked
@@ -446,7 +447,7 @@ impl Owner for Handle {
         }
         drop(wakers);
         if ready {
-            self.shared.mark_ready();
+            self.shared.mark_can_send();
         }
     }
 }

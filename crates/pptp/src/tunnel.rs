@@ -330,7 +330,7 @@ impl Tunnel {
     #[doc(hidden)]
     pub fn inject_panic(&self) {
         self.handle.shared.lock().panic_next = true;
-        self.handle.shared.mark_ready();
+        self.handle.shared.mark_can_send();
     }
 }
 

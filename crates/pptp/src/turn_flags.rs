@@ -1,28 +1,28 @@
-//! Which turns a tunnel waits for: what keeps it in the driver's queues once, and never out of them
+//! The flags of the turns that a tunnel waits for: they keep it in each queue of the driver just once
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a tunnel waits for a turn
+/// The turns that a tunnel waits for
 ///
-/// Whoever has changed something under the tunnel's lock marks it afterwards; a turn begins by taking
-/// the mark back, and takes the lock then. So a mark that finds another one there comes before a turn
-/// that sees its change. A test runs all interleavings of that (`loom`).
+/// A change under the tunnel's lock is followed by a mark. A turn first takes the mark back, and then
+/// takes the lock. So a mark that finds another one there comes before a turn that sees its change. A
+/// test runs all interleavings of that (`loom`).
 #[derive(Debug)]
 pub(crate) struct TurnFlags<F = AtomicBool> {
-    /// In the ready queue already
-    queued: F,
-    /// Something is to be told that does not wait for the socket
-    due: F,
+    /// The tunnel is in the queue of those whose turn may send packets
+    can_send: F,
+    /// The tunnel is in the queue of those whose turn does not wait for the socket
+    timers_due: F,
 }
 
 /// A flag that threads share: `AtomicBool`, and a test's
 pub(crate) trait Flag {
     fn lowered() -> Self;
 
-    /// Raises it, and tells whether it was raised before
+    /// Raises it; returns whether it was raised before
     fn raise(&self) -> bool;
 
-    /// Lowers it, and tells whether it was raised before
+    /// Lowers it; returns whether it was raised before
     fn lower(&self) -> bool;
 
     fn is_raised(&self) -> bool;
@@ -48,39 +48,44 @@ impl Flag for AtomicBool {
 
 impl<F: Flag> TurnFlags<F> {
     pub(crate) fn new() -> Self {
-        Self { queued: F::lowered(), due: F::lowered() }
+        Self { can_send: F::lowered(), timers_due: F::lowered() }
     }
 
-    /// Marks the tunnel; `push` puts it into the ready queue, unless it is there
-    pub(crate) fn mark_ready(&self, push: impl FnOnce()) {
-        if !self.queued.raise() {
+    /// Marks the tunnel for a turn with packets; `push` puts it into that queue, unless it is there
+    pub(crate) fn mark_can_send(&self, push: impl FnOnce()) {
+        if !self.can_send.raise() {
             push();
         }
     }
 
-    /// Marks the tunnel for a turn that does not wait for the socket; `push` puts it into the queue of
-    /// those, unless it is there. [`Self::mark_ready`] is to follow
-    pub(crate) fn mark_due(&self, push: impl FnOnce()) {
-        if !self.due.raise() {
+    /// Marks the tunnel for a turn that does not wait for the socket
+    ///
+    /// `push` puts it into the queue of those, unless it is there. [`Self::mark_can_send`] has to
+    /// follow, since the turn itself may have packets.
+    pub(crate) fn mark_timers_due(&self, push: impl FnOnce()) {
+        if !self.timers_due.raise() {
             push();
         }
     }
 
-    /// From here on marks ask for another turn
+    /// Begins a turn with packets: marks from here on ask for another one
     pub(crate) fn begin_turn(&self) {
-        self.queued.lower();
-        self.due.lower();
+        self.can_send.lower();
+        self.timers_due.lower();
     }
 
-    /// Begins a turn without packets, unless there was one since [`Self::mark_due`]; the tunnel stays
-    /// in the ready queue
-    pub(crate) fn begin_due_turn(&self) -> bool {
-        self.due.lower()
+    /// Begins a turn without packets, unless there was one since [`Self::mark_timers_due`]
+    ///
+    /// The tunnel stays in the queue of those whose turn may send packets.
+    pub(crate) fn begin_timers_turn(&self) -> bool {
+        self.timers_due.lower()
     }
 
-    /// Whether the tunnel was marked as due since its latest turn: its entry in that queue counts
-    pub(crate) fn is_due(&self) -> bool {
-        self.due.is_raised()
+    /// Returns true if [`Self::mark_timers_due`] was called since the latest turn
+    ///
+    /// Then the tunnel's entry in that queue counts.
+    pub(crate) fn are_timers_due(&self) -> bool {
+        self.timers_due.is_raised()
     }
 }
 
@@ -117,8 +122,8 @@ mod tests {
     struct Model {
         flags: TurnFlags<atomic::AtomicBool>,
         /// Entries of the tunnel
-        ready: Mutex<VecDeque<()>>,
-        due: Mutex<VecDeque<()>>,
+        can_send: Mutex<VecDeque<()>>,
+        timers_due: Mutex<VecDeque<()>>,
         /// What there is to do, under the tunnel's lock
         work: Mutex<u32>,
     }
@@ -126,26 +131,26 @@ mod tests {
     impl Model {
         fn new() -> Arc<Self> {
             let queue = || Mutex::new(VecDeque::new());
-            let (flags, ready, due) = (TurnFlags::new(), queue(), queue());
-            Arc::new(Self { flags, ready, due, work: Mutex::new(0) })
+            let (flags, can_send, timers_due) = (TurnFlags::new(), queue(), queue());
+            Arc::new(Self { flags, can_send, timers_due, work: Mutex::new(0) })
         }
 
         fn add_work(&self) {
             *self.work.lock().unwrap() += 1;
         }
 
-        fn mark_ready(&self) {
-            self.flags.mark_ready(|| push(&self.ready, 1));
+        fn mark_can_send(&self) {
+            self.flags.mark_can_send(|| push(&self.can_send, 1));
         }
 
-        fn mark_due(&self) {
-            self.flags.mark_due(|| push(&self.due, 2));
-            self.mark_ready();
+        fn mark_timers_due(&self) {
+            self.flags.mark_timers_due(|| push(&self.timers_due, 2));
+            self.mark_can_send();
         }
 
-        /// A turn of the driver's, if the tunnel is ready; returns the work done
+        /// Makes a turn, if the tunnel waits for one; returns the work done
         fn turn(&self) -> u32 {
-            if self.ready.lock().unwrap().pop_front().is_none() {
+            if self.can_send.lock().unwrap().pop_front().is_none() {
                 return 0;
             }
             self.flags.begin_turn();
@@ -154,10 +159,10 @@ mod tests {
 
         /// The end of a round in which the socket took everything
         fn end_of_round(&self) {
-            let due = std::mem::take(&mut *self.due.lock().unwrap());
-            for () in due {
-                if self.flags.is_due() {
-                    push(&self.due, 2);
+            let timers_due = std::mem::take(&mut *self.timers_due.lock().unwrap());
+            for () in timers_due {
+                if self.flags.are_timers_due() {
+                    push(&self.timers_due, 2);
                 }
             }
         }
@@ -165,8 +170,8 @@ mod tests {
         /// What is done while the socket takes nothing
         fn turn_without_packets(&self) -> u32 {
             let mut done = 0;
-            while self.due.lock().unwrap().pop_front().is_some() {
-                if self.flags.begin_due_turn() {
+            while self.timers_due.lock().unwrap().pop_front().is_some() {
+                if self.flags.begin_timers_turn() {
                     done += std::mem::take(&mut *self.work.lock().unwrap());
                 }
             }
@@ -188,7 +193,7 @@ mod tests {
                 let model = Arc::clone(&model);
                 thread::spawn(move || {
                     model.add_work();
-                    model.mark_ready();
+                    model.mark_can_send();
                 })
             });
             let mut done = model.turn();
@@ -198,22 +203,23 @@ mod tests {
             done += model.turn();
             assert_eq!(done, 2);
             assert_eq!(model.turn(), 0);
-            assert!(model.ready.lock().unwrap().is_empty());
+            assert!(model.can_send.lock().unwrap().is_empty());
         });
     }
 
-    /// A round passes, and then the socket takes nothing: what was marked as due must not wait for it
+    /// After a round in which the socket takes everything comes one in which it takes nothing: work
+    /// marked by `mark_timers_due` must not wait for the socket
     #[test]
     fn what_is_due_does_not_wait_for_the_socket() {
         loom::model(|| {
             let model = Model::new();
             model.add_work();
-            model.mark_due();
+            model.mark_timers_due();
             let marking = {
                 let model = Arc::clone(&model);
                 thread::spawn(move || {
                     model.add_work();
-                    model.mark_due();
+                    model.mark_timers_due();
                 })
             };
             let mut done = model.turn();
