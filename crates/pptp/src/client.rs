@@ -252,8 +252,8 @@ impl ClientBuilder {
     pub const fn drivers(mut self, drivers: u8) -> Self {
         self.drivers = match drivers {
             0 => 1,
-            1..=MOST_DRIVERS => drivers,
-            _ => MOST_DRIVERS,
+            1..=MAX_DRIVERS => drivers,
+            _ => MAX_DRIVERS,
         };
         self
     }
@@ -376,7 +376,7 @@ fn take_over(
     sockets: Vec<OwnedFd>,
     options: &SocketOptions,
 ) -> Result<Vec<Arc<DriverHandle>>, ClientError> {
-    let drivers = u8::try_from(sockets.len()).ok().filter(|drivers| *drivers <= MOST_DRIVERS);
+    let drivers = u8::try_from(sockets.len()).ok().filter(|drivers| *drivers <= MAX_DRIVERS);
     let drivers = drivers.ok_or(ClientError::TooManySockets { given: sockets.len() })?;
     for (i, socket) in sockets.iter().enumerate() {
         let mut before = sockets.iter().take(i);
@@ -393,7 +393,7 @@ fn take_over(
 }
 
 /// The kernel walks all raw sockets of a host for each datagram
-const MOST_DRIVERS: u8 = 4;
+const MAX_DRIVERS: u8 = 4;
 
 /// All the Call IDs there are, and some files beside them
 const MANY_TUNNELS: u64 = 66_000;

@@ -65,7 +65,7 @@ impl TunnelConfig {
             password_encoding: PasswordEncoding::default(),
             hash_name: HashName::default(),
             connect_timeout: Duration::from_secs(30),
-            flight_recorder: Recorder::CAPACITY,
+            flight_recorder: Recorder::DEFAULT_CAPACITY,
             mru: DEFAULT_MRU,
             echo: EchoPolicy::default(),
             control_echo: ControlEcho::default(),
@@ -377,20 +377,24 @@ impl TunnelConfig {
         let options = [
             ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
             ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
-            ("control_echo", CONTROL_ECHO, self.control_echo.is_reasonable()),
+            ("control_echo", WANTED_CONTROL_ECHO, self.control_echo.is_reasonable()),
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
-            ("flight_recorder", "65,536 octets at most", self.flight_recorder <= RECORDER),
-            ("client_host_name", FIELD, self.client_host_name.len() <= 64),
-            ("phone_number", FIELD, self.phone_number.len() <= 64),
-            ("insecure_pap", KEYLESS, !self.authentication.insecure_pap || self.may_be_clear()),
-            ("insecure_pap", SHORT, !self.authentication.insecure_pap || self.fits_pap()),
+            ("flight_recorder", "65,536 octets at most", self.flight_recorder <= MAX_RECORDER),
+            ("client_host_name", WANTED_TEXT, self.client_host_name.len() <= 64),
+            ("phone_number", WANTED_TEXT, self.phone_number.len() <= 64),
+            (
+                "insecure_pap",
+                WANTED_ENCRYPTION,
+                !self.authentication.insecure_pap || self.may_be_clear(),
+            ),
+            ("insecure_pap", WANTED_PASSWORD, !self.authentication.insecure_pap || self.fits_pap()),
             (
                 "insecure_chap_md5",
-                KEYLESS,
+                WANTED_ENCRYPTION,
                 !self.authentication.insecure_chap_md5 || self.may_be_clear(),
             ),
-            ("reorder_buffer", REORDERING, is_reasonable(self.reordering)),
-            ("insecure_encryption", UNREFUSED, !self.refuses_what_it_weakens()),
+            ("reorder_buffer", WANTED_REORDERING, is_reasonable(self.reordering)),
+            ("insecure_encryption", WANTED_DEMAND, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
         wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
@@ -440,24 +444,24 @@ impl Default for ControlEcho {
     }
 }
 
-const CONTROL_ECHO: &str = "an interval and a patience of 1 s to 24 h each";
+const WANTED_CONTROL_ECHO: &str = "an interval and a patience of 1 s to 24 h each";
 
 const DEFAULT_MRU: u16 = 1400;
 
-const KEYLESS: &str = "encryption that is not required, since it leaves no keys for any,";
-const SHORT: &str = "a password of at most 255 octets";
+const WANTED_ENCRYPTION: &str = "encryption that is not required, since it leaves no keys for any,";
+const WANTED_PASSWORD: &str = "a password of at most 255 octets";
 /// What waits takes memory, and time from whoever waits for it
 fn is_reasonable(Reordering { depth, patience }: Reordering) -> bool {
     depth <= 1024 && patience <= Duration::from_secs(10)
 }
 
-const REORDERING: &str = "at most 1024 frames and 10 s";
-const UNREFUSED: &str = "a demand that does not refuse what other options allow";
+const WANTED_REORDERING: &str = "at most 1024 frames and 10 s";
+const WANTED_DEMAND: &str = "a demand that does not refuse what other options allow";
 
-const RECORDER: usize = Recorder::MAX_CAPACITY;
+const MAX_RECORDER: usize = Recorder::MAX_CAPACITY;
 
 /// RFC 2637 §2.1 and §2.7
-const FIELD: &str = "a text of at most 64 octets";
+const WANTED_TEXT: &str = "a text of at most 64 octets";
 
 #[cfg(test)]
 mod tests {

@@ -172,7 +172,7 @@ fn serve(
             }
             if has_hung_up {
                 // best effort: the reason is told already
-                let _ = Box::pin(timeout(FAREWELL, octets.shutdown())).await;
+                let _ = Box::pin(timeout(SHUTDOWN_TIMEOUT, octets.shutdown())).await;
                 return;
             }
         }
@@ -194,7 +194,7 @@ fn receive(tunnel: &Arc<Shared>, octets: &mut dyn Octets, cx: &mut Context<'_>) 
 }
 
 /// How long the end of a tunnel may wait for its last octets to be taken
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
     if let Some(machine) = &mut tunnel.lock().machine {
@@ -220,7 +220,7 @@ async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> boo
         while !tunnel.lock().has_hung_up() {
             tunnel.control.notified().await;
         }
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
         biased;

@@ -156,7 +156,7 @@ impl Driver {
     /// Takes the outputs of each tunnel that waits for a turn with packets
     fn outputs(&mut self, now: Instant) {
         let waiting = self.shared.can_send_count();
-        let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(LEAST_QUANTUM);
+        let quantum = BATCH.checked_div(waiting).unwrap_or_default().max(MIN_QUANTUM);
         for _ in 0..waiting {
             // as soon as there is a system call's worth: what is sealed before the socket turns out to
             // be full keeps everybody else waiting
@@ -420,7 +420,7 @@ impl Drop for Driver {
 ///
 /// So that one with a large window does not hold up those with small ones. A turn costs about half
 /// of what a packet costs.
-const LEAST_QUANTUM: usize = 4;
+const MIN_QUANTUM: usize = 4;
 
 /// The quantum of a turn while the socket takes nothing
 const NO_PACKETS: usize = 0;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// A budget of time for useless datagrams
 ///
 /// A datagram is useless if it is for no call, or comes from another sender, or nothing comes out of it.
-/// The budget grows by a twelfth of the time that passes, up to [`DEPTH`]. Each round of the driver costs
-/// its time and [`WAKE`], in proportion to the useless datagrams in it. When the budget is used up, the
+/// The budget grows by a twelfth of the time that passes, up to [`MAX_SAVED`]. Each round of the driver costs
+/// its time and [`ROUND_COST`], in proportion to the useless datagrams in it. When the budget is used up, the
 /// driver stops receiving until the debt is earned back: [`MIN_PAUSE`] at least, and twelve times
 /// [`MAX_DEBT`] at most, since all tunnels wait. Datagrams that arrive meanwhile wait in the socket's
 /// buffer. They fill whole batches later, which makes each datagram cheaper. So a flood costs its sender
@@ -22,7 +22,7 @@ pub(crate) struct FloodBudget {
 impl FloodBudget {
     /// A full budget
     pub(crate) fn new(now: Instant) -> Self {
-        Self { balance: nanoseconds(DEPTH), settled: now, paused_until: None }
+        Self { balance: nanoseconds(MAX_SAVED), settled: now, paused_until: None }
     }
 
     /// Pays for a round that took `took` and had `useless` ones among its `datagrams`
@@ -35,17 +35,17 @@ impl FloodBudget {
         useless: usize,
         datagrams: usize,
     ) -> bool {
-        let earned = nanoseconds(now.saturating_duration_since(self.settled)) / SHARE;
+        let earned = nanoseconds(now.saturating_duration_since(self.settled)) / EARNED_SHARE;
         self.settled = now;
         let [useless, all] =
             [useless, datagrams.max(1)].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
-        let cost = nanoseconds(took.saturating_add(WAKE)).saturating_mul(useless) / all;
-        let balance = self.balance.saturating_add(earned).min(nanoseconds(DEPTH));
+        let cost = nanoseconds(took.saturating_add(ROUND_COST)).saturating_mul(useless) / all;
+        let balance = self.balance.saturating_add(earned).min(nanoseconds(MAX_SAVED));
         self.balance = balance.saturating_sub(cost).max(-nanoseconds(MAX_DEBT));
         if self.balance >= 0 {
             return false;
         }
-        let owed = self.balance.saturating_neg().saturating_mul(SHARE);
+        let owed = self.balance.saturating_neg().saturating_mul(EARNED_SHARE);
         self.pause(now, Duration::from_nanos(owed.unsigned_abs()).max(MIN_PAUSE));
         true
     }
@@ -71,7 +71,7 @@ fn nanoseconds(duration: Duration) -> i64 {
 }
 
 /// The share of the time that is earned: one part in 12
-const SHARE: i64 = 12;
+const EARNED_SHARE: i64 = 12;
 
 /// The cost of a round beside the time that it took: the thread's sleep and waking, the runtime, the
 /// search for work
@@ -79,10 +79,10 @@ const SHARE: i64 = 12;
 /// 13 µs of the thread's time in a development build beside three other busy threads on two cores, less
 /// in a release build. Without it a flood that comes a few datagrams at a time took 20 to 40 % of the
 /// thread while its rounds were worth less than a twelfth.
-const WAKE: Duration = Duration::from_micros(20);
+const ROUND_COST: Duration = Duration::from_micros(20);
 
 /// The most that can be saved up: many servers that greet at once are no flood
-const DEPTH: Duration = Duration::from_millis(20);
+const MAX_SAVED: Duration = Duration::from_millis(20);
 
 /// The largest debt: one round may take long, when a peer's keys are searched far ahead, which the
 /// decryptor limits itself
@@ -109,7 +109,7 @@ mod tests {
         for _ in 0..rounds {
             at = budget.paused_until().unwrap_or(at) + MS;
             assert!(budget.paused_until().is_none() || budget.ends_pause(at));
-            budget.spend(at, MS.saturating_sub(WAKE), useless, 64);
+            budget.spend(at, MS.saturating_sub(ROUND_COST), useless, 64);
         }
         (MS * rounds).as_secs_f64() / (at - began).as_secs_f64()
     }

@@ -71,7 +71,7 @@ impl Network {
             let others_follow = i + 1 < addresses.len();
             let attempt = self.connect_one(*address);
             let outcome = if others_follow {
-                timeout(PATIENCE_WHILE_OTHERS_FOLLOW, attempt)
+                timeout(NEXT_ADDRESS_TIMEOUT, attempt)
                     .await
                     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             } else {
@@ -106,10 +106,10 @@ fn ipv4(addresses: &[IpAddr], port: u16) -> Vec<SocketAddrV4> {
 }
 
 /// A server with several addresses, one of which swallows our SYN, must not eat the whole deadline
-const PATIENCE_WHILE_OTHERS_FOLLOW: Duration = Duration::from_secs(5);
+const NEXT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// RFC 2637 §1.3
-const PORT: u16 = 1723;
+const PPTP_PORT: u16 = 1723;
 
 async fn connect_kernel(options: &SocketOptions, server: SocketAddrV4) -> io::Result<Opened> {
     let socket = socket(options)?;
@@ -166,7 +166,7 @@ pub(crate) fn split_port(server: &str) -> Result<(&str, u16), Failure> {
     }
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok().filter(|p| *p != 0).ok_or_else(invalid)?),
-        None => (server, PORT),
+        None => (server, PPTP_PORT),
     };
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == ':') {
         return Err(invalid());

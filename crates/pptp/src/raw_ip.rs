@@ -150,7 +150,7 @@ pub(crate) struct RawPort {
     pub(crate) dropped: u64,
 }
 
-const CAPACITY: usize = 64;
+const MAX_WAITING: usize = 64;
 
 impl RawPort {
     pub(crate) const fn new(mtu: usize, ipv6: bool) -> Self {
@@ -173,7 +173,7 @@ impl RawPort {
 
     /// A packet from the tunnel
     pub(crate) fn deliver(&mut self, packet: &[u8]) {
-        if self.received.len() >= CAPACITY {
+        if self.received.len() >= MAX_WAITING {
             self.dropped += 1;
             return;
         }
@@ -196,7 +196,7 @@ impl RawPort {
         if !self.received.is_empty() {
             self.readers.wake(into);
         }
-        if self.to_send.len() < CAPACITY {
+        if self.to_send.len() < MAX_WAITING {
             self.writers.wake(into);
         }
     }
@@ -230,7 +230,7 @@ impl RawPort {
             let message = "an IPv6 packet, and the tunnel has no IPv6";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
         }
-        if self.to_send.len() >= CAPACITY {
+        if self.to_send.len() >= MAX_WAITING {
             return Poll::Pending;
         }
         let buffer = self.fill(packet);

@@ -66,7 +66,7 @@ impl Inner {
     ///
     /// UDP datagrams wait for that, a second at most.
     pub(crate) fn path_begins(&mut self, now: Instant) {
-        self.hold_until = now.checked_add(HOLD).filter(|_| self.proves_path);
+        self.hold_until = now.checked_add(MAX_HOLD).filter(|_| self.proves_path);
         if let (Some(stack), Some(until)) = (&mut self.stack, self.hold_until) {
             stack.hold_datagrams(now, until);
         }
@@ -131,7 +131,7 @@ impl Clone for KnownPath {
 /// How long UDP datagrams wait for a path to open
 ///
 /// pppd's interface was open 300 to 500 ms late in a busy guest.
-const HOLD: Duration = Duration::from_secs(1);
+const MAX_HOLD: Duration = Duration::from_secs(1);
 
 /// How many tunnels in a row may answer no proof and still count as ones that could
 ///

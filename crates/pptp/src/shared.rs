@@ -208,7 +208,7 @@ impl Shared {
         let mut inner = self.lock();
         inner.abandoned = true;
         if inner.machine.is_some() {
-            inner.hang_up_by.get_or_insert_with(|| now() + FLUSH);
+            inner.hang_up_by.get_or_insert_with(|| now() + MAX_FLUSH_TIME);
             drop(inner);
             self.mark_timers_due();
         } else {
@@ -473,7 +473,7 @@ pub(crate) fn stopped(task: &str) -> Failure {
 }
 
 /// How long a hang-up waits for what the sockets wrote before
-const FLUSH: Duration = Duration::from_secs(2);
+const MAX_FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// The one clock: tokio's, which tests may pause
 pub(crate) fn now() -> Instant {

@@ -21,7 +21,7 @@ impl Strangers {
 
     /// Whether one more may be looked at
     pub(crate) fn take(&self) -> bool {
-        let counted = |count: u8| (count < MOST).then(|| count.saturating_add(1));
+        let counted = |count: u8| (count < MAX_EXAMINED).then(|| count.saturating_add(1));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()
     }
 }
@@ -61,7 +61,7 @@ pub(crate) const fn call_ids(gre: &[u8]) -> (u16, Option<u16>) {
 }
 
 /// Datagrams looked at for each dial: each costs the tunnel's lock, and anybody may send them
-const MOST: u8 = 8;
+const MAX_EXAMINED: u8 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -76,11 +76,11 @@ impl fmt::Debug for StateName {
 
 /// The beginning of a name that its owner may have made as long as they like
 pub(crate) fn short(name: &str) -> &str {
-    name.char_indices().nth(MOST_NAME).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+    name.char_indices().nth(MAX_NAME_CHARS).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
 }
 
 /// Characters of a name that are told: at most six octets each, escaped
-const MOST_NAME: usize = 48;
+const MAX_NAME_CHARS: usize = 48;
 
 /// Gives types with a `shared: Arc<Shared>` the summary of their tunnel as `Debug`
 macro_rules! debug_as_summary {

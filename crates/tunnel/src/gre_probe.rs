@@ -81,10 +81,10 @@ impl GreProbe {
     }
 
     /// Returns the failure if GRE passes one way only: the peer's datagrams arrive, and it has
-    /// answered none of ours for [`PATIENCE`]
+    /// answered none of ours for [`MAX_SILENCE`]
     pub(crate) fn one_way(&self, now: Instant) -> Option<Failure> {
         let waited = now.saturating_duration_since(self.since?);
-        let is_one_way = self.heard && !self.answered && waited >= PATIENCE;
+        let is_one_way = self.heard && !self.answered && waited >= MAX_SILENCE;
         is_one_way.then(|| self.blocked(waited))
     }
 
@@ -115,21 +115,21 @@ impl GreProbe {
         awaited.then(|| self.blocked(Duration::ZERO))
     }
 
-    /// Returns the failure, if GRE has been blocked for [`PATIENCE`]
+    /// Returns the failure, if GRE has been blocked for [`MAX_SILENCE`]
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Failure> {
         self.poll_timeout().filter(|due| *due <= now)?;
         if self.heard && self.refused_last().is_none() {
             self.refusal = None;
             return None;
         }
-        Some(self.blocked(PATIENCE))
+        Some(self.blocked(MAX_SILENCE))
     }
 
     /// The time by which the peer's first datagram has to arrive, or one of ours to be sent
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let refused = self.refusal.as_ref().map(|refusal| refusal.first);
         let since = if self.heard { self.since.and(refused) } else { self.since };
-        since?.checked_add(PATIENCE)
+        since?.checked_add(MAX_SILENCE)
     }
 
     fn blocked(&self, after: Duration) -> Failure {
@@ -148,4 +148,4 @@ impl GreProbe {
 }
 
 /// The time that GRE has to pass: our LCP Configure-Requests are out by then, at 0, 3, 6 and 9 s
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_SILENCE: Duration = Duration::from_secs(10);

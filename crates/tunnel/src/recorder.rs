@@ -81,7 +81,7 @@ const RECORD_HEADER: usize = 7;
 
 impl Recorder {
     /// The default size, in octets
-    pub const CAPACITY: usize = 1536;
+    pub const DEFAULT_CAPACITY: usize = 1536;
     /// The largest size, in octets; a larger one is taken as this
     pub const MAX_CAPACITY: usize = 65_536;
 
@@ -348,7 +348,7 @@ mod tests {
 
     fn recorder() -> (Recorder, Instant) {
         let now = Instant::now();
-        (Recorder::new(now, Recorder::CAPACITY), now)
+        (Recorder::new(now, Recorder::DEFAULT_CAPACITY), now)
     }
 
     /// Octets of heap
@@ -386,7 +386,7 @@ mod tests {
         for i in 0..200_u8 {
             recorder.frame(now, Kind::FrameReceived, i.into(), &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1]);
         }
-        assert!(held(&recorder) <= Recorder::CAPACITY);
+        assert!(held(&recorder) <= Recorder::DEFAULT_CAPACITY);
         let records = recorder.records();
         assert!(records[0].octets.ends_with(b"first"));
         assert_eq!(records.last().unwrap().octets[2], 199);
@@ -399,11 +399,14 @@ mod tests {
         for _ in 0..100 {
             recorder.frame(now, Kind::FrameSent, 0, &[0x80; 100]);
         }
-        assert!(held(&recorder) <= Recorder::CAPACITY);
+        assert!(held(&recorder) <= Recorder::DEFAULT_CAPACITY);
         assert!(recorder.connect.len() <= recorder.connect_share());
         recorder.frame(now, Kind::FrameSent, 0, &[0x80; 4000]);
         recorder.frame(now, Kind::FrameSent, 0, &vec![0x80; 70_000]);
-        assert!(held(&recorder) <= Recorder::CAPACITY, "two records larger than everything");
+        assert!(
+            held(&recorder) <= Recorder::DEFAULT_CAPACITY,
+            "two records larger than everything"
+        );
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Transcript {
         match (protocol, code) {
             (frame::LCP, Code::ConfigureRequest) => {
                 note(&mut self.authentication_offered, authentication(options));
-                self.peer_mru = options.find(MRU).and_then(|option| option.u16());
+                self.peer_mru = options.find(OPTION_MRU).and_then(|option| option.u16());
             }
             (frame::CCP, Code::ConfigureRequest) => {
                 note(&mut self.encryption_offered, mppe(options));
@@ -115,11 +115,11 @@ fn configuration(frame: &mut [u8]) -> Option<(u16, Code, Options<'_>)> {
 }
 
 fn authentication(options: Options<'_>) -> Option<AuthenticationProtocol> {
-    AuthenticationProtocol::parse(options.find(AUTHENTICATION_PROTOCOL)?.value)
+    AuthenticationProtocol::parse(options.find(OPTION_AUTHENTICATION)?.value)
 }
 
 fn mppe(options: Options<'_>) -> Option<MppeBits> {
-    options.find(MPPE)?.u32().map(MppeBits)
+    options.find(OPTION_MPPE)?.u32().map(MppeBits)
 }
 
 fn note<T: PartialEq>(list: &mut Vec<T>, item: Option<T>) {
@@ -127,10 +127,10 @@ fn note<T: PartialEq>(list: &mut Vec<T>, item: Option<T>) {
 }
 
 /// RFC 1661 §6.1, §6.2
-const MRU: u8 = 1;
-const AUTHENTICATION_PROTOCOL: u8 = 3;
+const OPTION_MRU: u8 = 1;
+const OPTION_AUTHENTICATION: u8 = 3;
 /// RFC 3078 §2.1
-const MPPE: u8 = 18;
+const OPTION_MPPE: u8 = 18;
 
 #[cfg(all(test, feature = "server"))]
 mod tests {

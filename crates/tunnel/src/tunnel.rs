@@ -52,7 +52,7 @@ impl Config {
             link: ClientConfig::new(user, password),
             connect_deadline: None,
             reordering: Reordering::default(),
-            recorder: Recorder::CAPACITY,
+            recorder: Recorder::DEFAULT_CAPACITY,
         }
     }
 }
@@ -160,7 +160,7 @@ impl Tunnel {
     pub fn accept(config: ServerConfig, call_id: u16, seed: [u8; 32], now: Instant) -> Self {
         let control = ControlConnection::accept(config.control, call_id, now);
         let link = Link::server(config.link, seed);
-        let recorder = Recorder::new(now, Recorder::CAPACITY);
+        let recorder = Recorder::new(now, Recorder::DEFAULT_CAPACITY);
         let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
         tunnel.gre_manners = config.gre;
         tunnel.enter(now, Phase::ControlConnection);

@@ -108,7 +108,7 @@ pub struct Doctor {
 
 impl Doctor {
     fn new(subject: Subject) -> Self {
-        let (sender, findings) = mpsc::channel(FINDINGS);
+        let (sender, findings) = mpsc::channel(MAX_FINDINGS);
         let plan = Plan { subject, target: None, report: Report(sender) };
         Self { stage: Stage::Planned(Box::new(plan)), findings }
     }
@@ -226,4 +226,4 @@ impl Report {
 }
 
 /// More than there are steps: nothing waits for a reader that is busy
-const FINDINGS: usize = 64;
+const MAX_FINDINGS: usize = 64;

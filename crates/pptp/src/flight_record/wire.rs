@@ -73,26 +73,26 @@ impl Wire {
             Direction::Outbound => self.ends.peer_call_id,
             Direction::Inbound => self.ends.call_id,
         };
-        let frame = record.octets.get(..LARGEST).unwrap_or(&record.octets);
+        let frame = record.octets.get(..MAX_PAYLOAD).unwrap_or(&record.octets);
         let header = Header { call_id, sequence: record.sequence, acknowledgment: None };
         let header = header.emit(u16::try_from(frame.len()).unwrap_or_default());
         let octets = [header.as_slice(), frame].concat();
         let length = octets.len();
-        let comment = if record.is_redacted() { REDACTED } else { "" };
-        self.ipv4(GRE, Message { octets, length, comment }, direction, record.at)
+        let comment = if record.is_redacted() { SECRET_REMOVED } else { "" };
+        self.ipv4(PROTOCOL_GRE, Message { octets, length, comment }, direction, record.at)
     }
 
     /// Octets of the control connection in a TCP segment (RFC 9293 §3.1)
     fn segment(&mut self, direction: Direction, at: Duration, message: Message) -> Datagram {
         let Message { octets, length, comment } = message;
         let stream = self.stream(direction);
-        let sequence = FIRST.wrapping_add(stream.passed);
+        let sequence = FIRST_SEQUENCE.wrapping_add(stream.passed);
         stream.passed = stream.passed.wrapping_add(u32::try_from(length).unwrap_or_default());
         let other = match direction {
             Direction::Outbound => &self.received,
             Direction::Inbound => &self.sent,
         };
-        let acknowledgment = FIRST.wrapping_add(other.passed);
+        let acknowledgment = FIRST_SEQUENCE.wrapping_add(other.passed);
         let Ends { local, server, .. } = self.ends;
         let (from, to) = turned(direction, local, server);
         let mut segment = Vec::with_capacity(octets.len() + 20);
@@ -103,11 +103,11 @@ impl Wire {
         segment.extend([0x50, PSH_ACK, 0xFF, 0xFF, 0, 0, 0, 0]);
         segment.extend(octets);
         let length = length + 20;
-        let pseudo = [&from.ip().octets()[..], &to.ip().octets(), &[0, TCP]].concat();
+        let pseudo = [&from.ip().octets()[..], &to.ip().octets(), &[0, PROTOCOL_TCP]].concat();
         let tcp_length = u16::try_from(length).unwrap_or_default().to_be_bytes();
         let sum = checksum(&[&pseudo, &tcp_length, &segment]);
         segment[16..18].copy_from_slice(&sum);
-        self.ipv4(TCP, Message { octets: segment, length, comment }, direction, at)
+        self.ipv4(PROTOCOL_TCP, Message { octets: segment, length, comment }, direction, at)
     }
 
     /// A datagram (RFC 791 §3.1)
@@ -143,7 +143,7 @@ impl Stream {
             Some(length) if length <= self.begun.len() => (length, ""),
             Some(_) => return None,
             None if self.begun.len() < TO_COOKIE => return None,
-            None => (self.begun.len().min(LARGEST), NO_MESSAGE),
+            None => (self.begun.len().min(MAX_PAYLOAD), NO_MESSAGE),
         };
         let rest = self.begun.split_off(length);
         Some(Message { octets: std::mem::replace(&mut self.begun, rest), length, comment })
@@ -154,24 +154,24 @@ impl Stream {
 fn message_length(octets: &[u8]) -> Option<usize> {
     let length = u16::from_be_bytes(*octets.first_chunk()?);
     let is_message = octets.get(4..TO_COOKIE) == Some(&MAGIC_COOKIE) && length >= 12;
-    is_message.then_some(usize::from(length).min(LARGEST))
+    is_message.then_some(usize::from(length).min(MAX_PAYLOAD))
 }
 
 const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
 /// Octets of a control message up to the end of its cookie
 const TO_COOKIE: usize = 8;
 /// What fits a datagram with the longest headers here, in octets
-const LARGEST: usize = 65_535 - 20 - 20;
+const MAX_PAYLOAD: usize = 65_535 - 20 - 20;
 /// TCP's sequence number before the first octet
-const FIRST: u32 = 1;
+const FIRST_SEQUENCE: u32 = 1;
 
-const TCP: u8 = 6;
-const GRE: u8 = 47;
+const PROTOCOL_TCP: u8 = 6;
+const PROTOCOL_GRE: u8 = 47;
 const PSH_ACK: u8 = 0x18;
 /// With it an identification of 0 is right (RFC 6864 §4.1)
 const DONT_FRAGMENT: u8 = 0x40;
 
-const REDACTED: &str = "a secret was here: its octets were recorded as zeros";
+const SECRET_REMOVED: &str = "a secret was here: its octets were recorded as zeros";
 const CUT_OFF: &str = "the beginning of a control message whose end was not recorded";
 const NO_MESSAGE: &str = "not the beginning of a control message";
 

@@ -29,7 +29,7 @@ pub(crate) const MAX_LOOKUPS: usize = 32;
 /// How long the resolver may take before the last good addresses are used, where there are some
 ///
 /// RFC 8767 §5 names it as the client response timer, with this time.
-pub(crate) const RESPONSE: Duration = Duration::from_millis(1800);
+pub(crate) const CLIENT_RESPONSE_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// The age up to which the last good addresses are used; RFC 8767 §5 has one to three days
 pub(crate) const MAX_AGE: Duration = Duration::from_hours(24);
@@ -83,7 +83,7 @@ impl Resolver {
 
     /// The addresses of a name, fresh ones or else the last good ones
     ///
-    /// Those are used when the resolver fails for now, and when it says nothing for [`RESPONSE`];
+    /// Those are used when the resolver fails for now, and when it says nothing for [`CLIENT_RESPONSE_TIMEOUT`];
     /// not when it is sure that the name does not exist.
     ///
     /// # Cancel safety
@@ -93,7 +93,7 @@ impl Resolver {
         let old = self.book().last_good(&name, now());
         let mut question = self.ask(&name);
         let Some((addresses, since)) = old else { return question.answer().await };
-        let why = match timeout(RESPONSE, question.answer()).await {
+        let why = match timeout(CLIENT_RESPONSE_TIMEOUT, question.answer()).await {
             Ok(Err(Unresolved::Temporary(why))) => why,
             Ok(certain) => return certain,
             Err(_) => "it has not answered yet".into(),

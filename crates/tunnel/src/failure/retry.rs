@@ -24,7 +24,7 @@ impl Failure {
         match self.retry_after() {
             None if matches!(self.class(), Class::OwnDeed) => Retry::OnRequest,
             None => Retry::Never,
-            Some(pause) if pause.as_secs() < LATER.as_secs() => Retry::Soon,
+            Some(pause) if pause.as_secs() < CONFIGURATION_TIME.as_secs() => Retry::Soon,
             Some(_) => Retry::Later,
         }
     }
@@ -46,15 +46,15 @@ impl Failure {
             Self::Control(failure) => Some(control_pause(failure)),
             Self::Link(failure) => link_pause(failure),
             Self::NameNotResolved { .. } | Self::TcpRefused { .. } | Self::TcpFailed { .. } => {
-                Some(SOMEBODY_RESTARTS)
+                Some(RESTART_TIME)
             }
             Self::GreBlocked { .. }
             | Self::GreFromElsewhere { .. }
             | Self::GreUnsupported { .. }
             | Self::CallIdsExhausted
-            | Self::TooManyFiles { .. } => Some(LATER),
+            | Self::TooManyFiles { .. } => Some(CONFIGURATION_TIME),
             Self::RuntimeShutDown | Self::Closed => None,
-            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(AT_ONCE),
+            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(RETRY_AT_ONCE),
         }
     }
 }
@@ -65,13 +65,13 @@ const fn control_pause(failure: &ControlFailure) -> Duration {
         | ControlFailure::VersionUnsupported { .. }
         | ControlFailure::ControlRefused { result: StartResult::NotAuthorized, .. }
         | ControlFailure::CallRefused { result: OutgoingCallResult::DoNotAccept, .. } => {
-            AN_ADMINISTRATOR
+            ADMINISTRATOR_TIME
         }
         ControlFailure::CallRefused { .. }
         | ControlFailure::ControlRefused { .. }
-        | ControlFailure::StoppedByPeer { .. } => SOMEBODY_LEAVES,
-        ControlFailure::NoControlReply | ControlFailure::NoCallReply => SOMEBODY_RESTARTS,
-        _ => AT_ONCE,
+        | ControlFailure::StoppedByPeer { .. } => CLIENT_LEAVES_TIME,
+        ControlFailure::NoControlReply | ControlFailure::NoCallReply => RESTART_TIME,
+        _ => RETRY_AT_ONCE,
     }
 }
 
@@ -84,28 +84,28 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         | LinkFailure::AuthProtocolWithoutKeys { .. }
         | LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::EncryptionDemanded { .. }
-        | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
+        | LinkFailure::RejectedProtocol { .. } => Some(ADMINISTRATOR_TIME),
         // the account itself, or its password, has to be changed first
         LinkFailure::AuthFailed { code: 647..=649 | 709, .. } | LinkFailure::ServerNotAuthentic => {
             None
         }
-        LinkFailure::AuthFailed { .. } => Some(AN_EARLIER_SESSION),
-        LinkFailure::AddressChanged { .. } => Some(SOMEBODY_LEAVES),
+        LinkFailure::AuthFailed { .. } => Some(OLD_SESSION_TIME),
+        LinkFailure::AddressChanged { .. } => Some(CLIENT_LEAVES_TIME),
         // always with a wrong RADIUS server, and once after a Configure-Ack of CCP that was lost
-        LinkFailure::NoAddress | LinkFailure::WrongKey(_) => Some(LATER),
-        _ => Some(AT_ONCE),
+        LinkFailure::NoAddress | LinkFailure::WrongKey(_) => Some(CONFIGURATION_TIME),
+        _ => Some(RETRY_AT_ONCE),
     }
 }
 
 /// What was there a moment ago may be there again
-const AT_ONCE: Duration = Duration::from_secs(1);
+const RETRY_AT_ONCE: Duration = Duration::from_secs(1);
 /// A server, a router or a name server starts in about that time
-const SOMEBODY_RESTARTS: Duration = Duration::from_secs(10);
+const RESTART_TIME: Duration = Duration::from_secs(10);
 /// A server that is full has room when a client of it leaves
-const SOMEBODY_LEAVES: Duration = Duration::from_secs(30);
+const CLIENT_LEAVES_TIME: Duration = Duration::from_secs(30);
 /// Somebody has to notice and to do something
-const LATER: Duration = Duration::from_mins(1);
+const CONFIGURATION_TIME: Duration = Duration::from_mins(1);
 /// Somebody has to change a setting of the server
-const AN_ADMINISTRATOR: Duration = Duration::from_mins(10);
+const ADMINISTRATOR_TIME: Duration = Duration::from_mins(10);
 /// A session that lost its line ends on the server within that time, and no account is locked
-const AN_EARLIER_SESSION: Duration = Duration::from_hours(1);
+const OLD_SESSION_TIME: Duration = Duration::from_hours(1);

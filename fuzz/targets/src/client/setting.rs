@@ -72,7 +72,7 @@ impl Setting {
 
     /// Octets of the flight recorder
     pub(super) fn recorder(&self) -> isize {
-        let octets = if self.is(LARGE_RECORDER) { 8192 } else { Recorder::CAPACITY };
+        let octets = if self.is(LARGE_RECORDER) { 8192 } else { Recorder::DEFAULT_CAPACITY };
         isize::try_from(octets).unwrap_or_default()
     }
 
