@@ -34,7 +34,7 @@ impl Connecting {
     /// The phases as they are reached
     ///
     /// A `watch` holds the latest value: one who looks late may miss a phase;
-    /// [`Info::ladder`](crate::Info::ladder) and [`TunnelError`] have them all.
+    /// [`Info::timeline`](crate::Info::timeline) and [`TunnelError`] have them all.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
     }

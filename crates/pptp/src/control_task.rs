@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pptp_tunnel::{Failure, Ladder, Phase, Tunnel as Machine, TunnelError};
+use pptp_tunnel::{ConnectTimeline, Failure, Phase, Tunnel as Machine, TunnelError};
 use tokio::{
     io::{AsyncWriteExt, ReadBuf},
     time::{timeout, timeout_at},
@@ -33,7 +33,7 @@ pub(crate) fn run(
     config: TunnelConfig,
 ) -> impl Future<Output = ()> + Send {
     let first = Box::new(Dialling::new(network, config));
-    let mut dialling = Some(dial_within(&served.0, first, Ladder::new(now())));
+    let mut dialling = Some(dial_within(&served.0, first, ConnectTimeline::new(now())));
     async move {
         while let Some(dial) = dialling.take() {
             let Some(octets) = dial.await else { return };
@@ -46,32 +46,36 @@ pub(crate) fn run(
 type Dialled = Pin<Box<dyn Future<Output = Option<Box<dyn Octets>>> + Send>>;
 
 /// [`open`], logged as the tunnel's
-fn dial_within(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) -> Dialled {
+fn dial_within(
+    tunnel: &Arc<Shared>,
+    dialling: Box<Dialling>,
+    timeline: ConnectTimeline,
+) -> Dialled {
     let span = tunnel.span.clone();
-    Box::pin(open(Arc::clone(tunnel), dialling, ladder).instrument(span))
+    Box::pin(open(Arc::clone(tunnel), dialling, timeline).instrument(span))
 }
 
 /// Dials, and starts the state machine or ends the tunnel
 async fn open(
     tunnel: Arc<Shared>,
     mut dialling: Box<Dialling>,
-    mut ladder: Ladder,
+    mut timeline: ConnectTimeline,
 ) -> Option<Box<dyn Octets>> {
     let (deadline, limit) = (dialling.deadline, dialling.config.connect_timeout);
     let dialled = tokio::select! {
         biased;
-        dialled = timeout_at(deadline, dial(&tunnel, &mut dialling, &mut ladder)) => dialled,
+        dialled = timeout_at(deadline, dial(&tunnel, &mut dialling, &mut timeline)) => dialled,
         () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
     };
     match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit })) {
         Ok(octets) => {
-            ladder.enter(now(), Phase::ControlConnection);
-            start(&tunnel, dialling, ladder);
+            timeline.enter(now(), Phase::ControlConnection);
+            start(&tunnel, dialling, timeline);
             Some(octets)
         }
         Err(failure) => {
-            ladder.end(now());
-            tunnel.end(TunnelError::new(failure, ladder));
+            timeline.end(now());
+            tunnel.end(TunnelError::new(failure, timeline));
             tunnel.finish();
             None
         }
@@ -84,12 +88,13 @@ fn redial(tunnel: &Arc<Shared>) -> Option<Dialled> {
     let dialling = inner.dialling.take().filter(|_| inner.redials)?;
     inner.redials = false;
     inner.control_out.clear();
-    let ladder = inner.ladder.take().map_or_else(|| Ladder::new(now()), |ladder| *ladder);
+    let timeline =
+        inner.timeline.take().map_or_else(|| ConnectTimeline::new(now()), |timeline| *timeline);
     drop(inner);
     if let Some(route) = tunnel.route() {
         tunnel.driver().release(route.call_id, now());
     }
-    Some(dial_within(tunnel, dialling, ladder))
+    Some(dial_within(tunnel, dialling, timeline))
 }
 
 /// A tunnel whose control task goes away, before or after its start, must not wait for ever
@@ -107,13 +112,13 @@ impl Drop for Served {
 async fn dial(
     tunnel: &Arc<Shared>,
     dialling: &mut Dialling,
-    ladder: &mut Ladder,
+    timeline: &mut ConnectTimeline,
 ) -> Result<Box<dyn Octets>, Failure> {
     dialling.config.check()?;
     if dialling.addresses.is_none() {
         dialling.addresses = Some(dialling.network.resolve(&dialling.config.server).await?);
     }
-    ladder.enter(now(), Phase::TcpConnect);
+    timeline.enter(now(), Phase::TcpConnect);
     tunnel.tell(State::Connecting { phase: Phase::TcpConnect });
     let addresses = dialling.addresses.as_deref().unwrap_or_default();
     let Opened { octets, server, local } = dialling.network.connect(addresses).await?;
@@ -135,13 +140,13 @@ async fn abandoned(tunnel: &Shared) {
     }
 }
 
-fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, ladder: Ladder) {
+fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, timeline: ConnectTimeline) {
     let Some(route) = tunnel.route() else { return };
     let config = dialling.machine_config();
-    let machine = Machine::connect(config, route.call_id, tunnel.driver().seed(), ladder, now());
+    let machine = Machine::connect(config, route.call_id, tunnel.driver().seed(), timeline, now());
     let abandoned = {
         let mut inner = tunnel.lock();
-        let since = now().saturating_duration_since(machine.ladder().started());
+        let since = now().saturating_duration_since(machine.timeline().started());
         inner.began = SystemTime::now().checked_sub(since);
         inner.machine = Some(Box::new(machine));
         inner.dialling = Some(dialling);

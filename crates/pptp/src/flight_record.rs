@@ -107,7 +107,7 @@ impl FlightRecord {
             State::Up => write!(comment, "\nstate: up"),
             State::Renegotiating => write!(comment, "\nstate: renegotiating"),
             State::Down { reason } => {
-                write!(comment, "\nstate: down: {reason}\ntimes: {}", reason.ladder)
+                write!(comment, "\nstate: down: {reason}\ntimes: {}", reason.timeline)
             }
         };
         if self.ends.server.port() != 0 {

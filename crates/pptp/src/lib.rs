@@ -155,11 +155,11 @@ pub use pptp_netstack::{
     ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    Assigned, AuthenticationProtocol, Class, Code, ControlFailure, EchoPolicy, Encryption,
-    EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure,
-    MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks,
-    RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime,
-    StatefulReset, Transcript, TunnelError, WrongKey,
+    Assigned, AuthenticationProtocol, Class, Code, ConnectTimeline, ControlFailure, EchoPolicy,
+    Encryption, EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Layer,
+    LinkFailure, MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof,
+    Quirks, RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry,
+    RoundTripTime, StatefulReset, Transcript, TunnelError, WrongKey,
 };
 // what failures and figures are made of
 pub use pptp_netstack::ShutDown;

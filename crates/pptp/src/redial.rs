@@ -190,7 +190,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use pptp_gre_socket::memory;
-    use pptp_tunnel::{Ladder, Recognized};
+    use pptp_tunnel::{ConnectTimeline, Recognized};
 
     use super::*;
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn error(failure: ControlFailure) -> TunnelError {
-        TunnelError::new(failure.into(), Ladder::new(Instant::now().into_std()))
+        TunnelError::new(failure.into(), ConnectTimeline::new(Instant::now().into_std()))
     }
 
     fn not_pptp() -> TunnelError {
@@ -262,7 +262,7 @@ mod tests {
 
     fn refused(offered: Option<AuthenticationProtocol>) -> TunnelError {
         let failure = LinkFailure::AuthProtocolRefused { offered };
-        TunnelError::new(failure.into(), Ladder::new(Instant::now().into_std()))
+        TunnelError::new(failure.into(), ConnectTimeline::new(Instant::now().into_std()))
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use pptp_netstack::{Owner, Stack, StackConfig};
 use pptp_packet::{Wakers, panics};
-use pptp_tunnel::{Failure, GreError, Ladder, Peer, Recorder, TunnelError};
+use pptp_tunnel::{ConnectTimeline, Failure, GreError, Peer, Recorder, TunnelError};
 use tokio::{
     runtime,
     sync::{Notify, watch},
@@ -99,7 +99,7 @@ pub(crate) struct Inner {
     #[expect(clippy::box_collection, reason = "16 octets less in each idle tunnel")]
     pub(crate) redialled: Option<Box<Vec<Redial>>>,
     /// Of the state machine that is dialled once more
-    pub(crate) ladder: Option<Box<Ladder>>,
+    pub(crate) timeline: Option<Box<ConnectTimeline>>,
     /// Hang up as soon as there is something to hang up
     pub(crate) abandoned: bool,
     /// To be hung up when what the sockets wrote has left, then at the latest
@@ -264,15 +264,15 @@ impl Shared {
     /// Whoever served the tunnel is gone
     pub(crate) fn abandon(&self, failure: Failure) {
         if !self.lock().finished {
-            self.end(TunnelError::new(failure, self.ladder()));
+            self.end(TunnelError::new(failure, self.timeline()));
             self.finish();
         }
     }
 
-    fn ladder(&self) -> Ladder {
+    fn timeline(&self) -> ConnectTimeline {
         let inner = self.lock();
-        let known = inner.machine.as_ref().map(|machine| machine.ladder().clone());
-        known.unwrap_or_else(|| Ladder::new(now()))
+        let known = inner.machine.as_ref().map(|machine| machine.timeline().clone());
+        known.unwrap_or_else(|| ConnectTimeline::new(now()))
     }
 
     /// What was said on the wire
@@ -344,7 +344,7 @@ impl Shared {
     ///
     /// What the panic left behind is not trusted: if it cannot be shut down either, it is dropped.
     pub(crate) fn end_after_panic(&self, message: String) {
-        let error = TunnelError::new(Failure::Internal { message }, self.ladder());
+        let error = TunnelError::new(Failure::Internal { message }, self.timeline());
         if catch_unwind(AssertUnwindSafe(|| self.end(error.clone()))).is_err() {
             let stack = self.lock().stack.take();
             drop(stack);
@@ -416,9 +416,9 @@ pub(crate) fn stack_of<'a>(
         let config = StackConfig::new(info.inner_address, info.mtu.into(), driver.number());
         let config = StackConfig { dns: info.dns.clone(), ..config };
         // its time begins before any turn that is under way
-        let mut made = Stack::new(config, info.ladder.started());
+        let mut made = Stack::new(config, info.timeline.started());
         if let Some(until) = hold_until {
-            made.hold_datagrams(info.ladder.started(), until);
+            made.hold_datagrams(info.timeline.started(), until);
         }
         if let Some(error) = ended {
             made.shut_down(Arc::new(error.clone()), error.io_kind());

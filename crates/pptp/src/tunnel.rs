@@ -10,8 +10,8 @@ use pptp_netstack::{
     UdpOptions, UdpSocket,
 };
 use pptp_tunnel::{
-    AddressRequest, AuthenticationProtocol, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks,
-    Reachability, RoundTripTime, TunnelError,
+    AddressRequest, AuthenticationProtocol, ConnectTimeline, Encryption, Facts, Ipv6Addresses,
+    Peer, Quirks, Reachability, RoundTripTime, TunnelError,
 };
 use tokio::sync::watch;
 
@@ -368,7 +368,7 @@ pub struct Info {
     /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
     pub round_trips: u16,
     /// What each phase took
-    pub ladder: Ladder,
+    pub timeline: ConnectTimeline,
     pub(crate) request: AddressRequest,
     pub(crate) path: KnownPath,
     /// Boxed: hardly any server has some
@@ -400,7 +400,7 @@ impl Info {
             encryption: facts.encryption,
             connect_time: facts.connect_time,
             round_trips: facts.round_trips,
-            ladder: facts.ladder.clone(),
+            timeline: facts.timeline.clone(),
             request: facts.request,
             path: KnownPath::new(0),
             quirks,

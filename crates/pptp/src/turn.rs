@@ -197,7 +197,7 @@ impl Outputs<'_> {
         let mut finished = machine.is_finished();
         if finished && inner.redials {
             // the control task takes it from here
-            inner.ladder = Some(Box::new(machine.ladder().clone()));
+            inner.timeline = Some(Box::new(machine.timeline().clone()));
             inner.machine = None;
             finished = false;
             wakes_control = true;

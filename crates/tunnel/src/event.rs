@@ -8,7 +8,7 @@ use pptp_ppp::{
     Reachability, RoundTripTime,
 };
 
-use crate::{Ladder, Phase, TunnelError};
+use crate::{ConnectTimeline, Phase, TunnelError};
 
 /// Something the owner of a tunnel has to know
 #[derive(Debug, Clone, PartialEq)]
@@ -66,16 +66,16 @@ pub struct Facts {
     pub authentication: AuthenticationProtocol,
     /// How both directions are encrypted; `None`: they are in the clear
     pub encryption: Option<Encryption>,
-    /// From the ladder's first rung to the first time up
+    /// The time from the start of the connect to the first time up
     pub connect_time: Duration,
     /// Round trips of the connect, TCP's included
     pub round_trips: u16,
     /// What each phase took
-    pub ladder: Ladder,
+    pub timeline: ConnectTimeline,
 }
 
 impl Facts {
-    pub(crate) fn new(negotiated: Negotiated, round_trips: u16, ladder: Ladder) -> Self {
+    pub(crate) fn new(negotiated: Negotiated, round_trips: u16, timeline: ConnectTimeline) -> Self {
         Self {
             address: negotiated.address,
             peer_address: negotiated.peer_address,
@@ -86,9 +86,9 @@ impl Facts {
             peer_name: negotiated.peer_name,
             authentication: negotiated.authentication,
             encryption: negotiated.encryption,
-            connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
+            connect_time: timeline.reached(Phase::Up).unwrap_or_default(),
             round_trips,
-            ladder,
+            timeline,
         }
     }
 }

@@ -20,10 +20,10 @@
 )]
 
 mod connect_deadline;
+mod connect_timeline;
 mod event;
 mod failure;
 mod gre_probe;
-mod ladder;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;
@@ -59,9 +59,9 @@ pub use pptp_ppp::{
 #[cfg(feature = "server")]
 pub use crate::tunnel::{Acknowledgments, GreManners, ServerConfig};
 pub use crate::{
+    connect_timeline::{ConnectTimeline, Phase},
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Class, Code, Failure, Layer, Retry, TunnelError},
-    ladder::{Ladder, Phase},
     recorder::{Kind as RecordKind, Record, Recorder},
     transcript::Transcript,
     tunnel::{Config, GreError, Tunnel},

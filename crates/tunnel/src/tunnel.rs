@@ -17,7 +17,7 @@ use pptp_packet::Queue;
 use pptp_ppp::{ClientConfig, Link, Password, Phase as LinkPhase};
 
 use crate::{
-    Event, Failure, Ladder, Phase, Stats, Timer,
+    ConnectTimeline, Event, Failure, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
     gre_probe::GreProbe,
@@ -93,7 +93,7 @@ pub struct Tunnel {
     /// GRE that overtook the Outgoing-Call-Reply
     early: Vec<Vec<u8>>,
     stage: Stage,
-    ladder: Ladder,
+    timeline: ConnectTimeline,
     connect_deadline: Option<Box<ConnectDeadline>>,
     /// The watch over GRE, until LCP is through
     gre_probe: GreProbe,
@@ -133,18 +133,18 @@ impl Tunnel {
     /// Dials, over a TCP connection just opened: Start-Control-Connection-Request is there to be sent
     ///
     /// `call_id` is ours, what the peer's GRE will carry. `seed` must be fresh and secret: challenges and
-    /// Magic-Numbers come from it. `ladder` has the phases before this one.
+    /// Magic-Numbers come from it. `timeline` has the phases before this one.
     pub fn connect(
         config: Config,
         call_id: u16,
         seed: [u8; 32],
-        ladder: Ladder,
+        timeline: ConnectTimeline,
         now: Instant,
     ) -> Self {
         let control = ControlConnection::connect(config.control, call_id, call_id, now);
         let link = Link::client(config.link, seed);
-        let recorder = Recorder::new(ladder.started(), config.recorder);
-        let mut tunnel = Self::new(control, link, ladder, recorder);
+        let recorder = Recorder::new(timeline.started(), config.recorder);
+        let mut tunnel = Self::new(control, link, timeline, recorder);
         tunnel.is_client = true;
         let reordering = Some(config.reordering).filter(|it| *it != Reordering::default());
         tunnel.reordering = reordering.map(Box::new);
@@ -161,13 +161,18 @@ impl Tunnel {
         let control = ControlConnection::accept(config.control, call_id, now);
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::DEFAULT_CAPACITY);
-        let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
+        let mut tunnel = Self::new(control, link, ConnectTimeline::new(now), recorder);
         tunnel.gre_manners = config.gre;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
 
-    fn new(control: ControlConnection, link: Link, ladder: Ladder, recorder: Recorder) -> Self {
+    fn new(
+        control: ControlConnection,
+        link: Link,
+        timeline: ConnectTimeline,
+        recorder: Recorder,
+    ) -> Self {
         Self {
             is_client: false,
             control,
@@ -178,7 +183,7 @@ impl Tunnel {
             reordering: None,
             early: Vec::new(),
             stage: Stage::Connecting,
-            ladder,
+            timeline,
             connect_deadline: None,
             gre_probe: GreProbe::default(),
             last_words: None,
@@ -292,12 +297,12 @@ impl Tunnel {
 
     /// The phase reached last
     pub const fn phase(&self) -> Phase {
-        self.ladder.phase()
+        self.timeline.phase()
     }
 
     /// When each phase was reached
-    pub const fn ladder(&self) -> &Ladder {
-        &self.ladder
+    pub const fn timeline(&self) -> &ConnectTimeline {
+        &self.timeline
     }
 
     /// Whether all is done: [`Event::Down`] was given, and there is no more to wait for
@@ -331,7 +336,7 @@ impl Tunnel {
     }
 
     fn enter(&mut self, now: Instant, phase: Phase) {
-        self.ladder.enter(now, phase);
+        self.timeline.enter(now, phase);
         self.events.push_back(Event::Phase(phase));
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     use std::{sync::Arc, time::Instant};
 
     use super::*;
-    use crate::{Failure, Ladder};
+    use crate::{ConnectTimeline, Failure};
 
     /// What other libraries put around an error
     #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn closed() -> TunnelError {
-        TunnelError::new(Failure::Closed, Ladder::new(Instant::now()))
+        TunnelError::new(Failure::Closed, ConnectTimeline::new(Instant::now()))
     }
 
     #[test]

@@ -16,7 +16,7 @@ use pptp_ppp::{Failure as LinkFailure, RasCode};
 
 pub use self::{class::Class, code::Code, layer::Layer, retry::Retry};
 
-use crate::{Ladder, Phase};
+use crate::{ConnectTimeline, Phase};
 
 /// Why a tunnel did not come up, or ended: what, in which phase, and what took how long
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,15 +28,15 @@ pub struct TunnelError {
     /// What happened
     pub failure: Failure,
     /// What each phase took
-    pub ladder: Ladder,
+    pub timeline: ConnectTimeline,
     /// The error code of Windows that the peer said in its Terminate-Request
     pub ras_code: Option<RasCode>,
 }
 
 impl TunnelError {
-    /// A failure in the phase that the ladder has reached
-    pub const fn new(failure: Failure, ladder: Ladder) -> Self {
-        Self { phase: ladder.phase(), failure, ladder, ras_code: None }
+    /// A failure in the phase that the timeline has reached
+    pub const fn new(failure: Failure, timeline: ConnectTimeline) -> Self {
+        Self { phase: timeline.phase(), failure, timeline, ras_code: None }
     }
 
     /// With the error code of Windows that the peer said
@@ -125,7 +125,7 @@ impl TunnelError {
 
     fn hint(&self) -> String {
         let times = match self.failure {
-            Failure::ConnectTimeout { .. } => format!("; {}", self.ladder),
+            Failure::ConnectTimeout { .. } => format!("; {}", self.timeline),
             Failure::Closed => return String::new(),
             _ => String::new(),
         };

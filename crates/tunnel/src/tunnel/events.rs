@@ -130,11 +130,11 @@ impl Tunnel {
         }
         self.connect_deadline = None;
         self.order_frames(&negotiated);
-        self.ladder.enter(now, Phase::Up);
+        self.timeline.enter(now, Phase::Up);
         self.stage = Stage::Up;
         self.recorder.connect_is_over();
         let round_trips = CONTROL_ROUND_TRIPS.saturating_add(self.link.round_trips());
-        let facts = Facts::new(negotiated, round_trips, self.ladder.clone());
+        let facts = Facts::new(negotiated, round_trips, self.timeline.clone());
         self.events.push_back(Event::Up(Box::new(facts)));
     }
 
@@ -163,8 +163,8 @@ impl Tunnel {
         let failure = one_way.unwrap_or_else(|| self.explained(failure));
         self.stage = Stage::Ending;
         self.stop_waiting();
-        self.ladder.end(now);
-        let error = TunnelError::new(failure, self.ladder.clone()).with_ras_code(said);
+        self.timeline.end(now);
+        let error = TunnelError::new(failure, self.timeline.clone()).with_ras_code(said);
         self.events.push_back(Event::Down(error));
         self.link.close(now);
         self.control.close(now, StopReason::StopLocalShutdown);

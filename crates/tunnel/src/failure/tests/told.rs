@@ -5,9 +5,9 @@ use pptp_ppp::RasCode;
 use super::*;
 
 fn error(failure: impl Into<Failure>, phase: Phase) -> TunnelError {
-    let mut ladder = Ladder::new(Instant::now());
-    ladder.enter(ladder.started(), phase);
-    TunnelError::new(failure.into(), ladder)
+    let mut timeline = ConnectTimeline::new(Instant::now());
+    timeline.enter(timeline.started(), phase);
+    TunnelError::new(failure.into(), timeline)
 }
 
 #[test]

@@ -54,9 +54,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// When each phase of a connection was entered: where the time went
+/// The times at which each phase of a connect was entered, and so how long each took
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ladder {
+pub struct ConnectTimeline {
     started: Instant,
     /// Milliseconds after `started` at which a phase was entered, [`NEVER`] for one that was not.
     entered: [u32; Phase::ALL.len()],
@@ -66,22 +66,22 @@ pub struct Ladder {
 
 const NEVER: u32 = u32::MAX;
 
-impl Ladder {
-    /// A ladder that stands on its first rung, [`Phase::Resolve`]
+impl ConnectTimeline {
+    /// A timeline that begins now, with [`Phase::Resolve`]
     pub fn new(now: Instant) -> Self {
-        let mut ladder = Self {
+        let mut timeline = Self {
             started: now,
             entered: [NEVER; Phase::ALL.len()],
             phase: Phase::Resolve,
             ended: NEVER,
         };
-        ladder.enter(now, Phase::Resolve);
-        ladder
+        timeline.enter(now, Phase::Resolve);
+        timeline
     }
 
     /// Notes that `phase` was reached; a phase keeps the time of its first entry
     ///
-    /// After [`Ladder::end`] the attempt goes on: a server is dialled once more.
+    /// After [`ConnectTimeline::end`] the attempt goes on: a server is dialled once more.
     pub fn enter(&mut self, now: Instant, phase: Phase) {
         let millis = self.millis(now);
         if let Some(entered) = self.entered.get_mut(phase as usize)
@@ -133,7 +133,7 @@ impl Ladder {
 }
 
 /// `TCP connect 20 ms, control connection 20 ms, …`
-impl fmt::Display for Ladder {
+impl fmt::Display for ConnectTimeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (phase, share)) in self.shares().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
@@ -151,18 +151,18 @@ mod tests {
     fn each_phase_gets_its_share() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut ladder = Ladder::new(start);
-        ladder.enter(at(5), Phase::TcpConnect);
-        ladder.enter(at(25), Phase::ControlConnection);
-        ladder.enter(at(30), Phase::ControlConnection);
-        assert_eq!(ladder.to_string(), "name resolution 5 ms, TCP connect 20 ms");
-        ladder.end(at(1025));
-        ladder.end(at(9999));
+        let mut timeline = ConnectTimeline::new(start);
+        timeline.enter(at(5), Phase::TcpConnect);
+        timeline.enter(at(25), Phase::ControlConnection);
+        timeline.enter(at(30), Phase::ControlConnection);
+        assert_eq!(timeline.to_string(), "name resolution 5 ms, TCP connect 20 ms");
+        timeline.end(at(1025));
+        timeline.end(at(9999));
         assert_eq!(
-            ladder.to_string(),
+            timeline.to_string(),
             "name resolution 5 ms, TCP connect 20 ms, control connection 1000 ms"
         );
-        assert_eq!(ladder.phase(), Phase::ControlConnection);
-        assert_eq!(ladder.reached(Phase::Call), None);
+        assert_eq!(timeline.phase(), Phase::ControlConnection);
+        assert_eq!(timeline.reached(Phase::Call), None);
     }
 }
