@@ -18,7 +18,7 @@ use std::{
 
 use pptp_netstack::TcpOptions;
 use pptp_tunnel::{
-    Config, ConnectTimeline, ControlServerConfig, GreManners, LinkServerConfig, Password,
+    Config, ConnectTimeline, ControlServerConfig, GreBehavior, LinkServerConfig, Password,
     ServerConfig, Tunnel,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -317,7 +317,7 @@ pub(crate) fn server_config() -> ServerConfig {
     link.secrets = vec![(USER.to_owned(), Password::new(PASSWORD))];
     // more than a round sends before it is acknowledged
     let control = ControlServerConfig { receive_window: Some(1024), ..Default::default() };
-    ServerConfig { control, link, gre: GreManners::default() }
+    ServerConfig { control, link, gre: GreBehavior::default() }
 }
 
 pub(crate) const USER: &str = "user";

@@ -57,7 +57,7 @@ pub use pptp_ppp::{
 };
 
 #[cfg(feature = "server")]
-pub use crate::tunnel::{Acknowledgments, GreManners, ServerConfig};
+pub use crate::tunnel::{Acknowledgments, GreBehavior, ServerConfig};
 pub use crate::{
     connect_timeline::{ConnectTimeline, Phase},
     event::{Event, Facts, NotNow, Stats, Timer},

@@ -27,7 +27,7 @@ use crate::{
 use ordered::Ordered;
 pub use receive::GreError;
 #[cfg(feature = "server")]
-pub use serving::{Acknowledgments, GreManners, ServerConfig};
+pub use serving::{Acknowledgments, GreBehavior, ServerConfig};
 
 /// How a tunnel is dialled
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ pub struct Tunnel {
     counters: Counters,
     /// How our GRE goes out
     #[cfg(feature = "server")]
-    gre_manners: GreManners,
+    gre_behavior: GreBehavior,
 }
 
 /// What a log wants to know; the rest is long, and some of it is secret
@@ -162,7 +162,7 @@ impl Tunnel {
         let link = Link::server(config.link, seed);
         let recorder = Recorder::new(now, Recorder::DEFAULT_CAPACITY);
         let mut tunnel = Self::new(control, link, ConnectTimeline::new(now), recorder);
-        tunnel.gre_manners = config.gre;
+        tunnel.gre_behavior = config.gre;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
@@ -191,7 +191,7 @@ impl Tunnel {
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
-            gre_manners: GreManners::default(),
+            gre_behavior: GreBehavior::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{
-    Config, ConnectTimeline, ControlServerConfig, Event, GreManners, LinkServerConfig, NotNow,
+    Config, ConnectTimeline, ControlServerConfig, Event, GreBehavior, LinkServerConfig, NotNow,
     Password, ServerConfig, Tunnel,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -107,7 +107,7 @@ impl Pair {
         let server = ServerConfig {
             control: ControlServerConfig::default(),
             link,
-            gre: GreManners::default(),
+            gre: GreBehavior::default(),
         };
         let server = Box::new(Tunnel::accept(server, SERVER_CALL, [2; 32], now));
         let config = Config::new("testuser", Password::new("test123"));

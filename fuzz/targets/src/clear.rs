@@ -7,8 +7,8 @@ use pptp_gre::Header;
 use pptp_packet::PacketBuf;
 use pptp_ppp::{ServerOrder, frame};
 use pptp_tunnel::{
-    Config, ConnectTimeline, ControlServerConfig, Event, Facts, GreManners, Password, ServerConfig,
-    Tunnel,
+    Config, ConnectTimeline, ControlServerConfig, Event, Facts, GreBehavior, Password,
+    ServerConfig, Tunnel,
 };
 
 use crate::{
@@ -155,7 +155,7 @@ impl World {
         let server = ServerConfig {
             control: ControlServerConfig::default(),
             link,
-            gre: GreManners::default(),
+            gre: GreBehavior::default(),
         };
         let mut world = Self {
             client: Tunnel::connect(config, CALL_ID, [1; 32], ConnectTimeline::new(now), now),

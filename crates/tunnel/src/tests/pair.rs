@@ -12,7 +12,7 @@ use pptp_packet::{PacketBuf, VecEgress};
 use pptp_ppp::{Password, ServerOrder};
 
 use crate::{
-    Config, ConnectTimeline, Event, Facts, GreError, GreManners, NotNow, Phase, ServerConfig,
+    Config, ConnectTimeline, Event, Facts, GreBehavior, GreError, NotNow, Phase, ServerConfig,
     Timer, Tunnel, TunnelError,
 };
 
@@ -438,7 +438,7 @@ pub(crate) fn server_config(order: ServerOrder) -> ServerConfig {
         },
         ..pptp_control::ServerConfig::default()
     };
-    ServerConfig { control, link, gre: GreManners::default() }
+    ServerConfig { control, link, gre: GreBehavior::default() }
 }
 
 /// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros

@@ -68,7 +68,7 @@ impl Tunnel {
         }
         let session = Session::new(peer_call_id, window, now);
         #[cfg(feature = "server")]
-        let session = self.gre_manners.session(session);
+        let session = self.gre_behavior.session(session);
         self.session = Some(session);
         self.peer_call_id = Some(peer_call_id);
         self.gre_probe.watch(now);

@@ -50,7 +50,7 @@ impl Tunnel {
             let Some(frame) = self.next_frame() else { break };
             self.compose_frame(now, &frame, out);
             #[cfg(feature = "server")]
-            if self.gre_manners.repeats_frames {
+            if self.gre_behavior.repeats_frames {
                 self.compose_frame(now, &frame, out);
             }
         }

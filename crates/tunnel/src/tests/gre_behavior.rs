@@ -1,12 +1,12 @@
-//! Servers that do otherwise than RFC 2637 §4 has it, and what the client makes of them
+//! Servers whose GRE differs from RFC 2637 §4, and how the client takes that
 
 use pptp_gre::Header;
 use pptp_ppp::{AuthenticationProtocol, OnNak, ServerAuthentication, ServerOrder};
 
 use super::pair::*;
-use crate::{Acknowledgments, Event, GreManners};
+use crate::{Acknowledgments, Event, GreBehavior};
 
-fn up(gre: GreManners) -> Pair {
+fn up(gre: GreBehavior) -> Pair {
     let config = crate::ServerConfig { gre, ..server_config(ServerOrder::Pppd) };
     let mut pair = Pair::new(client_config(), config);
     pair.run(secs(2));
@@ -28,7 +28,7 @@ fn upload(pair: &mut Pair, packets: u16) {
 #[test]
 fn acknowledgments_that_never_come_or_wait_for_data_do_not_stop_an_upload() {
     for acknowledgments in [Acknowledgments::WithData, Acknowledgments::Never] {
-        let mut pair = up(GreManners { acknowledgments, ..GreManners::default() });
+        let mut pair = up(GreBehavior { acknowledgments, ..GreBehavior::default() });
         upload(&mut pair, 200);
         let headers = headers(&pair.server);
         assert!(headers.iter().all(|header| header.sequence.is_some()), "none is sent alone");
@@ -40,7 +40,7 @@ fn acknowledgments_that_never_come_or_wait_for_data_do_not_stop_an_upload() {
 #[test]
 fn numbers_may_begin_anywhere() {
     for first_sequence in [1, 0x8000_0000, u32::MAX] {
-        let mut pair = up(GreManners { first_sequence, ..GreManners::default() });
+        let mut pair = up(GreBehavior { first_sequence, ..GreBehavior::default() });
         assert_eq!(headers(&pair.server)[0].sequence, Some(first_sequence));
         upload(&mut pair, 10);
         assert_eq!(pair.client.tunnel.stats().gre.duplicates, 0);
@@ -50,7 +50,7 @@ fn numbers_may_begin_anywhere() {
 /// RFC 1994 §4.1: the same Challenge gets the same Response
 #[test]
 fn control_frames_that_come_twice_change_nothing() {
-    let mut pair = up(GreManners { repeats_frames: true, ..GreManners::default() });
+    let mut pair = up(GreBehavior { repeats_frames: true, ..GreBehavior::default() });
     let frames = |end: &End, wanted: &[u8]| {
         let payload = |datagram: &Vec<u8>| datagram[Header::parse(datagram).unwrap().1].to_vec();
         let is_wanted = |frame: &Vec<u8>| frame.starts_with(wanted);
