@@ -14,12 +14,16 @@ use tokio::sync::watch;
 
 use crate::{
     Connecting, State, TunnelConfig, WeakTunnel,
-    control_task::{self, Served},
-    driver_shared::{DriverHandle, DriverShared, Randomness},
-    login::Login,
-    network::Network,
-    registry::Registry,
-    shared::{Handle, Shared},
+    connect::{
+        control_task::{self, Served},
+        login::Login,
+        network::Network,
+    },
+    driver::{
+        driver_shared::{DriverHandle, DriverShared, Randomness},
+        registry::Registry,
+        tunnel_shared::{Handle, TunnelShared},
+    },
 };
 
 /// A PPTP client: one GRE socket and one driver for any number of tunnels, or a few of each
@@ -86,7 +90,7 @@ impl Client {
         let driver = self.next_driver();
         let runtime = driver.runtime().clone();
         let registry = Arc::clone(&self.registry);
-        let shared = Arc::new(Shared::new(name, driver, registry, state, Login::of(&config)));
+        let shared = Arc::new(TunnelShared::new(name, driver, registry, state, Login::of(&config)));
         let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
         let served = Served(shared);
         if self.registry.enter(served.0.number, &handle) {

@@ -6,7 +6,10 @@ use pptp_tunnel::{
     StatefulReset,
 };
 
-use crate::{Info, login::Callbacks, network::split_port};
+use crate::{
+    Info,
+    connect::{login::Callbacks, network::split_port},
+};
 
 /// What one tunnel needs to know: the server, who we are, and what to ask for
 ///

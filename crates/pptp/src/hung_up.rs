@@ -9,7 +9,7 @@ use std::{
 use pptp_packet::panics;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::shared::Shared;
+use crate::driver::tunnel_shared::TunnelShared;
 
 /// A future that is ready when nothing is left of a tunnel on the wire
 ///
@@ -36,7 +36,7 @@ impl fmt::Debug for HungUp {
     }
 }
 
-impl Shared {
+impl TunnelShared {
     /// Until [`Self::leave`]
     pub(crate) fn hung_up(&self) -> HungUp {
         let inner = &mut *self.lock();

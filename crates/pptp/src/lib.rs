@@ -115,37 +115,21 @@
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
 //! or not at all, unless an option whose name says `insecure` allows less.
 
-mod beat;
-mod capture;
 mod client;
 mod config;
-mod connecting;
-mod control_task;
+mod connect;
 mod doctor;
 mod driver;
-mod driver_shared;
-mod flight_record;
-mod flood_budget;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hung_up;
-mod login;
-mod network;
-mod pcapng;
-mod peer_calls;
 mod raw_ip;
 mod reach;
-mod redial;
-mod registry;
-mod resolver;
-mod shared;
+mod record;
 mod state;
-mod strangers;
 mod summary;
 mod tunnel;
-mod turn;
-mod turn_flags;
 mod weak_tunnel;
 
 pub use pptp_gre_socket::{OpenError, memory};
@@ -170,16 +154,13 @@ pub use pptp_tunnel::{
 };
 
 pub use crate::{
-    capture::{Capture, CaptureOptions},
     client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
     config::TunnelConfig,
-    connecting::Connecting,
+    connect::{Connecting, Credentials, Redial, RefusedLogin},
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
-    flight_record::FlightRecord,
     hung_up::HungUp,
-    login::{Credentials, RefusedLogin},
     raw_ip::IpPackets,
-    redial::Redial,
+    record::{Capture, CaptureOptions, FlightRecord},
     state::State,
     tunnel::{Info, Stats, Tunnel},
     weak_tunnel::WeakTunnel,

@@ -9,7 +9,7 @@ use std::{
 use pptp_packet::{Waiters, Wakers};
 
 use crate::{
-    shared::{Handle, Inner},
+    driver::tunnel_shared::{Handle, Inner},
     summary::debug_as_summary,
 };
 

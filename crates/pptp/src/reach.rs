@@ -7,7 +7,7 @@ use std::{
 
 use pptp_tunnel::{Proof, Reachability, TunnelError};
 
-use crate::{State, Tunnel, shared::Inner};
+use crate::{State, Tunnel, driver::tunnel_shared::Inner};
 
 impl Tunnel {
     /// Waits until it is known whether packets pass, and tells how that was proven

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
-use crate::{State, shared::Shared};
+use crate::{State, driver::tunnel_shared::TunnelShared};
 
 /// A tunnel in one line: name, state, addresses
 ///
@@ -18,7 +18,7 @@ pub(crate) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub(crate) fn of(tunnel: &'a Shared) -> Self {
+    pub(crate) fn of(tunnel: &'a TunnelShared) -> Self {
         Self {
             name: &tunnel.name,
             state: tunnel.state.with(StateName::of).unwrap_or(StateName::Down("")),
@@ -82,7 +82,7 @@ pub(crate) fn short(name: &str) -> &str {
 /// Characters of a name that are told: at most six octets each, escaped
 const MAX_NAME_CHARS: usize = 48;
 
-/// Gives types with a `shared: Arc<Shared>` the summary of their tunnel as `Debug`
+/// Gives types with a `shared: Arc<TunnelShared>` the summary of their tunnel as `Debug`
 macro_rules! debug_as_summary {
     ($($type:ident: $self:ident => $shared:expr;)+) => {$(
         impl std::fmt::Debug for $type {

@@ -17,9 +17,9 @@ use tokio::sync::watch;
 
 use crate::{
     Capture, CaptureOptions, FlightRecord, HungUp, IpPackets, State,
+    driver::tunnel_shared::{Handle, Route, TunnelShared},
     raw_ip::RawPort,
     reach::KnownPath,
-    shared::{Handle, Route, Shared},
     summary::debug_as_summary,
 };
 
@@ -41,7 +41,7 @@ impl Tunnel {
         Self { net: Net::new(owner), handle, first_info }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &TunnelShared {
         &self.handle.shared
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{State, Tunnel, shared::Handle};
+use crate::{State, Tunnel, driver::tunnel_shared::Handle};
 
 /// A tunnel of a [`Client`](crate::Client), held without keeping it up
 ///

@@ -12,7 +12,7 @@ use super::{
     inside,
     target::Target,
 };
-use crate::{Client, ClientBuilder, ClientError, Tunnel, TunnelConfig, network::Network};
+use crate::{Client, ClientBuilder, ClientError, Tunnel, TunnelConfig, connect::network::Network};
 
 /// What is to be examined
 pub(super) struct Plan {

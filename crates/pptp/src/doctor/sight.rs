@@ -149,7 +149,7 @@ fn again_for_authentication(redial: &Redial) -> Option<String> {
 }
 
 fn name(server: &str) -> String {
-    let host = crate::network::split_port(server).map_or(server, |(host, _)| host);
+    let host = crate::connect::network::split_port(server).map_or(server, |(host, _)| host);
     match host.parse::<std::net::Ipv4Addr>() {
         Ok(address) => format!("{address} is an address"),
         Err(_) => format!("{host} has an IPv4 address"),

@@ -22,23 +22,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
-    capture::Captures,
-    driver_shared::{DriverHandle, DriverShared},
-    flight_record::Ends,
-    login::Login,
+    connect::{login::Login, redial::Dialling},
+    driver::{
+        driver_shared::{DriverHandle, DriverShared},
+        registry::Registry,
+        strangers::Strangers,
+        turn_flags::TurnFlags,
+    },
     raw_ip::RawPort,
-    redial::Dialling,
-    registry::Registry,
+    record::{Captures, Ends},
     state::StateSender,
-    strangers::Strangers,
     summary::debug_as_summary,
-    turn_flags::TurnFlags,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
 ///
 /// The lock is never held across an await, and nothing is woken while it is held.
-pub(crate) struct Shared {
+pub(crate) struct TunnelShared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     /// Keeps the driver running
@@ -133,7 +133,7 @@ impl Remains {
     }
 }
 
-impl Shared {
+impl TunnelShared {
     pub(crate) fn new(
         name: String,
         driver: Arc<DriverHandle>,
@@ -433,7 +433,7 @@ pub(crate) fn stack_of<'a>(
 /// Tunnel handles and open sockets hold one together, so a stream that outlives its `Tunnel`
 /// variable goes on.
 pub(crate) struct Handle {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<TunnelShared>,
 }
 
 impl Owner for Handle {
@@ -459,7 +459,7 @@ impl Drop for Handle {
 }
 
 debug_as_summary! {
-    Shared: self => self;
+    TunnelShared: self => self;
     Handle: self => &self.shared;
 }
 

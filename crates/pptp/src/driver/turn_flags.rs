@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// One tunnel and a driver's queues, as `DriverShared` and `Shared` have them
+    /// One tunnel and a driver's queues, as `DriverShared` and `TunnelShared` have them
     struct Model {
         flags: TurnFlags<atomic::AtomicBool>,
         /// Entries of the tunnel

@@ -6,7 +6,7 @@ use pptp_gre::Header;
 use pptp_tunnel::Record;
 
 use super::{Datagram, Ends};
-use crate::pcapng::Direction;
+use crate::record::Direction;
 
 /// Packs records into datagrams: one for each control message, however TCP cut it, and for each frame
 pub(super) struct Wire {

@@ -6,7 +6,7 @@ use pptp_tunnel::{Password, Question};
 
 use crate::{
     State, TunnelConfig,
-    shared::{Shared, now},
+    driver::tunnel_shared::{TunnelShared, now},
 };
 
 /// A login that a server has refused, for [`TunnelConfig::on_password_expired`] and
@@ -141,7 +141,7 @@ impl Login {
     }
 }
 
-impl Shared {
+impl TunnelShared {
     /// Has the caller asked, by a task of its own that holds no lock meanwhile
     pub(crate) fn ask(self: &Arc<Self>, question: Question) {
         let tunnel = Arc::clone(self);
@@ -167,7 +167,7 @@ impl Shared {
 }
 
 /// Asks the caller, and hands the answer to the state machine
-async fn put(tunnel: &Shared, question: Question) {
+async fn put(tunnel: &TunnelShared, question: Question) {
     let refused = |code, message| RefusedLogin {
         tunnel: tunnel.name.clone(),
         user: tunnel.login.as_ref().map(|login| login.user.clone()).unwrap_or_default(),
@@ -200,7 +200,7 @@ enum Reply {
     Credentials(Credentials),
 }
 
-async fn ended(tunnel: &Shared) {
+async fn ended(tunnel: &TunnelShared) {
     // the sender is the tunnel's own
     let _ = tunnel.state.subscribe().wait_for(State::is_down).await;
 }

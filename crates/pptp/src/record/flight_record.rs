@@ -6,9 +6,9 @@ use std::{
 
 use pptp_tunnel::Record;
 
+use super::pcapng::{self, Direction, Interface, Packet};
 use crate::{
     State,
-    pcapng::{self, Direction, Interface, Packet},
     summary::{StateName, short},
 };
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pptp_packet::panics;
 use tokio::sync::watch;
 
-use crate::{Client, ClientError, driver_shared::DriverShared};
+use crate::{Client, ClientError, driver::driver_shared::DriverShared};
 
 impl Client {
     /// Waits until each driver of this client has made a round that began after this call

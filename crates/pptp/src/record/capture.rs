@@ -10,9 +10,9 @@ use std::{
 use pptp_packet::{Waiters, Wakers};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::pcapng::{self, Direction, Interface, Packet, Statistics};
 use crate::{
-    pcapng::{self, Direction, Interface, Packet, Statistics},
-    shared::{Inner, Shared, now},
+    driver::tunnel_shared::{Inner, TunnelShared, now},
     summary::debug_as_summary,
 };
 
@@ -63,7 +63,7 @@ impl Default for CaptureOptions {
 /// **The packets are in the clear**: whatever a program says in the tunnel without TLS or SSH,
 /// passwords included, is in the file.
 pub struct Capture {
-    shared: Arc<Shared>,
+    shared: Arc<TunnelShared>,
     id: u64,
     /// Whole blocks, of which `read` octets have been read
     blocks: Vec<u8>,
@@ -73,7 +73,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn start(shared: Arc<Shared>, options: CaptureOptions) -> Self {
+    pub(crate) fn start(shared: Arc<TunnelShared>, options: CaptureOptions) -> Self {
         let mut blocks = Vec::new();
         let comment =
             "IP packets of the inside of a PPTP tunnel, decrypted; times are those of the turn";

@@ -1,6 +1,16 @@
-//! The driver: one task, one socket, all tunnels of a client
+//! The driver: one task and one socket for all tunnels of a client
 //!
 //! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
+
+mod beat;
+pub(crate) mod driver_shared;
+mod flood_budget;
+mod peer_calls;
+pub(crate) mod registry;
+mod strangers;
+pub(crate) mod tunnel_shared;
+mod turn;
+mod turn_flags;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,13 +26,13 @@ use pptp_packet::Wakers;
 use tokio::time::sleep_until;
 use tokio_util::time::{DelayQueue, delay_queue};
 
-use crate::{
+use self::{
     beat::Heart,
     driver_shared::DriverShared,
     flood_budget::FloodBudget,
     peer_calls::PeerCalls,
-    shared::{Shared, now, stopped},
     strangers::call_ids,
+    tunnel_shared::{TunnelShared, now, stopped},
     turn::{Inputs, Outcome, Outputs, guarded},
 };
 
@@ -37,9 +47,9 @@ pub(crate) struct Driver {
     order: Vec<(u16, usize)>,
     wakers: Wakers,
     /// Used again for each round
-    timers_due: VecDeque<Arc<Shared>>,
+    timers_due: VecDeque<Arc<TunnelShared>>,
     /// Datagrams of the batch with a Call ID of ours that is not theirs; hardly ever any
-    strangers: Vec<(Arc<Shared>, usize)>,
+    strangers: Vec<(Arc<TunnelShared>, usize)>,
     /// The socket took less than it was given: no outputs until it is writable
     blocked: bool,
     flood_budget: FloodBudget,
@@ -266,7 +276,7 @@ impl Driver {
     }
 
     /// Gives a tunnel the datagrams `self.order[group]`
-    fn take_inputs(&mut self, tunnel: &Arc<Shared>, now: Instant, group: Range<usize>) {
+    fn take_inputs(&mut self, tunnel: &Arc<TunnelShared>, now: Instant, group: Range<usize>) {
         let mut inputs = Inputs {
             now,
             tunnel,
@@ -286,7 +296,7 @@ impl Driver {
     }
 
     /// At most `quantum` packets, and what the state machine itself has to say
-    fn take_outputs(&mut self, tunnel: &Arc<Shared>, now: Instant, quantum: usize) {
+    fn take_outputs(&mut self, tunnel: &Arc<TunnelShared>, now: Instant, quantum: usize) {
         self.shared.counters.turns.fetch_add(1, Ordering::Relaxed);
         let (send, wakers) = (&mut self.send, &mut self.wakers);
         let mut outputs = Outputs { now, tunnel, send, quantum, wakers };
@@ -297,7 +307,7 @@ impl Driver {
         self.shared.wake(&mut self.wakers);
     }
 
-    fn follow(&mut self, tunnel: &Arc<Shared>, outcome: Outcome) {
+    fn follow(&mut self, tunnel: &Arc<TunnelShared>, outcome: Outcome) {
         self.deadlines.set(tunnel, outcome.deadline);
         self.note_peer_call(tunnel, outcome.peer_call_id);
         if outcome.more {
@@ -328,7 +338,7 @@ impl Driver {
         }
     }
 
-    fn panicked(&mut self, tunnel: &Shared, message: String) {
+    fn panicked(&mut self, tunnel: &TunnelShared, message: String) {
         self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
         tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
         tunnel.end_after_panic(message);
@@ -355,7 +365,7 @@ impl Driver {
         }
     }
 
-    fn note_peer_call(&mut self, tunnel: &Shared, peer_call_id: Option<u16>) {
+    fn note_peer_call(&mut self, tunnel: &TunnelShared, peer_call_id: Option<u16>) {
         if let Some(route) = tunnel.route() {
             let quoted = peer_call_id.map(|peer_call_id| (*route.server.ip(), peer_call_id));
             self.peer_calls.note(route.call_id, quoted);
@@ -446,7 +456,7 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    fn set(&mut self, tunnel: &Shared, deadline: Option<Instant>) {
+    fn set(&mut self, tunnel: &TunnelShared, deadline: Option<Instant>) {
         let (Some(route), Some(deadline)) = (tunnel.route(), deadline) else { return };
         match self.keys.get_mut(&route.call_id) {
             Some((_, struck)) if *struck <= deadline => {}
@@ -461,7 +471,7 @@ impl Deadlines {
         }
     }
 
-    fn forget(&mut self, tunnel: &Shared) {
+    fn forget(&mut self, tunnel: &TunnelShared) {
         let key = tunnel.route().and_then(|route| self.keys.remove(&route.call_id));
         if let Some((key, _)) = key {
             self.wheel.remove(&key);

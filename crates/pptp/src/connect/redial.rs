@@ -7,7 +7,7 @@ use pptp_tunnel::{
 };
 use tokio::time::Instant;
 
-use crate::{TunnelConfig, network::Network};
+use crate::{TunnelConfig, connect::network::Network};
 
 /// A connect under way
 ///

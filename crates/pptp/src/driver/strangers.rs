@@ -7,7 +7,7 @@ use std::{
 
 use pptp_tunnel::GreError;
 
-use crate::shared::{Shared, now};
+use crate::driver::tunnel_shared::{TunnelShared, now};
 
 /// How many datagrams of a dial were looked at for this
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Strangers {
     }
 }
 
-impl Shared {
+impl TunnelShared {
     /// A datagram with the Call ID of this tunnel has arrived from `from`, and was not taken
     ///
     /// From the server itself it came with a header that hides the Call ID from those who do not know it.

@@ -10,7 +10,8 @@ use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    FlightRecord, HungUp, Redial, State, Stats, Tunnel, shared::Handle, summary::debug_as_summary,
+    FlightRecord, HungUp, Redial, State, Stats, Tunnel, driver::tunnel_shared::Handle,
+    summary::debug_as_summary,
 };
 
 /// A connect under way: a future of the [`Tunnel`]

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::resolver::Resolver;
+use crate::connect::resolver::Resolver;
 
 /// An open control connection's octets
 pub(crate) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}

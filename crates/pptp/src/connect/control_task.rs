@@ -18,9 +18,11 @@ use tracing::Instrument;
 
 use crate::{
     State, TunnelConfig,
-    network::{Network, Octets, Opened},
-    redial::Dialling,
-    shared::{Route, Shared, now, stopped},
+    connect::{
+        network::{Network, Octets, Opened},
+        redial::Dialling,
+    },
+    driver::tunnel_shared::{Route, TunnelShared, now, stopped},
 };
 
 /// Dials, and then serves the control connection until the tunnel has ended
@@ -47,7 +49,7 @@ type Dialled = Pin<Box<dyn Future<Output = Option<Box<dyn Octets>>> + Send>>;
 
 /// [`open`], logged as the tunnel's
 fn dial_within(
-    tunnel: &Arc<Shared>,
+    tunnel: &Arc<TunnelShared>,
     dialling: Box<Dialling>,
     timeline: ConnectTimeline,
 ) -> Dialled {
@@ -57,7 +59,7 @@ fn dial_within(
 
 /// Dials, and starts the state machine or ends the tunnel
 async fn open(
-    tunnel: Arc<Shared>,
+    tunnel: Arc<TunnelShared>,
     mut dialling: Box<Dialling>,
     mut timeline: ConnectTimeline,
 ) -> Option<Box<dyn Octets>> {
@@ -83,7 +85,7 @@ async fn open(
 }
 
 /// The next dial, when the control connection there was has hung up for that
-fn redial(tunnel: &Arc<Shared>) -> Option<Dialled> {
+fn redial(tunnel: &Arc<TunnelShared>) -> Option<Dialled> {
     let mut inner = tunnel.lock();
     let dialling = inner.dialling.take().filter(|_| inner.redials)?;
     inner.redials = false;
@@ -100,7 +102,7 @@ fn redial(tunnel: &Arc<Shared>) -> Option<Dialled> {
 /// A tunnel whose control task goes away, before or after its start, must not wait for ever
 ///
 /// The last to go of the task, so that the control connection is closed by then.
-pub(crate) struct Served(pub(crate) Arc<Shared>);
+pub(crate) struct Served(pub(crate) Arc<TunnelShared>);
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -110,7 +112,7 @@ impl Drop for Served {
 }
 
 async fn dial(
-    tunnel: &Arc<Shared>,
+    tunnel: &Arc<TunnelShared>,
     dialling: &mut Dialling,
     timeline: &mut ConnectTimeline,
 ) -> Result<Box<dyn Octets>, Failure> {
@@ -134,13 +136,13 @@ async fn dial(
     Ok(octets)
 }
 
-async fn abandoned(tunnel: &Shared) {
+async fn abandoned(tunnel: &TunnelShared) {
     while !tunnel.lock().abandoned {
         tunnel.control.notified().await;
     }
 }
 
-fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, timeline: ConnectTimeline) {
+fn start(tunnel: &Arc<TunnelShared>, dialling: Box<Dialling>, timeline: ConnectTimeline) {
     let Some(route) = tunnel.route() else { return };
     let config = dialling.machine_config();
     let machine = Machine::connect(config, route.call_id, tunnel.driver().seed(), timeline, now());
@@ -157,7 +159,7 @@ fn start(tunnel: &Arc<Shared>, dialling: Box<Dialling>, timeline: ConnectTimelin
 
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn serve(
-    tunnel: &Arc<Shared>,
+    tunnel: &Arc<TunnelShared>,
     mut octets: Box<dyn Octets>,
 ) -> impl Future<Output = ()> + Send + '_ {
     async move {
@@ -189,7 +191,11 @@ fn serve(
 }
 
 /// Hands over what has arrived, and says whether more may come
-fn receive(tunnel: &Arc<Shared>, octets: &mut dyn Octets, cx: &mut Context<'_>) -> Poll<bool> {
+fn receive(
+    tunnel: &Arc<TunnelShared>,
+    octets: &mut dyn Octets,
+    cx: &mut Context<'_>,
+) -> Poll<bool> {
     let mut buffer = [0; 512];
     let mut buffer = ReadBuf::new(&mut buffer);
     let read = std::task::ready!(Pin::new(octets).poll_read(cx, &mut buffer));
@@ -201,7 +207,7 @@ fn receive(tunnel: &Arc<Shared>, octets: &mut dyn Octets, cx: &mut Context<'_>) 
 /// How long the end of a tunnel may wait for its last octets to be taken
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
+fn received_control(tunnel: &Arc<TunnelShared>, octets: &[u8]) {
     if let Some(machine) = &mut tunnel.lock().machine {
         if octets.is_empty() {
             machine.handle_control_eof(now());
@@ -212,7 +218,7 @@ fn received_control(tunnel: &Arc<Shared>, octets: &[u8]) {
     tunnel.mark_timers_due();
 }
 
-fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
+fn take_output(tunnel: &TunnelShared) -> (Vec<u8>, bool) {
     let mut inner = tunnel.lock();
     (std::mem::take(&mut inner.control_out), inner.has_hung_up())
 }
@@ -220,7 +226,7 @@ fn take_output(tunnel: &Shared) -> (Vec<u8>, bool) {
 /// Writes all of `out`, unless the connection breaks or the tunnel is finished first
 ///
 /// A peer that does not read holds up this task only: the state machine's deadlines go on.
-async fn write(tunnel: &Arc<Shared>, octets: &mut dyn Octets, out: &[u8]) -> bool {
+async fn write(tunnel: &Arc<TunnelShared>, octets: &mut dyn Octets, out: &[u8]) -> bool {
     let finished = async {
         while !tunnel.lock().has_hung_up() {
             tunnel.control.notified().await;

@@ -20,19 +20,22 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use crate::{ClientError, beat::Beats, driver::Driver, shared::Shared};
+use crate::{
+    ClientError,
+    driver::{Driver, beat::Beats, tunnel_shared::TunnelShared},
+};
 
 pub(crate) struct DriverShared {
     /// By our Call ID; a tunnel is in it from the moment its Call ID is chosen until it has ended
-    calls: Mutex<CallTable<Arc<Shared>>>,
+    calls: Mutex<CallTable<Arc<TunnelShared>>>,
     /// Servers whose GRE carries the Call ID 0, each with the Call ID that is meant
     zeros: Mutex<Vec<(Ipv4Addr, u16)>>,
     /// The tunnels that wait for a turn with packets; each is in it once at most
-    can_send: Mutex<VecDeque<Arc<Shared>>>,
+    can_send: Mutex<VecDeque<Arc<TunnelShared>>>,
     /// Those of them whose turn does not wait for the socket
     ///
     /// Emptied in each round of the driver, so that it has two entries of a tunnel at most.
-    timers_due: Mutex<VecDeque<Arc<Shared>>>,
+    timers_due: Mutex<VecDeque<Arc<TunnelShared>>>,
     wake: Notify,
     beats: Beats,
     closing: AtomicBool,
@@ -74,7 +77,7 @@ impl DriverShared {
     pub(crate) fn enter(
         &self,
         server: Ipv4Addr,
-        tunnel: &Arc<Shared>,
+        tunnel: &Arc<TunnelShared>,
         now: std::time::Instant,
     ) -> Result<u16, Exhausted> {
         self.calls().insert(&mut self.rng(), server, Arc::clone(tunnel), now)
@@ -135,34 +138,34 @@ impl DriverShared {
         DriverWakers { driver: self, wakers: Wakers::new() }
     }
 
-    pub(crate) fn tunnel(&self, call_id: u16) -> Option<Arc<Shared>> {
+    pub(crate) fn tunnel(&self, call_id: u16) -> Option<Arc<TunnelShared>> {
         self.calls().get_by_id(call_id).map(Arc::clone)
     }
 
-    pub(crate) fn calls(&self) -> MutexGuard<'_, CallTable<Arc<Shared>>> {
+    pub(crate) fn calls(&self) -> MutexGuard<'_, CallTable<Arc<TunnelShared>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn push_can_send(&self, tunnel: Arc<Shared>) {
+    pub(crate) fn push_can_send(&self, tunnel: Arc<TunnelShared>) {
         self.can_send().push_back(tunnel);
         self.wake.notify_one();
     }
 
-    pub(crate) fn push_timers_due(&self, tunnel: Arc<Shared>) {
+    pub(crate) fn push_timers_due(&self, tunnel: Arc<TunnelShared>) {
         self.timers_due().push_back(tunnel);
         self.wake.notify_one();
     }
 
-    pub(crate) fn pop_timers_due(&self) -> Option<Arc<Shared>> {
+    pub(crate) fn pop_timers_due(&self) -> Option<Arc<TunnelShared>> {
         self.timers_due().pop_front()
     }
 
     /// Moves all tunnels with timers due to `into`, which is empty and whose memory is used again
-    pub(crate) fn take_timers_due(&self, into: &mut VecDeque<Arc<Shared>>) {
+    pub(crate) fn take_timers_due(&self, into: &mut VecDeque<Arc<TunnelShared>>) {
         std::mem::swap(&mut *self.timers_due(), into);
     }
 
-    pub(crate) fn pop_can_send(&self) -> Option<Arc<Shared>> {
+    pub(crate) fn pop_can_send(&self) -> Option<Arc<TunnelShared>> {
         self.can_send().pop_front()
     }
 
@@ -218,7 +221,7 @@ impl DriverShared {
         self.closing.load(Ordering::Acquire)
     }
 
-    fn timers_due(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+    fn timers_due(&self) -> MutexGuard<'_, VecDeque<Arc<TunnelShared>>> {
         self.timers_due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -226,7 +229,7 @@ impl DriverShared {
         StdRng::from_seed(self.seed())
     }
 
-    fn can_send(&self) -> MutexGuard<'_, VecDeque<Arc<Shared>>> {
+    fn can_send(&self) -> MutexGuard<'_, VecDeque<Arc<TunnelShared>>> {
         self.can_send.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,18 +12,19 @@ use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError
 
 use crate::{
     Info, State,
-    capture::Captures,
-    driver_shared::DriverShared,
-    pcapng::Direction,
+    driver::{
+        driver_shared::DriverShared,
+        tunnel_shared::{Inner, Route, TunnelShared, stack_of},
+    },
     raw_ip::RawPort,
     reach::KnownPath,
-    shared::{Inner, Route, Shared, stack_of},
+    record::{Captures, Direction},
 };
 
 /// A tunnel's inputs: its datagrams of one batch
 pub(crate) struct Inputs<'a> {
     pub(crate) now: Instant,
-    pub(crate) tunnel: &'a Shared,
+    pub(crate) tunnel: &'a TunnelShared,
     /// (Call ID, index in `receive`)
     pub(crate) datagrams: &'a [(u16, usize)],
     pub(crate) receive: &'a mut ReceiveBatch,
@@ -111,7 +112,7 @@ fn deliver_delayed(
 /// A tunnel's outputs, in their fixed order
 pub(crate) struct Outputs<'a> {
     pub(crate) now: Instant,
-    pub(crate) tunnel: &'a Shared,
+    pub(crate) tunnel: &'a TunnelShared,
     pub(crate) send: &'a mut SendBatch,
     /// Packets that may be composed; with none the state machine composes nothing either
     pub(crate) quantum: usize,

@@ -9,7 +9,7 @@ use std::{
 use pptp_packet::panics;
 use tokio::sync::Notify;
 
-use crate::shared::Handle;
+use crate::driver::tunnel_shared::Handle;
 
 /// The tunnels of one client and its clones, from their connect until nothing is left of them
 ///
