@@ -2,32 +2,35 @@
 //!
 //! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
 
-mod beat;
+mod beats;
+mod counters;
+mod deadlines;
 pub(crate) mod driver_shared;
 mod flood_budget;
+pub(crate) mod handle;
 mod peer_calls;
 pub(crate) mod registry;
+mod start;
 mod strangers;
 pub(crate) mod tunnel_shared;
 mod turn;
 mod turn_flags;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    future::{pending, poll_fn},
+    collections::VecDeque,
+    future::pending,
     ops::Range,
     sync::{Arc, atomic::Ordering},
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use pptp_gre_socket::{BATCH, GreSocket, ReceiveBatch, SendBatch};
 use pptp_packet::Wakers;
 use tokio::time::sleep_until;
-use tokio_util::time::{DelayQueue, delay_queue};
 
 use self::{
-    beat::Heart,
+    beats::Heart,
+    deadlines::Deadlines,
     driver_shared::DriverShared,
     flood_budget::FloodBudget,
     peer_calls::PeerCalls,
@@ -37,7 +40,7 @@ use self::{
 };
 
 pub(crate) struct Driver {
-    shared: Arc<DriverShared>,
+    shared: Arc<DriverShared<TunnelShared>>,
     socket: GreSocket,
     receive: ReceiveBatch,
     send: SendBatch,
@@ -67,7 +70,11 @@ struct Round {
 }
 
 impl Driver {
-    pub(crate) fn new(shared: Arc<DriverShared>, socket: GreSocket, heart: Heart) -> Self {
+    pub(crate) fn new(
+        shared: Arc<DriverShared<TunnelShared>>,
+        socket: GreSocket,
+        heart: Heart,
+    ) -> Self {
         Self {
             shared,
             socket,
@@ -151,7 +158,7 @@ impl Driver {
         let took = inputs.saturating_add(outputs);
         if useless > 0 && self.flood_budget.spend(ended, took, useless, datagrams) {
             self.socket.pause();
-            self.shared.counters.pauses.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters().pauses.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -263,7 +270,7 @@ impl Driver {
         drop(calls);
         self.tell_strangers();
         self.round.useless = unknown;
-        self.shared.counters.unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
+        self.shared.counters().unknown_call.fetch_add(unknown as u64, Ordering::Relaxed);
         self.order.sort_unstable();
     }
 
@@ -297,7 +304,7 @@ impl Driver {
 
     /// At most `quantum` packets, and what the state machine itself has to say
     fn take_outputs(&mut self, tunnel: &Arc<TunnelShared>, now: Instant, quantum: usize) {
-        self.shared.counters.turns.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters().turns.fetch_add(1, Ordering::Relaxed);
         let (send, wakers) = (&mut self.send, &mut self.wakers);
         let mut outputs = Outputs { now, tunnel, send, quantum, wakers };
         match guarded(|| outputs.take()) {
@@ -339,7 +346,7 @@ impl Driver {
     }
 
     fn panicked(&mut self, tunnel: &TunnelShared, message: String) {
-        self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters().panics.fetch_add(1, Ordering::Relaxed);
         tracing::error!(parent: &tunnel.span, %message, "a turn panicked; its tunnel is ended");
         tunnel.end_after_panic(message);
         self.deadlines.forget(tunnel);
@@ -400,7 +407,7 @@ impl Driver {
         }
         self.drops_read = now;
         if let Some(drops) = self.socket.kernel_drops() {
-            self.shared.counters.kernel_drops.store(drops, Ordering::Relaxed);
+            self.shared.counters().kernel_drops.store(drops, Ordering::Relaxed);
         }
     }
 
@@ -422,7 +429,10 @@ async fn over(paused_until: Option<Instant>) {
 /// A driver that ends while there are tunnels was stopped by force: its runtime is going, or it panicked
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.abandon(&stopped("the driver"));
+        let failure = stopped("the driver");
+        for tunnel in self.shared.drain() {
+            tunnel.abandon(failure.clone());
+        }
     }
 }
 
@@ -443,50 +453,3 @@ const RESUME_AGAIN: Duration = Duration::from_millis(100);
 
 /// The kernel's drops are read from a file, which takes some 50 µs
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// One deadline for each tunnel, in one wheel
-///
-/// A deadline that moves into the future is left where it is: when it strikes, the turn finds
-/// nothing to do and sets it anew. So a busy tunnel, whose deadline moves with each packet, does not
-/// touch the wheel.
-#[derive(Default)]
-struct Deadlines {
-    wheel: DelayQueue<u16>,
-    keys: HashMap<u16, (delay_queue::Key, Instant)>,
-}
-
-impl Deadlines {
-    fn set(&mut self, tunnel: &TunnelShared, deadline: Option<Instant>) {
-        let (Some(route), Some(deadline)) = (tunnel.route(), deadline) else { return };
-        match self.keys.get_mut(&route.call_id) {
-            Some((_, struck)) if *struck <= deadline => {}
-            Some((key, struck)) => {
-                self.wheel.reset_at(key, deadline.into());
-                *struck = deadline;
-            }
-            None => {
-                let key = self.wheel.insert_at(route.call_id, deadline.into());
-                self.keys.insert(route.call_id, (key, deadline));
-            }
-        }
-    }
-
-    fn forget(&mut self, tunnel: &TunnelShared) {
-        let key = tunnel.route().and_then(|route| self.keys.remove(&route.call_id));
-        if let Some((key, _)) = key {
-            self.wheel.remove(&key);
-        }
-    }
-
-    /// The next Call ID whose deadline has struck
-    async fn next(&mut self) -> u16 {
-        let call_id = poll_fn(|cx| match self.wheel.poll_expired(cx) {
-            Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
-            // an empty wheel is woken by the next insertion's own turn of the loop
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        })
-        .await;
-        self.keys.remove(&call_id);
-        call_id
-    }
-}

@@ -24,10 +24,8 @@ use crate::{
     FlightRecord, Info, Redial, State, Stats,
     connect::{login::Login, redial::Dialling},
     driver::{
-        driver_shared::{DriverHandle, DriverShared},
-        registry::Registry,
-        strangers::Strangers,
-        turn_flags::TurnFlags,
+        driver_shared::DriverShared, handle::DriverHandle, registry::Registry,
+        strangers::Strangers, turn_flags::TurnFlags,
     },
     raw_ip::RawPort,
     record::{Captures, Ends},
@@ -42,7 +40,7 @@ pub(crate) struct TunnelShared {
     pub(crate) name: String,
     pub(crate) span: tracing::Span,
     /// Keeps the driver running
-    driver: Arc<DriverHandle>,
+    driver: Arc<DriverHandle<TunnelShared>>,
     /// Of the client that dialled it
     pub(crate) registry: Arc<Registry>,
     /// Its number there
@@ -136,7 +134,7 @@ impl Remains {
 impl TunnelShared {
     pub(crate) fn new(
         name: String,
-        driver: Arc<DriverHandle>,
+        driver: Arc<DriverHandle<TunnelShared>>,
         registry: Arc<Registry>,
         state: watch::Sender<State>,
         login: Option<Box<Login>>,
@@ -167,7 +165,7 @@ impl TunnelShared {
     }
 
     /// The state that the tunnel's driver shares with its tunnels and clients
-    pub(crate) fn driver(&self) -> &DriverShared {
+    pub(crate) fn driver(&self) -> &DriverShared<Self> {
         self.driver.shared()
     }
 
@@ -357,7 +355,7 @@ impl TunnelShared {
 
 impl Inner {
     /// The stack, once the tunnel has been up: see [`stack_of`]
-    pub(crate) fn stack(&mut self, driver: &DriverShared) -> Option<&mut Stack> {
+    pub(crate) fn stack(&mut self, driver: &DriverShared<TunnelShared>) -> Option<&mut Stack> {
         let (info, ended) = (self.info.as_deref(), self.ended.as_deref());
         stack_of(&mut self.stack, driver, info, ended, self.hold_until)
     }
@@ -406,7 +404,7 @@ impl Inner {
 /// tunnel sockets ask its stack why they failed.
 pub(crate) fn stack_of<'a>(
     stack: &'a mut Option<Box<Stack>>,
-    driver: &DriverShared,
+    driver: &DriverShared<TunnelShared>,
     info: Option<&Info>,
     ended: Option<&TunnelError>,
     hold_until: Option<Instant>,

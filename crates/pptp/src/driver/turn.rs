@@ -72,7 +72,7 @@ impl Inputs<'_> {
 /// Hands an IP packet to whoever takes the tunnel's packets
 fn deliver(
     inner: &mut Inner,
-    driver: &DriverShared,
+    driver: &DriverShared<TunnelShared>,
     now: Instant,
     packet: &mut [u8],
     send: &mut SendBatch,
@@ -99,7 +99,7 @@ fn deliver(
 /// The packets that had waited for those before them
 fn deliver_delayed(
     inner: &mut Inner,
-    driver: &DriverShared,
+    driver: &DriverShared<TunnelShared>,
     now: Instant,
     send: &mut SendBatch,
     route: Route,
