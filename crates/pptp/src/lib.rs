@@ -116,6 +116,7 @@
 //! or not at all, unless an option whose name says `insecure` allows less.
 
 mod client;
+mod clock;
 mod config;
 mod connect;
 mod doctor;
@@ -124,10 +125,13 @@ mod driver;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hung_up;
+mod info;
+mod known_path;
 mod raw_ip;
 mod reach;
 mod record;
 mod state;
+mod stats;
 mod summary;
 mod tunnel;
 mod weak_tunnel;
@@ -156,12 +160,14 @@ pub use pptp_tunnel::{
 pub use crate::{
     client::{Client, ClientBuilder, ClientError, ClientStats, open_raw_socket},
     config::TunnelConfig,
-    connect::{Connecting, Credentials, Redial, RefusedLogin},
+    connect::{Connecting, Credentials, RefusedLogin},
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
     hung_up::HungUp,
+    info::Info,
     raw_ip::IpPackets,
     record::{Capture, CaptureOptions, FlightRecord},
-    state::State,
-    tunnel::{Info, Stats, Tunnel},
+    state::{Redial, State},
+    stats::Stats,
+    tunnel::Tunnel,
     weak_tunnel::WeakTunnel,
 };

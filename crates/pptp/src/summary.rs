@@ -5,7 +5,10 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
-use crate::{State, driver::tunnel_shared::TunnelShared};
+use crate::{
+    driver::tunnel_shared::{Handle, TunnelShared},
+    state::{StateName, short},
+};
 
 /// A tunnel in one line: name, state, addresses
 ///
@@ -40,48 +43,6 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// A state by its name: the reason of an end is as long as an advice
-pub(crate) enum StateName {
-    Connecting(pptp_tunnel::Phase),
-    Redialling,
-    Up,
-    Renegotiating,
-    /// The failure's name
-    Down(&'static str),
-}
-
-impl StateName {
-    pub(crate) const fn of(state: &State) -> Self {
-        match state {
-            State::Connecting { phase } => Self::Connecting(*phase),
-            State::Redialling { .. } => Self::Redialling,
-            State::Up => Self::Up,
-            State::Renegotiating => Self::Renegotiating,
-            State::Down { reason } => Self::Down(reason.name()),
-        }
-    }
-}
-
-impl fmt::Debug for StateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connecting(phase) => write!(f, "Connecting({phase:?})"),
-            Self::Redialling => f.write_str("Redialling"),
-            Self::Up => f.write_str("Up"),
-            Self::Renegotiating => f.write_str("Renegotiating"),
-            Self::Down(name) => write!(f, "Down({name})"),
-        }
-    }
-}
-
-/// The beginning of a name that its owner may have made as long as they like
-pub(crate) fn short(name: &str) -> &str {
-    name.char_indices().nth(MAX_NAME_CHARS).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
-}
-
-/// Characters of a name that are told: at most six octets each, escaped
-const MAX_NAME_CHARS: usize = 48;
-
 /// Gives types with a `shared: Arc<TunnelShared>` the summary of their tunnel as `Debug`
 macro_rules! debug_as_summary {
     ($($type:ident: $self:ident => $shared:expr;)+) => {$(
@@ -94,13 +55,7 @@ macro_rules! debug_as_summary {
 }
 pub(crate) use debug_as_summary;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_name_is_cut_at_a_character() {
-        assert_eq!(short("building 7"), "building 7");
-        assert_eq!(short(&"ä".repeat(1000)), "ä".repeat(48));
-    }
+debug_as_summary! {
+    TunnelShared: self => self;
+    Handle: self => &self.shared;
 }

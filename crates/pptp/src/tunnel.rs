@@ -9,17 +9,13 @@ use pptp_netstack::{
     DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
     UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{
-    AddressRequest, AuthenticationProtocol, ConnectTimeline, Encryption, Facts, Ipv6Addresses,
-    Peer, Quirks, Reachability, RoundTripTime, TunnelError,
-};
+use pptp_tunnel::{Peer, Reachability, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    Capture, CaptureOptions, FlightRecord, HungUp, IpPackets, State,
-    driver::tunnel_shared::{Handle, Route, TunnelShared},
+    Capture, CaptureOptions, FlightRecord, HungUp, Info, IpPackets, State, Stats,
+    driver::tunnel_shared::{Handle, TunnelShared},
     raw_ip::RawPort,
-    reach::KnownPath,
     summary::debug_as_summary,
 };
 
@@ -236,6 +232,48 @@ impl Tunnel {
         Ok(IpPackets::new(Arc::clone(&self.handle)))
     }
 
+    /// Waits until it is known whether packets pass, and tells how that was proven
+    ///
+    /// A tunnel proves its path as soon as it is up: a ping of the server's inner address, or of its
+    /// first DNS server, and a packet with a TTL of 1 that a router must answer. The answer is there
+    /// after a round trip in most cases, and after 3 s at the latest.
+    ///
+    /// [`Reachability::Unproven`] is no failure: some servers answer no ping. Such a tunnel is ended
+    /// for nothing passing only if the server says so itself.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), pptp::TunnelError> {
+    /// match tunnel.reachable().await? {
+    ///     pptp::Reachability::Proven(how) => println!("packets pass: {how:?}"),
+    ///     other => println!("not proven: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The reason for which the tunnel ended. [`Reachability::Unknown`] at once if
+    /// [`path_proof`](crate::TunnelConfig::path_proof) is switched off.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn reachable(&self) -> Result<Reachability, TunnelError> {
+        let shared = self.shared();
+        let path = shared.path.get_or_init(Box::default);
+        loop {
+            let changed = path.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(reason) = shared.state.with(State::reason).flatten() {
+                return Err(reason);
+            }
+            if let Some(known) = shared.lock().reachability() {
+                return Ok(known);
+            }
+            changed.await;
+        }
+    }
+
     /// What has passed so far
     pub fn stats(&self) -> Stats {
         self.handle.shared.stats()
@@ -340,106 +378,4 @@ debug_as_summary! {
 
 const fn any(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
-}
-
-/// What was negotiated, and how
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Info {
-    /// Our address in the remote network
-    pub inner_address: Ipv4Addr,
-    /// The server's address in the remote network, if it told one: no more than a label
-    pub peer_address: Option<Ipv4Addr>,
-    /// The server's outer address
-    pub server: SocketAddrV4,
-    /// DNS servers of the remote network
-    pub dns: Vec<Ipv4Addr>,
-    /// The link-local addresses of IPv6, if it was asked for and the server has it
-    pub ipv6: Option<Ipv6Addresses>,
-    /// The largest IP packet that fits the tunnel, in octets
-    pub mtu: u16,
-    /// How we proved who we are: MS-CHAPv2, unless an insecure option allows less
-    pub authentication: AuthenticationProtocol,
-    /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
-    /// option allows
-    pub encryption: Option<Encryption>,
-    /// From the start of the connect to the first moment in which IP packets could flow
-    pub connect_time: Duration,
-    /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
-    pub round_trips: u16,
-    /// What each phase took
-    pub timeline: ConnectTimeline,
-    pub(crate) request: AddressRequest,
-    pub(crate) path: KnownPath,
-    /// Boxed: hardly any server has some
-    pub(crate) quirks: Option<Box<Quirks>>,
-}
-
-impl Info {
-    /// Whether packets pass inside the tunnel, and how that was proven, as far as is known by now
-    pub fn reachability(&self) -> Reachability {
-        self.path.reachability()
-    }
-
-    /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
-    ///
-    /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
-    pub fn quirks(&self) -> Option<&Quirks> {
-        self.quirks.as_deref()
-    }
-
-    pub(crate) fn new(route: &Route, facts: &Facts, quirks: Option<Box<Quirks>>) -> Self {
-        Self {
-            inner_address: facts.address,
-            peer_address: facts.peer_address,
-            server: route.server,
-            dns: facts.dns.clone(),
-            ipv6: facts.ipv6,
-            mtu: facts.mtu,
-            authentication: facts.authentication,
-            encryption: facts.encryption,
-            connect_time: facts.connect_time,
-            round_trips: facts.round_trips,
-            timeline: facts.timeline.clone(),
-            request: facts.request,
-            path: KnownPath::new(0),
-            quirks,
-        }
-    }
-}
-
-impl Stats {
-    /// Whether packets pass inside the tunnel, and how that was proven
-    pub const fn reachability(&self) -> Reachability {
-        self.tunnel.link.reachability
-    }
-
-    /// Round trips of the control connection's Echo-Requests
-    pub const fn control_echo(&self) -> RoundTripTime {
-        self.tunnel.control_round_trip
-    }
-
-    /// Round trips of LCP's Echo-Requests
-    pub const fn lcp_echo(&self) -> RoundTripTime {
-        self.tunnel.link.echo_round_trip
-    }
-
-    /// Round trips of the pings with which the tunnel proves its path
-    pub const fn ping(&self) -> RoundTripTime {
-        self.tunnel.link.ping_round_trip
-    }
-}
-
-/// What has passed through a tunnel
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Of the protocol: packets and octets each way, losses, round trips, what was discarded and why
-    pub tunnel: pptp_tunnel::Stats,
-    /// Of the tunnel's own TCP/IP stack, once something has used it
-    pub stack: Option<pptp_netstack::Stats>,
-    /// IP packets dropped because an [`IpPackets`] was not read in time
-    pub ip_dropped: u64,
-    /// Datagrams that the kernel refused to send: no route, a firewall, too large
-    pub unsendable: u64,
 }

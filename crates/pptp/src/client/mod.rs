@@ -45,7 +45,7 @@ pub struct Client {
     /// The driver of the next tunnel
     next: Arc<AtomicUsize>,
     network: Network,
-    registry: Arc<Registry>,
+    registry: Arc<Registry<Handle>>,
 }
 
 impl Client {

@@ -18,11 +18,12 @@ use tracing::Instrument;
 
 use crate::{
     State, TunnelConfig,
+    clock::now,
     connect::{
         network::{Network, Octets, Opened},
         redial::Dialling,
     },
-    driver::tunnel_shared::{Route, TunnelShared, now, stopped},
+    driver::tunnel_shared::{Route, TunnelShared, stopped},
 };
 
 /// Dials, and then serves the control connection until the tunnel has ended

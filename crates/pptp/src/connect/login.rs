@@ -4,10 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use pptp_tunnel::{Password, Question};
 
-use crate::{
-    State, TunnelConfig,
-    driver::tunnel_shared::{TunnelShared, now},
-};
+use crate::{State, TunnelConfig, clock::now, driver::tunnel_shared::TunnelShared};
 
 /// A login that a server has refused, for [`TunnelConfig::on_password_expired`] and
 /// [`TunnelConfig::on_login_refused`]

@@ -19,5 +19,4 @@ pub(crate) mod resolver;
 pub use self::{
     connecting::Connecting,
     login::{Credentials, RefusedLogin},
-    redial::Redial,
 };

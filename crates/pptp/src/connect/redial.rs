@@ -7,7 +7,7 @@ use pptp_tunnel::{
 };
 use tokio::time::Instant;
 
-use crate::{TunnelConfig, connect::network::Network};
+use crate::{Redial, TunnelConfig, connect::network::Network};
 
 /// A connect under way
 ///
@@ -24,34 +24,6 @@ pub(crate) struct Dialling {
     has_recognized: bool,
     /// What a server wanted within EAP, which was refused: since then it is dialled without EAP
     refused_method: Option<AuthenticationProtocol>,
-}
-
-/// Why a tunnel is dialled once more
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Redial {
-    /// The server was recognised as one of this kind, which wants other words from the start on
-    Recognized {
-        /// The kind's name, see [`Recognition`](crate::Recognition)
-        kind: String,
-    },
-    /// The server asked for a way to authenticate that is allowed, and for none any more when it was asked for
-    /// MS-CHAPv2: it is agreed with at its first asking now
-    AsksOnce {
-        /// What it had asked for
-        offered: AuthenticationProtocol,
-    },
-    /// The server has another method of EAP first than MS-CHAPv2; without EAP it may have MS-CHAPv2 all the
-    /// same, and is asked for that now
-    WithoutEap {
-        /// The method that it wanted
-        offered: AuthenticationProtocol,
-    },
-    /// What listens at this address is no PPTP server, and the name has further addresses
-    NotPptp {
-        /// The address tried
-        address: SocketAddrV4,
-    },
 }
 
 impl Dialling {

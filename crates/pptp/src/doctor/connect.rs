@@ -78,5 +78,5 @@ async fn follow(
 
 /// A failure before anything is dialled
 pub(super) fn undialled(failure: Failure) -> TunnelError {
-    TunnelError::new(failure, ConnectTimeline::new(crate::driver::tunnel_shared::now()))
+    TunnelError::new(failure, ConnectTimeline::new(crate::clock::now()))
 }

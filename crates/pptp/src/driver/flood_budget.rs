@@ -97,7 +97,7 @@ const MAX_NANOSECONDS: i64 = 86_400 * 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::tunnel_shared::now;
+    use crate::clock::now;
 
     const MS: Duration = Duration::from_millis(1);
 

@@ -35,9 +35,10 @@ use self::{
     flood_budget::FloodBudget,
     peer_calls::PeerCalls,
     strangers::call_ids,
-    tunnel_shared::{TunnelShared, now, stopped},
+    tunnel_shared::{TunnelShared, stopped},
     turn::{Inputs, Outcome, Outputs, guarded},
 };
+use crate::clock::now;
 
 pub(crate) struct Driver {
     shared: Arc<DriverShared<TunnelShared>>,

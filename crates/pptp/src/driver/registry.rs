@@ -1,4 +1,4 @@
-//! The tunnels of one client
+//! The registry of one client's tunnels
 
 use std::{
     collections::BTreeMap,
@@ -9,29 +9,32 @@ use std::{
 use pptp_packet::panics;
 use tokio::sync::Notify;
 
-use crate::driver::tunnel_shared::Handle;
-
-/// The tunnels of one client and its clones, from their connect until nothing is left of them
+/// The tunnels of one client and its clones, by a handle `H`, from the connect to the very end
 ///
 /// It keeps none of them up. Each takes some 26 octets here: a number and a pointer, in nodes that
 /// are half full or more.
-#[derive(Default)]
-pub(crate) struct Registry {
-    entries: Mutex<Entries>,
-    /// Told whenever a tunnel has left
+pub(crate) struct Registry<H> {
+    entries: Mutex<Entries<H>>,
+    /// Notified when a tunnel leaves
     left: Notify,
 }
 
-#[derive(Default)]
-struct Entries {
+struct Entries<H> {
     /// In the order of their connects
-    tunnels: BTreeMap<u32, Weak<Handle>>,
+    tunnels: BTreeMap<u32, Weak<H>>,
     next: u32,
     is_closed: bool,
 }
 
-impl Registry {
-    /// A number that no tunnel has now
+impl<H> Default for Registry<H> {
+    fn default() -> Self {
+        let entries = Entries { tunnels: BTreeMap::new(), next: 0, is_closed: false };
+        Self { entries: Mutex::new(entries), left: Notify::new() }
+    }
+}
+
+impl<H> Registry<H> {
+    /// Returns a number that no tunnel has now
     pub(crate) fn number(&self) -> u32 {
         let mut entries = self.entries();
         // a process has some 65,535 tunnels for each driver at most
@@ -44,7 +47,7 @@ impl Registry {
     }
 
     /// Enters a tunnel that is going to be dialled; false if the client has been closed
-    pub(crate) fn enter(&self, number: u32, tunnel: &Arc<Handle>) -> bool {
+    pub(crate) fn enter(&self, number: u32, tunnel: &Arc<H>) -> bool {
         let mut entries = self.entries();
         if entries.is_closed {
             return false;
@@ -53,18 +56,18 @@ impl Registry {
         true
     }
 
-    /// Nothing is left of a tunnel; whether a waker of what waits for that panicked
+    /// Removes a tunnel, of which nothing is left; returns true if a waker of a waiting task panicked
     #[expect(clippy::disallowed_methods, reason = "with no lock held, and panics are caught")]
     pub(crate) fn leave(&self, number: u32) -> bool {
         self.entries().tunnels.remove(&number);
         panics(|| self.left.notify_waiters())
     }
 
-    /// The tunnels that somebody holds a handle of, in the order of their connects
+    /// Returns the tunnels of which a handle is held, in the order of their connects
     ///
     /// Handles that are the last ones by then hang up when they are dropped, which must not happen
     /// under a lock.
-    pub(crate) fn held(&self) -> Vec<Arc<Handle>> {
+    pub(crate) fn held(&self) -> Vec<Arc<H>> {
         self.entries().tunnels.values().filter_map(Weak::upgrade).collect()
     }
 
@@ -78,7 +81,7 @@ impl Registry {
         self.entries().is_closed = true;
     }
 
-    /// Until no tunnel is left
+    /// Waits until no tunnel is left
     pub(crate) async fn idle(&self) {
         loop {
             let left = self.left.notified();
@@ -92,12 +95,12 @@ impl Registry {
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, Entries<H>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Registry {
+impl<H> fmt::Debug for Registry<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("tunnels", &self.len()).finish_non_exhaustive()
     }
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_taken_is_not_given_out_again() {
-        let registry = Registry::default();
+        let registry = Registry::<()>::default();
         registry.entries().tunnels.insert(0, Weak::new());
         registry.entries().next = u32::MAX;
         assert_eq!([registry.number(), registry.number(), registry.number()], [u32::MAX, 1, 2]);

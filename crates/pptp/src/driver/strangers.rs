@@ -7,7 +7,8 @@ use std::{
 
 use pptp_tunnel::GreError;
 
-use crate::driver::tunnel_shared::{TunnelShared, now};
+use crate::clock::now;
+use crate::driver::tunnel_shared::TunnelShared;
 
 /// How many datagrams of a dial were looked at for this
 #[derive(Debug, Default)]

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     FlightRecord, Info, Redial, State, Stats,
+    clock::now,
     connect::{login::Login, redial::Dialling},
     driver::{
         driver_shared::DriverShared, handle::DriverHandle, registry::Registry,
@@ -30,7 +31,6 @@ use crate::{
     raw_ip::RawPort,
     record::{Captures, Ends},
     state::StateSender,
-    summary::debug_as_summary,
 };
 
 /// One tunnel, as its driver, its control task and its handles see it
@@ -42,7 +42,7 @@ pub(crate) struct TunnelShared {
     /// Keeps the driver running
     driver: Arc<DriverHandle<TunnelShared>>,
     /// Of the client that dialled it
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry<Handle>>,
     /// Its number there
     pub(crate) number: u32,
     pub(crate) state: StateSender,
@@ -135,7 +135,7 @@ impl TunnelShared {
     pub(crate) fn new(
         name: String,
         driver: Arc<DriverHandle<TunnelShared>>,
-        registry: Arc<Registry>,
+        registry: Arc<Registry<Handle>>,
         state: watch::Sender<State>,
         login: Option<Box<Login>>,
     ) -> Self {
@@ -456,11 +456,6 @@ impl Drop for Handle {
     }
 }
 
-debug_as_summary! {
-    TunnelShared: self => self;
-    Handle: self => &self.shared;
-}
-
 /// Why a task is gone that should not be
 pub(crate) fn stopped(task: &str) -> Failure {
     if std::thread::panicking() {
@@ -472,8 +467,3 @@ pub(crate) fn stopped(task: &str) -> Failure {
 
 /// How long a hang-up waits for what the sockets wrote before
 const MAX_FLUSH_TIME: Duration = Duration::from_secs(2);
-
-/// The one clock: tokio's, which tests may pause
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}

@@ -16,8 +16,8 @@ use crate::{
         driver_shared::DriverShared,
         tunnel_shared::{Inner, Route, TunnelShared, stack_of},
     },
+    known_path::KnownPath,
     raw_ip::RawPort,
-    reach::KnownPath,
     record::{Captures, Direction},
 };
 
@@ -324,7 +324,7 @@ impl Outputs<'_> {
         };
         let info = Arc::new(Info {
             path: KnownPath::new(proof_memory),
-            ..Info::new(&route, facts, quirks)
+            ..Info::new(route.server, facts, quirks)
         });
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
         let mtu = usize::from(info.mtu);

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::pcapng::{self, Direction, Interface, Packet, Statistics};
 use crate::{
-    driver::tunnel_shared::{Inner, TunnelShared, now},
+    clock::now,
+    driver::tunnel_shared::{Inner, TunnelShared},
     summary::debug_as_summary,
 };
 

@@ -9,7 +9,7 @@ use pptp_tunnel::Record;
 use super::pcapng::{self, Direction, Interface, Packet};
 use crate::{
     State,
-    summary::{StateName, short},
+    state::{StateName, short},
 };
 
 mod wire;

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use crate::driver::tunnel_shared::now;
+use crate::clock::now;
 
 use self::book::{Book, Told};
 
