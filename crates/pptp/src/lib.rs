@@ -128,7 +128,6 @@ mod hung_up;
 mod info;
 mod known_path;
 mod raw_ip;
-mod reach;
 mod record;
 mod state;
 mod stats;

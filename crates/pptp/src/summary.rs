@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    driver::tunnel_shared::{Handle, TunnelShared},
+    driver::tunnel_shared::{TunnelHandle, TunnelShared},
     state::{StateName, short},
 };
 
@@ -26,7 +26,7 @@ impl<'a> Summary<'a> {
             name: &tunnel.name,
             state: tunnel.state.with(StateName::of).unwrap_or(StateName::Down("")),
             server: tunnel.route().map(|route| route.server),
-            inner_address: tunnel.lock().info.as_ref().map(|info| info.inner_address),
+            inner_address: tunnel.lock().negotiated.info().map(|info| info.inner_address),
         }
     }
 
@@ -57,5 +57,5 @@ pub(crate) use debug_as_summary;
 
 debug_as_summary! {
     TunnelShared: self => self;
-    Handle: self => &self.shared;
+    TunnelHandle: self => &self.shared;
 }

@@ -14,8 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     Capture, CaptureOptions, FlightRecord, HungUp, Info, IpPackets, State, Stats,
-    driver::tunnel_shared::{Handle, TunnelShared},
-    raw_ip::RawPort,
+    driver::tunnel_shared::{TunnelHandle, TunnelShared},
     summary::debug_as_summary,
 };
 
@@ -25,14 +24,14 @@ use crate::{
 /// [`Tunnel::close`] waits for that.
 #[derive(Clone)]
 pub struct Tunnel {
-    handle: Arc<Handle>,
+    handle: Arc<TunnelHandle>,
     net: Net,
     /// As it was when the tunnel came up first
     first_info: Arc<Info>,
 }
 
 impl Tunnel {
-    pub(crate) fn new(handle: Arc<Handle>, first_info: Arc<Info>) -> Self {
+    pub(crate) fn new(handle: Arc<TunnelHandle>, first_info: Arc<Info>) -> Self {
         let owner: Arc<dyn Owner> = Arc::clone(&handle) as _;
         Self { net: Net::new(owner), handle, first_info }
     }
@@ -48,7 +47,7 @@ impl Tunnel {
 
     /// Everything that was negotiated, the last time the tunnel came up
     pub fn info(&self) -> Arc<Info> {
-        let latest = self.handle.shared.lock().info.clone();
+        let latest = self.handle.shared.lock().negotiated.info().cloned();
         latest.unwrap_or_else(|| Arc::clone(&self.first_info))
     }
 
@@ -211,24 +210,7 @@ impl Tunnel {
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
     pub fn ip_packets(&self) -> io::Result<IpPackets> {
         let mut wakers = self.handle.shared.driver().wakers();
-        {
-            let mut inner = self.handle.shared.lock();
-            if let Some(error) = &inner.ended {
-                return Err(error.to_io());
-            }
-            if inner.raw.is_some() {
-                return Err(io::ErrorKind::ResourceBusy.into());
-            }
-            let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
-            let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
-            if let Some(stack) = inner.stack(&self.handle.shared.driver()) {
-                let reason = "the tunnel's IP packets were taken by `ip_packets`";
-                stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
-                stack.drain_wakers(&mut wakers);
-            }
-            inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
-        }
-        drop(wakers);
+        self.handle.shared.lock().open_raw_port(&mut wakers)?;
         Ok(IpPackets::new(Arc::clone(&self.handle)))
     }
 
@@ -267,7 +249,7 @@ impl Tunnel {
             if let Some(reason) = shared.state.with(State::reason).flatten() {
                 return Err(reason);
             }
-            if let Some(known) = shared.lock().reachability() {
+            if let Some(known) = shared.lock().negotiated.reachability() {
                 return Ok(known);
             }
             changed.await;
@@ -367,7 +349,7 @@ impl Tunnel {
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
     pub fn inject_panic(&self) {
-        self.handle.shared.lock().panic_next = true;
+        self.handle.shared.lock().inject_panic();
         self.handle.shared.mark_can_send();
     }
 }

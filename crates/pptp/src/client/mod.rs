@@ -25,7 +25,7 @@ use crate::{
         driver_shared::{DriverShared, Randomness},
         handle::DriverHandle,
         registry::Registry,
-        tunnel_shared::{Handle, TunnelShared},
+        tunnel_shared::{TunnelHandle, TunnelShared},
     },
 };
 
@@ -45,7 +45,7 @@ pub struct Client {
     /// The driver of the next tunnel
     next: Arc<AtomicUsize>,
     network: Network,
-    registry: Arc<Registry<Handle>>,
+    registry: Arc<Registry<TunnelHandle>>,
 }
 
 impl Client {
@@ -98,8 +98,9 @@ impl Client {
         let driver = self.next_driver();
         let runtime = driver.runtime().clone();
         let registry = Arc::clone(&self.registry);
-        let shared = Arc::new(TunnelShared::new(name, driver, registry, state, Login::of(&config)));
-        let handle = Arc::new(Handle { shared: Arc::clone(&shared) });
+        let login = Login::new(&config.user, &config.callbacks);
+        let shared = Arc::new(TunnelShared::new(name, driver, registry, state, login));
+        let handle = Arc::new(TunnelHandle { shared: Arc::clone(&shared) });
         let served = Served(shared);
         if self.registry.enter(served.0.number, &handle) {
             runtime.spawn(control_task::run(served, self.network.clone(), config));

@@ -10,7 +10,7 @@ use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    FlightRecord, HungUp, Redial, State, Stats, Tunnel, driver::tunnel_shared::Handle,
+    FlightRecord, HungUp, Redial, State, Stats, Tunnel, driver::tunnel_shared::TunnelHandle,
     summary::debug_as_summary,
 };
 
@@ -21,13 +21,13 @@ use crate::{
 /// has failed.
 #[must_use = "a connect that nobody holds is hung up"]
 pub struct Connecting {
-    handle: Arc<Handle>,
+    handle: Arc<TunnelHandle>,
     state: watch::Receiver<State>,
     connected: Pin<Box<dyn Future<Output = Result<Tunnel, TunnelError>> + Send + Sync>>,
 }
 
 impl Connecting {
-    pub(crate) fn new(handle: Arc<Handle>, state: watch::Receiver<State>) -> Self {
+    pub(crate) fn new(handle: Arc<TunnelHandle>, state: watch::Receiver<State>) -> Self {
         let connected = Box::pin(connected(Arc::clone(&handle), state.clone()));
         Self { handle, state, connected }
     }
@@ -57,8 +57,7 @@ impl Connecting {
 
     /// Why the server was dialled once more so far, in order; also after a failure
     pub fn redials(&self) -> Vec<Redial> {
-        let redialled = &self.handle.shared.lock().redialled;
-        redialled.as_ref().map(|redialled| redialled.to_vec()).unwrap_or_default()
+        self.handle.shared.lock().dial.redialled().to_vec()
     }
 
     /// Waits until nothing is left of the connect, or of its tunnel, on the wire: see [`Tunnel::hung_up`]
@@ -99,14 +98,14 @@ debug_as_summary! {
 }
 
 async fn connected(
-    handle: Arc<Handle>,
+    handle: Arc<TunnelHandle>,
     mut state: watch::Receiver<State>,
 ) -> Result<Tunnel, TunnelError> {
     loop {
         if let State::Down { reason } = &*state.borrow_and_update() {
             return Err(reason.clone());
         }
-        let info = handle.shared.lock().info.clone();
+        let info = handle.shared.lock().negotiated.info().cloned();
         if let Some(info) = info {
             return Ok(Tunnel::new(handle, info));
         }

@@ -88,12 +88,10 @@ async fn open(
 /// The next dial, when the control connection there was has hung up for that
 fn redial(tunnel: &Arc<TunnelShared>) -> Option<Dialled> {
     let mut inner = tunnel.lock();
-    let dialling = inner.dialling.take().filter(|_| inner.redials)?;
-    inner.redials = false;
-    inner.control_out.clear();
-    let timeline =
-        inner.timeline.take().map_or_else(|| ConnectTimeline::new(now()), |timeline| *timeline);
+    let (dialling, timeline) = inner.dial.take_redial()?;
+    inner.protocol.take_control_out();
     drop(inner);
+    let timeline = timeline.unwrap_or_else(|| ConnectTimeline::new(now()));
     if let Some(route) = tunnel.route() {
         tunnel.driver().release(route.call_id, now());
     }
@@ -138,7 +136,7 @@ async fn dial(
 }
 
 async fn abandoned(tunnel: &TunnelShared) {
-    while !tunnel.lock().abandoned {
+    while !tunnel.lock().hang_up.is_requested() {
         tunnel.control.notified().await;
     }
 }
@@ -150,10 +148,9 @@ fn start(tunnel: &Arc<TunnelShared>, dialling: Box<Dialling>, timeline: ConnectT
     let abandoned = {
         let mut inner = tunnel.lock();
         let since = now().saturating_duration_since(machine.timeline().started());
-        inner.began = SystemTime::now().checked_sub(since);
-        inner.machine = Some(Box::new(machine));
-        inner.dialling = Some(dialling);
-        inner.abandoned
+        inner.protocol.start(machine, SystemTime::now().checked_sub(since));
+        inner.dial.begin(dialling);
+        inner.hang_up.is_requested()
     };
     if abandoned { tunnel.hang_up() } else { tunnel.mark_timers_due() }
 }
@@ -209,7 +206,7 @@ fn receive(
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn received_control(tunnel: &Arc<TunnelShared>, octets: &[u8]) {
-    if let Some(machine) = &mut tunnel.lock().machine {
+    if let Some(machine) = tunnel.lock().protocol.machine_mut() {
         if octets.is_empty() {
             machine.handle_control_eof(now());
         } else {
@@ -221,7 +218,7 @@ fn received_control(tunnel: &Arc<TunnelShared>, octets: &[u8]) {
 
 fn take_output(tunnel: &TunnelShared) -> (Vec<u8>, bool) {
     let mut inner = tunnel.lock();
-    (std::mem::take(&mut inner.control_out), inner.has_hung_up())
+    (inner.protocol.take_control_out(), inner.has_hung_up())
 }
 
 /// Writes all of `out`, unless the connection breaks or the tunnel is finished first

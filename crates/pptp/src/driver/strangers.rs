@@ -1,14 +1,6 @@
 //! Datagrams with a Call ID of ours that are not taken: what they tell of a server whose GRE is missed
 
-use std::{
-    net::Ipv4Addr,
-    sync::atomic::{AtomicU8, Ordering},
-};
-
-use pptp_tunnel::GreError;
-
-use crate::clock::now;
-use crate::driver::tunnel_shared::TunnelShared;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How many datagrams of a dial were looked at for this
 #[derive(Debug, Default)]
@@ -24,24 +16,6 @@ impl Strangers {
     pub(crate) fn take(&self) -> bool {
         let counted = |count: u8| (count < MAX_EXAMINED).then(|| count.saturating_add(1));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()
-    }
-}
-
-impl TunnelShared {
-    /// A datagram with the Call ID of this tunnel has arrived from `from`, and was not taken
-    ///
-    /// From the server itself it came with a header that hides the Call ID from those who do not know it.
-    pub(crate) fn stranger(&self, from: Ipv4Addr, gre: &mut [u8]) {
-        let Some(route) = self.route() else { return };
-        let server = *route.server.ip();
-        let mut inner = self.lock();
-        let Some(machine) = &mut inner.machine else { return };
-        if from == server {
-            // the state machine counts it, and remembers what its header is
-            let _ = machine.handle_gre(now(), gre);
-        } else {
-            machine.handle_gre_error(now(), GreError::FromElsewhere { from, server });
-        }
     }
 }
 

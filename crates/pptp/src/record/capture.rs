@@ -4,51 +4,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant, SystemTime},
 };
 
-use pptp_packet::{Waiters, Wakers};
+use pptp_packet::Wakers;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::pcapng::{self, Direction, Interface, Packet, Statistics};
-use crate::{
-    clock::now,
-    driver::tunnel_shared::{Inner, TunnelShared},
-    summary::debug_as_summary,
+use super::{
+    captures::{CaptureOptions, Captures, Tap},
+    pcapng::{self, Interface},
 };
-
-/// The bounds of a [`Capture`]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaptureOptions {
-    buffer: usize,
-    snap_length: Option<u32>,
-}
-
-impl CaptureOptions {
-    /// What may wait to be read, in octets of pcapng; 1 MiB by default
-    ///
-    /// A packet takes 44 octets more than its own. One that finds no room is dropped from the capture, not from
-    /// the tunnel, and counted. A buffer grows as it is needed, and two are held: one fills while the other is
-    /// read.
-    #[must_use]
-    pub const fn buffer(mut self, octets: usize) -> Self {
-        self.buffer = octets;
-        self
-    }
-
-    /// How much of each packet is kept, in octets from its IP header on; all of it by default
-    #[must_use]
-    pub const fn snap_length(mut self, octets: u32) -> Self {
-        self.snap_length = Some(octets);
-        self
-    }
-}
-
-impl Default for CaptureOptions {
-    fn default() -> Self {
-        Self { buffer: 1 << 20, snap_length: None }
-    }
-}
+use crate::{driver::tunnel_shared::TunnelShared, summary::debug_as_summary};
 
 /// The tunnel's IP packets as they pass, decrypted, as a file in pcapng that grows
 ///
@@ -80,10 +45,10 @@ impl Capture {
             "IP packets of the inside of a PPTP tunnel, decrypted; times are those of the turn";
         pcapng::section(&mut blocks, comment);
         let mut inner = shared.lock();
-        let address = inner.info.as_ref().map(|info| info.inner_address);
-        let snap_length = options.snap_length.unwrap_or_default();
+        let address = inner.negotiated.info().map(|info| info.inner_address);
+        let snap_length = options.snap_length_or_all();
         Interface { name: &shared.name, address, snap_length }.write(&mut blocks);
-        let id = inner.captures.get_or_insert_default().add(options);
+        let id = inner.sockets.captures_mut().add(options);
         drop(inner);
         Self { shared, id, blocks, read: 0, concluded: false }
     }
@@ -106,14 +71,13 @@ impl Capture {
     pub fn stop(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut wakers = shared.driver().wakers();
-        self.conclude(&mut shared.lock(), "stopped", &mut wakers);
+        self.conclude(shared.lock().sockets.captures_mut(), "stopped", &mut wakers);
     }
 
     /// Packets that found no room so far
     pub fn dropped(&self) -> u64 {
         let inner = self.shared.lock();
-        let tap = inner.captures.as_ref().and_then(|captures| captures.tap(self.id));
-        tap.map_or(0, |tap| tap.dropped)
+        inner.sockets.captures().tap(self.id).map_or(0, Tap::dropped)
     }
 
     /// Whether there is something to read; false at the end
@@ -127,34 +91,24 @@ impl Capture {
         let shared = Arc::clone(&self.shared);
         let mut wakers = shared.driver().wakers();
         let mut inner = shared.lock();
-        let ended = inner.ended.as_ref().map(ToString::to_string);
-        let Some(tap) = inner.captures.as_mut().and_then(|all| all.tap_mut(self.id)) else {
-            return Poll::Ready(false);
-        };
-        self.blocks.clear();
+        let ended = inner.ending.error().map(ToString::to_string);
+        let captures = inner.sockets.captures_mut();
+        let Some(tap) = captures.tap_mut(self.id) else { return Poll::Ready(false) };
         self.read = 0;
-        std::mem::swap(&mut self.blocks, &mut tap.blocks);
+        tap.exchange(&mut self.blocks);
         if let Some(reason) = ended {
-            self.conclude(&mut inner, &format!("the tunnel ended: {reason}"), &mut wakers);
+            self.conclude(captures, &format!("the tunnel ended: {reason}"), &mut wakers);
         } else if self.blocks.is_empty() {
-            tap.reader.set_polled(cx.waker(), &mut wakers);
+            tap.wait(cx.waker(), &mut wakers);
             return Poll::Pending;
         }
         Poll::Ready(true)
     }
 
     /// Takes what is left, and writes the last block
-    fn conclude(&mut self, inner: &mut Inner, comment: &str, wakers: &mut Wakers) {
-        let Some(captures) = &mut inner.captures else { return };
-        let Some(mut tap) = captures.remove(self.id) else { return };
-        tap.reader.forget(wakers);
-        if captures.taps.is_empty() {
-            inner.captures = None;
-        }
-        self.blocks.extend_from_slice(&tap.blocks);
-        let Tap { seen, dropped, clock, .. } = tap;
-        let (from, to) = (clock.since_1970, clock.at(now()));
-        Statistics { from, to, seen, dropped, comment }.write(&mut self.blocks);
+    fn conclude(&mut self, captures: &mut Captures, comment: &str, wakers: &mut Wakers) {
+        let Some(tap) = captures.remove(self.id) else { return };
+        tap.conclude(comment, &mut self.blocks, wakers);
         self.concluded = true;
     }
 }
@@ -181,115 +135,12 @@ impl Drop for Capture {
     fn drop(&mut self) {
         let mut wakers = self.shared.driver().wakers();
         let mut inner = self.shared.lock();
-        let Some(captures) = &mut inner.captures else { return };
-        if let Some(mut tap) = captures.remove(self.id) {
-            tap.reader.forget(&mut wakers);
-        }
-        if captures.taps.is_empty() {
-            inner.captures = None;
+        if let Some(tap) = inner.sockets.captures_mut().remove(self.id) {
+            tap.forget(&mut wakers);
         }
     }
 }
 
 debug_as_summary! {
     Capture: self => &self.shared;
-}
-
-/// All captures of a tunnel
-#[derive(Default)]
-pub(crate) struct Captures {
-    taps: Vec<Tap>,
-    next_id: u64,
-}
-
-impl Captures {
-    /// An IP packet passes
-    pub(crate) fn take(&mut self, now: Instant, direction: Direction, packet: &[u8]) {
-        for tap in &mut self.taps {
-            tap.take(now, direction, packet);
-        }
-    }
-
-    /// The readers of what has come, or of the end
-    pub(crate) fn drain_wakers(&mut self, into: &mut Wakers) {
-        self.taps.iter_mut().for_each(|tap| tap.reader.wake(into));
-    }
-
-    fn add(&mut self, options: CaptureOptions) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.taps.push(Tap {
-            id,
-            options,
-            blocks: Vec::new(),
-            seen: 0,
-            dropped: 0,
-            clock: Clock::start(),
-            reader: Waiters::new(),
-        });
-        id
-    }
-
-    fn tap(&self, id: u64) -> Option<&Tap> {
-        self.taps.iter().find(|tap| tap.id == id)
-    }
-
-    fn tap_mut(&mut self, id: u64) -> Option<&mut Tap> {
-        self.taps.iter_mut().find(|tap| tap.id == id)
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Tap> {
-        let index = self.taps.iter().position(|tap| tap.id == id)?;
-        Some(self.taps.swap_remove(index))
-    }
-}
-
-/// The tunnel's side of one capture
-struct Tap {
-    id: u64,
-    options: CaptureOptions,
-    /// To be read
-    blocks: Vec<u8>,
-    seen: u64,
-    dropped: u64,
-    clock: Clock,
-    reader: Waiters,
-}
-
-impl Tap {
-    fn take(&mut self, now: Instant, direction: Direction, packet: &[u8]) {
-        self.seen += 1;
-        let most = self.options.snap_length.and_then(|octets| usize::try_from(octets).ok());
-        let octets = most.and_then(|most| packet.get(..most)).unwrap_or(packet);
-        let wanted = self.blocks.len() + Packet::block_length(octets.len());
-        if wanted > self.options.buffer {
-            self.dropped += 1;
-            return;
-        }
-        if wanted > self.blocks.capacity() {
-            // as a vector grows by itself, but never beyond the bound
-            let doubled = (2 * self.blocks.capacity()).clamp(wanted, self.options.buffer);
-            self.blocks.reserve_exact(doubled - self.blocks.len());
-        }
-        let (at, length) = (self.clock.at(now), packet.len());
-        Packet { at, direction, octets, length, comment: "" }.write(&mut self.blocks);
-    }
-}
-
-/// The time on the wall, as it was at the start and has run since: it never steps back
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    started: Instant,
-    since_1970: Duration,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self { started: now(), since_1970: since_1970.unwrap_or_default() }
-    }
-
-    fn at(&self, now: Instant) -> Duration {
-        self.since_1970.saturating_add(now.saturating_duration_since(self.started))
-    }
 }

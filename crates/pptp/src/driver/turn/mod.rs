@@ -1,24 +1,23 @@
 //! One tunnel's turn: inputs, then the outputs once, in a fixed order
 
+mod uplink;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use pptp_gre_socket::{BATCH, Outgoing, ReceiveBatch, SendBatch};
-use pptp_packet::{Egress, PacketBuf, Wakers};
+use pptp_gre_socket::{ReceiveBatch, SendBatch};
+use pptp_packet::{Egress, Wakers};
 use pptp_tunnel::{Event, Facts, NotNow, Question, Tunnel as Machine, TunnelError};
 
+use self::uplink::{Datagrams, Uplink};
 use crate::{
     Info, State,
-    driver::{
-        driver_shared::DriverShared,
-        tunnel_shared::{Inner, Route, TunnelShared, stack_of},
-    },
+    driver::tunnel_shared::{Inner, PacketUser, Route, TunnelShared},
     known_path::KnownPath,
-    raw_ip::RawPort,
-    record::{Captures, Direction},
+    record::Direction,
 };
 
 /// A tunnel's inputs: its datagrams of one batch
@@ -43,69 +42,43 @@ impl Inputs<'_> {
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         let now = self.now;
-        let useful =
-            |inner: &Inner| inner.machine.as_ref().map_or(0, |machine| machine.useful_datagrams());
-        let before = useful(inner);
+        let before = inner.protocol.useful_datagrams();
         for (_, index) in self.datagrams {
             let Some(datagram) = self.receive.datagram(*index) else { continue };
-            let Some(machine) = &mut inner.machine else { continue };
+            let Some(machine) = inner.protocol.machine_mut() else { continue };
             if let Some(packet) = machine.handle_gre(now, datagram.gre) {
-                deliver(inner, &self.tunnel.driver(), now, packet, self.send, route);
+                deliver(inner, now, packet, self.send, route);
             }
-            deliver_delayed(inner, &self.tunnel.driver(), now, self.send, route);
+            deliver_delayed(inner, now, self.send, route);
         }
-        let useful = usize::try_from(useful(inner).saturating_sub(before)).unwrap_or(usize::MAX);
-        let Inner { stack, raw, captures, .. } = inner;
-        if let Some(raw) = raw {
-            raw.drain_wakers(self.wakers);
-        }
-        if let Some(stack) = stack {
-            stack.drain_wakers(self.wakers);
-        }
-        if let Some(captures) = captures {
-            captures.drain_wakers(self.wakers);
-        }
+        let useful = inner.protocol.useful_datagrams().saturating_sub(before);
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
+        inner.sockets.drain_wakers(self.wakers);
         self.datagrams.len().saturating_sub(useful)
     }
 }
 
-/// Hands an IP packet to whoever takes the tunnel's packets
-fn deliver(
-    inner: &mut Inner,
-    driver: &DriverShared<TunnelShared>,
-    now: Instant,
-    packet: &mut [u8],
-    send: &mut SendBatch,
-    route: Route,
-) {
-    let Inner { machine: Some(machine), stack, raw, captures, info, ended, hold_until, .. } = inner
-    else {
-        return;
-    };
-    if let Some(captures) = captures {
-        captures.take(now, Direction::Inbound, packet);
-    }
-    if let Some(raw) = raw {
-        raw.deliver(packet);
-    } else if let Some(stack) =
-        stack_of(stack, driver, info.as_deref(), ended.as_deref(), *hold_until)
-    {
-        // a reply within the stack does not ask: each datagram of a batch has its slot
-        let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
-        stack.ingress(now, packet, &mut uplink);
+/// Hands an IP packet to the user of the tunnel's packets
+fn deliver(inner: &mut Inner, now: Instant, packet: &mut [u8], send: &mut SendBatch, route: Route) {
+    let Inner { protocol, sockets, negotiated, ending, .. } = inner;
+    let Some(machine) = protocol.machine_mut() else { return };
+    sockets.captures_mut().take(now, Direction::Inbound, packet);
+    match sockets.receiver(negotiated, ending.error()) {
+        (PacketUser::Raw(raw), _) => raw.deliver(packet),
+        (PacketUser::Stack(stack), captures) => {
+            // a reply within the stack does not ask: each datagram of a batch has its slot
+            let mut uplink = Uplink { machine, captures, send, route, now, quota: 0 };
+            stack.ingress(now, packet, &mut uplink);
+        }
+        (PacketUser::Nobody, _) => {}
     }
 }
 
-/// The packets that had waited for those before them
-fn deliver_delayed(
-    inner: &mut Inner,
-    driver: &DriverShared<TunnelShared>,
-    now: Instant,
-    send: &mut SendBatch,
-    route: Route,
-) {
-    while let Some(mut packet) = inner.machine.as_mut().and_then(|machine| machine.poll_ip(now)) {
-        deliver(inner, driver, now, &mut packet, send, route);
+/// Hands over the packets that had to wait for those before them
+fn deliver_delayed(inner: &mut Inner, now: Instant, send: &mut SendBatch, route: Route) {
+    let next = |inner: &mut Inner| inner.protocol.machine_mut()?.poll_ip(now);
+    while let Some(mut packet) = next(inner) {
+        deliver(inner, now, &mut packet, send, route);
     }
 }
 
@@ -169,44 +142,45 @@ impl Outputs<'_> {
         let mut guard = self.tunnel.lock();
         let inner = &mut *guard;
         #[cfg(feature = "fault-injection")]
-        assert!(!std::mem::take(&mut inner.panic_next), "injected");
-        if let Some(machine) = &mut inner.machine {
+        assert!(!inner.take_injected_panic(), "injected");
+        if let Some(machine) = inner.protocol.machine_mut() {
             machine.handle_timeout(self.now);
         }
-        deliver_delayed(inner, &self.tunnel.driver(), self.now, self.send, route);
+        deliver_delayed(inner, self.now, self.send, route);
         inner.hang_up_if_due(self.now);
         self.outputs(inner, route)
     }
 
+    /// Takes all outputs of the state machine, in the order that its contract asks for
+    ///
+    /// Events come first, since they say whether packets pass, and how. Control frames come before the
+    /// packets: a peer takes no packet before it has our last Configure-Ack. Bare acknowledgments come
+    /// after the packets, which may have taken them along.
     fn outputs(&mut self, inner: &mut Inner, route: Route) -> Outcome {
         let News { state, path_known, ended, question, password_changed } =
             self.events(inner, route);
-        if let Some(machine) = inner.machine.as_deref_mut() {
+        if let Some(machine) = inner.protocol.machine_mut() {
             machine.poll_frames(self.now, &mut self.datagrams(route));
         }
         let packets = self.egress(inner, route);
-        let Some(machine) = inner.machine.as_deref_mut() else {
+        let Some(machine) = inner.protocol.machine_mut() else {
             return Outcome { state, ..Outcome::default() };
         };
         let now = self.now;
         let mut datagrams = self.datagrams(route);
         machine.poll_gre(now, &mut datagrams);
         let full = !datagrams.has_room();
-        let mut wakes_control = machine.poll_control(self.now, &mut inner.control_out);
-        let deadline = machine.poll_timeout().map(|(at, _)| at);
-        let peer_call_id = machine.peer_call_id().filter(|_| inner.dialling.is_some());
-        let mut finished = machine.is_finished();
-        if finished && inner.redials {
-            // the control task takes it from here
-            inner.timeline = Some(Box::new(machine.timeline().clone()));
-            inner.machine = None;
-            finished = false;
-            wakes_control = true;
-        }
-        let deadline = [deadline, packets.deadline, inner.hang_up_by].into_iter().flatten().min();
+        let has_control_out = inner.protocol.poll_control(now);
+        let machine = inner.protocol.machine();
+        let deadline = machine.and_then(Machine::poll_timeout).map(|(at, _)| at);
+        let peer_call_id = machine.and_then(Machine::peer_call_id);
+        let peer_call_id = peer_call_id.filter(|_| inner.dial.is_dialling());
+        let is_finished = machine.is_some_and(Machine::is_finished);
+        let is_redialled = is_finished && inner.leave_to_redial();
+        let deadline = [deadline, packets.deadline, inner.hang_up.by()].into_iter().flatten().min();
         Outcome {
             deadline: deadline.map(|deadline| self.not_at_once(deadline)),
-            peer_call_id: peer_call_id.filter(|_| inner.machine.is_some()),
+            peer_call_id: peer_call_id.filter(|_| !is_redialled),
             // what there was no room for has no deadline
             more: packets.more || full || inner.may_hang_up(self.now),
             state,
@@ -214,8 +188,8 @@ impl Outputs<'_> {
             ended,
             question,
             password_changed,
-            wakes_control,
-            finished,
+            wakes_control: has_control_out || is_redialled,
+            finished: is_finished && !is_redialled,
         }
     }
 
@@ -228,32 +202,29 @@ impl Outputs<'_> {
         Datagrams { send: self.send, route, none: self.quantum == 0 }
     }
 
-    /// Lets the sockets, or whoever took their place, send what they have
+    /// Lets the users of the tunnel's packets send
     fn egress(&mut self, inner: &mut Inner, route: Route) -> Packets {
-        let Inner { machine: Some(machine), stack, raw, captures, .. } = inner else {
-            return Packets::default();
-        };
-        let now = self.now;
-        let quota = self.quantum;
+        let Inner { protocol, sockets, .. } = inner;
+        let Some(machine) = protocol.machine_mut() else { return Packets::default() };
+        let (now, quota) = (self.now, self.quantum);
+        let (user, captures) = sockets.sender();
         let mut uplink = Uplink { machine, captures, send: self.send, route, now, quota };
-        let (left, deadline) = match (raw, stack) {
-            (Some(raw), _) => {
-                let left = raw_egress(raw, &mut uplink);
+        let (left, deadline) = match user {
+            PacketUser::Raw(raw) => {
+                let left = raw.egress(&mut uplink);
                 raw.drain_wakers(self.wakers);
                 (left, None)
             }
-            (None, Some(stack)) => {
+            PacketUser::Stack(stack) => {
                 let left = stack.egress(now, &mut uplink);
                 let deadline = stack.poll_timeout(now);
                 stack.drain_wakers(self.wakers);
                 stack.take_ready();
                 (left, deadline)
             }
-            (None, None) => return Packets::default(),
+            PacketUser::Nobody => return Packets::default(),
         };
-        if let Some(captures) = captures {
-            captures.drain_wakers(self.wakers);
-        }
+        captures.drain_wakers(self.wakers);
         match machine.may_send(now) {
             Ok(()) => Packets { more: left, deadline },
             Err(NotNow::PacedUntil(until)) if left => {
@@ -267,7 +238,8 @@ impl Outputs<'_> {
 
     fn events(&mut self, inner: &mut Inner, route: Route) -> News {
         let mut news = News::default();
-        while let Some(event) = inner.machine.as_mut().and_then(|machine| machine.poll_event()) {
+        let next = |inner: &mut Inner| inner.protocol.machine_mut()?.poll_event();
+        while let Some(event) = next(inner) {
             match event {
                 Event::Phase(phase) => {
                     tracing::debug!(%phase, "reached");
@@ -279,7 +251,8 @@ impl Outputs<'_> {
                 }
                 Event::Reachable(reachability) => {
                     tracing::debug!(?reachability, "the path");
-                    inner.path_is(reachability);
+                    inner.negotiated.proven(reachability);
+                    inner.sockets.release_datagrams();
                     news.path_known = true;
                 }
                 Event::Renegotiating => {
@@ -291,7 +264,7 @@ impl Outputs<'_> {
                         tracing::info!(?why, "redialling");
                         news.state = Some(State::Redialling { why });
                     }
-                    None => news.ended = Some(inner.explained(error)),
+                    None => news.ended = Some(inner.dial.explained(error)),
                 },
                 Event::Identification(text) => tracing::info!(?text, "the server says who it is"),
                 Event::TimeRemaining { left, message } => {
@@ -313,11 +286,12 @@ impl Outputs<'_> {
     }
 
     fn up(&mut self, inner: &mut Inner, route: Route, facts: &Facts) {
-        let peer = inner.machine.as_ref().and_then(|machine| machine.peer());
-        let (quirks, proof_memory) = match (inner.dialling.take(), &inner.info) {
-            (Some(dialling), _) => {
-                inner.proves_path = dialling.config.path_proof;
-                (dialling.lesson(peer), dialling.config.proof_memory.saturating_sub(1))
+        let Inner { protocol, sockets, negotiated, dial, .. } = inner;
+        let peer = protocol.machine().and_then(|machine| machine.peer());
+        let (quirks, proof_memory) = match (dial.succeed(peer), negotiated.info()) {
+            (Some(lesson), _) => {
+                negotiated.set_proves_path(lesson.proves_path);
+                (lesson.quirks, lesson.proof_memory)
             }
             (None, Some(info)) => (info.quirks.clone(), info.path.proof_memory()),
             (None, None) => (None, 0),
@@ -327,116 +301,8 @@ impl Outputs<'_> {
             ..Info::new(route.server, facts, quirks)
         });
         tracing::info!(address = %info.inner_address, mtu = info.mtu, "up");
-        let mtu = usize::from(info.mtu);
-        if let Some(stack) = &mut inner.stack {
-            stack.reconfigure(self.now, info.inner_address, mtu, info.dns.clone());
-        }
-        if let Some(raw) = &mut inner.raw {
-            raw.reconfigure(mtu, info.ipv6.is_some());
-        }
-        inner.info = Some(info);
-        inner.path_begins(self.now);
-    }
-}
-
-impl Inner {
-    fn hang_up_if_due(&mut self, now: Instant) {
-        if self.may_hang_up(now)
-            && let Some(machine) = &mut self.machine
-        {
-            machine.close(now);
-            self.hang_up_by = None;
-        }
-    }
-
-    /// Whether nothing is to be waited for any more with a hang-up that was asked for
-    fn may_hang_up(&self, now: Instant) -> bool {
-        let (Some(by), Some(machine)) = (self.hang_up_by, &self.machine) else { return false };
-        let is_flushed = self.raw.as_ref().is_none_or(|raw| raw.next_to_send().is_none())
-            && self.stack.as_ref().is_none_or(|stack| stack.is_flushed());
-        by <= now || is_flushed || machine.may_send(now) == Err(NotNow::NotUp)
-    }
-}
-
-/// True if something is left for which there was no room
-fn raw_egress(raw: &mut RawPort, uplink: &mut Uplink<'_>) -> bool {
-    while let Some(packet) = raw.next_to_send() {
-        if !uplink.has_room() {
-            return true;
-        }
-        uplink.compose(packet.len(), |room| room.copy_from_slice(packet));
-        raw.sent();
-    }
-    false
-}
-
-/// The one place where the state machine and the stack meet: what the stack composes is sealed
-struct Uplink<'a> {
-    machine: &'a mut Machine,
-    captures: &'a mut Option<Box<Captures>>,
-    send: &'a mut SendBatch,
-    route: Route,
-    now: Instant,
-    /// Packets that may still be composed in this turn
-    quota: usize,
-}
-
-impl Egress for Uplink<'_> {
-    /// Half of the slots are for replies and for the state machines themselves
-    fn has_room(&self) -> bool {
-        self.quota > 0 && self.send.room() > BATCH && self.machine.may_send(self.now).is_ok()
-    }
-
-    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let Self { machine, captures, send, route, now, quota } = self;
-        *quota = quota.saturating_sub(1);
-        let Some(mut packet) = send.take_slot() else { return fill(&mut vec![0; len]) };
-        let filled = fill(packet.reset(len));
-        if machine.may_send(*now) == Err(NotNow::NotUp) {
-            send.put_back(packet);
-        } else {
-            // a reply within the stack does not ask: the peer's window is advisory, so it may pass
-            if let Some(captures) = captures {
-                captures.take(*now, Direction::Outbound, packet.as_slice());
-            }
-            machine.seal(*now, &mut packet);
-            send.push(route.outgoing(packet));
-        }
-        filled
-    }
-}
-
-/// Whole datagrams of the state machine itself: control frames and acknowledgments
-struct Datagrams<'a> {
-    send: &'a mut SendBatch,
-    route: Route,
-    /// Not now
-    none: bool,
-}
-
-impl Egress for Datagrams<'_> {
-    fn has_room(&self) -> bool {
-        !self.none && self.send.has_room()
-    }
-
-    fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let Some(mut packet) = self.send.take_slot() else { return fill(&mut vec![0; len]) };
-        let filled = fill(packet.reset(len));
-        // a PAP request has the password in it
-        packet.wipe_after_use();
-        self.send.push(self.route.outgoing(packet));
-        filled
-    }
-}
-
-impl Route {
-    fn outgoing(&self, packet: PacketBuf) -> Outgoing {
-        Outgoing {
-            packet,
-            destination: *self.server.ip(),
-            source: self.local.map(|local| *local.ip()),
-            tag: u32::from(self.call_id),
-        }
+        negotiated.up(info, self.now);
+        sockets.reconfigure(self.now, negotiated);
     }
 }
 
