@@ -10,7 +10,7 @@ use pptp_tunnel::{
 
 use crate::known_path::KnownPath;
 
-/// What was negotiated, and how
+/// The result of the negotiation
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {
@@ -26,16 +26,16 @@ pub struct Info {
     pub ipv6: Option<Ipv6Addresses>,
     /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
-    /// How we proved who we are: MS-CHAPv2, unless an insecure option allows less
+    /// The protocol of our login: MS-CHAPv2, unless an insecure option allows less
     pub authentication: AuthenticationProtocol,
-    /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
+    /// The encryption of both directions; `None`: they are in the clear, which only an insecure
     /// option allows
     pub encryption: Option<Encryption>,
     /// From the start of the connect to the first moment in which IP packets could flow
     pub connect_time: Duration,
     /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
     pub round_trips: u16,
-    /// What each phase took
+    /// The time that each phase took
     pub timeline: ConnectTimeline,
     pub(crate) request: AddressRequest,
     pub(crate) path: KnownPath,
@@ -44,12 +44,12 @@ pub struct Info {
 }
 
 impl Info {
-    /// Whether packets pass inside the tunnel, and how that was proven, as far as is known by now
+    /// Returns whether packets pass inside the tunnel, and how that was proven, as far as known by now
     pub fn reachability(&self) -> Reachability {
         self.path.reachability()
     }
 
-    /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
+    /// Returns the quirks by which the server was recognised, for [`TunnelConfig::resuming`]
     ///
     /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
     pub fn quirks(&self) -> Option<&Quirks> {

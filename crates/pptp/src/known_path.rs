@@ -4,19 +4,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pptp_tunnel::{Proof, Reachability};
 
-/// What is known of a tunnel's path, also by those who took its [`Info`](crate::Info) before
+/// The knowledge of a tunnel's path; an [`Info`](crate::Info) that was taken before shares it
 #[derive(Debug)]
 pub(crate) struct KnownPath(Mutex<Known>);
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
     reachability: Reachability,
-    /// How many tunnels from here on may answer no proof and still count as ones that could
+    /// The number of tunnels from here on that may answer no proof and still count as ones that could
     proof_memory: u8,
 }
 
 impl KnownPath {
-    /// Nothing is known but what an earlier tunnel left
+    /// A path of which only the memory of an earlier tunnel is known
     pub(crate) const fn new(proof_memory: u8) -> Self {
         Self(Mutex::new(Known { reachability: Reachability::Unknown, proof_memory }))
     }
@@ -48,7 +48,7 @@ impl Clone for KnownPath {
     }
 }
 
-/// How many tunnels in a row may answer no proof and still count as ones that could
+/// The number of tunnels in a row that may answer no proof and still count as ones that could
 ///
 /// A tunnel that is dumb from its start answers none. A server whose firewall has changed must not be
 /// dialled again for ever.

@@ -114,6 +114,21 @@
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
 //! or not at all, unless an option whose name says `insecure` allows less.
+//!
+//! # Modules of this crate
+//!
+//! | module | content |
+//! |---|---|
+//! | `client` | [`Client`], its builder and its error |
+//! | `config` | [`TunnelConfig`] and its check |
+//! | `connect` | [`Connecting`], the control task, redials, name resolution, questions about the login |
+//! | `driver` | the task that moves all packets: turns, deadlines, the flood budget, the tunnels' shared state |
+//! | `tunnel`, `weak_tunnel`, `raw_ip` | the handles that users hold: [`Tunnel`], [`WeakTunnel`], [`IpPackets`] |
+//! | `info`, `stats`, `state`, `known_path` | the knowledge of a tunnel: [`Info`], [`Stats`], [`State`] |
+//! | `record` | [`Capture`] and [`FlightRecord`], as pcapng |
+//! | `doctor` | [`doctor()`]: the examination of a connection that fails |
+//! | `hung_up` | [`HungUp`]: the wait until nothing is left on the wire |
+//! | `summary`, `clock` | the `Debug` output of handles, and the clock |
 
 mod client;
 mod clock;

@@ -58,7 +58,7 @@ debug_as_summary! {
     IpPackets: self => &self.handle.shared;
 }
 
-/// Nobody reads them any more: they can be taken again
+/// Gives the packets back, so that they can be taken again
 impl Drop for IpPackets {
     fn drop(&mut self) {
         // its wakers are other people's code: not under the lock

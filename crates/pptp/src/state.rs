@@ -4,7 +4,7 @@ use pptp_packet::panics;
 use pptp_tunnel::{AuthenticationProtocol, Phase, TunnelError};
 use tokio::sync::watch;
 
-/// Where a tunnel stands
+/// The state of a tunnel
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum State {
@@ -15,7 +15,7 @@ pub enum State {
     },
     /// The server is dialled once more, in another way; [`State::Connecting`] follows
     Redialling {
-        /// Why
+        /// The reason
         why: Redial,
     },
     /// IP packets flow
@@ -24,13 +24,13 @@ pub enum State {
     Renegotiating,
     /// Over for good
     Down {
-        /// Why
+        /// The reason
         reason: TunnelError,
     },
 }
 
 impl State {
-    /// Why the tunnel is over, if it is
+    /// Returns the reason for the end, if the tunnel is over
     pub(crate) fn reason(&self) -> Option<TunnelError> {
         match self {
             Self::Down { reason } => Some(reason.clone()),
@@ -38,13 +38,13 @@ impl State {
         }
     }
 
-    /// Whether the tunnel is over
+    /// Returns true if the tunnel is over
     pub const fn is_down(&self) -> bool {
         matches!(self, Self::Down { .. })
     }
 }
 
-/// Why a tunnel is dialled once more
+/// The reason why a tunnel is dialled once more
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Redial {
@@ -56,7 +56,7 @@ pub enum Redial {
     /// The server asked for a way to authenticate that is allowed, and for none any more when it was asked for
     /// MS-CHAPv2: it is agreed with at its first asking now
     AsksOnce {
-        /// What it had asked for
+        /// The protocol that it had asked for
         offered: AuthenticationProtocol,
     },
     /// The server has another method of EAP first than MS-CHAPv2; without EAP it may have MS-CHAPv2 all the
@@ -65,7 +65,7 @@ pub enum Redial {
         /// The method that it wanted
         offered: AuthenticationProtocol,
     },
-    /// What listens at this address is no PPTP server, and the name has further addresses
+    /// No PPTP server listens at this address, and the name has further addresses
     NotPptp {
         /// The address tried
         address: SocketAddrV4,

@@ -1,6 +1,6 @@
 use pptp_tunnel::{Reachability, RoundTripTime};
 
-/// What has passed through a tunnel
+/// The counts of all that has passed through a tunnel
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -8,14 +8,14 @@ pub struct Stats {
     pub tunnel: pptp_tunnel::Stats,
     /// Of the tunnel's own TCP/IP stack, once something has used it
     pub stack: Option<pptp_netstack::Stats>,
-    /// IP packets dropped because an [`IpPackets`] was not read in time
+    /// IP packets dropped because an [`IpPackets`](crate::IpPackets) was not read in time
     pub ip_dropped: u64,
     /// Datagrams that the kernel refused to send: no route, a firewall, too large
     pub unsendable: u64,
 }
 
 impl Stats {
-    /// Whether packets pass inside the tunnel, and how that was proven
+    /// Returns whether packets pass inside the tunnel, and how that was proven
     pub const fn reachability(&self) -> Reachability {
         self.tunnel.link.reachability
     }

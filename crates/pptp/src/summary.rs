@@ -1,4 +1,4 @@
-//! What `Debug` tells of a tunnel: short, and without holding up the driver
+//! The `Debug` output of a tunnel: short, and without holding up the driver
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use crate::{
 
 /// A tunnel in one line: name, state, addresses
 ///
-/// Copied from the tunnel, so that nobody waits for a formatter and for whatever it writes to.
+/// Copied from the tunnel, so that no task waits for a formatter and its output.
 pub(crate) struct Summary<'a> {
     name: &'a str,
     state: StateName,

@@ -183,7 +183,7 @@ impl Tunnel {
     /// nothing. Many networks have no answer, which is no fault of theirs.
     ///
     /// # Errors
-    /// `TimedOut` if nobody answers; `AddrInUse` while another asks; the reason for which the tunnel
+    /// `TimedOut` if no server answers; `AddrInUse` while another asks; the reason for which the tunnel
     /// ended.
     ///
     /// # Cancel safety
@@ -256,24 +256,24 @@ impl Tunnel {
         }
     }
 
-    /// What has passed so far
+    /// Returns the counts of all that has passed so far
     pub fn stats(&self) -> Stats {
         self.handle.shared.stats()
     }
 
-    /// What the server said of itself (RFC 2637 §2.2)
+    /// Returns the server's own words about itself (RFC 2637 §2.2)
     pub fn peer(&self) -> Option<Peer> {
         self.handle.shared.peer()
     }
 
-    /// The flight recorder: what was said on the wire at the connect, and lately; also after the end
+    /// Returns the flight recorder: the messages on the wire during the connect, and lately; also after the end
     pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
     }
 
     /// Captures the IP packets of both ways from now on, **in the clear**, as pcapng
     ///
-    /// Any number at once, each with a buffer of its own. While there is none, packets cost nothing more.
+    /// Any number at once, each with a buffer of its own. Without a capture packets cost nothing more.
     ///
     /// ```no_run
     /// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {

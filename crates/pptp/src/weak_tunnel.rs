@@ -12,7 +12,7 @@ use crate::{State, Tunnel, driver::tunnel_shared::TunnelHandle};
 /// A tunnel of a [`Client`](crate::Client), held without keeping it up
 ///
 /// From [`Client::tunnels`](crate::Client::tunnels). It is no handle: the tunnel hangs up when the
-/// last real one is dropped, and what is left here then is its name and how it ended. Cheap to clone.
+/// last real one is dropped. Then its name and its end are left here. Cheap to clone.
 #[derive(Clone)]
 pub struct WeakTunnel {
     name: String,

@@ -105,7 +105,7 @@ impl ConnectTimeline {
         self.phase
     }
 
-    /// When the first phase was entered
+    /// Returns the time at which the first phase was entered
     pub const fn started(&self) -> Instant {
         self.started
     }
@@ -116,7 +116,7 @@ impl ConnectTimeline {
         Some(Duration::from_millis(entered.into()))
     }
 
-    /// What each phase took, in order: to the entry of the next one, or to the end
+    /// Returns the time that each phase took, in order: to the entry of the next one, or to the end
     pub fn shares(&self) -> impl Iterator<Item = (Phase, Duration)> {
         let reached = || Phase::ALL.into_iter().filter_map(|p| Some((p, self.reached(p)?)));
         let end = (self.ended != NEVER).then(|| Duration::from_millis(self.ended.into()));

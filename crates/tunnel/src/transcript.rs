@@ -1,4 +1,4 @@
-//! What a flight record says of a connect: what the peer wanted, and what came of it
+//! The story of a connect that a flight record tells: the peer's wishes, and what was agreed
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use pptp_ppp::{
 
 use crate::{Record, RecordKind as Kind};
 
-/// What was said in PPP, as the flight record has it
+/// The story of PPP's negotiation, as the flight record has it
 ///
 /// Of a link that was negotiated anew, what holds is what was said last. A record whose connect did not
 /// fit lacks what came last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transcript {
-    /// What the peer asked for to authenticate us, in order, each once (RFC 1661 §6.2)
+    /// The protocols that the peer asked for to authenticate us, in order, each once (RFC 1661 §6.2)
     pub authentication_offered: Vec<AuthenticationProtocol>,
-    /// What of that we agreed to
+    /// The one of them that we agreed to
     pub authentication_chosen: Option<AuthenticationProtocol>,
     /// The Maximum-Receive-Unit of the peer's latest LCP Configure-Request, if it has one
     pub peer_mru: Option<u16>,

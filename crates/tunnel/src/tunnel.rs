@@ -29,16 +29,16 @@ pub use receive::GreError;
 #[cfg(feature = "server")]
 pub use serving::{Acknowledgments, GreBehavior, ServerConfig};
 
-/// How a tunnel is dialled
+/// The options of a tunnel that a client dials
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What we say of ourselves on the control connection
+    /// The options of the control connection
     pub control: pptp_control::Config,
-    /// User, password and what is asked of PPP
+    /// The user, the password and the options of PPP
     pub link: ClientConfig,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
-    /// How frames are put back in order, where stateful MPPE or no MPPE at all needs that
+    /// The bounds of reordering, which stateful MPPE needs, and packets in the clear
     pub reordering: Reordering,
     /// Octets of the flight recorder, [`Recorder::MAX_CAPACITY`] at most
     pub recorder: usize,
@@ -71,7 +71,7 @@ impl Config {
 ///   [`poll_timeout`](Self::poll_timeout)
 ///
 /// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
-/// order: `poll_ip` until there is none (best after each datagram, so that packets keep their order),
+/// order: `poll_ip` until no packet is left (best after each datagram, so that packets keep their order),
 /// events until there are none (they say whether and how packets pass), `poll_frames`, then
 /// the packets that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along),
 /// then `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert that events come first.
@@ -102,12 +102,12 @@ pub struct Tunnel {
     events: Queue<Event>,
     recorder: Recorder,
     counters: Counters,
-    /// How our GRE goes out
+    /// The way in which our GRE goes out
     #[cfg(feature = "server")]
     gre_behavior: GreBehavior,
 }
 
-/// What a log wants to know; the rest is long, and some of it is secret
+/// Writes a line for logs; the rest is long, and some of it is secret
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stage, peer_call_id, link, .. } = self;
@@ -115,7 +115,7 @@ impl fmt::Debug for Tunnel {
     }
 }
 
-/// How far the tunnel is on its way
+/// The stage of a tunnel's life
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -214,7 +214,7 @@ impl Tunnel {
         self.control_events(now);
     }
 
-    /// Does what is due at `now`; too early does nothing
+    /// Runs the timers that are due at `now`; does nothing before a deadline
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.stage == Stage::Finished {
             return;
@@ -264,7 +264,7 @@ impl Tunnel {
         self.events.pop_front()
     }
 
-    /// Appends what is to be written to the control connection to `out`, and says whether that was any
+    /// Appends the octets to be written to the control connection to `out`; returns true if there were any
     pub fn poll_control(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let before = out.len();
         let any = self.control.poll_transmit(out);
@@ -300,12 +300,12 @@ impl Tunnel {
         self.timeline.phase()
     }
 
-    /// When each phase was reached
+    /// Returns the times at which the phases were reached
     pub const fn timeline(&self) -> &ConnectTimeline {
         &self.timeline
     }
 
-    /// Whether all is done: [`Event::Down`] was given, and there is no more to wait for
+    /// Returns true if all is done: [`Event::Down`] was given, and there is no more to wait for
     ///
     /// Asked at the end of a turn: the turn that finishes it may still have something to send.
     /// From then on the tunnel takes no input and has no output.
@@ -318,7 +318,7 @@ impl Tunnel {
         self.peer_call_id
     }
 
-    /// What the server said of itself
+    /// Returns the server's own words about itself
     pub fn peer(&self) -> Option<&pptp_control::Peer> {
         self.control.peer()
     }
@@ -328,7 +328,7 @@ impl Tunnel {
         &self.recorder
     }
 
-    /// What was counted so far
+    /// Returns the counts so far
     pub fn stats(&self) -> Stats {
         let gre = self.session.as_ref().map(|session| *session.stats()).unwrap_or_default();
         let mppe = self.link.decryptor_stats().copied().unwrap_or_default();

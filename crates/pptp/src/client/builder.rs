@@ -49,7 +49,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How many drivers share the tunnels, 1 to 4, each with a socket and a task of its own; 1 by default
+    /// The number of drivers that share the tunnels, 1 to 4, each with a socket and a task of its own; 1 by default
     ///
     /// Worth it where one processor is not enough: tunnels are dealt out in turn, and each socket's
     /// filter drops the calls of the others in the kernel, which costs every datagram a little more.
@@ -106,7 +106,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Where control connections are made with these options
+    /// The network in which control connections are made with these options
     pub(crate) fn network(&self) -> Network {
         match &self.carrier {
             Carrier::Memory(host) => Network::Memory(host.clone()),

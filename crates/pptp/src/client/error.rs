@@ -1,6 +1,6 @@
 use pptp_gre_socket::OpenError;
 
-/// Why a client could not be made, or is of no more use
+/// The reason why a client could not be made, or is of no more use
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -10,7 +10,7 @@ pub enum ClientError {
     /// More sockets were handed over than a client has drivers
     #[error("{given} raw sockets were handed over: a client has 4 drivers at most")]
     TooManySockets {
-        /// How many
+        /// The number of sockets
         given: usize,
     },
     /// The same socket was handed over twice

@@ -87,7 +87,7 @@ impl Client {
 
     /// Begins to connect; await what it returns for the tunnel
     ///
-    /// The work is done by tasks of the client's runtime, also while nobody awaits.
+    /// The work is done by tasks of the client's runtime, also while the future is not polled.
     ///
     /// A server's name is looked up by the system's resolver, at most 32 names at once in the process,
     /// on threads that are none of the runtime's. While the resolver fails, or says nothing for 1.8 s,
@@ -248,7 +248,7 @@ pub struct ClientStats {
     /// Turns that panicked, each of which ended its tunnel
     pub panics: u64,
     /// Wakers of users' tasks that panicked when they were woken or dropped: a fault of their executor,
-    /// which costs that task its wake-up and nobody else anything
+    /// which costs that task its wake-up, and no other task anything
     pub wake_panics: u64,
     /// Times that nothing was received for a millisecond or more, because datagrams that led to
     /// nothing had taken a twelfth of the time: somebody floods

@@ -8,7 +8,7 @@ use super::{ControlEcho, TunnelConfig};
 use crate::connect::network::split_port;
 
 impl TunnelConfig {
-    /// Whether a tunnel can be dialled with this, as far as that can be told before dialling
+    /// Checks whether a tunnel can be dialled with this, as far as that is possible before the dial
     ///
     /// # Errors
     /// The first option that cannot be used. [`Client::connect`](crate::Client::connect) fails with the same, at
@@ -49,7 +49,7 @@ impl TunnelConfig {
         self.password.octets(self.password_encoding).len() <= 255
     }
 
-    /// Whether MPPE is refused, and at the same time told how weak it may be
+    /// Returns true if MPPE is refused, and is at the same time allowed to be weak
     fn refuses_what_it_weakens(&self) -> bool {
         let EncryptionPolicy { demand, .. } = self.encryption;
         let unweakened = EncryptionPolicy { demand, ..EncryptionPolicy::default() };
@@ -58,7 +58,7 @@ impl TunnelConfig {
 }
 
 impl ControlEcho {
-    /// Whether it neither floods a server nor outlives every line
+    /// Returns true if it neither floods a server nor outlives every line
     fn is_reasonable(self) -> bool {
         let may_be = Duration::from_secs(1)..=Duration::from_hours(24);
         may_be.contains(&self.interval) && may_be.contains(&self.patience)
@@ -69,7 +69,7 @@ const WANTED_CONTROL_ECHO: &str = "an interval and a patience of 1 s to 24 h eac
 
 const WANTED_ENCRYPTION: &str = "encryption that is not required, since it leaves no keys for any,";
 const WANTED_PASSWORD: &str = "a password of at most 255 octets";
-/// What waits takes memory, and time from whoever waits for it
+/// Returns true if the frames that wait take little memory, and little time from those that follow
 fn is_reasonable(Reordering { depth, patience }: Reordering) -> bool {
     depth <= 1024 && patience <= Duration::from_secs(10)
 }

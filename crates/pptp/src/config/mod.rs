@@ -11,7 +11,7 @@ use pptp_tunnel::{
 
 use crate::{Info, connect::login::Callbacks};
 
-/// What one tunnel needs to know: the server, who we are, and what to ask for
+/// The options of one tunnel: the server, the login, and all that is asked for
 ///
 /// ```
 /// # use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct TunnelConfig {
     pub(crate) ipv6: bool,
     pub(crate) header_compression: bool,
     pub(crate) quirks: Quirks,
-    /// What an earlier tunnel to this server learned
+    /// The quirks that an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,
     pub(crate) path_proof: bool,
     /// Of an earlier tunnel: see [`Info`]
@@ -97,7 +97,7 @@ impl TunnelConfig {
         self
     }
 
-    /// How long a connect may take in all, from the name's resolution to the first IP packet; 30 s by default
+    /// The time that a connect may take in all, from the name's resolution to the first IP packet; 30 s by default
     ///
     /// The error that ends it tells what each phase took.
     #[must_use]
@@ -125,14 +125,14 @@ impl TunnelConfig {
         self
     }
 
-    /// When an idle link is probed with LCP Echo-Requests and when it counts as dead
+    /// The times after which an idle link is probed with LCP Echo-Requests, and counts as dead
     #[must_use]
     pub const fn echo(mut self, echo: EchoPolicy) -> Self {
         self.echo = echo;
         self
     }
 
-    /// When a silent control connection is probed with an Echo-Request, and how long its reply may take
+    /// The silence after which the control connection is probed with an Echo-Request, and the time for its reply
     /// (RFC 2637 §3.1.4); 60 s and 60 s by default
     ///
     /// Each 1 s to 24 h. A server that does not answer in time ends the tunnel. Shorter times find a
@@ -157,7 +157,7 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether to ask the server for DNS servers (RFC 1877); yes by default
+    /// Asks the server for DNS servers (RFC 1877); on by default
     #[must_use]
     pub const fn request_dns(mut self, request: bool) -> Self {
         let any = if request { Some(Ipv4Addr::UNSPECIFIED) } else { None };
@@ -166,8 +166,8 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether the server may give another inner address or DNS server to a tunnel that has been up; no by
-    /// default
+    /// Allows or forbids that the server gives another inner address or DNS server to a tunnel
+    /// that has been up; forbidden by default
     ///
     /// IPCP is in the clear, and somebody on the path can answer before the server does. So such a change
     /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::LinkFailure::AddressChanged), to be dialled
@@ -178,19 +178,19 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether to ask the server for IPv6 too (RFC 5072); no by default
+    /// Asks the server for IPv6 too (RFC 5072); off by default
     ///
     /// A server that has it gives link-local addresses, [`Info::ipv6`](crate::Info::ipv6), and its
     /// packets pass through [`Tunnel::ip_packets`](crate::Tunnel::ip_packets): the tunnel's own
-    /// sockets are IPv4's. A server that has it not, or takes less than 1280 octets, is none the
-    /// worse.
+    /// sockets are IPv4's. A server without IPv6, or one that takes less than 1280 octets, is
+    /// used without it.
     #[must_use]
     pub const fn ipv6(mut self, wanted: bool) -> Self {
         self.ipv6 = wanted;
         self
     }
 
-    /// Whether to ask the server to leave out of each packet the two or three octets of PPP's header
+    /// Asks the server to leave out of each packet the two or three octets of PPP's header
     /// that say nothing (RFC 1661 §6.5, §6.6); no by default, for some servers err there
     #[must_use]
     pub const fn header_compression(mut self, wanted: bool) -> Self {
@@ -211,7 +211,7 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether the tunnel proves by packets of its own that packets pass inside it; it does by default
+    /// Switches the proof on or off by which a tunnel finds out that packets pass inside it; on by default
     ///
     /// A ping of the server's inner address when the tunnel comes up, and again only when users send
     /// and nothing comes back, or when the server complains. Without it a tunnel whose encryption is
@@ -223,7 +223,7 @@ impl TunnelConfig {
         self
     }
 
-    /// What this server is known to want otherwise than others, from the first message on
+    /// The quirks that this server is known to have, from the first message on
     ///
     /// [`client_host_name`](Self::client_host_name) and [`phone_number`](Self::phone_number) go
     /// before it, and it goes before what is recognised or remembered.
@@ -260,14 +260,14 @@ impl TunnelConfig {
         self
     }
 
-    /// Which form of `DOMAIN\user` goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
+    /// The form of `DOMAIN\user` that goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
     #[must_use]
     pub const fn hash_name(mut self, form: HashName) -> Self {
         self.hash_name = form;
         self
     }
 
-    /// How the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
+    /// The way in which the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
     ///
     /// Without effect on a password in ASCII.
     #[must_use]
@@ -276,7 +276,7 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether MS-CHAPv2 inside EAP is agreed to where the server insists on it (RFC 3748); it is by default
+    /// Allows or forbids MS-CHAPv2 inside EAP, where the server insists on it (RFC 3748); allowed by default
     ///
     /// It is as strong as without EAP, and takes three round trips more.
     #[must_use]
@@ -317,7 +317,7 @@ impl TunnelConfig {
         self
     }
 
-    /// Whether the tunnel has to be encrypted (RFC 3078); it has to by default
+    /// The demand for encryption (RFC 3078); it is required by default
     ///
     /// Insecure with every other demand: what goes through the tunnel can be read and changed by
     /// anyone on the way to the server, also where the server would have encrypted, since whoever
@@ -360,7 +360,7 @@ impl TunnelConfig {
         self
     }
 
-    /// How many frames wait for one that was overtaken, and how long; 64 and 300 ms by default
+    /// The number of frames that wait for one that was overtaken, and the time; 64 and 300 ms by default
     ///
     /// Only where order counts: with stateful MPPE and in the clear. Stateless MPPE takes late packets
     /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
@@ -375,7 +375,7 @@ impl TunnelConfig {
     }
 }
 
-/// When the control connection is probed
+/// The times of the control connection's Echo-Requests
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ControlEcho {
     /// Silence after which an Echo-Request is sent

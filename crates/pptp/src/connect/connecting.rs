@@ -17,8 +17,8 @@ use crate::{
 /// A connect under way: a future of the [`Tunnel`]
 ///
 /// # Cancel safety
-/// Dropping it hangs up. Whoever awaits `&mut connecting` can go on later, and ask it for more when it
-/// has failed.
+/// Dropping it hangs up. A program that awaits `&mut connecting` can go on later, and ask it for more
+/// when it has failed.
 #[must_use = "a connect that nobody holds is hung up"]
 pub struct Connecting {
     handle: Arc<TunnelHandle>,
@@ -50,12 +50,12 @@ impl Connecting {
         self.handle.shared.route().map(|route| route.server)
     }
 
-    /// What the server said of itself, if it came so far (RFC 2637 §2.2); also after a failure
+    /// Returns the server's own words about itself, if it came so far (RFC 2637 §2.2); also after a failure
     pub fn peer(&self) -> Option<Peer> {
         self.handle.shared.peer()
     }
 
-    /// Why the server was dialled once more so far, in order; also after a failure
+    /// Returns the reasons for which the server was dialled once more, in order; also after a failure
     pub fn redials(&self) -> Vec<Redial> {
         self.handle.shared.lock().dial.redialled().to_vec()
     }
@@ -79,7 +79,7 @@ impl Connecting {
         self.handle.shared.hung_up()
     }
 
-    /// What has passed so far; also after a failure
+    /// Returns the counts of all that has passed so far; also after a failure
     pub fn stats(&self) -> Stats {
         self.handle.shared.stats()
     }

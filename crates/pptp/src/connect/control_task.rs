@@ -202,7 +202,7 @@ fn receive(
     Poll::Ready(!received.is_empty())
 }
 
-/// How long the end of a tunnel may wait for its last octets to be taken
+/// The time that the peer has to take the last octets of a tunnel
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn received_control(tunnel: &Arc<TunnelShared>, octets: &[u8]) {

@@ -1,4 +1,4 @@
-//! Where control connections are made: the kernel's TCP, or a network in memory
+//! The network in which control connections are made: the kernel's TCP, or a network in memory
 
 use std::{
     io,

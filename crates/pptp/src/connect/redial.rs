@@ -19,10 +19,10 @@ pub(crate) struct Dialling {
     pub(crate) deadline: Instant,
     /// The addresses to be tried; `None`: the name has not been resolved yet
     pub(crate) addresses: Option<Vec<SocketAddrV4>>,
-    /// What the server that was reached last was recognised to want
+    /// The quirks by which the server that was reached last was recognised
     pub(crate) learned: Quirks,
     has_recognized: bool,
-    /// What a server wanted within EAP, which was refused: since then it is dialled without EAP
+    /// The method of EAP that was refused to a server, which is dialled without EAP since then
     refused_method: Option<AuthenticationProtocol>,
 }
 
@@ -47,7 +47,7 @@ impl Dialling {
         }
     }
 
-    /// Whether there is another way to try after a connect to `server` ended like this, and why
+    /// Returns the reason to dial once more after this end of a connect to `server`, if there is one
     pub(crate) fn again(&mut self, server: SocketAddrV4, error: &TunnelError) -> Option<Redial> {
         match &error.failure {
             Failure::Control(ControlFailure::Recognized(it)) if !self.has_recognized => {
@@ -126,12 +126,12 @@ impl Dialling {
         machine
     }
 
-    /// Whether the server's GRE will carry 0 instead of our Call ID
+    /// Returns true if the server's GRE will carry 0 instead of our Call ID
     pub(crate) fn has_zero_call_id(&self) -> bool {
         self.quirks().zero_call_id == Some(true)
     }
 
-    /// What is named goes before what was learned just now, and that before what was remembered
+    /// Returns the quirks that are named, then those learned just now, then those remembered
     fn quirks(&self) -> Quirks {
         let named = |text: &str| (!text.is_empty()).then(|| text.to_owned().into());
         let texts = Quirks {
@@ -143,7 +143,7 @@ impl Dialling {
         named.or(self.learned.clone()).or(self.config.remembered.clone())
     }
 
-    /// What is worth remembering for the next connect to the server
+    /// Returns the quirks to remember for the next connect to the server
     pub(crate) fn lesson(&self, peer: Option<&pptp_tunnel::Peer>) -> Option<Box<Quirks>> {
         let recognized = peer.and_then(|peer| peer.recognized.as_ref());
         let recognized = recognized.map(|it| it.quirks.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What on this machine gets into the way of PPTP, as its kernel tells it in files
+//! The obstacles to PPTP on this machine, as its kernel tells them in files
 
 use std::{
     collections::BTreeSet,
@@ -142,7 +142,7 @@ impl Host {
         self.root.join("proc/modules").is_file() || self.root.join("sys/module").is_dir()
     }
 
-    /// Whether a module is loaded, or built in with something to show
+    /// Returns true if a module is loaded, or built in with something to show
     fn has(&self, module: &str) -> bool {
         let modules = self.read("proc/modules").unwrap_or_default();
         modules.lines().any(|line| line.split(' ').next() == Some(module))
@@ -162,7 +162,7 @@ impl Host {
     }
 }
 
-/// Where the devices' settings are
+/// The folder of the devices' settings
 const IPV4_CONF: &str = "proc/sys/net/ipv4/conf";
 /// RFC 3704 §2.2
 const STRICT_FILTER: u8 = 1;

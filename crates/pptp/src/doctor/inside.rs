@@ -1,4 +1,4 @@
-//! What is behind a tunnel: the path through it, and what the caller named
+//! The checks behind a tunnel: the path through it, and the targets that the caller has named
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -92,7 +92,7 @@ fn ended(tunnel: &Tunnel) -> Option<TunnelError> {
     }
 }
 
-/// The tunnel was lost while what is behind it was looked at
+/// The finding that the tunnel was lost during the checks behind it
 fn lost(reason: &TunnelError, took: Duration) -> Finding {
     Finding::failure(Step::of_error(reason), took, reason)
 }

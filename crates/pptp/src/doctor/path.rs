@@ -39,7 +39,7 @@ pub(super) async fn examine(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> Finding
     found(Verdict::Failed, seen).advise(advice(largest.saturating_add(overhead)))
 }
 
-/// How the tunnel itself knows that packets pass
+/// Tells how the tunnel itself knows that packets pass
 const fn words(proof: Reachability) -> &'static str {
     match proof {
         Reachability::Proven(Proof::Ping) => "the tunnel's own ping was answered",
@@ -54,7 +54,7 @@ const fn words(proof: Reachability) -> &'static str {
     }
 }
 
-/// What a path says that answers no ping
+/// The finding about a path that answers no ping
 const fn unanswered(proof: Reachability) -> (Verdict, &'static str) {
     match proof {
         Reachability::Proven(_) => (Verdict::Skipped, "name a target that answers pings"),

@@ -1,4 +1,4 @@
-//! What lies behind the tunnel and is to be reached
+//! The targets behind a tunnel, and how they are reached
 
 use std::{fmt, io, net::Ipv4Addr, str::FromStr, time::Duration};
 
@@ -30,7 +30,7 @@ pub enum Target {
         host: String,
         /// Port
         port: u16,
-        /// What to send; if it is empty, silence is no failure
+        /// The octets to send; if there are none, silence is no failure
         payload: Vec<u8>,
     },
     /// A host that answers an ICMP echo request
@@ -116,12 +116,12 @@ fn fragments(tunnel: &Tunnel) -> u64 {
     tunnel.stats().stack.map_or(0, |stack| stack.fragments_in)
 }
 
-/// What a target answered
+/// The answer of a target
 #[derive(Debug)]
 pub(super) struct Answer {
     /// In words
     pub(super) seen: String,
-    /// What to do, if not everything is as it should be
+    /// The advice, if not everything is as it should be
     pub(super) advice: Option<&'static str>,
 }
 
@@ -242,7 +242,7 @@ const MAX_TIME: Duration = Duration::from_secs(15);
 /// Of one question
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_TRIES: u8 = 2;
-/// Octets of the largest UDP datagram: what is above the tunnel's MTU comes in fragments
+/// The octets of the largest UDP datagram, which comes in fragments if it exceeds the tunnel's MTU
 const MAX_DATAGRAM: usize = 65_507;
 /// The port of KNXnet/IP
 const KNX_PORT: u16 = 3671;

@@ -1,6 +1,18 @@
 //! The driver: one task and one socket for all tunnels of a client
 //!
 //! It alone assigns sequence numbers and coherency counts, so their order is the order on the wire.
+//!
+//! | module | content |
+//! |---|---|
+//! | `driver_shared`, `counters`, `handle` | the state that a driver shares with tunnels and clients, and its handle |
+//! | `start` | the start of a driver |
+//! | `turn`, `turn_flags` | one tunnel's turn, and the flags of the turns that wait |
+//! | `tunnel_shared` | the state of one tunnel |
+//! | `deadlines` | the deadlines of all tunnels |
+//! | `flood_budget` | the bound on the time of useless datagrams |
+//! | `peer_calls`, `strangers` | the calls that ICMP messages and foreign datagrams are about |
+//! | `registry` | the tunnels of one client |
+//! | `beats` | the signs of life, for watchdogs |
 
 mod beats;
 mod counters;
@@ -47,7 +59,7 @@ pub(crate) struct Driver {
     send: SendBatch,
     deadlines: Deadlines,
     peer_calls: PeerCalls,
-    /// Which datagram of the batch belongs to which call; used again for each batch
+    /// The call of each datagram of the batch, by index; used again for each batch
     order: Vec<(u16, usize)>,
     wakers: Wakers,
     /// Used again for each round
@@ -217,7 +229,7 @@ impl Driver {
         }
     }
 
-    /// Whether each datagram of a batch may be replied to: also while the socket takes no more, for
+    /// Returns true if each datagram of a batch may be replied to: also while the socket takes no more, for
     /// what comes in then must not wait for what goes out
     fn has_room_for_replies(&self) -> bool {
         self.send.room() >= BATCH
@@ -419,7 +431,7 @@ impl Driver {
     }
 }
 
-/// Until a pause is over; never, if there is none
+/// Waits until a pause is over; for ever, if there is no pause
 async fn over(paused_until: Option<Instant>) {
     match paused_until {
         Some(until) => sleep_until(until.into()).await,

@@ -1,4 +1,4 @@
-//! Which call is meant by a server's Call ID, for what ICMP says of our GRE
+//! The calls by the server's Call ID, for ICMP messages about our GRE
 
 use std::{collections::HashMap, net::Ipv4Addr};
 
@@ -15,7 +15,7 @@ pub(crate) struct PeerCalls {
     theirs: HashMap<u16, Quoted>,
 }
 
-/// What a quoted datagram says: where it was sent, and its Call ID
+/// The destination of a quoted datagram, and its Call ID
 type Quoted = (Ipv4Addr, u16);
 
 impl PeerCalls {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How many datagrams of a dial were looked at for this
+/// The number of a dial's datagrams that were examined for this
 #[derive(Debug, Default)]
 pub(crate) struct Strangers(AtomicU8);
 
@@ -12,7 +12,7 @@ impl Strangers {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// Whether one more may be looked at
+    /// Returns true if one more may be examined
     pub(crate) fn take(&self) -> bool {
         let counted = |count: u8| (count < MAX_EXAMINED).then(|| count.saturating_add(1));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()

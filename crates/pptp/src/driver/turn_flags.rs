@@ -124,7 +124,7 @@ mod tests {
         /// Entries of the tunnel
         can_send: Mutex<VecDeque<()>>,
         timers_due: Mutex<VecDeque<()>>,
-        /// What there is to do, under the tunnel's lock
+        /// The work that waits, under the tunnel's lock
         work: Mutex<u32>,
     }
 
@@ -167,7 +167,7 @@ mod tests {
             }
         }
 
-        /// What is done while the socket takes nothing
+        /// Makes the turns that need no socket; returns the work done
         fn turn_without_packets(&self) -> u32 {
             let mut done = 0;
             while self.timers_due.lock().unwrap().pop_front().is_some() {

@@ -23,7 +23,7 @@ use crate::{driver::tunnel_shared::TunnelShared, summary::debug_as_summary};
 /// and their length. The file ends with the tunnel, or with [`Capture::stop`]; its last block tells
 /// how many packets passed, how many of them found no room, and why it ended.
 ///
-/// A capture neither keeps a tunnel up nor slows it down for its reader: what is not read in time is dropped
+/// A capture neither keeps a tunnel up nor slows it down for its reader: packets that are not read in time are dropped
 /// from the capture. Dropping it ends it.
 ///
 /// **The packets are in the clear**: whatever a program says in the tunnel without TLS or SSH,
@@ -80,7 +80,7 @@ impl Capture {
         inner.sockets.captures().tap(self.id).map_or(0, Tap::dropped)
     }
 
-    /// Whether there is something to read; false at the end
+    /// Waits for something to read; false at the end
     fn poll_unread(&mut self, cx: &Context<'_>) -> Poll<bool> {
         if self.read < self.blocks.len() {
             return Poll::Ready(true);

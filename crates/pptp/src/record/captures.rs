@@ -18,7 +18,7 @@ pub struct CaptureOptions {
 }
 
 impl CaptureOptions {
-    /// What may wait to be read, in octets of pcapng; 1 MiB by default
+    /// The number of octets of pcapng that may wait to be read; 1 MiB by default
     ///
     /// A packet takes 44 octets more than its own. One that finds no room is dropped from the capture, not from
     /// the tunnel, and counted. A buffer grows as it is needed, and two are held: one fills while the other is
@@ -29,7 +29,7 @@ impl CaptureOptions {
         self
     }
 
-    /// How much of each packet is kept, in octets from its IP header on; all of it by default
+    /// The number of octets kept of each packet, from its IP header on; all of them by default
     #[must_use]
     pub const fn snap_length(mut self, octets: u32) -> Self {
         self.snap_length = Some(octets);

@@ -16,7 +16,7 @@ mod wire;
 
 use wire::Wire;
 
-/// The flight recorder's content: what was said on the wire at the connect, and lately
+/// The flight recorder's content: the messages on the wire during the connect, and lately
 ///
 /// Control messages and PPP frames that are not encrypted, with their times. Passwords and what answers
 /// a challenge were never recorded: they are zeros. If a server was dialled more than once for one connect, this is
@@ -26,7 +26,7 @@ pub struct FlightRecord {
     pub(crate) tunnel: String,
     pub(crate) state: State,
     pub(crate) ends: Ends,
-    /// Which the records' times count from
+    /// The time from which the records' times count
     pub(crate) began: SystemTime,
     pub(crate) records: Vec<Record>,
     pub(crate) echoes: u64,
@@ -41,7 +41,7 @@ impl fmt::Debug for FlightRecord {
     }
 }
 
-/// Where a tunnel's datagrams came from and went to
+/// The two ends of a tunnel's datagrams
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
     pub(crate) local: SocketAddrV4,
@@ -53,12 +53,12 @@ pub(crate) struct Ends {
 }
 
 impl FlightRecord {
-    /// What was recorded, oldest first
+    /// Returns the records, oldest first
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// When the connect began, which the records' times count from
+    /// Returns the start of the connect, from which the records' times count
     pub const fn began(&self) -> SystemTime {
         self.began
     }
@@ -82,7 +82,7 @@ impl FlightRecord {
     ///
     /// Each control message is a TCP segment between the real addresses and ports, each PPP frame a GRE datagram
     /// with its real Call ID and sequence number. What was not recorded is made up, and the file says so: TCP's
-    /// numbers count what is in the file, and GRE's acknowledgments are left out. The name, the state with
+    /// numbers count the octets in the file, and GRE's acknowledgments are left out. The name, the state with
     /// the failure, and the counters are the comment of the file; what a packet lacks is the comment of that packet.
     pub fn pcapng(&self) -> Vec<u8> {
         let mut file = Vec::new();
@@ -98,7 +98,7 @@ impl FlightRecord {
         file
     }
 
-    /// What the file is about, for people
+    /// The content of the file, in words for people
     fn comment(&self) -> String {
         let mut comment = format!("flight record of the tunnel {}", self.tunnel);
         let _ = match &self.state {
@@ -120,7 +120,7 @@ impl FlightRecord {
     }
 }
 
-/// What in a file is not as it was on the wire
+/// The parts of a file that are not as they were on the wire
 const MADE_UP: &str = "\nmade up: IPv4 and TCP headers but for addresses and ports; GRE acknowledgments are \
                        left out; secrets are zeros; times are to the millisecond";
 

@@ -20,7 +20,7 @@ pub(crate) fn section(out: &mut Vec<u8>, comment: &str) {
     });
 }
 
-/// Where packets were seen (§4.2): one of these behind each section's beginning
+/// The interface at which packets were seen (§4.2): one behind each section's beginning
 pub(crate) struct Interface<'a> {
     pub(crate) name: &'a str,
     /// Its own address
@@ -46,7 +46,7 @@ impl Interface<'_> {
     }
 }
 
-/// Which way a packet went
+/// The direction of a packet
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Inbound = 1,
@@ -88,7 +88,7 @@ impl Packet<'_> {
     }
 }
 
-/// What was seen of an interface (§4.6), behind its last packet
+/// The counts of an interface (§4.6), behind its last packet
 pub(crate) struct Statistics<'a> {
     /// Since 1970
     pub(crate) from: Duration,

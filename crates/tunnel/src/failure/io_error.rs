@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{ConnectTimeline, Failure};
 
-    /// What other libraries put around an error
+    /// An error that other libraries put around another
     #[derive(Debug, thiserror::Error)]
     #[error("around")]
     struct Around(#[source] Box<dyn Error + Send + Sync>);

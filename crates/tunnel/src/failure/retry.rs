@@ -5,7 +5,7 @@ use pptp_ppp::Failure as LinkFailure;
 
 use super::{Class, Failure};
 
-/// Whether dialling again may help
+/// The chances of another dial
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// The same configuration may well succeed soon
@@ -19,7 +19,7 @@ pub enum Retry {
 }
 
 impl Failure {
-    /// Whether dialling again may help
+    /// The chances of another dial
     pub const fn retry(&self) -> Retry {
         match self.retry_after() {
             None if matches!(self.class(), Class::OwnDeed) => Retry::OnRequest,
@@ -29,11 +29,11 @@ impl Failure {
         }
     }
 
-    /// When to dial again at the earliest; `None`: never with this configuration, or not at all since
+    /// Returns the least time before the next dial; `None`: never with this configuration, or not at all since
     /// this side ended the tunnel
     ///
-    /// The pause before the first further attempt: whoever makes several lets it grow, and adds some
-    /// chance, so that those who failed together do not come back together.
+    /// It is the pause before the first further attempt. The pauses of several attempts should grow, and
+    /// differ by chance, so that tunnels which failed together do not come back together.
     ///
     /// A refused login (error 691, or no reason at all) has an hour: servers say the same of a wrong
     /// password, of an earlier session of the user that is still alive, and of a RADIUS server that is
@@ -97,7 +97,7 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
     }
 }
 
-/// What was there a moment ago may be there again
+/// A server that was there a moment ago may be there again
 const RETRY_AT_ONCE: Duration = Duration::from_secs(1);
 /// A server, a router or a name server starts in about that time
 const RESTART_TIME: Duration = Duration::from_secs(10);

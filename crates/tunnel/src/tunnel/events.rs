@@ -151,7 +151,7 @@ impl Tunnel {
         self.fail_after(now, failure, None);
     }
 
-    /// The same, after the peer has said an error code of Windows
+    /// Fails the tunnel after the peer has sent an error code of Windows
     fn fail_after(&mut self, now: Instant, failure: Failure, said: Option<RasCode>) {
         let failure = match self.stage {
             Stage::Closing if self.control.is_closed() => Failure::Closed,
@@ -187,7 +187,7 @@ impl Tunnel {
         disagreement.map_or(failure, Failure::Link)
     }
 
-    /// What a connect waits for does not matter any more
+    /// Stops all waits of a connect, which do not matter any more
     pub(super) fn stop_waiting(&mut self) {
         self.connect_deadline = None;
         self.last_words = None;
@@ -211,7 +211,7 @@ impl Tunnel {
     }
 }
 
-/// How long GRE may lag behind TCP with the reason for an end
+/// The time by which GRE may lag behind TCP with the reason for an end
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// The vendor string of pptpd
@@ -220,7 +220,7 @@ const PPTPD: &str = "linux";
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;
 
-/// Whether the peer has ended the call or the control connection
+/// Returns true if the peer has ended the call or the control connection
 const fn is_by_peer(failure: &Failure) -> bool {
     use pptp_control::Failed::{CallDisconnected, ConnectionLost, StoppedByPeer};
     matches!(
@@ -229,7 +229,7 @@ const fn is_by_peer(failure: &Failure) -> bool {
     )
 }
 
-/// What it looks like if the peer gets none of our GRE: it waits, or hangs up, or we do
+/// Returns true for the failures of a peer that gets none of our GRE: it waits, or hangs up, or we do
 const fn may_be_one_way(failure: &Failure) -> bool {
     use pptp_ppp::Protocol::Lcp;
     let is_about_time = matches!(

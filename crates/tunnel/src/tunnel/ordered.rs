@@ -7,7 +7,7 @@ use pptp_ppp::Negotiated;
 
 use super::Tunnel;
 
-/// What is kept while frames need their order
+/// The state that is kept while frames need their order
 #[derive(Debug)]
 pub(super) struct Ordered {
     buffer: ReorderBuffer,
@@ -18,7 +18,7 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    /// When a frame will have waited too long
+    /// Returns the time at which a frame will have waited too long
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.buffer.poll_timeout()
     }
@@ -40,7 +40,7 @@ impl Ordered {
         }
     }
 
-    /// Whether a frame that the buffer has passed over may yet count
+    /// Returns true if a frame that the buffer has passed over may still count
     ///
     /// Encrypted ones tell by themselves: a late one or a duplicate does not open.
     fn may_count(&self, sequence: u32) -> bool {
@@ -50,11 +50,11 @@ impl Ordered {
 }
 
 impl Tunnel {
-    /// The next IP packet that had to wait for one before it
+    /// Returns the next IP packet that had to wait for one before it
     ///
-    /// Asked after [`handle_gre`](Self::handle_gre) and after
-    /// [`handle_timeout`](Self::handle_timeout), before the events, until there is none. None at all
-    /// with stateless MPPE, which needs no order.
+    /// Call it after [`handle_gre`](Self::handle_gre) and after
+    /// [`handle_timeout`](Self::handle_timeout), before the events, until it returns `None`.
+    /// Stateless MPPE needs no order, so that no packet waits.
     pub fn poll_ip(&mut self, now: Instant) -> Option<Vec<u8>> {
         loop {
             let (sequence, mut frame) = self.ordered.as_mut()?.buffer.poll(now)?;
@@ -110,7 +110,7 @@ impl Tunnel {
         }
     }
 
-    /// Whether frames need their order from now on, as PPP has agreed
+    /// Begins or ends the reordering of frames, as PPP has agreed
     pub(super) fn order_frames(&mut self, negotiated: &Negotiated) {
         let is_clear = negotiated.encryption.is_none();
         let needs_order = negotiated.encryption.is_none_or(|encryption| encryption.stateful);

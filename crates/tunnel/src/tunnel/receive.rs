@@ -164,7 +164,7 @@ impl<'p> Opened<'p> {
     }
 }
 
-/// Why GRE to the peer does not pass
+/// The reason why GRE to the peer does not pass
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GreError {
@@ -184,7 +184,7 @@ pub enum GreError {
 /// GRE frames kept until the Outgoing-Call-Reply is there
 const MAX_EARLY: usize = 16;
 
-/// Octets of all of them: what is said so early is LCP, some 60 octets each
+/// The octets of all of them: so early there is only LCP, some 60 octets each
 const MAX_EARLY_OCTETS: usize = 8 << 10;
 
 const fn order(order: pptp_gre::Order) -> Order {
@@ -194,15 +194,15 @@ const fn order(order: pptp_gre::Order) -> Order {
     }
 }
 
-/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
+/// Returns true if a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
 fn is_lcp_answer(frame: &[u8]) -> bool {
     matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
 }
 
-/// Whether a PPP frame carries a control protocol
+/// Returns true if a PPP frame carries a control protocol
 ///
 /// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
-/// one octet (§6.5), as the FD of what is encrypted.
+/// one octet (§6.5), as the FD of encrypted packets.
 pub(super) fn is_control_frame(frame: &[u8]) -> bool {
     matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

@@ -8,7 +8,7 @@ use super::{Stage, Tunnel, receive::is_control_frame};
 use crate::{NotNow, recorder::Kind};
 
 impl Tunnel {
-    /// Whether a packet may be composed and sealed at `now`
+    /// Checks whether a packet may be composed and sealed at `now`
     ///
     /// # Errors
     /// Why not.

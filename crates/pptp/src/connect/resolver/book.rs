@@ -1,4 +1,4 @@
-//! What is looked up, what waits for that, and what was found before
+//! The lookups under way, the tasks that wait for them, and the addresses found before
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Instant};
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{MAX_ADDRESSES, MAX_AGE, MAX_LOOKUPS, MAX_NAMES, Outcome, Unresolved};
 
-/// Where an outcome is told to all that wait for it
+/// The channel by which an outcome reaches all tasks that wait for it
 pub(super) type Told = watch::Sender<Option<Outcome>>;
 
 /// The lookups of a resolver; it runs none itself

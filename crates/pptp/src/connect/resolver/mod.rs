@@ -26,7 +26,7 @@ mod tests;
 /// Lookups that run at the same time, at most: each keeps a thread
 pub(crate) const MAX_LOOKUPS: usize = 32;
 
-/// How long the resolver may take before the last good addresses are used, where there are some
+/// The time after which the last good addresses are used, if there are some
 ///
 /// RFC 8767 §5 names it as the client response timer, with this time.
 pub(crate) const CLIENT_RESPONSE_TIMEOUT: Duration = Duration::from_millis(1800);
@@ -46,10 +46,10 @@ pub(crate) struct Resolver {
     start: Box<dyn Fn(Worker) -> io::Result<()> + Send + Sync>,
 }
 
-/// What the resolver found out about a name
+/// The resolver's answer about a name
 pub(crate) type Outcome = Result<Arc<[IpAddr]>, Unresolved>;
 
-/// Why a name has no addresses
+/// The reason why a name has no addresses
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unresolved {
     /// The resolver is sure that there is no such name, or that it has no address
@@ -178,7 +178,7 @@ impl Drop for Question {
     }
 }
 
-/// One of the [`MAX_LOOKUPS`]: takes lookups until there is none
+/// One of the [`MAX_LOOKUPS`] threads: makes lookups until no name waits
 ///
 /// Its owner calls [`Self::next`], and looks up what that returns, until it returns `None`.
 pub(crate) struct Worker {

@@ -93,7 +93,7 @@ pub(crate) struct Outputs<'a> {
     pub(crate) wakers: &'a mut Wakers,
 }
 
-/// What came of a turn
+/// The outcome of a turn, which the driver acts on
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) deadline: Option<Instant>,
@@ -117,10 +117,10 @@ pub(crate) struct Outcome {
     pub(crate) finished: bool,
 }
 
-/// What the state machine's events call for
+/// The consequences of the state machine's events
 #[derive(Default)]
 struct News {
-    /// The latest; whoever watches sees no more than that
+    /// The latest state: a `watch` holds no more than that
     state: Option<State>,
     path_known: bool,
     ended: Option<TunnelError>,
@@ -128,7 +128,7 @@ struct News {
     password_changed: bool,
 }
 
-/// What is left to do for the IP packets that wait
+/// The work that is left for the IP packets that wait
 #[derive(Default)]
 struct Packets {
     more: bool,

@@ -22,7 +22,7 @@ struct Stream {
     passed: u32,
     /// The beginning of a message
     begun: Vec<u8>,
-    /// When the last of `begun` was recorded
+    /// The time at which the last octet of `begun` was recorded
     at: Duration,
 }
 
@@ -160,7 +160,7 @@ fn message_length(octets: &[u8]) -> Option<usize> {
 const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
 /// Octets of a control message up to the end of its cookie
 const TO_COOKIE: usize = 8;
-/// What fits a datagram with the longest headers here, in octets
+/// The number of octets that fit a datagram with the longest headers here
 const MAX_PAYLOAD: usize = 65_535 - 20 - 20;
 /// TCP's sequence number before the first octet
 const FIRST_SEQUENCE: u32 = 1;
