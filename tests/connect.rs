@@ -19,14 +19,14 @@ async fn connect_time_is_round_trips_and_nothing_else() {
         let world = World::new(50);
         let building = world.serve(1, Server::builder(1).order(order));
         let info = world.connect(&building).await.info();
-        println!("{order:?}: {} round trips; {}", info.round_trips, info.ladder);
+        println!("{order:?}: {} round trips; {}", info.round_trips, info.timeline);
         assert_eq!(
             info.connect_time,
             Duration::from_millis(100) * u32::from(info.round_trips),
             "{order:?}: {}",
-            info.ladder
+            info.timeline
         );
-        assert_eq!(info.round_trips, expected, "{order:?}: {}", info.ladder);
+        assert_eq!(info.round_trips, expected, "{order:?}: {}", info.timeline);
     }
 }
 
@@ -43,7 +43,7 @@ async fn resuming_saves_a_round_trip() {
         let again = world.client.connect(config).await.unwrap();
         let (first, again) = (first.info(), again.info());
         println!("{order:?}: {} round trips, then {}", first.round_trips, again.round_trips);
-        assert_eq!(again.round_trips, first.round_trips - 1, "{order:?}\n{}", again.ladder);
+        assert_eq!(again.round_trips, first.round_trips - 1, "{order:?}\n{}", again.timeline);
         assert_eq!(again.connect_time, Duration::from_millis(100) * u32::from(again.round_trips));
         assert_eq!((again.inner_address, &again.dns), (first.inner_address, &first.dns));
     }
@@ -183,7 +183,7 @@ async fn a_server_whose_gre_is_swallowed_is_gre_blocked_within_12_s() {
     let building = world.serve(1, Server::builder(1).mute_gre(true));
     let (error, _) = failure(&world, config(address_of(1))).await;
     assert_eq!((error.name(), error.phase), ("GreBlocked", Phase::LinkControl), "{error}");
-    let waited = error.ladder.shares().map(|(_, share)| share).sum::<Duration>();
+    let waited = error.timeline.shares().map(|(_, share)| share).sum::<Duration>();
     assert!(waited <= Duration::from_secs(12), "{waited:?}");
     building.idle().await;
 }
@@ -234,7 +234,7 @@ async fn a_port_that_says_nothing_is_no_control_reply_within_12_s() {
     });
     let (error, _) = failure(&world, config(address_of(9))).await;
     assert_eq!((error.name(), error.phase), ("NoControlReply", Phase::ControlConnection));
-    let waited = error.ladder.shares().map(|(_, share)| share).sum::<Duration>();
+    let waited = error.timeline.shares().map(|(_, share)| share).sum::<Duration>();
     assert!(waited <= Duration::from_secs(12), "{waited:?}");
     silent.abort();
 }

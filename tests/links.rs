@@ -74,7 +74,7 @@ async fn a_server_that_asks_for_everything_and_talks_costs_at_most_a_few_round_t
         let info = tunnel.info();
         assert!(info.round_trips <= 9, "{order:?}: {}", info.round_trips);
         let trips = Duration::from_millis(100) * u32::from(info.round_trips);
-        assert_eq!(info.connect_time, trips, "{order:?}: {}", info.ladder);
+        assert_eq!(info.connect_time, trips, "{order:?}: {}", info.timeline);
     }
 }
 

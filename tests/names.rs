@@ -10,11 +10,11 @@ use std::{
 };
 
 use pptp::{
-    AuthenticationProtocol, ClientStats, Code, ControlFailure, ControlParseError, ControlType,
-    DisconnectResult, Failure, GeneralError, GreStats, Ladder, LinkFailure, LinkProtocol, LinkRule,
-    LinkStats, MppeBits, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved, Phase,
-    Recognized, Redial, ShutDown, SocketError, StartResult, State, Stats, StopReason, TunnelError,
-    TunnelStats, WrongKey,
+    AuthenticationProtocol, ClientStats, Code, ConnectTimeline, ControlFailure, ControlParseError,
+    ControlType, DisconnectResult, Failure, GeneralError, GreStats, LinkFailure, LinkProtocol,
+    LinkRule, LinkStats, MppeBits, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved,
+    Phase, Recognized, Redial, ShutDown, SocketError, StartResult, State, Stats, StopReason,
+    TunnelError, TunnelStats, WrongKey,
 };
 use pptp_testkit::DEVICE;
 use pptp_tests::World;
@@ -87,7 +87,7 @@ fn in_words(failure: &Failure) -> String {
 }
 
 fn error(failure: Failure) -> TunnelError {
-    TunnelError::new(failure, Ladder::new(Instant::now()))
+    TunnelError::new(failure, ConnectTimeline::new(Instant::now()))
 }
 
 #[test]

@@ -47,7 +47,7 @@ async fn an_orckit_is_recognised_redialled_once_and_remembered() {
     assert_eq!(redials, recognized("Orckit"));
     let info = tunnel.info();
     assert_eq!(info.quirks(), Some(&Quirks::ORCKIT));
-    println!("{}", info.ladder);
+    println!("{}", info.timeline);
     // the TCP connection, the reply that told who it is, and the hang-up
     let round_trips = info.round_trips + 3;
     assert_eq!(info.connect_time, Duration::from_millis(100) * u32::from(round_trips));

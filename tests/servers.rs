@@ -345,7 +345,7 @@ async fn one_that_sends_everything_twice() {
         assert_eq!(replies.len(), 2, "message {control_type}");
     }
     let plain = world.connect(&world.building(8)).await;
-    assert_eq!(tunnel.info().round_trips, plain.info().round_trips, "{}", tunnel.info().ladder);
+    assert_eq!(tunnel.info().round_trips, plain.info().round_trips, "{}", tunnel.info().timeline);
     assert_moves_data(&tunnel).await;
     assert_eq!(get(&tunnel, "/").await.expect("a page"), b"building 7\n");
 

@@ -43,7 +43,7 @@ fn round_trips() -> Vec<Figure> {
     });
     let figure = |name, info: &Info, most| {
         let value = info.connect_time.as_secs_f64() / ROUND_TRIP.as_secs_f64();
-        let detail = format!("round trips to pptpd, 100 ms each: {}", info.ladder);
+        let detail = format!("round trips to pptpd, 100 ms each: {}", info.timeline);
         Figure { name, value, goal: Goal::AtMost(most), detail }
     };
     vec![

@@ -54,12 +54,12 @@ fn exponential(least: Duration, most: Duration) -> ExponentialBackoff {
 
 #[cfg(test)]
 mod tests {
-    use pptp::{ControlFailure, Failure, Ladder, LinkFailure};
+    use pptp::{ConnectTimeline, ControlFailure, Failure, LinkFailure};
 
     use super::*;
 
     fn error(failure: impl Into<Failure>) -> TunnelError {
-        TunnelError::new(failure.into(), Ladder::new(std::time::Instant::now()))
+        TunnelError::new(failure.into(), ConnectTimeline::new(std::time::Instant::now()))
     }
 
     fn login(code: u32) -> TunnelError {

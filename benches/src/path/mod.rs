@@ -18,8 +18,8 @@ use std::{
 
 use pptp_netstack::TcpOptions;
 use pptp_tunnel::{
-    Config, ControlServerConfig, GreManners, Ladder, LinkServerConfig, Password, ServerConfig,
-    Tunnel,
+    Config, ConnectTimeline, ControlServerConfig, GreBehavior, LinkServerConfig, Password,
+    ServerConfig, Tunnel,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -239,8 +239,8 @@ impl Dialling {
         let server = Tunnel::accept(server_config(), SERVER_CALL, [2; 32], road.now);
         let mut config = Config::new(USER, Password::new(PASSWORD));
         config.link.proof.is_enabled = false; // this host answers no ping, and is asked again for 3 s
-        let ladder = Ladder::new(road.now);
-        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, road.now);
+        let timeline = ConnectTimeline::new(road.now);
+        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], timeline, road.now);
         let host = Host::new(SocketAddrV4::new(HOST, 80));
         Self { client: Client::new(client), server: Box::new(server), host }
     }
@@ -317,7 +317,7 @@ pub(crate) fn server_config() -> ServerConfig {
     link.secrets = vec![(USER.to_owned(), Password::new(PASSWORD))];
     // more than a round sends before it is acknowledged
     let control = ControlServerConfig { receive_window: Some(1024), ..Default::default() };
-    ServerConfig { control, link, gre: GreManners::default() }
+    ServerConfig { control, link, gre: GreBehavior::default() }
 }
 
 pub(crate) const USER: &str = "user";

@@ -7,7 +7,7 @@ use std::{
 
 use pptp_tunnel::Record;
 
-use crate::{FlightRecord, State, flight_record::Ends};
+use crate::{FlightRecord, State, record::Ends};
 
 /// A flight record as a tunnel that is up would give it, between these addresses
 pub fn flight_record(

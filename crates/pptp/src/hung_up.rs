@@ -1,4 +1,4 @@
-//! Waiting until nothing is left of a tunnel on the wire
+//! The wait until nothing is left of a tunnel on the wire
 
 use std::{
     fmt,
@@ -6,10 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use pptp_packet::panics;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-use crate::shared::Shared;
 
 /// A future that is ready when nothing is left of a tunnel on the wire
 ///
@@ -22,6 +19,13 @@ use crate::shared::Shared;
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct HungUp(Pin<Box<WaitForCancellationFutureOwned>>);
 
+impl HungUp {
+    /// A future that is ready once `signal` is cancelled
+    pub(crate) fn new(signal: CancellationToken) -> Self {
+        Self(Box::pin(signal.cancelled_owned()))
+    }
+}
+
 impl Future for HungUp {
     type Output = ();
 
@@ -33,32 +37,5 @@ impl Future for HungUp {
 impl fmt::Debug for HungUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HungUp").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Until [`Self::leave`]
-    pub(crate) fn hung_up(&self) -> HungUp {
-        let inner = &mut *self.lock();
-        let signal = inner.hung_up.get_or_insert_with(CancellationToken::new).clone();
-        if inner.has_left {
-            signal.cancel();
-        }
-        HungUp(Box::pin(signal.cancelled_owned()))
-    }
-
-    /// Nothing is left: the call is cleared, its Call ID given back, and the control connection closed
-    ///
-    /// Called once, by whatever served the control connection, after it has let go of that.
-    pub(crate) fn leave(&self) {
-        let signal = {
-            let mut inner = self.lock();
-            inner.has_left = true;
-            inner.hung_up.take()
-        };
-        // wakers are woken with no lock held, and one that panics is its owner's fault
-        let panicked = signal.is_some_and(|signal| panics(|| signal.cancel()));
-        self.hub.hub.count_wakes(usize::from(panicked));
-        self.hub.hub.count_wakes(usize::from(self.registry.leave(self.number)));
     }
 }

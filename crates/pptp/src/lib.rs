@@ -114,38 +114,40 @@
 //! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
 //! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
 //! or not at all, unless an option whose name says `insecure` allows less.
+//!
+//! # Modules of this crate
+//!
+//! | module | content |
+//! |---|---|
+//! | `client` | [`Client`], its builder and its error |
+//! | `config` | [`TunnelConfig`] and its check |
+//! | `connect` | [`Connecting`], the control task, redials, name resolution, questions about the login |
+//! | `driver` | the task that moves all packets: turns, deadlines, the flood budget, the tunnels' shared state |
+//! | `tunnel`, `weak_tunnel`, `raw_ip` | the handles that users hold: [`Tunnel`], [`WeakTunnel`], [`IpPackets`] |
+//! | `info`, `stats`, `state`, `known_path` | the knowledge of a tunnel: [`Info`], [`Stats`], [`State`] |
+//! | `record` | [`Capture`] and [`FlightRecord`], as pcapng |
+//! | `doctor` | [`doctor()`]: the examination of a connection that fails |
+//! | `hung_up` | [`HungUp`]: the wait until nothing is left on the wire |
+//! | `summary`, `clock` | the `Debug` output of handles, and the clock |
 
-mod beat;
-mod capture;
 mod client;
+mod clock;
 mod config;
-mod connecting;
-mod dial;
-mod dialling;
+mod connect;
 mod doctor;
 mod driver;
-mod flight_record;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hub;
 mod hung_up;
-mod login;
-mod network;
-mod pcapng;
-mod peer_calls;
+mod info;
+mod known_path;
 mod raw_ip;
-mod reach;
-mod registry;
-mod resolver;
-mod restraint;
-mod shared;
+mod record;
 mod state;
-mod strangers;
+mod stats;
 mod summary;
 mod tunnel;
-mod turn;
-mod turn_flags;
 mod weak_tunnel;
 
 pub use pptp_gre_socket::{OpenError, VirtualHost};
@@ -155,11 +157,11 @@ pub use pptp_netstack::{
     ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
 };
 pub use pptp_tunnel::{
-    Assigned, AuthenticationProtocol, Class, Code, ControlFailure, EchoPolicy, Encryption,
-    EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Ladder, Layer, LinkFailure,
-    MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof, Quirks,
-    RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry, RoundTripTime,
-    StatefulReset, Transcript, TunnelError, WrongKey,
+    Assigned, AuthenticationProtocol, Class, Code, ConnectTimeline, ControlFailure, EchoPolicy,
+    Encryption, EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Layer,
+    LinkFailure, MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof,
+    Quirks, RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry,
+    RoundTripTime, StatefulReset, Transcript, TunnelError, WrongKey,
 };
 // what failures and figures are made of
 pub use pptp_netstack::ShutDown;
@@ -170,18 +172,17 @@ pub use pptp_tunnel::{
 };
 
 pub use crate::{
-    capture::{Capture, CaptureOptions},
     client::{Client, ClientBuilder, ClientError, ClientStats},
     config::TunnelConfig,
-    connecting::Connecting,
-    dialling::Redial,
+    connect::{Connecting, Credentials, RefusedLogin},
     doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
-    flight_record::FlightRecord,
     hung_up::HungUp,
-    login::{Credentials, RefusedLogin},
+    info::Info,
     raw_ip::IpPackets,
-    state::State,
-    tunnel::{Info, Stats, Tunnel},
+    record::{Capture, CaptureOptions, FlightRecord},
+    state::{Redial, State},
+    stats::Stats,
+    tunnel::Tunnel,
     weak_tunnel::WeakTunnel,
 };
 

@@ -1,10 +1,10 @@
+use std::{fmt, net::SocketAddrV4};
+
 use pptp_packet::panics;
-use pptp_tunnel::{Phase, TunnelError};
+use pptp_tunnel::{AuthenticationProtocol, Phase, TunnelError};
 use tokio::sync::watch;
 
-use crate::Redial;
-
-/// Where a tunnel stands
+/// The state of a tunnel
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum State {
@@ -15,7 +15,7 @@ pub enum State {
     },
     /// The server is dialled once more, in another way; [`State::Connecting`] follows
     Redialling {
-        /// Why
+        /// The reason
         why: Redial,
     },
     /// IP packets flow
@@ -24,13 +24,13 @@ pub enum State {
     Renegotiating,
     /// Over for good
     Down {
-        /// Why
+        /// The reason
         reason: TunnelError,
     },
 }
 
 impl State {
-    /// Why the tunnel is over, if it is
+    /// Returns the reason for the end, if the tunnel is over
     pub(crate) fn reason(&self) -> Option<TunnelError> {
         match self {
             Self::Down { reason } => Some(reason.clone()),
@@ -38,11 +38,81 @@ impl State {
         }
     }
 
-    /// Whether the tunnel is over
+    /// Returns true if the tunnel is over
     pub const fn is_down(&self) -> bool {
         matches!(self, Self::Down { .. })
     }
 }
+
+/// The reason why a tunnel is dialled once more
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Redial {
+    /// The server was recognised as one of this kind, which wants other words from the start on
+    Recognized {
+        /// The kind's name, see [`Recognition`](crate::Recognition)
+        kind: String,
+    },
+    /// The server asked for a way to authenticate that is allowed, and for none any more when it was asked for
+    /// MS-CHAPv2: it is agreed with at its first asking now
+    AsksOnce {
+        /// The protocol that it had asked for
+        offered: AuthenticationProtocol,
+    },
+    /// The server has another method of EAP first than MS-CHAPv2; without EAP it may have MS-CHAPv2 all the
+    /// same, and is asked for that now
+    WithoutEap {
+        /// The method that it wanted
+        offered: AuthenticationProtocol,
+    },
+    /// No PPTP server listens at this address, and the name has further addresses
+    NotPptp {
+        /// The address tried
+        address: SocketAddrV4,
+    },
+}
+
+/// A state by its name: the reason of an end is as long as an advice
+pub(crate) enum StateName {
+    Connecting(Phase),
+    Redialling,
+    Up,
+    Renegotiating,
+    /// The failure's name
+    Down(&'static str),
+}
+
+impl StateName {
+    pub(crate) const fn of(state: &State) -> Self {
+        match state {
+            State::Connecting { phase } => Self::Connecting(*phase),
+            State::Redialling { .. } => Self::Redialling,
+            State::Up => Self::Up,
+            State::Renegotiating => Self::Renegotiating,
+            State::Down { reason } => Self::Down(reason.name()),
+        }
+    }
+}
+
+impl fmt::Debug for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting(phase) => write!(f, "Connecting({phase:?})"),
+            Self::Redialling => f.write_str("Redialling"),
+            Self::Up => f.write_str("Up"),
+            Self::Renegotiating => f.write_str("Renegotiating"),
+            Self::Down(name) => write!(f, "Down({name})"),
+        }
+    }
+}
+
+/// The beginning of a name that its owner may have made as long as they like
+pub(crate) fn short(name: &str) -> &str {
+    name.char_indices().nth(MAX_NAME_CHARS).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}
+
+/// Characters of a name that are told: at most six octets each, escaped
+const MAX_NAME_CHARS: usize = 48;
 
 /// The sending end of a tunnel's state
 ///
@@ -89,5 +159,16 @@ impl StateSender {
 impl Drop for StateSender {
     fn drop(&mut self) {
         panics(|| drop(self.0.take()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        assert_eq!(short("building 7"), "building 7");
+        assert_eq!(short(&"ä".repeat(1000)), "ä".repeat(48));
     }
 }

@@ -9,17 +9,12 @@ use pptp_netstack::{
     DhcpAnswer, DhcpInform, Net, Owner, TcpListener, TcpOptions, TcpStream, ToInnerAddr,
     UdpOptions, UdpSocket,
 };
-use pptp_tunnel::{
-    AddressRequest, AuthenticationProtocol, Encryption, Facts, Ipv6Addresses, Ladder, Peer, Quirks,
-    Reachability, RoundTripTime, TunnelError,
-};
+use pptp_tunnel::{Peer, Reachability, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    Capture, CaptureOptions, FlightRecord, HungUp, IpPackets, State,
-    raw_ip::RawPort,
-    reach::KnownPath,
-    shared::{Handle, Route, Shared},
+    Capture, CaptureOptions, FlightRecord, HungUp, Info, IpPackets, State, Stats,
+    driver::tunnel_shared::{TunnelHandle, TunnelShared},
     summary::debug_as_summary,
 };
 
@@ -29,19 +24,19 @@ use crate::{
 /// [`Tunnel::close`] waits for that.
 #[derive(Clone)]
 pub struct Tunnel {
-    handle: Arc<Handle>,
+    handle: Arc<TunnelHandle>,
     net: Net,
     /// As it was when the tunnel came up first
     first_info: Arc<Info>,
 }
 
 impl Tunnel {
-    pub(crate) fn new(handle: Arc<Handle>, first_info: Arc<Info>) -> Self {
+    pub(crate) fn new(handle: Arc<TunnelHandle>, first_info: Arc<Info>) -> Self {
         let owner: Arc<dyn Owner> = Arc::clone(&handle) as _;
         Self { net: Net::new(owner), handle, first_info }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &TunnelShared {
         &self.handle.shared
     }
 
@@ -52,7 +47,7 @@ impl Tunnel {
 
     /// Everything that was negotiated, the last time the tunnel came up
     pub fn info(&self) -> Arc<Info> {
-        let latest = self.handle.shared.lock().info.clone();
+        let latest = self.handle.shared.lock().negotiated.info().cloned();
         latest.unwrap_or_else(|| Arc::clone(&self.first_info))
     }
 
@@ -188,7 +183,7 @@ impl Tunnel {
     /// nothing. Many networks have no answer, which is no fault of theirs.
     ///
     /// # Errors
-    /// `TimedOut` if nobody answers; `AddrInUse` while another asks; the reason for which the tunnel
+    /// `TimedOut` if no server answers; `AddrInUse` while another asks; the reason for which the tunnel
     /// ended.
     ///
     /// # Cancel safety
@@ -214,46 +209,71 @@ impl Tunnel {
     /// # Errors
     /// `ResourceBusy` if they were taken before; the reason for which the tunnel ended.
     pub fn ip_packets(&self) -> io::Result<IpPackets> {
-        let mut wakers = self.handle.shared.hub.hub.wakers();
-        {
-            let mut inner = self.handle.shared.lock();
-            if let Some(error) = &inner.ended {
-                return Err(error.to_io());
-            }
-            if inner.raw.is_some() {
-                return Err(io::ErrorKind::ResourceBusy.into());
-            }
-            let mtu = inner.info.as_ref().map_or(0, |info| usize::from(info.mtu));
-            let ipv6 = inner.info.as_ref().is_some_and(|info| info.ipv6.is_some());
-            if let Some(stack) = inner.stack(&self.handle.shared.hub.hub) {
-                let reason = "the tunnel's IP packets were taken by `ip_packets`";
-                stack.shut_down(Arc::from(Box::from(reason)), io::ErrorKind::ConnectionAborted);
-                stack.drain_wakers(&mut wakers);
-            }
-            inner.raw = Some(Box::new(RawPort::new(mtu, ipv6)));
-        }
-        drop(wakers);
+        let mut wakers = self.handle.shared.driver().wakers();
+        self.handle.shared.lock().open_raw_port(&mut wakers)?;
         Ok(IpPackets::new(Arc::clone(&self.handle)))
     }
 
-    /// What has passed so far
+    /// Waits until it is known whether packets pass, and tells how that was proven
+    ///
+    /// A tunnel proves its path as soon as it is up: a ping of the server's inner address, or of its
+    /// first DNS server, and a packet with a TTL of 1 that a router must answer. The answer is there
+    /// after a round trip in most cases, and after 3 s at the latest.
+    ///
+    /// [`Reachability::Unproven`] is no failure: some servers answer no ping. Such a tunnel is ended
+    /// for nothing passing only if the server says so itself.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), pptp::TunnelError> {
+    /// match tunnel.reachable().await? {
+    ///     pptp::Reachability::Proven(how) => println!("packets pass: {how:?}"),
+    ///     other => println!("not proven: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The reason for which the tunnel ended. [`Reachability::Unknown`] at once if
+    /// [`path_proof`](crate::TunnelConfig::path_proof) is switched off.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn reachable(&self) -> Result<Reachability, TunnelError> {
+        let shared = self.shared();
+        let path = shared.path.get_or_init(Box::default);
+        loop {
+            let changed = path.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(reason) = shared.state.with(State::reason).flatten() {
+                return Err(reason);
+            }
+            if let Some(known) = shared.lock().negotiated.reachability() {
+                return Ok(known);
+            }
+            changed.await;
+        }
+    }
+
+    /// Returns the counts of all that has passed so far
     pub fn stats(&self) -> Stats {
         self.handle.shared.stats()
     }
 
-    /// What the server said of itself (RFC 2637 §2.2)
+    /// Returns the server's own words about itself (RFC 2637 §2.2)
     pub fn peer(&self) -> Option<Peer> {
         self.handle.shared.peer()
     }
 
-    /// The flight recorder: what was said on the wire at the connect, and lately; also after the end
+    /// Returns the flight recorder: the messages on the wire during the connect, and lately; also after the end
     pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
     }
 
     /// Captures the IP packets of both ways from now on, **in the clear**, as pcapng
     ///
-    /// Any number at once, each with a buffer of its own. While there is none, packets cost nothing more.
+    /// Any number at once, each with a buffer of its own. Without a capture packets cost nothing more.
     ///
     /// ```no_run
     /// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
@@ -329,8 +349,8 @@ impl Tunnel {
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
     pub fn inject_panic(&self) {
-        self.handle.shared.lock().panic_next = true;
-        self.handle.shared.mark_ready();
+        self.handle.shared.lock().inject_panic();
+        self.handle.shared.mark_can_send();
     }
 }
 
@@ -340,106 +360,4 @@ debug_as_summary! {
 
 const fn any(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
-}
-
-/// What was negotiated, and how
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Info {
-    /// Our address in the remote network
-    pub inner_address: Ipv4Addr,
-    /// The server's address in the remote network, if it told one: no more than a label
-    pub peer_address: Option<Ipv4Addr>,
-    /// The server's outer address
-    pub server: SocketAddrV4,
-    /// DNS servers of the remote network
-    pub dns: Vec<Ipv4Addr>,
-    /// The link-local addresses of IPv6, if it was asked for and the server has it
-    pub ipv6: Option<Ipv6Addresses>,
-    /// The largest IP packet that fits the tunnel, in octets
-    pub mtu: u16,
-    /// How we proved who we are: MS-CHAPv2, unless an insecure option allows less
-    pub authentication: AuthenticationProtocol,
-    /// How both directions are encrypted; `None`: they are in the clear, which only an insecure
-    /// option allows
-    pub encryption: Option<Encryption>,
-    /// From the start of the connect to the first moment in which IP packets could flow
-    pub connect_time: Duration,
-    /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
-    pub round_trips: u16,
-    /// What each phase took
-    pub ladder: Ladder,
-    pub(crate) request: AddressRequest,
-    pub(crate) path: KnownPath,
-    /// Boxed: hardly any server has some
-    pub(crate) quirks: Option<Box<Quirks>>,
-}
-
-impl Info {
-    /// Whether packets pass inside the tunnel, and how that was proven, as far as is known by now
-    pub fn reachability(&self) -> Reachability {
-        self.path.reachability()
-    }
-
-    /// What the server was recognised to want, if anything: for [`TunnelConfig::resuming`]
-    ///
-    /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
-    pub fn quirks(&self) -> Option<&Quirks> {
-        self.quirks.as_deref()
-    }
-
-    pub(crate) fn new(route: &Route, facts: &Facts, quirks: Option<Box<Quirks>>) -> Self {
-        Self {
-            inner_address: facts.address,
-            peer_address: facts.peer_address,
-            server: route.server,
-            dns: facts.dns.clone(),
-            ipv6: facts.ipv6,
-            mtu: facts.mtu,
-            authentication: facts.authentication,
-            encryption: facts.encryption,
-            connect_time: facts.connect_time,
-            round_trips: facts.round_trips,
-            ladder: facts.ladder.clone(),
-            request: facts.request,
-            path: KnownPath::new(0),
-            quirks,
-        }
-    }
-}
-
-impl Stats {
-    /// Whether packets pass inside the tunnel, and how that was proven
-    pub const fn reachability(&self) -> Reachability {
-        self.tunnel.link.reachability
-    }
-
-    /// Round trips of the control connection's Echo-Requests
-    pub const fn control_echo(&self) -> RoundTripTime {
-        self.tunnel.control_round_trip
-    }
-
-    /// Round trips of LCP's Echo-Requests
-    pub const fn lcp_echo(&self) -> RoundTripTime {
-        self.tunnel.link.echo_round_trip
-    }
-
-    /// Round trips of the pings with which the tunnel proves its path
-    pub const fn ping(&self) -> RoundTripTime {
-        self.tunnel.link.ping_round_trip
-    }
-}
-
-/// What has passed through a tunnel
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Of the protocol: packets and octets each way, losses, round trips, what was discarded and why
-    pub tunnel: pptp_tunnel::Stats,
-    /// Of the tunnel's own TCP/IP stack, once something has used it
-    pub stack: Option<pptp_netstack::Stats>,
-    /// IP packets dropped because an [`IpPackets`] was not read in time
-    pub ip_dropped: u64,
-    /// Datagrams that the kernel refused to send: no route, a firewall, too large
-    pub unsendable: u64,
 }

@@ -7,21 +7,21 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{State, Tunnel, shared::Handle};
+use crate::{State, Tunnel, driver::tunnel_shared::TunnelHandle};
 
 /// A tunnel of a [`Client`](crate::Client), held without keeping it up
 ///
 /// From [`Client::tunnels`](crate::Client::tunnels). It is no handle: the tunnel hangs up when the
-/// last real one is dropped, and what is left here then is its name and how it ended. Cheap to clone.
+/// last real one is dropped. Then its name and its end are left here. Cheap to clone.
 #[derive(Clone)]
 pub struct WeakTunnel {
     name: String,
     state: watch::Receiver<State>,
-    handle: Weak<Handle>,
+    handle: Weak<TunnelHandle>,
 }
 
 impl WeakTunnel {
-    pub(crate) fn of(handle: &Arc<Handle>) -> Self {
+    pub(crate) fn of(handle: &Arc<TunnelHandle>) -> Self {
         let shared = &handle.shared;
         Self {
             name: shared.name.clone(),
@@ -46,7 +46,7 @@ impl WeakTunnel {
     /// brought back. A tunnel that has ended and that somebody still holds is returned as it is.
     pub fn upgrade(&self) -> Option<Tunnel> {
         let handle = self.handle.upgrade()?;
-        let info = handle.shared.lock().info.clone();
+        let info = handle.shared.lock().negotiated.info().cloned();
         Some(Tunnel::new(handle, info?))
     }
 

@@ -5,7 +5,7 @@ use pptp_memory_net as memory;
 use pptp_ppp::{
     EchoPolicy, Extras, HashName, Password, ServerAuthentication, ServerEncryption, ServerOrder,
 };
-use pptp_tunnel::{Acknowledgments, GreManners};
+use pptp_tunnel::{Acknowledgments, GreBehavior};
 
 use crate::{
     Control, Dhcp, Faults, ROUTER, Server,
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     pub(crate) extras: Extras,
     pub(crate) moves_clients: bool,
     pub(crate) challenge_name: String,
-    pub(crate) gre: GreManners,
+    pub(crate) gre: GreBehavior,
     pub(crate) says_twice: bool,
     pub(crate) closes: Option<Closes>,
     pub(crate) gre_source: Option<Ipv4Addr>,
@@ -85,7 +85,7 @@ impl ServerBuilder {
             extras: Extras::default(),
             moves_clients: false,
             challenge_name: "pptpd".to_owned(),
-            gre: GreManners::default(),
+            gre: GreBehavior::default(),
             says_twice: false,
             closes: None,
             gre_source: None,

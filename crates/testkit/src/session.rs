@@ -272,7 +272,7 @@ impl Session {
             client: self.client,
             inner_address: self.inner_address,
             was_up: self.mtu > 0,
-            lcp_opened: self.tunnel.ladder().reached(Phase::Authentication).is_some(),
+            lcp_opened: self.tunnel.timeline().reached(Phase::Authentication).is_some(),
             call_cleared: self.heard.call_cleared,
             stopped: self.heard.stopped,
             reason: self.down.clone()?,

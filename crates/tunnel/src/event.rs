@@ -8,9 +8,9 @@ use pptp_ppp::{
     Reachability, RoundTripTime,
 };
 
-use crate::{Ladder, Phase, TunnelError};
+use crate::{ConnectTimeline, Phase, TunnelError};
 
-/// Something the owner of a tunnel has to know
+/// A change that the owner of a tunnel has to know
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -19,7 +19,7 @@ pub enum Event {
     /// IP packets pass from now on; comes again after each renegotiation, and when
     /// IPv6 comes or goes, with the facts as they are then
     Up(Box<Facts>),
-    /// Whether packets pass inside the tunnel is known, or known better
+    /// The knowledge whether packets pass inside the tunnel is new, or better
     Reachable(Reachability),
     /// The server refused the login and takes another answer, which the owner wanted to be asked for:
     /// [`Tunnel::change_password`](crate::Tunnel::change_password),
@@ -30,16 +30,16 @@ pub enum Event {
     PasswordChanged,
     /// The peer negotiates anew: no IP packet passes until the next [`Event::Up`]
     Renegotiating,
-    /// What the peer says of itself over LCP (RFC 1570 §2.1)
+    /// The peer's words about itself over LCP (RFC 1570 §2.1)
     Identification(String),
     /// The peer will end the tunnel after so long, and what it says to that (RFC 1570 §2.2)
     TimeRemaining {
-        /// How long from now; [`Duration::MAX`] for ever
+        /// The time from now; [`Duration::MAX`] for ever
         left: Duration,
         /// Its own words
         message: String,
     },
-    /// The tunnel is over; what is left to send of an orderly hang-up goes on until
+    /// The tunnel is over; the rest of an orderly hang-up is sent until
     /// [`Tunnel::is_finished`](crate::Tunnel::is_finished)
     Down(TunnelError),
 }
@@ -54,7 +54,7 @@ pub struct Facts {
     pub peer_address: Option<Ipv4Addr>,
     /// DNS servers of the remote network
     pub dns: Vec<Ipv4Addr>,
-    /// What to ask for on a reconnect so that the server has nothing to change
+    /// The request for a reconnect that leaves the server nothing to change
     pub request: AddressRequest,
     /// The link-local addresses of IPv6, if both ends want it
     pub ipv6: Option<Ipv6Addresses>,
@@ -62,20 +62,20 @@ pub struct Facts {
     pub mtu: u16,
     /// The name that the peer gave in its challenge
     pub peer_name: String,
-    /// How the client proved who it is
+    /// The protocol of the client's login
     pub authentication: AuthenticationProtocol,
-    /// How both directions are encrypted; `None`: they are in the clear
+    /// The encryption of both directions; `None`: they are in the clear
     pub encryption: Option<Encryption>,
-    /// From the ladder's first rung to the first time up
+    /// The time from the start of the connect to the first time up
     pub connect_time: Duration,
     /// Round trips of the connect, TCP's included
     pub round_trips: u16,
-    /// What each phase took
-    pub ladder: Ladder,
+    /// The time that each phase took
+    pub timeline: ConnectTimeline,
 }
 
 impl Facts {
-    pub(crate) fn new(negotiated: Negotiated, round_trips: u16, ladder: Ladder) -> Self {
+    pub(crate) fn new(negotiated: Negotiated, round_trips: u16, timeline: ConnectTimeline) -> Self {
         Self {
             address: negotiated.address,
             peer_address: negotiated.peer_address,
@@ -86,14 +86,14 @@ impl Facts {
             peer_name: negotiated.peer_name,
             authentication: negotiated.authentication,
             encryption: negotiated.encryption,
-            connect_time: ladder.reached(Phase::Up).unwrap_or_default(),
+            connect_time: timeline.reached(Phase::Up).unwrap_or_default(),
             round_trips,
-            ladder,
+            timeline,
         }
     }
 }
 
-/// Why a tunnel has a deadline: a stuck tunnel explains itself
+/// The reason for a tunnel's deadline: a stuck tunnel explains itself
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
@@ -113,7 +113,7 @@ pub enum Timer {
     Connect,
 }
 
-/// Why no packet may be sent right now
+/// The reason why no packet may be sent right now
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotNow {
     /// IP packets do not pass: not yet, not while it is renegotiated, or not any more
@@ -122,7 +122,7 @@ pub enum NotNow {
     PacedUntil(Instant),
 }
 
-/// What a tunnel has counted
+/// The counts of a tunnel
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -146,13 +146,13 @@ pub struct Stats {
     pub ip_octets_received: u64,
     /// Octets of the IP packets sent
     pub ip_octets_sent: u64,
-    /// When the server was heard last over GRE: a packet, or an answer of PPP
+    /// The time at which the server was last heard over GRE: a packet, or an answer of PPP
     pub last_received: Option<Instant>,
     /// Round trips of the control connection's Echo-Requests
     pub control_round_trip: RoundTripTime,
 }
 
-/// What the tunnel itself counts of its [`Stats`]: the rest is counted by its parts
+/// The counts of its [`Stats`] that a tunnel makes itself: its parts make the others
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) malformed: u64,

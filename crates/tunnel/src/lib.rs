@@ -2,8 +2,23 @@
 //!
 //! [`Tunnel`] joins the three protocols and owns their order and what they commit together. Octets
 //! of the control connection, GRE datagrams and the time come in; events, GRE datagrams, octets
-//! and the next deadline come out. Whoever does the I/O (the `pptp` crate, a simulation, a fuzzer)
-//! decides when.
+//! and the next deadline come out. The owner (the `pptp` crate, a simulation, a fuzzer) does the
+//! I/O, and decides when.
+//!
+//! | module | content |
+//! |---|---|
+//! | `tunnel` | [`Tunnel`] and its options |
+//! | `tunnel::events` | the reactions to the events of the parts: the phases, coming up, the end |
+//! | `tunnel::receive` | the way up of a GRE datagram, and the reasons to discard it |
+//! | `tunnel::ordered` | frames that need their order: stateful MPPE, and packets in the clear |
+//! | `tunnel::transmit` | the way down of packets, control frames and acknowledgments |
+//! | `tunnel::login` | the answers to a refused login |
+//! | `tunnel::serving` | the server's side, and the ways in which servers differ in GRE |
+//! | `gre_probe` | the watch over GRE during a connect |
+//! | `connect_deadline`, `connect_timeline` | the time that a connect may take, and took |
+//! | `event` | [`Event`], [`Facts`], [`Stats`] and the reasons for deadlines |
+//! | `failure` | [`TunnelError`]: failure, layer, codes, class, retry and advice |
+//! | `recorder`, `transcript` | the flight recorder, and the story of a connect that it tells |
 #![cfg_attr(
     not(test),
     warn(
@@ -20,10 +35,10 @@
 )]
 
 mod connect_deadline;
+mod connect_timeline;
 mod event;
 mod failure;
-mod ladder;
-mod passage;
+mod gre_probe;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;
@@ -57,11 +72,11 @@ pub use pptp_ppp::{
 };
 
 #[cfg(feature = "server")]
-pub use crate::tunnel::{Acknowledgments, GreManners, ServerConfig};
+pub use crate::tunnel::{Acknowledgments, GreBehavior, ServerConfig};
 pub use crate::{
+    connect_timeline::{ConnectTimeline, Phase},
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Class, Code, Failure, Layer, Retry, TunnelError},
-    ladder::{Ladder, Phase},
     recorder::{Kind as RecordKind, Record, Recorder},
     transcript::Transcript,
     tunnel::{Config, GreError, Tunnel},

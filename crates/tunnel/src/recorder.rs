@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a record holds
+/// The kind of a record
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Record {
     /// Time since the tunnel was made, to the millisecond
     pub at: Duration,
-    /// What and in which direction
+    /// The kind of its content, and the direction
     pub kind: Kind,
     /// A frame's GRE sequence number (RFC 2637 §4.1)
     pub sequence: Option<u32>,
@@ -49,7 +49,7 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// Whether some of the octets told a secret, and are zeros here
+    /// Returns true if some of the octets told a secret, and are zeros here
     pub fn is_redacted(&self) -> bool {
         self.kind.is_frame()
             && matches!(Sensitivity::of(&self.octets), Sensitivity::Secret { open } if open < self.octets.len())
@@ -81,7 +81,7 @@ const RECORD_HEADER: usize = 7;
 
 impl Recorder {
     /// The default size, in octets
-    pub const CAPACITY: usize = 1536;
+    pub const DEFAULT_CAPACITY: usize = 1536;
     /// The largest size, in octets; a larger one is taken as this
     pub const MAX_CAPACITY: usize = 65_536;
 
@@ -124,7 +124,7 @@ impl Recorder {
         self.record(now, kind, &sequence.to_be_bytes(), (frame, open));
     }
 
-    /// What was recorded, oldest first
+    /// Returns the records, oldest first
     pub fn records(&self) -> Vec<Record> {
         let latest: Vec<u8> = self.latest.iter().copied().collect();
         let mut records = Vec::new();
@@ -212,10 +212,10 @@ impl Recorder {
     }
 }
 
-/// What is to be reserved behind the first `held.0` octets, of the `held.1` there is room for, so that
+/// Returns the room to be reserved behind the first `held.0` octets, of the `held.1` there is room for, so that
 /// `size` more fit
 ///
-/// Doubles what is held, as a vector does, but never beyond `most`.
+/// Doubles the room, as a vector does, but never beyond `most`.
 fn growth(held: (usize, usize), size: usize, most: usize) -> usize {
     let (length, capacity) = held;
     let wanted = length.saturating_add(size);
@@ -223,7 +223,7 @@ fn growth(held: (usize, usize), size: usize, most: usize) -> usize {
     if wanted > capacity { doubled.saturating_sub(length) } else { 0 }
 }
 
-/// What of a PPP frame may be kept
+/// Returns the part of a PPP frame that may be kept
 enum Sensitivity {
     Open,
     Echo,
@@ -263,7 +263,7 @@ const ADDRESS_TO_LENGTH: usize = 8;
 /// EAP's type 1, operation code 1, identifier 1, length 2
 const TYPE_TO_INNER_LENGTH: usize = 5;
 
-/// Whether these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
+/// Returns true if these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
 fn is_control_echo(octets: &[u8]) -> bool {
     matches!(octets.len(), 16 | 20) && matches!(octets.get(8..10), Some([0, 5 | 6]))
 }
@@ -319,12 +319,12 @@ fn read_record(part: &[u8]) -> Option<(Record, &[u8])> {
 }
 
 impl Kind {
-    /// Whether it is of a PPP frame, and not of the control connection
+    /// Returns true if it is of a PPP frame, and not of the control connection
     pub const fn is_frame(self) -> bool {
         matches!(self, Self::FrameSent | Self::FrameReceived)
     }
 
-    /// Whether we sent it
+    /// Returns true if we sent it
     pub const fn is_sent(self) -> bool {
         matches!(self, Self::ControlSent | Self::FrameSent)
     }
@@ -348,7 +348,7 @@ mod tests {
 
     fn recorder() -> (Recorder, Instant) {
         let now = Instant::now();
-        (Recorder::new(now, Recorder::CAPACITY), now)
+        (Recorder::new(now, Recorder::DEFAULT_CAPACITY), now)
     }
 
     /// Octets of heap
@@ -386,7 +386,7 @@ mod tests {
         for i in 0..200_u8 {
             recorder.frame(now, Kind::FrameReceived, i.into(), &[0x80, 0x21, i, 1, 1, 1, 1, 1, 1]);
         }
-        assert!(held(&recorder) <= Recorder::CAPACITY);
+        assert!(held(&recorder) <= Recorder::DEFAULT_CAPACITY);
         let records = recorder.records();
         assert!(records[0].octets.ends_with(b"first"));
         assert_eq!(records.last().unwrap().octets[2], 199);
@@ -399,11 +399,14 @@ mod tests {
         for _ in 0..100 {
             recorder.frame(now, Kind::FrameSent, 0, &[0x80; 100]);
         }
-        assert!(held(&recorder) <= Recorder::CAPACITY);
+        assert!(held(&recorder) <= Recorder::DEFAULT_CAPACITY);
         assert!(recorder.connect.len() <= recorder.connect_share());
         recorder.frame(now, Kind::FrameSent, 0, &[0x80; 4000]);
         recorder.frame(now, Kind::FrameSent, 0, &vec![0x80; 70_000]);
-        assert!(held(&recorder) <= Recorder::CAPACITY, "two records larger than everything");
+        assert!(
+            held(&recorder) <= Recorder::DEFAULT_CAPACITY,
+            "two records larger than everything"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a flight record says of a connect: what the peer wanted, and what came of it
+//! The story of a connect that a flight record tells: the peer's wishes, and what was agreed
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use pptp_ppp::{
 
 use crate::{Record, RecordKind as Kind};
 
-/// What was said in PPP, as the flight record has it
+/// The story of PPP's negotiation, as the flight record has it
 ///
 /// Of a link that was negotiated anew, what holds is what was said last. A record whose connect did not
 /// fit lacks what came last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transcript {
-    /// What the peer asked for to authenticate us, in order, each once (RFC 1661 §6.2)
+    /// The protocols that the peer asked for to authenticate us, in order, each once (RFC 1661 §6.2)
     pub authentication_offered: Vec<AuthenticationProtocol>,
-    /// What of that we agreed to
+    /// The one of them that we agreed to
     pub authentication_chosen: Option<AuthenticationProtocol>,
     /// The Maximum-Receive-Unit of the peer's latest LCP Configure-Request, if it has one
     pub peer_mru: Option<u16>,
@@ -83,7 +83,7 @@ impl Transcript {
         match (protocol, code) {
             (frame::LCP, Code::ConfigureRequest) => {
                 note(&mut self.authentication_offered, authentication(options));
-                self.peer_mru = options.find(MRU).and_then(|option| option.u16());
+                self.peer_mru = options.find(OPTION_MRU).and_then(|option| option.u16());
             }
             (frame::CCP, Code::ConfigureRequest) => {
                 note(&mut self.encryption_offered, mppe(options));
@@ -115,11 +115,11 @@ fn configuration(frame: &mut [u8]) -> Option<(u16, Code, Options<'_>)> {
 }
 
 fn authentication(options: Options<'_>) -> Option<AuthenticationProtocol> {
-    AuthenticationProtocol::parse(options.find(AUTHENTICATION_PROTOCOL)?.value)
+    AuthenticationProtocol::parse(options.find(OPTION_AUTHENTICATION)?.value)
 }
 
 fn mppe(options: Options<'_>) -> Option<MppeBits> {
-    options.find(MPPE)?.u32().map(MppeBits)
+    options.find(OPTION_MPPE)?.u32().map(MppeBits)
 }
 
 fn note<T: PartialEq>(list: &mut Vec<T>, item: Option<T>) {
@@ -127,10 +127,10 @@ fn note<T: PartialEq>(list: &mut Vec<T>, item: Option<T>) {
 }
 
 /// RFC 1661 §6.1, §6.2
-const MRU: u8 = 1;
-const AUTHENTICATION_PROTOCOL: u8 = 3;
+const OPTION_MRU: u8 = 1;
+const OPTION_AUTHENTICATION: u8 = 3;
 /// RFC 3078 §2.1
-const MPPE: u8 = 18;
+const OPTION_MPPE: u8 = 18;
 
 #[cfg(all(test, feature = "server"))]
 mod tests {

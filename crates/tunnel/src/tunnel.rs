@@ -1,43 +1,44 @@
-mod course;
+mod events;
 mod login;
 mod ordered;
+mod receive;
 #[cfg(feature = "server")]
 mod serving;
+mod transmit;
 
 use std::{
     fmt,
-    net::Ipv4Addr,
-    ops::Deref,
     time::{Duration, Instant},
 };
 
 use pptp_control::{ControlConnection, StopReason};
-use pptp_gre::{Discard, Header, ParseError, Reordering, Session};
-use pptp_packet::{Egress, PacketBuf, Queue};
-use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
+use pptp_gre::{Reordering, Session};
+use pptp_packet::Queue;
+use pptp_ppp::{ClientConfig, Link, Password, Phase as LinkPhase};
 
 use crate::{
-    Event, Failure, Ladder, NotNow, Phase, Stats, Timer,
+    ConnectTimeline, Event, Failure, Phase, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
-    passage::{Passage, Stranger},
+    gre_probe::GreProbe,
     recorder::{Kind, Recorder},
 };
 
 use ordered::Ordered;
+pub use receive::GreError;
 #[cfg(feature = "server")]
-pub use serving::{Acknowledgments, GreManners, ServerConfig};
+pub use serving::{Acknowledgments, GreBehavior, ServerConfig};
 
-/// How a tunnel is dialled
+/// The options of a tunnel that a client dials
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What we say of ourselves on the control connection
+    /// The options of the control connection
     pub control: pptp_control::Config,
-    /// User, password and what is asked of PPP
+    /// The user, the password and the options of PPP
     pub link: ClientConfig,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
-    /// How frames are put back in order, where stateful MPPE or no MPPE at all needs that
+    /// The bounds of reordering, which stateful MPPE needs, and packets in the clear
     pub reordering: Reordering,
     /// Octets of the flight recorder, [`Recorder::MAX_CAPACITY`] at most
     pub recorder: usize,
@@ -51,7 +52,7 @@ impl Config {
             link: ClientConfig::new(user, password),
             connect_deadline: None,
             reordering: Reordering::default(),
-            recorder: Recorder::CAPACITY,
+            recorder: Recorder::DEFAULT_CAPACITY,
         }
     }
 }
@@ -70,7 +71,7 @@ impl Config {
 ///   [`poll_timeout`](Self::poll_timeout)
 ///
 /// **A turn** is any number of inputs and commands at one `now`, then all outputs once, in this
-/// order: `poll_ip` until there is none (best after each datagram, so that packets keep their order),
+/// order: `poll_ip` until no packet is left (best after each datagram, so that packets keep their order),
 /// events until there are none (they say whether and how packets pass), `poll_frames`, then
 /// the packets that wait through [`seal`](Self::seal) (which takes an owed acknowledgment along),
 /// then `poll_gre`, `poll_control`, `poll_timeout`. Debug builds assert that events come first.
@@ -92,21 +93,21 @@ pub struct Tunnel {
     /// GRE that overtook the Outgoing-Call-Reply
     early: Vec<Vec<u8>>,
     stage: Stage,
-    ladder: Ladder,
+    timeline: ConnectTimeline,
     connect_deadline: Option<Box<ConnectDeadline>>,
-    /// Whether GRE passes, until LCP is through
-    passage: Passage,
+    /// The watch over GRE, until LCP is through
+    gre_probe: GreProbe,
     /// The control connection has ended, and until when GRE may still say why
     last_words: Option<(Instant, Box<Failure>)>,
     events: Queue<Event>,
     recorder: Recorder,
     counters: Counters,
-    /// How our GRE goes out
+    /// The way in which our GRE goes out
     #[cfg(feature = "server")]
-    gre_manners: GreManners,
+    gre_behavior: GreBehavior,
 }
 
-/// What a log wants to know; the rest is long, and some of it is secret
+/// Writes a line for logs; the rest is long, and some of it is secret
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stage, peer_call_id, link, .. } = self;
@@ -114,7 +115,7 @@ impl fmt::Debug for Tunnel {
     }
 }
 
-/// How far the tunnel is on its way
+/// The stage of a tunnel's life
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -132,18 +133,18 @@ impl Tunnel {
     /// Dials, over a TCP connection just opened: Start-Control-Connection-Request is there to be sent
     ///
     /// `call_id` is ours, what the peer's GRE will carry. `seed` must be fresh and secret: challenges and
-    /// Magic-Numbers come from it. `ladder` has the phases before this one.
+    /// Magic-Numbers come from it. `timeline` has the phases before this one.
     pub fn connect(
         config: Config,
         call_id: u16,
         seed: [u8; 32],
-        ladder: Ladder,
+        timeline: ConnectTimeline,
         now: Instant,
     ) -> Self {
         let control = ControlConnection::connect(config.control, call_id, call_id, now);
         let link = Link::client(config.link, seed);
-        let recorder = Recorder::new(ladder.started(), config.recorder);
-        let mut tunnel = Self::new(control, link, ladder, recorder);
+        let recorder = Recorder::new(timeline.started(), config.recorder);
+        let mut tunnel = Self::new(control, link, timeline, recorder);
         tunnel.is_client = true;
         let reordering = Some(config.reordering).filter(|it| *it != Reordering::default());
         tunnel.reordering = reordering.map(Box::new);
@@ -159,14 +160,19 @@ impl Tunnel {
     pub fn accept(config: ServerConfig, call_id: u16, seed: [u8; 32], now: Instant) -> Self {
         let control = ControlConnection::accept(config.control, call_id, now);
         let link = Link::server(config.link, seed);
-        let recorder = Recorder::new(now, Recorder::CAPACITY);
-        let mut tunnel = Self::new(control, link, Ladder::new(now), recorder);
-        tunnel.gre_manners = config.gre;
+        let recorder = Recorder::new(now, Recorder::DEFAULT_CAPACITY);
+        let mut tunnel = Self::new(control, link, ConnectTimeline::new(now), recorder);
+        tunnel.gre_behavior = config.gre;
         tunnel.enter(now, Phase::ControlConnection);
         tunnel
     }
 
-    fn new(control: ControlConnection, link: Link, ladder: Ladder, recorder: Recorder) -> Self {
+    fn new(
+        control: ControlConnection,
+        link: Link,
+        timeline: ConnectTimeline,
+        recorder: Recorder,
+    ) -> Self {
         Self {
             is_client: false,
             control,
@@ -177,15 +183,15 @@ impl Tunnel {
             reordering: None,
             early: Vec::new(),
             stage: Stage::Connecting,
-            ladder,
+            timeline,
             connect_deadline: None,
-            passage: Passage::default(),
+            gre_probe: GreProbe::default(),
             last_words: None,
             events: Queue::new(),
             recorder,
             counters: Counters::default(),
             #[cfg(feature = "server")]
-            gre_manners: GreManners::default(),
+            gre_behavior: GreBehavior::default(),
         }
     }
 
@@ -208,99 +214,7 @@ impl Tunnel {
         self.control_events(now);
     }
 
-    /// Takes one GRE datagram, from its GRE header on, and opens it in place
-    ///
-    /// The caller has compared its source address with the control connection's peer. Returns the IP packet
-    /// in it, if it holds one that counts.
-    pub fn handle_gre<'p>(&mut self, now: Instant, datagram: &'p mut [u8]) -> Option<&'p mut [u8]> {
-        if self.stage == Stage::Finished {
-            return None;
-        }
-        let (header, payload) = match Header::parse(datagram) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                self.counters.malformed = self.counters.malformed.saturating_add(1);
-                self.note_unsupported(error, datagram);
-                return None;
-            }
-        };
-        if header.call_id != self.control.call_id() {
-            self.counters.other_call = self.counters.other_call.saturating_add(1);
-            return None;
-        }
-        let Some(session) = &mut self.session else {
-            self.keep_early(datagram);
-            return None;
-        };
-        self.passage.hear();
-        if let Some(acknowledgment) = header.acknowledgment {
-            self.passage.answer();
-            session.handle_acknowledgment(now, acknowledgment);
-        }
-        let frame = datagram.get_mut(payload)?;
-        let verdict = match (session.check(&header), header.sequence) {
-            (Ok(verdict), _) => verdict,
-            (Err(Discard::Duplicate), Some(sequence))
-                if !is_control_frame(frame) || self.stage == Stage::Up =>
-            {
-                Session::check_again(sequence)
-            }
-            (Err(_), _) => return None,
-        };
-        if is_control_frame(frame) {
-            self.recorder.frame(now, Kind::FrameReceived, verdict.sequence, frame);
-            if is_lcp_answer(frame) {
-                self.passage.answer();
-            }
-        }
-        if self.ordered.is_some() && !is_control_frame(frame) {
-            return self.handle_ordered(now, verdict, frame);
-        }
-        self.open_frame(now, verdict, frame)?.packet()
-    }
-
-    /// Datagrams so far that led to something: IP packets, new acknowledgments, and while the tunnel
-    /// is negotiated its frames too
-    ///
-    /// For owners who want to know what a datagram was worth. One may count twice.
-    pub fn taken(&self) -> u64 {
-        let Some(session) = &self.session else { return 0 };
-        let stats = session.stats();
-        let negotiated = if self.stage == Stage::Up { 0 } else { stats.committed };
-        let acknowledgments = u64::from(stats.acknowledgments_taken);
-        self.counters.ip_received.saturating_add(acknowledgments).saturating_add(negotiated)
-    }
-
-    /// The network or the kernel said that GRE to the peer does not pass
-    ///
-    /// Before the first datagram of the peer, an ICMP protocol-unreachable ends the connect: that
-    /// is the answer of a host that knows no GRE. Later it is no more than a remark, since anyone may
-    /// forge one.
-    pub fn handle_gre_error(&mut self, now: Instant, error: GreError) {
-        match error {
-            GreError::ProtocolUnreachable => {
-                if let Some(failure) = self.passage.unreachable() {
-                    self.fail(now, failure);
-                }
-            }
-            GreError::NotSent(reason) => self.passage.refuse(now, reason),
-            GreError::FromElsewhere { from, server } => {
-                self.passage.note(Stranger::Elsewhere { from, server });
-            }
-        }
-    }
-
-    fn note_unsupported(&mut self, error: ParseError, datagram: &[u8]) {
-        if let (ParseError::Flags(_) | ParseError::Protocol(_), [f0, f1, p0, p1, ..]) =
-            (error, datagram)
-        {
-            let (flags, protocol) =
-                (u16::from_be_bytes([*f0, *f1]), u16::from_be_bytes([*p0, *p1]));
-            self.passage.note(Stranger::Unsupported { flags, protocol });
-        }
-    }
-
-    /// Does what is due at `now`; too early does nothing
+    /// Runs the timers that are due at `now`; does nothing before a deadline
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.stage == Stage::Finished {
             return;
@@ -344,93 +258,13 @@ impl Tunnel {
         self.link_events(now);
     }
 
-    /// Turns an IP packet into a GRE datagram, in its headroom
-    ///
-    /// Only after [`may_send`](Self::may_send) said so, at the same `now`: then it cannot fail.
-    /// Datagrams must go out in the order in which they were sealed.
-    pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
-        debug_assert!(self.link.is_up(), "sealed although IP packets do not pass");
-        #[cfg(feature = "server")]
-        self.withhold_acknowledgment();
-        let octets = packet.len();
-        let wants_answer = pptp_ppp::wants_answer(packet.as_slice());
-        if let Some(session) = &mut self.session
-            && self.link.seal(packet)
-        {
-            session.seal(now, packet);
-            self.link.note_sent(now, wants_answer);
-            self.counters.sent(octets);
-        }
-    }
-
     /// The next thing to know, oldest first
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Composes the PPP control frames that wait: LCP, CHAP, CCP, IPCP, and the proofs of the data path
-    ///
-    /// Before the packets of the turn, for they say when packets pass: the first packet would not
-    /// be taken by a peer that has not yet got our last Configure-Ack.
-    pub fn poll_frames(&mut self, now: Instant, out: &mut impl Egress) {
-        debug_assert!(self.events.is_empty(), "outputs are taken in order, events first");
-        #[cfg(feature = "server")]
-        self.withhold_acknowledgment();
-        while self.session.is_some() && out.has_room() {
-            let Some(frame) = self.next_frame() else { break };
-            self.compose_frame(now, &frame, out);
-            #[cfg(feature = "server")]
-            if self.gre_manners.repeats_frames {
-                self.compose_frame(now, &frame, out);
-            }
-        }
-    }
-
-    fn next_frame(&mut self) -> Option<impl Deref<Target = Vec<u8>> + use<>> {
-        self.link.poll_frame().or_else(|| self.link.poll_proof())
-    }
-
-    fn compose_frame(&mut self, now: Instant, frame: &[u8], out: &mut impl Egress) {
-        let Some(session) = &mut self.session else { return };
-        self.passage.compose(now);
-        let Ok(length) = u16::try_from(frame.len()) else { return };
-        let header = session.next_header(now);
-        if is_control_frame(frame) {
-            let sequence = header.sequence.unwrap_or_default();
-            self.recorder.frame(now, Kind::FrameSent, sequence, frame);
-        }
-        let header = header.emit(length);
-        let octets = header.as_slice();
-        out.compose(octets.len().saturating_add(frame.len()), |room| {
-            if let Some((head, tail)) = room.split_at_mut_checked(octets.len())
-                && tail.len() == frame.len()
-            {
-                head.copy_from_slice(octets);
-                tail.copy_from_slice(frame);
-            }
-        });
-    }
-
-    /// Composes what the tunnel itself still has to say over GRE: control frames for which there was
-    /// no room before the packets, and a bare acknowledgment if none could ride along
-    pub fn poll_gre(&mut self, now: Instant, out: &mut impl Egress) {
-        self.poll_frames(now, out);
-        let Some(session) = &mut self.session else { return };
-        if self.stage != Stage::Finished
-            && out.has_room()
-            && let Some(acknowledgment) = session.poll_acknowledgment(now)
-        {
-            self.passage.compose(now);
-            out.compose(acknowledgment.len(), |room| {
-                if let Some(room) = room.first_chunk_mut() {
-                    *room = acknowledgment;
-                }
-            });
-        }
-    }
-
-    /// Appends what is to be written to the control connection to `out`, and says whether that was any
+    /// Appends the octets to be written to the control connection to `out`; returns true if there were any
     pub fn poll_control(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let before = out.len();
         let any = self.control.poll_transmit(out);
@@ -451,7 +285,7 @@ impl Tunnel {
         let gre = gre.map(|(at, why)| (at, Timer::Gre(why)));
         let reorder = self.ordered.as_ref().and_then(|ordered| ordered.poll_timeout());
         let reorder = reorder.map(|at| (at, Timer::Reorder));
-        let first = self.passage.poll_timeout().map(|at| (at, Timer::FirstDatagram));
+        let first = self.gre_probe.poll_timeout().map(|at| (at, Timer::FirstDatagram));
         let words = self.last_words.as_ref().map(|(at, _)| (*at, Timer::LastWords));
         let connect = self.connect_deadline.as_ref().and_then(|it| it.running());
         let connect = connect.map(|(at, _)| (at, Timer::Connect));
@@ -461,28 +295,17 @@ impl Tunnel {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// Whether a packet may be composed and sealed at `now`
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn may_send(&self, now: Instant) -> Result<(), NotNow> {
-        let Some(session) = self.session.as_ref().filter(|_| self.link.is_up()) else {
-            return Err(NotNow::NotUp);
-        };
-        session.may_send(now).map_or(Ok(()), |until| Err(NotNow::PacedUntil(until)))
-    }
-
     /// The phase reached last
     pub const fn phase(&self) -> Phase {
-        self.ladder.phase()
+        self.timeline.phase()
     }
 
-    /// When each phase was reached
-    pub const fn ladder(&self) -> &Ladder {
-        &self.ladder
+    /// Returns the times at which the phases were reached
+    pub const fn timeline(&self) -> &ConnectTimeline {
+        &self.timeline
     }
 
-    /// Whether all is done: [`Event::Down`] was given, and there is no more to wait for
+    /// Returns true if all is done: [`Event::Down`] was given, and there is no more to wait for
     ///
     /// Asked at the end of a turn: the turn that finishes it may still have something to send.
     /// From then on the tunnel takes no input and has no output.
@@ -495,7 +318,7 @@ impl Tunnel {
         self.peer_call_id
     }
 
-    /// What the server said of itself
+    /// Returns the server's own words about itself
     pub fn peer(&self) -> Option<&pptp_control::Peer> {
         self.control.peer()
     }
@@ -505,7 +328,7 @@ impl Tunnel {
         &self.recorder
     }
 
-    /// What was counted so far
+    /// Returns the counts so far
     pub fn stats(&self) -> Stats {
         let gre = self.session.as_ref().map(|session| *session.stats()).unwrap_or_default();
         let mppe = self.link.decryptor_stats().copied().unwrap_or_default();
@@ -513,60 +336,7 @@ impl Tunnel {
     }
 
     fn enter(&mut self, now: Instant, phase: Phase) {
-        self.ladder.enter(now, phase);
+        self.timeline.enter(now, phase);
         self.events.push_back(Event::Phase(phase));
     }
-
-    fn keep_early(&mut self, datagram: &[u8]) {
-        let octets = self.early.iter().map(Vec::len).sum::<usize>().saturating_add(datagram.len());
-        let has_room = self.early.len() < MAX_EARLY && octets <= MAX_EARLY_OCTETS;
-        if self.stage == Stage::Connecting && has_room {
-            self.early.push(datagram.to_vec());
-        } else {
-            self.counters.too_early = self.counters.too_early.saturating_add(1);
-        }
-    }
-}
-
-/// Why GRE to the peer does not pass
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GreError {
-    /// ICMP: the peer, or a router before it, does not know the protocol (RFC 792)
-    ProtocolUnreachable,
-    /// The kernel refused to send a datagram, in these words
-    NotSent(String),
-    /// A datagram with our Call ID arrived from another address than the peer's; it was not taken
-    FromElsewhere {
-        /// Its source
-        from: Ipv4Addr,
-        /// The peer's address
-        server: Ipv4Addr,
-    },
-}
-
-/// GRE frames kept until the Outgoing-Call-Reply is there
-const MAX_EARLY: usize = 16;
-
-/// Octets of all of them: what is said so early is LCP, some 60 octets each
-const MAX_EARLY_OCTETS: usize = 8 << 10;
-
-const fn order(order: pptp_gre::Order) -> Order {
-    match order {
-        pptp_gre::Order::Ahead => Order::Ahead,
-        pptp_gre::Order::Behind => Order::Behind,
-    }
-}
-
-/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
-fn is_lcp_answer(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
-}
-
-/// Whether a PPP frame carries a control protocol
-///
-/// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
-/// one octet (§6.5), as the FD of what is encrypted.
-fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

@@ -9,8 +9,8 @@ use std::{
 
 use pptp_packet::{Egress, PacketBuf};
 use pptp_tunnel::{
-    Config, ControlServerConfig, Event, GreManners, Ladder, LinkServerConfig, NotNow, Password,
-    ServerConfig, Tunnel,
+    Config, ConnectTimeline, ControlServerConfig, Event, GreBehavior, LinkServerConfig, NotNow,
+    Password, ServerConfig, Tunnel,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -107,12 +107,12 @@ impl Pair {
         let server = ServerConfig {
             control: ControlServerConfig::default(),
             link,
-            gre: GreManners::default(),
+            gre: GreBehavior::default(),
         };
         let server = Box::new(Tunnel::accept(server, SERVER_CALL, [2; 32], now));
         let config = Config::new("testuser", Password::new("test123"));
-        let ladder = Ladder::new(now);
-        let client = Box::new(Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, now));
+        let timeline = ConnectTimeline::new(now);
+        let client = Box::new(Tunnel::connect(config, CLIENT_CALL, [1; 32], timeline, now));
         Self { client, server, now, slots: Slots::new(), control: Vec::with_capacity(4096) }
     }
 

@@ -7,7 +7,8 @@ use pptp_gre::Header;
 use pptp_packet::PacketBuf;
 use pptp_ppp::{ServerOrder, frame};
 use pptp_tunnel::{
-    Config, ControlServerConfig, Event, Facts, GreManners, Ladder, Password, ServerConfig, Tunnel,
+    Config, ConnectTimeline, ControlServerConfig, Event, Facts, GreBehavior, Password,
+    ServerConfig, Tunnel,
 };
 
 use crate::{
@@ -154,10 +155,10 @@ impl World {
         let server = ServerConfig {
             control: ControlServerConfig::default(),
             link,
-            gre: GreManners::default(),
+            gre: GreBehavior::default(),
         };
         let mut world = Self {
-            client: Tunnel::connect(config, CALL_ID, [1; 32], Ladder::new(now), now),
+            client: Tunnel::connect(config, CALL_ID, [1; 32], ConnectTimeline::new(now), now),
             server: Tunnel::accept(server, SERVER_CALL_ID, [2; 32], now),
             now,
             out: Packets::new(ROOM),

@@ -1,6 +1,6 @@
 //! The connect, step by step, as it is told by the one that everybody uses
 
-use pptp_tunnel::{Failure, Ladder, TunnelError};
+use pptp_tunnel::{ConnectTimeline, Failure, TunnelError};
 
 use super::{Report, finding::Step, host::Host, progress::Progress, sight::Sight};
 use crate::{Client, Connecting, Info, State, Tunnel, TunnelConfig};
@@ -78,5 +78,5 @@ async fn follow(
 
 /// A failure before anything is dialled
 pub(super) fn undialled(failure: Failure) -> TunnelError {
-    TunnelError::new(failure, Ladder::new(crate::shared::now()))
+    TunnelError::new(failure, ConnectTimeline::new(crate::clock::now()))
 }

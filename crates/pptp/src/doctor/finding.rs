@@ -1,4 +1,4 @@
-//! What the doctor finds
+//! One result of the doctor
 
 use std::{fmt, time::Duration};
 
@@ -8,9 +8,9 @@ use pptp_tunnel::{Layer, Phase, TunnelError};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was looked at
+    /// The step that was examined
     pub step: Step,
-    /// How it went
+    /// The step's verdict
     pub verdict: Verdict,
     /// The time that it took
     ///
@@ -19,9 +19,9 @@ pub struct Finding {
     /// [`Step::LinkControl`] the rest of LCP; [`Step::Encryption`] has CCP's time, [`Step::Addresses`]
     /// what IPCP took after that.
     pub took: Duration,
-    /// What was seen, in one sentence without a period
+    /// The observation, in one sentence without a period
     pub seen: String,
-    /// What to do about it, if there is something to do
+    /// The advice, if there is something to do
     pub advice: Option<String>,
     /// The typed failure behind it, if there is one
     pub error: Option<TunnelError>,
@@ -48,7 +48,7 @@ impl Finding {
         Self::new(step, Verdict::Skipped, Duration::ZERO, why.into())
     }
 
-    /// What was to come before it failed
+    /// A step that an earlier failure left undone
     pub(super) fn not_reached(step: Step) -> Self {
         Self::skipped(step, "not reached")
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// How a step went
+/// The verdict on a step
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -78,7 +78,7 @@ pub enum Verdict {
     Warned,
     /// It does not work
     Failed,
-    /// It could not be looked at, or nobody asked for it
+    /// It could not be examined, or was not asked for
     Skipped,
 }
 
@@ -94,21 +94,21 @@ impl Verdict {
     }
 }
 
-/// What the doctor looks at, in this order
+/// The steps of the doctor, in this order
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// Whether the configuration can be dialled
+    /// The configuration: can it be dialled?
     Configuration,
-    /// Whether this process may have a raw socket for IP protocol 47
+    /// The right of this process to a raw socket for IP protocol 47
     RawSocket,
-    /// Whether other programs on this machine have one
+    /// Raw sockets for GRE of other programs on this machine
     OtherSockets,
-    /// Whether the kernel's own PPTP or GRE is there
+    /// The kernel's own PPTP or GRE
     KernelModules,
-    /// Whether connections are tracked, and PPTP's with them
+    /// The kernel's connection tracking, and its helper for PPTP
     ConnectionTracking,
-    /// Whether packets that come in by another device are dropped
+    /// The filter that drops packets which come in by another device
     ReversePathFilter,
     /// The server's name
     Name,
@@ -132,7 +132,7 @@ pub enum Step {
     Addresses,
     /// The largest packet that gets through
     LargestPacket,
-    /// What the caller named behind the tunnel
+    /// The targets behind the tunnel that the caller has named
     Target,
 }
 

@@ -1,4 +1,4 @@
-//! What on this machine gets into the way of PPTP, as its kernel tells it in files
+//! The obstacles to PPTP on this machine, as its kernel tells them in files
 
 use std::{
     collections::BTreeSet,
@@ -95,7 +95,7 @@ impl Host {
 
     fn reverse_path_filter(&self) -> Finding {
         let step = Step::ReversePathFilter;
-        let Ok(folder) = fs::read_dir(self.root.join(CONF)) else {
+        let Ok(folder) = fs::read_dir(self.root.join(IPV4_CONF)) else {
             return Finding::skipped(step, "the devices' settings cannot be read");
         };
         let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -104,7 +104,7 @@ impl Host {
         devices.sort();
         let all = self.filter_of("all");
         let strict: Vec<_> =
-            devices.iter().filter(|name| self.filter_of(name).max(all) == STRICT).collect();
+            devices.iter().filter(|name| self.filter_of(name).max(all) == STRICT_FILTER).collect();
         match (strict.first(), devices.len()) {
             (Some(first), 2..) => warned(
                 step,
@@ -134,7 +134,7 @@ impl Host {
 
     /// 0 off, 1 strict, 2 loose; the larger of a device's and that of all counts
     fn filter_of(&self, device: &str) -> u8 {
-        let setting = self.read(&format!("{CONF}/{device}/rp_filter"));
+        let setting = self.read(&format!("{IPV4_CONF}/{device}/rp_filter"));
         setting.and_then(|it| it.trim().parse().ok()).unwrap_or_default()
     }
 
@@ -142,7 +142,7 @@ impl Host {
         self.root.join("proc/modules").is_file() || self.root.join("sys/module").is_dir()
     }
 
-    /// Whether a module is loaded, or built in with something to show
+    /// Returns true if a module is loaded, or built in with something to show
     fn has(&self, module: &str) -> bool {
         let modules = self.read("proc/modules").unwrap_or_default();
         modules.lines().any(|line| line.split(' ').next() == Some(module))
@@ -162,17 +162,17 @@ impl Host {
     }
 }
 
-/// Where the devices' settings are
-const CONF: &str = "proc/sys/net/ipv4/conf";
+/// The folder of the devices' settings
+const IPV4_CONF: &str = "proc/sys/net/ipv4/conf";
 /// RFC 3704 §2.2
-const STRICT: u8 = 1;
+const STRICT_FILTER: u8 = 1;
 /// The port of a raw socket is its protocol: 47
-const GRE: &str = ":002F";
+const GRE_PORT: &str = ":002F";
 
 /// The number of a raw GRE socket, from its line in `/proc/net/raw`
 fn gre_socket(line: &str) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace();
-    fields.nth(1).filter(|address| address.ends_with(GRE))?;
+    fields.nth(1).filter(|address| address.ends_with(GRE_PORT))?;
     fields.nth(7)?.parse().ok()
 }
 
@@ -224,7 +224,7 @@ mod tests {
         }
 
         fn filter(self, device: &str, setting: u8) -> Self {
-            self.file(&format!("{CONF}/{device}/rp_filter"), &format!("{setting}\n"))
+            self.file(&format!("{IPV4_CONF}/{device}/rp_filter"), &format!("{setting}\n"))
         }
 
         fn find(&self, step: Step) -> (Verdict, String) {

@@ -1,4 +1,4 @@
-//! What is behind a tunnel: the path through it, and what the caller named
+//! The checks behind a tunnel: the path through it, and the targets that the caller has named
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -30,7 +30,7 @@ pub(super) async fn examine(tunnel: &Tunnel, target: Option<&Target>, report: &R
         Some(target) => target.examine(tunnel).await,
         None => Finding::skipped(Step::Target, "none was named"),
     };
-    let silence = Silence { tunnel, received, until: began + VERDICT };
+    let silence = Silence { tunnel, received, until: began + VERDICT_TIME };
     silence.wait(candidates.first().copied()).await;
     match ended(tunnel) {
         Some(reason) => {
@@ -92,12 +92,12 @@ fn ended(tunnel: &Tunnel) -> Option<TunnelError> {
     }
 }
 
-/// The tunnel was lost while what is behind it was looked at
+/// The finding that the tunnel was lost during the checks behind it
 fn lost(reason: &TunnelError, took: Duration) -> Finding {
     Finding::failure(Step::of_error(reason), took, reason)
 }
 
 /// A tunnel that carries nothing has ended within 15 s of the first packet that was lost to it
-const VERDICT: Duration = Duration::from_secs(16);
+const VERDICT_TIME: Duration = Duration::from_secs(16);
 /// Each one of them may draw what proves that nothing opens
 const BETWEEN_PINGS: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Why a connection fails: looks at each layer in turn and says what it saw
+//! The doctor, which examines each layer in turn, and finds out why a connection fails
 
 mod connect;
 mod finding;
@@ -108,7 +108,7 @@ pub struct Doctor {
 
 impl Doctor {
     fn new(subject: Subject) -> Self {
-        let (sender, findings) = mpsc::channel(FINDINGS);
+        let (sender, findings) = mpsc::channel(MAX_FINDINGS);
         let plan = Plan { subject, target: None, report: Report(sender) };
         Self { stage: Stage::Planned(Box::new(plan)), findings }
     }
@@ -208,12 +208,12 @@ enum Stage {
 
 type Examination = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where findings go
+/// The sending end of the findings
 struct Report(mpsc::Sender<Finding>);
 
 impl Report {
     async fn tell(&self, finding: Finding) {
-        // nobody listens any more when the doctor itself is gone, and this future with it
+        // without the doctor itself this future is gone too, so there always is a listener
         let _ = self.0.send(finding).await;
     }
 
@@ -226,4 +226,4 @@ impl Report {
 }
 
 /// More than there are steps: nothing waits for a reader that is busy
-const FINDINGS: usize = 64;
+const MAX_FINDINGS: usize = 64;

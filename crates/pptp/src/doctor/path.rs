@@ -39,7 +39,7 @@ pub(super) async fn examine(tunnel: &Tunnel, candidates: &[Ipv4Addr]) -> Finding
     found(Verdict::Failed, seen).advise(advice(largest.saturating_add(overhead)))
 }
 
-/// How the tunnel itself knows that packets pass
+/// Tells how the tunnel itself knows that packets pass
 const fn words(proof: Reachability) -> &'static str {
     match proof {
         Reachability::Proven(Proof::Ping) => "the tunnel's own ping was answered",
@@ -54,7 +54,7 @@ const fn words(proof: Reachability) -> &'static str {
     }
 }
 
-/// What a path says that answers no ping
+/// The finding about a path that answers no ping
 const fn unanswered(proof: Reachability) -> (Verdict, &'static str) {
     match proof {
         Reachability::Proven(_) => (Verdict::Skipped, "name a target that answers pings"),
@@ -69,7 +69,7 @@ const fn unanswered(proof: Reachability) -> (Verdict, &'static str) {
 /// `mru` is the largest PPP payload that gets through
 fn advice(mru: usize) -> String {
     let cause = "fragments of GRE are lost on the way";
-    if mru < LEAST_MRU {
+    if mru < MIN_MRU {
         format!("{cause}: let them pass")
     } else {
         format!("{cause}: let them pass, or set the MRU to {mru}")
@@ -87,8 +87,8 @@ impl<'a> Prober<'a> {
     async fn find(tunnel: &'a Tunnel, candidates: &[Ipv4Addr]) -> Option<Self> {
         for target in candidates.iter().copied() {
             for _ in 0..FIRST_TRIES {
-                if let Ok(took) = tunnel.ping_sized(target, SMALL, LONGEST).await {
-                    let patience = took.saturating_mul(4).clamp(SHORTEST, LONGEST);
+                if let Ok(took) = tunnel.ping_sized(target, SMALL_PACKET, MAX_TIMEOUT).await {
+                    let patience = took.saturating_mul(4).clamp(MIN_TIMEOUT, MAX_TIMEOUT);
                     return Some(Self { tunnel, target, patience });
                 }
             }
@@ -98,10 +98,10 @@ impl<'a> Prober<'a> {
 
     /// Halves what lies between a size that passes and one that does not
     async fn largest(&self, mtu: usize) -> usize {
-        if mtu <= SMALL || self.passes(mtu).await {
+        if mtu <= SMALL_PACKET || self.passes(mtu).await {
             return mtu;
         }
-        let (mut passes, mut fails) = (SMALL, mtu);
+        let (mut passes, mut fails) = (SMALL_PACKET, mtu);
         while fails - passes > 1 {
             let middle = usize::midpoint(passes, fails);
             if self.passes(middle).await {
@@ -114,7 +114,7 @@ impl<'a> Prober<'a> {
     }
 
     async fn passes(&self, size: usize) -> bool {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             if self.tunnel.ping_sized(self.target, size, self.patience).await.is_ok() {
                 return true;
             }
@@ -124,14 +124,14 @@ impl<'a> Prober<'a> {
 }
 
 /// Octets of an IP packet that passes wherever anything does
-const SMALL: usize = 84;
+const SMALL_PACKET: usize = 84;
 /// One lost ping proves nothing
-const TRIES: u8 = 2;
+const MAX_TRIES: u8 = 2;
 /// So many that random protocols rejected by a server with another key are noticed
 const FIRST_TRIES: u8 = 3;
-const SHORTEST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(1);
+const MIN_TIMEOUT: Duration = Duration::from_millis(250);
+const MAX_TIMEOUT: Duration = Duration::from_secs(1);
 /// MPPE's header, and the protocol of what is encrypted
 const MPPE_OVERHEAD: usize = 4;
 /// The least that can be configured
-const LEAST_MRU: usize = 576;
+const MIN_MRU: usize = 576;

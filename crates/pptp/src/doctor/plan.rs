@@ -1,4 +1,4 @@
-//! The examination: what is looked at, in which order, and what is skipped
+//! The examination: its steps, their order, and the steps that are skipped
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use super::{
     target::Target,
 };
 use crate::{
-    Client, ClientBuilder, ClientError, OpenError, Tunnel, TunnelConfig, network::Network,
+    Client, ClientBuilder, ClientError, OpenError, Tunnel, TunnelConfig, connect::network::Network,
 };
 
-/// What is to be examined
+/// The plan of an examination
 pub(super) struct Plan {
     pub(super) subject: Subject,
     pub(super) target: Option<Target>,
     pub(super) report: Report,
 }
 
-/// What the doctor is asked about
+/// The subject of an examination
 pub(super) enum Subject {
     /// A server, which is dialled
     Server(Box<Dial>),
@@ -46,7 +46,7 @@ impl Plan {
     }
 }
 
-/// How a server is dialled, and from where
+/// The configuration by which a server is dialled, and the network from which
 pub(super) struct Dial {
     pub(super) config: TunnelConfig,
     /// The caller's, if there is one
@@ -57,7 +57,7 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// Examines all that is before the tunnel, and the connect; everything is told when there is none
+    /// Examines all that is before the tunnel, and the connect; without a tunnel that is all
     async fn tunnel(self, report: &Report) -> Option<Tunnel> {
         let Self { config, client, builder, host } = self;
         if !configuration(&config, report).await {

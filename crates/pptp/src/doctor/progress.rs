@@ -1,4 +1,4 @@
-//! Which steps of a connect are through, and how long each of them took
+//! The steps of a connect that are through, and the time that each took
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::TunnelConfig;
 
 const ZERO: Duration = Duration::ZERO;
 
-/// Which steps were reported, and since when the next one is under way
+/// The steps that were reported, and the start of the next one
 pub(super) struct Progress<'a> {
     config: &'a TunnelConfig,
     report: &'a Report,
@@ -35,7 +35,7 @@ impl<'a> Progress<'a> {
         Self { config, report, left, since: Instant::now() }
     }
 
-    /// What lies before `step` went well
+    /// Reports the steps before `step`, which went well
     pub(super) async fn pass_until(&mut self, step: Step, sight: &Sight) {
         let passed = self.take_until(step);
         if let Some(last) = passed.last().copied() {
@@ -103,7 +103,7 @@ fn passed(step: Step, took: Duration, sight: &Sight, config: &TunnelConfig) -> F
     Finding::new(step, verdict, took, sight.tell(step, config))
 }
 
-/// Where the failure shows: GRE has two directions
+/// Returns the step at which the failure shows: GRE has two directions
 fn failing_step(error: &TunnelError) -> Step {
     match &error.failure {
         Failure::GreBlocked { after, heard, send_error } => {
@@ -138,7 +138,7 @@ fn failed(step: Step, took: Duration, error: &TunnelError, sight: &Sight) -> Fin
     finding
 }
 
-/// What the kernel's words end with if a packet filter refuses
+/// The end of the kernel's words if a packet filter refuses
 const EPERM: &str = "(os error 1)";
 
 /// The phase in which a step is taken; steps of one phase share its time

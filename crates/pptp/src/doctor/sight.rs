@@ -1,4 +1,4 @@
-//! What can be seen of a connect, in words
+//! The visible part of a connect, in words
 
 use std::net::SocketAddrV4;
 
@@ -7,7 +7,7 @@ use pptp_tunnel::{AuthenticationProtocol, MppeBits, Peer, Transcript};
 use super::finding::Step;
 use crate::{Connecting, Info, Redial, Stats, TunnelConfig};
 
-/// What can be seen of a connect at some moment
+/// The visible part of a connect at some moment
 pub(super) struct Sight {
     pub(super) server: Option<SocketAddrV4>,
     peer: Option<Peer>,
@@ -149,7 +149,7 @@ fn again_for_authentication(redial: &Redial) -> Option<String> {
 }
 
 fn name(server: &str) -> String {
-    let host = crate::network::split_port(server).map_or(server, |(host, _)| host);
+    let host = crate::connect::network::split_port(server).map_or(server, |(host, _)| host);
     match host.parse::<std::net::Ipv4Addr>() {
         Ok(address) => format!("{address} is an address"),
         Err(_) => format!("{host} has an IPv4 address"),
@@ -164,7 +164,7 @@ fn addresses(info: &Info) -> String {
     format!("ours is {inner_address}, the server's {peer}, DNS {dns}, MTU {mtu}")
 }
 
-/// What a failure may have said itself
+/// A word that a failure may have used itself
 pub(super) const OFFERED: &str = "offered";
 
 /// `offered PAP, MS-CHAPv2, chosen MS-CHAPv2`

@@ -1,4 +1,4 @@
-//! What lies behind the tunnel and is to be reached
+//! The targets behind a tunnel, and how they are reached
 
 use std::{fmt, io, net::Ipv4Addr, str::FromStr, time::Duration};
 
@@ -30,7 +30,7 @@ pub enum Target {
         host: String,
         /// Port
         port: u16,
-        /// What to send; if it is empty, silence is no failure
+        /// The octets to send; if there are none, silence is no failure
         payload: Vec<u8>,
     },
     /// A host that answers an ICMP echo request
@@ -68,7 +68,7 @@ impl Target {
     /// Tries to reach it, for 15 s at most
     pub(super) async fn examine(&self, tunnel: &Tunnel) -> Finding {
         let (began, fragments_before) = (Instant::now(), fragments(tunnel));
-        let answer = timeout(LONGEST, self.reach(tunnel)).await;
+        let answer = timeout(MAX_TIME, self.reach(tunnel)).await;
         let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
         match answer {
@@ -116,12 +116,12 @@ fn fragments(tunnel: &Tunnel) -> u64 {
     tunnel.stats().stack.map_or(0, |stack| stack.fragments_in)
 }
 
-/// What a target answered
+/// The answer of a target
 #[derive(Debug)]
 pub(super) struct Answer {
     /// In words
     pub(super) seen: String,
-    /// What to do, if not everything is as it should be
+    /// The advice, if not everything is as it should be
     pub(super) advice: Option<&'static str>,
 }
 
@@ -135,7 +135,7 @@ impl FromStr for Target {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (kind, rest) = text.split_once(':').ok_or(FORM)?;
+        let (kind, rest) = text.split_once(':').ok_or(TARGET_FORM)?;
         let target = match kind {
             "tcp" => {
                 let (host, port) = host_and_port(rest)?;
@@ -151,12 +151,12 @@ impl FromStr for Target {
                 let (host, port) = host_and_port(rest)?;
                 Self::Knx { host, port }
             }
-            "knx" => Self::Knx { host: rest.into(), port: KNX },
-            _ => return Err(FORM),
+            "knx" => Self::Knx { host: rest.into(), port: KNX_PORT },
+            _ => return Err(TARGET_FORM),
         };
         let host = target.host();
         let usable = !host.is_empty() && !host.contains([':', '[', ' ', '/']);
-        if usable { Ok(target) } else { Err(FORM) }
+        if usable { Ok(target) } else { Err(TARGET_FORM) }
     }
 }
 
@@ -172,12 +172,12 @@ impl fmt::Display for Target {
     }
 }
 
-const FORM: &str =
+const TARGET_FORM: &str =
     "tcp:HOST:PORT, udp:HOST:PORT, udp:HOST:PORT=TEXT, ping:HOST or knx:HOST[:PORT] is wanted";
 
 fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
-    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
-    let port = port.parse().ok().filter(|port| *port != 0).ok_or(FORM)?;
+    let (host, port) = text.rsplit_once(':').ok_or(TARGET_FORM)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or(TARGET_FORM)?;
     Ok((host.into(), port))
 }
 
@@ -198,8 +198,8 @@ async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<Answer> {
         Err(_) => *tunnel.lookup_host(host).await?.first().ok_or(io::ErrorKind::NotFound)?,
     };
     let mut last = io::ErrorKind::TimedOut.into();
-    for _ in 0..TRIES {
-        match tunnel.ping(address, PATIENCE).await {
+    for _ in 0..MAX_TRIES {
+        match tunnel.ping(address, REPLY_TIMEOUT).await {
             Ok(took) => return Ok(format!("answers after {} ms", took.as_millis()).into()),
             Err(error) => last = error,
         }
@@ -209,10 +209,10 @@ async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<Answer> {
 
 /// Sends `question` until something comes back
 pub(super) async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut answer = vec![0; DATAGRAM];
-    for _ in 0..TRIES {
+    let mut answer = vec![0; MAX_DATAGRAM];
+    for _ in 0..MAX_TRIES {
         socket.send(question).await?;
-        if let Ok(received) = timeout(PATIENCE, socket.recv(&mut answer)).await {
+        if let Ok(received) = timeout(REPLY_TIMEOUT, socket.recv(&mut answer)).await {
             answer.truncate(received?);
             return Ok(answer);
         }
@@ -238,14 +238,14 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Of a name that has many addresses, none of which answers
-const LONGEST: Duration = Duration::from_secs(15);
+const MAX_TIME: Duration = Duration::from_secs(15);
 /// Of one question
-const PATIENCE: Duration = Duration::from_secs(2);
-const TRIES: u8 = 2;
-/// Octets of the largest UDP datagram: what is above the tunnel's MTU comes in fragments
-const DATAGRAM: usize = 65_507;
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_TRIES: u8 = 2;
+/// The octets of the largest UDP datagram, which comes in fragments if it exceeds the tunnel's MTU
+const MAX_DATAGRAM: usize = 65_507;
 /// The port of KNXnet/IP
-const KNX: u16 = 3671;
+const KNX_PORT: u16 = 3671;
 
 #[cfg(test)]
 mod tests {
@@ -265,7 +265,7 @@ mod tests {
         let wrong =
             ["", "tcp", "tcp:", "tcp:host", "tcp::80", "tcp:host:0", "ping:", "ping:a b", "knx:"];
         for text in wrong.into_iter().chain(["http:host:80", "tcp:::1:80", "ping:10.0.0.0/8"]) {
-            assert_eq!(text.parse::<Target>(), Err(FORM), "{text:?}");
+            assert_eq!(text.parse::<Target>(), Err(TARGET_FORM), "{text:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::Failure;
 use crate::Phase;
 
 impl Failure {
-    /// What to do about it, in one sentence without a period
+    /// Returns the advice, in one sentence without a period
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::InvalidServer { .. } => "give the server as host or host:port",
@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// What a hang-up of the peer means that comes in the middle of something
+    /// Returns the advice for a hang-up of the peer in the middle of something
     pub(super) const fn advice_in(&self, phase: Phase) -> &'static str {
         match phase {
             _ if !self.is_hang_up() => self.advice(),
@@ -260,7 +260,7 @@ const fn link_advice(failure: &LinkFailure) -> &'static str {
     }
 }
 
-/// What to do about a server that has only this
+/// Returns the advice for a server that has only this
 const fn refusal_advice(offered: AuthenticationProtocol) -> &'static str {
     use AuthenticationProtocol::{ChapMd5, Eap, EapMethod, MsChapV1, Pap};
     match offered {

@@ -15,7 +15,7 @@ pub struct Code {
     pub name: Cow<'static, str>,
     /// The value
     pub number: u32,
-    /// Where the field is defined: `RFC 2637 §2.8`
+    /// The section that defines the field: `RFC 2637 §2.8`
     pub defined_in: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl Code {
 }
 
 impl Failure {
-    /// What the peer said on the wire, the most telling code first; empty if it said nothing
+    /// Returns the codes that the peer sent, the most telling one first; empty if it sent none
     pub fn codes(&self) -> Vec<Code> {
         match self {
             Self::Control(failure) => control_codes(failure),

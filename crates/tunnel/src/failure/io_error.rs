@@ -54,9 +54,9 @@ mod tests {
     use std::{sync::Arc, time::Instant};
 
     use super::*;
-    use crate::{Failure, Ladder};
+    use crate::{ConnectTimeline, Failure};
 
-    /// What other libraries put around an error
+    /// An error that other libraries put around another
     #[derive(Debug, thiserror::Error)]
     #[error("around")]
     struct Around(#[source] Box<dyn Error + Send + Sync>);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn closed() -> TunnelError {
-        TunnelError::new(Failure::Closed, Ladder::new(Instant::now()))
+        TunnelError::new(Failure::Closed, ConnectTimeline::new(Instant::now()))
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::Phase;
 pub enum Layer {
     /// This program: it hung up, or it has a fault
     Program,
-    /// What the caller asked for
+    /// The options of the caller
     Configuration,
     /// This machine
     Host,
@@ -45,15 +45,15 @@ pub enum Layer {
     Gre,
     /// LCP
     Link,
-    /// Who is who
+    /// The login: who is who
     Authentication,
     /// CCP and MPPE
     Encryption,
     /// IPCP and the inner addresses
     Network,
-    /// How large packets may be
+    /// The size that packets may have
     Path,
-    /// What lies behind the tunnel
+    /// The network behind the tunnel
     Target,
 }
 
@@ -96,7 +96,7 @@ impl Layer {
         }
     }
 
-    /// What a program exits with when this layer failed: see the table above; 0 is success
+    /// Returns the exit code of a program when this layer failed: see the table above; 0 is success
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Program => 1,
@@ -137,7 +137,7 @@ impl fmt::Display for Layer {
 }
 
 impl Failure {
-    /// The layer that failed; `None` for what is not one layer's: a connect that took too long
+    /// Returns the layer that failed; `None` if it is not one layer's: a connect that took too long
     ///
     /// [`TunnelError::layer`](crate::TunnelError::layer) knows the phase, and so always has one.
     pub const fn layer(&self) -> Option<Layer> {
@@ -156,7 +156,7 @@ impl Failure {
         })
     }
 
-    /// Whether the peer hung up, so that what was going on at that moment is to blame
+    /// Returns true if the peer hung up, so that the step at that moment is to blame
     pub(crate) const fn is_hang_up(&self) -> bool {
         use ControlFailure::{CallDisconnected, ConnectionLost, StoppedByPeer};
         use LinkFailure::TerminatedByPeer;

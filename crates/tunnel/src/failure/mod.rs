@@ -16,27 +16,27 @@ use pptp_ppp::{Failure as LinkFailure, RasCode};
 
 pub use self::{class::Class, code::Code, layer::Layer, retry::Retry};
 
-use crate::{Ladder, Phase};
+use crate::{ConnectTimeline, Phase};
 
-/// Why a tunnel did not come up, or ended: what, in which phase, and what took how long
+/// The reason why a tunnel did not come up, or ended: the failure, its phase, and the time of each phase
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {told} (phase: {phase}){hint}", name = self.name(), told = self.told(), hint = self.hint())]
 #[non_exhaustive]
 pub struct TunnelError {
     /// The phase in which it happened
     pub phase: Phase,
-    /// What happened
+    /// The failure
     pub failure: Failure,
-    /// What each phase took
-    pub ladder: Ladder,
+    /// The time that each phase took
+    pub timeline: ConnectTimeline,
     /// The error code of Windows that the peer said in its Terminate-Request
     pub ras_code: Option<RasCode>,
 }
 
 impl TunnelError {
-    /// A failure in the phase that the ladder has reached
-    pub const fn new(failure: Failure, ladder: Ladder) -> Self {
-        Self { phase: ladder.phase(), failure, ladder, ras_code: None }
+    /// A failure in the phase that the timeline has reached
+    pub const fn new(failure: Failure, timeline: ConnectTimeline) -> Self {
+        Self { phase: timeline.phase(), failure, timeline, ras_code: None }
     }
 
     /// With the error code of Windows that the peer said
@@ -46,7 +46,7 @@ impl TunnelError {
         self
     }
 
-    /// What happened, with what is known of it beside the failure: the moment, and the peer's number
+    /// Returns the failure in words, with the moment and the peer's number, as far as known
     pub fn told(&self) -> String {
         let Self { failure, .. } = self;
         let moment = self.moment().map_or_else(String::new, |moment| format!(" {moment}"));
@@ -56,7 +56,7 @@ impl TunnelError {
         format!("{failure}{moment}{said}")
     }
 
-    /// When a TCP connection was closed, as far as that says why
+    /// Returns the moment at which a TCP connection was closed, if that says why
     const fn moment(&self) -> Option<&'static str> {
         if !matches!(self.failure, Failure::Control(ControlFailure::ConnectionLost)) {
             return None;
@@ -85,7 +85,7 @@ impl TunnelError {
         }
     }
 
-    /// What the peer said on the wire: see [`Failure::codes`]; the error code of Windows goes first
+    /// Returns the codes that the peer sent: see [`Failure::codes`]; the error code of Windows goes first
     pub fn codes(&self) -> Vec<Code> {
         let Some(said) = self.ras_code.map(Code::of_windows) else { return self.failure.codes() };
         // a login that was refused by it had no CHAP Failure
@@ -93,17 +93,17 @@ impl TunnelError {
         std::iter::once(said.clone()).chain(others).collect()
     }
 
-    /// Whether dialling again may help
+    /// Returns whether dialling again may help
     pub const fn retry(&self) -> Retry {
         self.failure.retry()
     }
 
-    /// When to dial again at the earliest: see [`Failure::retry_after`]
+    /// Returns the least time before the next dial: see [`Failure::retry_after`]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.failure.retry_after()
     }
 
-    /// What to do about it, in one sentence without a period
+    /// Returns the advice, in one sentence without a period
     pub const fn advice(&self) -> &'static str {
         match self.ras_code {
             Some(code) => self.failure.advice_after(code, self.phase),
@@ -125,7 +125,7 @@ impl TunnelError {
 
     fn hint(&self) -> String {
         let times = match self.failure {
-            Failure::ConnectTimeout { .. } => format!("; {}", self.ladder),
+            Failure::ConnectTimeout { .. } => format!("; {}", self.timeline),
             Failure::Closed => return String::new(),
             _ => String::new(),
         };
@@ -133,7 +133,7 @@ impl TunnelError {
     }
 }
 
-/// What went wrong, for people and for programs
+/// The failure of a tunnel, for people and for programs
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -148,7 +148,7 @@ pub enum Failure {
     InvalidOption {
         /// The option
         option: &'static str,
-        /// What it should be
+        /// The value that is wanted
         wanted: &'static str,
     },
     /// The server's name could not be resolved
@@ -199,11 +199,11 @@ pub enum Failure {
     /// The call is connected, but no GRE datagram of the server arrives
     #[error("GRE (IP protocol 47) does not pass: {}{}", waited(*.after, *.heard), sent(.send_error.as_ref()))]
     GreBlocked {
-        /// How long was waited for the first one; zero if a router said that GRE does not pass
+        /// The time of the wait for the first one; zero if a router said that GRE does not pass
         after: Duration,
-        /// Whether the server's own arrived, so that it is ours that are lost on the way
+        /// True if the server's own arrived, so that ours are lost on the way
         heard: bool,
-        /// Why our own datagrams could not be sent, if the kernel refused them
+        /// The kernel's reason, if it refused to send our own datagrams
         send_error: Option<String>,
     },
     /// The call is connected, and its GRE arrives from another address than that of the server
@@ -211,9 +211,9 @@ pub enum Failure {
     /// Only what comes from the server's own address is taken.
     #[error("GRE of this call arrives from {from}, not from {server}")]
     GreFromElsewhere {
-        /// Where it comes from
+        /// The address that it comes from
         from: Ipv4Addr,
-        /// Where the control connection goes
+        /// The address of the control connection
         server: Ipv4Addr,
     },
     /// The call is connected, and the server's GRE has a header that PPTP does not have
@@ -230,7 +230,7 @@ pub enum Failure {
     /// The connect took too long in all
     #[error("not connected within {} s", limit.as_secs_f32())]
     ConnectTimeout {
-        /// How long it was allowed to take
+        /// The time that it was allowed to take
         limit: Duration,
     },
     /// The runtime that the client's driver ran on was shut down

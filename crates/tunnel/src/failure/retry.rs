@@ -5,7 +5,7 @@ use pptp_ppp::Failure as LinkFailure;
 
 use super::{Class, Failure};
 
-/// Whether dialling again may help
+/// The chances of another dial
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// The same configuration may well succeed soon
@@ -19,21 +19,21 @@ pub enum Retry {
 }
 
 impl Failure {
-    /// Whether dialling again may help
+    /// The chances of another dial
     pub const fn retry(&self) -> Retry {
         match self.retry_after() {
             None if matches!(self.class(), Class::OwnDeed) => Retry::OnRequest,
             None => Retry::Never,
-            Some(pause) if pause.as_secs() < LATER.as_secs() => Retry::Soon,
+            Some(pause) if pause.as_secs() < CONFIGURATION_TIME.as_secs() => Retry::Soon,
             Some(_) => Retry::Later,
         }
     }
 
-    /// When to dial again at the earliest; `None`: never with this configuration, or not at all since
+    /// Returns the least time before the next dial; `None`: never with this configuration, or not at all since
     /// this side ended the tunnel
     ///
-    /// The pause before the first further attempt: whoever makes several lets it grow, and adds some
-    /// chance, so that those who failed together do not come back together.
+    /// It is the pause before the first further attempt. The pauses of several attempts should grow, and
+    /// differ by chance, so that tunnels which failed together do not come back together.
     ///
     /// A refused login (error 691, or no reason at all) has an hour: servers say the same of a wrong
     /// password, of an earlier session of the user that is still alive, and of a RADIUS server that is
@@ -46,15 +46,15 @@ impl Failure {
             Self::Control(failure) => Some(control_pause(failure)),
             Self::Link(failure) => link_pause(failure),
             Self::NameNotResolved { .. } | Self::TcpRefused { .. } | Self::TcpFailed { .. } => {
-                Some(SOMEBODY_RESTARTS)
+                Some(RESTART_TIME)
             }
             Self::GreBlocked { .. }
             | Self::GreFromElsewhere { .. }
             | Self::GreUnsupported { .. }
             | Self::CallIdsExhausted
-            | Self::TooManyFiles { .. } => Some(LATER),
+            | Self::TooManyFiles { .. } => Some(CONFIGURATION_TIME),
             Self::RuntimeShutDown | Self::Closed => None,
-            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(AT_ONCE),
+            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(RETRY_AT_ONCE),
         }
     }
 }
@@ -65,13 +65,13 @@ const fn control_pause(failure: &ControlFailure) -> Duration {
         | ControlFailure::VersionUnsupported { .. }
         | ControlFailure::ControlRefused { result: StartResult::NotAuthorized, .. }
         | ControlFailure::CallRefused { result: OutgoingCallResult::DoNotAccept, .. } => {
-            AN_ADMINISTRATOR
+            ADMINISTRATOR_TIME
         }
         ControlFailure::CallRefused { .. }
         | ControlFailure::ControlRefused { .. }
-        | ControlFailure::StoppedByPeer { .. } => SOMEBODY_LEAVES,
-        ControlFailure::NoControlReply | ControlFailure::NoCallReply => SOMEBODY_RESTARTS,
-        _ => AT_ONCE,
+        | ControlFailure::StoppedByPeer { .. } => CLIENT_LEAVES_TIME,
+        ControlFailure::NoControlReply | ControlFailure::NoCallReply => RESTART_TIME,
+        _ => RETRY_AT_ONCE,
     }
 }
 
@@ -84,28 +84,28 @@ const fn link_pause(failure: &LinkFailure) -> Option<Duration> {
         | LinkFailure::AuthProtocolWithoutKeys { .. }
         | LinkFailure::EncryptionUnavailable { .. }
         | LinkFailure::EncryptionDemanded { .. }
-        | LinkFailure::RejectedProtocol { .. } => Some(AN_ADMINISTRATOR),
+        | LinkFailure::RejectedProtocol { .. } => Some(ADMINISTRATOR_TIME),
         // the account itself, or its password, has to be changed first
         LinkFailure::AuthFailed { code: 647..=649 | 709, .. } | LinkFailure::ServerNotAuthentic => {
             None
         }
-        LinkFailure::AuthFailed { .. } => Some(AN_EARLIER_SESSION),
-        LinkFailure::AddressChanged { .. } => Some(SOMEBODY_LEAVES),
+        LinkFailure::AuthFailed { .. } => Some(OLD_SESSION_TIME),
+        LinkFailure::AddressChanged { .. } => Some(CLIENT_LEAVES_TIME),
         // always with a wrong RADIUS server, and once after a Configure-Ack of CCP that was lost
-        LinkFailure::NoAddress | LinkFailure::WrongKey(_) => Some(LATER),
-        _ => Some(AT_ONCE),
+        LinkFailure::NoAddress | LinkFailure::WrongKey(_) => Some(CONFIGURATION_TIME),
+        _ => Some(RETRY_AT_ONCE),
     }
 }
 
-/// What was there a moment ago may be there again
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// A server that was there a moment ago may be there again
+const RETRY_AT_ONCE: Duration = Duration::from_secs(1);
 /// A server, a router or a name server starts in about that time
-const SOMEBODY_RESTARTS: Duration = Duration::from_secs(10);
+const RESTART_TIME: Duration = Duration::from_secs(10);
 /// A server that is full has room when a client of it leaves
-const SOMEBODY_LEAVES: Duration = Duration::from_secs(30);
+const CLIENT_LEAVES_TIME: Duration = Duration::from_secs(30);
 /// Somebody has to notice and to do something
-const LATER: Duration = Duration::from_mins(1);
+const CONFIGURATION_TIME: Duration = Duration::from_mins(1);
 /// Somebody has to change a setting of the server
-const AN_ADMINISTRATOR: Duration = Duration::from_mins(10);
+const ADMINISTRATOR_TIME: Duration = Duration::from_mins(10);
 /// A session that lost its line ends on the server within that time, and no account is locked
-const AN_EARLIER_SESSION: Duration = Duration::from_hours(1);
+const OLD_SESSION_TIME: Duration = Duration::from_hours(1);

@@ -284,9 +284,9 @@ fn exit_codes_are_distinct_and_none_is_success() {
 #[test]
 fn a_hang_up_in_the_middle_of_something_is_that_layers() {
     let at = |phase| {
-        let mut ladder = Ladder::new(Instant::now());
-        ladder.enter(ladder.started(), phase);
-        TunnelError::new(ControlFailure::ConnectionLost.into(), ladder)
+        let mut timeline = ConnectTimeline::new(Instant::now());
+        timeline.enter(timeline.started(), phase);
+        TunnelError::new(ControlFailure::ConnectionLost.into(), timeline)
     };
     for (phase, layer, word) in [
         (Phase::Resolve, "name", "dial again"),
@@ -309,11 +309,11 @@ fn a_hang_up_in_the_middle_of_something_is_that_layers() {
 
 #[test]
 fn an_error_tells_what_where_and_what_to_do() {
-    let mut ladder = Ladder::new(Instant::now());
-    ladder.enter(ladder.started(), Phase::Authentication);
+    let mut timeline = ConnectTimeline::new(Instant::now());
+    timeline.enter(timeline.started(), Phase::Authentication);
     let failure =
         LinkFailure::AuthFailed { code: 691, retry: true, message: "Access denied".into() };
-    let text = TunnelError::new(failure.into(), ladder).to_string();
+    let text = TunnelError::new(failure.into(), timeline).to_string();
     assert!(text.starts_with("AuthFailed: "), "{text}");
     for part in ["691", "Access denied", "phase: authentication", "one of three"] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
@@ -323,7 +323,7 @@ fn an_error_tells_what_where_and_what_to_do() {
 #[test]
 fn an_error_of_a_tunnel_is_that_of_its_failure() {
     for (failure, ..) in table() {
-        let error = TunnelError::new(failure.clone(), Ladder::new(Instant::now()));
+        let error = TunnelError::new(failure.clone(), ConnectTimeline::new(Instant::now()));
         assert_eq!(error.codes(), failure.codes());
         assert_eq!((error.retry(), error.retry_after()), (failure.retry(), failure.retry_after()));
         assert_eq!(error.advice(), failure.advice_in(Phase::Resolve));
@@ -332,7 +332,7 @@ fn an_error_of_a_tunnel_is_that_of_its_failure() {
 
 #[test]
 fn calls_on_a_tunnel_that_is_down_fail_with_its_error() {
-    let error = |failure| TunnelError::new(failure, Ladder::new(Instant::now()));
+    let error = |failure| TunnelError::new(failure, ConnectTimeline::new(Instant::now()));
     let limit = Duration::from_secs(30);
     let gre = Failure::GreBlocked { after: limit, heard: false, send_error: None };
     for (failure, kind) in [
@@ -354,10 +354,11 @@ fn calls_on_a_tunnel_that_is_down_fail_with_its_error() {
 #[test]
 fn a_timeout_tells_where_the_time_went() {
     let start = Instant::now();
-    let mut ladder = Ladder::new(start);
-    ladder.enter(start + Duration::from_millis(7), Phase::TcpConnect);
-    ladder.end(start + Duration::from_secs(3));
-    let error = TunnelError::new(Failure::ConnectTimeout { limit: Duration::from_secs(3) }, ladder);
+    let mut timeline = ConnectTimeline::new(start);
+    timeline.enter(start + Duration::from_millis(7), Phase::TcpConnect);
+    timeline.end(start + Duration::from_secs(3));
+    let error =
+        TunnelError::new(Failure::ConnectTimeout { limit: Duration::from_secs(3) }, timeline);
     let text = error.to_string();
     assert!(text.contains("name resolution 7 ms, TCP connect 2993 ms"), "{text}");
     assert_eq!(error.layer(), Tcp);

@@ -58,7 +58,7 @@ proptest! {
 
     #[test]
     fn a_recorder_holds_no_more_than_its_size(
-        capacity in prop_oneof![0_usize..200, Just(Recorder::CAPACITY), 0_usize..70_000],
+        capacity in prop_oneof![0_usize..200, Just(Recorder::DEFAULT_CAPACITY), 0_usize..70_000],
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let mut recorder = Recorder::new(Instant::now(), capacity);

@@ -31,7 +31,7 @@ fn the_round_trips_told_are_the_time_it_took() {
 }
 
 #[test]
-fn each_phase_is_told_once_and_in_order_and_the_ladder_has_its_time() {
+fn each_phase_is_told_once_and_in_order_and_the_timeline_has_its_time() {
     for order in ORDERS {
         let mut pair = Pair::of(order);
         pair.run(secs(1));
@@ -39,22 +39,22 @@ fn each_phase_is_told_once_and_in_order_and_the_ladder_has_its_time() {
         assert_eq!(pair.server.phases(), PHASES, "{order:?}");
         let client = &pair.client;
         assert!(matches!(client.events.last(), Some((_, Event::Up(_)))), "{:?}", client.events);
-        let ladder = client.tunnel.ladder();
-        assert_eq!((ladder.phase(), client.tunnel.phase()), (Phase::Up, Phase::Up));
+        let timeline = client.tunnel.timeline();
+        assert_eq!((timeline.phase(), client.tunnel.phase()), (Phase::Up, Phase::Up));
         for (at, event) in &client.events {
             let phase = match event {
                 Event::Phase(phase) => *phase,
                 _ => Phase::Up,
             };
-            assert_eq!(ladder.reached(phase), Some(*at), "{phase}");
+            assert_eq!(timeline.reached(phase), Some(*at), "{phase}");
         }
         let reached = [1, 2, 3, 4].map(|trips| Some(trips * ROUND_TRIP));
         assert_eq!(
-            PHASES[..4].iter().map(|phase| ladder.reached(*phase)).collect::<Vec<_>>(),
+            PHASES[..4].iter().map(|phase| timeline.reached(*phase)).collect::<Vec<_>>(),
             reached
         );
-        let shares = ladder.shares().map(|(_, share)| share).sum();
-        assert_eq!(ladder.reached(Phase::Up), Some(shares), "nothing is left out");
+        let shares = timeline.shares().map(|(_, share)| share).sum();
+        assert_eq!(timeline.reached(Phase::Up), Some(shares), "nothing is left out");
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod connect;
 mod gre;
+mod gre_behavior;
 mod hang_up;
 mod limits;
 mod login;
-mod manners;
 mod ordered;
 mod packets;
 pub(crate) mod pair;

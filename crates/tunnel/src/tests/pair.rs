@@ -12,8 +12,8 @@ use pptp_packet::{PacketBuf, VecEgress};
 use pptp_ppp::{Password, ServerOrder};
 
 use crate::{
-    Config, Event, Facts, GreError, GreManners, Ladder, NotNow, Phase, ServerConfig, Timer, Tunnel,
-    TunnelError,
+    Config, ConnectTimeline, Event, Facts, GreBehavior, GreError, NotNow, Phase, ServerConfig,
+    Timer, Tunnel, TunnelError,
 };
 
 /// From one end to the other, unless a test wants it otherwise
@@ -323,9 +323,9 @@ impl Pair {
     pub(crate) fn new(config: Config, server: ServerConfig) -> Self {
         let start = Instant::now();
         let now = start + ROUND_TRIP;
-        let mut ladder = Ladder::new(start);
-        ladder.enter(start, Phase::TcpConnect);
-        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], ladder, now);
+        let mut timeline = ConnectTimeline::new(start);
+        timeline.enter(start, Phase::TcpConnect);
+        let client = Tunnel::connect(config, CLIENT_CALL, [1; 32], timeline, now);
         let server = Tunnel::accept(server, SERVER_CALL, [2; 32], now);
         Self { client: End::new(client, now), server: End::new(server, now), now, start }
     }
@@ -342,7 +342,7 @@ impl Pair {
         pair
     }
 
-    /// Since the first rung of the client's ladder
+    /// Since the start of the client's timeline
     pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
@@ -438,7 +438,7 @@ pub(crate) fn server_config(order: ServerOrder) -> ServerConfig {
         },
         ..pptp_control::ServerConfig::default()
     };
-    ServerConfig { control, link, gre: GreManners::default() }
+    ServerConfig { control, link, gre: GreBehavior::default() }
 }
 
 /// A control message of a type, as long as it has to be (RFC 2637 §2), filled up with zeros

@@ -9,7 +9,7 @@ use super::pair::*;
 use crate::GreError;
 
 /// Events that one turn may leave, whatever came: a Down, and the renegotiations of a minute
-const MOST_EVENTS: usize = 40;
+const MAX_EVENTS: usize = 40;
 
 #[derive(Clone, Debug)]
 enum Input {
@@ -128,7 +128,7 @@ proptest! {
             }
             let told = pair.client.events.len();
             give(&mut pair, input);
-            prop_assert!(pair.client.events.len() - told <= MOST_EVENTS || pair.client.down().is_none());
+            prop_assert!(pair.client.events.len() - told <= MAX_EVENTS || pair.client.down().is_none());
         }
         have_room(&mut pair);
         let _ = pair.client.down();
@@ -157,6 +157,6 @@ proptest! {
         }
         pair.client_turn();
         let events = pair.client.events.len() - told;
-        prop_assert!(events <= MOST_EVENTS, "{events}");
+        prop_assert!(events <= MAX_EVENTS, "{events}");
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use pptp_gre::{Evidence, Header, Placed, ReorderBuffer, Verdict};
-use pptp_ppp::{Arrival, Negotiated, Received};
+use pptp_ppp::Negotiated;
 
-use super::{Tunnel, order};
+use super::Tunnel;
 
-/// What is kept while frames need their order
+/// The state that is kept while frames need their order
 #[derive(Debug)]
 pub(super) struct Ordered {
     buffer: ReorderBuffer,
@@ -18,9 +18,14 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    /// When a frame will have waited too long
+    /// Returns the time at which a frame will have waited too long
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.buffer.poll_timeout()
+    }
+
+    /// Lets the number of a control frame pass: no packet has to wait for it
+    pub(super) fn pass(&mut self, now: Instant, sequence: u32) {
+        self.buffer.pass(now, sequence);
     }
 
     /// A packet came up
@@ -35,7 +40,7 @@ impl Ordered {
         }
     }
 
-    /// Whether a frame that the buffer has passed over may yet count
+    /// Returns true if a frame that the buffer has passed over may still count
     ///
     /// Encrypted ones tell by themselves: a late one or a duplicate does not open.
     fn may_count(&self, sequence: u32) -> bool {
@@ -44,31 +49,12 @@ impl Ordered {
     }
 }
 
-/// An inner packet that came up
-#[derive(Debug)]
-pub(super) enum Opened<'p> {
-    /// One for users
-    Packet(&'p mut [u8]),
-    /// The answer to a proof of the data path
-    Proof,
-}
-
-impl<'p> Opened<'p> {
-    /// The packet, if it is for users
-    pub(super) fn packet(self) -> Option<&'p mut [u8]> {
-        match self {
-            Self::Packet(packet) => Some(packet),
-            Self::Proof => None,
-        }
-    }
-}
-
 impl Tunnel {
-    /// The next IP packet that had to wait for one before it
+    /// Returns the next IP packet that had to wait for one before it
     ///
-    /// Asked after [`handle_gre`](Self::handle_gre) and after
-    /// [`handle_timeout`](Self::handle_timeout), before the events, until there is none. None at all
-    /// with stateless MPPE, which needs no order.
+    /// Call it after [`handle_gre`](Self::handle_gre) and after
+    /// [`handle_timeout`](Self::handle_timeout), before the events, until it returns `None`.
+    /// Stateless MPPE needs no order, so that no packet waits.
     pub fn poll_ip(&mut self, now: Instant) -> Option<Vec<u8>> {
         loop {
             let (sequence, mut frame) = self.ordered.as_mut()?.buffer.poll(now)?;
@@ -124,40 +110,7 @@ impl Tunnel {
         }
     }
 
-    /// Hands a frame to PPP, and commits its number if that takes it
-    pub(super) fn open_frame<'p>(
-        &mut self,
-        now: Instant,
-        verdict: Verdict,
-        frame: &'p mut [u8],
-    ) -> Option<Opened<'p>> {
-        let arrival = Arrival { sequence: verdict.sequence, order: order(verdict.order) };
-        let session = self.session.as_mut()?;
-        match self.link.handle_frame(now, arrival, frame) {
-            Received::Ip(packet) => {
-                session.commit(now, verdict);
-                self.counters.received(packet.len());
-                return Some(Opened::Packet(packet));
-            }
-            Received::Proof => {
-                session.commit(now, verdict);
-                self.link_events(now);
-                return Some(Opened::Proof);
-            }
-            Received::Control if verdict.evidence == Evidence::Accepted => {
-                session.commit(now, verdict);
-                if let Some(ordered) = &mut self.ordered {
-                    ordered.buffer.pass(now, verdict.sequence);
-                }
-            }
-            // a discarded frame may still be the one that was too much
-            Received::Control | Received::Discarded(_) => {}
-        }
-        self.link_events(now);
-        None
-    }
-
-    /// Whether frames need their order from now on, as PPP has agreed
+    /// Begins or ends the reordering of frames, as PPP has agreed
     pub(super) fn order_frames(&mut self, negotiated: &Negotiated) {
         let is_clear = negotiated.encryption.is_none();
         let needs_order = negotiated.encryption.is_none_or(|encryption| encryption.stateful);

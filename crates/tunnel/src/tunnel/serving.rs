@@ -1,32 +1,32 @@
-//! How a tunnel is answered, and what real servers do otherwise in GRE
+//! The options of a server's tunnel, and the ways in which real servers differ in GRE
 
 use pptp_gre::Session;
 
 use super::Tunnel;
 
-/// How a tunnel is answered
+/// The options of a tunnel that a server answers
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// The manners of the control connection
+    /// The behavior of the control connection
     pub control: pptp_control::ServerConfig,
-    /// Accounts, addresses and the manners of PPP
+    /// The accounts, the addresses and the behavior of PPP
     pub link: pptp_ppp::ServerConfig,
-    /// The manners of GRE
-    pub gre: GreManners,
+    /// The behavior of GRE
+    pub gre: GreBehavior,
 }
 
-/// How a server sends its GRE; by default as RFC 2637 §4 has it
+/// The way in which a server sends its GRE; by default as RFC 2637 §4 has it
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GreManners {
-    /// When the client's datagrams are acknowledged
+pub struct GreBehavior {
+    /// The time at which the client's datagrams are acknowledged
     pub acknowledgments: Acknowledgments,
     /// Sequence number of the first datagram; Linux's pptp.ko begins with 1
     pub first_sequence: u32,
-    /// Whether each PPP control frame goes out twice, each time with a sequence number of its own
+    /// True if each PPP control frame goes out twice, each time with a sequence number of its own
     pub repeats_frames: bool,
 }
 
-/// When a server acknowledges its client's GRE (RFC 2637 §4.3)
+/// The time at which a server acknowledges its client's GRE (RFC 2637 §4.3)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Acknowledgments {
     /// Within 100 ms, with data of its own or without
@@ -38,8 +38,8 @@ pub enum Acknowledgments {
     Never,
 }
 
-impl GreManners {
-    /// A session that was not used yet, in these manners
+impl GreBehavior {
+    /// Returns a new session that behaves like this
     pub(super) fn session(self, session: Session) -> Session {
         let session = session.starting_at(self.first_sequence);
         match self.acknowledgments {
@@ -50,9 +50,9 @@ impl GreManners {
 }
 
 impl Tunnel {
-    /// Before anything is sent, so that it carries no acknowledgment if there is never to be one
+    /// Drops an owed acknowledgment, if the server never sends any; called before anything is sent
     pub(super) fn withhold_acknowledgment(&mut self) {
-        if self.gre_manners.acknowledgments == Acknowledgments::Never
+        if self.gre_behavior.acknowledgments == Acknowledgments::Never
             && let Some(session) = &mut self.session
         {
             session.forget_acknowledgment();

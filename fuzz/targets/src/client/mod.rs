@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pptp_gre::Header;
 use pptp_packet::PacketBuf;
 use pptp_ppp::frame;
-use pptp_tunnel::{Event, GreError, Ladder, NotNow, Password, Record, RecordKind, Tunnel};
+use pptp_tunnel::{ConnectTimeline, Event, GreError, NotNow, Password, Record, RecordKind, Tunnel};
 
 use self::line::{Inbound, Line};
 pub use self::{setting::Setting, step::Step};
@@ -92,8 +92,9 @@ impl World {
         let now = epoch();
         let mut heap = Heap::new();
         let config = setting.client(now);
-        let client = heap
-            .within(|| Tunnel::connect(config.clone(), CALL_ID, [1; 32], Ladder::new(now), now));
+        let client = heap.within(|| {
+            Tunnel::connect(config.clone(), CALL_ID, [1; 32], ConnectTimeline::new(now), now)
+        });
         let server =
             setting.server().map(|config| Tunnel::accept(config, SERVER_CALL_ID, [2; 32], now));
         Self {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pptp_ppp::ServerOrder;
 use pptp_tunnel::{
-    Config, ControlServerConfig, Facts, GreManners, Recorder, Reordering, ServerConfig,
+    Config, ControlServerConfig, Facts, GreBehavior, Recorder, Reordering, ServerConfig,
 };
 
 use crate::link::{self, Spoken};
@@ -66,13 +66,13 @@ impl Setting {
         };
         let control =
             ControlServerConfig { vendor: vendor.to_owned(), ..ControlServerConfig::default() };
-        let gre = GreManners { repeats_frames: self.is(REPEATS_FRAMES), ..GreManners::default() };
+        let gre = GreBehavior { repeats_frames: self.is(REPEATS_FRAMES), ..GreBehavior::default() };
         self.is(SERVER).then_some(ServerConfig { control, link, gre })
     }
 
     /// Octets of the flight recorder
     pub(super) fn recorder(&self) -> isize {
-        let octets = if self.is(LARGE_RECORDER) { 8192 } else { Recorder::CAPACITY };
+        let octets = if self.is(LARGE_RECORDER) { 8192 } else { Recorder::DEFAULT_CAPACITY };
         isize::try_from(octets).unwrap_or_default()
     }
 

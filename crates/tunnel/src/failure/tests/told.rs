@@ -5,9 +5,9 @@ use pptp_ppp::RasCode;
 use super::*;
 
 fn error(failure: impl Into<Failure>, phase: Phase) -> TunnelError {
-    let mut ladder = Ladder::new(Instant::now());
-    ladder.enter(ladder.started(), phase);
-    TunnelError::new(failure.into(), ladder)
+    let mut timeline = ConnectTimeline::new(Instant::now());
+    timeline.enter(timeline.started(), phase);
+    TunnelError::new(failure.into(), timeline)
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn pppds_words_at_a_hang_up_are_not_about_encryption() {
     assert!(negotiating.advice().contains("CCP and IPCP"), "there it may well be");
 }
 
-/// Whoever has only certificates is not told of an option that does not exist
+/// A server that has only certificates gets no advice about an option that does not exist
 #[test]
 fn a_server_with_one_protocol_only_gets_an_advice_that_can_be_followed() {
     use AuthenticationProtocol::{ChapMd5, ChapOther, Eap, EapMethod, MsChapV1, Other, Pap};

@@ -1,0 +1,395 @@
+mod callbacks;
+mod check;
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use pptp_tunnel::{
+    AddressRequest, AuthenticationPolicy, EchoPolicy, EncryptionDemand, EncryptionPolicy, HashName,
+    KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder, Reordering,
+    StatefulReset,
+};
+
+use crate::{Info, connect::login::Callbacks};
+
+/// The options of one tunnel: the server, the login, and all that is asked for
+///
+/// ```
+/// # use std::time::Duration;
+/// let config = pptp::TunnelConfig::new("vpn.example.com", "testuser", "test123")
+///     .name("building 7")
+///     .connect_timeout(Duration::from_secs(10));
+/// ```
+#[derive(Debug, Clone)]
+pub struct TunnelConfig {
+    pub(crate) name: Option<String>,
+    pub(crate) server: String,
+    pub(crate) user: String,
+    pub(crate) password: Password,
+    pub(crate) password_encoding: PasswordEncoding,
+    pub(crate) hash_name: HashName,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) flight_recorder: usize,
+    pub(crate) mru: u16,
+    pub(crate) echo: EchoPolicy,
+    pub(crate) control_echo: ControlEcho,
+    pub(crate) addresses: AddressRequest,
+    pub(crate) authentication: AuthenticationPolicy,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) encryption: EncryptionPolicy,
+    pub(crate) reordering: Reordering,
+    pub(crate) client_host_name: String,
+    pub(crate) phone_number: String,
+    pub(crate) address_may_change: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) header_compression: bool,
+    pub(crate) quirks: Quirks,
+    /// The quirks that an earlier tunnel to this server learned
+    pub(crate) remembered: Quirks,
+    pub(crate) path_proof: bool,
+    /// Of an earlier tunnel: see [`Info`]
+    pub(crate) proof_memory: u8,
+    pub(crate) recognitions: Vec<Recognition>,
+}
+
+impl TunnelConfig {
+    /// A tunnel to `server` (`host` or `host:port`; the port is 1723 by default)
+    ///
+    /// `user` may carry a Windows domain, `DOMAIN\user`.
+    pub fn new(
+        server: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: None,
+            server: server.into(),
+            user: user.into(),
+            password: Password::new(password),
+            password_encoding: PasswordEncoding::default(),
+            hash_name: HashName::default(),
+            connect_timeout: Duration::from_secs(30),
+            flight_recorder: Recorder::DEFAULT_CAPACITY,
+            mru: DEFAULT_MRU,
+            echo: EchoPolicy::default(),
+            control_echo: ControlEcho::default(),
+            addresses: AddressRequest::default(),
+            authentication: AuthenticationPolicy::default(),
+            callbacks: Callbacks::default(),
+            encryption: EncryptionPolicy::default(),
+            reordering: Reordering::default(),
+            client_host_name: String::new(),
+            phone_number: String::new(),
+            address_may_change: false,
+            ipv6: false,
+            header_compression: false,
+            quirks: Quirks::NONE,
+            remembered: Quirks::NONE,
+            path_proof: true,
+            proof_memory: 0,
+            recognitions: Vec::new(),
+        }
+    }
+
+    /// The tunnel's name in logs and errors; the server's name by default
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The time that a connect may take in all, from the name's resolution to the first IP packet; 30 s by default
+    ///
+    /// The error that ends it tells what each phase took.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The size of the flight recorder, in octets; 1536 by default, 65,536 at most
+    ///
+    /// The connect, which takes some 950 octets, has three quarters at most, the latest control messages and frames
+    /// the rest. It is memory that the tunnel holds while it is up. 0 records nothing.
+    #[must_use]
+    pub const fn flight_recorder(mut self, octets: usize) -> Self {
+        self.flight_recorder = octets;
+        self
+    }
+
+    /// The largest PPP payload asked of the server, in octets; 1400 by default (RFC 1661 §6.1)
+    ///
+    /// 1400 leaves room for every outer header on any usual path; the inner MTU is 4 less.
+    #[must_use]
+    pub const fn mru(mut self, mru: u16) -> Self {
+        self.mru = mru;
+        self
+    }
+
+    /// The times after which an idle link is probed with LCP Echo-Requests, and counts as dead
+    #[must_use]
+    pub const fn echo(mut self, echo: EchoPolicy) -> Self {
+        self.echo = echo;
+        self
+    }
+
+    /// The silence after which the control connection is probed with an Echo-Request, and the time for its reply
+    /// (RFC 2637 §3.1.4); 60 s and 60 s by default
+    ///
+    /// Each 1 s to 24 h. A server that does not answer in time ends the tunnel. Shorter times find a
+    /// dead server sooner, and cost a message of 16 octets and its reply each time; the control
+    /// connection is TCP, so that a line that is down for less than the patience loses nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let config = pptp::TunnelConfig::new("vpn.example.com", "testuser", "test123")
+    ///     .control_echo(Duration::from_secs(20), Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub const fn control_echo(mut self, interval: Duration, patience: Duration) -> Self {
+        self.control_echo = ControlEcho { interval, patience };
+        self
+    }
+
+    /// The inner address to ask for first; the server may assign another (RFC 1332 §3.3)
+    #[must_use]
+    pub const fn wanted_address(mut self, address: Ipv4Addr) -> Self {
+        self.addresses.address = address;
+        self
+    }
+
+    /// Asks the server for DNS servers (RFC 1877); on by default
+    #[must_use]
+    pub const fn request_dns(mut self, request: bool) -> Self {
+        let any = if request { Some(Ipv4Addr::UNSPECIFIED) } else { None };
+        self.addresses.primary_dns = any;
+        self.addresses.secondary_dns = any;
+        self
+    }
+
+    /// Allows or forbids that the server gives another inner address or DNS server to a tunnel
+    /// that has been up; forbidden by default
+    ///
+    /// IPCP is in the clear, and somebody on the path can answer before the server does. So such a change
+    /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::LinkFailure::AddressChanged), to be dialled
+    /// again after half a minute. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
+    #[must_use]
+    pub const fn address_may_change(mut self, allow: bool) -> Self {
+        self.address_may_change = allow;
+        self
+    }
+
+    /// Asks the server for IPv6 too (RFC 5072); off by default
+    ///
+    /// A server that has it gives link-local addresses, [`Info::ipv6`](crate::Info::ipv6), and its
+    /// packets pass through [`Tunnel::ip_packets`](crate::Tunnel::ip_packets): the tunnel's own
+    /// sockets are IPv4's. A server without IPv6, or one that takes less than 1280 octets, is
+    /// used without it.
+    #[must_use]
+    pub const fn ipv6(mut self, wanted: bool) -> Self {
+        self.ipv6 = wanted;
+        self
+    }
+
+    /// Asks the server to leave out of each packet the two or three octets of PPP's header
+    /// that say nothing (RFC 1661 §6.5, §6.6); no by default, for some servers err there
+    #[must_use]
+    pub const fn header_compression(mut self, wanted: bool) -> Self {
+        self.header_compression = wanted;
+        self
+    }
+
+    /// Asks for the addresses and DNS servers of an earlier tunnel to this server, and remembers its
+    /// quirks
+    ///
+    /// If the server still agrees, the connect takes one round trip less: it has nothing to change.
+    /// Remembered is also whether the server answers the pings that prove the path.
+    #[must_use]
+    pub fn resuming(mut self, earlier: &Info) -> Self {
+        self.addresses = earlier.request;
+        self.remembered = earlier.quirks().cloned().unwrap_or_default();
+        self.proof_memory = earlier.path.proof_memory();
+        self
+    }
+
+    /// Switches the proof on or off by which a tunnel finds out that packets pass inside it; on by default
+    ///
+    /// A ping of the server's inner address when the tunnel comes up, and again only when users send
+    /// and nothing comes back, or when the server complains. Without it a tunnel whose encryption is
+    /// dead stays up until the server says so, and [`Tunnel::reachable`](crate::Tunnel::reachable)
+    /// knows nothing.
+    #[must_use]
+    pub const fn path_proof(mut self, wanted: bool) -> Self {
+        self.path_proof = wanted;
+        self
+    }
+
+    /// The quirks that this server is known to have, from the first message on
+    ///
+    /// [`client_host_name`](Self::client_host_name) and [`phone_number`](Self::phone_number) go
+    /// before it, and it goes before what is recognised or remembered.
+    #[must_use]
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Adds a kind of server to recognise by its Start-Control-Connection-Reply; it goes before
+    /// those that are [known](Recognition::KNOWN)
+    ///
+    /// A server that should have been spoken to otherwise before that reply is dialled once more:
+    /// [`State::Redialling`](crate::State::Redialling) says so.
+    #[must_use]
+    pub fn recognize(mut self, recognition: Recognition) -> Self {
+        self.recognitions.push(recognition);
+        self
+    }
+
+    /// The host name in our Start-Control-Connection-Request (RFC 2637 §2.1); empty by default
+    ///
+    /// Some servers choose a group by it.
+    #[must_use]
+    pub fn client_host_name(mut self, name: impl Into<String>) -> Self {
+        self.client_host_name = name.into();
+        self
+    }
+
+    /// The phone number in our Outgoing-Call-Request (RFC 2637 §2.7); empty by default
+    #[must_use]
+    pub fn phone_number(mut self, number: impl Into<String>) -> Self {
+        self.phone_number = number.into();
+        self
+    }
+
+    /// The form of `DOMAIN\user` that goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
+    #[must_use]
+    pub const fn hash_name(mut self, form: HashName) -> Self {
+        self.hash_name = form;
+        self
+    }
+
+    /// The way in which the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
+    ///
+    /// Without effect on a password in ASCII.
+    #[must_use]
+    pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
+        self.password_encoding = encoding;
+        self
+    }
+
+    /// Allows or forbids MS-CHAPv2 inside EAP, where the server insists on it (RFC 3748); allowed by default
+    ///
+    /// It is as strong as without EAP, and takes three round trips more.
+    #[must_use]
+    pub const fn eap(mut self, allow: bool) -> Self {
+        self.authentication.eap = allow;
+        self
+    }
+
+    /// Agrees to MS-CHAPv1 where the server insists on it (RFC 2433); it does not by default
+    ///
+    /// Insecure: the server proves nothing, so that anyone may play it; whoever records one login finds the
+    /// password's hash by trying 2^56 keys at most, and has with it all that was ever encrypted. MPPE's key of 128
+    /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
+    #[must_use]
+    pub const fn insecure_mschap_v1(mut self) -> Self {
+        self.authentication.insecure_mschap_v1 = true;
+        self
+    }
+
+    /// Agrees to CHAP with MD5 where the server insists on it (RFC 1994); it does not by default
+    ///
+    /// Insecure: the server proves nothing, and whoever records one login can try passwords against it, a
+    /// billion in a second. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_chap_md5(mut self) -> Self {
+        self.authentication.insecure_chap_md5 = true;
+        self
+    }
+
+    /// Agrees to PAP where the server insists on it (RFC 1334); it does not by default
+    ///
+    /// Insecure: the password is sent in the clear to whoever asks for it. It leaves no keys for MPPE, so that
+    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
+    #[must_use]
+    pub const fn insecure_pap(mut self) -> Self {
+        self.authentication.insecure_pap = true;
+        self
+    }
+
+    /// The demand for encryption (RFC 3078); it is required by default
+    ///
+    /// Insecure with every other demand: what goes through the tunnel can be read and changed by
+    /// anyone on the way to the server, also where the server would have encrypted, since whoever
+    /// is on that way decides. A tunnel that was encrypted never goes on in the clear.
+    /// [`Info::encryption`] tells what came of it.
+    #[must_use]
+    pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
+        self.encryption.demand = demand;
+        self
+    }
+
+    /// The shortest MPPE key (RFC 3078 §2.1); 128 bits by default
+    ///
+    /// Insecure below 128: keys of 40 bits are found by trial within seconds, those of 56 within
+    /// hours. The longest key that both ends have is agreed on.
+    #[must_use]
+    pub const fn insecure_least_key(mut self, least: KeyStrength) -> Self {
+        self.encryption.insecure_least_key = least;
+        self
+    }
+
+    /// Agrees to stateful MPPE where the server has no stateless (RFC 3078 §7.3); it does not by default
+    ///
+    /// Insecure: after a loss, key stream is used twice, which gives away what was encrypted with it.
+    /// Slow too: a lost frame stops the tunnel for a round trip, and frames are put in order
+    /// first ([`Self::reorder_buffer`]). `reset` has to be what the server does; servers on Linux are
+    /// [`StatefulReset::Linux`].
+    #[must_use]
+    pub const fn insecure_stateful_mppe(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self
+    }
+
+    /// The same, and asks for stateful MPPE at once: for servers that hang up when they are asked for
+    /// stateless
+    #[must_use]
+    pub const fn insecure_stateful_mppe_first(mut self, reset: StatefulReset) -> Self {
+        self.encryption.insecure_stateful = Some(reset);
+        self.encryption.insecure_stateful_first = true;
+        self
+    }
+
+    /// The number of frames that wait for one that was overtaken, and the time; 64 and 300 ms by default
+    ///
+    /// Only where order counts: with stateful MPPE and in the clear. Stateless MPPE takes late packets
+    /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
+    #[must_use]
+    pub const fn reorder_buffer(mut self, depth: u16, patience: Duration) -> Self {
+        self.reordering = Reordering { depth, patience };
+        self
+    }
+
+    pub(crate) fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.server)
+    }
+}
+
+/// The times of the control connection's Echo-Requests
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ControlEcho {
+    /// Silence after which an Echo-Request is sent
+    pub(crate) interval: Duration,
+    /// For its reply
+    pub(crate) patience: Duration,
+}
+
+impl Default for ControlEcho {
+    /// The RFC's
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), patience: Duration::from_mins(1) }
+    }
+}
+
+/// The MRU by default, in octets: its GRE datagrams fit 1500 octets, with room to spare
+const DEFAULT_MRU: u16 = 1400;

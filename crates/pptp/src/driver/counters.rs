@@ -1,0 +1,62 @@
+//! The figures of one driver, and wakers whose panics are counted there
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use pptp_packet::Wakers;
+
+/// The figures of one driver and its socket
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) receive_buffer: AtomicUsize,
+    pub(crate) kernel_drops: AtomicU64,
+    pub(crate) unknown_call: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) wake_panics: AtomicU64,
+    pub(crate) pauses: AtomicU64,
+    pub(crate) turns: AtomicU64,
+}
+
+impl Counters {
+    /// Counts wakers that panicked when they were woken
+    pub(crate) fn count_wakes(&self, panicked: usize) {
+        if panicked > 0 {
+            self.wake_panics.fetch_add(panicked as u64, Ordering::Relaxed);
+            tracing::warn!(panicked, "a task's waker panicked");
+        }
+    }
+}
+
+/// Wakers that are woken when this is dropped
+pub(crate) struct DriverWakers<'a> {
+    counters: &'a Counters,
+    wakers: Wakers,
+}
+
+impl<'a> DriverWakers<'a> {
+    pub(super) const fn new(counters: &'a Counters) -> Self {
+        Self { counters, wakers: Wakers::new() }
+    }
+}
+
+impl Deref for DriverWakers<'_> {
+    type Target = Wakers;
+
+    fn deref(&self) -> &Wakers {
+        &self.wakers
+    }
+}
+
+impl DerefMut for DriverWakers<'_> {
+    fn deref_mut(&mut self) -> &mut Wakers {
+        &mut self.wakers
+    }
+}
+
+impl Drop for DriverWakers<'_> {
+    fn drop(&mut self) {
+        self.counters.count_wakes(self.wakers.wake_all());
+    }
+}
