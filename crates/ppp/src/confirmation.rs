@@ -19,8 +19,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::frame;
-use crate::packet::Code;
+use crate::wire::frame;
+use crate::wire::packet::Code;
 
 /// The frames that are asked about, at most [`MAX_FRAMES`] with one of each protocol and code
 #[derive(Debug)]

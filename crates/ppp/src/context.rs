@@ -6,12 +6,12 @@ use pptp_packet::{Queue, Redacted};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::frame;
-use crate::packet::{Code, Packet, ParseError};
 use crate::random::Random;
 use crate::rate::Rate;
 use crate::round_trips::RoundTrips;
 use crate::stats::{Discard, Stats};
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet, ParseError};
 
 /// Shared by the protocols of one link, and lent to whichever of them acts
 #[derive(Debug)]

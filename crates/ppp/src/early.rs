@@ -8,9 +8,9 @@ use pptp_packet::Redacted;
 
 use crate::context::Trouble;
 use crate::events::Phase;
-use crate::frame;
 use crate::machine::Machine;
 use crate::role::Role;
+use crate::wire::frame;
 
 /// A control frame that came too early
 #[derive(Debug, PartialEq, Eq)]

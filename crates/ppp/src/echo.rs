@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::EchoPolicy;
-use crate::packet::Packet;
+use crate::wire::packet::Packet;
 
 /// Asks a silent peer, and leaves one that sends anything alone
 #[derive(Debug)]

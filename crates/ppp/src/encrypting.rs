@@ -16,15 +16,15 @@ use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
-use crate::frame;
 use crate::link::Received;
 use crate::machine::Machine;
 use crate::negotiator::Layer;
-use crate::packet::{Code, Options, Packet};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::stats::Discard;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Options, Packet};
 
 /// How a link's packets go
 #[derive(Debug)]

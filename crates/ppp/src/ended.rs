@@ -5,9 +5,9 @@ use crate::encryption::Stance;
 use crate::events::Event;
 use crate::failure::{Failure, Protocol};
 use crate::machine::Machine;
-use crate::packet::Packet;
 use crate::ras::{RasCause, RasCode};
 use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {
     /// The failure that a Terminate-Request of this protocol means

@@ -18,11 +18,11 @@ use crate::confirmation::{Confirmation, Doubtful, Step};
 use crate::context::Trouble;
 use crate::encrypting::Passage;
 use crate::failure::Failure;
-use crate::frame;
 use crate::machine::Machine;
-use crate::packet::{Code, Packet};
 use crate::role::Role;
 use crate::stats::Discard;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 
 impl<R: Role> Machine<R> {
     /// Whether control frames are judged by the three rules now

@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use crate::config::AddressRequest;
 use crate::failure::{Failure, Protocol};
-use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::AddressOptions;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use crate::context::Trouble;
 use crate::events::Phase;
-use crate::frame;
 use crate::ipv6cp::{Ipv6Addresses, Ipv6cp};
 use crate::machine::Machine;
 use crate::negotiator::{Layer, Negotiator};
-use crate::packet::Packet;
 use crate::role::Role;
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {
     /// Wants IPv6 from now on, if it is wanted at all and the link is wide enough (RFC 8200 §5)

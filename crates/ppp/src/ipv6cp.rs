@@ -3,10 +3,10 @@
 use std::net::Ipv6Addr;
 
 use crate::failure::{Failure, Protocol};
-use crate::frame;
 use crate::negotiator::{Judgement, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 const INTERFACE_IDENTIFIER: u8 = 1;
 

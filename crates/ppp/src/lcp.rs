@@ -2,12 +2,12 @@
 
 use crate::config::ClientConfig;
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::random::Random;
 use crate::role::LinkOptions;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 pub(crate) const MRU: u8 = 1;
 const ACCM: u8 = 2;

@@ -19,17 +19,17 @@ use crate::encrypting::Passage;
 use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Protocol, Rule};
-use crate::frame;
 use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
 use crate::near::Near;
 use crate::negotiator::{Layer, Negotiator};
-use crate::packet::{Code, Packet};
 use crate::pinned::Pinned;
 use crate::proving::{Carrier, Proofs};
 use crate::rate::{Rate, Window};
 use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 
 /// A link of one role
 ///

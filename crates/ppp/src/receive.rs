@@ -9,15 +9,15 @@ use crate::context::Trouble;
 use crate::data_path::Complaint;
 use crate::events::Phase;
 use crate::failure::{Failure, Protocol};
-use crate::frame;
 use crate::link::Received;
 use crate::machine::{Machine, PROTOCOL_REJECTS};
-use crate::packet::{Code, Packet};
 use crate::rate::Rate;
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::Role;
 use crate::stats::Discard;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 use crate::wrong_key;
 
 impl<R: Role> Machine<R> {

@@ -9,7 +9,7 @@ use crate::failure::{Failure, MppeBits};
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};
 use crate::negotiator::OptionSet;
-use crate::packet::Options;
+use crate::wire::packet::Options;
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {
@@ -94,7 +94,7 @@ pub(crate) trait Role: std::fmt::Debug {
 
     /// What is said over LCP once the link is up, though nothing depends on it
     #[cfg(feature = "server")]
-    fn remarks(&self) -> Vec<(crate::packet::Code, Vec<u8>)> {
+    fn remarks(&self) -> Vec<(crate::wire::packet::Code, Vec<u8>)> {
         Vec::new()
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::events::Event;
 use crate::machine::Machine;
-use crate::packet::Packet;
 use crate::role::Role;
+use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {
     /// A Magic-Number, and a text that means nothing to a machine

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use crate::data_path::Complaint;
-use crate::frame;
+use crate::wire::frame;
 
 /// What shows that the two ends have different MPPE keys
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

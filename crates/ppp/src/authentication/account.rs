@@ -7,12 +7,12 @@ use pptp_mschap::{
 };
 use pptp_packet::Redacted;
 
-use super::wire::ChangePassword;
-use super::wire::chap::RESPONSE;
 use super::{Keys, V1Keys};
 use crate::failure::AuthenticationProtocol;
-use crate::packet::ChapValue;
 use crate::random::Random;
+use crate::wire::authentication::ChangePassword;
+use crate::wire::authentication::chap::RESPONSE;
+use crate::wire::packet::ChapValue;
 
 /// Who we are, and how the server wants to have it proven
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use crate::config::ClientConfig;
 use crate::context::{Context, Trouble};
 use crate::credentials::{Question, Questions};
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
-use crate::packet::Packet;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 
 /// The side that is authenticated
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use pptp_mschap::{AuthenticatorResponse, Password, v1_retry_challenge};
 use pptp_packet::Redacted;
 
 use super::account::{Account, Algorithm, Answer, Proof};
-use super::wire::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
 use super::{Authenticated, peer_name, words};
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::packet::{ChapValue, Packet};
 use crate::round_trips::Sent;
 use crate::stats::Discard;
+use crate::wire::authentication::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
+use crate::wire::packet::{ChapValue, Packet};
 
 /// The side that is authenticated
 #[derive(Debug)]

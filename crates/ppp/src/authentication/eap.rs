@@ -8,16 +8,16 @@ use pptp_packet::Redacted;
 use super::Authenticated;
 use super::account::{Account, Algorithm};
 use super::conversation::{Conversation, Refusal, Step};
-use super::wire::eap::{
-    FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
-};
-use super::wire::{Typed, chap};
 use crate::context::{Context, Trouble};
 use crate::failure::{AuthenticationProtocol, Failure};
-use crate::frame;
-use crate::packet::{Packet, ParseError};
 use crate::round_trips::Sent;
 use crate::stats::Discard;
+use crate::wire::authentication::eap::{
+    FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
+};
+use crate::wire::authentication::{Typed, chap};
+use crate::wire::frame;
+use crate::wire::packet::{Packet, ParseError};
 
 /// Answers one Request at a time; the server repeats what was lost
 #[derive(Debug)]

@@ -14,7 +14,6 @@ mod client;
 mod conversation;
 mod eap;
 mod pap;
-pub(crate) mod wire;
 
 use std::time::Instant;
 
@@ -28,8 +27,8 @@ pub(crate) use client::Client;
 use crate::context::{Context, Trouble};
 use crate::credentials::Question;
 use crate::failure::{AuthenticationProtocol, Failure};
-use crate::packet::Packet;
 use crate::round_trips::Sent;
+use crate::wire::packet::Packet;
 
 /// The authentication phase of one role
 pub(crate) trait Authentication {

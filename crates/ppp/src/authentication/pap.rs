@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::account::Account;
-use super::wire::pap::{ACK, NAK, REQUEST};
-use super::wire::{PapRequest, pap_message};
 use super::{Authenticated, Keys, Outcome, words};
 use crate::context::{Context, Trouble};
 use crate::failure::{Failure, Protocol};
-use crate::frame;
-use crate::packet::Packet;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
+use crate::wire::authentication::pap::{ACK, NAK, REQUEST};
+use crate::wire::authentication::{PapRequest, pap_message};
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 
 /// Sends the password until it is acknowledged
 #[derive(Debug)]

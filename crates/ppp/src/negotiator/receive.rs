@@ -9,8 +9,8 @@ use super::{
 use crate::automaton::{Event, State};
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::packet::{Code, Options, OptionsBuf, Packet};
 use crate::stats::Discard;
+use crate::wire::packet::{Code, Options, OptionsBuf, Packet};
 
 impl<O: OptionSet> Negotiator<O> {
     pub(super) fn handle_request(

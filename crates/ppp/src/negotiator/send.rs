@@ -8,7 +8,7 @@ use super::{
 };
 use crate::automaton::{Actions, Event};
 use crate::context::Context;
-use crate::packet::{Code, Packet};
+use crate::wire::packet::{Code, Packet};
 
 impl<O: OptionSet> Negotiator<O> {
     pub(super) fn set_restart_counter(&mut self, now: Instant, actions: Actions) {

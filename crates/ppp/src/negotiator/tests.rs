@@ -3,8 +3,8 @@
 mod repeats;
 
 use super::*;
-use crate::frame;
 use crate::tests::epoch;
+use crate::wire::frame;
 
 /// The options of our request
 const OURS: &[u8] = &[1, 3, 9];

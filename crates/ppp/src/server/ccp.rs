@@ -6,11 +6,11 @@ use crate::ccp::{MPPE, bits};
 use crate::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::{Failure, MppeBits, Protocol};
-use crate::frame;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::EncryptionOptions;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 /// What a server offers, and how far that got
 #[derive(Debug)]

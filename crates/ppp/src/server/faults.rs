@@ -1,10 +1,10 @@
 //! Failures of a server's data path that can be switched while its link is up
 
 use crate::context::Context;
-use crate::frame;
 use crate::machine::Machine;
-use crate::packet::{Code, Packet};
 use crate::server::Server;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 
 /// Failures of a server, each of them switched while the link is up
 ///

@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 
 use crate::config::{AddressRequest, Extras, ServerConfig};
 use crate::failure::{Failure, Protocol};
-use crate::frame;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::AddressOptions;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 /// Our address, and what the client is given
 #[derive(Debug)]

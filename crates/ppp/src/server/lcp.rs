@@ -2,15 +2,15 @@
 
 use crate::config::{Extras, ServerConfig, ServerOrder};
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
 use crate::lcp::{
     AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER, authentication_protocol, option_value,
 };
 use crate::negotiator::{Judgement, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::random::Random;
 use crate::role::LinkOptions;
 use crate::server::{OnNak, ServerAuthentication};
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 
 /// Beside MRU and Magic-Number the options that a real server asks for
 #[derive(Debug)]

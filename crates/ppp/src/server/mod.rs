@@ -19,13 +19,13 @@ use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
 use crate::echo::Echo;
 use crate::failure::Protocol;
-use crate::frame;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
-use crate::packet::Code;
 use crate::random::Random;
 use crate::ras::RasCode;
 use crate::role::{IpcpStart, Role};
+use crate::wire::frame;
+use crate::wire::packet::Code;
 use slow_start::Start;
 
 /// The side that authenticates the other and assigns its address

@@ -8,7 +8,7 @@ use pptp_mschap::{
 };
 
 use super::script::{MPPE_128, Script, Sent};
-use crate::packet::{ChapValue, Code, Packet};
+use crate::wire::packet::{ChapValue, Code, Packet};
 use crate::{
     AuthenticationProtocol, ClientConfig, Discard, Event, Failure, Phase, Protocol, Questions,
     frame,

@@ -4,7 +4,7 @@ use pptp_mppe::{Discard as Mppe, KeyStrength};
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, Failure, frame};
 
 /// An encrypted frame without the D and A bits that a stateless session has in each

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, Event, Failure, Phase, Protocol, frame};
 
 const SECOND: Duration = Duration::from_secs(1);

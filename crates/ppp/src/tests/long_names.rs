@@ -165,7 +165,7 @@ fn a_packets_own_length_at_its_edges() {
 #[cfg(feature = "server")]
 mod server {
     use super::*;
-    use crate::packet::{ChapValue, Code, Packet};
+    use crate::wire::packet::{ChapValue, Code, Packet};
     use crate::{
         AuthenticationProtocol, Link, Password, Phase, ServerAuthentication, ServerConfig,
     };

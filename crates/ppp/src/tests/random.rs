@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::authenticators::{agreed_with, config};
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script};
-use crate::frame;
-use crate::packet::Packet;
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 use crate::{ClientConfig, Questions};
 
 /// Something a bad peer does

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{
     AuthenticationProtocol, ClientConfig, Event, Failure, Phase, Protocol, RasCode, frame,
 };

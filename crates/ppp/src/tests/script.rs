@@ -9,7 +9,7 @@ use pptp_mschap::{
 };
 
 use super::epoch;
-use crate::packet::{ChapValue, Code, Packet};
+use crate::wire::packet::{ChapValue, Code, Packet};
 use crate::{ClientConfig, Discard, Event, Failure, Link, Received, frame};
 
 pub(crate) const LCP_REQUEST: &[u8] = &[1, 4, 0x05, 0x78, 3, 5, 0xC2, 0x23, 0x81, 5, 6, 9, 9, 9, 9];

@@ -7,7 +7,7 @@ use pptp_mppe::{Arrival, Order};
 use pptp_mschap::Password;
 
 use super::script::{ADDRESSES, LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{
     AuthenticationProtocol, ClientConfig, Discard, EncryptionDemand, Event, Failure, Link,
     MppeBits, Phase, Protocol, Received, Rule, Timer, frame,

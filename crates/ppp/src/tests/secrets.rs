@@ -9,8 +9,8 @@ use pptp_mschap::Password;
 
 use super::wire::Wire;
 use crate::AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
-use crate::frame;
-use crate::packet::{ChapValue, Packet};
+use crate::wire::frame;
+use crate::wire::packet::{ChapValue, Packet};
 use crate::{
     AuthenticationPolicy, ClientConfig, EncryptionDemand, Event, Link, Phase, ServerAuthentication,
     ServerConfig,

@@ -5,18 +5,18 @@ use pptp_packet::Redacted;
 use super::Manners;
 use super::accounts::Accounts;
 use super::examination::{CHALLENGE, Examination, Verdict};
-pub(super) use crate::authentication::wire::eap::{FAILURE, SUCCESS};
-use crate::authentication::wire::eap::{
-    IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE,
-};
-use crate::authentication::wire::{Typed, chap};
 use crate::authentication::{Algorithm, Authenticated};
 use crate::context::{Context, Trouble};
 use crate::failure::{AuthenticationProtocol, Failure};
-use crate::frame;
-use crate::packet::Packet;
 use crate::random::Random;
 use crate::stats::Discard;
+pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
+use crate::wire::authentication::eap::{
+    IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE,
+};
+use crate::wire::authentication::{Typed, chap};
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 
 /// Asks one thing at a time, until it is answered
 #[derive(Debug)]

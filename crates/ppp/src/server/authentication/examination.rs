@@ -9,18 +9,18 @@ use subtle::ConstantTimeEq;
 
 use super::Manners;
 use super::accounts::Accounts;
-use crate::authentication::wire::PasswordChanged;
-pub(super) use crate::authentication::wire::chap::CHALLENGE;
-use crate::authentication::wire::chap::{
-    CHANGE_PASSWORD_V1, CHANGE_PASSWORD_V2, FAILURE, RESPONSE, SUCCESS,
-};
 use crate::authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name};
 use crate::config::ServerOrder;
 use crate::context::Trouble;
 use crate::failure::Failure;
-use crate::packet::{ChapValue, Packet};
 use crate::random::Random;
 use crate::stats::Discard;
+use crate::wire::authentication::PasswordChanged;
+pub(super) use crate::wire::authentication::chap::CHALLENGE;
+use crate::wire::authentication::chap::{
+    CHANGE_PASSWORD_V1, CHANGE_PASSWORD_V2, FAILURE, RESPONSE, SUCCESS,
+};
+use crate::wire::packet::{ChapValue, Packet};
 
 /// One client's examination
 #[derive(Debug)]

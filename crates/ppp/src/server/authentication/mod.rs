@@ -10,16 +10,16 @@ use accounts::Accounts;
 use eap::Eap;
 use examination::{Examination, Verdict};
 
-use crate::authentication::wire::{PapRequest, pap};
 use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::{Context, Trouble};
 use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
-use crate::packet::{Code, Packet};
 use crate::round_trips::Sent;
 use crate::server::ServerAuthentication;
 use crate::stats::Discard;
+use crate::wire::authentication::{PapRequest, pap};
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 
 /// The side that authenticates
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use nom::combinator::{map, opt, verify};
 use nom::number::complete::{be_u8, be_u16};
 use nom::{IResult, Parser};
 
-use crate::packet::{Packet, ParseError};
+use crate::wire::packet::{Packet, ParseError};
 
 /// IPv4, 0021
 pub const IP: u16 = 0x0021;

@@ -3,7 +3,7 @@
 use pptp_mschap::PasswordChange;
 use pptp_packet::Redacted;
 
-use crate::packet::{Packet, ParseError};
+use crate::wire::packet::{Packet, ParseError};
 
 /// Codes of CHAP; EAP-MSCHAPv2 has the same as its operation codes
 pub(crate) mod chap {
