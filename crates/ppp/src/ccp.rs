@@ -3,13 +3,14 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::encryption::{Agreed, Encryption, Stance};
-use crate::failure::{Failure, MppeBits, Protocol};
+use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::policy::{EncryptionDemand, EncryptionPolicy};
 use crate::random::Random;
 use crate::role::EncryptionOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{MppeBits, Protocol};
 
 /// The MPPE option
 pub(crate) const MPPE: u8 = 18;

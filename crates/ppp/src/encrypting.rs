@@ -15,7 +15,7 @@ use crate::context::Trouble;
 use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::link::Received;
 use crate::machine::Machine;
 use crate::negotiator::Layer;
@@ -25,6 +25,7 @@ use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Options, Packet};
+use crate::wire::protocol::Protocol;
 
 /// How a link's packets go
 #[derive(Debug)]

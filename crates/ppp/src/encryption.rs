@@ -4,7 +4,7 @@ use std::fmt;
 
 use pptp_mppe::KeyStrength;
 
-use crate::failure::MppeBits;
+use crate::wire::protocol::MppeBits;
 
 /// MPPE as it was agreed on (RFC 3078 §2.1)
 ///
@@ -78,39 +78,10 @@ pub(crate) enum Stance {
 }
 
 impl MppeBits {
-    pub(crate) const STATELESS: u32 = 0x0100_0000;
-    /// The three strengths, strongest first
-    const STRENGTHS: [(u32, KeyStrength); 3] =
-        [(0x40, KeyStrength::Bits128), (0x80, KeyStrength::Bits56), (0x20, KeyStrength::Bits40)];
-
     /// The bits that mean this and nothing else
     pub(crate) fn only(encryption: Encryption) -> Self {
         let stateless = if encryption.stateful { 0 } else { Self::STATELESS };
         Self::at_least(encryption.strength, encryption.strength).with(stateless)
-    }
-
-    /// Every strength from `least` to `most`
-    pub(crate) fn at_least(least: KeyStrength, most: KeyStrength) -> Self {
-        let strengths = Self::STRENGTHS.iter().filter(|(_, it)| (least..=most).contains(it));
-        Self(strengths.fold(0, |bits, (bit, _)| bits | bit))
-    }
-
-    pub(crate) const fn with(self, bits: u32) -> Self {
-        Self(self.0 | bits)
-    }
-
-    pub(crate) const fn stateless(self) -> Self {
-        self.with(Self::STATELESS)
-    }
-
-    pub(crate) const fn is_stateless(self) -> bool {
-        self.0 & Self::STATELESS != 0
-    }
-
-    /// The strengths offered, strongest first
-    pub(crate) fn strengths(self) -> impl Iterator<Item = KeyStrength> {
-        let offered = Self::STRENGTHS.into_iter().filter(move |(bit, _)| self.0 & bit != 0);
-        offered.map(|(_, strength)| strength)
     }
 
     /// What these bits mean, if they name one strength and nothing beside H
@@ -118,11 +89,6 @@ impl MppeBits {
         let strength = self.strengths().next()?;
         let encryption = Encryption { strength, stateful: !self.is_stateless() };
         (Self::only(encryption) == self).then_some(encryption)
-    }
-
-    /// The two spellings of "nothing"
-    pub const fn is_none(self) -> bool {
-        self.0 & !Self::STATELESS == 0
     }
 }
 

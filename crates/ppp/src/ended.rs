@@ -3,11 +3,12 @@
 use crate::authentication::Authentication;
 use crate::encryption::Stance;
 use crate::events::Event;
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::ras::{RasCause, RasCode};
 use crate::role::{EncryptionOptions, LinkOptions, Role};
 use crate::wire::packet::Packet;
+use crate::wire::protocol::Protocol;
 
 impl<R: Role> Machine<R> {
     /// The failure that a Terminate-Request of this protocol means

@@ -7,9 +7,10 @@ use crate::config::AddressRequest;
 use crate::credentials::Question;
 use crate::data_path::Reachability;
 use crate::encryption::Encryption;
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::failure::Failure;
 use crate::ipv6cp::Ipv6Addresses;
 use crate::ras::RasCode;
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// Something the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use crate::{data_path::NothingPasses, frame, lcp, pinned::Assigned, wrong_key::WrongKey};
+use crate::data_path::NothingPasses;
+use crate::pinned::Assigned;
+use crate::wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
+use crate::wrong_key::WrongKey;
 
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,160 +139,6 @@ pub enum Rule {
     /// A link is negotiated anew now and then, not all the time
     #[error("it renegotiates without end")]
     EndlessRenegotiation,
-}
-
-/// A protocol with a negotiation of its own
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// Link Control Protocol, C021
-    Lcp,
-    /// Password Authentication Protocol, C023
-    Pap,
-    /// Challenge Handshake Authentication Protocol, C223
-    Chap,
-    /// Extensible Authentication Protocol, C227
-    Eap,
-    /// Compression Control Protocol, 80FD: negotiates MPPE
-    Ccp,
-    /// IP Control Protocol, 8021
-    Ipcp,
-    /// IPv6 Control Protocol, 8057
-    Ipv6cp,
-}
-
-impl Protocol {
-    /// Its number in the PPP header
-    pub const fn number(self) -> u16 {
-        match self {
-            Self::Lcp => frame::LCP,
-            Self::Pap => frame::PAP,
-            Self::Chap => frame::CHAP,
-            Self::Eap => frame::EAP,
-            Self::Ccp => frame::CCP,
-            Self::Ipcp => frame::IPCP,
-            Self::Ipv6cp => frame::IPV6CP,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lcp => "LCP",
-            Self::Pap => "PAP",
-            Self::Chap => "CHAP",
-            Self::Eap => "EAP",
-            Self::Ccp => "CCP",
-            Self::Ipcp => "IPCP",
-            Self::Ipv6cp => "IPV6CP",
-        })
-    }
-}
-
-/// How a client proves who it is: the value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuthenticationProtocol {
-    /// C023: the password in the clear
-    Pap,
-    /// C227: Extensible Authentication Protocol, with MS-CHAPv2 inside where it is agreed to
-    Eap,
-    /// C227 with an EAP method other than MS-CHAPv2 (RFC 3748 §5)
-    EapMethod(u8),
-    /// C223 05: CHAP with MD5
-    ChapMd5,
-    /// C223 80: MS-CHAP version 1
-    MsChapV1,
-    /// C223 81: MS-CHAP version 2
-    MsChapV2,
-    /// C223 with an algorithm this crate has no name for
-    ChapOther(u8),
-    /// A protocol this crate has no name for
-    Other(u16),
-}
-
-impl AuthenticationProtocol {
-    /// Reads the option's value; `None` if it is too short for any
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        lcp::authentication_protocol(value)
-    }
-
-    /// The option's value, of CHAP with its algorithm: C227, C22381
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Pap => 0xC023,
-            Self::Eap | Self::EapMethod(_) => 0xC227,
-            Self::ChapMd5 => 0xC2_2305,
-            Self::MsChapV1 => 0xC2_2380,
-            Self::MsChapV2 => 0xC2_2381,
-            Self::ChapOther(algorithm) => 0xC2_2300 | algorithm as u32,
-            Self::Other(protocol) => protocol as u32,
-        }
-    }
-
-    /// Whether MPPE has keys to begin with after it (RFC 3079)
-    pub const fn leaves_keys(self) -> bool {
-        matches!(self, Self::MsChapV1 | Self::MsChapV2 | Self::Eap)
-    }
-
-    /// Whether the server has proven too that it knows the password
-    pub const fn proves_server(self) -> bool {
-        matches!(self, Self::MsChapV2 | Self::Eap)
-    }
-}
-
-impl fmt::Display for AuthenticationProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pap => f.write_str("PAP"),
-            Self::Eap => f.write_str("EAP"),
-            Self::EapMethod(4) => f.write_str("EAP-MD5"),
-            Self::EapMethod(13) => f.write_str("EAP-TLS"),
-            Self::EapMethod(25) => f.write_str("PEAP"),
-            Self::EapMethod(method) => write!(f, "EAP with method {method}"),
-            Self::ChapMd5 => f.write_str("CHAP-MD5"),
-            Self::MsChapV1 => f.write_str("MS-CHAPv1"),
-            Self::MsChapV2 => f.write_str("MS-CHAPv2"),
-            Self::ChapOther(algorithm) => write!(f, "CHAP with algorithm {algorithm:02x}"),
-            Self::Other(protocol) => write!(f, "protocol {protocol:04x}"),
-        }
-    }
-}
-
-/// The Supported Bits of CCP's MPPE option (RFC 3078 §2.1)
-///
-/// Displayed as RRAS and pppd log them: `+H+S` for 128-bit stateless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MppeBits(pub u32);
-
-impl MppeBits {
-    /// H and S: stateless, 128 bit
-    pub const STATELESS_128: Self = Self(0x0100_0040);
-    /// H, M, S, L and C: what RRAS offers
-    pub const ANY: Self = Self(0x0100_00E1);
-    /// H and C: compression alone, what RRAS offers with encryption switched off
-    pub const MPPC: Self = Self(0x0100_0001);
-}
-
-impl fmt::Display for MppeBits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(u32, &str); 6] = [
-            (MppeBits::STATELESS, "+H"),
-            (0x80, "+M"),
-            (0x40, "+S"),
-            (0x20, "+L"),
-            (0x10, "+D"),
-            (0x01, "+C"),
-        ];
-        if self.is_none() {
-            return f.write_str("no encryption");
-        }
-        NAMES
-            .iter()
-            .filter(|(bit, _)| self.0 & bit != 0)
-            .try_for_each(|(_, name)| f.write_str(name))
-    }
 }
 
 fn offer(offered: Option<&impl fmt::Display>) -> String {

@@ -3,12 +3,13 @@
 use std::net::Ipv4Addr;
 
 use crate::config::AddressRequest;
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::random::Random;
 use crate::role::AddressOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 
 pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;

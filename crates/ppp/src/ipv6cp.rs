@@ -2,11 +2,12 @@
 
 use std::net::Ipv6Addr;
 
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::negotiator::{Judgement, OptionSet};
 use crate::random::Random;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 
 const INTERFACE_IDENTIFIER: u8 = 1;
 

@@ -1,13 +1,14 @@
 //! LCP's options: MRU, Magic-Number, the compressions, and who authenticates how (RFC 1661 §6)
 
 use crate::config::ClientConfig;
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::random::Random;
 use crate::role::LinkOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 pub(crate) const MRU: u8 = 1;
 const ACCM: u8 = 2;
@@ -15,9 +16,6 @@ pub(crate) const AUTHENTICATION_PROTOCOL: u8 = 3;
 pub(crate) const MAGIC_NUMBER: u8 = 5;
 const PFC: u8 = 7;
 const ACFC: u8 = 8;
-
-/// CHAP with algorithm 81: MS-CHAPv2 (RFC 2759 §3)
-pub(crate) const MS_CHAP_V2: [u8; 3] = [0xC2, 0x23, 0x81];
 
 /// The MRU of a peer that names none (RFC 1661 §6.1)
 pub(crate) const DEFAULT_MRU: u16 = 1500;
@@ -304,16 +302,18 @@ impl Lcp {
         &mut self,
         option: &ConfigurationOption<'_>,
     ) -> Result<Judgement, Failure> {
-        let protocol = authentication_protocol(option.value);
+        let protocol = AuthenticationProtocol::parse(option.value);
         if protocol.is_some_and(|protocol| {
-            self.agrees_to(protocol) && option.value == option_value(protocol)
+            self.agrees_to(protocol) && option.value == protocol.option_value()
         }) {
             return Ok(Judgement::Ack);
         }
         self.offered = protocol;
         self.refusals = self.refusals.saturating_add(1);
         match self.refusals {
-            ..=MAX_FAILURE => Ok(Judgement::Nak(MS_CHAP_V2.into())),
+            ..=MAX_FAILURE => {
+                Ok(Judgement::Nak(AuthenticationProtocol::MsChapV2.option_value().into()))
+            }
             refusals if refusals <= MAX_FAILURE.saturating_add(1) => Ok(Judgement::Reject),
             _ => Err(self.refused()),
         }
@@ -360,7 +360,7 @@ impl OptionSet for Lcp {
     fn agree(&mut self, request: &Options<'_>) {
         self.common.agree(request);
         let option = request.find(AUTHENTICATION_PROTOCOL);
-        self.agreed = option.and_then(|option| authentication_protocol(option.value));
+        self.agreed = option.and_then(|option| AuthenticationProtocol::parse(option.value));
     }
 
     fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
@@ -389,32 +389,6 @@ impl LinkOptions for Lcp {
     fn disagreement(&self) -> Option<Failure> {
         let is_at_odds = self.refusals > 0 && self.agreed.is_none();
         is_at_odds.then(|| self.refused())
-    }
-}
-
-/// The meaning of an Authentication-Protocol option's value
-pub(crate) fn authentication_protocol(value: &[u8]) -> Option<AuthenticationProtocol> {
-    let (protocol, rest) = value.split_first_chunk()?;
-    Some(match (u16::from_be_bytes(*protocol), rest) {
-        (frame::PAP, _) => AuthenticationProtocol::Pap,
-        (frame::EAP, _) => AuthenticationProtocol::Eap,
-        (frame::CHAP, [0x05, ..]) => AuthenticationProtocol::ChapMd5,
-        (frame::CHAP, [0x80, ..]) => AuthenticationProtocol::MsChapV1,
-        (frame::CHAP, [0x81, ..]) => AuthenticationProtocol::MsChapV2,
-        (frame::CHAP, [algorithm, ..]) => AuthenticationProtocol::ChapOther(*algorithm),
-        (other, _) => AuthenticationProtocol::Other(other),
-    })
-}
-
-/// The value of the option that asks for this protocol
-pub(crate) const fn option_value(protocol: AuthenticationProtocol) -> &'static [u8] {
-    match protocol {
-        AuthenticationProtocol::Pap => &[0xC0, 0x23],
-        AuthenticationProtocol::Eap | AuthenticationProtocol::EapMethod(_) => &[0xC2, 0x27],
-        AuthenticationProtocol::ChapMd5 => &[0xC2, 0x23, 0x05],
-        AuthenticationProtocol::MsChapV1 => &[0xC2, 0x23, 0x80],
-        AuthenticationProtocol::MsChapV2 => &MS_CHAP_V2,
-        AuthenticationProtocol::ChapOther(_) | AuthenticationProtocol::Other(_) => &[],
     }
 }
 

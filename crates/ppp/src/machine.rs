@@ -18,7 +18,7 @@ use crate::echo::{Echo, Silence};
 use crate::encrypting::Passage;
 use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
-use crate::failure::{Failure, Protocol, Rule};
+use crate::failure::{Failure, Rule};
 use crate::ipv6cp::Ipv6cp;
 use crate::lcp::LinkFacts;
 use crate::near::Near;
@@ -30,6 +30,7 @@ use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
 use crate::stats::Stats;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
+use crate::wire::protocol::Protocol;
 
 /// A link of one role
 ///
@@ -613,7 +614,7 @@ const RENEGOTIATIONS: (u8, u8) = (8, 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::AuthenticationProtocol;
+    use crate::wire::protocol::AuthenticationProtocol;
 
     fn link(mru: u16, peer_mru: u16) -> LinkFacts {
         let form = frame::Form::default();

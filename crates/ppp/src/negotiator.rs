@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use self::repeats::{Repeats, TurnedAway};
 use crate::automaton::{Actions, Event, State, transition};
 use crate::context::{Context, Trouble};
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::random::Random;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
 use crate::wire::packet::{Code, ConfigurationOption, Options, OptionsBuf, Packet};
+use crate::wire::protocol::Protocol;
 
 /// The options of a protocol: what makes LCP, CCP and IPCP differ
 pub(crate) trait OptionSet {

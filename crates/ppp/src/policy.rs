@@ -3,7 +3,7 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::encryption::Encryption;
-use crate::failure::AuthenticationProtocol;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
 ///

@@ -8,7 +8,7 @@ use crate::authentication::Authentication;
 use crate::context::Trouble;
 use crate::data_path::Complaint;
 use crate::events::Phase;
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::link::Received;
 use crate::machine::{Machine, PROTOCOL_REJECTS};
 use crate::rate::Rate;
@@ -18,6 +18,7 @@ use crate::role::Role;
 use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
+use crate::wire::protocol::Protocol;
 use crate::wrong_key;
 
 impl<R: Role> Machine<R> {

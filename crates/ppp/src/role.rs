@@ -5,11 +5,12 @@ use pptp_mppe::StatefulReset;
 use crate::authentication::{self, Authentication};
 use crate::ccp::Ccp;
 use crate::encryption::{Agreed, Stance};
-use crate::failure::{Failure, MppeBits};
+use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, Ipcp};
 use crate::lcp::{Lcp, LinkFacts};
 use crate::negotiator::OptionSet;
 use crate::wire::packet::Options;
+use crate::wire::protocol::MppeBits;
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {

@@ -8,11 +8,11 @@ use pptp_mschap::{
 use pptp_packet::Redacted;
 
 use super::{Keys, V1Keys};
-use crate::failure::AuthenticationProtocol;
 use crate::random::Random;
 use crate::wire::authentication::ChangePassword;
 use crate::wire::authentication::chap::RESPONSE;
 use crate::wire::packet::ChapValue;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Who we are, and how the server wants to have it proven
 #[derive(Debug)]

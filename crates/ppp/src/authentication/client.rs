@@ -12,11 +12,12 @@ use super::{Authenticated, Authentication, Outcome};
 use crate::config::ClientConfig;
 use crate::context::{Context, Trouble};
 use crate::credentials::{Question, Questions};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::failure::Failure;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::Packet;
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// The side that is authenticated
 #[derive(Debug)]

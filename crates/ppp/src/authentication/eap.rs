@@ -9,7 +9,7 @@ use super::Authenticated;
 use super::account::{Account, Algorithm};
 use super::conversation::{Conversation, Refusal, Step};
 use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure};
+use crate::failure::Failure;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
 use crate::wire::authentication::eap::{
@@ -18,6 +18,7 @@ use crate::wire::authentication::eap::{
 use crate::wire::authentication::{Typed, chap};
 use crate::wire::frame;
 use crate::wire::packet::{Packet, ParseError};
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Answers one Request at a time; the server repeats what was lost
 #[derive(Debug)]

@@ -26,9 +26,10 @@ pub(crate) use client::Client;
 
 use crate::context::{Context, Trouble};
 use crate::credentials::Question;
-use crate::failure::{AuthenticationProtocol, Failure};
+use crate::failure::Failure;
 use crate::round_trips::Sent;
 use crate::wire::packet::Packet;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// The authentication phase of one role
 pub(crate) trait Authentication {

@@ -7,13 +7,14 @@ use zeroize::Zeroizing;
 use super::account::Account;
 use super::{Authenticated, Keys, Outcome, words};
 use crate::context::{Context, Trouble};
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::round_trips::Sent;
 use crate::stats::Discard;
 use crate::wire::authentication::pap::{ACK, NAK, REQUEST};
 use crate::wire::authentication::{PapRequest, pap_message};
 use crate::wire::frame;
 use crate::wire::packet::Packet;
+use crate::wire::protocol::Protocol;
 
 /// Sends the password until it is acknowledged
 #[derive(Debug)]

@@ -5,12 +5,13 @@ use pptp_mppe::{KeyStrength, StatefulReset};
 use crate::ccp::{MPPE, bits};
 use crate::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::encryption::{Agreed, Encryption, Stance};
-use crate::failure::{Failure, MppeBits, Protocol};
+use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::random::Random;
 use crate::role::EncryptionOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{MppeBits, Protocol};
 
 /// What a server offers, and how far that got
 #[derive(Debug)]

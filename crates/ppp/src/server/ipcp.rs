@@ -3,13 +3,14 @@
 use std::net::Ipv4Addr;
 
 use crate::config::{AddressRequest, Extras, ServerConfig};
-use crate::failure::{Failure, Protocol};
+use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::random::Random;
 use crate::role::AddressOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 
 /// Our address, and what the client is given
 #[derive(Debug)]

@@ -1,16 +1,15 @@
 //! LCP of the side that authenticates the other
 
 use crate::config::{Extras, ServerConfig, ServerOrder};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::lcp::{
-    AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER, authentication_protocol, option_value,
-};
+use crate::failure::Failure;
+use crate::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
 use crate::negotiator::{Judgement, OptionSet};
 use crate::random::Random;
 use crate::role::LinkOptions;
 use crate::server::{OnNak, ServerAuthentication};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// Beside MRU and Magic-Number the options that a real server asks for
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl OptionSet for Lcp {
     fn request(&self) -> OptionsBuf {
         let mut request = self.common.request();
         if let Some(protocol) = self.asked {
-            request.push(AUTHENTICATION_PROTOCOL, option_value(protocol));
+            request.push(AUTHENTICATION_PROTOCOL, protocol.option_value());
         }
         for (kind, value) in &self.extras {
             request.push(*kind, value);
@@ -98,7 +97,7 @@ impl OptionSet for Lcp {
 
     fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
         if let Some(option) = options.find(AUTHENTICATION_PROTOCOL) {
-            self.asked = self.ask_instead(authentication_protocol(option.value));
+            self.asked = self.ask_instead(AuthenticationProtocol::parse(option.value));
         }
         self.common.naked(options, random)
     }

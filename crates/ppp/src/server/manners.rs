@@ -2,7 +2,7 @@
 
 use pptp_mschap::PasswordEncoding;
 
-use crate::failure::AuthenticationProtocol;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// How a server wants its clients to prove who they are
 ///

@@ -18,7 +18,6 @@ use crate::authentication::Keys;
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
 use crate::echo::Echo;
-use crate::failure::Protocol;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
 use crate::random::Random;
@@ -26,6 +25,7 @@ use crate::ras::RasCode;
 use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::Code;
+use crate::wire::protocol::Protocol;
 use slow_start::Start;
 
 /// The side that authenticates the other and assigns its address

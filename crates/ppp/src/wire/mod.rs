@@ -5,3 +5,4 @@
 pub(crate) mod authentication;
 pub mod frame;
 pub mod packet;
+pub(crate) mod protocol;

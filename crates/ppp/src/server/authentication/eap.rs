@@ -7,7 +7,7 @@ use super::accounts::Accounts;
 use super::examination::{CHALLENGE, Examination, Verdict};
 use crate::authentication::{Algorithm, Authenticated};
 use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure};
+use crate::failure::Failure;
 use crate::random::Random;
 use crate::stats::Discard;
 pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
@@ -17,6 +17,7 @@ use crate::wire::authentication::eap::{
 use crate::wire::authentication::{Typed, chap};
 use crate::wire::frame;
 use crate::wire::packet::Packet;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Asks one thing at a time, until it is answered
 #[derive(Debug)]

@@ -13,13 +13,14 @@ use examination::{Examination, Verdict};
 use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
 use crate::config::{ServerConfig, ServerOrder};
 use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
+use crate::failure::Failure;
 use crate::round_trips::Sent;
 use crate::server::ServerAuthentication;
 use crate::stats::Discard;
 use crate::wire::authentication::{PapRequest, pap};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// The side that authenticates
 #[derive(Debug)]
