@@ -2,11 +2,11 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
+use crate::config::policy::{EncryptionDemand, EncryptionPolicy};
+use crate::context::random::Random;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::policy::{EncryptionDemand, EncryptionPolicy};
-use crate::random::Random;
 use crate::role::EncryptionOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
@@ -87,7 +87,7 @@ impl Ccp {
     /// Nor is it if ours has been given up: one direction alone is not to be encrypted.
     fn agrees_to(&self, offered: MppeBits) -> bool {
         let is_liked = |it: Encryption| it.stateful == self.wants_stateful();
-        match offered.exactly().filter(|it| self.policy.allows(*it)) {
+        match offered.exactly().filter(|it| it.is_allowed_by(&self.policy)) {
             Some(exact) => self.asks() && (is_liked(exact) || self.refusals > 0),
             None => offered.is_none() && self.may_give_up(),
         }
@@ -125,7 +125,7 @@ impl Ccp {
     fn chosen(&self, offered: MppeBits) -> Option<MppeBits> {
         let strength = self.strongest(offered)?;
         let encryption = Encryption { strength, stateful: !offered.is_stateless() };
-        self.policy.allows(encryption).then(|| MppeBits::only(encryption))
+        encryption.is_allowed_by(&self.policy).then(|| MppeBits::only(encryption))
     }
 }
 
@@ -172,7 +172,7 @@ impl OptionSet for Ccp {
 
     fn agree(&mut self, request: &Options<'_>) {
         let agreed = bits(request).and_then(MppeBits::exactly);
-        self.send = agreed.filter(|encryption| self.policy.allows(*encryption));
+        self.send = agreed.filter(|encryption| encryption.is_allowed_by(&self.policy));
         self.has_given_up = self.send.is_none();
     }
 

@@ -12,6 +12,7 @@ use pptp_packet::PacketBuf;
 use crate::authentication::Keys;
 use crate::cipher::Cipher;
 use crate::context::Trouble;
+use crate::context::stats::Discard;
 use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
@@ -22,7 +23,6 @@ use crate::negotiator::Layer;
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::{EncryptionOptions, LinkOptions, Role};
-use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Options, Packet};
 use crate::wire::protocol::Protocol;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use pptp_mppe::KeyStrength;
 
+use crate::config::policy::EncryptionPolicy;
 use crate::wire::protocol::MppeBits;
 
 /// MPPE as it was agreed on (RFC 3078 §2.1)
@@ -20,6 +21,12 @@ pub struct Encryption {
 }
 
 impl Encryption {
+    /// Whether the owner lets the link be encrypted in this way
+    pub(crate) fn is_allowed_by(self, policy: &EncryptionPolicy) -> bool {
+        self.strength >= policy.insecure_least_key
+            && (!self.stateful || policy.insecure_stateful.is_some())
+    }
+
     /// What both directions have at least
     pub(crate) fn weaker(self, other: Self) -> Self {
         Self {

@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::config::AddressRequest;
-use crate::credentials::Question;
+use crate::config::questions::Question;
 use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::Failure;
+use crate::failure::ras::RasCode;
 use crate::ipv6cp::Ipv6Addresses;
-use crate::ras::RasCode;
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// Something the owner of a link has to know

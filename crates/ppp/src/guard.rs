@@ -16,11 +16,11 @@ use pptp_mppe::Arrival;
 use crate::authentication::Authentication;
 use crate::confirmation::{Confirmation, Doubtful, Step};
 use crate::context::Trouble;
+use crate::context::stats::Discard;
 use crate::encrypting::Passage;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::role::Role;
-use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 

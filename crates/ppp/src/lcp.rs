@@ -1,10 +1,10 @@
 //! LCP's options: MRU, Magic-Number, the compressions, and who authenticates how (RFC 1661 §6)
 
 use crate::config::ClientConfig;
+use crate::config::policy::{AuthenticationPolicy, EncryptionDemand};
+use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::policy::{AuthenticationPolicy, EncryptionDemand};
-use crate::random::Random;
 use crate::role::LinkOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

@@ -32,11 +32,9 @@ mod authentication;
 mod automaton;
 mod ccp;
 mod cipher;
-mod class;
 mod config;
 mod confirmation;
 mod context;
-mod credentials;
 mod data_path;
 mod early;
 mod echo;
@@ -52,51 +50,44 @@ mod ipv6cp;
 mod lcp;
 mod link;
 mod machine;
-mod names;
 mod near;
 mod negotiator;
 mod pinned;
-mod policy;
 mod proof;
 mod proving;
-mod random;
-mod ras;
-mod rate;
 mod receive;
 mod role;
-mod round_trips;
 #[cfg(feature = "server")]
 mod server;
 mod spoken;
-mod stats;
 #[cfg(test)]
 mod tests;
 mod wants_answer;
 mod wire;
 mod wrong_key;
 
-pub use class::Class;
+pub use config::policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
+pub use config::questions::{Question, Questions};
 pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
 #[cfg(feature = "server")]
 pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
-pub use credentials::{Question, Questions};
+pub use context::round_trips::RoundTripTime;
+pub use context::stats::{Discard, Stats};
 pub use data_path::{NothingPasses, Proof, Reachability};
 pub use encryption::Encryption;
 pub use events::{Event, Negotiated, Phase, Timer};
+pub use failure::class::Class;
+pub use failure::ras::RasCode;
 pub use failure::{Failure, Rule};
 pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
 pub use pinned::Assigned;
-pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use pptp_mppe::{
     Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,
 };
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
-pub use ras::RasCode;
-pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
 pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
-pub use stats::{Discard, Stats};
 pub use wants_answer::wants_answer;
 pub use wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
 pub use wire::{frame, packet};

@@ -13,6 +13,8 @@ use crate::ccp::Ccp;
 use crate::config::ClientConfig;
 #[cfg(feature = "server")]
 use crate::config::ServerConfig;
+use crate::context::random::Random;
+use crate::context::stats::{Discard, Stats};
 use crate::data_path::Reachability;
 use crate::echo::Echo;
 use crate::events::{Event, Phase, Timer};
@@ -21,9 +23,7 @@ use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
-use crate::random::Random;
 use crate::role::Client;
-use crate::stats::{Discard, Stats};
 
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
 ///
@@ -148,7 +148,7 @@ impl Link {
 
     /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
     #[cfg(feature = "server")]
-    pub fn terminate(&mut self, code: crate::ras::RasCode) {
+    pub fn terminate(&mut self, code: crate::failure::ras::RasCode) {
         if let Inner::Server(machine) = &mut self.0 {
             machine.terminate(code);
         }

@@ -6,16 +6,16 @@ use pptp_mppe::Arrival;
 
 use crate::authentication::Authentication;
 use crate::context::Trouble;
+use crate::context::rate::Rate;
+use crate::context::stats::Discard;
 use crate::data_path::Complaint;
 use crate::events::Phase;
 use crate::failure::Failure;
 use crate::link::Received;
 use crate::machine::{Machine, PROTOCOL_REJECTS};
-use crate::rate::Rate;
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::Role;
-use crate::stats::Discard;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;

@@ -28,7 +28,7 @@ pub(crate) trait Role: std::fmt::Debug {
         &mut self,
         _now: std::time::Instant,
         keys: authentication::Keys,
-        _random: &mut crate::random::Random,
+        _random: &mut crate::context::random::Random,
     ) -> Option<authentication::Keys> {
         Some(keys)
     }

@@ -8,7 +8,7 @@ use pptp_mschap::{
 use pptp_packet::Redacted;
 
 use super::{Keys, V1Keys};
-use crate::random::Random;
+use crate::context::random::Random;
 use crate::wire::authentication::ChangePassword;
 use crate::wire::authentication::chap::RESPONSE;
 use crate::wire::packet::ChapValue;

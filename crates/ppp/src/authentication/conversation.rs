@@ -8,10 +8,10 @@ use pptp_packet::Redacted;
 
 use super::account::{Account, Algorithm, Answer, Proof};
 use super::{Authenticated, peer_name, words};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::round_trips::Sent;
-use crate::stats::Discard;
 use crate::wire::authentication::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
 use crate::wire::packet::{ChapValue, Packet};
 

@@ -8,10 +8,10 @@ use pptp_packet::Redacted;
 use super::Authenticated;
 use super::account::{Account, Algorithm};
 use super::conversation::{Conversation, Refusal, Step};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::round_trips::Sent;
-use crate::stats::Discard;
 use crate::wire::authentication::eap::{
     FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
 };

@@ -24,10 +24,10 @@ use pptp_mschap::{StartKey, StartKeys};
 pub(crate) use account::Algorithm;
 pub(crate) use client::Client;
 
+use crate::config::questions::Question;
+use crate::context::round_trips::Sent;
 use crate::context::{Context, Trouble};
-use crate::credentials::Question;
 use crate::failure::Failure;
-use crate::round_trips::Sent;
 use crate::wire::packet::Packet;
 use crate::wire::protocol::AuthenticationProtocol;
 

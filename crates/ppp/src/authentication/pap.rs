@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use super::account::Account;
 use super::{Authenticated, Keys, Outcome, words};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::round_trips::Sent;
-use crate::stats::Discard;
 use crate::wire::authentication::pap::{ACK, NAK, REQUEST};
 use crate::wire::authentication::{PapRequest, pap_message};
 use crate::wire::frame;

@@ -7,9 +7,9 @@ use super::{
     TurnedAway, is_needed,
 };
 use crate::automaton::{Event, State};
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::stats::Discard;
 use crate::wire::packet::{Code, Options, OptionsBuf, Packet};
 
 impl<O: OptionSet> Negotiator<O> {

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use crate::config::{AddressRequest, Extras, ServerConfig};
+use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::random::Random;
 use crate::role::AddressOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

@@ -1,10 +1,10 @@
 //! LCP of the side that authenticates the other
 
 use crate::config::{Extras, ServerConfig, ServerOrder};
+use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
 use crate::negotiator::{Judgement, OptionSet};
-use crate::random::Random;
 use crate::role::LinkOptions;
 use crate::server::{OnNak, ServerAuthentication};
 use crate::wire::frame;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use crate::authentication::Keys;
-use crate::random::Random;
+use crate::context::random::Random;
 
 /// Times of a server that starts its network phase as accel-ppp does
 ///

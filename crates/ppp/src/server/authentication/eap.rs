@@ -6,10 +6,10 @@ use super::Manners;
 use super::accounts::Accounts;
 use super::examination::{CHALLENGE, Examination, Verdict};
 use crate::authentication::{Algorithm, Authenticated};
+use crate::context::random::Random;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::random::Random;
-use crate::stats::Discard;
 pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
 use crate::wire::authentication::eap::{
     IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE,

@@ -12,9 +12,9 @@ use super::accounts::Accounts;
 use crate::authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name};
 use crate::config::ServerOrder;
 use crate::context::Trouble;
+use crate::context::random::Random;
+use crate::context::stats::Discard;
 use crate::failure::Failure;
-use crate::random::Random;
-use crate::stats::Discard;
 use crate::wire::authentication::PasswordChanged;
 pub(super) use crate::wire::authentication::chap::CHALLENGE;
 use crate::wire::authentication::chap::{

@@ -12,11 +12,11 @@ use examination::{Examination, Verdict};
 
 use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
 use crate::config::{ServerConfig, ServerOrder};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::round_trips::Sent;
 use crate::server::ServerAuthentication;
-use crate::stats::Discard;
 use crate::wire::authentication::{PapRequest, pap};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};

@@ -1,6 +1,12 @@
 //! Why a link ended
 
-use std::{fmt, net::Ipv4Addr};
+pub(crate) mod class;
+mod names;
+pub(crate) mod ras;
+#[cfg(test)]
+mod tests;
+use std::fmt;
+use std::net::Ipv4Addr;
 
 use crate::data_path::NothingPasses;
 use crate::pinned::Assigned;
@@ -167,6 +173,3 @@ fn login_refusal(code: u32, message: &str) -> String {
     };
     format!("{meaning} (error {code}){}", quoted(message))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,7 @@
-//! What the owner of a link decides
+//! The decisions of the owner of a link
+
+pub(crate) mod policy;
+pub(crate) mod questions;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -7,8 +10,8 @@ use std::time::Duration;
 use pptp_mppe::StatefulReset;
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 
-use crate::credentials::Questions;
-use crate::policy::{AuthenticationPolicy, EncryptionPolicy};
+use crate::config::policy::{AuthenticationPolicy, EncryptionPolicy};
+use crate::config::questions::Questions;
 #[cfg(feature = "server")]
 use crate::server::ServerAuthentication;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::context::round_trips::RoundTripTime;
 use crate::data_path::Reachability;
-use crate::round_trips::RoundTripTime;
 
 /// Why a frame that came in was dropped
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
-use crate::encryption::Encryption;
 use crate::wire::protocol::AuthenticationProtocol;
 
 /// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
@@ -73,12 +72,6 @@ pub struct EncryptionPolicy {
 }
 
 impl EncryptionPolicy {
-    /// Whether this will do
-    pub(crate) fn allows(self, encryption: Encryption) -> bool {
-        encryption.strength >= self.insecure_least_key
-            && (!encryption.stateful || self.insecure_stateful.is_some())
-    }
-
     /// Whether a link of this authentication has to be encrypted, by the policy alone
     pub(crate) fn is_required(self) -> bool {
         self.demand == EncryptionDemand::Require

@@ -1,15 +1,20 @@
 //! What every protocol of a link needs to act: the way out, randomness, the count of round trips
 
+pub(crate) mod random;
+pub(crate) mod rate;
+pub(crate) mod round_trips;
+pub(crate) mod stats;
+
 use std::time::Instant;
 
 use pptp_packet::{Queue, Redacted};
 use zeroize::Zeroizing;
 
+use crate::context::random::Random;
+use crate::context::rate::Rate;
+use crate::context::round_trips::RoundTrips;
+use crate::context::stats::{Discard, Stats};
 use crate::failure::Failure;
-use crate::random::Random;
-use crate::rate::Rate;
-use crate::round_trips::RoundTrips;
-use crate::stats::{Discard, Stats};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet, ParseError};
 
