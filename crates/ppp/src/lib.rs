@@ -69,8 +69,6 @@ mod wrong_key;
 pub use config::policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use config::questions::{Question, Questions};
 pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
-#[cfg(feature = "server")]
-pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
 pub use context::round_trips::RoundTripTime;
 pub use context::stats::{Discard, Stats};
 pub use data_path::{NothingPasses, Proof, Reachability};
@@ -87,7 +85,13 @@ pub use pptp_mppe::{
 };
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 #[cfg(feature = "server")]
-pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
+pub use server::behavior::{OnNak, ServerAuthentication};
+#[cfg(feature = "server")]
+pub use server::config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
+#[cfg(feature = "server")]
+pub use server::faults::{Deafness, Echoes, LinkFaults};
+#[cfg(feature = "server")]
+pub use server::slow_start::SlowStart;
 pub use wants_answer::wants_answer;
 pub use wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
 pub use wire::{frame, packet};

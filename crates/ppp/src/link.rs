@@ -11,8 +11,6 @@ use zeroize::Zeroizing;
 use crate::authentication;
 use crate::ccp::Ccp;
 use crate::config::ClientConfig;
-#[cfg(feature = "server")]
-use crate::config::ServerConfig;
 use crate::context::random::Random;
 use crate::context::stats::{Discard, Stats};
 use crate::data_path::Reachability;
@@ -24,6 +22,8 @@ use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
 use crate::negotiator::Negotiator;
 use crate::role::Client;
+#[cfg(feature = "server")]
+use crate::server::config::ServerConfig;
 
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
 ///

@@ -5,6 +5,7 @@ mod names;
 pub(crate) mod ras;
 #[cfg(test)]
 mod tests;
+
 use std::fmt;
 use std::net::Ipv4Addr;
 

@@ -3,12 +3,12 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::ccp::{MPPE, bits};
-use crate::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::context::random::Random;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::role::EncryptionOptions;
+use crate::server::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{MppeBits, Protocol};

@@ -1,8 +1,6 @@
 //! Failures of a server's data path that can be switched while its link is up
 
 use crate::context::Context;
-use crate::machine::Machine;
-use crate::server::Server;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 
@@ -72,13 +70,6 @@ impl Deafness {
         let data = [&rejected.to_be_bytes(), information].concat();
         let code = Code::ProtocolReject.into();
         context.send(frame::LCP, &Packet { code, id, data: &data });
-    }
-}
-
-impl Machine<Server> {
-    /// Switches failures on and off
-    pub(crate) const fn set_faults(&mut self, faults: LinkFaults) {
-        self.role.faults = faults;
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::{AddressRequest, Extras, ServerConfig};
+use crate::config::AddressRequest;
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
 use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::role::AddressOptions;
+use crate::server::config::{Extras, ServerConfig};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::Protocol;

@@ -1,12 +1,12 @@
 //! LCP of the side that authenticates the other
 
-use crate::config::{Extras, ServerConfig, ServerOrder};
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
 use crate::negotiator::{Judgement, OptionSet};
 use crate::role::LinkOptions;
-use crate::server::{OnNak, ServerAuthentication};
+use crate::server::behavior::{OnNak, ServerAuthentication};
+use crate::server::config::{Extras, ServerConfig, ServerOrder};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};

@@ -1,21 +1,17 @@
 //! The side that authenticates and assigns addresses, in the manner of three real servers
 
 mod authentication;
+pub(crate) mod behavior;
 mod ccp;
-mod faults;
+pub(crate) mod config;
+pub(crate) mod faults;
 mod ipcp;
 mod lcp;
-mod manners;
-mod slow_start;
+pub(crate) mod slow_start;
 
 use std::time::Instant;
 
-pub use faults::{Deafness, Echoes, LinkFaults};
-pub use manners::{OnNak, ServerAuthentication};
-pub use slow_start::SlowStart;
-
 use crate::authentication::Keys;
-use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
 use crate::context::random::Random;
 use crate::echo::Echo;
@@ -26,7 +22,10 @@ use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::Code;
 use crate::wire::protocol::Protocol;
-use slow_start::Start;
+use behavior::OnNak;
+use config::{ServerConfig, ServerOrder};
+use faults::{Deafness, Echoes, LinkFaults};
+use slow_start::{SlowStart, Start};
 
 /// The side that authenticates the other and assigns its address
 #[derive(Debug)]
@@ -131,6 +130,11 @@ impl Machine<Server> {
         let (deaf, echoes) = (Some(Deafness::Silent), Echoes::Unanswered);
         self.set_faults(LinkFaults { deaf, echoes, ..self.role.faults });
         self.send_terminate_request(frame::LCP, &code.data());
+    }
+
+    /// Switches failures on and off
+    pub(crate) const fn set_faults(&mut self, faults: LinkFaults) {
+        self.role.faults = faults;
     }
 
     /// Has the client prove once more who it is

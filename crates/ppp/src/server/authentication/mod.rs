@@ -11,12 +11,12 @@ use eap::Eap;
 use examination::{Examination, Verdict};
 
 use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
-use crate::config::{ServerConfig, ServerOrder};
 use crate::context::round_trips::Sent;
 use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::server::ServerAuthentication;
+use crate::server::behavior::ServerBehavior;
+use crate::server::config::ServerConfig;
 use crate::wire::authentication::{PapRequest, pap};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
@@ -25,7 +25,7 @@ use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 /// The side that authenticates
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    manners: Manners,
+    behavior: ServerBehavior,
     accounts: Accounts,
     method: Method,
     /// Identifier of the latest Challenge or EAP Request
@@ -34,14 +34,6 @@ pub(crate) struct Authenticator {
     /// Challenges still to be sent if no answer comes
     tries: u8,
     deadline: Option<Instant>,
-}
-
-/// What does not change from login to login
-#[derive(Debug)]
-pub(crate) struct Manners {
-    name: String,
-    order: ServerOrder,
-    authentication: ServerAuthentication,
 }
 
 #[derive(Debug)]
@@ -57,7 +49,7 @@ impl Authenticator {
         let encoding = config.authentication.encoding;
         Self {
             accounts: Accounts::new(config.secrets, config.hash_name, encoding),
-            manners: Manners {
+            behavior: ServerBehavior {
                 name: config.name,
                 order: config.order,
                 authentication: config.authentication,
@@ -91,11 +83,11 @@ impl Authenticator {
         }
         self.tries = self.tries.saturating_sub(1);
         self.deadline = now.checked_add(RESTART);
-        let times = if self.manners.authentication.repeats_challenges { 2 } else { 1 };
+        let times = if self.behavior.authentication.repeats_challenges { 2 } else { 1 };
         for _ in 0..times {
             match &self.method {
                 Method::Chap(examination) => {
-                    let data = examination.challenge_data(&self.manners.name);
+                    let data = examination.challenge_data(&self.behavior.name);
                     let (code, id) = (examination::CHALLENGE, examination.id());
                     context.send(frame::CHAP, &Packet { code, id, data: &data });
                 }
@@ -115,7 +107,7 @@ impl Authenticator {
         }
         let request = PapRequest::parse(packet.data)?;
         let is_known = self.accounts.has(request.peer_id, request.password);
-        let texts = &self.manners.authentication;
+        let texts = &self.behavior.authentication;
         let (code, text) = if is_known {
             (pap::ACK, texts.success_text.clone().unwrap_or_default())
         } else {
@@ -139,9 +131,9 @@ impl Authenticator {
     ) -> Result<Outcome, Trouble> {
         let Method::Chap(examination) = &mut self.method else { return Ok(Outcome::Nothing) };
         let verdict =
-            examination.judge(packet, &self.manners, &mut self.accounts, &mut context.random)?;
+            examination.judge(packet, &self.behavior, &mut self.accounts, &mut context.random)?;
         self.deadline = None;
-        match (&verdict, self.manners.authentication.refuses_with) {
+        match (&verdict, self.behavior.authentication.refuses_with) {
             (Verdict::Refused(_), Some(code)) => {
                 let (data, id) = (code.data(), packet.id);
                 let code = Code::TerminateRequest.into();
@@ -176,9 +168,9 @@ impl Authentication for Authenticator {
         self.tries = MOST_TRIES;
         self.method = match protocol {
             AuthenticationProtocol::Pap => Method::Pap,
-            AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.manners))),
+            AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.behavior))),
             other => Algorithm::of(other).map_or(Method::None, |algorithm| {
-                let mut examination = Examination::new(algorithm, &self.manners);
+                let mut examination = Examination::new(algorithm, &self.behavior);
                 examination.challenge(self.id, &mut context.random);
                 Method::Chap(examination)
             }),
@@ -215,7 +207,7 @@ impl Authentication for Authenticator {
             Method::Chap(_) => self.handle_chap(packet, context),
             Method::Eap(eap) => {
                 let random = &mut context.random;
-                let step = eap.handle_packet(packet, &self.manners, &mut self.accounts, random)?;
+                let step = eap.handle_packet(packet, &self.behavior, &mut self.accounts, random)?;
                 self.deadline = None;
                 match step {
                     eap::Step::Ask => {

@@ -2,6 +2,7 @@
 
 use pptp_mschap::PasswordEncoding;
 
+use super::config::ServerOrder;
 use crate::wire::protocol::AuthenticationProtocol;
 
 /// How a server wants its clients to prove who they are
@@ -56,6 +57,14 @@ impl ServerAuthentication {
     pub fn only(protocol: AuthenticationProtocol) -> Self {
         Self { protocols: vec![protocol], ..Self::default() }
     }
+}
+
+/// The part of a server that stays the same from login to login
+#[derive(Debug)]
+pub(crate) struct ServerBehavior {
+    pub(crate) name: String,
+    pub(crate) order: ServerOrder,
+    pub(crate) authentication: ServerAuthentication,
 }
 
 /// What a server does when its client asks for another authentication protocol (RFC 1661 §5.3)
