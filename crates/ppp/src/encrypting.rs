@@ -19,7 +19,7 @@ use crate::events::Phase;
 use crate::failure::Failure;
 use crate::link::Received;
 use crate::machine::Machine;
-use crate::negotiator::Layer;
+use crate::negotiation::negotiator::Layer;
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
 use crate::role::{EncryptionOptions, LinkOptions, Role};

@@ -9,7 +9,7 @@ use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::Failure;
 use crate::failure::ras::RasCode;
-use crate::ipv6cp::Ipv6Addresses;
+use crate::negotiation::ipv6cp::Ipv6Addresses;
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// Something the owner of a link has to know

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::context::Trouble;
 use crate::events::Phase;
-use crate::ipv6cp::{Ipv6Addresses, Ipv6cp};
 use crate::machine::Machine;
-use crate::negotiator::{Layer, Negotiator};
+use crate::negotiation::ipv6cp::{Ipv6Addresses, Ipv6cp};
+use crate::negotiation::negotiator::{Layer, Negotiator};
 use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::Packet;

@@ -29,8 +29,6 @@
 )]
 
 mod authentication;
-mod automaton;
-mod ccp;
 mod cipher;
 mod config;
 mod confirmation;
@@ -44,14 +42,11 @@ mod ended;
 mod events;
 mod failure;
 mod guard;
-mod ipcp;
 mod ipv6;
-mod ipv6cp;
-mod lcp;
 mod link;
 mod machine;
 mod near;
-mod negotiator;
+mod negotiation;
 mod pinned;
 mod proof;
 mod proving;
@@ -77,8 +72,8 @@ pub use events::{Event, Negotiated, Phase, Timer};
 pub use failure::class::Class;
 pub use failure::ras::RasCode;
 pub use failure::{Failure, Rule};
-pub use ipv6cp::Ipv6Addresses;
 pub use link::{Link, Received};
+pub use negotiation::ipv6cp::Ipv6Addresses;
 pub use pinned::Assigned;
 pub use pptp_mppe::{
     Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,

@@ -9,7 +9,6 @@ use pptp_packet::PacketBuf;
 use zeroize::Zeroizing;
 
 use crate::authentication;
-use crate::ccp::Ccp;
 use crate::config::ClientConfig;
 use crate::context::random::Random;
 use crate::context::stats::{Discard, Stats};
@@ -17,10 +16,11 @@ use crate::data_path::Reachability;
 use crate::echo::Echo;
 use crate::events::{Event, Phase, Timer};
 use crate::failure::Failure;
-use crate::ipcp::Ipcp;
-use crate::lcp::Lcp;
 use crate::machine::{Machine, Parts};
-use crate::negotiator::Negotiator;
+use crate::negotiation::ccp::Ccp;
+use crate::negotiation::ipcp::Ipcp;
+use crate::negotiation::lcp::Lcp;
+use crate::negotiation::negotiator::Negotiator;
 use crate::role::Client;
 #[cfg(feature = "server")]
 use crate::server::config::ServerConfig;

@@ -3,12 +3,12 @@
 use pptp_mppe::StatefulReset;
 
 use crate::authentication::{self, Authentication};
-use crate::ccp::Ccp;
 use crate::encryption::{Agreed, Stance};
 use crate::failure::Failure;
-use crate::ipcp::{AddressFacts, Ipcp};
-use crate::lcp::{Lcp, LinkFacts};
-use crate::negotiator::OptionSet;
+use crate::negotiation::ccp::Ccp;
+use crate::negotiation::ipcp::{AddressFacts, Ipcp};
+use crate::negotiation::lcp::{Lcp, LinkFacts};
+use crate::negotiation::negotiator::OptionSet;
 use crate::wire::packet::Options;
 use crate::wire::protocol::MppeBits;
 

@@ -2,11 +2,11 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
-use crate::ccp::{MPPE, bits};
 use crate::context::random::Random;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
-use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::ccp::{MPPE, bits};
+use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::role::EncryptionOptions;
 use crate::server::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::wire::frame;

@@ -2,8 +2,8 @@
 
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
-use crate::negotiator::{Judgement, OptionSet};
+use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
+use crate::negotiation::negotiator::{Judgement, OptionSet};
 use crate::role::LinkOptions;
 use crate::server::behavior::{OnNak, ServerAuthentication};
 use crate::server::config::{Extras, ServerConfig, ServerOrder};

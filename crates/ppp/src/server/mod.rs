@@ -17,7 +17,7 @@ use crate::context::random::Random;
 use crate::echo::Echo;
 use crate::failure::ras::RasCode;
 use crate::machine::{Machine, Parts};
-use crate::negotiator::Negotiator;
+use crate::negotiation::negotiator::Negotiator;
 use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::Code;

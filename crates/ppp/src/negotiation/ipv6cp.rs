@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiator::{Judgement, OptionSet};
+use crate::negotiation::negotiator::{Judgement, OptionSet};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::Protocol;

@@ -4,7 +4,7 @@
 //! The table itself is compared with the RFC's beside it, in `automaton`.
 
 use super::*;
-use crate::automaton::{
+use crate::negotiation::automaton::{
     Transition,
     tests::{EVENTS, STATES},
 };

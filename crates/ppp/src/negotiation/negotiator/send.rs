@@ -6,8 +6,8 @@ use super::{
     Answer, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS, Negotiator, OptionSet,
     RESTART, TERMINATE_RESTART, TurnedAway,
 };
-use crate::automaton::{Actions, Event};
 use crate::context::Context;
+use crate::negotiation::automaton::{Actions, Event};
 use crate::wire::packet::{Code, Packet};
 
 impl<O: OptionSet> Negotiator<O> {

@@ -6,10 +6,10 @@ use super::{
     Answer, Judgement, Layer, MOST_DEAF, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal,
     TurnedAway, is_needed,
 };
-use crate::automaton::{Event, State};
 use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
+use crate::negotiation::automaton::{Event, State};
 use crate::wire::packet::{Code, Options, OptionsBuf, Packet};
 
 impl<O: OptionSet> Negotiator<O> {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Negotiator, OptionSet, RESTART};
-use crate::automaton::State;
 use crate::context::Context;
+use crate::negotiation::automaton::State;
 
 /// When an unanswered request is sent again
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
