@@ -16,13 +16,14 @@ use crate::context::stats::Discard;
 use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
+use crate::events::Received;
 use crate::failure::Failure;
-use crate::link::Received;
 use crate::machine::Machine;
 use crate::negotiation::negotiator::Layer;
+use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
-use crate::role::{EncryptionOptions, LinkOptions, Role};
+use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Options, Packet};
 use crate::wire::protocol::Protocol;

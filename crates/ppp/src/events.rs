@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::AddressRequest;
 use crate::config::questions::Question;
+use crate::context::stats::Discard;
 use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::Failure;
@@ -56,6 +57,19 @@ pub enum Event {
         /// Why
         failure: Failure,
     },
+}
+
+/// The fate of a frame that came in
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'p> {
+    /// Accepted: an inner IP packet, opened in place
+    Ip(&'p mut [u8]),
+    /// Accepted: an answer to a proof of the data path, which is not for users
+    Proof,
+    /// Accepted: a well-formed control frame
+    Control,
+    /// Dropped and counted; its sequence number is not to be acknowledged
+    Discarded(Discard),
 }
 
 /// How far a link has come (RFC 1661 §3.2)

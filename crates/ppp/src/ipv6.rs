@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::machine::Machine;
-use crate::negotiation::ipv6cp::{Ipv6Addresses, Ipv6cp};
-use crate::negotiation::negotiator::{Layer, Negotiator};
+use crate::negotiation::ipv6cp::Ipv6Addresses;
+use crate::negotiation::negotiator::Layer;
 use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::Packet;
@@ -63,11 +63,6 @@ impl<R: Role> Machine<R> {
         let open = self.ipv6cp.as_deref().filter(|ipv6cp| ipv6cp.is_open());
         open.and_then(|ipv6cp| ipv6cp.options.addresses())
     }
-}
-
-/// IPV6CP for those who want it, at the price of a box
-pub(crate) fn wanted(ipv6: bool) -> Option<Box<Negotiator<Ipv6cp>>> {
-    ipv6.then(|| Box::new(Negotiator::prompted(Ipv6cp::default())))
 }
 
 /// The 1280 octets that IPv6 wants of every link (RFC 8200 §5), and what MPPE adds

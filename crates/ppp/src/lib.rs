@@ -30,6 +30,7 @@
 
 mod authentication;
 mod cipher;
+mod client;
 mod config;
 mod confirmation;
 mod context;
@@ -68,11 +69,11 @@ pub use context::round_trips::RoundTripTime;
 pub use context::stats::{Discard, Stats};
 pub use data_path::{NothingPasses, Proof, Reachability};
 pub use encryption::Encryption;
-pub use events::{Event, Negotiated, Phase, Timer};
+pub use events::{Event, Negotiated, Phase, Received, Timer};
 pub use failure::class::Class;
 pub use failure::ras::RasCode;
 pub use failure::{Failure, Rule};
-pub use link::{Link, Received};
+pub use link::Link;
 pub use negotiation::ipv6cp::Ipv6Addresses;
 pub use pinned::Assigned;
 pub use pptp_mppe::{

@@ -9,19 +9,13 @@ use pptp_packet::PacketBuf;
 use zeroize::Zeroizing;
 
 use crate::authentication;
+use crate::client::{self, Client};
 use crate::config::ClientConfig;
-use crate::context::random::Random;
-use crate::context::stats::{Discard, Stats};
+use crate::context::stats::Stats;
 use crate::data_path::Reachability;
-use crate::echo::Echo;
-use crate::events::{Event, Phase, Timer};
+use crate::events::{Event, Phase, Received, Timer};
 use crate::failure::Failure;
-use crate::machine::{Machine, Parts};
-use crate::negotiation::ccp::Ccp;
-use crate::negotiation::ipcp::Ipcp;
-use crate::negotiation::lcp::Lcp;
-use crate::negotiation::negotiator::Negotiator;
-use crate::role::Client;
+use crate::machine::Machine;
 #[cfg(feature = "server")]
 use crate::server::config::ServerConfig;
 
@@ -80,25 +74,12 @@ impl fmt::Debug for Link {
     }
 }
 
-/// What became of a frame that came in
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received<'p> {
-    /// Accepted: an inner IP packet, opened in place
-    Ip(&'p mut [u8]),
-    /// Accepted: an answer to a proof of the data path, which is not for users
-    Proof,
-    /// Accepted: a well-formed control frame
-    Control,
-    /// Dropped and counted; its sequence number is not to be acknowledged
-    Discarded(Discard),
-}
-
 impl Link {
     /// The side that authenticates itself and is given an address
     ///
     /// All randomness (Magic-Numbers, challenges) comes from `seed`: it has to be fresh and secret.
     pub fn client(config: ClientConfig, seed: [u8; 32]) -> Self {
-        Self(Inner::Client(client(config, seed)))
+        Self(Inner::Client(client::machine(config, seed)))
     }
 
     /// The side that checks who the other is and assigns its address
@@ -305,27 +286,4 @@ impl Link {
     pub fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
         each!(&self.0, machine => machine.decryptor_stats())
     }
-}
-
-/// Identifiers begin at random: someone who sees nothing cannot name the next one
-fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
-    let [lcp, ccp, ipcp, ipv6cp, id, token @ ..]: [u8; 9] = Random::apart(seed);
-    let ipv6 = crate::ipv6::wanted(config.ipv6);
-    let echo = Echo::new(config.echo);
-    let parts = Parts {
-        role: Client {
-            is_forgeable: config.carrier_is_forgeable,
-            address_may_change: config.address_may_change,
-        },
-        lcp: Negotiator::prompted(Lcp::new(&config)).counting_from(lcp),
-        ccp: Negotiator::overdue_and_early(Ccp::new(config.encryption)).counting_from(ccp),
-        ipcp: Negotiator::prompted_and_early(Ipcp::new(config.addresses)).counting_from(ipcp),
-        ipv6cp: ipv6.map(|it| Box::new(it.counting_from(ipv6cp))),
-        echo: if config.carrier_is_forgeable { echo.with_token(token) } else { echo },
-        id,
-        proof: config.proof,
-        carrier_limit: config.carrier_limit,
-        authentication: authentication::Client::new(config),
-    };
-    Machine::new(parts, seed)
 }

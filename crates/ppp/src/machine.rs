@@ -7,7 +7,7 @@ use pptp_packet::Queue;
 
 use zeroize::Zeroizing;
 
-use crate::authentication::{self, Authenticated, Authentication, Keys, Outcome};
+use crate::authentication::{Authenticated, Authentication, Keys, Outcome};
 use crate::cipher::Cipher;
 use crate::config::ProofPolicy;
 use crate::confirmation::Confirmation;
@@ -23,11 +23,12 @@ use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Rule};
 use crate::near::Near;
 use crate::negotiation::ipv6cp::Ipv6cp;
-use crate::negotiation::lcp::LinkFacts;
 use crate::negotiation::negotiator::{Layer, Negotiator};
+use crate::negotiation::role_options::LinkFacts;
+use crate::negotiation::role_options::{AddressOptions, LinkOptions};
 use crate::pinned::Pinned;
 use crate::proving::{Carrier, Proofs};
-use crate::role::{AddressOptions, Client, IpcpStart, LinkOptions, Role};
+use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;
@@ -570,19 +571,6 @@ impl<R: Role> Machine<R> {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-}
-
-impl Machine<Client> {
-    /// The owner's reply to what it was asked
-    pub(crate) fn reply(
-        &mut self,
-        now: Instant,
-        reply: impl FnOnce(&mut authentication::Client, &mut Context) -> Result<(), Failure>,
-    ) {
-        if let Err(failure) = reply(&mut self.authentication, &mut self.context) {
-            self.fail(now, failure);
-        }
     }
 }
 

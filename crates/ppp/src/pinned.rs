@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::config::AddressRequest;
 use crate::failure::Failure;
-use crate::negotiation::ipcp::AddressFacts;
+use crate::negotiation::role_options::AddressFacts;
 
 /// What the server assigns by IPCP
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,11 +6,12 @@ use pptp_packet::PacketBuf;
 
 use crate::data_path::{Complaint, Questions, Reachability, Step};
 use crate::events::Event;
+use crate::events::Received;
 use crate::failure::Failure;
-use crate::link::Received;
 use crate::machine::Machine;
+use crate::negotiation::role_options::AddressOptions;
 use crate::proof::{Answer, BEYOND, Question};
-use crate::role::{AddressOptions, Role};
+use crate::role::Role;
 use crate::wire::protocol::AuthenticationProtocol;
 
 /// The proof packets that wait to be sent, all with the same number

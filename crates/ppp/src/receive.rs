@@ -10,8 +10,8 @@ use crate::context::rate::Rate;
 use crate::context::stats::Discard;
 use crate::data_path::Complaint;
 use crate::events::Phase;
+use crate::events::Received;
 use crate::failure::Failure;
-use crate::link::Received;
 use crate::machine::{Machine, PROTOCOL_REJECTS};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;

@@ -1,16 +1,7 @@
-//! What makes a client's link a client's
-
-use pptp_mppe::StatefulReset;
+//! The role of one end of a link: the differences between a client and a server
 
 use crate::authentication::{self, Authentication};
-use crate::encryption::{Agreed, Stance};
-use crate::failure::Failure;
-use crate::negotiation::ccp::Ccp;
-use crate::negotiation::ipcp::{AddressFacts, Ipcp};
-use crate::negotiation::lcp::{Lcp, LinkFacts};
-use crate::negotiation::negotiator::OptionSet;
-use crate::wire::packet::Options;
-use crate::wire::protocol::MppeBits;
+use crate::negotiation::role_options::{AddressOptions, EncryptionOptions, LinkOptions};
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {
@@ -124,78 +115,4 @@ pub(crate) enum IpcpStart {
     /// Deaf until CCP is open, and then waiting for the client
     #[cfg(feature = "server")]
     DeafAtFirst,
-}
-
-/// LCP's options, whichever role has them
-pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
-    /// What was agreed, once LCP is open; or why that is not enough
-    fn facts(&self) -> Result<LinkFacts, Failure>;
-
-    /// The link is encrypted from now on: an authentication that leaves no keys will not do
-    fn require_keys(&mut self) {}
-
-    /// Why the peer may have hung up while LCP was negotiated
-    fn disagreement(&self) -> Option<Failure> {
-        None
-    }
-}
-
-/// CCP's options, whichever role has them
-pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
-    /// Why the link ends when CCP does not open
-    fn unavailable(&self) -> Failure;
-    /// Why a peer that hangs up now may have done so: what it offered was refused
-    fn disagreement(&self) -> Option<Failure> {
-        None
-    }
-    /// What is done about CCP once the authentication is over
-    fn stance(&self, has_keys: bool) -> Stance;
-    /// What both directions came to, once CCP is open
-    fn agreed(&self) -> Agreed;
-    /// A Configure-Request of the peer is not even judged, since CCP as a whole is refused
-    fn note_refused(&mut self, _request: &Options<'_>) {}
-    /// What the peer offered last that was not agreed to
-    fn offered(&self) -> Option<MppeBits> {
-        None
-    }
-    /// The link is encrypted from now on: it never goes on in the clear
-    fn insist(&mut self) {}
-    /// How a stateful session is reset
-    fn stateful_reset(&self) -> StatefulReset;
-}
-
-/// IPCP's options, whichever role has them
-pub(crate) trait AddressOptions: OptionSet + std::fmt::Debug {
-    /// Our own address, as it is now
-    fn address(&self) -> std::net::Ipv4Addr;
-    /// What was agreed, once IPCP is open
-    fn facts(&self) -> AddressFacts;
-}
-
-/// The side that authenticates itself and is given an address
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// Whether the carrier lets anybody send frames in the peer's name
-    pub(crate) is_forgeable: bool,
-    /// Whether the peer may give another address and other DNS servers once the link was up
-    pub(crate) address_may_change: bool,
-}
-
-impl Role for Client {
-    type Lcp = Lcp;
-    type Authentication = authentication::Client;
-    type Ccp = Ccp;
-    type Ipcp = Ipcp;
-
-    fn ipcp_start(&self) -> IpcpStart {
-        IpcpStart::AtOnce
-    }
-
-    fn guards(&self) -> bool {
-        self.is_forgeable
-    }
-
-    fn pins_addresses(&self) -> bool {
-        !self.address_may_change
-    }
 }

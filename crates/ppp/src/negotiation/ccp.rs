@@ -7,7 +7,7 @@ use crate::context::random::Random;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::role::EncryptionOptions;
+use crate::negotiation::role_options::EncryptionOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{MppeBits, Protocol};

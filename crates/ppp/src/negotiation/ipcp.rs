@@ -6,7 +6,7 @@ use crate::config::AddressRequest;
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::role::AddressOptions;
+use crate::negotiation::role_options::{AddressFacts, AddressOptions};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::Protocol;
@@ -15,15 +15,6 @@ pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;
 pub(crate) const SECONDARY_DNS: u8 = 131;
 const DNS_OPTIONS: [u8; 2] = [PRIMARY_DNS, SECONDARY_DNS];
-
-/// What IPCP found out
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AddressFacts {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) peer_address: Option<Ipv4Addr>,
-    pub(crate) dns: Vec<Ipv4Addr>,
-    pub(crate) request: AddressRequest,
-}
 
 /// IPCP of the side that is given its address
 #[derive(Debug)]

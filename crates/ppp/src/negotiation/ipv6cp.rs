@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiation::negotiator::{Judgement, OptionSet};
+use crate::negotiation::negotiator::{Judgement, Negotiator, OptionSet};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::Protocol;
@@ -31,7 +31,12 @@ pub(crate) struct Ipv6cp {
     is_rejected: bool,
 }
 
-/// Eight octets; zero is none
+/// Makes the negotiator of IPV6CP if IPv6 is wanted; boxed, since hardly any link wants it
+pub(crate) fn negotiator(wanted: bool) -> Option<Box<Negotiator<Ipv6cp>>> {
+    wanted.then(|| Box::new(Negotiator::prompted(Ipv6cp::default())))
+}
+
+/// An interface identifier of eight octets; zero stands for no identifier
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Identifier(u64);
 

@@ -5,7 +5,7 @@ use crate::config::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::role::LinkOptions;
+use crate::negotiation::role_options::{LinkFacts, LinkOptions};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};
@@ -21,18 +21,6 @@ const ACFC: u8 = 8;
 pub(crate) const DEFAULT_MRU: u16 = 1500;
 /// No real link has a smaller one; pppd's limit too
 const LEAST_MRU: u16 = 128;
-
-/// What LCP found out: the same for both roles
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LinkFacts {
-    /// What the peer keeps to
-    pub(crate) mru: u16,
-    pub(crate) magic: Option<u32>,
-    pub(crate) peer_mru: u16,
-    pub(crate) peer_magic: Option<u32>,
-    pub(crate) form: frame::Form,
-    pub(crate) authentication: AuthenticationProtocol,
-}
 
 /// LCP options that neither role treats differently
 #[derive(Debug)]

@@ -9,3 +9,4 @@ pub(crate) mod ipcp;
 pub(crate) mod ipv6cp;
 pub(crate) mod lcp;
 pub(crate) mod negotiator;
+pub(crate) mod role_options;

@@ -7,7 +7,7 @@ use crate::encryption::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiation::ccp::{MPPE, bits};
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::role::EncryptionOptions;
+use crate::negotiation::role_options::EncryptionOptions;
 use crate::server::config::{ServerConfig, ServerEncryption, ServerOrder};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

@@ -2,9 +2,9 @@
 
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER};
+use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, MAGIC_NUMBER};
 use crate::negotiation::negotiator::{Judgement, OptionSet};
-use crate::role::LinkOptions;
+use crate::negotiation::role_options::{LinkFacts, LinkOptions};
 use crate::server::behavior::{OnNak, ServerAuthentication};
 use crate::server::config::{Extras, ServerConfig, ServerOrder};
 use crate::wire::frame;

@@ -17,6 +17,7 @@ use crate::context::random::Random;
 use crate::echo::Echo;
 use crate::failure::ras::RasCode;
 use crate::machine::{Machine, Parts};
+use crate::negotiation::ipv6cp;
 use crate::negotiation::negotiator::Negotiator;
 use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
@@ -161,7 +162,7 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
         lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
         ccp: Negotiator::new(ccp::Ccp::new(&config)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
-        ipv6cp: crate::ipv6::wanted(config.ipv6),
+        ipv6cp: ipv6cp::negotiator(config.ipv6),
         echo: Echo::new(config.echo),
         id: 0,
         proof: crate::config::ProofPolicy { is_enabled: false, has_answered: false },

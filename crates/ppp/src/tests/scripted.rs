@@ -872,7 +872,7 @@ mod timeouts {
 /// What a link holds beside this are a few short options and the last Response
 #[test]
 fn an_idle_link_is_small() {
-    let size = size_of::<crate::machine::Machine<crate::role::Client>>();
+    let size = size_of::<crate::machine::Machine<crate::client::Client>>();
     // 1536, and what the proof of the data path and its figures take
     assert!(size <= 1536 + 152, "{size} octets");
 }
