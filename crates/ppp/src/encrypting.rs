@@ -13,11 +13,11 @@ use crate::authentication::Keys;
 use crate::cipher::Cipher;
 use crate::context::Trouble;
 use crate::context::stats::Discard;
-use crate::data_path::Complaint;
 use crate::encryption::{Agreed, Encryption, Stance};
 use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;
+use crate::liveness::path_monitor::Complaint;
 use crate::machine::Machine;
 use crate::negotiation::negotiator::Layer;
 use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
@@ -274,7 +274,7 @@ impl<R: Role> Machine<R> {
         // a late packet or a copy is none that should have opened, and a stranger hits no number nearby
         let is_noise = discard == pptp_mppe::Discard::Implausible;
         if is_up && is_noise && self.near.contains(now, sequence) {
-            self.path.unopened(now);
+            self.path_monitor.unopened(now);
         }
         let cipher = self.passage.cipher().filter(|_| is_up);
         if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {

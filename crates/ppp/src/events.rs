@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::config::AddressRequest;
 use crate::config::questions::Question;
 use crate::context::stats::Discard;
-use crate::data_path::Reachability;
 use crate::encryption::Encryption;
 use crate::failure::Failure;
 use crate::failure::ras::RasCode;
+use crate::liveness::path_monitor::Reachability;
 use crate::negotiation::ipv6cp::Ipv6Addresses;
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 

@@ -236,7 +236,7 @@ impl<R: Role> Machine<R> {
         let is_about_headers = failure == Failure::Undecryptable(pptp_mppe::Discard::ScoreLimit);
         let may_be_forged = !self.near.contains(now, sequence)
             || (has_opened && is_about_headers)
-            || self.path.is_first_proof_open();
+            || self.path_monitor.is_first_proof_open();
         if !(self.is_guarded() && may_be_forged) {
             self.fail(now, failure);
         }

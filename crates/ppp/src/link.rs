@@ -12,9 +12,9 @@ use crate::authentication;
 use crate::client::{self, Client};
 use crate::config::ClientConfig;
 use crate::context::stats::Stats;
-use crate::data_path::Reachability;
 use crate::events::{Event, Phase, Received, Timer};
 use crate::failure::Failure;
+use crate::liveness::path_monitor::Reachability;
 use crate::machine::Machine;
 #[cfg(feature = "server")]
 use crate::server::config::ServerConfig;
@@ -208,7 +208,7 @@ impl Link {
     ///
     /// If it [wants an answer](crate::wants_answer), nothing coming back is then a silence.
     pub fn note_sent(&mut self, now: Instant, wants_answer: bool) {
-        each!(&mut self.0, machine => machine.path.sent(now, wants_answer));
+        each!(&mut self.0, machine => machine.path_monitor.sent(now, wants_answer));
     }
 
     /// Notes that the carrier's own signalling was heard
@@ -226,7 +226,7 @@ impl Link {
 
     /// Whether packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
-        each!(&self.0, machine => machine.path.reachability())
+        each!(&self.0, machine => machine.path_monitor.reachability())
     }
 
     /// The next packet that proves the data path, as a sealed frame

@@ -14,20 +14,21 @@ use crate::confirmation::Confirmation;
 use crate::context::Context;
 use crate::context::rate::{Rate, Window};
 use crate::context::stats::Stats;
-use crate::data_path::DataPath;
 use crate::early::Early;
-use crate::echo::{Echo, Silence};
 use crate::encrypting::Passage;
 use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Rule};
+use crate::liveness::carrier::Carrier;
+use crate::liveness::echo::{Echo, Silence};
+use crate::liveness::path_monitor::PathMonitor;
+use crate::liveness::pending_proofs::PendingProofs;
 use crate::near::Near;
 use crate::negotiation::ipv6cp::Ipv6cp;
 use crate::negotiation::negotiator::{Layer, Negotiator};
 use crate::negotiation::role_options::LinkFacts;
 use crate::negotiation::role_options::{AddressOptions, LinkOptions};
 use crate::pinned::Pinned;
-use crate::proving::{Carrier, Proofs};
 use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
@@ -45,9 +46,9 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) ipcp: Negotiator<R::Ipcp>,
     pub(crate) ipv6cp: Option<Box<Negotiator<Ipv6cp>>>,
     pub(crate) echo: Echo,
-    pub(crate) path: DataPath,
+    pub(crate) path_monitor: PathMonitor,
     /// Proof packets that wait to be sent
-    pub(crate) proofs: Proofs,
+    pub(crate) proofs: PendingProofs,
     pub(crate) context: Context,
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
@@ -128,8 +129,8 @@ impl<R: Role> Machine<R> {
             ipcp: parts.ipcp,
             ipv6cp: parts.ipv6cp,
             echo: parts.echo,
-            path: DataPath::new(parts.proof.is_enabled, parts.proof.has_answered),
-            proofs: Proofs::default(),
+            path_monitor: PathMonitor::new(parts.proof.is_enabled, parts.proof.has_answered),
+            proofs: PendingProofs::default(),
             context: Context::new(seed),
             link: None,
             keys: None,
@@ -242,7 +243,7 @@ impl<R: Role> Machine<R> {
             (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
             (ipv6cp, Timer::Restart(Protocol::Ipv6cp)),
             (self.echo.deadline(), Timer::Echo),
-            (self.path.deadline(), Timer::Proof),
+            (self.path_monitor.deadline(), Timer::Proof),
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
             (self.passage.clear_at(), Timer::Encryption),
@@ -264,7 +265,11 @@ impl<R: Role> Machine<R> {
 
     pub(crate) fn stats(&self) -> Stats {
         let shortest_round_trip = self.context.round_trips.shortest();
-        Stats { shortest_round_trip, reachability: self.path.reachability(), ..self.context.stats }
+        Stats {
+            shortest_round_trip,
+            reachability: self.path_monitor.reachability(),
+            ..self.context.stats
+        }
     }
 
     pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {

@@ -1,57 +1,26 @@
-//! How a link proves its data path: what [`DataPath`](crate::data_path::DataPath) asks for is done here
+//! How a link proves its data path: what [`PathMonitor`](crate::liveness::path_monitor::PathMonitor) asks for is done here
 
 use std::time::{Duration, Instant};
 
 use pptp_packet::PacketBuf;
 
-use crate::data_path::{Complaint, Questions, Reachability, Step};
 use crate::events::Event;
 use crate::events::Received;
 use crate::failure::Failure;
+use crate::liveness::carrier::Carrier;
+use crate::liveness::path_monitor::{Complaint, Questions, Reachability, Step};
+use crate::liveness::pending_proofs::PendingProofs;
+use crate::liveness::proof::{Answer, BEYOND, Question};
 use crate::machine::Machine;
 use crate::negotiation::role_options::AddressOptions;
-use crate::proof::{Answer, BEYOND, Question};
 use crate::role::Role;
 use crate::wire::protocol::AuthenticationProtocol;
-
-/// The proof packets that wait to be sent, all with the same number
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Proofs {
-    sequence: u16,
-    pings: u8,
-    expires: u8,
-}
-
-impl Proofs {
-    const fn is_empty(self) -> bool {
-        self.pings == 0 && self.expires == 0
-    }
-}
-
-/// Whether the carrier is alive by its own signalling
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Carrier {
-    heard: Option<Instant>,
-}
-
-impl Carrier {
-    pub(crate) const NEW: Self = Self { heard: None };
-
-    pub(crate) const fn heard(&mut self, now: Instant) {
-        self.heard = Some(now);
-    }
-
-    /// Whether it was heard later than the link itself
-    fn outlives(&self, link: Option<Instant>) -> bool {
-        self.heard.is_some_and(|heard| link.is_none_or(|link| heard > link))
-    }
-}
 
 impl<R: Role> Machine<R> {
     /// The link came up: the path is proven once
     pub(crate) fn begin_proof(&mut self, now: Instant) {
         let cookie = self.context.random.draw();
-        self.path.start(now, cookie);
+        self.path_monitor.start(now, cookie);
         self.check_path(now);
         self.ask_for_first_echo(now);
     }
@@ -62,24 +31,27 @@ impl<R: Role> Machine<R> {
     /// has to show it before the line can fall silent: without this the first request leaves 30 s later,
     /// and a line that dies before that is up for ever, as long as the control connection lives.
     fn ask_for_first_echo(&mut self, now: Instant) {
-        if self.path.is_enabled() && self.echo.deadline().is_some() && !self.echo.has_answered() {
+        if self.path_monitor.is_enabled()
+            && self.echo.deadline().is_some()
+            && !self.echo.has_answered()
+        {
             self.send_echo_request(now);
         }
     }
 
     pub(crate) fn stop_proof(&mut self) {
-        self.path.stop();
-        self.proofs = Proofs::default();
+        self.path_monitor.stop();
+        self.proofs = PendingProofs::default();
     }
 
     /// Does what is due for the data path
     pub(crate) fn check_path(&mut self, now: Instant) {
         // the end of one proof may begin the next; a bound, in case that it goes on
         for _ in 0..STEPS {
-            if self.path.deadline().is_none_or(|deadline| deadline > now) {
+            if self.path_monitor.deadline().is_none_or(|deadline| deadline > now) {
                 break;
             }
-            match self.path.handle_timeout(now) {
+            match self.path_monitor.handle_timeout(now) {
                 Some(Step::Prove { echo }) => self.prove(now, echo),
                 Some(Step::Unproven) => self.push(Event::Reachable(Reachability::Unproven)),
                 Some(Step::Dead(verdict)) => self.fail(now, Failure::NothingPasses(verdict)),
@@ -89,13 +61,13 @@ impl<R: Role> Machine<R> {
     }
 
     fn prove(&mut self, now: Instant, echo: bool) {
-        let Questions { copies, asks_routers } = self.path.questions();
+        let Questions { copies, asks_routers } = self.path_monitor.questions();
         let echo = echo.then(|| self.send_echo_request(now));
-        let sequence = self.path.proving(now, echo);
+        let sequence = self.path_monitor.proving(now, echo);
         let target = self.ping_target();
         let expires = if asks_routers || target.is_none() { copies } else { 0 };
         let pings = if target.is_some() { copies } else { 0 };
-        self.proofs = Proofs { sequence, pings, expires };
+        self.proofs = PendingProofs { sequence, pings, expires };
     }
 
     /// The address that a ping goes to: the peer's inner one, otherwise its first DNS server
@@ -117,7 +89,7 @@ impl<R: Role> Machine<R> {
             return None;
         }
         let target = self.ping_target();
-        let Proofs { pings, expires, .. } = &mut self.proofs;
+        let PendingProofs { pings, expires, .. } = &mut self.proofs;
         let (left, question) = match target {
             Some(target) if *pings > 0 => (pings, (Question::Ping, target)),
             _ => (expires, (Question::Expire, BEYOND)),
@@ -130,13 +102,13 @@ impl<R: Role> Machine<R> {
     pub(crate) fn poll_proof(&mut self) -> Option<Vec<u8>> {
         let (question, target) = self.next_question()?;
         let source = self.ipcp.options.address();
-        let octets = self.path.mark().emit(question, source, target, self.proofs.sequence);
+        let octets = self.path_monitor.mark().emit(question, source, target, self.proofs.sequence);
         let mut packet = PacketBuf::new();
         packet.reset(octets.len()).copy_from_slice(&octets);
         if !self.seal(&mut packet) {
             return None;
         }
-        self.path.sent_proof();
+        self.path_monitor.sent_proof();
         let stats = &mut self.context.stats;
         stats.proofs_sent = stats.proofs_sent.saturating_add(1);
         Some(packet.as_slice().to_vec())
@@ -147,8 +119,8 @@ impl<R: Role> Machine<R> {
         if packet.get(9) == Some(&ICMP) && self.take_answer(now, packet) {
             return Received::Proof;
         }
-        if self.path.opened() {
-            self.push(Event::Reachable(self.path.reachability()));
+        if self.path_monitor.opened() {
+            self.push(Event::Reachable(self.path_monitor.reachability()));
         }
         Received::Ip(packet)
     }
@@ -156,15 +128,15 @@ impl<R: Role> Machine<R> {
     fn take_answer(&mut self, now: Instant, packet: &[u8]) -> bool {
         let source = self.ipcp.options.address();
         let target = || self.ping_target();
-        let Some(answered) = self.path.mark().recognise(packet, source, target) else {
+        let Some(answered) = self.path_monitor.mark().recognise(packet, source, target) else {
             return false;
         };
-        let before = self.path.reachability();
-        let took = self.path.answered(now, answered);
+        let before = self.path_monitor.reachability();
+        let took = self.path_monitor.answered(now, answered);
         if let (Some(took), (Answer::Reply, _)) = (took, answered) {
             self.context.stats.ping_round_trip.measured(took);
         }
-        let reachability = self.path.reachability();
+        let reachability = self.path_monitor.reachability();
         if reachability != before {
             self.push(Event::Reachable(reachability));
         }
@@ -174,7 +146,7 @@ impl<R: Role> Machine<R> {
     /// The peer says that it cannot open what we send
     pub(crate) fn complain(&mut self, now: Instant, complaint: Complaint) {
         let round_trip = self.context.round_trips.shortest().unwrap_or_default();
-        self.path.complain(now, complaint, round_trip);
+        self.path_monitor.complain(now, complaint, round_trip);
         self.check_path(now);
     }
 
@@ -184,7 +156,7 @@ impl<R: Role> Machine<R> {
             self.context.stats.echo_round_trip.measured(took);
         }
         let shortest = self.context.round_trips.shortest().unwrap_or_default();
-        self.path.echo_answered(now, id, took.unwrap_or_default().max(shortest));
+        self.path_monitor.echo_answered(now, id, took.unwrap_or_default().max(shortest));
     }
 
     /// The peer has left Echo-Requests unanswered for as long as the policy allows
@@ -195,7 +167,7 @@ impl<R: Role> Machine<R> {
     pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
         let heard = self.echo.last_heard();
         let is_mute = !self.echo.has_answered() && self.carrier.outlives(heard);
-        if is_mute && !self.path.is_provable() {
+        if is_mute && !self.path_monitor.is_provable() {
             // to be heard again before the next verdict
             self.carrier = Carrier::NEW;
             return self.echo.begin_anew(now);
@@ -208,8 +180,8 @@ impl<R: Role> Machine<R> {
 
     /// Whether a proof that was asked for in this silence may still be answered; asks for one if none was
     fn may_yet_prove(&mut self, now: Instant, heard: Option<Instant>) -> bool {
-        let Some(asked) = self.path.asked_since(heard) else {
-            self.path.ask(now);
+        let Some(asked) = self.path_monitor.asked_since(heard) else {
+            self.path_monitor.ask(now);
             self.check_path(now);
             return true;
         };

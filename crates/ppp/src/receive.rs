@@ -8,10 +8,10 @@ use crate::authentication::Authentication;
 use crate::context::Trouble;
 use crate::context::rate::Rate;
 use crate::context::stats::Discard;
-use crate::data_path::Complaint;
 use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;
+use crate::liveness::path_monitor::Complaint;
 use crate::machine::{Machine, PROTOCOL_REJECTS};
 #[cfg(feature = "server")]
 use crate::role::IpcpStart;
@@ -240,7 +240,7 @@ impl<R: Role> Machine<R> {
     fn doubt_keys(&mut self, now: Instant, rejected: u16) -> Result<(), Trouble> {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let may_have_wrong_key =
-            self.path.may_have_wrong_key() && !(self.is_guarded() && has_opened);
+            self.path_monitor.may_have_wrong_key() && !(self.is_guarded() && has_opened);
         let Some(cipher) = self.passage.cipher_mut() else { return Ok(()) };
         let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
         if complaint == Complaint::UnsentProtocol

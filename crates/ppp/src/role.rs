@@ -1,6 +1,8 @@
 //! The role of one end of a link: the differences between a client and a server
 
-use crate::authentication::{self, Authentication};
+use crate::authentication::Authentication;
+#[cfg(feature = "server")]
+use crate::authentication::Keys;
 use crate::negotiation::role_options::{AddressOptions, EncryptionOptions, LinkOptions};
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
@@ -18,15 +20,15 @@ pub(crate) trait Role: std::fmt::Debug {
     fn postpone(
         &mut self,
         _now: std::time::Instant,
-        keys: authentication::Keys,
+        keys: Keys,
         _random: &mut crate::context::random::Random,
-    ) -> Option<authentication::Keys> {
+    ) -> Option<Keys> {
         Some(keys)
     }
 
     /// The keys that were kept, once the network phase is to begin
     #[cfg(feature = "server")]
-    fn due(&mut self, _now: std::time::Instant) -> Option<authentication::Keys> {
+    fn due(&mut self, _now: std::time::Instant) -> Option<Keys> {
         None
     }
 

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::data_path::Complaint;
+use crate::liveness::path_monitor::Complaint;
 use crate::wire::frame;
 
 /// What shows that the two ends have different MPPE keys

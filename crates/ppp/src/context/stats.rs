@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::context::round_trips::RoundTripTime;
-use crate::data_path::Reachability;
+use crate::liveness::path_monitor::Reachability;
 
 /// Why a frame that came in was dropped
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod tests;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use crate::data_path::NothingPasses;
+use crate::liveness::path_monitor::NothingPasses;
 use crate::pinned::Assigned;
 use crate::wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
 use crate::wrong_key::WrongKey;

@@ -1,7 +1,7 @@
 //! A data path against a peer in a few lines, in virtual time
 
 use super::*;
-use crate::proof::Answer;
+use crate::liveness::proof::Answer;
 use crate::tests::epoch;
 
 const RTT: Duration = Duration::from_millis(40);
@@ -24,7 +24,7 @@ enum Peer {
 
 /// A data path, its peer, and what is on the way
 struct Scene {
-    path: DataPath,
+    path: PathMonitor,
     now: Instant,
     began: Instant,
     peer: Peer,
@@ -57,7 +57,7 @@ enum Coming {
 impl Scene {
     fn new(peer: Peer, has_answered: bool) -> Self {
         let now = epoch();
-        let mut path = DataPath::new(true, has_answered);
+        let mut path = PathMonitor::new(true, has_answered);
         path.start(now, [7; 8]);
         Self {
             path,
@@ -472,7 +472,7 @@ fn whoever_slept_through_a_verdict_waits_once_more() {
 #[test]
 fn switched_off_it_does_nothing() {
     let now = epoch();
-    let mut path = DataPath::new(false, true);
+    let mut path = PathMonitor::new(false, true);
     path.start(now, [7; 8]);
     path.sent(now, true);
     path.complain(now, Complaint::ResetRequest, RTT);
@@ -482,5 +482,5 @@ fn switched_off_it_does_nothing() {
 
 #[test]
 fn an_idle_path_is_small() {
-    assert!(size_of::<DataPath>() <= 96, "{}", size_of::<DataPath>());
+    assert!(size_of::<PathMonitor>() <= 96, "{}", size_of::<PathMonitor>());
 }

@@ -22,7 +22,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use crate::proof::{Answer, Answered, Mark};
+use crate::liveness::proof::{Answer, Answered, Mark};
 pub(crate) use evidence::Complaint;
 use evidence::Evidence;
 pub use evidence::NothingPasses;
@@ -55,7 +55,7 @@ pub enum Proof {
 
 /// The state of the data path of one link
 #[derive(Debug)]
-pub(crate) struct DataPath {
+pub(crate) struct PathMonitor {
     is_enabled: bool,
     mark: Mark,
     reachability: Reachability,
@@ -98,7 +98,7 @@ pub(crate) struct Questions {
     pub(crate) asks_routers: bool,
 }
 
-impl DataPath {
+impl PathMonitor {
     pub(crate) const fn new(is_enabled: bool, is_provable: bool) -> Self {
         Self {
             is_enabled,
