@@ -8,13 +8,13 @@ use crate::context::Context;
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::liveness::echo::Echo;
+use crate::machine::role::{IpcpStart, Role};
 use crate::machine::{Machine, Parts};
 use crate::negotiation::ccp::Ccp;
 use crate::negotiation::ipcp::Ipcp;
 use crate::negotiation::ipv6cp;
 use crate::negotiation::lcp::Lcp;
 use crate::negotiation::negotiator::Negotiator;
-use crate::role::{IpcpStart, Role};
 
 /// The role of a client
 #[derive(Debug)]

@@ -34,26 +34,17 @@ mod client;
 mod config;
 mod confirmation;
 mod context;
-mod early;
-mod encrypting;
 mod encryption;
-mod ended;
 mod events;
 mod failure;
-mod guard;
-mod ipv6;
 mod link;
 mod liveness;
 mod machine;
 mod near;
 mod negotiation;
 mod pinned;
-mod proving;
-mod receive;
-mod role;
 #[cfg(feature = "server")]
 mod server;
-mod spoken;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -220,7 +220,7 @@ fn identifiers_count_from_where_they_are_told_to() {
     }
 }
 
-/// The table of [`crate::guard`] rests on it: such a packet is acted on at once
+/// The table of [`crate::machine::guard`] rests on it: such a packet is acted on at once
 #[test]
 fn the_acknowledged_request_leaves_opened_neither_repeated_nor_renamed_once() {
     let mut lab = Lab::open();

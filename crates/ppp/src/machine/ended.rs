@@ -6,8 +6,8 @@ use crate::events::Event;
 use crate::failure::Failure;
 use crate::failure::ras::{RasCause, RasCode};
 use crate::machine::Machine;
+use crate::machine::role::Role;
 use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
-use crate::role::Role;
 use crate::wire::packet::Packet;
 use crate::wire::protocol::Protocol;
 

@@ -17,10 +17,10 @@ use crate::authentication::Authentication;
 use crate::confirmation::{Confirmation, Doubtful, Step};
 use crate::context::Trouble;
 use crate::context::stats::Discard;
-use crate::encrypting::Passage;
 use crate::failure::Failure;
 use crate::machine::Machine;
-use crate::role::Role;
+use crate::machine::encryption::Passage;
+use crate::machine::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 

@@ -12,10 +12,10 @@ use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;
 use crate::liveness::path_monitor::Complaint;
-use crate::machine::{Machine, PROTOCOL_REJECTS};
 #[cfg(feature = "server")]
-use crate::role::IpcpStart;
-use crate::role::Role;
+use crate::machine::role::IpcpStart;
+use crate::machine::role::Role;
+use crate::machine::{Machine, PROTOCOL_REJECTS};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;

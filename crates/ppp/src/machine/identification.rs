@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::events::Event;
 use crate::machine::Machine;
-use crate::role::Role;
+use crate::machine::role::Role;
 use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {

@@ -1,5 +1,15 @@
 //! The phases of a link: what starts what, what ends it, and what comes out
 
+mod early;
+mod encryption;
+mod ended;
+mod guard;
+mod identification;
+mod ipv6;
+mod proving;
+mod receive;
+pub(crate) mod role;
+
 use std::fmt;
 use std::time::Instant;
 
@@ -14,8 +24,6 @@ use crate::confirmation::Confirmation;
 use crate::context::Context;
 use crate::context::rate::{Rate, Window};
 use crate::context::stats::Stats;
-use crate::early::Early;
-use crate::encrypting::Passage;
 use crate::encryption::Stance;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Rule};
@@ -23,13 +31,15 @@ use crate::liveness::carrier::Carrier;
 use crate::liveness::echo::{Echo, Silence};
 use crate::liveness::path_monitor::PathMonitor;
 use crate::liveness::pending_proofs::PendingProofs;
+use crate::machine::early::Early;
+use crate::machine::encryption::Passage;
+use crate::machine::role::{IpcpStart, Role};
 use crate::near::Near;
 use crate::negotiation::ipv6cp::Ipv6cp;
 use crate::negotiation::negotiator::{Layer, Negotiator};
 use crate::negotiation::role_options::LinkFacts;
 use crate::negotiation::role_options::{AddressOptions, LinkOptions};
 use crate::pinned::Pinned;
-use crate::role::{IpcpStart, Role};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;

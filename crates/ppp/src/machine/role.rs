@@ -76,7 +76,7 @@ pub(crate) trait Role: std::fmt::Debug {
     }
 
     /// Whether control frames are judged before they count while the link is up: see
-    /// [`guard`](crate::guard)
+    /// [`guard`](crate::machine::guard)
     fn guards(&self) -> bool {
         false
     }

@@ -5,9 +5,9 @@ use std::time::Instant;
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::machine::Machine;
+use crate::machine::role::Role;
 use crate::negotiation::ipv6cp::Ipv6Addresses;
 use crate::negotiation::negotiator::Layer;
-use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::Packet;
 

@@ -19,11 +19,11 @@ use crate::events::Received;
 use crate::failure::Failure;
 use crate::liveness::path_monitor::Complaint;
 use crate::machine::Machine;
+#[cfg(feature = "server")]
+use crate::machine::role::IpcpStart;
+use crate::machine::role::Role;
 use crate::negotiation::negotiator::Layer;
 use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
-#[cfg(feature = "server")]
-use crate::role::IpcpStart;
-use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Options, Packet};
 use crate::wire::protocol::Protocol;

@@ -12,8 +12,8 @@ use crate::liveness::path_monitor::{Complaint, Questions, Reachability, Step};
 use crate::liveness::pending_proofs::PendingProofs;
 use crate::liveness::proof::{Answer, BEYOND, Question};
 use crate::machine::Machine;
+use crate::machine::role::Role;
 use crate::negotiation::role_options::AddressOptions;
-use crate::role::Role;
 use crate::wire::protocol::AuthenticationProtocol;
 
 impl<R: Role> Machine<R> {

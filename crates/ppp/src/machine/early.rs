@@ -9,7 +9,7 @@ use pptp_packet::Redacted;
 use crate::context::Trouble;
 use crate::events::Phase;
 use crate::machine::Machine;
-use crate::role::Role;
+use crate::machine::role::Role;
 use crate::wire::frame;
 
 /// A control frame that came too early
