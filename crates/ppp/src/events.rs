@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::AddressRequest;
 use crate::config::questions::Question;
 use crate::context::stats::Discard;
-use crate::encryption::Encryption;
+use crate::encryption::agreed::Encryption;
 use crate::failure::Failure;
 use crate::failure::ras::RasCode;
 use crate::liveness::path_monitor::Reachability;

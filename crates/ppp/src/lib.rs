@@ -29,42 +29,37 @@
 )]
 
 mod authentication;
-mod cipher;
 mod client;
 mod config;
-mod confirmation;
 mod context;
 mod encryption;
 mod events;
 mod failure;
+mod guard;
 mod link;
 mod liveness;
 mod machine;
-mod near;
 mod negotiation;
-mod pinned;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(test)]
 mod tests;
 mod wire;
-mod wrong_key;
 
 pub use config::policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
 pub use config::questions::{Question, Questions};
 pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
 pub use context::round_trips::RoundTripTime;
 pub use context::stats::{Discard, Stats};
-pub use encryption::Encryption;
+pub use encryption::agreed::Encryption;
 pub use events::{Event, Negotiated, Phase, Received, Timer};
 pub use failure::class::Class;
 pub use failure::ras::RasCode;
-pub use failure::{Failure, Rule};
+pub use failure::{Assigned, Failure, Rule, WrongKey};
 pub use link::Link;
 pub use liveness::path_monitor::{NothingPasses, Proof, Reachability};
 pub use liveness::wants_answer::wants_answer;
 pub use negotiation::ipv6cp::Ipv6Addresses;
-pub use pinned::Assigned;
 pub use pptp_mppe::{
     Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,
 };
@@ -79,4 +74,3 @@ pub use server::faults::{Deafness, Echoes, LinkFaults};
 pub use server::slow_start::SlowStart;
 pub use wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
 pub use wire::{frame, packet};
-pub use wrong_key::WrongKey;

@@ -1,18 +1,21 @@
 //! Why a link ended
 
+mod assigned;
 pub(crate) mod class;
 mod names;
 pub(crate) mod ras;
 #[cfg(test)]
 mod tests;
+mod wrong_key;
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
+pub use assigned::Assigned;
+pub use wrong_key::WrongKey;
+
 use crate::liveness::path_monitor::NothingPasses;
-use crate::pinned::Assigned;
 use crate::wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
-use crate::wrong_key::WrongKey;
 
 /// Why a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,10 +10,10 @@ use pptp_mppe::is_plausible_ipv4;
 use pptp_packet::PacketBuf;
 
 use crate::authentication::Keys;
-use crate::cipher::Cipher;
 use crate::context::Trouble;
 use crate::context::stats::Discard;
-use crate::encryption::{Agreed, Encryption, Stance};
+use crate::encryption::agreed::{Agreed, Encryption, Stance};
+use crate::encryption::cipher::Cipher;
 use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 //! Why the peer has ended the link: its own words, its error code, or what it was refused before
 
 use crate::authentication::Authentication;
-use crate::encryption::Stance;
+use crate::encryption::agreed::Stance;
 use crate::events::Event;
 use crate::failure::Failure;
 use crate::failure::ras::{RasCause, RasCode};

@@ -2,9 +2,9 @@
 //!
 //! They are in the clear, and the carrier lets anybody send them. Three rules, in this order:
 //!
-//! 1. A frame counts only [near](crate::near) the last number that the peer has proven to be its own.
+//! 1. A frame counts only [near](crate::guard::near) the last number that the peer has proven to be its own.
 //! 2. One that would end the link or take a protocol out of the Opened state waits for its
-//!    [confirmation](crate::confirmation).
+//!    [confirmation](crate::guard::confirmation).
 //! 3. Everything else counts at once: it changes nothing that anyone could use.
 //!
 //! Before the link is up, in the clear, and in the server's role all frames count at once.
@@ -14,10 +14,10 @@ use std::time::Instant;
 use pptp_mppe::Arrival;
 
 use crate::authentication::Authentication;
-use crate::confirmation::{Confirmation, Doubtful, Step};
 use crate::context::Trouble;
 use crate::context::stats::Discard;
 use crate::failure::Failure;
+use crate::guard::confirmation::{Confirmation, Doubtful, Step};
 use crate::machine::Machine;
 use crate::machine::encryption::Passage;
 use crate::machine::role::Role;

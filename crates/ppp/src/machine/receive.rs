@@ -8,6 +8,7 @@ use crate::authentication::Authentication;
 use crate::context::Trouble;
 use crate::context::rate::Rate;
 use crate::context::stats::Discard;
+use crate::encryption::wrong_key;
 use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;
@@ -19,7 +20,6 @@ use crate::machine::{Machine, PROTOCOL_REJECTS};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;
-use crate::wrong_key;
 
 impl<R: Role> Machine<R> {
     pub(crate) fn handle_frame<'p>(

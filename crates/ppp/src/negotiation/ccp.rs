@@ -4,7 +4,7 @@ use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::config::policy::{EncryptionDemand, EncryptionPolicy};
 use crate::context::random::Random;
-use crate::encryption::{Agreed, Encryption, Stance};
+use crate::encryption::agreed::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
 use crate::negotiation::role_options::EncryptionOptions;

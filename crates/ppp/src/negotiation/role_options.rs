@@ -6,7 +6,7 @@ use pptp_mppe::StatefulReset;
 
 use super::negotiator::OptionSet;
 use crate::config::AddressRequest;
-use crate::encryption::{Agreed, Stance};
+use crate::encryption::agreed::{Agreed, Stance};
 use crate::failure::Failure;
 use crate::wire::frame;
 use crate::wire::packet::Options;

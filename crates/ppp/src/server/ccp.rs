@@ -3,7 +3,7 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::context::random::Random;
-use crate::encryption::{Agreed, Encryption, Stance};
+use crate::encryption::agreed::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
 use crate::negotiation::ccp::{MPPE, bits};
 use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};

@@ -1,30 +1,10 @@
 //! The addresses that a link had when it was up for the first time
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::config::AddressRequest;
-use crate::failure::Failure;
+use crate::failure::{Assigned, Failure};
 use crate::negotiation::role_options::AddressFacts;
-
-/// What the server assigns by IPCP
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Assigned {
-    /// Our inner address
-    InnerAddress,
-    /// A DNS server
-    DnsServer,
-}
-
-impl fmt::Display for Assigned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InnerAddress => "inner address",
-            Self::DnsServer => "DNS server",
-        })
-    }
-}
 
 /// The addresses of the first time up, and what to ask for at the next dial
 ///

@@ -5,44 +5,15 @@
 //! open here. The login can have gone well all the same: its proof is made of the password's hash, the
 //! keys of more than that.
 
-use std::fmt;
-
+use crate::failure::WrongKey;
 use crate::liveness::path_monitor::Complaint;
 use crate::wire::frame;
-
-/// What shows that the two ends have different MPPE keys
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WrongKey {
-    /// The peer rejected protocols that were never sent, these among them
-    RandomProtocols([u16; REJECTS]),
-    /// Not one packet of the peer could be opened
-    NothingOpens {
-        /// How many came
-        packets: u64,
-    },
-}
-
-impl fmt::Display for WrongKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RandomProtocols([first, second, third]) => write!(
-                f,
-                "the peer rejected the protocols {first:04x}, {second:04x} and {third:04x}, which \
-                 nobody sent"
-            ),
-            Self::NothingOpens { packets } => {
-                write!(f, "none of the first {packets} packets could be opened")
-            }
-        }
-    }
-}
 
 /// What is known of the keys since MPPE came up
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Doubt {
     /// Protocols that the peer rejected and that were never sent, 0 for none yet
-    rejected: [u16; REJECTS],
+    rejected: [u16; WrongKey::PROTOCOLS],
     /// Frames that did not open before the link was up: the peer sends none then
     early: u64,
 }
@@ -86,8 +57,6 @@ pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
     }
 }
 
-/// Different protocols; one may be a server's that knows no IPV6CP, or a frame that was damaged
-const REJECTS: usize = 3;
 /// Packets, so that one that was forged does no harm
 const PACKETS: u64 = 8;
 

@@ -9,8 +9,9 @@ use pptp_mppe::{
 use pptp_mschap::StartKey;
 
 use crate::authentication::Keys;
-use crate::encryption::Encryption;
-use crate::wrong_key::{Doubt, WrongKey};
+use crate::encryption::agreed::Encryption;
+use crate::encryption::wrong_key::Doubt;
+use crate::failure::WrongKey;
 
 /// Both directions of MPPE
 #[derive(Debug)]
