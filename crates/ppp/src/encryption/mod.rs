@@ -2,4 +2,5 @@
 
 pub(crate) mod agreed;
 pub(crate) mod cipher;
+pub(crate) mod data_path;
 pub(crate) mod wrong_key;

@@ -1,10 +1,9 @@
-//! What CCP leads to: a cipher, a link in the clear where the policy lets it, or the end
+//! The packets of CCP, and what follows from them: a cipher, a link in the clear, or the end
 //!
-//! Once a cipher was made, there is no way from here to a link in the clear: the options insist, the
-//! stance is [`Stance::Require`] for the rest of the link's life, and whatever takes the encryption
-//! down takes the link down.
+//! [`DataPath`](crate::encryption::data_path::DataPath) keeps the promise that a link which was
+//! encrypted never goes on in the clear.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pptp_mppe::is_plausible_ipv4;
 use pptp_packet::PacketBuf;
@@ -14,6 +13,7 @@ use crate::context::Trouble;
 use crate::context::stats::Discard;
 use crate::encryption::agreed::{Agreed, Encryption, Stance};
 use crate::encryption::cipher::Cipher;
+use crate::encryption::data_path::Encrypting;
 use crate::events::Phase;
 use crate::events::Received;
 use crate::failure::Failure;
@@ -28,64 +28,13 @@ use crate::wire::frame;
 use crate::wire::packet::{Code, Options, Packet};
 use crate::wire::protocol::Protocol;
 
-/// How a link's packets go
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-pub(crate) enum Passage {
-    /// Not at all: it is not settled yet
-    Unsettled {
-        /// When a peer that has said nothing of CCP gets a link in the clear
-        clear_at: Option<Instant>,
-    },
-    /// Encrypted, both ways
-    Encrypted(Cipher),
-    /// In the clear, both ways
-    Clear,
-}
-
-impl Passage {
-    pub(crate) const UNSETTLED: Self = Self::Unsettled { clear_at: None };
-
-    pub(crate) fn cipher(&self) -> Option<&Cipher> {
-        match self {
-            Self::Encrypted(cipher) => Some(cipher),
-            Self::Unsettled { .. } | Self::Clear => None,
-        }
-    }
-
-    pub(crate) fn cipher_mut(&mut self) -> Option<&mut Cipher> {
-        match self {
-            Self::Encrypted(cipher) => Some(cipher),
-            Self::Unsettled { .. } | Self::Clear => None,
-        }
-    }
-
-    pub(crate) const fn clear_at(&self) -> Option<Instant> {
-        match self {
-            Self::Unsettled { clear_at } => *clear_at,
-            Self::Encrypted(_) | Self::Clear => None,
-        }
-    }
-
-    pub(crate) const fn is_clear(&self) -> bool {
-        matches!(self, Self::Clear)
-    }
-}
-
 impl<R: Role> Machine<R> {
-    /// The authentication is over, and has left these keys
+    /// Begins with what the authentication has left: CCP is opened, or packets go in the clear
     pub(crate) fn start_encryption(&mut self, now: Instant, keys: Keys) {
         let has_keys = !matches!(keys, Keys::None);
-        self.keys = has_keys.then_some(keys);
-        self.stance = self.ccp.options.stance(has_keys);
-        match self.stance {
-            Stance::Require | Stance::Prefer => self.open_ccp(now),
-            Stance::Listen | Stance::Refuse => self.passage = Passage::Clear,
-            #[cfg(feature = "server")]
-            Stance::Ignore => self.passage = Passage::Clear,
-        }
-        if self.stance == Stance::Prefer {
-            self.passage = Passage::Unsettled { clear_at: now.checked_add(SILENCE) };
+        self.data_path.begin(now, self.ccp.options.stance(has_keys), keys);
+        if matches!(self.data_path.stance(), Stance::Require | Stance::Prefer) {
+            self.open_ccp(now);
         }
     }
 
@@ -98,29 +47,11 @@ impl<R: Role> Machine<R> {
     /// is not up
     pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
         let (true, Some(link)) = (self.is_up(), &self.link) else { return false };
-        let form = link.form;
-        let is_ipv6 = packet.as_slice().first().is_some_and(|first| first >> 4 == 6);
-        let inner = if is_ipv6 { frame::IPV6 } else { frame::IP };
-        let protocol = match &mut self.passage {
-            Passage::Encrypted(cipher) => {
-                packet.prepend_slice(&inner.to_be_bytes());
-                let header = cipher.seal(packet.as_mut_slice());
-                #[cfg(feature = "server")]
-                self.role.garble(packet.as_mut_slice());
-                packet.prepend_slice(&header);
-                frame::MPPE
-            }
-            Passage::Clear => inner,
-            Passage::Unsettled { .. } => return false,
-        };
-        match protocol.to_be_bytes() {
-            [0, octet] if form.pfc => packet.prepend_slice(&[octet]),
-            octets => packet.prepend_slice(&octets),
-        };
-        if !form.acfc {
-            packet.prepend_slice(&frame::ADDRESS_AND_CONTROL);
-        }
-        true
+        #[cfg(feature = "server")]
+        let spoil = |encrypted: &mut [u8]| self.role.garble(encrypted);
+        #[cfg(not(feature = "server"))]
+        let spoil = |_: &mut [u8]| {};
+        self.data_path.seal(packet, link.form, spoil)
     }
 
     /// IP in the clear: taken only if that is what both ends agreed on
@@ -130,7 +61,7 @@ impl<R: Role> Machine<R> {
         protocol: u16,
         packet: &'p mut [u8],
     ) -> Result<Received<'p>, Discard> {
-        if !(self.passage.is_clear() && self.is_up() && self.wants(protocol)) {
+        if !(self.data_path.is_clear() && self.is_up() && self.wants(protocol)) {
             return Err(Discard::Plaintext);
         }
         if protocol == frame::IP && !is_plausible_ipv4(packet) {
@@ -156,9 +87,7 @@ impl<R: Role> Machine<R> {
             Some(Layer::Down) if was_used => self.fail(now, Failure::EncryptionLost),
             Some(Layer::Down) => {
                 self.go_down(now);
-                if self.passage.is_clear() {
-                    self.passage = Passage::UNSETTLED;
-                }
+                self.data_path.wait_for_ccp();
             }
             Some(Layer::Finished) => self.go_clear(now),
             None => {}
@@ -167,7 +96,7 @@ impl<R: Role> Machine<R> {
 
     /// CCP got no answer to its requests
     pub(crate) fn ccp_timed_out(&mut self, now: Instant) {
-        if self.stance == Stance::Require {
+        if self.data_path.stance() == Stance::Require {
             self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
         } else {
             self.go_clear(now);
@@ -179,32 +108,25 @@ impl<R: Role> Machine<R> {
     /// The start keys of an authentication serve once: CCP negotiated anew, before the peer used
     /// it, has to come to the same.
     fn encrypt(&mut self, now: Instant, send: Encryption, receive: Encryption) {
-        if let Some(cipher) = self.passage.cipher() {
-            if !cipher.is_for(send, receive) {
-                return self.fail(now, Failure::EncryptionLost);
+        let reset = self.ccp.options.stateful_reset();
+        match self.data_path.encrypt(send, receive, reset) {
+            Encrypting::Begun => {
+                self.ccp.options.insist();
+                self.lcp.options.require_keys();
+                self.go_down(now);
             }
-        } else {
-            let reset = self.ccp.options.stateful_reset();
-            let keys = self.keys.take();
-            let cipher = keys.and_then(|keys| Cipher::new(&keys, send, receive, reset));
-            let Some(cipher) = cipher else {
-                return self.fail(now, self.ccp.options.unavailable());
-            };
-            self.go_down(now);
-            self.passage = Passage::Encrypted(cipher);
-            self.ccp.options.insist();
-            self.lcp.options.require_keys();
-            self.stance = Stance::Require;
+            Encrypting::GoesOn => {}
+            Encrypting::OtherKind => return self.fail(now, Failure::EncryptionLost),
+            Encrypting::WithoutKeys => return self.fail(now, self.ccp.options.unavailable()),
         }
         self.settled(now);
     }
 
     /// CCP came to nothing, which ends the link unless the policy lets it be in the clear
     fn go_clear(&mut self, now: Instant) {
-        if self.stance == Stance::Require || self.passage.cipher().is_some() {
+        if !self.data_path.go_clear() {
             return self.fail(now, self.ccp.options.unavailable());
         }
-        self.passage = Passage::Clear;
         self.settled(now);
     }
 
@@ -230,11 +152,11 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn check_encryption_deadlines(&mut self, now: Instant) {
-        if let Some(cipher) = self.passage.cipher_mut() {
+        if let Some(cipher) = self.data_path.cipher_mut() {
             cipher.handle_timeout(now);
         }
         self.ask_for_reset(now);
-        if self.passage.clear_at().is_some_and(|at| at <= now) {
+        if self.data_path.clear_at().is_some_and(|at| at <= now) {
             self.go_clear(now);
         }
     }
@@ -247,7 +169,7 @@ impl<R: Role> Machine<R> {
     ) -> Result<Received<'p>, Discard> {
         let is_open = self.ccp.is_open();
         let wants_ipv6 = self.wants(frame::IPV6);
-        let cipher = self.passage.cipher_mut().filter(|_| is_open);
+        let cipher = self.data_path.cipher_mut().filter(|_| is_open);
         let cipher = cipher.ok_or(Discard::OutOfPhase)?;
         let opened = match cipher.open(now, arrival, information) {
             Ok(opened) => opened,
@@ -276,7 +198,7 @@ impl<R: Role> Machine<R> {
         if is_up && is_noise && self.near.contains(now, sequence) {
             self.path_monitor.unopened(now);
         }
-        let cipher = self.passage.cipher().filter(|_| is_up);
+        let cipher = self.data_path.cipher().filter(|_| is_up);
         if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {
             self.give_up_decrypting(now, sequence, Failure::WrongKey(wrong));
         } else if discard.is_fatal() {
@@ -289,7 +211,7 @@ impl<R: Role> Machine<R> {
     /// A stateful session that lost a frame is to begin anew (RFC 1962 §4.1)
     fn ask_for_reset(&mut self, now: Instant) {
         let is_due = |cipher: &mut Cipher| cipher.poll_reset_request(now);
-        if self.passage.cipher_mut().is_some_and(is_due) {
+        if self.data_path.cipher_mut().is_some_and(is_due) {
             self.id = self.id.wrapping_add(1);
             let code = Code::ResetRequest.into();
             self.context.send(frame::CCP, &Packet { code, id: self.id, data: &[] });
@@ -302,16 +224,14 @@ impl<R: Role> Machine<R> {
         packet: &Packet<'_>,
         information: &[u8],
     ) -> Result<(), Trouble> {
-        match self.stance {
+        match self.data_path.stance() {
             Stance::Require | Stance::Prefer => {}
             Stance::Listen => self.listen_to_ccp(now, packet),
             Stance::Refuse => return Err(self.refuse_ccp(now, packet, information)),
             #[cfg(feature = "server")]
             Stance::Ignore => return Err(Trouble::Discard(Discard::OutOfPhase)),
         }
-        if let Passage::Unsettled { clear_at } = &mut self.passage {
-            *clear_at = None;
-        }
+        self.data_path.hear_ccp();
         match Code::from(packet.code) {
             Code::ResetRequest => self.answer_reset(now, packet),
             Code::ResetAck => {}
@@ -326,7 +246,7 @@ impl<R: Role> Machine<R> {
         if Code::from(packet.code) == Code::ConfigureRequest && self.ccp.is_initial() {
             self.open_ccp(now);
             self.go_down(now);
-            self.passage = Passage::UNSETTLED;
+            self.data_path.wait_for_ccp();
         }
     }
 
@@ -346,7 +266,7 @@ impl<R: Role> Machine<R> {
         packet: &Packet<'_>,
     ) -> Result<(), Trouble> {
         let was_used = self.ccp.peer_is_open();
-        let may_be_clear = self.stance != Stance::Require;
+        let may_be_clear = self.data_path.stance() != Stance::Require;
         let is_end = code == Code::TerminateRequest;
         // what it was before the packet is taken
         let failure = (is_end && !may_be_clear).then(|| self.ended_by_peer(Protocol::Ccp, packet));
@@ -382,7 +302,7 @@ impl<R: Role> Machine<R> {
     /// Whether an encrypted packet is not opened, but answered as a server does that cannot open it
     #[cfg(feature = "server")]
     pub(crate) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
-        if self.passage.cipher().is_none() {
+        if self.data_path.cipher().is_none() {
             return false;
         }
         self.id = self.id.wrapping_add(1);
@@ -407,7 +327,7 @@ impl<R: Role> Machine<R> {
         if self.ccp.protocol_rejected(now, &mut self.context).is_none() {
             return Ok(());
         }
-        if self.stance == Stance::Require {
+        if self.data_path.stance() == Stance::Require {
             return Err(failure.into());
         }
         self.go_clear(now);
@@ -425,7 +345,7 @@ impl<R: Role> Machine<R> {
     /// Why a peer that hangs up now may have done so, as far as encryption goes
     pub(crate) fn encryption_disagreement(&self) -> Option<Failure> {
         let options = &self.ccp.options;
-        if self.stance == Stance::Refuse {
+        if self.data_path.stance() == Stance::Refuse {
             let offered = options.offered()?;
             return Some(Failure::EncryptionDemanded { offered: Some(offered) });
         }
@@ -437,14 +357,10 @@ impl<R: Role> Machine<R> {
     fn answer_reset(&mut self, now: Instant, request: &Packet<'_>) {
         let stats = &mut self.context.stats;
         stats.reset_requests = stats.reset_requests.saturating_add(1);
-        if self.passage.cipher_mut().is_some_and(Cipher::handle_reset_request) {
+        if self.data_path.cipher_mut().is_some_and(Cipher::handle_reset_request) {
             self.complain(now, Complaint::ResetRequest);
         }
         let code = Code::ResetAck.into();
         self.context.send(frame::CCP, &Packet { code, id: request.id, data: &[] });
     }
 }
-
-/// How long a peer that has not said a word of CCP is asked, where a link in the clear will do: three
-/// requests, three seconds apart
-const SILENCE: Duration = Duration::from_secs(9);

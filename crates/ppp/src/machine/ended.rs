@@ -70,7 +70,7 @@ impl<R: Role> Machine<R> {
 
     fn without_encryption(&self) -> Failure {
         let offered = self.ccp.options.offered();
-        match self.stance {
+        match self.data_path.stance() {
             Stance::Refuse => Failure::EncryptionDemanded { offered },
             _ => Failure::EncryptionUnavailable { offered },
         }

@@ -19,7 +19,6 @@ use crate::context::stats::Discard;
 use crate::failure::Failure;
 use crate::guard::confirmation::{Confirmation, Doubtful, Step};
 use crate::machine::Machine;
-use crate::machine::encryption::Passage;
 use crate::machine::role::Role;
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
@@ -27,7 +26,7 @@ use crate::wire::packet::{Code, Packet};
 impl<R: Role> Machine<R> {
     /// Whether control frames are judged by the three rules now
     pub(crate) fn is_guarded(&self) -> bool {
-        self.is_up() && self.role.guards() && matches!(self.passage, Passage::Encrypted(_))
+        self.is_up() && self.role.guards() && self.data_path.is_encrypted()
     }
 
     /// Whether a control frame is a copy of one that was accepted

@@ -22,8 +22,8 @@ use crate::config::ProofPolicy;
 use crate::context::Context;
 use crate::context::rate::{Rate, Window};
 use crate::context::stats::Stats;
-use crate::encryption::agreed::Stance;
 use crate::encryption::cipher::Cipher;
+use crate::encryption::data_path::DataPath;
 use crate::events::{Event, Negotiated, Phase, Timer};
 use crate::failure::{Failure, Rule};
 use crate::guard::confirmation::Confirmation;
@@ -34,7 +34,6 @@ use crate::liveness::echo::{Echo, Silence};
 use crate::liveness::path_monitor::PathMonitor;
 use crate::liveness::pending_proofs::PendingProofs;
 use crate::machine::early::Early;
-use crate::machine::encryption::Passage;
 use crate::machine::role::{IpcpStart, Role};
 use crate::negotiation::ipv6cp::Ipv6cp;
 use crate::negotiation::negotiator::{Layer, Negotiator};
@@ -62,11 +61,7 @@ pub(crate) struct Machine<R: Role> {
     pub(crate) context: Context,
     /// What LCP agreed on, while it is open
     pub(crate) link: Option<LinkFacts>,
-    /// From the authentication until CCP is open
-    pub(crate) keys: Option<Keys>,
-    /// How packets go
-    pub(crate) passage: Passage,
-    pub(crate) stance: Stance,
+    pub(crate) data_path: DataPath,
     /// Control frames that came in lately
     pub(crate) window: Window,
     /// Those that came before their phase; boxed, since hardly any link has some
@@ -104,10 +99,13 @@ impl<R: Role> fmt::Debug for Machine<R> {
 impl<R: Role> Machine<R> {
     /// What each part tells of itself, in both forms
     pub(crate) fn details(&self) -> String {
-        let Self { role, lcp, authentication, ccp, ipcp, context, keys, early, events, .. } = self;
+        let Self {
+            role, lcp, authentication, ccp, ipcp, context, data_path, early, events, ..
+        } = self;
         let negotiators: [&dyn fmt::Debug; 3] = [lcp, ccp, ipcp];
-        let others: [&dyn fmt::Debug; 6] = [role, authentication, context, keys, early, events];
-        let all = negotiators.into_iter().chain(others).chain([&self.passage as &dyn fmt::Debug]);
+        let others: [&dyn fmt::Debug; 6] =
+            [role, authentication, context, data_path, early, events];
+        let all = negotiators.into_iter().chain(others);
         all.map(|part| format!("{part:?}\n{part:#?}")).collect::<Vec<_>>().join("\n")
     }
 }
@@ -143,9 +141,7 @@ impl<R: Role> Machine<R> {
             proofs: PendingProofs::default(),
             context: Context::new(seed),
             link: None,
-            keys: None,
-            passage: Passage::UNSETTLED,
-            stance: Stance::Require,
+            data_path: DataPath::new(),
             window: Window::new(),
             early: None,
             protocol_rejects: None,
@@ -243,7 +239,7 @@ impl<R: Role> Machine<R> {
             Phase::Terminating => Timer::Terminate,
             _ => Timer::Restart(Protocol::Lcp),
         };
-        let cipher = self.passage.cipher();
+        let cipher = self.data_path.cipher();
         let ipv6cp = self.ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.deadline());
         let confirmation = self.confirmation.as_ref().and_then(|it| it.deadline());
         let deadlines = [
@@ -256,7 +252,7 @@ impl<R: Role> Machine<R> {
             (self.path_monitor.deadline(), Timer::Proof),
             (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
             (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
-            (self.passage.clear_at(), Timer::Encryption),
+            (self.data_path.clear_at(), Timer::Encryption),
             #[cfg(feature = "server")]
             (self.role.deadline(), Timer::Authentication),
             (confirmation, Timer::Confirmation),
@@ -283,7 +279,7 @@ impl<R: Role> Machine<R> {
     }
 
     pub(crate) fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
-        self.passage.cipher().map(Cipher::decryptor_stats)
+        self.data_path.cipher().map(Cipher::decryptor_stats)
     }
 
     /// Something happened to LCP
@@ -331,8 +327,7 @@ impl<R: Role> Machine<R> {
 
     fn forget_encryption(&mut self) {
         self.stop_proof();
-        self.keys = None;
-        self.passage = Passage::UNSETTLED;
+        self.data_path.reset();
     }
 
     fn give_up_lcp(&mut self, now: Instant) {
@@ -349,7 +344,7 @@ impl<R: Role> Machine<R> {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Authenticated(authenticated) => self.authenticated(now, authenticated),
-            Outcome::AuthenticatedAgain(keys) => self.renew_keys(keys),
+            Outcome::AuthenticatedAgain(keys) => self.data_path.renew_keys(keys),
             Outcome::PasswordChanged(authenticated) => {
                 self.push(Event::PasswordChanged);
                 if let Some(authenticated) = authenticated {
@@ -357,18 +352,6 @@ impl<R: Role> Machine<R> {
                 }
             }
             Outcome::Ask(question) => self.push(Event::Ask(question)),
-        }
-    }
-
-    /// Both ends have proven who they are once more
-    ///
-    /// A peer that began anew and whose request looked like a repeat encrypts with the keys of its latest
-    /// login. Once CCP has used the keys they stay: a challenge on a link that is up brings no others.
-    fn renew_keys(&mut self, keys: Keys) {
-        if let Some(waiting) = &mut self.keys
-            && !matches!(keys, Keys::None)
-        {
-            *waiting = keys;
         }
     }
 
@@ -407,7 +390,7 @@ impl<R: Role> Machine<R> {
             #[cfg(feature = "server")]
             IpcpStart::DeafAtFirst => {}
         }
-        if self.passage.is_clear() {
+        if self.data_path.is_clear() {
             self.settled(now);
         }
     }
@@ -424,11 +407,7 @@ impl<R: Role> Machine<R> {
 
     /// Up needs IPCP, and that how packets go is settled
     pub(crate) fn come_up(&mut self, now: Instant) {
-        let is_settled = match &self.passage {
-            Passage::Unsettled { .. } => false,
-            Passage::Encrypted(_) => self.ccp.is_open(),
-            Passage::Clear => true,
-        };
+        let is_settled = self.data_path.is_open(self.ccp.is_open());
         if let (Phase::Network, true, true, Some(link)) =
             (self.phase, is_settled, self.ipcp.is_open(), self.link)
         {
@@ -438,7 +417,7 @@ impl<R: Role> Machine<R> {
             let negotiated = self.negotiated(&link);
             self.enter(Phase::Up);
             self.push(Event::Up(negotiated));
-            if let Some(cipher) = self.passage.cipher_mut() {
+            if let Some(cipher) = self.data_path.cipher_mut() {
                 cipher.begin();
             }
             self.begin_proof(now);
@@ -477,7 +456,7 @@ impl<R: Role> Machine<R> {
 
     fn negotiated(&self, link: &LinkFacts) -> Negotiated {
         let addresses = self.ipcp.options.facts();
-        let encryption = self.passage.cipher().map(Cipher::encryption);
+        let encryption = self.data_path.cipher().map(Cipher::encryption);
         Negotiated {
             mru: link.mru,
             peer_mru: link.peer_mru,

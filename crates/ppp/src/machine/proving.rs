@@ -199,7 +199,7 @@ impl<R: Role> Machine<R> {
                 AuthenticationProtocol::MsChapV2 | AuthenticationProtocol::Eap
             )
         });
-        is_proven && self.passage.cipher().is_some()
+        is_proven && self.data_path.is_encrypted()
     }
 }
 

@@ -241,7 +241,7 @@ impl<R: Role> Machine<R> {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let may_have_wrong_key =
             self.path_monitor.may_have_wrong_key() && !(self.is_guarded() && has_opened);
-        let Some(cipher) = self.passage.cipher_mut() else { return Ok(()) };
+        let Some(cipher) = self.data_path.cipher_mut() else { return Ok(()) };
         let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
         if complaint == Complaint::UnsentProtocol
             && may_have_wrong_key
@@ -295,7 +295,7 @@ impl<R: Role> Machine<R> {
     #[cfg(feature = "server")]
     fn hear_ipcp(&mut self, now: Instant) {
         let is_deaf = self.role.ipcp_start() == IpcpStart::DeafAtFirst && self.ipcp.is_initial();
-        if is_deaf && (self.ccp.is_open() || self.passage.is_clear()) {
+        if is_deaf && (self.ccp.is_open() || self.data_path.is_clear()) {
             self.ipcp.open(now, &mut self.context);
             self.ipcp.up(now, &mut self.context);
         }
