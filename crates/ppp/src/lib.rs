@@ -65,9 +65,9 @@ pub use pptp_mppe::{
 };
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
 #[cfg(feature = "server")]
-pub use server::behavior::{OnNak, ServerAuthentication};
+pub use server::behavior::{OnNak, ServerAuthentication, ServerEncryption, ServerOrder};
 #[cfg(feature = "server")]
-pub use server::config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
+pub use server::config::{Extras, ServerConfig};
 #[cfg(feature = "server")]
 pub use server::faults::{Deafness, Echoes, LinkFaults};
 #[cfg(feature = "server")]

@@ -6,7 +6,7 @@ use crate::config::policy::{EncryptionDemand, EncryptionPolicy};
 use crate::context::random::Random;
 use crate::encryption::agreed::{Agreed, Encryption, Stance};
 use crate::failure::Failure;
-use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
 use crate::negotiation::role_options::EncryptionOptions;
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

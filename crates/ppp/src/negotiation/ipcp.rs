@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::config::AddressRequest;
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
 use crate::negotiation::role_options::{AddressFacts, AddressOptions};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

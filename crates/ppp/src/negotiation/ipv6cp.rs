@@ -4,7 +4,8 @@ use std::net::Ipv6Addr;
 
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiation::negotiator::{Judgement, Negotiator, OptionSet};
+use crate::negotiation::negotiator::Negotiator;
+use crate::negotiation::negotiator::option_set::{Judgement, OptionSet};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::Protocol;

@@ -4,7 +4,7 @@ use crate::config::ClientConfig;
 use crate::config::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::context::random::Random;
 use crate::failure::Failure;
-use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
 use crate::negotiation::role_options::{LinkFacts, LinkOptions};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};

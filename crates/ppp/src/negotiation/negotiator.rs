@@ -2,7 +2,9 @@
 
 #[cfg(test)]
 mod every_cell;
+pub(crate) mod option_set;
 mod receive;
+mod repeat_policy;
 mod repeats;
 mod send;
 #[cfg(test)]
@@ -10,7 +12,6 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use self::repeats::{Repeats, TurnedAway};
 use crate::context::random::Random;
 use crate::context::round_trips::Sent;
 use crate::context::stats::Discard;
@@ -19,58 +20,8 @@ use crate::failure::Failure;
 use crate::negotiation::automaton::{Actions, Event, State, transition};
 use crate::wire::packet::{Code, ConfigurationOption, Options, OptionsBuf, Packet};
 use crate::wire::protocol::Protocol;
-
-/// The options of a protocol: what makes LCP, CCP and IPCP differ
-pub(crate) trait OptionSet {
-    /// Which protocol it is
-    const PROTOCOL: Protocol;
-    /// Its number in a PPP header
-    const NUMBER: u16;
-
-    /// Negotiation begins from scratch: back to what the configuration wants
-    fn restart(&mut self, random: &mut Random);
-    /// The options of our Configure-Request
-    fn request(&self) -> OptionsBuf;
-    /// What to say to one option of the peer's Configure-Request
-    fn judge(
-        &mut self,
-        option: &ConfigurationOption<'_>,
-        random: &mut Random,
-    ) -> Result<Judgement, Failure>;
-    /// Options the peer should have asked for; they go into a Configure-Nak
-    fn missing(&mut self, _request: &Options<'_>) -> Result<OptionsBuf, Failure> {
-        Ok(OptionsBuf::default())
-    }
-    /// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
-    fn max_failure(&self) -> u8 {
-        MAX_FAILURE
-    }
-    /// The peer is asked for these values instead of its own
-    fn asked_for(&mut self, _naks: &Options<'_>) {}
-    /// The end, if the peer hears us and sends a request again and again that we refused
-    fn insists(&self) -> Option<Failure> {
-        None
-    }
-    /// The peer's request is about to be acknowledged: its values hold
-    fn agree(&mut self, request: &Options<'_>);
-    /// The peer acknowledged our request
-    fn acknowledged(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    /// The peer wants other values in our request
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure>;
-    /// The peer does not take these options in our request
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure>;
-}
-
-/// What to say to one option of the peer
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    Ack,
-    /// Ask for this value instead
-    Nak(Vec<u8>),
-    Reject,
-}
+use option_set::{Judgement, OptionSet};
+use repeat_policy::{Repeats, TurnedAway};
 
 /// What became of a layer (RFC 1661 §4.4)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,8 +307,6 @@ const TERMINATE_RESTART: Duration = Duration::from_secs(1);
 const MAX_CONFIGURE: u8 = 10;
 /// Transmissions of a Terminate-Request without an answer (RFC 1661 §4.6)
 const MAX_TERMINATE: u8 = 2;
-/// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
-pub(crate) const MAX_FAILURE: u8 = 5;
 /// Refusals, ours and the peer's together, after which a negotiation does not converge: both may
 /// Nak [`MAX_FAILURE`] times and then reject option after option
 const MOST_ROUNDS: u8 = 24;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use pptp_mppe::StatefulReset;
 
-use super::negotiator::OptionSet;
+use super::negotiator::option_set::OptionSet;
 use crate::config::AddressRequest;
 use crate::encryption::agreed::{Agreed, Stance};
 use crate::failure::Failure;

@@ -1,9 +1,47 @@
 //! How a server wants its clients to prove who they are, and how it errs
 
+use pptp_mppe::StatefulReset;
 use pptp_mschap::PasswordEncoding;
 
-use super::config::ServerOrder;
 use crate::wire::protocol::AuthenticationProtocol;
+
+/// Whose order of messages a server follows
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerOrder {
+    /// pptpd with pppd: IPCP stays closed, and answers Terminate-Ack, until CCP is open
+    Pppd,
+    /// accel-ppp: IPCP is deaf until CCP is open, and then waits for the client's request
+    AccelPpp,
+    /// Windows RRAS: an LCP request full of options, IPCP beside CCP, every kind of MPPE offered
+    Rras,
+}
+
+/// What encryption a server has
+///
+/// With MPPE it has no link without it, and insists on its own kind unless it
+/// [yields](crate::ServerConfig::encryption_yields). Without MPPE its links are in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEncryption {
+    /// 128 bit, stateless
+    Mppe128,
+    /// 128 bit, stateful, in this reading
+    Mppe128Stateful(StatefulReset),
+    /// 56 bit, stateless
+    Mppe56,
+    /// 40 bit, stateless
+    Mppe40,
+    /// None, told by an MPPE option without a bit: accel-ppp where it only allows MPPE
+    ZeroBits,
+    /// None, but compression: RRAS with encryption switched off; a client's MPPE is rejected
+    MppcOnly,
+    /// None: CCP opens, and a client's MPPE is rejected
+    None,
+    /// None, nor CCP: it is answered with Protocol-Reject
+    NoCcp,
+    /// None, and CCP is not answered at all
+    Silent,
+}
 
 /// How a server wants its clients to prove who they are
 ///

@@ -6,7 +6,7 @@ use crate::config::AddressRequest;
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::negotiation::ipcp::{IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
-use crate::negotiation::negotiator::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
 use crate::negotiation::role_options::{AddressFacts, AddressOptions};
 use crate::server::config::{Extras, ServerConfig};
 use crate::wire::frame;

@@ -3,10 +3,10 @@
 use crate::context::random::Random;
 use crate::failure::Failure;
 use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, MAGIC_NUMBER};
-use crate::negotiation::negotiator::{Judgement, OptionSet};
+use crate::negotiation::negotiator::option_set::{Judgement, OptionSet};
 use crate::negotiation::role_options::{LinkFacts, LinkOptions};
-use crate::server::behavior::{OnNak, ServerAuthentication};
-use crate::server::config::{Extras, ServerConfig, ServerOrder};
+use crate::server::behavior::{OnNak, ServerAuthentication, ServerOrder};
+use crate::server::config::{Extras, ServerConfig};
 use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};

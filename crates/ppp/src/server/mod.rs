@@ -23,8 +23,8 @@ use crate::negotiation::negotiator::Negotiator;
 use crate::wire::frame;
 use crate::wire::packet::Code;
 use crate::wire::protocol::Protocol;
-use behavior::OnNak;
-use config::{ServerConfig, ServerOrder};
+use behavior::{OnNak, ServerOrder};
+use config::ServerConfig;
 use faults::{Deafness, Echoes, LinkFaults};
 use slow_start::{SlowStart, Start};
 

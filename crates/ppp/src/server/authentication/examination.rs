@@ -13,8 +13,7 @@ use crate::context::Trouble;
 use crate::context::random::Random;
 use crate::context::stats::Discard;
 use crate::failure::Failure;
-use crate::server::behavior::ServerBehavior;
-use crate::server::config::ServerOrder;
+use crate::server::behavior::{ServerBehavior, ServerOrder};
 use crate::wire::authentication::PasswordChanged;
 pub(super) use crate::wire::authentication::chap::CHALLENGE;
 use crate::wire::authentication::chap::{
