@@ -208,7 +208,7 @@ impl Link {
     ///
     /// If it [wants an answer](crate::wants_answer), nothing coming back is then a silence.
     pub fn note_sent(&mut self, now: Instant, wants_answer: bool) {
-        each!(&mut self.0, machine => machine.path_monitor.sent(now, wants_answer));
+        each!(&mut self.0, machine => machine.note_sent(now, wants_answer));
     }
 
     /// Notes that the carrier's own signalling was heard
@@ -216,17 +216,17 @@ impl Link {
     /// A peer that has never answered an LCP Echo-Request is not dead for that as long as its carrier
     /// is alive.
     pub fn note_carrier_alive(&mut self, now: Instant) {
-        each!(&mut self.0, machine => machine.carrier.heard(now));
+        each!(&mut self.0, machine => machine.note_carrier_alive(now));
     }
 
     /// When anything of the peer came in last
     pub fn last_heard(&self) -> Option<Instant> {
-        each!(&self.0, machine => machine.echo.last_heard())
+        each!(&self.0, machine => machine.last_heard())
     }
 
     /// Whether packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
-        each!(&self.0, machine => machine.path_monitor.reachability())
+        each!(&self.0, machine => machine.reachability())
     }
 
     /// The next packet that proves the data path, as a sealed frame
@@ -260,7 +260,7 @@ impl Link {
 
     /// How far the link has come
     pub fn phase(&self) -> Phase {
-        each!(&self.0, machine => machine.phase)
+        each!(&self.0, machine => machine.phase())
     }
 
     /// Round trips of the negotiation so far

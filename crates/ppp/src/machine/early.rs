@@ -2,65 +2,50 @@
 //!
 //! The peer does not send them again before its restart timer of 3 s.
 
-use std::time::Instant;
-
 use pptp_packet::Redacted;
 
-use crate::context::Trouble;
-use crate::events::Phase;
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::wire::frame;
+/// The frames that came too early and wait for their phase
+#[derive(Debug, Default)]
+pub(super) struct EarlyFrames {
+    /// Boxed, since hardly any link has some
+    #[expect(clippy::box_collection, reason = "16 octets less in each idle link")]
+    frames: Option<Box<Vec<EarlyFrame>>>,
+}
 
 /// A control frame that came too early
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Early {
-    protocol: u16,
-    information: Redacted<Box<[u8]>>,
+pub(super) struct EarlyFrame {
+    pub(super) protocol: u16,
+    pub(super) information: Redacted<Box<[u8]>>,
 }
 
-impl<R: Role> Machine<R> {
-    /// Keeps a frame if it belongs to the phase after this one, and there is room
-    pub(crate) fn keep_early(&mut self, protocol: u16, information: &[u8]) {
-        #[cfg(feature = "server")]
-        if self.role.is_deaf_to_network() {
+impl EarlyFrames {
+    /// Keeps a frame if there is room, it is not too long, and it is not kept already
+    pub(super) fn keep(&mut self, protocol: u16, information: &[u8]) {
+        if information.len() > MAX_LEN {
             return;
         }
-        let is_next = match self.phase {
-            Phase::LinkControl => matches!(protocol, frame::CHAP | frame::EAP),
-            Phase::Authentication => {
-                matches!(protocol, frame::CCP | frame::IPCP | frame::IPV6CP)
-            }
-            _ => false,
-        };
-        if !is_next || information.len() > LONGEST {
-            return;
-        }
-        let kept = self.early.get_or_insert_default();
-        let early = Early { protocol, information: Redacted(information.into()) };
-        if kept.len() < MOST_EARLY && !kept.contains(&early) {
-            kept.push(early);
+        let kept = self.frames.get_or_insert_default();
+        let frame = EarlyFrame { protocol, information: Redacted(information.into()) };
+        if kept.len() < MAX_FRAMES && !kept.contains(&frame) {
+            kept.push(frame);
         }
     }
 
-    /// Takes the frames that were kept for the phase there is now
-    pub(crate) fn take_early(&mut self, now: Instant) {
-        let is_time = |kept: &Vec<Early>| kept.iter().any(|early| self.admits(early.protocol));
-        if !self.early.as_deref().is_some_and(is_time) {
-            return;
-        }
-        for Early { protocol, information } in self.early.take().into_iter().flat_map(|kept| *kept)
-        {
-            match self.take_control(now, protocol, &information) {
-                Ok(()) => {}
-                Err(Trouble::Discard(discard)) => self.context.stats.count(discard),
-                Err(Trouble::Fail(failure)) => return self.fail(now, failure),
-            }
-        }
+    /// Forgets all frames
+    pub(super) fn clear(&mut self) {
+        self.frames = None;
+    }
+
+    /// Takes all frames, in the order in which they came, if the protocol of one of them is admitted
+    pub(super) fn take_if(&mut self, is_admitted: impl Fn(u16) -> bool) -> Vec<EarlyFrame> {
+        let is_time =
+            |kept: &mut Box<Vec<EarlyFrame>>| kept.iter().any(|frame| is_admitted(frame.protocol));
+        self.frames.take_if(is_time).map(|kept| *kept).unwrap_or_default()
     }
 }
 
-/// CCP's and IPCP's requests come together; IPV6CP's with them
-const MOST_EARLY: usize = 3;
-/// Octets of the longest that is kept
-const LONGEST: usize = 256;
+/// Frames that are kept: the requests of CCP, IPCP and IPV6CP come together
+const MAX_FRAMES: usize = 3;
+/// Octets of the longest frame that is kept
+const MAX_LEN: usize = 256;

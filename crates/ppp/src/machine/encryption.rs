@@ -30,7 +30,7 @@ use crate::wire::protocol::Protocol;
 
 impl<R: Role> Machine<R> {
     /// Begins with what the authentication has left: CCP is opened, or packets go in the clear
-    pub(crate) fn start_encryption(&mut self, now: Instant, keys: Keys) {
+    pub(super) fn start_encryption(&mut self, now: Instant, keys: Keys) {
         let has_keys = !matches!(keys, Keys::None);
         self.data_path.begin(now, self.ccp.options.stance(has_keys), keys);
         if matches!(self.data_path.stance(), Stance::Require | Stance::Prefer) {
@@ -55,7 +55,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// IP in the clear: taken only if that is what both ends agreed on
-    pub(crate) fn take_clear<'p>(
+    pub(super) fn take_clear<'p>(
         &mut self,
         now: Instant,
         protocol: u16,
@@ -73,7 +73,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
-    pub(crate) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
+    pub(super) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
         match layer {
             Some(Layer::Up) => match self.ccp.options.agreed() {
                 Agreed::Encrypted { send, receive } => {
@@ -95,7 +95,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// CCP got no answer to its requests
-    pub(crate) fn ccp_timed_out(&mut self, now: Instant) {
+    pub(super) fn ccp_timed_out(&mut self, now: Instant) {
         if self.data_path.stance() == Stance::Require {
             self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
         } else {
@@ -137,7 +137,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// How packets go is known
-    pub(crate) fn settled(&mut self, now: Instant) {
+    pub(super) fn settled(&mut self, now: Instant) {
         #[cfg(feature = "server")]
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
             self.ipcp.open(now, &mut self.context);
@@ -151,7 +151,7 @@ impl<R: Role> Machine<R> {
         self.come_up(now);
     }
 
-    pub(crate) fn check_encryption_deadlines(&mut self, now: Instant) {
+    pub(super) fn check_encryption_deadlines(&mut self, now: Instant) {
         if let Some(cipher) = self.data_path.cipher_mut() {
             cipher.handle_timeout(now);
         }
@@ -161,7 +161,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    pub(crate) fn open_encrypted<'p>(
+    pub(super) fn open_encrypted<'p>(
         &mut self,
         now: Instant,
         arrival: pptp_mppe::Arrival,
@@ -218,7 +218,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    pub(crate) fn receive_ccp(
+    pub(super) fn receive_ccp(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
@@ -301,7 +301,7 @@ impl<R: Role> Machine<R> {
 
     /// Whether an encrypted packet is not opened, but answered as a server does that cannot open it
     #[cfg(feature = "server")]
-    pub(crate) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
+    pub(super) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
         if self.data_path.cipher().is_none() {
             return false;
         }
@@ -311,7 +311,7 @@ impl<R: Role> Machine<R> {
 
     /// Whether a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
     #[cfg(feature = "server")]
-    pub(crate) fn turns_ipcp_away(&mut self, packet: &Packet<'_>) -> bool {
+    pub(super) fn turns_ipcp_away(&mut self, packet: &Packet<'_>) -> bool {
         let is_request = Code::from(packet.code) == Code::ConfigureRequest;
         let turns_away = is_request && self.role.turns_ipcp_away() && !self.ccp.is_open();
         if turns_away {
@@ -322,7 +322,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// The peer does not know CCP, or says so
-    pub(crate) fn ccp_rejected(&mut self, now: Instant) -> Result<(), Trouble> {
+    pub(super) fn ccp_rejected(&mut self, now: Instant) -> Result<(), Trouble> {
         let failure = self.encryption_ended();
         if self.ccp.protocol_rejected(now, &mut self.context).is_none() {
             return Ok(());
@@ -335,7 +335,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// What it means if the peer closes CCP now
-    pub(crate) fn encryption_ended(&self) -> Failure {
+    pub(super) fn encryption_ended(&self) -> Failure {
         if self.ccp.peer_is_open() {
             return Failure::EncryptionLost;
         }
@@ -343,7 +343,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Why a peer that hangs up now may have done so, as far as encryption goes
-    pub(crate) fn encryption_disagreement(&self) -> Option<Failure> {
+    pub(super) fn encryption_disagreement(&self) -> Option<Failure> {
         let options = &self.ccp.options;
         if self.data_path.stance() == Stance::Refuse {
             let offered = options.offered()?;

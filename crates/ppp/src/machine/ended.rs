@@ -15,7 +15,7 @@ impl<R: Role> Machine<R> {
     /// The failure that a Terminate-Request of this protocol means
     ///
     /// A code of Windows is told before, by [`Event::PeerSaid`].
-    pub(crate) fn ended_by_peer(&mut self, protocol: Protocol, packet: &Packet<'_>) -> Failure {
+    pub(super) fn ended_by_peer(&mut self, protocol: Protocol, packet: &Packet<'_>) -> Failure {
         match RasCode::parse(packet.data) {
             Some(code) => {
                 self.push(Event::PeerSaid(code));

@@ -25,7 +25,7 @@ use crate::wire::packet::{Code, Packet};
 
 impl<R: Role> Machine<R> {
     /// Whether control frames are judged by the three rules now
-    pub(crate) fn is_guarded(&self) -> bool {
+    pub(super) fn is_guarded(&self) -> bool {
         self.is_up() && self.role.guards() && self.data_path.is_encrypted()
     }
 
@@ -33,7 +33,7 @@ impl<R: Role> Machine<R> {
     ///
     /// While the rules hold, a forged frame may have taken the number of a true one. So what the peer
     /// depends on counts all the same: a copy of it does no harm.
-    pub(crate) fn is_control_duplicate(
+    pub(super) fn is_control_duplicate(
         &self,
         sequence: u32,
         protocol: u16,
@@ -54,7 +54,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Judges a control frame before it is acted on
-    pub(crate) fn judge_control(
+    pub(super) fn judge_control(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -89,14 +89,14 @@ impl<R: Role> Machine<R> {
     }
 
     /// A control frame was accepted: until the rules hold, its number is as good as proven
-    pub(crate) fn note_control(&mut self, now: Instant, sequence: u32) {
+    pub(super) fn note_control(&mut self, now: Instant, sequence: u32) {
         if !self.is_guarded() {
             self.near.prove(now, sequence);
         }
     }
 
     /// A packet of the peer opened, which proves its number
-    pub(crate) fn note_opened(&mut self, now: Instant, sequence: u32) {
+    pub(super) fn note_opened(&mut self, now: Instant, sequence: u32) {
         self.near.prove(now, sequence);
         if let Some(confirmation) = &mut self.confirmation {
             confirmation.opened(sequence);
@@ -105,7 +105,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// The peer has answered the Echo-Request with this identifier
-    pub(crate) fn note_echo_answer(&mut self, id: u8) {
+    pub(super) fn note_echo_answer(&mut self, id: u8) {
         if let Some(confirmation) = &mut self.confirmation {
             confirmation.answered(id);
             self.drop_empty_confirmation();
@@ -123,7 +123,7 @@ impl<R: Role> Machine<R> {
 
     /// Asks what is to be asked, and acts on what is confirmed; each round empties a place or asks,
     /// and the next question is due later, so that it ends
-    pub(crate) fn check_confirmation(&mut self, now: Instant) {
+    pub(super) fn check_confirmation(&mut self, now: Instant) {
         while let Some(confirmation) = &mut self.confirmation {
             match confirmation.handle_timeout(now) {
                 Some(Step::Ask) => {
@@ -164,7 +164,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Whether a packet that only the peer can have sent answers one of our Echo-Requests
-    pub(crate) fn answers_our_echo(&mut self, packet: &Packet<'_>) -> bool {
+    pub(super) fn answers_our_echo(&mut self, packet: &Packet<'_>) -> bool {
         let is_reply = Code::from(packet.code) == Code::EchoReply;
         let peer_magic = self.link.and_then(|link| link.peer_magic);
         is_reply && !self.is_our_own(packet) && self.echo.is_answer(self.id, packet, peer_magic)
@@ -173,7 +173,7 @@ impl<R: Role> Machine<R> {
     /// Whether acting on a packet would end the link or take a protocol out of the Opened state
     ///
     /// A Reset-Request and a Protocol-Reject of what was never sent are no more than evidence.
-    pub(crate) fn would_disturb(&self, protocol: u16, packet: &Packet<'_>) -> bool {
+    pub(super) fn would_disturb(&self, protocol: u16, packet: &Packet<'_>) -> bool {
         let code = Code::from(packet.code);
         match (protocol, code) {
             (frame::LCP, Code::ProtocolReject) => self.would_reject_needed(packet),
@@ -230,7 +230,7 @@ impl<R: Role> Machine<R> {
     /// Wrong headers are no reason in a link over which a packet has opened: MPPE's header is in the
     /// clear, and the peer has shown that it can write one. And while the first proof is under way, its
     /// answer tells more than a packet that does not open.
-    pub(crate) fn give_up_decrypting(&mut self, now: Instant, sequence: u32, failure: Failure) {
+    pub(super) fn give_up_decrypting(&mut self, now: Instant, sequence: u32, failure: Failure) {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let is_about_headers = failure == Failure::Undecryptable(pptp_mppe::Discard::ScoreLimit);
         let may_be_forged = !self.near.contains(now, sequence)

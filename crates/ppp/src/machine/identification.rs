@@ -9,14 +9,14 @@ use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {
     /// A Magic-Number, and a text that means nothing to a machine
-    pub(crate) fn note_identification(&mut self, packet: &Packet<'_>) {
+    pub(super) fn note_identification(&mut self, packet: &Packet<'_>) {
         if let Some((_, text)) = packet.data.split_first_chunk::<4>() {
             self.tell(Event::Identification(words(text)));
         }
     }
 
     /// A Magic-Number, seconds, and perhaps a text; all ones are for ever
-    pub(crate) fn note_time_remaining(&mut self, packet: &Packet<'_>) {
+    pub(super) fn note_time_remaining(&mut self, packet: &Packet<'_>) {
         let seconds = packet.data.split_first_chunk::<4>().map(|(_, rest)| rest);
         let Some((seconds, text)) = seconds.and_then(<[u8]>::split_first_chunk::<4>) else {
             return;

@@ -13,7 +13,7 @@ use crate::wire::packet::Packet;
 
 impl<R: Role> Machine<R> {
     /// Wants IPv6 from now on, if it is wanted at all and the link is wide enough (RFC 8200 §5)
-    pub(crate) fn begin_ipv6(&mut self, now: Instant) {
+    pub(super) fn begin_ipv6(&mut self, now: Instant) {
         let is_wide_enough = self.link.is_some_and(|link| link.mru.min(link.peer_mru) >= LEAST_MRU);
         if let Some(ipv6cp) = self.ipv6cp.as_mut().filter(|_| is_wide_enough) {
             ipv6cp.open(now, &mut self.context);
@@ -22,13 +22,13 @@ impl<R: Role> Machine<R> {
     }
 
     /// The layer below is gone
-    pub(crate) fn end_ipv6(&mut self, now: Instant) {
+    pub(super) fn end_ipv6(&mut self, now: Instant) {
         if let Some(ipv6cp) = &mut self.ipv6cp {
             ipv6cp.down(now, &mut self.context);
         }
     }
 
-    pub(crate) fn receive_ipv6cp(
+    pub(super) fn receive_ipv6cp(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
@@ -46,20 +46,20 @@ impl<R: Role> Machine<R> {
     }
 
     /// What changes after the link is up is told by another [`Event::Up`](crate::Event::Up)
-    pub(crate) fn ipv6_changed(&mut self, layer: Option<Layer>) {
+    pub(super) fn ipv6_changed(&mut self, layer: Option<Layer>) {
         if matches!(layer, Some(Layer::Up | Layer::Down)) && self.phase == Phase::Up {
             self.tell_up();
         }
     }
 
     /// Whether packets of this protocol are taken
-    pub(crate) fn wants(&self, protocol: u16) -> bool {
+    pub(super) fn wants(&self, protocol: u16) -> bool {
         let has_ipv6 = || self.ipv6cp.as_ref().is_some_and(|ipv6cp| ipv6cp.is_open());
         protocol == frame::IP || (protocol == frame::IPV6 && has_ipv6())
     }
 
     /// The addresses, while IPv6 packets pass
-    pub(crate) fn ipv6_addresses(&self) -> Option<Ipv6Addresses> {
+    pub(super) fn ipv6_addresses(&self) -> Option<Ipv6Addresses> {
         let open = self.ipv6cp.as_deref().filter(|ipv6cp| ipv6cp.is_open());
         open.and_then(|ipv6cp| ipv6cp.options.addresses())
     }

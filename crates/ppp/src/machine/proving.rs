@@ -18,7 +18,7 @@ use crate::wire::protocol::AuthenticationProtocol;
 
 impl<R: Role> Machine<R> {
     /// The link came up: the path is proven once
-    pub(crate) fn begin_proof(&mut self, now: Instant) {
+    pub(super) fn begin_proof(&mut self, now: Instant) {
         let cookie = self.context.random.draw();
         self.path_monitor.start(now, cookie);
         self.check_path(now);
@@ -39,13 +39,13 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    pub(crate) fn stop_proof(&mut self) {
+    pub(super) fn stop_proof(&mut self) {
         self.path_monitor.stop();
         self.proofs = PendingProofs::default();
     }
 
     /// Does what is due for the data path
-    pub(crate) fn check_path(&mut self, now: Instant) {
+    pub(super) fn check_path(&mut self, now: Instant) {
         // the end of one proof may begin the next; a bound, in case that it goes on
         for _ in 0..STEPS {
             if self.path_monitor.deadline().is_none_or(|deadline| deadline > now) {
@@ -115,7 +115,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Takes an inner packet of the peer: life, or the answer to a proof
-    pub(crate) fn take_opened<'p>(&mut self, now: Instant, packet: &'p mut [u8]) -> Received<'p> {
+    pub(super) fn take_opened<'p>(&mut self, now: Instant, packet: &'p mut [u8]) -> Received<'p> {
         if packet.get(9) == Some(&ICMP) && self.take_answer(now, packet) {
             return Received::Proof;
         }
@@ -144,13 +144,13 @@ impl<R: Role> Machine<R> {
     }
 
     /// The peer says that it cannot open what we send
-    pub(crate) fn complain(&mut self, now: Instant, complaint: Complaint) {
+    pub(super) fn complain(&mut self, now: Instant, complaint: Complaint) {
         let round_trip = self.context.round_trips.shortest().unwrap_or_default();
         self.path_monitor.complain(now, complaint, round_trip);
         self.check_path(now);
     }
 
-    pub(crate) fn receive_echo_reply(&mut self, now: Instant, id: u8) {
+    pub(super) fn receive_echo_reply(&mut self, now: Instant, id: u8) {
         let took = self.echo.answered(now, id);
         if let Some(took) = took {
             self.context.stats.echo_round_trip.measured(took);
@@ -164,7 +164,7 @@ impl<R: Role> Machine<R> {
     /// One that has never answered any is not dead for that. If it has answered proofs it is asked for one
     /// more; otherwise its carrier judges, which was asked together with the last of them
     /// ([`Event::AskCarrier`]).
-    pub(crate) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
+    pub(super) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
         let heard = self.echo.last_heard();
         let is_mute = !self.echo.has_answered() && self.carrier.outlives(heard);
         if is_mute && !self.path_monitor.is_provable() {
@@ -192,7 +192,7 @@ impl<R: Role> Machine<R> {
 
     /// Whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
     /// come back to us
-    pub(crate) fn has_authentic_peer(&self) -> bool {
+    pub(super) fn has_authentic_peer(&self) -> bool {
         let is_proven = self.link.is_some_and(|link| {
             matches!(
                 link.authentication,

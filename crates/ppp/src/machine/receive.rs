@@ -86,7 +86,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Past the gate
-    pub(crate) fn take_control(
+    pub(super) fn take_control(
         &mut self,
         now: Instant,
         protocol: u16,
@@ -103,37 +103,6 @@ impl<R: Role> Machine<R> {
             frame::IPV6CP if self.ipv6cp.is_some() => self.receive_ipv6cp(now, &packet?),
             _ => Err(self.reject_protocol(now, protocol, information)),
         }
-    }
-
-    /// What a phase lets in (RFC 1661 §3.4, §3.5)
-    pub(crate) fn admits(&self, protocol: u16) -> bool {
-        matches!(
-            (self.phase, protocol),
-            (Phase::Network | Phase::Up, _)
-                | (_, frame::LCP)
-                | (Phase::Authentication, frame::PAP | frame::CHAP | frame::EAP)
-        )
-    }
-
-    /// Turns away what is too early, or keeps it for its phase
-    fn pass_gate(
-        &mut self,
-        now: Instant,
-        protocol: u16,
-        information: &[u8],
-    ) -> Result<(), Discard> {
-        if protocol != frame::LCP {
-            self.lcp.note_peer_is_open();
-        }
-        if let (Phase::Authentication, frame::CCP | frame::IPCP) = (self.phase, protocol) {
-            let outcome = self.authentication.peer_went_ahead(now, &mut self.context);
-            self.conclude(now, outcome);
-        }
-        if self.admits(protocol) {
-            return Ok(());
-        }
-        self.keep_early(protocol, information);
-        Err(Discard::OutOfPhase)
     }
 
     fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
@@ -194,7 +163,7 @@ impl<R: Role> Machine<R> {
     /// A link whose peer has proven that it knows the password, and that is encrypted both ways, is not
     /// looped: there a reply with our Magic-Number comes of a peer that copies it (RFC 1661 §5.8 wants
     /// its own).
-    pub(crate) fn is_our_own(&self, reply: &Packet<'_>) -> bool {
+    pub(super) fn is_our_own(&self, reply: &Packet<'_>) -> bool {
         if self.phase == Phase::Up && self.has_authentic_peer() {
             return false;
         }
@@ -302,7 +271,7 @@ impl<R: Role> Machine<R> {
     }
 
     /// Told to the peer, though not for ever (RFC 1661 §5.7)
-    pub(crate) fn reject_protocol(
+    pub(super) fn reject_protocol(
         &mut self,
         now: Instant,
         protocol: u16,
