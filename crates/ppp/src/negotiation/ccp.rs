@@ -170,20 +170,20 @@ impl OptionSet for Ccp {
         Ok(missing)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
         let agreed = bits(request).and_then(MppeBits::exactly);
         self.send = agreed.filter(|encryption| encryption.is_allowed_by(&self.policy));
         self.has_given_up = self.send.is_none();
     }
 
     /// A peer that acknowledges several strengths at once has the strongest in mind
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         self.receive = self.request.and_then(|bits| self.chosen(bits)).and_then(MppeBits::exactly);
         Ok(())
     }
 
     /// What the peer would rather have is asked for if it will do, and else what we would
-    fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
         self.refused = self.refused.saturating_add(1);
@@ -200,7 +200,7 @@ impl OptionSet for Ccp {
         if self.refused > MAX_FAILURE { Err(self.unavailable()) } else { Ok(()) }
     }
 
-    fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, _: &Options<'_>) -> Result<(), Failure> {
         if !self.may_be_clear() {
             return Err(self.unavailable());
         }
@@ -329,8 +329,8 @@ mod tests {
         let (mut ccp, none) = (allowing(), [18, 6, 0, 0, 0, 0]);
         assert_eq!(judge(&mut ccp, MPPE, &[0; 4]), Ok(Judgement::Ack));
         let none = Options::parse(&none).unwrap();
-        ccp.agree(&none);
-        ccp.naked(&none, &mut Random::new([0; 32])).unwrap();
+        ccp.on_ack_sent(&none);
+        ccp.on_nak(&none, &mut Random::new([0; 32])).unwrap();
         assert_eq!(ccp.request().into_vec(), [18, 6, 0, 0, 0, 0]);
     }
 
@@ -339,7 +339,7 @@ mod tests {
         let mut ccp = Ccp::new(EncryptionPolicy::default());
         judge(&mut ccp, MPPE, &[1, 0, 0, 1]).unwrap();
         let offered = Some(MppeBits(0x0100_0001));
-        let rejected = ccp.rejected(&Options::parse(&[18, 6, 1, 0, 0, 0x40]).unwrap());
+        let rejected = ccp.on_reject(&Options::parse(&[18, 6, 1, 0, 0, 0x40]).unwrap());
         assert_eq!(rejected, Err(Failure::EncryptionUnavailable { offered }));
     }
 }

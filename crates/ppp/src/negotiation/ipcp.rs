@@ -134,18 +134,18 @@ impl OptionSet for Ipcp {
         })
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
         self.peer_address = request.find(IP_ADDRESS).and_then(|option| address(&option));
     }
 
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         if is_usable(self.address) { Ok(()) } else { Err(Failure::NoAddress) }
     }
 
     /// Values for what was asked; DNS servers also if they were not asked for
     ///
     /// DNS is given up when a Nak changes nothing of our request, or at the third Nak of it.
-    fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let (before, concerns_dns) = (self.request(), self.concerns_dns(options));
         for option in options {
             let Some(address) = address(&option) else { continue };
@@ -166,7 +166,7 @@ impl OptionSet for Ipcp {
         Ok(())
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         if options.find(IP_ADDRESS).is_some() {
             return Err(Failure::NoAddress);
         }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn nak(ipcp: &mut Ipcp, options: &[(u8, Ipv4Addr)]) -> Result<(), Failure> {
-        ipcp.naked(&Options::parse(&list(options)).unwrap(), &mut Random::new([0; 32]))
+        ipcp.on_nak(&Options::parse(&list(options)).unwrap(), &mut Random::new([0; 32]))
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(ipcp.request().into_vec(), list(&[(3, zero), (129, zero), (131, zero)]));
         nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]).unwrap();
         assert_eq!(ipcp.request().into_vec(), list(&[(3, GIVEN), (129, DNS), (131, zero)]));
-        ipcp.acknowledged().unwrap();
+        ipcp.on_ack().unwrap();
         let request = AddressRequest {
             address: GIVEN,
             primary_dns: Some(DNS),
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn rejected_dns_is_left_out_and_a_hint_is_kept() {
         let mut ipcp = Ipcp::new(AddressRequest::default());
-        ipcp.rejected(&Options::parse(&list(&[(131, DNS)])).unwrap()).unwrap();
+        ipcp.on_reject(&Options::parse(&list(&[(131, DNS)])).unwrap()).unwrap();
         assert_eq!(ipcp.request().into_vec().len(), 12);
         let mut silent =
             Ipcp::new(AddressRequest { address: GIVEN, primary_dns: None, secondary_dns: None });
@@ -274,10 +274,10 @@ mod tests {
         for octets in [[0; 4], [255; 4], [224, 0, 0, 5], [127, 0, 0, 1]] {
             let mut ipcp =
                 Ipcp::new(AddressRequest { address: octets.into(), ..Default::default() });
-            assert_eq!(ipcp.acknowledged(), Err(Failure::NoAddress), "{octets:?}");
+            assert_eq!(ipcp.on_ack(), Err(Failure::NoAddress), "{octets:?}");
         }
         let rejected = Ipcp::new(AddressRequest::default())
-            .rejected(&Options::parse(&list(&[(3, GIVEN)])).unwrap());
+            .on_reject(&Options::parse(&list(&[(3, GIVEN)])).unwrap());
         assert_eq!(rejected, Err(Failure::NoAddress));
     }
 
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(ipcp.request().into_vec(), list(&[zero]));
         assert_eq!(ipcp.facts().dns, [] as [Ipv4Addr; 0], "placeholders are not believed");
         nak(&mut ipcp, &[(3, GIVEN)]).unwrap();
-        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
+        assert_eq!((ipcp.on_ack(), ipcp.facts().address), (Ok(()), GIVEN));
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
             nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
         }
         assert_eq!(nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]), Ok(()));
-        assert_eq!((ipcp.acknowledged(), ipcp.facts().address), (Ok(()), GIVEN));
+        assert_eq!((ipcp.on_ack(), ipcp.facts().address), (Ok(()), GIVEN));
     }
 
     #[test]

@@ -111,19 +111,19 @@ impl OptionSet for Ipv6cp {
         })
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
         let peer = request.find(INTERFACE_IDENTIFIER).as_ref().and_then(Identifier::of);
         self.peer = peer.unwrap_or_default();
     }
 
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
         let hint = options.find(INTERFACE_IDENTIFIER).as_ref().and_then(Identifier::of);
         let usable = hint.filter(|hint| !hint.is_none() && *hint != self.peer);
         self.own = usable.unwrap_or_else(|| Identifier::other_than(self.own, random));
         Ok(())
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         self.is_rejected |= options.find(INTERFACE_IDENTIFIER).is_some();
         Ok(())
     }
@@ -176,11 +176,11 @@ mod tests {
     #[test]
     fn a_suggestion_is_taken_unless_it_is_the_peers_own_or_none() {
         let (mut ipv6cp, mut random) = ipv6cp();
-        ipv6cp.agree(&Options::parse(&list(9)).unwrap());
-        ipv6cp.naked(&Options::parse(&list(5)).unwrap(), &mut random).unwrap();
+        ipv6cp.on_ack_sent(&Options::parse(&list(9)).unwrap());
+        ipv6cp.on_nak(&Options::parse(&list(5)).unwrap(), &mut random).unwrap();
         assert_eq!(ipv6cp.request().into_vec(), list(5));
         for bad in [0, 9] {
-            ipv6cp.naked(&Options::parse(&list(bad)).unwrap(), &mut random).unwrap();
+            ipv6cp.on_nak(&Options::parse(&list(bad)).unwrap(), &mut random).unwrap();
             assert!(![0, 5, 9].contains(&ipv6cp.own.0), "another one at random");
         }
         let addresses = ipv6cp.addresses().unwrap();
@@ -193,10 +193,10 @@ mod tests {
     #[test]
     fn without_an_identifier_at_either_end_there_is_no_address() {
         let (mut ipv6cp, _) = ipv6cp();
-        ipv6cp.agree(&Options::parse(&[]).unwrap());
+        ipv6cp.on_ack_sent(&Options::parse(&[]).unwrap());
         assert_eq!(ipv6cp.addresses(), None);
-        ipv6cp.agree(&Options::parse(&list(9)).unwrap());
-        ipv6cp.rejected(&Options::parse(&list(1)).unwrap()).unwrap();
+        ipv6cp.on_ack_sent(&Options::parse(&list(9)).unwrap());
+        ipv6cp.on_reject(&Options::parse(&list(1)).unwrap()).unwrap();
         assert!(ipv6cp.request().is_empty());
         assert_eq!(ipv6cp.addresses(), None);
     }

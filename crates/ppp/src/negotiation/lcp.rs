@@ -153,7 +153,7 @@ impl Common {
         if self.echoes >= MOST_ECHOES { Err(Failure::Loopback) } else { Ok(()) }
     }
 
-    pub(crate) fn agree(&mut self, request: &Options<'_>) {
+    pub(crate) fn on_ack_sent(&mut self, request: &Options<'_>) {
         let number = |kind| request.find(kind).and_then(|option| option.u32());
         self.peer_mru = request.find(MRU).and_then(|option| option.u16()).unwrap_or(DEFAULT_MRU);
         self.peer_magic = number(MAGIC_NUMBER);
@@ -161,7 +161,7 @@ impl Common {
         self.form.acfc = request.find(ACFC).is_some();
     }
 
-    pub(crate) fn naked(
+    pub(crate) fn on_nak(
         &mut self,
         options: &Options<'_>,
         random: &mut Random,
@@ -190,7 +190,7 @@ impl Common {
         };
     }
 
-    pub(crate) fn rejected(&mut self, options: &Options<'_>) {
+    pub(crate) fn on_reject(&mut self, options: &Options<'_>) {
         for option in options {
             match option.kind {
                 MRU => self.wants_mru = false,
@@ -335,7 +335,7 @@ impl OptionSet for Lcp {
     }
 
     /// Not when it is judged: a Reject for another option goes first, and says nothing of this one
-    fn asked_for(&mut self, naks: &Options<'_>) {
+    fn on_nak_sent(&mut self, naks: &Options<'_>) {
         if let (Some(_), Some(offered)) = (naks.find(AUTHENTICATION_PROTOCOL), self.offered) {
             self.declined.insert(offered);
         }
@@ -345,18 +345,18 @@ impl OptionSet for Lcp {
         LinkOptions::disagreement(self)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
-        self.common.agree(request);
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
+        self.common.on_ack_sent(request);
         let option = request.find(AUTHENTICATION_PROTOCOL);
         self.agreed = option.and_then(|option| AuthenticationProtocol::parse(option.value));
     }
 
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
-        self.common.naked(options, random)
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
+        self.common.on_nak(options, random)
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
-        self.common.rejected(options);
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+        self.common.on_reject(options);
         Ok(())
     }
 }
@@ -461,7 +461,7 @@ mod tests {
     fn rejected_options_are_not_asked_for_again() {
         let (mut lcp, _) = lcp();
         assert_eq!(lcp.request().into_vec().len(), 10);
-        lcp.rejected(&Options::parse(&[1, 4, 5, 0x78, 5, 6, 0, 0, 0, 1]).unwrap()).unwrap();
+        lcp.on_reject(&Options::parse(&[1, 4, 5, 0x78, 5, 6, 0, 0, 0, 1]).unwrap()).unwrap();
         assert!(lcp.request().is_empty());
         let facts = lcp.common.facts(AuthenticationProtocol::MsChapV2);
         assert_eq!((facts.mru, facts.magic), (1500, None));

@@ -12,14 +12,11 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use crate::context::random::Random;
 use crate::context::round_trips::Sent;
 use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
-use crate::failure::Failure;
 use crate::negotiation::automaton::{Actions, Event, State, transition};
-use crate::wire::packet::{Code, ConfigurationOption, Options, OptionsBuf, Packet};
-use crate::wire::protocol::Protocol;
+use crate::wire::packet::{Code, Packet};
 use option_set::{Judgement, OptionSet};
 use repeat_policy::{Repeats, TurnedAway};
 

@@ -115,16 +115,16 @@ impl OptionSet for Ccp {
         Ok(missing)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
         self.send = bits(request).and_then(MppeBits::exactly);
     }
 
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         self.receive = self.offer.and_then(MppeBits::exactly);
         Ok(())
     }
 
-    fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         self.refused = self.refused.saturating_add(1);
         if self.refused > MAX_FAILURE {
             return Err(self.unavailable());
@@ -135,7 +135,7 @@ impl OptionSet for Ccp {
         Ok(())
     }
 
-    fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, _: &Options<'_>) -> Result<(), Failure> {
         self.offer = None;
         if self.wanted().is_some() { Err(self.unavailable()) } else { Ok(()) }
     }

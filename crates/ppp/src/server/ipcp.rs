@@ -113,15 +113,15 @@ impl OptionSet for Ipcp {
         if self.configured.dns_naks > 0 { u8::MAX } else { MAX_FAILURE }
     }
 
-    fn agree(&mut self, _: &Options<'_>) {
+    fn on_ack_sent(&mut self, _: &Options<'_>) {
         self.has_assigned = true;
     }
 
-    fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         self.tells_address &= options.find(IP_ADDRESS).is_none();
         self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())

@@ -91,22 +91,22 @@ impl OptionSet for Lcp {
         self.common.judge(option, random)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
-        self.common.agree(request);
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
+        self.common.on_ack_sent(request);
     }
 
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
         if let Some(option) = options.find(AUTHENTICATION_PROTOCOL) {
             self.asked = self.ask_instead(AuthenticationProtocol::parse(option.value));
         }
-        self.common.naked(options, random)
+        self.common.on_nak(options, random)
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         if options.find(AUTHENTICATION_PROTOCOL).is_some() {
             return Err(Failure::AuthProtocolRefused { offered: self.asked });
         }
-        self.common.rejected(options);
+        self.common.on_reject(options);
         self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())
     }

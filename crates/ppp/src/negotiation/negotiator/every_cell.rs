@@ -4,10 +4,14 @@
 //! The table itself is compared with the RFC's beside it, in `automaton`.
 
 use super::*;
+use crate::context::random::Random;
+use crate::failure::Failure;
 use crate::negotiation::automaton::{
     Transition,
     tests::{EVENTS, STATES},
 };
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 use crate::{frame, tests::epoch};
 
 /// A protocol with two options: one that will do, and one that will not
@@ -35,13 +39,13 @@ impl OptionSet for Plain {
         Ok(if option.kind == GOOD[0] { Judgement::Ack } else { Judgement::Reject })
     }
 
-    fn agree(&mut self, _: &Options<'_>) {}
+    fn on_ack_sent(&mut self, _: &Options<'_>) {}
 
-    fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, _: &Options<'_>) -> Result<(), Failure> {
         Ok(())
     }
 }

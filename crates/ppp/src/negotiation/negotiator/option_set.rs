@@ -31,21 +31,21 @@ pub(crate) trait OptionSet {
         MAX_FAILURE
     }
     /// The peer is asked for these values instead of its own
-    fn asked_for(&mut self, _naks: &Options<'_>) {}
+    fn on_nak_sent(&mut self, _naks: &Options<'_>) {}
     /// The end, if the peer hears us and sends a request again and again that we refused
     fn insists(&self) -> Option<Failure> {
         None
     }
     /// The peer's request is about to be acknowledged: its values hold
-    fn agree(&mut self, request: &Options<'_>);
+    fn on_ack_sent(&mut self, request: &Options<'_>);
     /// The peer acknowledged our request
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         Ok(())
     }
     /// The peer wants other values in our request
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure>;
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure>;
     /// The peer does not take these options in our request
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure>;
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure>;
 }
 
 /// What to say to one option of the peer

@@ -137,12 +137,12 @@ impl<O: OptionSet> Negotiator<O> {
         if !naks.is_empty() {
             self.naks = self.naks.saturating_add(1);
             if let Ok(naks) = Options::parse(naks.as_slice()) {
-                self.options.asked_for(&naks);
+                self.options.on_nak_sent(&naks);
             }
             return self.refuse(Code::ConfigureNak, packet, naks);
         }
         self.naks = 0;
-        self.options.agree(options);
+        self.options.on_ack_sent(options);
         Ok(Answer::Ack(packet))
     }
 
@@ -175,7 +175,7 @@ impl<O: OptionSet> Negotiator<O> {
             return Ok(None);
         }
         if self.awaits_answer() {
-            self.options.acknowledged()?;
+            self.options.on_ack()?;
         }
         Ok(self.perform(now, Event::Rca, &Answer::Id(packet.id), context))
     }
@@ -194,8 +194,8 @@ impl<O: OptionSet> Negotiator<O> {
         if self.awaits_answer() {
             self.next_round()?;
             match code {
-                Code::ConfigureNak => self.options.naked(&options, &mut context.random)?,
-                _ => self.options.rejected(&options)?,
+                Code::ConfigureNak => self.options.on_nak(&options, &mut context.random)?,
+                _ => self.options.on_reject(&options)?,
             }
         }
         Ok(self.perform(now, Event::Rcn, &Answer::Id(packet.id), context))

@@ -3,8 +3,12 @@
 mod repeats;
 
 use super::*;
+use crate::context::random::Random;
+use crate::failure::Failure;
 use crate::tests::epoch;
 use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 
 /// The options of our request
 const OURS: &[u8] = &[1, 3, 9];
@@ -53,21 +57,21 @@ impl OptionSet for Two {
         Ok(missing)
     }
 
-    fn agree(&mut self, _: &Options<'_>) {
+    fn on_ack_sent(&mut self, _: &Options<'_>) {
         self.0.push("agree");
     }
 
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         self.0.push("acknowledged");
         Ok(())
     }
 
-    fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         self.0.push("naked");
         Ok(())
     }
 
-    fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, _: &Options<'_>) -> Result<(), Failure> {
         self.0.push("rejected");
         Ok(())
     }
