@@ -261,7 +261,7 @@ impl Exchange {
             code,
             refusal: None,
             pending: Some(Box::new(Pending { proof, sent, peer_name })),
-            repeats: MOST_REPEATS,
+            repeats: MAX_REPEATS,
         }
     }
 
@@ -347,4 +347,4 @@ fn next_challenge(algorithm: Algorithm, named: Option<Vec<u8>>, answered: &[u8])
 /// `ERROR_PASSWD_EXPIRED` (RFC 2759 §6)
 const PASSWORD_EXPIRED: u32 = 648;
 /// Times the same answer is sent because its verdict seems lost
-const MOST_REPEATS: u8 = 10;
+const MAX_REPEATS: u8 = 10;

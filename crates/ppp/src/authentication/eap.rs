@@ -105,7 +105,7 @@ impl Eap {
                 let inner = self.inner(*request.data);
                 inner.is_ok_and(|inner| self.conversation.would_fail(&inner))
             }
-            _ => self.naks >= MOST_NAKS,
+            _ => self.naks >= MAX_NAKS,
         }
     }
 
@@ -162,7 +162,7 @@ impl Eap {
     ) -> Result<EapStep, Trouble> {
         self.unwanted = Some(method);
         self.naks = self.naks.saturating_add(1);
-        if self.naks > MOST_NAKS {
+        if self.naks > MAX_NAKS {
             return Err(refused_method(method).into());
         }
         self.respond(now, packet, &[NAK], &[MSCHAP_V2], context);
@@ -338,4 +338,4 @@ fn enclose(packet: &Packet<'_>) -> Vec<u8> {
 }
 
 /// Requests for other methods that are refused before the link is given up
-const MOST_NAKS: u8 = 5;
+const MAX_NAKS: u8 = 5;

@@ -125,15 +125,15 @@ impl Keys {
 
 /// A name for people: what is not UTF-8 is replaced, and what is too long cut off
 pub(crate) fn peer_name(name: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into()
+    String::from_utf8_lossy(name.get(..MAX_NAME).unwrap_or(name)).into()
 }
 
 /// A peer's own words: what is not UTF-8 is replaced, and what is too long cut off
 pub(crate) fn words(text: &[u8]) -> String {
-    String::from_utf8_lossy(text.get(..MOST_WORDS).unwrap_or(text)).into_owned()
+    String::from_utf8_lossy(text.get(..MAX_WORDS).unwrap_or(text)).into_owned()
 }
 
 /// Octets kept of a name: that of a Windows host has 15, a DNS name 255
-const MOST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 /// Octets kept of what a server says for people
-const MOST_WORDS: usize = 256;
+const MAX_WORDS: usize = 256;

@@ -31,7 +31,7 @@ impl Pap {
     /// Sends the first request
     pub(crate) fn start(now: Instant, account: &Account, context: &mut Context) -> Self {
         let mut pap =
-            Self { ids: (1, 0), sent: None, tries: MOST_TRIES, is_over: false, deadline: None };
+            Self { ids: (1, 0), sent: None, tries: MAX_TRIES, is_over: false, deadline: None };
         pap.send(now, account, context);
         pap
     }
@@ -103,4 +103,4 @@ impl Pap {
 /// Time before an unanswered request is sent again
 const RESTART: Duration = Duration::from_secs(3);
 /// Requests sent in all
-const MOST_TRIES: u8 = 10;
+const MAX_TRIES: u8 = 10;

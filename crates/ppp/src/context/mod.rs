@@ -47,7 +47,7 @@ impl Context {
 
     /// Queues a packet of `protocol` to be sent
     ///
-    /// Beyond [`MOST_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
+    /// Beyond [`MAX_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
     /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
     /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
     /// newer.
@@ -56,7 +56,7 @@ impl Context {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));
         }
         let may_be_sent = !is_answer(packet.code.into()) || self.answers.take_another();
-        if self.outbox.len() >= MOST_FRAMES || !may_be_sent {
+        if self.outbox.len() >= MAX_FRAMES || !may_be_sent {
             self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);
             return;
         }
@@ -119,7 +119,7 @@ impl From<ParseError> for Trouble {
 }
 
 /// Frames that may wait to be sent: a connect needs at most five at a time
-const MOST_FRAMES: usize = 64;
+const MAX_FRAMES: usize = 64;
 
 /// Answers in a second: servers that ask a hundred things in a second flood
 const ANSWERS: (u8, u8) = (100, 1);

@@ -90,9 +90,9 @@ fn terminated(packet: &Packet<'_>) -> Failure {
 }
 
 fn words(packet: &Packet<'_>) -> String {
-    let message = packet.data.get(..MOST_MESSAGE).unwrap_or(packet.data);
+    let message = packet.data.get(..MAX_MESSAGE).unwrap_or(packet.data);
     String::from_utf8_lossy(message).into_owned()
 }
 
 /// Octets kept of a peer's last words
-const MOST_MESSAGE: usize = 256;
+const MAX_MESSAGE: usize = 256;

@@ -30,8 +30,8 @@ impl<R: Role> Machine<R> {
 }
 
 fn words(text: &[u8]) -> String {
-    String::from_utf8_lossy(text.get(..MOST_TEXT).unwrap_or(text)).into_owned()
+    String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text)).into_owned()
 }
 
 /// Octets kept of a text
-const MOST_TEXT: usize = 256;
+const MAX_TEXT: usize = 256;

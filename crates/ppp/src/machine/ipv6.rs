@@ -14,7 +14,7 @@ use crate::wire::packet::Packet;
 impl<R: Role> Machine<R> {
     /// Wants IPv6 from now on, if it is wanted at all and the link is wide enough (RFC 8200 §5)
     pub(super) fn begin_ipv6(&mut self, now: Instant) {
-        let is_wide_enough = self.link.is_some_and(|link| link.mru.min(link.peer_mru) >= LEAST_MRU);
+        let is_wide_enough = self.link.is_some_and(|link| link.mru.min(link.peer_mru) >= MIN_MRU);
         if let Some(ipv6cp) = self.ipv6cp.as_mut().filter(|_| is_wide_enough) {
             ipv6cp.open(now, &mut self.context);
             ipv6cp.up(now, &mut self.context);
@@ -66,4 +66,4 @@ impl<R: Role> Machine<R> {
 }
 
 /// The 1280 octets that IPv6 wants of every link (RFC 8200 §5), and what MPPE adds
-const LEAST_MRU: u16 = 1284;
+const MIN_MRU: u16 = 1284;

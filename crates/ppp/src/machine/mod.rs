@@ -336,14 +336,14 @@ impl<R: Role> Machine<R> {
 
     /// Something to know that nothing depends on: an owner that does not look does not get it
     fn tell(&mut self, event: Event) {
-        if self.events.len() < MOST_REMARKS {
+        if self.events.len() < MAX_REMARKS {
             self.push(event);
         }
     }
 
     /// An owner that does not look loses the oldest events: the last one tells how it ended
     fn push(&mut self, event: Event) {
-        if self.events.len() >= MOST_EVENTS {
+        if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
         }
         self.events.push_back(event);
@@ -351,8 +351,8 @@ impl<R: Role> Machine<R> {
 }
 
 /// Events that wait for an owner that does not look
-const MOST_EVENTS: usize = 32;
+const MAX_EVENTS: usize = 32;
 /// Events behind which a mere remark of the peer is not told
-const MOST_REMARKS: usize = 4;
+const MAX_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
 const PROTOCOL_REJECTS: (u8, u8) = (10, 1);

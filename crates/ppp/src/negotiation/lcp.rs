@@ -20,7 +20,7 @@ const ACFC: u8 = 8;
 /// The MRU of a peer that names none (RFC 1661 §6.1)
 pub(crate) const DEFAULT_MRU: u16 = 1500;
 /// No real link has a smaller one; pppd's limit too
-const LEAST_MRU: u16 = 128;
+const MIN_MRU: u16 = 128;
 
 /// LCP options that neither role treats differently
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Common {
 
     fn judge_mru(&self, option: &ConfigurationOption<'_>) -> Judgement {
         match option.u16() {
-            Some(mru) if mru >= LEAST_MRU => Judgement::Ack,
+            Some(mru) if mru >= MIN_MRU => Judgement::Ack,
             _ => Judgement::Nak(self.preferred_mru.to_be_bytes().into()),
         }
     }
@@ -150,7 +150,7 @@ impl Common {
 
     fn count_echo(&mut self) -> Result<(), Failure> {
         self.echoes = self.echoes.saturating_add(1);
-        if self.echoes >= MOST_ECHOES { Err(Failure::Loopback) } else { Ok(()) }
+        if self.echoes >= MAX_ECHOES { Err(Failure::Loopback) } else { Ok(()) }
     }
 
     pub(crate) fn on_ack_sent(&mut self, request: &Options<'_>) {
@@ -185,7 +185,7 @@ impl Common {
     /// The peer would like to send less, or more; more than an Ethernet frame we do not take
     fn take_mru(&mut self, hint: Option<u16>) {
         self.wanted_mru = match hint {
-            Some(mru) if (LEAST_MRU..=DEFAULT_MRU).contains(&mru) => mru,
+            Some(mru) if (MIN_MRU..=DEFAULT_MRU).contains(&mru) => mru,
             _ => self.wanted_mru,
         };
     }
@@ -381,7 +381,7 @@ impl LinkOptions for Lcp {
 }
 
 /// Our own Magic-Number this often in a row: the line is looped back
-const MOST_ECHOES: u8 = 10;
+const MAX_ECHOES: u8 = 10;
 
 #[cfg(test)]
 mod tests {

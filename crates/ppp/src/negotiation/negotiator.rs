@@ -44,7 +44,7 @@ pub(crate) struct Negotiator<O> {
     /// Identifier of our latest Code-Reject
     reject_id: u8,
     /// Its transmissions, until it is answered: the first ones and the latest,
-    /// [`MOST_TRANSMISSIONS`]
+    /// [`MAX_TRANSMISSIONS`]
     transmissions: Vec<Sent>,
     /// Identifier and options of the peer's request that we acknowledged last
     acknowledged: Option<(u8, Box<[u8]>)>,
@@ -306,14 +306,14 @@ const MAX_CONFIGURE: u8 = 10;
 const MAX_TERMINATE: u8 = 2;
 /// Refusals, ours and the peer's together, after which a negotiation does not converge: both may
 /// Nak [`MAX_FAILURE`] times and then reject option after option
-const MOST_ROUNDS: u8 = 24;
+const MAX_ROUNDS: u8 = 24;
 /// Times the same request gets the same refusal: as often as its timer sends it (RFC 1661 §4.6)
-const MOST_REPEATS: u8 = MAX_CONFIGURE;
+const MAX_REPEATS: u8 = MAX_CONFIGURE;
 /// Times the same request comes again behind its refusal, from a peer that has answered ours, until it
 /// counts as deaf to what was refused: 12 s by the restart timer. At a loss of 30 % each way, one
 /// peer in a hundred that is not deaf looks like that.
-const MOST_DEAF: u8 = 4;
+const MAX_DEAF: u8 = 4;
 /// Transmissions of one request whose time is remembered
-const MOST_TRANSMISSIONS: usize = 8;
+const MAX_TRANSMISSIONS: usize = 8;
 /// Octets of a packet sent back in a Code-Reject: below any MRU
-const MOST_REJECTED: usize = 64;
+const MAX_REJECTED: usize = 64;

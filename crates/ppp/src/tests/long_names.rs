@@ -9,7 +9,7 @@ use crate::{Discard, Failure, frame};
 const LENGTHS: [usize; 12] = [0, 1, 2, 15, 16, 254, 255, 256, 257, 1400, 32_768, MOST];
 const MOST: usize = 65_535 - 4;
 /// Characters of its words that a peer is quoted with, at most
-const MOST_WORDS: usize = 256;
+const MAX_WORDS: usize = 256;
 
 const PAP: &[u8] = &[0xC0, 0x23];
 const MD5: &[u8] = &[0xC2, 0x23, 0x05];
@@ -127,7 +127,7 @@ fn words_of_any_length_are_quoted_up_to_a_bound() {
             for text in [&words[..], &fields[..fields.len().min(MOST)]] {
                 for protocol in [PAP, MD5, MS_CHAP_V1, MS_CHAP_V2] {
                     let quoted = refusal(protocol, text).chars().count();
-                    assert!(quoted <= MOST_WORDS, "{quoted} of {length}");
+                    assert!(quoted <= MAX_WORDS, "{quoted} of {length}");
                 }
             }
         }

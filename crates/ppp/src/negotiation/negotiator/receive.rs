@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Answer, Judgement, Layer, MOST_DEAF, MOST_REPEATS, MOST_ROUNDS, Negotiator, OptionSet, Refusal,
+    Answer, Judgement, Layer, MAX_DEAF, MAX_REPEATS, MAX_ROUNDS, Negotiator, OptionSet, Refusal,
     TurnedAway, is_needed,
 };
 use crate::context::stats::Discard;
@@ -80,14 +80,14 @@ impl<O: OptionSet> Negotiator<O> {
         let is_same = |it: &&mut Box<Refusal>| it.id == packet.id && *it.request == *packet.data;
         let refusal = self.refusal.as_mut().filter(is_same)?;
         refusal.repeats = refusal.repeats.saturating_add(1);
-        let may_be = refusal.repeats < MOST_REPEATS;
+        let may_be = refusal.repeats < MAX_REPEATS;
         may_be.then(|| Answer::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
     }
 
     /// A peer that hears our requests, and not our refusal, will not hear it the next time either
     fn check_deafness(&self, context: &Context) -> Result<(), Failure> {
         let repeats = self.refusal.as_ref().map_or(0, |refusal| refusal.repeats);
-        let is_deaf = context.round_trips.count() > 0 && repeats >= MOST_DEAF;
+        let is_deaf = context.round_trips.count() > 0 && repeats >= MAX_DEAF;
         self.options.insists().filter(|_| is_deaf).map_or(Ok(()), Err)
     }
 
@@ -159,7 +159,7 @@ impl<O: OptionSet> Negotiator<O> {
     /// Negotiations that refuse each other's options for ever do not converge (RFC 1661 §4.6)
     fn next_round(&mut self) -> Result<(), Failure> {
         self.rounds = self.rounds.saturating_add(1);
-        if self.rounds > MOST_ROUNDS {
+        if self.rounds > MAX_ROUNDS {
             return Err(Failure::NoAgreement { protocol: O::PROTOCOL });
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Answer, MAX_CONFIGURE, MAX_TERMINATE, MOST_REJECTED, MOST_TRANSMISSIONS, Negotiator, OptionSet,
+    Answer, MAX_CONFIGURE, MAX_REJECTED, MAX_TERMINATE, MAX_TRANSMISSIONS, Negotiator, OptionSet,
     RESTART, TERMINATE_RESTART, TurnedAway,
 };
 use crate::context::Context;
@@ -68,7 +68,7 @@ impl<O: OptionSet> Negotiator<O> {
     }
 
     pub(super) fn transmit_request(&mut self, now: Instant, context: &mut Context) {
-        self.transmissions.truncate(MOST_TRANSMISSIONS.saturating_sub(1));
+        self.transmissions.truncate(MAX_TRANSMISSIONS.saturating_sub(1));
         self.transmissions.push(context.round_trips.stamp(now));
         Self::send_packet(Code::ConfigureRequest, self.id, &self.request, context);
     }
@@ -91,7 +91,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.reject_id = self.reject_id.wrapping_add(1);
         let mut data = Vec::new();
         rejected.emit(&mut data);
-        data.truncate(MOST_REJECTED);
+        data.truncate(MAX_REJECTED);
         Self::send_packet(Code::CodeReject, self.reject_id, &data, context);
     }
 

@@ -79,7 +79,7 @@ impl Authenticator {
     /// Sends the open Challenge or Request
     fn ask(&mut self, now: Instant, context: &mut Context) {
         if self.tries == 0 {
-            self.tries = MOST_TRIES;
+            self.tries = MAX_TRIES;
         }
         self.tries = self.tries.saturating_sub(1);
         self.deadline = now.checked_add(RESTART);
@@ -165,7 +165,7 @@ impl Authenticator {
 impl Authentication for Authenticator {
     fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context) {
         self.id = self.id.wrapping_add(1);
-        self.tries = MOST_TRIES;
+        self.tries = MAX_TRIES;
         self.method = match protocol {
             AuthenticationProtocol::Pap => Method::Pap,
             AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.behavior))),
@@ -211,7 +211,7 @@ impl Authentication for Authenticator {
                 self.deadline = None;
                 match step {
                     eap::Step::Ask => {
-                        self.tries = MOST_TRIES;
+                        self.tries = MAX_TRIES;
                         self.ask(now, context);
                         Ok(Outcome::Nothing)
                     }
@@ -251,4 +251,4 @@ impl Authentication for Authenticator {
 /// Time before an unanswered Challenge is sent again
 const RESTART: Duration = Duration::from_secs(3);
 /// Challenges sent in all
-const MOST_TRIES: u8 = 10;
+const MAX_TRIES: u8 = 10;
