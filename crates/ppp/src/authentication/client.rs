@@ -83,7 +83,7 @@ impl Client {
                     context.send(frame::CHAP, &answer);
                 }
                 if !was_pending && conversation.is_pending() && !self.is_authenticated {
-                    self.deadline = now.checked_add(PATIENCE);
+                    self.deadline = now.checked_add(STEP_TIMEOUT);
                 }
                 Ok(Outcome::Nothing)
             }
@@ -112,7 +112,7 @@ impl Client {
             EapStep::Nothing => Ok(Outcome::Nothing),
             step @ (EapStep::Answered | EapStep::PasswordChanged) => {
                 if !self.is_authenticated {
-                    self.deadline = now.checked_add(PATIENCE);
+                    self.deadline = now.checked_add(STEP_TIMEOUT);
                 }
                 let is_changed = matches!(step, EapStep::PasswordChanged);
                 Ok(if is_changed { Outcome::PasswordChanged(None) } else { Outcome::Nothing })
@@ -154,7 +154,7 @@ impl Client {
         let Failure::AuthFailed { code, message, .. } = refusal.failure.clone() else {
             return Err(refusal.failure.into());
         };
-        self.deadline = now.checked_add(PATIENCE);
+        self.deadline = now.checked_add(STEP_TIMEOUT);
         self.open = Some(Box::new(Open { refusal, is_about_password }));
         Ok(Outcome::Ask(if is_about_password {
             Question::NewPassword { message }
@@ -213,7 +213,7 @@ impl Client {
         old: Option<&Password>,
         context: &mut Context,
     ) -> bool {
-        self.deadline = now.checked_add(PATIENCE);
+        self.deadline = now.checked_add(STEP_TIMEOUT);
         match &mut self.method {
             Method::Chap(conversation) => {
                 let resumed = conversation.resume(now, refusal, old, &self.account, context);
@@ -231,7 +231,7 @@ impl Client {
 impl Authentication for Client {
     fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context) {
         // A login that was refused is not tried again because LCP was negotiated anew.
-        let patience = if self.open.is_some() { Duration::ZERO } else { PATIENCE };
+        let patience = if self.open.is_some() { Duration::ZERO } else { STEP_TIMEOUT };
         self.deadline = now.checked_add(patience);
         self.method = match protocol {
             _ if self.open.is_some() => Method::None,
@@ -341,4 +341,4 @@ impl Authentication for Client {
 }
 
 /// Time for a Challenge after LCP, for the verdict after a Response, and for the owner's answer
-const PATIENCE: Duration = Duration::from_mins(1);
+const STEP_TIMEOUT: Duration = Duration::from_mins(1);

@@ -35,7 +35,7 @@ impl Context {
             random: Random::new(seed),
             round_trips: RoundTrips::new(),
             stats: Stats::new(),
-            answers: Rate::new(ANSWERS),
+            answers: Rate::new(ANSWER_RATE),
             outbox: Queue::new(),
         }
     }
@@ -47,7 +47,7 @@ impl Context {
 
     /// Queues a packet of `protocol` to be sent
     ///
-    /// Beyond [`MAX_FRAMES`], and an answer beyond [`ANSWERS`], it is dropped: whatever it was, the
+    /// Beyond [`MAX_FRAMES`], and an answer beyond [`ANSWER_RATE`], it is dropped: whatever it was, the
     /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
     /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
     /// newer.
@@ -122,7 +122,7 @@ impl From<ParseError> for Trouble {
 const MAX_FRAMES: usize = 64;
 
 /// Answers in a second: servers that ask a hundred things in a second flood
-const ANSWERS: (u8, u8) = (100, 1);
+const ANSWER_RATE: (u8, u8) = (100, 1);
 
 #[cfg(test)]
 mod tests {

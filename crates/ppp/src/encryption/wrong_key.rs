@@ -21,7 +21,7 @@ pub(crate) struct Doubt {
 impl Doubt {
     /// The peer rejected a protocol, while all that is sent is encrypted
     pub(crate) fn rejected(&mut self, protocol: u16) -> Option<WrongKey> {
-        if SENT.contains(&protocol) || self.rejected.contains(&protocol) {
+        if SENT_PROTOCOLS.contains(&protocol) || self.rejected.contains(&protocol) {
             return None;
         }
         let free = self.rejected.iter_mut().find(|rejected| **rejected == 0)?;
@@ -38,7 +38,7 @@ impl Doubt {
     /// A packet of the peer could not be opened
     pub(crate) const fn unopened(self, stats: &pptp_mppe::Stats) -> Option<WrongKey> {
         let packets = stats.implausible.saturating_sub(self.early);
-        if stats.opened == 0 && packets >= PACKETS {
+        if stats.opened == 0 && packets >= MIN_PACKETS {
             Some(WrongKey::NothingOpens { packets })
         } else {
             None
@@ -52,16 +52,16 @@ impl Doubt {
 pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
     match rejected {
         frame::MPPE => Some(Complaint::MppeRejected),
-        rejected if SENT.contains(&rejected) => None,
+        rejected if SENT_PROTOCOLS.contains(&rejected) => None,
         _ => Some(Complaint::UnsentProtocol),
     }
 }
 
 /// Packets, so that one that was forged does no harm
-const PACKETS: u64 = 8;
+const MIN_PACKETS: u64 = 8;
 
 /// What this end may have sent, whether the peer likes it or not
-const SENT: [u16; 10] = [
+const SENT_PROTOCOLS: [u16; 10] = [
     0,
     frame::IP,
     frame::IPV6,
@@ -93,14 +93,14 @@ mod tests {
     fn packets_that_do_not_open_are_a_wrong_key_unless_one_did() {
         let mut stats = pptp_mppe::Stats::default();
         let mut doubt = Doubt::default();
-        stats.implausible = PACKETS - 1;
+        stats.implausible = MIN_PACKETS - 1;
         assert_eq!(doubt.unopened(&stats), None);
-        stats.implausible = PACKETS;
-        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
+        stats.implausible = MIN_PACKETS;
+        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: MIN_PACKETS }));
         doubt.begin(&stats);
         assert_eq!(doubt.unopened(&stats), None, "those before the link was up do not count");
-        stats.implausible += PACKETS;
-        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: PACKETS }));
+        stats.implausible += MIN_PACKETS;
+        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: MIN_PACKETS }));
         stats.opened = 1;
         assert_eq!(doubt.unopened(&stats), None);
     }

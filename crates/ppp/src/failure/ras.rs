@@ -40,7 +40,7 @@ impl RasCode {
     pub(crate) fn parse(data: &[u8]) -> Option<Self> {
         let (_magic, rest) = data.split_first_chunk::<4>()?;
         let (mark, rest) = rest.split_first_chunk::<4>()?;
-        let code = rest.first_chunk::<4>().filter(|_| *mark == MARK)?;
+        let code = rest.first_chunk::<4>().filter(|_| *mark == WINDOWS_MARK)?;
         Some(Self(u32::from_be_bytes(*code)))
     }
 
@@ -53,7 +53,7 @@ impl RasCode {
     #[cfg(feature = "server")]
     pub(crate) fn data(self) -> Vec<u8> {
         // the Magic-Number of its own LCP, which no client compares
-        [&[0x12, 0x34, 0x56, 0x78], &MARK[..], &self.0.to_be_bytes()].concat()
+        [&[0x12, 0x34, 0x56, 0x78], &WINDOWS_MARK[..], &self.0.to_be_bytes()].concat()
     }
 
     pub(crate) const fn cause(self) -> RasCause {
@@ -99,7 +99,7 @@ impl fmt::Display for RasCode {
 }
 
 /// The octets between the Magic-Number and the code
-pub(crate) const MARK: [u8; 4] = [0x00, 0x3C, 0xCD, 0x74];
+pub(crate) const WINDOWS_MARK: [u8; 4] = [0x00, 0x3C, 0xCD, 0x74];
 
 #[cfg(test)]
 mod tests;

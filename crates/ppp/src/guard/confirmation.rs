@@ -195,7 +195,7 @@ impl Doubtful {
 
     /// Whether an Echo-Request with this identifier was sent after the frame came
     fn was_asked_by(&self, id: u8) -> bool {
-        self.first_question.is_some_and(|first| id.wrapping_sub(first) < LATER)
+        self.first_question.is_some_and(|first| id.wrapping_sub(first) < MAX_ID_DISTANCE)
     }
 
     fn code(&self) -> Code {
@@ -231,7 +231,7 @@ impl Doubtful {
     /// A deadline that is seen much too late was slept through, and the answer may be there unread
     fn ask_again_if_slept(&mut self, now: Instant, interval: Duration) {
         let due = self.silent_until(interval).filter(|_| !self.is_answered);
-        if due.is_some_and(|due| now.saturating_duration_since(due) > SLEPT) {
+        if due.is_some_and(|due| now.saturating_duration_since(due) > SLEPT_THROUGH) {
             self.since = now;
             self.asked = 0;
         }
@@ -265,9 +265,9 @@ const COPY_INTERVAL: Duration = Duration::from_millis(2500);
 /// How long such a Configure-Request is remembered
 const MAX_WAIT: Duration = Duration::from_secs(15);
 /// A deadline seen so much later was slept through
-const SLEPT: Duration = Duration::from_secs(1);
+const SLEPT_THROUGH: Duration = Duration::from_secs(1);
 /// Identifiers up to here lie behind the first question, those above before it
-const LATER: u8 = 128;
+const MAX_ID_DISTANCE: u8 = 128;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::time::Instant;
 /// 128 in 4,294,967,296 numbers.
 ///
 /// An idle peer proves nothing, and its own Echo-Requests have numbers too. So the window grows
-/// ahead, by [`GROWTH`] a second since the proof.
+/// ahead, by [`GROWTH_PER_SECOND`] a second since the proof.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Near {
     base: Option<(u32, Instant)>,
@@ -21,7 +21,7 @@ impl Near {
     ///
     /// A late packet does not take the window back.
     pub(crate) fn prove(&mut self, now: Instant, sequence: u32) {
-        let is_late = |base| (-LATE..0).contains(&distance(base, sequence));
+        let is_late = |base| (-MAX_LATE..0).contains(&distance(base, sequence));
         if !self.base.is_some_and(|(base, _)| is_late(base)) {
             self.base = Some((sequence, now));
         }
@@ -32,7 +32,7 @@ impl Near {
     /// An answer is not as late as a packet may be: one that lies behind the window tells that the
     /// number before it was damaged on its way, which no checksum of GRE shows.
     pub(crate) fn answered(&mut self, now: Instant, sequence: u32) {
-        let is_late = |base| (-WIDTH..0).contains(&distance(base, sequence));
+        let is_late = |base| (-HALF_WIDTH..0).contains(&distance(base, sequence));
         if !self.base.is_some_and(|(base, _)| is_late(base)) {
             self.base = Some((sequence, now));
         }
@@ -42,9 +42,9 @@ impl Near {
     pub(crate) fn contains(&self, now: Instant, sequence: u32) -> bool {
         let Some((base, since)) = self.base else { return true };
         let seconds = now.saturating_duration_since(since).as_secs();
-        let growth = i32::try_from(seconds.saturating_mul(GROWTH)).unwrap_or(i32::MAX);
-        let ahead = WIDTH.saturating_add(growth).min(MAX_AHEAD);
-        (-WIDTH..=ahead).contains(&distance(base, sequence))
+        let growth = i32::try_from(seconds.saturating_mul(GROWTH_PER_SECOND)).unwrap_or(i32::MAX);
+        let ahead = HALF_WIDTH.saturating_add(growth).min(MAX_AHEAD);
+        (-HALF_WIDTH..=ahead).contains(&distance(base, sequence))
     }
 }
 
@@ -54,13 +54,13 @@ const fn distance(base: u32, sequence: u32) -> i32 {
 }
 
 /// Numbers to each side
-const WIDTH: i32 = 64;
+const HALF_WIDTH: i32 = 64;
 /// Numbers more in each second: a peer that is idle sends less than one frame in a second
-const GROWTH: u64 = 1;
+const GROWTH_PER_SECOND: u64 = 1;
 /// The largest window, after 28 idle hours without a proof: one number in 43,000
 const MAX_AHEAD: i32 = 100_000;
 /// How far behind a number is late, and not a new beginning: MPPE keeps keys for so many
-const LATE: i32 = 256;
+const MAX_LATE: i32 = 256;
 
 #[cfg(test)]
 mod tests {

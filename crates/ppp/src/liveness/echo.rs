@@ -103,7 +103,7 @@ impl Echo {
 
     /// The peer gets the time of one more Echo-Request
     pub(crate) fn wait_once_more(&mut self, now: Instant) {
-        self.deadline = now.checked_add(self.policy().interval.max(LATE));
+        self.deadline = now.checked_add(self.policy().interval.max(SLEPT_THROUGH));
     }
 
     /// An Echo-Request leaves
@@ -153,7 +153,7 @@ impl Echo {
             self.deadline = silent_until;
             return None;
         }
-        let slept = now.saturating_duration_since(struck) > LATE;
+        let slept = now.saturating_duration_since(struck) > SLEPT_THROUGH;
         if self.unanswered >= policy.unanswered && !slept {
             self.deadline = None;
             return Some(Silence::Dead(self.unanswered));
@@ -171,7 +171,7 @@ impl Echo {
 /// Requests whose answers may still come
 const MAX_OUTSTANDING: u8 = 16;
 /// A deadline seen so much later was slept through
-const LATE: Duration = Duration::from_secs(1);
+const SLEPT_THROUGH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

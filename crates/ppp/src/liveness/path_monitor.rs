@@ -107,7 +107,7 @@ impl PathMonitor {
             is_provable,
             has_sent: false,
             asks_again: false,
-            tries: TRIES,
+            tries: MAX_UNPROVEN_TRIES,
             sequence: 0,
             unanswered_since: None,
             deadline: None,
@@ -123,7 +123,7 @@ impl PathMonitor {
         if self.is_enabled {
             self.mark = Mark { cookie };
             self.reachability = Reachability::Unknown;
-            self.tries = TRIES;
+            self.tries = MAX_UNPROVEN_TRIES;
             self.begin_round(now, true);
         }
     }
@@ -175,7 +175,7 @@ impl PathMonitor {
             self.unanswered_since = Some(now);
             self.asks_again = !self.is_provable && self.tries > 0;
             if self.deadline.is_none() {
-                self.deadline = now.checked_add(SILENCE);
+                self.deadline = now.checked_add(SILENCE_BEFORE_PROOF);
             }
         }
     }
@@ -302,8 +302,9 @@ impl PathMonitor {
             }
             self.begin_round(now, false);
         }
-        let slept = now.saturating_duration_since(struck) > LATE;
-        let patience = if self.is_provable || self.evidence.is_some() { PROVABLE } else { 2 };
+        let slept = now.saturating_duration_since(struck) > SLEPT_THROUGH;
+        let patience =
+            if self.is_provable || self.evidence.is_some() { PROVABLE_ATTEMPTS } else { 2 };
         let round = self.round.as_mut()?;
         match round.handle_timeout(now, patience, slept) {
             round::Due::Attempt { echo } => {
@@ -372,30 +373,30 @@ impl PathMonitor {
 
     /// When the next round is due, as things stand
     fn next_round(&self) -> Option<Instant> {
-        let pause = if self.is_provable { BETWEEN_ROUNDS } else { BETWEEN_VAIN_ROUNDS };
+        let pause = if self.is_provable { BETWEEN_ROUNDS } else { BETWEEN_UNANSWERED_ROUNDS };
         let pause = if self.evidence.is_some() { BETWEEN_ROUNDS } else { pause };
         let earliest = self.latest_round.and_then(|at| at.checked_add(pause));
         let wanted = match (&self.evidence, self.unanswered_since) {
             (Some(evidence), _) => Some(evidence.since()),
             (None, _) if self.asks_again && !self.is_provable => self.latest_round,
-            (None, since) => since.and_then(|since| since.checked_add(SILENCE)),
+            (None, since) => since.and_then(|since| since.checked_add(SILENCE_BEFORE_PROOF)),
         };
         wanted.map(|wanted| earliest.map_or(wanted, |earliest| earliest.max(wanted)))
     }
 }
 
 /// How long users send without an answer before a proof is asked for
-const SILENCE: Duration = Duration::from_secs(3);
+const SILENCE_BEFORE_PROOF: Duration = Duration::from_secs(3);
 /// The least time from one proof to the next
 ///
 /// With the 4 s that a verdict takes, a path that dies right after a proof is found within 15 s.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(10);
 /// The same with a peer that has never answered one
-const BETWEEN_VAIN_ROUNDS: Duration = Duration::from_mins(1);
+const BETWEEN_UNANSWERED_ROUNDS: Duration = Duration::from_mins(1);
 /// How often a peer that answers no proof is asked again while users get answers: what it was asked
 /// right after coming up may have been lost, and only a peer that has answered is judged by its silence
-const TRIES: u8 = 3;
+const MAX_UNPROVEN_TRIES: u8 = 3;
 /// The most attempts of one proof with a peer that has answered one before, or that complains
-const PROVABLE: u8 = round::MAX_ATTEMPTS;
+const PROVABLE_ATTEMPTS: u8 = round::MAX_ATTEMPTS;
 /// A deadline seen so much later was slept through, and answers may be there unread
-const LATE: Duration = Duration::from_secs(1);
+const SLEPT_THROUGH: Duration = Duration::from_secs(1);

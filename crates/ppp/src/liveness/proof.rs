@@ -11,7 +11,7 @@ pub(crate) const PROOF_LEN: usize = 36;
 pub(crate) enum Question {
     /// An Echo-Request to an address that should answer it
     Ping,
-    /// An Echo-Request with a TTL of 1 to [`BEYOND`]: a router answers with an ICMP error
+    /// An Echo-Request with a TTL of 1 to [`TEST_NET_ADDRESS`]: a router answers with an ICMP error
     Expire,
 }
 
@@ -100,7 +100,7 @@ impl Mark {
     /// Recognises an answer to one of these packets, sent from `source`
     ///
     /// An error quotes the header and 8 octets only, so it is recognised by its identifier and by where the
-    /// packet went: to `target`, or to [`BEYOND`].
+    /// packet went: to `target`, or to [`TEST_NET_ADDRESS`].
     pub(crate) fn recognise(
         self,
         packet: &[u8],
@@ -116,13 +116,13 @@ impl Mark {
                 let sequence = self.sequence(icmp)?;
                 (icmp.get(8..16) == Some(&self.cookie)).then_some((Answer::Reply, sequence))
             }
-            UNREACHABLE | TIME_EXCEEDED => {
+            DESTINATION_UNREACHABLE | TIME_EXCEEDED => {
                 let (quoted, inner) = split(icmp.get(8..)?)?;
                 let sequence = self.sequence(inner)?;
                 let went_to = |address: Ipv4Addr| quoted.get(16..20) == Some(&address.octets());
                 let is_ours = quoted.get(12..16) == Some(&source.octets())
                     && inner.first() == Some(&ECHO_REQUEST)
-                    && (went_to(BEYOND) || target().is_some_and(went_to));
+                    && (went_to(TEST_NET_ADDRESS) || target().is_some_and(went_to));
                 is_ours.then_some((Answer::Error, sequence))
             }
             _ => None,
@@ -167,12 +167,12 @@ fn put_checksum(octets: &mut [u8], at: usize) {
 }
 
 /// A destination that lies behind every peer and exists nowhere (TEST-NET-1, RFC 5737)
-pub(crate) const BEYOND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const TEST_NET_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 const TTL: u8 = 64;
 const ICMP: u8 = 1;
 const ECHO_REPLY: u8 = 0;
-const UNREACHABLE: u8 = 3;
+const DESTINATION_UNREACHABLE: u8 = 3;
 const ECHO_REQUEST: u8 = 8;
 const TIME_EXCEEDED: u8 = 11;
 
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!((packet[0], packet[3], packet[8], packet[9]), (0x45, 36, 64, 1));
         assert_eq!((&packet[12..16], &packet[16..20]), (&US.octets()[..], &PEER.octets()[..]));
         assert_eq!(packet[20..28], [8, 0, packet[22], packet[23], 7, 8, 0x12, 0x34]);
-        let expiring = MARK.emit(Question::Expire, US, BEYOND, 1);
+        let expiring = MARK.emit(Question::Expire, US, TEST_NET_ADDRESS, 1);
         assert_eq!((expiring[8], sum(&expiring[..20])), (1, 0xFFFF));
     }
 
@@ -224,7 +224,7 @@ mod tests {
         let packet = MARK.emit(Question::Ping, US, PEER, 7);
         let recognise = |packet: &[u8]| MARK.recognise(packet, US, || Some(PEER));
         assert_eq!(recognise(&reply(&packet)), Some((Answer::Reply, 7)));
-        for kind in [UNREACHABLE, TIME_EXCEEDED] {
+        for kind in [DESTINATION_UNREACHABLE, TIME_EXCEEDED] {
             assert_eq!(recognise(&error(&packet, kind)), Some((Answer::Error, 7)));
         }
         assert_eq!(recognise(&packet), None, "our own packet");
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(MARK.recognise(&reply(&packet), PEER, || None), None, "for another address");
         let elsewhere = error(&MARK.emit(Question::Ping, US, Ipv4Addr::new(192, 168, 1, 9), 7), 3);
         assert_eq!(recognise(&elsewhere), None, "about a user's ping");
-        let beyond = error(&MARK.emit(Question::Expire, US, BEYOND, 8), TIME_EXCEEDED);
+        let beyond = error(&MARK.emit(Question::Expire, US, TEST_NET_ADDRESS, 8), TIME_EXCEEDED);
         assert_eq!(MARK.recognise(&beyond, US, || None), Some((Answer::Error, 8)));
         let other = Mark { cookie: [9, 2, 3, 4, 5, 6, 7, 8] };
         assert_eq!(other.recognise(&reply(&packet), US, || Some(PEER)), None, "a user's ping");

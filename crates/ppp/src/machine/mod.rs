@@ -355,4 +355,4 @@ const MAX_EVENTS: usize = 32;
 /// Events behind which a mere remark of the peer is not told
 const MAX_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
-const PROTOCOL_REJECTS: (u8, u8) = (10, 1);
+const PROTOCOL_REJECT_RATE: (u8, u8) = (10, 1);

@@ -228,7 +228,8 @@ impl<R: Role> Machine<R> {
             stats.renegotiations = stats.renegotiations.saturating_add(1);
             self.push(Event::Renegotiating);
         }
-        let rate = self.renegotiations.get_or_insert_with(|| Box::new(Rate::new(RENEGOTIATIONS)));
+        let rate =
+            self.renegotiations.get_or_insert_with(|| Box::new(Rate::new(RENEGOTIATION_RATE)));
         let may = rate.take(now);
         if !may {
             self.fail(now, Failure::PeerMisbehaved(Rule::EndlessRenegotiation));
@@ -264,4 +265,4 @@ impl<R: Role> Machine<R> {
 }
 
 /// Negotiations begun anew in a minute
-const RENEGOTIATIONS: (u8, u8) = (8, 60);
+const RENEGOTIATION_RATE: (u8, u8) = (8, 60);

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::liveness::carrier::Carrier;
 use crate::liveness::path_monitor::{Complaint, Questions, Reachability, Step};
 use crate::liveness::pending_proofs::PendingProofs;
-use crate::liveness::proof::{Answer, BEYOND, Question};
+use crate::liveness::proof::{Answer, Question, TEST_NET_ADDRESS};
 use crate::machine::Machine;
 use crate::machine::role::Role;
 use crate::negotiation::role_options::AddressOptions;
@@ -47,7 +47,7 @@ impl<R: Role> Machine<R> {
     /// Does what is due for the data path
     pub(super) fn check_path(&mut self, now: Instant) {
         // the end of one proof may begin the next; a bound, in case that it goes on
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             if self.path_monitor.deadline().is_none_or(|deadline| deadline > now) {
                 break;
             }
@@ -92,7 +92,7 @@ impl<R: Role> Machine<R> {
         let PendingProofs { pings, expires, .. } = &mut self.proofs;
         let (left, question) = match target {
             Some(target) if *pings > 0 => (pings, (Question::Ping, target)),
-            _ => (expires, (Question::Expire, BEYOND)),
+            _ => (expires, (Question::Expire, TEST_NET_ADDRESS)),
         };
         *left = left.checked_sub(1)?;
         Some(question)
@@ -207,4 +207,4 @@ const ICMP: u8 = 1;
 /// How long a peer that answers no LCP echo has for a proof: its five pings are a second apart
 const PROOF_WAIT: Duration = Duration::from_millis(4500);
 /// Steps that one deadline may lead to
-const STEPS: usize = 4;
+const MAX_STEPS: usize = 4;

@@ -16,7 +16,7 @@ use crate::liveness::path_monitor::Complaint;
 #[cfg(feature = "server")]
 use crate::machine::role::IpcpStart;
 use crate::machine::role::Role;
-use crate::machine::{Machine, PROTOCOL_REJECTS};
+use crate::machine::{Machine, PROTOCOL_REJECT_RATE};
 use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 use crate::wire::protocol::Protocol;
@@ -277,7 +277,7 @@ impl<R: Role> Machine<R> {
         protocol: u16,
         information: &[u8],
     ) -> Trouble {
-        let new = || Box::new(Rate::new(PROTOCOL_REJECTS));
+        let new = || Box::new(Rate::new(PROTOCOL_REJECT_RATE));
         let may = self.protocol_rejects.get_or_insert_with(new).take(now);
         if let (true, Some(link)) = (may, &self.link) {
             self.id = self.id.wrapping_add(1);

@@ -2,7 +2,7 @@ use super::*;
 
 /// As RRAS sends it: its Magic-Number, the mark, the code
 fn data(code: u32) -> Vec<u8> {
-    [&[0x12, 0x34, 0x56, 0x78], &MARK[..], &code.to_be_bytes()].concat()
+    [&[0x12, 0x34, 0x56, 0x78], &WINDOWS_MARK[..], &code.to_be_bytes()].concat()
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Evidence {
     pub(crate) fn is_enough(&self, least: Duration, round_trip: Duration) -> bool {
         let rejects = self.mppe_rejects.saturating_add(self.unsent_protocols);
         let count = self.reset_requests.saturating_add(rejects);
-        count >= COMPLAINTS && self.lasted() >= least.max(round_trip.saturating_mul(3))
+        count >= MIN_COMPLAINTS && self.lasted() >= least.max(round_trip.saturating_mul(3))
     }
 
     pub(crate) const fn verdict(&self, pings: u8) -> NothingPasses {
@@ -107,4 +107,4 @@ impl Evidence {
 }
 
 /// Complaints, each after a frame of ours, that are no accident
-const COMPLAINTS: u32 = 3;
+const MIN_COMPLAINTS: u32 = 3;

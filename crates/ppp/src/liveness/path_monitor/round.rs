@@ -83,9 +83,9 @@ impl Round {
 
     /// The time from one ping to the next
     fn pause(&self) -> Duration {
-        let pauses: &[u64] = if self.is_first { &FIRST_PAUSES } else { &[] };
+        let pauses: &[u64] = if self.is_first { &FIRST_PAUSES_MILLIS } else { &[] };
         let pause = pauses.get(self.attempts.len().saturating_sub(1)).copied();
-        Duration::from_millis(pause.unwrap_or(PAUSE))
+        Duration::from_millis(pause.unwrap_or(PAUSE_MILLIS))
     }
 
     /// An Echo-Request was answered
@@ -104,9 +104,10 @@ impl Round {
         attempt.is_echoed = true;
         let last = self.attempts.iter().rposition(|attempt| attempt.is_echoed).unwrap_or_default();
         let lost = self.attempts.iter().take(last).filter(|attempt| !attempt.is_echoed).count();
-        let wanted = if lost == 0 { ECHOES } else { ECHOES.saturating_add(2).saturating_add(lost) };
+        let wanted =
+            if lost == 0 { MIN_ECHOES } else { MIN_ECHOES.saturating_add(2).saturating_add(lost) };
         if may_be_judged && usize::from(self.echoes()) >= wanted && !self.is_first {
-            let grace = GRACE.max(round_trip);
+            let grace = LAST_PING_WAIT.max(round_trip);
             self.verdict = self.verdict.or_else(|| now.checked_add(grace));
         }
     }
@@ -117,11 +118,12 @@ impl Round {
     /// unanswered before an Echo-Request beside it was answered, or the longest time has passed that an
     /// answer may take.
     pub(crate) fn complained(&mut self, now: Instant, evidence: &Evidence, round_trip: Duration) {
-        let least = if self.is_first { FIRST_COMPLAINTS } else { LATER_COMPLAINTS };
+        let least = if self.is_first { FIRST_COMPLAINT_TIME } else { LATER_COMPLAINT_TIME };
         let pinged = self.attempts.iter().filter(|attempt| attempt.at >= evidence.since()).count();
         self.is_complained_of = true;
-        let was_time_enough = self.is_first || self.echoes() > 0 || evidence.lasted() >= SLOWEST;
-        if pinged >= PINGS && was_time_enough && evidence.is_enough(least, round_trip) {
+        let was_time_enough =
+            self.is_first || self.echoes() > 0 || evidence.lasted() >= MAX_ROUND_TRIP;
+        if pinged >= MIN_PINGS && was_time_enough && evidence.is_enough(least, round_trip) {
             self.verdict = self.verdict.or(Some(now));
         }
     }
@@ -131,7 +133,7 @@ impl Round {
             if !slept {
                 return Due::Dead;
             }
-            self.verdict = now.checked_add(GRACE);
+            self.verdict = now.checked_add(LAST_PING_WAIT);
         }
         if self.next.is_none_or(|next| next > now) {
             return Due::Later;
@@ -140,7 +142,7 @@ impl Round {
         let most = if is_silent { most.min(SILENT_ATTEMPTS) } else { most };
         let most = if self.is_first { FIRST_ATTEMPTS } else { most };
         let is_over = if self.is_first {
-            now.saturating_duration_since(self.began) >= FIRST
+            now.saturating_duration_since(self.began) >= FIRST_PROOF_TIME
         } else {
             self.attempts() >= most
         };
@@ -148,7 +150,7 @@ impl Round {
             (true, _) if self.verdict.is_none() => Due::Over,
             (false, false) => Due::Attempt { echo: !self.is_first },
             _ => {
-                let end = self.is_first.then(|| self.began.checked_add(FIRST)).flatten();
+                let end = self.is_first.then(|| self.began.checked_add(FIRST_PROOF_TIME)).flatten();
                 self.next = end.filter(|end| *end > now);
                 Due::Later
             }
@@ -157,24 +159,24 @@ impl Round {
 }
 
 /// The time after coming up in which the path is proven, or is told as unproven
-const FIRST: Duration = Duration::from_secs(3);
+const FIRST_PROOF_TIME: Duration = Duration::from_secs(3);
 /// Pauses of the first proof, those of a SYN: pppd's interface takes packets some milliseconds late
-const FIRST_PAUSES: [u64; 5] = [100, 200, 400, 500, 800];
+const FIRST_PAUSES_MILLIS: [u64; 5] = [100, 200, 400, 500, 800];
 const FIRST_ATTEMPTS: u8 = 6;
 /// Pause of a later proof, in milliseconds
-const PAUSE: u64 = 1000;
+const PAUSE_MILLIS: u64 = 1000;
 /// The most pings of one proof while no echo is answered either: it is the line
 const SILENT_ATTEMPTS: u8 = 5;
 /// The most pings of one proof
 pub(crate) const MAX_ATTEMPTS: u8 = 10;
 /// Answered echoes beside unanswered pings that condemn a link, if none was lost between them
-const ECHOES: usize = 4;
+const MIN_ECHOES: usize = 4;
 /// Unanswered pings that condemn a link whose peer complains
-const PINGS: usize = 3;
+const MIN_PINGS: usize = 3;
 /// The longest round trip of a line that is alive
-const SLOWEST: Duration = Duration::from_secs(8);
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(8);
 /// How long a peer complains before that counts, right after coming up and later
-const FIRST_COMPLAINTS: Duration = Duration::from_secs(1);
-const LATER_COMPLAINTS: Duration = Duration::from_secs(3);
+const FIRST_COMPLAINT_TIME: Duration = Duration::from_secs(1);
+const LATER_COMPLAINT_TIME: Duration = Duration::from_secs(3);
 /// How long the last ping may still be answered after the last echo
-const GRACE: Duration = Duration::from_millis(500);
+const LAST_PING_WAIT: Duration = Duration::from_millis(500);
