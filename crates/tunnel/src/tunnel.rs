@@ -14,6 +14,7 @@ use std::{
 use pptp_control::{ControlConnection, StopReason};
 use pptp_gre::{Discard, Header, ParseError, Reordering, Session};
 use pptp_packet::{Egress, PacketBuf, Queue};
+use pptp_ppp::frame::{is_control_frame, is_lcp_answer};
 use pptp_ppp::{ClientConfig, Link, Order, Password, Phase as LinkPhase};
 
 use crate::{
@@ -556,17 +557,4 @@ const fn order(order: pptp_gre::Order) -> Order {
         pptp_gre::Order::Ahead => Order::Ahead,
         pptp_gre::Order::Behind => Order::Behind,
     }
-}
-
-/// Whether a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
-fn is_lcp_answer(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
-}
-
-/// Whether a PPP frame carries a control protocol
-///
-/// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
-/// one octet (§6.5), as the FD of what is encrypted.
-fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

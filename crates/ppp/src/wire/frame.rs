@@ -31,8 +31,23 @@ pub const CHAP: u16 = 0xC223;
 /// Extensible Authentication Protocol, C227
 pub const EAP: u16 = 0xC227;
 
-/// Protocols below this number carry network-layer packets (RFC 1661 §2)
+/// The first number of a control protocol; those below carry network-layer packets (RFC 1661 §2)
 pub const FIRST_CONTROL_PROTOCOL: u16 = 0x4000;
+
+/// Returns whether a frame carries a control protocol: one from [`FIRST_CONTROL_PROTOCOL`] on
+///
+/// Looks at the first octets alone. An odd first octet is a protocol field that was compressed to one
+/// octet (RFC 1661 §6.5), as the FD of an encrypted packet, and control protocols are never compressed
+/// so far.
+pub const fn is_control_frame(frame: &[u8]) -> bool {
+    let [first, _] = FIRST_CONTROL_PROTOCOL.to_be_bytes();
+    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= first && *high & 1 == 0)
+}
+
+/// Returns whether a frame answers an LCP packet: Configure-Ack, -Nak, -Reject or Code-Reject
+pub const fn is_lcp_answer(frame: &[u8]) -> bool {
+    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
+}
 
 /// Address and control field: all stations, unnumbered information
 pub const ADDRESS_AND_CONTROL: [u8; 2] = [0xFF, 0x03];
@@ -140,6 +155,16 @@ mod tests {
         }
 
         #[test]
+        fn a_frame_is_control_exactly_if_its_protocol_is(
+            acfc: bool, pfc: bool, high in 0..=0x7f_u8, low in 0..=0x7f_u8,
+        ) {
+            let protocol = u16::from_be_bytes([high << 1, low << 1 | 1]);
+            prop_assume!(protocol != 0x00FF);
+            let frame = emit(Form { acfc, pfc }, protocol, &[1, 2]);
+            prop_assert_eq!(is_control_frame(&frame), protocol >= FIRST_CONTROL_PROTOCOL);
+        }
+
+        #[test]
         fn arbitrary_octets_never_panic(mut octets in vec(any::<u8>(), 0..9)) {
             let _ = parse(&mut octets);
         }
@@ -160,6 +185,28 @@ mod tests {
         for (acfc, pfc) in [(false, false), (false, true), (true, false), (true, true)] {
             let form = Form { acfc, pfc };
             assert_eq!(emit(form, MPPE, &[]).len(), usize::from(form.header_len()));
+        }
+    }
+
+    #[test]
+    fn control_begins_at_4000_and_answers_are_told_by_their_code() {
+        for (frame, is_control) in [
+            (&[0xFF, 0x03, 0x40, 0x01, 1][..], true),
+            (&[0x7E, 0x01], true),
+            (&[0x80, 0xFD], true),
+            (&[0x3E, 0x01], false),
+            (&[0xFD, 0x90], false),
+            (&[0xFF, 0x03, 0x00, 0xFD], false),
+            (&[0xFF, 0x03], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_control_frame(frame), is_control, "{frame:02x?}");
+        }
+        for code in 0..=u8::MAX {
+            let is_answer = matches!(code, 2 | 3 | 4 | 7);
+            assert_eq!(is_lcp_answer(&control(LCP, &[code, 1, 0, 4])), is_answer, "{code}");
+            assert_eq!(is_lcp_answer(&[0xC0, 0x21, code]), is_answer, "{code}");
+            assert!(!is_lcp_answer(&control(IPCP, &[code, 1, 0, 4])), "{code}");
         }
     }
 
