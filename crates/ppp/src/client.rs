@@ -19,9 +19,9 @@ use crate::negotiation::negotiator::Negotiator;
 /// The role of a client
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Whether the carrier lets anybody send frames in the peer's name
+    /// True if the carrier lets anybody send frames in the peer's name
     pub(crate) is_forgeable: bool,
-    /// Whether the peer may give another address and other DNS servers once the link was up
+    /// True if the peer may give another address and other DNS servers once the link was up
     pub(crate) address_may_change: bool,
 }
 

@@ -5,15 +5,23 @@
 //! other that keeps frames apart and numbers them would do.
 //!
 //! ```text
-//!   link      the one type users of this crate see; dispatches to the role
-//!   machine   phases: what is let in when, what starts what, why a link ends
-//!     negotiator   drives the automaton of one protocol; LCP, CCP and IPCP are sets of options
-//!       automaton  the state transition table of RFC 1661 §4.1, as data
+//!   link            the one type that users of this crate see; dispatches to the role
+//!   client, server  the two roles
+//!   machine         phases: the frames that a phase lets in, the events that start and end a link
+//!     events        the output of a link
+//!     guard         state that protects a link that is up against forged frames
+//!     negotiation   the automaton of RFC 1661 §4.1 as data, its driver, and the options of
+//!                   LCP, CCP, IPCP and IPV6CP
+//!     encryption    the data path: encrypted, in the clear, or closed; never back to the clear
 //!     authentication  PAP, CHAP with MD5, MS-CHAPv1, MS-CHAPv2, and that in EAP
-//!     echo         whether the peer is still there
-//!     data_path    whether packets pass inside the link; proving does what it asks for
-//!   packet, frame  the wire formats
+//!     liveness      LCP echoes, and proofs that packets pass inside the link
+//!   context         shared by all protocols: randomness, rates, counters, round trips
+//!   failure         the reasons that a link ends, and their classes
+//!   config          the decisions of the link's owner
+//!   wire            the wire formats
 //! ```
+//!
+//! A folder imports those below it in this list, never one above.
 //!
 //! A connect takes as few round trips as the RFCs allow: everything that can be sent at a moment is
 //! sent at that moment. [`Link::round_trips`] counts them.

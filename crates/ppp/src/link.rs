@@ -26,7 +26,7 @@ use crate::server::config::ServerConfig;
 /// are empty, and [`Link::poll_timeout`] once.
 pub struct Link(Inner);
 
-/// The same machine in either role; no build without a server has its code
+/// The machine in either role; a build without the server has none of its code
 #[cfg_attr(
     feature = "server",
     expect(
@@ -62,7 +62,7 @@ macro_rules! in_client {
 
 #[cfg(test)]
 impl Link {
-    /// What the parts of the machine tell of themselves, which [`Link`]'s own `Debug` leaves out
+    /// Returns the `Debug` output of the machine's parts, which [`Link`]'s own leaves out
     pub(crate) fn details(&self) -> String {
         each!(&self.0, machine => machine.details())
     }
@@ -191,7 +191,7 @@ impl Link {
         each!(&mut self.0, machine => machine.peer_hung_up(now));
     }
 
-    /// Does what is due at `now`; too early does nothing
+    /// Performs all that is due at `now`; a call that is too early changes nothing
     pub fn handle_timeout(&mut self, now: Instant) {
         each!(&mut self.0, machine => machine.handle_timeout(now));
     }
@@ -219,12 +219,12 @@ impl Link {
         each!(&mut self.0, machine => machine.note_carrier_alive(now));
     }
 
-    /// When anything of the peer came in last
+    /// The time at which anything of the peer came in last
     pub fn last_heard(&self) -> Option<Instant> {
         each!(&self.0, machine => machine.last_heard())
     }
 
-    /// Whether packets pass inside the link, as far as is known
+    /// Returns whether packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
         each!(&self.0, machine => machine.reachability())
     }
@@ -253,12 +253,12 @@ impl Link {
         each!(&self.0, machine => machine.poll_timeout())
     }
 
-    /// Whether IP packets pass
+    /// Returns whether IP packets pass
     pub fn is_up(&self) -> bool {
         each!(&self.0, machine => machine.is_up())
     }
 
-    /// How far the link has come
+    /// The phase of the link
     pub fn phase(&self) -> Phase {
         each!(&self.0, machine => machine.phase())
     }
@@ -272,17 +272,17 @@ impl Link {
         each!(&self.0, machine => machine.round_trips())
     }
 
-    /// What the peer was refused so far: why it hangs up, if it does so now by other means than LCP
+    /// Returns the reason that the peer has to hang up now, if it was refused something before
     pub fn disagreement(&self) -> Option<Failure> {
         each!(&self.0, machine => machine.disagreement())
     }
 
-    /// What the link has counted
+    /// The counters of the link
     pub fn stats(&self) -> Stats {
         each!(&self.0, machine => machine.stats())
     }
 
-    /// What the decryptor has counted, once there is one
+    /// The counters of the decryptor, once there is one
     pub fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
         each!(&self.0, machine => machine.decryptor_stats())
     }

@@ -14,7 +14,7 @@ use crate::wire::authentication::chap::RESPONSE;
 use crate::wire::packet::ChapValue;
 use crate::wire::protocol::AuthenticationProtocol;
 
-/// Who we are, and how the server wants to have it proven
+/// The client's account, and the algorithm by which it is proven
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) user: Box<str>,
@@ -34,7 +34,7 @@ pub(crate) enum Algorithm {
     MsChapV2,
 }
 
-/// What is sent, and what the server's Success makes of it
+/// An answer to a challenge, with the proof that the server's Success has to give
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u8,
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
     pub(crate) proof: Proof,
 }
 
-/// What a Success is checked against, and what it makes valid
+/// The proof that a Success is checked against, and the keys that it makes valid
 #[derive(Debug)]
 pub(crate) struct Proof {
     /// Of MS-CHAPv2 only: all others prove nothing of the server
@@ -62,7 +62,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
+    /// Returns whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
     pub(crate) const fn takes(self, octets: usize) -> bool {
         match self {
             Self::Md5 => octets > 0,

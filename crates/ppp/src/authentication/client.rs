@@ -23,9 +23,9 @@ use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 #[derive(Debug)]
 pub(crate) struct Client {
     account: Account,
-    /// What may still be asked
+    /// Questions that may still be asked
     questions: Questions,
-    /// What was asked, until it is answered
+    /// The question that waits for its answer
     open: Option<Box<Open>>,
     method: Method,
     is_authenticated: bool,

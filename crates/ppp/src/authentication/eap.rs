@@ -41,7 +41,7 @@ struct Last {
     sent: Option<Sent>,
 }
 
-/// How far the method is (RFC 3748 §4.2)
+/// The state of the method (RFC 3748 §4.2)
 #[derive(Debug)]
 enum Stage {
     Talking,
@@ -50,7 +50,7 @@ enum Stage {
     Over,
 }
 
-/// What came of a packet
+/// The outcome of a packet
 #[derive(Debug)]
 pub(crate) enum EapStep {
     Nothing,
@@ -72,7 +72,7 @@ impl Eap {
         }
     }
 
-    /// Whether nothing was asked yet
+    /// Returns whether nothing was asked yet
     pub(crate) const fn is_new(&self) -> bool {
         self.last.is_none()
     }
@@ -92,7 +92,7 @@ impl Eap {
         }
     }
 
-    /// Whether a packet would end the link: a Failure, a verdict without its proof, a method too many
+    /// Returns whether a packet would end the link: a Failure, a verdict without its proof, a method too many
     pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
         if packet.code == FAILURE {
             return matches!(self.handle_failure(), Trouble::Fail(_));
@@ -109,17 +109,17 @@ impl Eap {
         }
     }
 
-    /// Whether this is the Request that was answered last
+    /// Returns whether this is the Request that was answered last
     fn is_repeated(&self, packet: &Packet<'_>) -> bool {
         let is_same = |last: &Last| last.id == packet.id && **last.request == *packet.data;
         self.last.as_ref().is_some_and(is_same)
     }
 
-    /// The CHAP packet in a Request, whose length has to fit into what is left
+    /// The CHAP packet in a Request, whose length has to fit into the rest
     fn inner<'p>(&self, data: &'p [u8]) -> Result<Packet<'p>, ParseError> {
         let mut inner = Packet::parse(data)?;
         if let (chap::SUCCESS, Some(answer)) = (inner.code, self.conversation.answer()) {
-            // EAP's identifier tells what is answered; servers differ in what they put in here.
+            // EAP's identifier tells which Request is answered; servers differ in what they put in here.
             inner.id = answer.id;
         }
         Ok(inner)

@@ -51,7 +51,7 @@ pub(crate) trait Authentication {
     fn peer_went_ahead(&mut self, _now: Instant, _context: &mut Context) -> Outcome {
         Outcome::Nothing
     }
-    /// Whether a packet of that protocol would end the link
+    /// Returns whether a packet of that protocol would end the link
     fn would_fail(&self, _packet: &Packet<'_>) -> bool {
         false
     }
@@ -63,13 +63,13 @@ pub(crate) trait Authentication {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// What came of a packet
+/// The outcome of a packet
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Nothing,
     /// Both ends know who the other is, as far as the method goes
     Authenticated(Authenticated),
-    /// The same once more on a link that is past it, with the keys of this time
+    /// The peer has proven itself once more on a link that is past it, with the keys of this time
     AuthenticatedAgain(Keys),
     /// The server took the new password; an authentication for the first time comes with it
     PasswordChanged(Option<Authenticated>),
@@ -77,7 +77,7 @@ pub(crate) enum Outcome {
     Ask(Question),
 }
 
-/// Who the peer is, and what MPPE begins with
+/// The peer's name, and the keys that MPPE begins with
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub(crate) keys: Keys,
@@ -85,7 +85,7 @@ pub(crate) struct Authenticated {
     pub(crate) peer_name: Box<str>,
 }
 
-/// What an authentication leaves MPPE to begin with
+/// The keys that an authentication leaves for MPPE
 #[derive(Debug)]
 pub(crate) enum Keys {
     /// PAP and CHAP-MD5: nothing, so that MPPE is not to be had
@@ -123,12 +123,12 @@ impl Keys {
     }
 }
 
-/// A name for people: what is not UTF-8 is replaced, and what is too long cut off
+/// Returns a name for people: octets that are not UTF-8 are replaced, and a long name is cut off
 pub(crate) fn peer_name(name: &[u8]) -> Box<str> {
     String::from_utf8_lossy(name.get(..MAX_NAME).unwrap_or(name)).into()
 }
 
-/// A peer's own words: what is not UTF-8 is replaced, and what is too long cut off
+/// Returns a peer's own words: octets that are not UTF-8 are replaced, and a long text is cut off
 pub(crate) fn words(text: &[u8]) -> String {
     String::from_utf8_lossy(text.get(..MAX_WORDS).unwrap_or(text)).into_owned()
 }

@@ -11,7 +11,7 @@ use pptp_mschap::{HashName, Password, PasswordEncoding};
 use crate::config::policy::{AuthenticationPolicy, EncryptionPolicy};
 use crate::config::questions::Questions;
 
-/// How a client wants its link
+/// The configuration of a client's link
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// The name sent in the CHAP Response; `DOMAIN\user` where the server wants a domain
@@ -20,7 +20,7 @@ pub struct ClientConfig {
     pub password: Password,
     /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
     pub hash_name: HashName,
-    /// How the password becomes octets before it is hashed, or sent by PAP
+    /// The encoding by which the password becomes octets before it is hashed, or sent by PAP
     pub password_encoding: PasswordEncoding,
     /// Which authentication protocols are agreed to
     pub authentication: AuthenticationPolicy,
@@ -36,25 +36,25 @@ pub struct ClientConfig {
     ///
     /// 1464 by default: Ethernet's 1500 less IPv4 20 and GRE 16.
     pub carrier_limit: u16,
-    /// How a dead peer is noticed
+    /// The policy by which a dead peer is noticed
     pub echo: EchoPolicy,
-    /// How a dead data path is noticed
+    /// The policy by which a dead data path is noticed
     pub proof: ProofPolicy,
-    /// What to ask IPCP for
+    /// The addresses to ask IPCP for
     pub addresses: AddressRequest,
-    /// Whether to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
+    /// True if to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
     pub ipv6: bool,
-    /// Whether to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
+    /// True if to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
     ///
     /// Compressed headers are always taken, and sent to a server that asks for them.
     pub header_compression: bool,
-    /// Whether the carrier lets anybody send frames in the peer's name, as GRE does; yes by default
+    /// True if the carrier lets anybody send frames in the peer's name, as GRE does; yes by default
     ///
     /// Then control frames in the clear are judged before they count while the link is up and encrypted:
     /// far from the sequence numbers that the peer has proven they are dropped, and what would end or
     /// restart the link waits until the peer was asked. No for a carrier that authenticates its frames.
     pub carrier_is_forgeable: bool,
-    /// Whether the server may give another inner address or DNS server once the link was up; no by
+    /// True if the server may give another inner address or DNS server once the link was up; no by
     /// default: [`Failure::AddressChanged`](crate::Failure::AddressChanged) ends it
     pub address_may_change: bool,
 }
@@ -125,15 +125,15 @@ impl Default for EchoPolicy {
     }
 }
 
-/// Whether the data path is proven by packets of the link's own, and what is known of the peer
+/// The policy of proofs: packets of the link's own that show whether the data path is open
 ///
 /// A proof is a ping of the peer's inner address, or of its first DNS server, and a packet with a TTL
 /// of 1: see [`Reachability`](crate::Reachability).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofPolicy {
-    /// Whether proofs are sent at all, and a link on which nothing passes is ended
+    /// True if proofs are sent at all, and a link on which nothing passes is ended
     pub is_enabled: bool,
-    /// Whether this peer has answered a proof on an earlier link
+    /// True if this peer has answered a proof on an earlier link
     pub has_answered: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a client agrees to: the one safe way, and the weaker ones that it has to ask for by name
+//! The policies of a client: the one safe way, and the weaker ones that it has to allow by name
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
@@ -16,9 +16,9 @@ pub struct AuthenticationPolicy {
     pub insecure_mschap_v1: bool,
     /// CHAP with MD5: the server proves nothing, and there are no keys for MPPE
     pub insecure_chap_md5: bool,
-    /// PAP: the password in the clear, to whoever asks
+    /// PAP: the password in the clear, to any server that asks
     pub insecure_pap: bool,
-    /// What is allowed is agreed to at once, instead of asking for MS-CHAPv2 first
+    /// True if an allowed protocol is agreed to at once, instead of asking for MS-CHAPv2 first
     ///
     /// For pppd: a pppd that is asked for what it does not have asks for nothing any more, and then hangs
     /// up because of that. It offers the best it has first.
@@ -26,7 +26,7 @@ pub struct AuthenticationPolicy {
 }
 
 impl AuthenticationPolicy {
-    /// Whether the client proves who it is in this way, if the server insists
+    /// Returns whether the client proves who it is in this way, if the server insists
     pub const fn allows(&self, protocol: AuthenticationProtocol) -> bool {
         match protocol {
             AuthenticationProtocol::MsChapV2 => true,
@@ -55,15 +55,15 @@ impl Default for AuthenticationPolicy {
 /// Which encryption a client agrees to (RFC 3078)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncryptionPolicy {
-    /// Whether there has to be any
+    /// The demand for encryption
     pub demand: EncryptionDemand,
     /// The shortest key; less than 128 bits is insecure
     pub insecure_least_key: KeyStrength,
-    /// Whether stateful MPPE will do if the server has no other; `None`: it will not
+    /// The reset of stateful MPPE, where that will do if the server has no other; `None`: it will not do
     ///
     /// After a loss, keys are used twice: RFC 3078 says so itself.
     pub insecure_stateful: Option<StatefulReset>,
-    /// Whether stateful MPPE is asked for at once, if it will do: for servers that hang up when they
+    /// True if stateful MPPE is asked for at once, if it will do: for servers that hang up when they
     /// are asked for stateless
     ///
     /// One request cannot ask for both (RFC 3078 §2.1), and not every server says what it would
@@ -72,7 +72,7 @@ pub struct EncryptionPolicy {
 }
 
 impl EncryptionPolicy {
-    /// Whether a link of this authentication has to be encrypted, by the policy alone
+    /// Returns whether a link of this authentication has to be encrypted, by the policy alone
     pub(crate) fn is_required(self) -> bool {
         self.demand == EncryptionDemand::Require
     }
@@ -90,7 +90,7 @@ impl Default for EncryptionPolicy {
     }
 }
 
-/// Whether a link has to be encrypted
+/// The demand for encryption of a link
 ///
 /// However it came up, a link that was encrypted never goes on in the clear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

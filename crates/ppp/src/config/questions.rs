@@ -1,4 +1,4 @@
-//! What a server may want of a login that it has refused: a new password, or another account
+//! The questions of a server that has refused a login: a new password, or another account
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct Questions {
     pub other_credentials: bool,
 }
 
-/// What a client's owner is asked; each at most once in an authentication
+/// A question to a client's owner; each comes at most once in an authentication
 ///
 /// Without an answer within a minute the link ends with the server's refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What every protocol of a link needs to act: the way out, randomness, the count of round trips
+//! The means that every protocol of a link acts by: the way out, randomness, the count of round trips
 
 pub(crate) mod random;
 pub(crate) mod rate;
@@ -70,7 +70,7 @@ impl Context {
     }
 }
 
-/// Whether the peer decides how many of these there are: answers, and the requests of ours that its
+/// Returns whether the peer decides how many of these there are: answers, and the requests of ours that its
 /// own ones prompt
 const fn is_answer(code: Code) -> bool {
     use Code::{
@@ -90,14 +90,14 @@ const fn is_answer(code: Code) -> bool {
     )
 }
 
-/// Whether a frame holds another Configure-Request of `protocol` than the one with this identifier
+/// Returns whether a frame holds another Configure-Request of `protocol` than the one with this identifier
 fn is_request_before(frame: &[u8], protocol: u16, id: u8) -> bool {
     let [high, low] = protocol.to_be_bytes();
     let request = [high, low, Code::ConfigureRequest.into()];
     frame.get(2..5) == Some(&request) && frame.get(5) != Some(&id)
 }
 
-/// Why a packet led to nothing
+/// The reason that a packet is dropped, or ends the link
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// It is dropped and counted

@@ -17,7 +17,7 @@ impl Rate {
         Self { most, seconds, since: None, taken: 0 }
     }
 
-    /// Whether it may happen once more, now
+    /// Returns whether it may happen once more, now
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.renew(now);
         self.take_another()
@@ -32,7 +32,7 @@ impl Rate {
         }
     }
 
-    /// Whether it may happen once more in the period that was begun last
+    /// Returns whether it may happen once more in the period that was begun last
     pub(crate) const fn take_another(&mut self) -> bool {
         if self.taken >= self.most {
             return false;
@@ -55,7 +55,7 @@ impl Window {
         Self { highest: 0, seen: 0 }
     }
 
-    /// Whether this sequence number came in before; one too old to know is taken for new
+    /// Returns whether this sequence number came in before; one too old to know is taken for new
     pub(crate) fn contains(&self, sequence: u32) -> bool {
         let behind = self.highest.wrapping_sub(sequence);
         self.seen.checked_shr(behind).is_some_and(|seen| seen & 1 == 1)

@@ -1,4 +1,4 @@
-//! How many round trips a negotiation took, counted by cause
+//! The round trips of a negotiation, counted by cause
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl RoundTrips {
         self.count = self.count.max(sent.count.saturating_add(1));
     }
 
-    /// Whether an answer that came in now can be one to `sent`: a round trip has passed since
+    /// Returns whether an answer that came in now can be one to `sent`: a round trip has passed since
     ///
     /// A quarter of slack: round trips vary.
     pub(crate) fn may_be_answered(&self, now: Instant, sent: Sent) -> bool {

@@ -1,4 +1,4 @@
-//! What a link counts
+//! The counters of a link
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub enum Discard {
     Unconfirmed,
 }
 
-/// What a link has counted since it was made
+/// The counters of a link since it was made
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -73,7 +73,7 @@ pub struct Stats {
     pub shortest_round_trip: Option<Duration>,
     /// Proof packets sent to see whether packets pass inside the link
     pub proofs_sent: u64,
-    /// Whether packets pass inside the link
+    /// The reachability inside the link
     pub reachability: Reachability,
     /// Round trips of LCP Echo-Requests
     pub echo_round_trip: RoundTripTime,

@@ -1,4 +1,4 @@
-//! What CCP may agree on, and what follows from it
+//! The outcome of CCP, and the stances that a link may take towards it
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use crate::wire::protocol::MppeBits;
 /// two. One direction encrypted and the other in the clear is never agreed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Encryption {
-    /// How much of the session keys is secret
+    /// The secret part of the session keys
     pub strength: KeyStrength,
-    /// Whether one key stream serves many frames; stateless sessions have a key for each
+    /// True if one key stream serves many frames; stateless sessions have a key for each
     pub stateful: bool,
 }
 
 impl Encryption {
-    /// Whether the owner lets the link be encrypted in this way
-    pub(crate) fn is_allowed_by(self, policy: &EncryptionPolicy) -> bool {
+    /// Returns whether the owner lets the link be encrypted in this way
+    pub(crate) fn is_allowed_by(self, policy: EncryptionPolicy) -> bool {
         self.strength >= policy.insecure_least_key
             && (!self.stateful || policy.insecure_stateful.is_some())
     }
 
-    /// What both directions have at least
+    /// Returns the weaker strength and mode of both directions
     pub(crate) fn weaker(self, other: Self) -> Self {
         Self {
             strength: self.strength.min(other.strength),
@@ -47,7 +47,7 @@ impl fmt::Display for Encryption {
     }
 }
 
-/// What CCP came to, once it is open
+/// The outcome of CCP, once it is open
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreed {
     /// Both directions are encrypted, each in its way
@@ -68,7 +68,7 @@ impl Agreed {
     }
 }
 
-/// What is done about CCP once the authentication is over
+/// The stance towards CCP once the authentication is over
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stance {
     /// It is opened, and without MPPE the link ends
@@ -91,7 +91,7 @@ impl MppeBits {
         Self::at_least(encryption.strength, encryption.strength).with(stateless)
     }
 
-    /// What these bits mean, if they name one strength and nothing beside H
+    /// Returns the encryption that these bits mean, if they name one strength and nothing beside H
     pub(crate) fn exactly(self) -> Option<Encryption> {
         let strength = self.strengths().next()?;
         let encryption = Encryption { strength, stateful: !self.is_stateless() };

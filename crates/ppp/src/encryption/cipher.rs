@@ -20,7 +20,7 @@ pub(crate) struct Cipher {
     receive: Encryption,
     encryptor: Sealing,
     decryptor: Opening,
-    /// Whether the peer has the same keys
+    /// The evidence that the peer has other keys
     pub(crate) doubt: Doubt,
 }
 
@@ -49,7 +49,7 @@ impl Cipher {
         Some(Self { send, receive, encryptor, decryptor, doubt: Doubt::default() })
     }
 
-    /// Whether this is what CCP has agreed on
+    /// Returns whether this is what CCP has agreed on
     pub(crate) fn is_for(&self, send: Encryption, receive: Encryption) -> bool {
         (self.send, self.receive) == (send, receive)
     }
@@ -91,7 +91,7 @@ impl Cipher {
         }
     }
 
-    /// Whether the peer is to be asked for a reset now
+    /// Returns whether the peer is to be asked for a reset now
     pub(crate) fn poll_reset_request(&mut self, now: Instant) -> bool {
         match &mut self.decryptor {
             Opening::Stateless(_) => false,
@@ -127,7 +127,7 @@ impl Cipher {
         self.doubt.begin(&stats);
     }
 
-    /// Whether the packets of the peer that came since the link was up show another key
+    /// Returns whether the packets of the peer that came since the link was up show another key
     pub(crate) fn wrong_key(&self) -> Option<WrongKey> {
         self.doubt.unopened(self.decryptor_stats())
     }

@@ -23,7 +23,7 @@ pub(crate) struct DataPath {
     stance: Stance,
     /// The keys of the latest login, until a cipher is made of them
     keys: Option<Keys>,
-    /// Whether a cipher was ever made
+    /// True if a cipher was ever made
     was_encrypted: bool,
 }
 

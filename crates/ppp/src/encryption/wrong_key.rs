@@ -1,7 +1,7 @@
-//! Whether the two ends have the same MPPE keys
+//! The evidence that the two ends have different MPPE keys
 //!
 //! MPPE has no checksum: with a wrong key an end finds noise where the inner protocol should be. A
-//! server tells by Protocol-Rejects of protocols that nobody sent, and what it encrypts itself does not
+//! server tells by Protocol-Rejects of protocols that were never sent, and what it encrypts itself does not
 //! open here. The login can have gone well all the same: its proof is made of the password's hash, the
 //! keys of more than that.
 
@@ -9,7 +9,7 @@ use crate::failure::WrongKey;
 use crate::liveness::path_monitor::Complaint;
 use crate::wire::frame;
 
-/// What is known of the keys since MPPE came up
+/// The evidence against the keys since MPPE came up
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Doubt {
     /// Protocols that the peer rejected and that were never sent, 0 for none yet
@@ -46,7 +46,7 @@ impl Doubt {
     }
 }
 
-/// What a Protocol-Reject says of the peer's decryptor, while all that is sent is encrypted
+/// Returns the complaint that a Protocol-Reject is, while all that is sent is encrypted
 ///
 /// One of a protocol that this end may have sent says nothing.
 pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
@@ -60,7 +60,7 @@ pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
 /// Packets, so that one that was forged does no harm
 const MIN_PACKETS: u64 = 8;
 
-/// What this end may have sent, whether the peer likes it or not
+/// The protocols that this end may have sent
 const SENT_PROTOCOLS: [u16; 10] = [
     0,
     frame::IP,

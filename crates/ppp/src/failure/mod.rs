@@ -1,4 +1,4 @@
-//! Why a link ended
+//! The reason that a link ended
 
 mod assigned;
 pub(crate) mod class;
@@ -17,7 +17,7 @@ pub use wrong_key::WrongKey;
 use crate::liveness::path_monitor::NothingPasses;
 use crate::wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
 
-/// Why a link ended
+/// The reason that a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -26,7 +26,7 @@ pub enum Failure {
     AuthFailed {
         /// The server's error code, for example 691; 0 if it gave none
         code: u32,
-        /// Whether the server would take another attempt on the same link
+        /// True if the server would take another attempt on the same link
         retry: bool,
         /// The server's own words, if it had any
         message: String,
@@ -37,7 +37,7 @@ pub enum Failure {
     /// The server insists on an authentication protocol that is not allowed
     #[error("the server does not authenticate with MS-CHAPv2{}", offer(offered.as_ref()))]
     AuthProtocolRefused {
-        /// What it asked for instead; `None`: no authentication at all
+        /// The protocol that it asked for instead; `None`: no authentication at all
         offered: Option<AuthenticationProtocol>,
     },
     /// The server gave its authentication protocol up when it was asked for MS-CHAPv2 instead
@@ -46,31 +46,31 @@ pub enum Failure {
     /// [`at_first_asking`](crate::AuthenticationPolicy::at_first_asking) has it agreed to at once.
     #[error("the server offered {offered}, and nothing any more when it was asked for MS-CHAPv2")]
     AuthProtocolWithdrawn {
-        /// What it had asked for
+        /// The protocol that it had asked for
         offered: AuthenticationProtocol,
     },
     /// The server insists on a protocol that is allowed, but leaves no keys for MPPE
     #[error("encryption is required, and {offered} leaves no keys for it")]
     AuthProtocolWithoutKeys {
-        /// What it asked for
+        /// The protocol that it asked for
         offered: AuthenticationProtocol,
     },
     /// The server does not encrypt as the policy wants it: by default with 128-bit stateless MPPE
     #[error("the server does not encrypt as is required here{}", offer(offered.as_ref()))]
     EncryptionUnavailable {
-        /// What it offered last, if anything
+        /// Its latest offer, if it made one
         offered: Option<MppeBits>,
     },
     /// The server insists on encryption, and the policy refuses it or the authentication gave no keys
     #[error("the server insists on encryption, which this link does not have{}", offer(offered.as_ref()))]
     EncryptionDemanded {
-        /// What it offered last, if anything
+        /// Its latest offer, if it made one
         offered: Option<MppeBits>,
     },
     /// The peer closed, restarted or no longer agreed to the encryption of a link that was encrypted
     #[error("the peer took the encryption down while the link was in use")]
     EncryptionLost,
-    /// What the peer encrypts can no longer be opened
+    /// The packets that the peer encrypts can no longer be opened
     #[error("what the peer encrypts can no longer be opened: {0}")]
     Undecryptable(pptp_mppe::Discard),
     /// MPPE came up, and the two ends have different keys: nothing that either encrypts is of use
@@ -87,11 +87,11 @@ pub enum Failure {
     /// Not where [`ClientConfig::address_may_change`](crate::ClientConfig::address_may_change) allows it.
     #[error("the server named another {assigned} while the link was up: {new} instead of {}", or_none(*old))]
     AddressChanged {
-        /// What changed
+        /// The value that changed
         assigned: Assigned,
-        /// What it was; `None`: there was no such server
+        /// The value before; `None`: there was no such server
         old: Option<Ipv4Addr>,
-        /// What it would be now
+        /// The value that the server wants now
         new: Ipv4Addr,
     },
     /// Our own packets come back
@@ -118,7 +118,7 @@ pub enum Failure {
     /// The peer ended the link, or one protocol of it
     #[error("the peer ended {protocol}{}", quoted(message))]
     TerminatedByPeer {
-        /// What it ended; [`Protocol::Lcp`] is the whole link
+        /// The protocol that it ended; [`Protocol::Lcp`] is the whole link
         protocol: Protocol,
         /// Its own words, if it had any
         message: String,

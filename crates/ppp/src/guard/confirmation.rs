@@ -49,13 +49,13 @@ pub(crate) struct Doubtful {
     /// Echo-Requests sent since it came, and the identifier of the first
     asked: u8,
     first_question: Option<u8>,
-    /// Whether the peer has answered one: its LCP is open
+    /// True if the peer has answered one: its LCP is open
     is_answered: bool,
-    /// Whether such an answer does not refute it
+    /// True if such an answer does not refute it
     survives_answers: bool,
 }
 
-/// What is to be done
+/// The next step of a confirmation
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Send an Echo-Request, and tell [`Confirmation::asked`]
@@ -72,7 +72,7 @@ impl Confirmation {
         Self { frames: Vec::new(), interval, asked_at: None }
     }
 
-    /// Whether no frame waits
+    /// Returns whether no frame waits
     pub(crate) const fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -137,7 +137,7 @@ impl Confirmation {
         (!self.frames.is_empty()).then(|| self.frames.remove(0))
     }
 
-    /// Does what is due at `now`; asked again until there is nothing
+    /// Performs the step that is due at `now`; called again until no step is left
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
         let interval = self.interval;
         self.frames.retain(|frame| !frame.is_forgotten(now));
@@ -193,7 +193,7 @@ impl Doubtful {
         self.asked < MAX_QUESTIONS && !self.is_answered
     }
 
-    /// Whether an Echo-Request with this identifier was sent after the frame came
+    /// Returns whether an Echo-Request with this identifier was sent after the frame came
     fn was_asked_by(&self, id: u8) -> bool {
         self.first_question.is_some_and(|first| id.wrapping_sub(first) < MAX_ID_DISTANCE)
     }
@@ -223,7 +223,7 @@ impl Doubtful {
         self.asked >= MAX_QUESTIONS && self.silent_until(interval).is_some_and(|at| at <= now)
     }
 
-    /// Whether it has not come often enough for a peer whose LCP stays open
+    /// Returns whether it has not come often enough for a peer whose LCP stays open
     fn is_forgotten(&self, now: Instant) -> bool {
         self.is_answered && now.saturating_duration_since(self.since) >= MAX_WAIT
     }
@@ -262,7 +262,7 @@ const MIN_SILENCE: Duration = Duration::from_millis(1500);
 /// 1661's restart timer of 3 s, less what a line may vary
 const MIN_COPIES: u8 = 4;
 const COPY_INTERVAL: Duration = Duration::from_millis(2500);
-/// How long such a Configure-Request is remembered
+/// The time for which such a Configure-Request is remembered
 const MAX_WAIT: Duration = Duration::from_secs(15);
 /// A deadline seen so much later was slept through
 const SLEPT_THROUGH: Duration = Duration::from_secs(1);

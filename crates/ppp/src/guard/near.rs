@@ -38,7 +38,7 @@ impl Near {
         }
     }
 
-    /// Whether a control frame with this number may count; every one may before the first proof
+    /// Returns whether a control frame with this number may count; every one may before the first proof
     pub(crate) fn contains(&self, now: Instant, sequence: u32) -> bool {
         let Some((base, since)) = self.base else { return true };
         let seconds = now.saturating_duration_since(since).as_secs();
@@ -48,7 +48,7 @@ impl Near {
     }
 }
 
-/// How far a number is ahead of another, negative behind it
+/// The distance of a number from another: positive ahead of it, negative behind it
 const fn distance(base: u32, sequence: u32) -> i32 {
     sequence.wrapping_sub(base).cast_signed()
 }
@@ -59,7 +59,7 @@ const HALF_WIDTH: i32 = 64;
 const GROWTH_PER_SECOND: u64 = 1;
 /// The largest window, after 28 idle hours without a proof: one number in 43,000
 const MAX_AHEAD: i32 = 100_000;
-/// How far behind a number is late, and not a new beginning: MPPE keeps keys for so many
+/// The distance behind that is late and not a new beginning: MPPE keeps keys for so many
 const MAX_LATE: i32 = 256;
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Pinned {
         Self { address: facts.address, dns: [dns.next(), dns.next()], request: facts.request }
     }
 
-    /// What differs from the first time, if anything does
+    /// Returns an error that names the first value that differs from the first time
     ///
     /// One DNS server less is no other one: a server may reject the option when it is asked again.
     pub(crate) fn check(&self, facts: &AddressFacts) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Whether the peer is still there (RFC 1661 §5.8)
+//! The LCP echoes that show whether the peer is still there (RFC 1661 §5.8)
 
 use std::time::{Duration, Instant};
 
@@ -17,15 +17,15 @@ pub(crate) struct Echo {
     /// When the latest Echo-Request was sent, and its identifier
     asked: Option<Instant>,
     id: u8,
-    /// Whether the peer has ever answered one
+    /// True if the peer has ever answered one
     has_answered: bool,
     /// Random octets in each Echo-Request; none in a server's
     token: Option<[u8; 4]>,
-    /// Whether the peer has repeated them once: then it has to every time
+    /// True if the peer has repeated them once: then it has to every time
     repeats_token: bool,
 }
 
-/// What a silence calls for
+/// The action that a silence calls for
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// An Echo-Request
@@ -54,18 +54,18 @@ impl Echo {
         self.policy.as_deref().copied().unwrap_or_default()
     }
 
-    /// The same, with octets that nobody can guess behind the Magic-Number of each Echo-Request
+    /// Adds secret octets behind the Magic-Number of each Echo-Request
     pub(crate) fn with_token(mut self, token: [u8; 4]) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// What an Echo-Request has behind its Magic-Number
+    /// The octets of an Echo-Request behind its Magic-Number
     pub(crate) fn token(&self) -> &[u8] {
         self.token.as_ref().map_or(&[], |token| token)
     }
 
-    /// Whether an Echo-Reply comes from a peer that has read one of our latest Echo-Requests
+    /// Returns whether an Echo-Reply comes from a peer that has read one of our latest Echo-Requests
     ///
     /// pppd, accel-ppp and RFC 1661 §5.8 repeat what the request had. A peer that cuts it off is known
     /// by its Magic-Number, which it has told in LCP alone; one that has none, by the identifier.
@@ -127,7 +127,7 @@ impl Echo {
         self.has_answered
     }
 
-    /// Whether the latest Echo-Request is the last one before the peer counts as dead
+    /// Returns whether the latest Echo-Request is the last one before the peer counts as dead
     pub(crate) fn is_last_question(&self) -> bool {
         self.unanswered >= self.policy().unanswered
     }
@@ -143,7 +143,7 @@ impl Echo {
         self.unanswered = 0;
     }
 
-    /// Whoever sees a deadline much too late has slept, and the answer may be there unread: the peer is
+    /// An owner that sees a deadline much too late has slept, and the answer may be there unread: the peer is
     /// asked once more before it counts as dead.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Silence> {
         let struck = self.deadline.filter(|deadline| *deadline <= now)?;

@@ -28,7 +28,7 @@ use evidence::Evidence;
 pub use evidence::NothingPasses;
 use round::Round;
 
-/// Whether packets pass inside the link, as far as is known
+/// The knowledge of whether packets pass inside the link
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reachability {
@@ -59,13 +59,13 @@ pub(crate) struct PathMonitor {
     is_enabled: bool,
     mark: Mark,
     reachability: Reachability,
-    /// Whether the peer has answered a proof, on this link or on one that the owner remembers
+    /// True if the peer has answered a proof, on this link or on one that the owner remembers
     is_provable: bool,
-    /// Whether a frame of ours has left since the latest complaint
+    /// True if a frame of ours has left since the latest complaint
     has_sent: bool,
-    /// Whether users have sent since the latest round, and the peer is to be asked again for that
+    /// True if users have sent since the latest round, and the peer is to be asked again for that
     asks_again: bool,
-    /// How often a peer that has never answered is asked again although users get answers
+    /// Times that a peer that has never answered is still asked although users get answers
     tries: u8,
     /// Number of the latest proof packet
     sequence: u16,
@@ -78,7 +78,7 @@ pub(crate) struct PathMonitor {
     evidence: Option<Box<Evidence>>,
 }
 
-/// What a deadline of the data path calls for
+/// The action that a deadline calls for
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send proof packets; with an LCP Echo-Request beside them if `echo`
@@ -92,9 +92,9 @@ pub(crate) enum Step {
 /// The packets of one attempt to prove the path
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Questions {
-    /// How often each packet is sent
+    /// Copies of each packet
     pub(crate) copies: u8,
-    /// Whether a packet that routers turn back goes with the ping
+    /// True if a packet that routers turn back goes with the ping
     pub(crate) asks_routers: bool,
 }
 
@@ -139,17 +139,17 @@ impl PathMonitor {
         self.reachability
     }
 
-    /// Whether the path is proven at all
+    /// Returns whether the path is proven at all
     pub(crate) const fn is_enabled(&self) -> bool {
         self.is_enabled
     }
 
-    /// Whether the peer has ever answered a proof, as far as is known
+    /// Returns whether the peer has ever answered a proof, as far as is known
     pub(crate) const fn is_provable(&self) -> bool {
         self.is_enabled && self.is_provable
     }
 
-    /// What the proof packets of this link have in common
+    /// Returns the mark of this link's proof packets
     pub(crate) const fn mark(&self) -> Mark {
         self.mark
     }
@@ -185,14 +185,14 @@ impl PathMonitor {
         self.has_sent = true;
     }
 
-    /// Whether complaints may mean that the two ends never had the same keys
+    /// Returns whether complaints may mean that the two ends never had the same keys
     ///
     /// Right after coming up, as long as nothing was proven; always where proofs are switched off.
     pub(crate) fn may_have_wrong_key(&self) -> bool {
         !self.is_enabled || self.is_first_proof_open()
     }
 
-    /// Whether the first proof has been asked for and has come to nothing yet
+    /// Returns whether the first proof has been asked for and has come to nothing yet
     pub(crate) fn is_first_proof_open(&self) -> bool {
         let is_first = self.round.as_ref().is_some_and(|round| round.is_first());
         is_first && self.reachability == Reachability::Unknown
@@ -275,7 +275,7 @@ impl PathMonitor {
         self.sequence
     }
 
-    /// What the next attempt of the current round is made of
+    /// Returns the packets of the next attempt of the current round
     ///
     /// One ping first: most servers need no more. Later attempts are sent twice, so that a line that loses
     /// packets is not taken for a silence: the Echo-Request beside them has to pass only once.
@@ -288,7 +288,7 @@ impl PathMonitor {
         Questions { copies, asks_routers: attempts > 0 || !answers_pings }
     }
 
-    /// Does what is due at `now`
+    /// Performs the step that is due at `now`
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
         let struck = self.deadline.filter(|deadline| *deadline <= now)?;
         if self.round.is_none() {
@@ -385,15 +385,15 @@ impl PathMonitor {
     }
 }
 
-/// How long users send without an answer before a proof is asked for
+/// The time for which users send without an answer before a proof is asked for
 const SILENCE_BEFORE_PROOF: Duration = Duration::from_secs(3);
 /// The least time from one proof to the next
 ///
 /// With the 4 s that a verdict takes, a path that dies right after a proof is found within 15 s.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(10);
-/// The same with a peer that has never answered one
+/// The least time between proofs with a peer that has never answered one
 const BETWEEN_UNANSWERED_ROUNDS: Duration = Duration::from_mins(1);
-/// How often a peer that answers no proof is asked again while users get answers: what it was asked
+/// Times that a peer that answers no proof is asked again while users get answers: the packets sent
 /// right after coming up may have been lost, and only a peer that has answered is judged by its silence
 const MAX_UNPROVEN_TRIES: u8 = 3;
 /// The most attempts of one proof with a peer that has answered one before, or that complains

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 /// Octets of a proof packet: IPv4 header, ICMP header and the cookie
 pub(crate) const PROOF_LEN: usize = 36;
 
-/// How a proof asks the peer for an answer
+/// The kind of packet by which a proof asks the peer for an answer
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// An Echo-Request to an address that should answer it

@@ -1,6 +1,6 @@
-//! Whether an IP packet is one that somebody has to answer
+//! A reader of IP packets that tells which of them ask for an answer
 
-/// Whether a packet asks for an answer, so that nothing coming back is a silence
+/// Returns whether a packet asks for an answer, so that a missing answer is a silence
 ///
 /// A TCP segment without data, SYN or FIN asks for none (RFC 9293 §3.10.7.4), nor does an ICMP error or an
 /// Echo-Reply (RFC 1122 §3.2.2). Such a packet ends most exchanges. What cannot be read asks for one.

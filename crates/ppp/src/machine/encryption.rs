@@ -54,7 +54,7 @@ impl<R: Role> Machine<R> {
         self.data_path.seal(packet, link.form, spoil)
     }
 
-    /// IP in the clear: taken only if that is what both ends agreed on
+    /// Takes an IP packet in the clear, only if both ends agreed on a link in the clear
     pub(super) fn take_clear<'p>(
         &mut self,
         now: Instant,
@@ -72,7 +72,7 @@ impl<R: Role> Machine<R> {
         Ok(self.take_opened(now, packet))
     }
 
-    /// Something happened to CCP; `was_used` tells whether the peer had encrypted before
+    /// Acts on a change of CCP's layer; `was_used`: the peer had encrypted before
     pub(super) fn ccp_changed(&mut self, now: Instant, layer: Option<Layer>, was_used: bool) {
         match layer {
             Some(Layer::Up) => match self.ccp.options.agreed() {
@@ -94,7 +94,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// CCP got no answer to its requests
+    /// Ends the link, or goes on in the clear, since CCP got no answer
     pub(super) fn ccp_timed_out(&mut self, now: Instant) {
         if self.data_path.stance() == Stance::Require {
             self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
@@ -103,7 +103,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Both directions are to be encrypted
+    /// Encrypts both directions
     ///
     /// The start keys of an authentication serve once: CCP negotiated anew, before the peer used
     /// it, has to come to the same.
@@ -122,7 +122,7 @@ impl<R: Role> Machine<R> {
         self.settled(now);
     }
 
-    /// CCP came to nothing, which ends the link unless the policy lets it be in the clear
+    /// Goes on without CCP: in the clear if the policy lets it, otherwise the link ends
     fn go_clear(&mut self, now: Instant) {
         if !self.data_path.go_clear() {
             return self.fail(now, self.ccp.options.unavailable());
@@ -130,13 +130,13 @@ impl<R: Role> Machine<R> {
         self.settled(now);
     }
 
-    /// The same, where CCP still stands: it is closed
+    /// Goes on in the clear where CCP is still open: it is closed
     fn give_up_encryption(&mut self, now: Instant) {
         self.go_clear(now);
         self.ccp.close(now, &mut self.context);
     }
 
-    /// How packets go is known
+    /// Goes on once it is decided how packets go
     pub(super) fn settled(&mut self, now: Instant) {
         #[cfg(feature = "server")]
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
@@ -193,7 +193,7 @@ impl<R: Role> Machine<R> {
 
     fn undecryptable(&mut self, now: Instant, sequence: u32, discard: pptp_mppe::Discard) {
         let is_up = self.phase == Phase::Up;
-        // a late packet or a copy is none that should have opened, and a stranger hits no number nearby
+        // a late packet or a copy need not open, and a stranger does not hit a number nearby
         let is_noise = discard == pptp_mppe::Discard::Implausible;
         if is_up && is_noise && self.near.contains(now, sequence) {
             self.path_monitor.unopened(now);
@@ -299,7 +299,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Whether an encrypted packet is not opened, but answered as a server does that cannot open it
+    /// Returns whether an encrypted packet is not opened, but answered as a server does that cannot open it
     #[cfg(feature = "server")]
     pub(super) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
         if self.data_path.cipher().is_none() {
@@ -309,7 +309,7 @@ impl<R: Role> Machine<R> {
         self.role.turns_mppe_away(self.id, information, &mut self.context)
     }
 
-    /// Whether a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
+    /// Returns whether a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
     #[cfg(feature = "server")]
     pub(super) fn turns_ipcp_away(&mut self, packet: &Packet<'_>) -> bool {
         let is_request = Code::from(packet.code) == Code::ConfigureRequest;
@@ -321,7 +321,7 @@ impl<R: Role> Machine<R> {
         turns_away
     }
 
-    /// The peer does not know CCP, or says so
+    /// Goes on without CCP, which the peer does not know
     pub(super) fn ccp_rejected(&mut self, now: Instant) -> Result<(), Trouble> {
         let failure = self.encryption_ended();
         if self.ccp.protocol_rejected(now, &mut self.context).is_none() {
@@ -334,7 +334,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// What it means if the peer closes CCP now
+    /// The failure that it is if the peer closes CCP now
     pub(super) fn encryption_ended(&self) -> Failure {
         if self.ccp.peer_is_open() {
             return Failure::EncryptionLost;
@@ -342,7 +342,7 @@ impl<R: Role> Machine<R> {
         self.ccp.options.unavailable()
     }
 
-    /// Why a peer that hangs up now may have done so, as far as encryption goes
+    /// Returns the reason that the peer may have to hang up now, as far as encryption goes
     pub(super) fn encryption_disagreement(&self) -> Option<Failure> {
         let options = &self.ccp.options;
         if self.data_path.stance() == Stance::Refuse {

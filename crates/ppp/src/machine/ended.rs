@@ -1,4 +1,4 @@
-//! Why the peer has ended the link: its own words, its error code, or what it was refused before
+//! The reason that the peer ended the link: its words, its error code, or an earlier refusal
 
 use crate::authentication::Authentication;
 use crate::encryption::agreed::Stance;
@@ -29,7 +29,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// What the peer was refused before; a peer that hangs up then does so because of that
+    /// Returns the failure by which the peer was refused something before: a reason to hang up
     pub(crate) fn disagreement(&self) -> Option<Failure> {
         self.authentication_disagreement().or_else(|| self.encryption_disagreement())
     }

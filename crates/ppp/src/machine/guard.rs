@@ -1,4 +1,4 @@
-//! What control frames may do to a link that is up and encrypted
+//! The rules for control frames of a link that is up and encrypted
 //!
 //! They are in the clear, and the carrier lets anybody send them. Three rules, in this order:
 //!
@@ -24,12 +24,12 @@ use crate::wire::frame;
 use crate::wire::packet::{Code, Packet};
 
 impl<R: Role> Machine<R> {
-    /// Whether control frames are judged by the three rules now
+    /// Returns whether control frames are judged by the three rules now
     pub(super) fn is_guarded(&self) -> bool {
         self.is_up() && self.role.guards() && self.data_path.is_encrypted()
     }
 
-    /// Whether a control frame is a copy of one that was accepted
+    /// Returns whether a control frame is a copy of one that was accepted
     ///
     /// While the rules hold, a forged frame may have taken the number of a true one. So what the peer
     /// depends on counts all the same: a copy of it does no harm.
@@ -121,7 +121,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Asks what is to be asked, and acts on what is confirmed; each round empties a place or asks,
+    /// Asks the peer where a question is due, and acts on confirmed frames; each round empties a place or asks,
     /// and the next question is due later, so that it ends
     pub(super) fn check_confirmation(&mut self, now: Instant) {
         while let Some(confirmation) = &mut self.confirmation {
@@ -163,14 +163,14 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Whether a packet that only the peer can have sent answers one of our Echo-Requests
+    /// Returns whether a packet that only the peer can have sent answers one of our Echo-Requests
     pub(super) fn answers_our_echo(&mut self, packet: &Packet<'_>) -> bool {
         let is_reply = Code::from(packet.code) == Code::EchoReply;
         let peer_magic = self.link.and_then(|link| link.peer_magic);
         is_reply && !self.is_our_own(packet) && self.echo.is_answer(self.id, packet, peer_magic)
     }
 
-    /// Whether acting on a packet would end the link or take a protocol out of the Opened state
+    /// Returns whether acting on a packet would end the link or take a protocol out of the Opened state
     ///
     /// A Reset-Request and a Protocol-Reject of what was never sent are no more than evidence.
     pub(super) fn would_disturb(&self, protocol: u16, packet: &Packet<'_>) -> bool {
@@ -193,7 +193,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Whether a Configure-Request may come from a peer whose LCP stays open
+    /// Returns whether a Configure-Request may come from a peer whose LCP stays open
     ///
     /// CCP's only until the peer has used its keys: they serve once.
     fn may_start_over_alone(&self, protocol: u16, packet: &Packet<'_>) -> bool {
@@ -205,7 +205,7 @@ impl<R: Role> Machine<R> {
             }
     }
 
-    /// Whether no packet of the peer has opened yet: it may not have come up at its end
+    /// Returns whether no packet of the peer has opened yet: it may not have come up at its end
     ///
     /// A Configure-Request that was overtaken by a later one takes its IPCP out of the Opened state.
     /// Then it asks anew, and nothing passes until it is answered.
@@ -213,7 +213,7 @@ impl<R: Role> Machine<R> {
         self.decryptor_stats().is_none_or(|stats| stats.opened == 0)
     }
 
-    /// Whether a Protocol-Reject names a protocol that the link cannot do without, or IPv6's while
+    /// Returns whether a Protocol-Reject names a protocol that the link cannot do without, or IPv6's while
     /// it is open
     fn would_reject_needed(&self, packet: &Packet<'_>) -> bool {
         let Some(protocol) = packet.data.first_chunk() else { return false };

@@ -1,4 +1,4 @@
-//! What a peer says that asks for nothing: Identification and Time-Remaining (RFC 1570 §2)
+//! Identification and Time-Remaining: remarks of the peer that ask for nothing (RFC 1570 §2)
 
 use std::time::Duration;
 

@@ -45,14 +45,14 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// What changes after the link is up is told by another [`Event::Up`](crate::Event::Up)
+    /// Tells a change after the link is up by another [`Event::Up`](crate::Event::Up)
     pub(super) fn ipv6_changed(&mut self, layer: Option<Layer>) {
         if matches!(layer, Some(Layer::Up | Layer::Down)) && self.phase == Phase::Up {
             self.tell_up();
         }
     }
 
-    /// Whether packets of this protocol are taken
+    /// Returns whether packets of this protocol are taken
     pub(super) fn wants(&self, protocol: u16) -> bool {
         let has_ipv6 = || self.ipv6cp.as_ref().is_some_and(|ipv6cp| ipv6cp.is_open());
         protocol == frame::IP || (protocol == frame::IPV6 && has_ipv6())

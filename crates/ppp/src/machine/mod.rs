@@ -61,7 +61,7 @@ pub(crate) struct Machine<R: Role> {
     /// Proof packets that wait to be sent
     proofs: PendingProofs,
     pub(crate) context: Context,
-    /// What LCP agreed on, while it is open
+    /// The outcome of LCP, while it is open
     link: Option<LinkFacts>,
     data_path: DataPath,
     /// Control frames that came in lately
@@ -76,7 +76,7 @@ pub(crate) struct Machine<R: Role> {
     near: Near,
     /// The addresses of the first time up
     pinned: Option<Box<Pinned>>,
-    /// Whether the link has not been up since the latest login
+    /// True if the link has not been up since the latest login
     is_new_login: bool,
     /// Frames that wait for a confirmation; boxed, since hardly any link has some
     confirmation: Option<Box<Confirmation>>,
@@ -87,7 +87,7 @@ pub(crate) struct Machine<R: Role> {
     events: Queue<Event>,
 }
 
-/// What a log wants to know; the rest is long, and some of it is secret
+/// Writes the phase and the states for a log; the rest is long, and some of it is secret
 impl<R: Role> fmt::Debug for Machine<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, lcp, ccp, ipcp, .. } = self;
@@ -98,7 +98,7 @@ impl<R: Role> fmt::Debug for Machine<R> {
 
 #[cfg(test)]
 impl<R: Role> Machine<R> {
-    /// What each part tells of itself, in both forms
+    /// Returns the `Debug` output of each part, in both forms
     pub(crate) fn details(&self) -> String {
         let Self {
             role, lcp, authentication, ccp, ipcp, context, data_path, early, events, ..
@@ -111,7 +111,7 @@ impl<R: Role> Machine<R> {
     }
 }
 
-/// What a machine is made of; the rest is the same for both roles
+/// The parts in which the machines of the two roles differ
 #[derive(Debug)]
 pub(crate) struct Parts<R: Role> {
     pub(crate) role: R,

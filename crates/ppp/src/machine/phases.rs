@@ -20,7 +20,7 @@ use crate::wire::packet::Packet;
 use crate::wire::protocol::Protocol;
 
 impl<R: Role> Machine<R> {
-    /// Something happened to LCP
+    /// Acts on a change of LCP's layer
     pub(super) fn lcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
         match layer {
             Some(Layer::Up) => match self.lcp.options.facts() {
@@ -40,7 +40,7 @@ impl<R: Role> Machine<R> {
         self.authentication.start(now, facts.authentication, &mut self.context);
     }
 
-    /// LCP is negotiated anew: everything above it has to begin again, keys included
+    /// Starts everything above LCP again, keys included, since LCP is negotiated anew
     pub(super) fn start_over(&mut self, now: Instant) {
         self.lower_network_layer(now);
         if self.renegotiates(now) {
@@ -48,7 +48,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// LCP does not carry anything above it any more
+    /// Takes down everything above LCP
     pub(super) fn lower_network_layer(&mut self, now: Instant) {
         self.ccp.down(now, &mut self.context);
         self.ipcp.down(now, &mut self.context);
@@ -77,7 +77,7 @@ impl<R: Role> Machine<R> {
         self.fail(now, failure);
     }
 
-    /// What came of an authentication packet
+    /// Acts on the outcome of an authentication packet
     pub(super) fn conclude(&mut self, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Nothing => {}
@@ -93,7 +93,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Both ends have proven who they are
+    /// Goes on after both ends have proven who they are
     fn authenticated(&mut self, now: Instant, authenticated: Authenticated) {
         self.peer_name = authenticated.peer_name;
         self.is_new_login = true;
@@ -107,7 +107,7 @@ impl<R: Role> Machine<R> {
         self.begin_network(now, keys);
     }
 
-    /// CCP and the network protocols begin
+    /// Begins CCP and the network protocols
     pub(super) fn begin_network(&mut self, now: Instant, keys: Keys) {
         self.enter(Phase::Network);
         #[cfg(feature = "server")]
@@ -133,7 +133,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Something happened to IPCP
+    /// Acts on a change of IPCP's layer
     pub(super) fn ipcp_changed(&mut self, now: Instant, layer: Option<Layer>) {
         match layer {
             Some(Layer::Up) => self.come_up(now),
@@ -143,7 +143,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Up needs IPCP, and that how packets go is settled
+    /// Brings the link up, if IPCP is open and the data path is
     pub(super) fn come_up(&mut self, now: Instant) {
         let is_settled = self.data_path.is_open(self.ccp.is_open());
         if let (Phase::Network, true, true, Some(link)) =
@@ -184,7 +184,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// The facts of a link that is up have changed
+    /// Tells the facts of a link that is up, since they have changed
     pub(super) fn tell_up(&mut self) {
         if let Some(link) = self.link {
             let negotiated = self.negotiated(&link);
@@ -221,7 +221,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Whether the link may be negotiated anew once more
+    /// Returns whether the link may be negotiated anew once more
     fn renegotiates(&mut self, now: Instant) -> bool {
         if self.phase == Phase::Up {
             let stats = &mut self.context.stats;

@@ -1,4 +1,4 @@
-//! How a link proves its data path: what [`PathMonitor`](crate::liveness::path_monitor::PathMonitor) asks for is done here
+//! The proofs of a link, which [`PathMonitor`](crate::liveness::path_monitor::PathMonitor) asks for
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ impl<R: Role> Machine<R> {
         self.proofs = PendingProofs::default();
     }
 
-    /// Does what is due for the data path
+    /// Performs the steps that are due for the data path
     pub(super) fn check_path(&mut self, now: Instant) {
         // the end of one proof may begin the next; a bound, in case that it goes on
         for _ in 0..MAX_STEPS {
@@ -178,7 +178,7 @@ impl<R: Role> Machine<R> {
         self.fail(now, Failure::EchoTimeout { unanswered });
     }
 
-    /// Whether a proof that was asked for in this silence may still be answered; asks for one if none was
+    /// Returns whether a proof that was asked for in this silence may still be answered; asks for one if none was
     fn may_yet_prove(&mut self, now: Instant, heard: Option<Instant>) -> bool {
         let Some(asked) = self.path_monitor.asked_since(heard) else {
             self.path_monitor.ask(now);
@@ -190,7 +190,7 @@ impl<R: Role> Machine<R> {
         now.saturating_duration_since(asked) < patience
     }
 
-    /// Whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
+    /// Returns whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
     /// come back to us
     pub(super) fn has_authentic_peer(&self) -> bool {
         let is_proven = self.link.is_some_and(|link| {
@@ -204,7 +204,7 @@ impl<R: Role> Machine<R> {
 }
 
 const ICMP: u8 = 1;
-/// How long a peer that answers no LCP echo has for a proof: its five pings are a second apart
+/// The time that a peer without LCP echoes has for a proof: its five pings are a second apart
 const PROOF_WAIT: Duration = Duration::from_millis(4500);
 /// Steps that one deadline may lead to
 const MAX_STEPS: usize = 4;

@@ -1,4 +1,4 @@
-//! What comes in: the phase gate, and one function for each protocol
+//! The frames that come in: one function for each protocol
 
 use std::time::Instant;
 
@@ -85,7 +85,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Past the gate
+    /// Acts on a control frame that has passed the gate
     pub(super) fn take_control(
         &mut self,
         now: Instant,
@@ -158,7 +158,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Whether an Echo-Reply came back to its sender: the line is looped, and no peer is there
+    /// Returns whether an Echo-Reply came back to its sender: the line is looped, and no peer is there
     ///
     /// A link whose peer has proven that it knows the password, and that is encrypted both ways, is not
     /// looped: there a reply with our Magic-Number comes of a peer that copies it (RFC 1661 §5.8 wants
@@ -222,7 +222,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Only the protocol that was agreed on counts: an old pppd fell over EAP that nobody wanted
+    /// Takes packets of the agreed protocol alone: an old pppd failed over EAP that it had not asked for
     fn receive_authentication(
         &mut self,
         now: Instant,

@@ -12,7 +12,7 @@ pub(crate) trait Role: std::fmt::Debug {
     type Ccp: EncryptionOptions;
     type Ipcp: AddressOptions;
 
-    /// When IPCP begins
+    /// Returns the time at which IPCP begins
     fn ipcp_start(&self) -> IpcpStart;
 
     /// Keeps the keys if the network phase begins later: see [`Role::due`]
@@ -38,7 +38,7 @@ pub(crate) trait Role: std::fmt::Debug {
         None
     }
 
-    /// Whether CCP and IPCP are discarded for now, and not kept either
+    /// Returns whether CCP and IPCP are discarded for now, and not kept either
     #[cfg(feature = "server")]
     fn is_deaf_to_network(&self) -> bool {
         false
@@ -48,13 +48,13 @@ pub(crate) trait Role: std::fmt::Debug {
     #[cfg(feature = "server")]
     fn note_ccp_ack(&mut self, _now: std::time::Instant) {}
 
-    /// Whether a request of IPCP is answered by Terminate-Ack until CCP is open
+    /// Returns whether a request of IPCP is answered by Terminate-Ack until CCP is open
     #[cfg(feature = "server")]
     fn turns_ipcp_away(&self) -> bool {
         false
     }
 
-    /// Whether an encrypted packet is not opened but answered, with this identifier
+    /// Returns whether an encrypted packet is not opened but answered, with this identifier
     #[cfg(feature = "server")]
     fn turns_mppe_away(
         &mut self,
@@ -75,24 +75,24 @@ pub(crate) trait Role: std::fmt::Debug {
         Some(own)
     }
 
-    /// Whether control frames are judged before they count while the link is up: see
+    /// Returns whether control frames are judged before they count while the link is up: see
     /// [`guard`](crate::machine::guard)
     fn guards(&self) -> bool {
         false
     }
 
-    /// Whether another inner address or DNS server ends a link that was up
+    /// Returns whether another inner address or DNS server ends a link that was up
     fn pins_addresses(&self) -> bool {
         false
     }
 
-    /// What is said over LCP once the link is up, though nothing depends on it
+    /// Remarks that are sent over LCP once the link is up, though nothing depends on them
     #[cfg(feature = "server")]
     fn remarks(&self) -> Vec<(crate::wire::packet::Code, Vec<u8>)> {
         Vec::new()
     }
 
-    /// Whether Naks and Rejects of LCP are not heard
+    /// Returns whether Naks and Rejects of LCP are not heard
     #[cfg(feature = "server")]
     fn is_deaf(&self) -> bool {
         false
@@ -106,7 +106,7 @@ pub(crate) trait Role: std::fmt::Debug {
     }
 }
 
-/// When IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers do not
+/// The time at which IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers wait
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IpcpStart {
     /// At once, beside CCP

@@ -18,7 +18,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Whether the restart timer runs in this state (RFC 1661 §4.1)
+    /// Returns whether the restart timer runs in this state (RFC 1661 §4.1)
     pub(crate) const fn is_timed(self) -> bool {
         matches!(
             self,
@@ -26,7 +26,7 @@ impl State {
         )
     }
 
-    /// Whether the layer below is up
+    /// Returns whether the layer below is up
     pub(crate) const fn is_lower_up(self) -> bool {
         !matches!(self, Self::Initial | Self::Starting)
     }
@@ -67,7 +67,7 @@ pub(crate) enum Event {
 
 /// A set of actions of the automaton (RFC 1661 §4.4)
 ///
-/// Whoever performs them does so in the order of the constants here: This-Layer-Down before
+/// They are performed in the order of the constants here: This-Layer-Down before
 /// anything is sent, and This-Layer-Up after it, so that the peer has our Configure-Ack before what
 /// the layer above then sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +111,10 @@ impl Actions {
     }
 }
 
-/// What an event does in a state; `None` where the RFC's table has a dash: it cannot happen
+/// The transition of an event in a state; `None` where the RFC's table has a dash: it cannot happen
 pub(crate) type Transition = Option<(Actions, State)>;
 
-/// What `event` does in `state`
+/// Returns the transition of `event` in `state`
 pub(crate) fn transition(state: State, event: Event) -> Transition {
     *TABLE.get(event as usize)?.get(state as usize)?
 }

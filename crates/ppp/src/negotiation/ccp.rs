@@ -26,9 +26,9 @@ pub(crate) struct Ccp {
     policy: EncryptionPolicy,
     /// The link was encrypted once, so that it is never in the clear again
     was_encrypted: bool,
-    /// What our request asks for; `None`: it has no MPPE option
+    /// The bits of our request; `None`: it has no MPPE option
     request: Option<MppeBits>,
-    /// What the peer offered last that was something else
+    /// The latest offer of the peer that was something else
     offered: Option<MppeBits>,
     /// Requests of the peer refused for their MPPE option
     refusals: u8,
@@ -61,7 +61,7 @@ impl Ccp {
         ccp
     }
 
-    /// Whether a link in the clear will do
+    /// Returns whether a link in the clear will do
     fn may_be_clear(&self) -> bool {
         !self.was_encrypted && !self.policy.is_required()
     }
@@ -75,30 +75,30 @@ impl Ccp {
         self.policy.insecure_stateful.is_some() && self.policy.insecure_stateful_first
     }
 
-    /// The strongest of what is offered that will do
+    /// Returns the strongest offered strength that will do
     fn strongest(&self, offered: MppeBits) -> Option<KeyStrength> {
         offered.strengths().find(|strength| *strength >= self.policy.insecure_least_key)
     }
 
-    /// Whether the peer's own request may be acknowledged
+    /// Returns whether the peer's own request may be acknowledged
     ///
     /// What will do but is not what we would like best only if the peer was asked for that already.
     ///
     /// Nor is it if ours has been given up: one direction alone is not to be encrypted.
     fn agrees_to(&self, offered: MppeBits) -> bool {
         let is_liked = |it: Encryption| it.stateful == self.wants_stateful();
-        match offered.exactly().filter(|it| it.is_allowed_by(&self.policy)) {
+        match offered.exactly().filter(|it| it.is_allowed_by(self.policy)) {
             Some(exact) => self.asks() && (is_liked(exact) || self.refusals > 0),
             None => offered.is_none() && self.may_give_up(),
         }
     }
 
-    /// Whether our own request is for MPPE
+    /// Returns whether our own request is for MPPE
     fn asks(&self) -> bool {
         self.request.is_some_and(|bits| !bits.is_none())
     }
 
-    /// Whether the peer was asked for MPPE in vain, and that will do
+    /// Returns whether the peer was asked for MPPE in vain, and that will do
     fn may_give_up(&self) -> bool {
         let has_asked = self.refusals > 0 || self.policy.demand == EncryptionDemand::InsecureAllow;
         self.may_be_clear() && has_asked
@@ -121,11 +121,11 @@ impl Ccp {
         Ok(Judgement::Nak(wanted.0.to_be_bytes().into()))
     }
 
-    /// What to ask for after the peer has said what it would rather have
+    /// Returns the bits to ask for after the peer has said what it would rather have
     fn chosen(&self, offered: MppeBits) -> Option<MppeBits> {
         let strength = self.strongest(offered)?;
         let encryption = Encryption { strength, stateful: !offered.is_stateless() };
-        encryption.is_allowed_by(&self.policy).then(|| MppeBits::only(encryption))
+        encryption.is_allowed_by(self.policy).then(|| MppeBits::only(encryption))
     }
 }
 
@@ -172,7 +172,7 @@ impl OptionSet for Ccp {
 
     fn on_ack_sent(&mut self, request: &Options<'_>) {
         let agreed = bits(request).and_then(MppeBits::exactly);
-        self.send = agreed.filter(|encryption| encryption.is_allowed_by(&self.policy));
+        self.send = agreed.filter(|encryption| encryption.is_allowed_by(self.policy));
         self.has_given_up = self.send.is_none();
     }
 
@@ -182,12 +182,12 @@ impl OptionSet for Ccp {
         Ok(())
     }
 
-    /// What the peer would rather have is asked for if it will do, and else what we would
+    /// Asks for the peer's wish if that will do, and otherwise for ours
     fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
         self.refused = self.refused.saturating_add(1);
-        // asked once more for what is better: some servers yield, but not one direction alone
+        // the better kind is asked for once more: some servers yield, but not one direction alone
         let is_first = self.refused == 1 && !self.has_given_up;
         if let Some(chosen) = offered.and_then(|offered| self.chosen(offered)) {
             self.request = Some(if is_first { self.with_mode(chosen) } else { chosen });

@@ -32,7 +32,7 @@ pub(crate) struct Ipcp {
 /// One DNS server, primary or secondary
 #[derive(Clone, Copy, Debug)]
 struct Dns {
-    /// Whether it goes into our request
+    /// True if it goes into our request
     wanted: bool,
     address: Ipv4Addr,
 }
@@ -61,7 +61,7 @@ impl Ipcp {
         }
     }
 
-    /// What is asked for now
+    /// The value that is asked for now
     fn address_request(&self) -> AddressRequest {
         let [primary_dns, secondary_dns] = self.dns.map(Dns::request);
         AddressRequest { address: self.address, primary_dns, secondary_dns }
@@ -96,7 +96,7 @@ impl Ipcp {
         }
     }
 
-    /// Whether the server asks for another value of a DNS option that is in our request
+    /// Returns whether the server asks for another value of a DNS option that is in our request
     fn concerns_dns(&self, naks: &Options<'_>) -> bool {
         let has_value = |kind| naks.find(kind).is_some_and(|option| address(&option).is_some());
         self.each_dns().any(|(kind, dns)| dns.wanted && has_value(kind))
@@ -203,7 +203,7 @@ pub(crate) fn address(option: &ConfigurationOption<'_>) -> Option<Ipv4Addr> {
     option.u32().map(Ipv4Addr::from_bits)
 }
 
-/// Whether a host can have this address
+/// Returns whether a host can have this address
 fn is_usable(address: Ipv4Addr) -> bool {
     !(address.is_unspecified()
         || address.is_broadcast()

@@ -65,7 +65,7 @@ impl Identifier {
 }
 
 impl Ipv6cp {
-    /// What was agreed on, once it is open
+    /// Returns the addresses that were agreed on, once IPV6CP is open
     pub(crate) fn addresses(&self) -> Option<Ipv6Addresses> {
         let told = !self.is_rejected && !self.own.is_none() && !self.peer.is_none();
         let (address, peer_address) = (self.own.link_local(), self.peer.link_local());

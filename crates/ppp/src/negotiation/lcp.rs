@@ -29,7 +29,7 @@ pub(crate) struct Common {
     preferred_mru: u16,
     wants_mru: bool,
     wants_magic: bool,
-    /// Whether the peer is to compress its headers: what we want, and what it has not rejected
+    /// The compression of headers that we want, and the part that the peer has not rejected
     preferred_form: frame::Form,
     wanted_form: frame::Form,
     magic: u32,
@@ -208,13 +208,13 @@ impl Common {
 pub(crate) struct Lcp {
     common: Common,
     policy: AuthenticationPolicy,
-    /// Whether MPPE has to have keys
+    /// True if MPPE has to have keys
     wants_keys: bool,
-    /// What the peer asked for, and was told yes
+    /// The protocol that the peer asked for and that was acknowledged
     agreed: Option<AuthenticationProtocol>,
-    /// What it asked for last that was something else than MS-CHAPv2
+    /// The latest protocol that it asked for other than MS-CHAPv2
     offered: Option<AuthenticationProtocol>,
-    /// What it asked for before, and was asked for MS-CHAPv2 instead
+    /// The protocols that it asked for, and was asked for MS-CHAPv2 instead
     declined: Declined,
     /// Times it was told no
     refusals: u8,
@@ -257,7 +257,7 @@ impl Lcp {
         }
     }
 
-    /// What is allowed is agreed to without asking for better first
+    /// Agrees to an allowed protocol without asking for a better one first
     pub(crate) const fn agree_at_first_asking(&mut self) {
         self.policy.at_first_asking = true;
     }

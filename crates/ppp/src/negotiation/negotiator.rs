@@ -20,7 +20,7 @@ use crate::wire::packet::{Code, Packet};
 use option_set::{Judgement, OptionSet};
 use repeat_policy::{Repeats, TurnedAway};
 
-/// What became of a layer (RFC 1661 §4.4)
+/// The change of a layer (RFC 1661 §4.4)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Up,
@@ -33,13 +33,13 @@ pub(crate) enum Layer {
 pub(crate) struct Negotiator<O> {
     pub(crate) options: O,
     repeats: Repeats,
-    /// What came of a request that was answered by Terminate-Ack
+    /// The state of a request that was answered by Terminate-Ack
     turned_away: TurnedAway,
     state: State,
     /// Identifier of our latest Configure-Request, and its options until it is answered
     id: u8,
     request: Box<[u8]>,
-    /// Whether that request has had its answer: every further one is stale
+    /// True if that request has had its answer: every further one is stale
     answered: bool,
     /// Identifier of our latest Code-Reject
     reject_id: u8,
@@ -52,9 +52,9 @@ pub(crate) struct Negotiator<O> {
     refusal: Option<Box<Refusal>>,
     /// Our latest Configure-Ack
     ack: Option<Sent>,
-    /// Whether something came from the peer that it sends in the Opened state only
+    /// True if something came from the peer that it sends in the Opened state only
     peer_is_open: bool,
-    /// Whether the peer's request came once more under another identifier since ours was opened
+    /// True if the peer's request came once more under another identifier since ours was opened
     was_renamed: bool,
     restart: u8,
     deadline: Option<Instant>,
@@ -77,7 +77,7 @@ struct Refusal {
     repeats: u8,
 }
 
-/// What a packet that came in is answered with
+/// The answer to a packet that came in
 #[derive(Debug)]
 enum Answer<'a> {
     None,
@@ -114,7 +114,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
-    /// Where the automaton stands (RFC 1661 §4.2)
+    /// The state of the automaton (RFC 1661 §4.2)
     pub(crate) const fn state(&self) -> State {
         self.state
     }
@@ -179,7 +179,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
-    /// Whether acting on a packet would take the protocol out of the Opened state, or end the link
+    /// Returns whether acting on a packet would take the protocol out of the Opened state, or end the link
     ///
     /// Answers to our request are stale in that state, and so is a Terminate-Ack of it. The request
     /// that we have acknowledged may come again because our Ack was lost: the same Ack does.
@@ -217,7 +217,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.peer_is_open |= self.is_open();
     }
 
-    /// Whether an Echo-Request is to be answered
+    /// Returns whether an Echo-Request is to be answered
     pub(crate) fn answers_echo(&self) -> bool {
         let reaction = transition(self.state, Event::Rxr);
         reaction.is_some_and(|(actions, _)| actions.contain(Actions::SER))
@@ -231,12 +231,12 @@ impl<O: OptionSet> Negotiator<O> {
         matches!(self.state, State::Initial)
     }
 
-    /// Whether the peer has been seen in its Opened state since ours was entered
+    /// Returns whether the peer has been seen in its Opened state since ours was entered
     pub(crate) const fn peer_is_open(&self) -> bool {
         self.peer_is_open
     }
 
-    /// Whether this is the request we acknowledged last
+    /// Returns whether this is the request we acknowledged last
     pub(crate) fn has_acknowledged(&self, packet: &Packet<'_>) -> bool {
         let same = |(id, data): &(u8, Box<[u8]>)| *id == packet.id && **data == *packet.data;
         self.acknowledged.as_ref().is_some_and(same)
@@ -291,21 +291,21 @@ impl<O: OptionSet> Negotiator<O> {
     }
 }
 
-/// Whether every implementation has to know a code (RFC 1661 §5.6)
+/// Returns whether every implementation has to know a code (RFC 1661 §5.6)
 const fn is_needed(code: u8) -> bool {
     matches!(code, 1..=7)
 }
 
 /// Time before an unanswered request is sent again (RFC 1661 §4.6)
 const RESTART: Duration = Duration::from_secs(3);
-/// The same for a Terminate-Request: hanging up is to take 2 s at most, not 6
+/// Time before an unanswered Terminate-Request is sent again: hanging up takes 2 s at most, not 6
 const TERMINATE_RESTART: Duration = Duration::from_secs(1);
 /// Transmissions of a Configure-Request without an answer (RFC 1661 §4.6)
 const MAX_CONFIGURE: u8 = 10;
 /// Transmissions of a Terminate-Request without an answer (RFC 1661 §4.6)
 const MAX_TERMINATE: u8 = 2;
 /// Refusals, ours and the peer's together, after which a negotiation does not converge: both may
-/// Nak [`MAX_FAILURE`] times and then reject option after option
+/// Nak [`MAX_FAILURE`](option_set::MAX_FAILURE) times and then reject option after option
 const MAX_ROUNDS: u8 = 24;
 /// Times the same request gets the same refusal: as often as its timer sends it (RFC 1661 §4.6)
 const MAX_REPEATS: u8 = MAX_CONFIGURE;

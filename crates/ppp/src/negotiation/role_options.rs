@@ -15,7 +15,7 @@ use crate::wire::protocol::{AuthenticationProtocol, MppeBits};
 /// The outcome of LCP
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkFacts {
-    /// What the peer keeps to
+    /// The Maximum-Receive-Unit that the peer keeps to
     pub(crate) mru: u16,
     pub(crate) magic: Option<u32>,
     pub(crate) peer_mru: u16,
@@ -35,13 +35,13 @@ pub(crate) struct AddressFacts {
 
 /// LCP's options, whichever role has them
 pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
-    /// What was agreed, once LCP is open; or why that is not enough
+    /// Returns the outcome of LCP once it is open, or why that is not enough
     fn facts(&self) -> Result<LinkFacts, Failure>;
 
     /// The link is encrypted from now on: an authentication that leaves no keys will not do
     fn require_keys(&mut self) {}
 
-    /// Why the peer may have hung up while LCP was negotiated
+    /// Returns the reason that the peer may have to hang up while LCP is negotiated
     fn disagreement(&self) -> Option<Failure> {
         None
     }
@@ -49,25 +49,25 @@ pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
 
 /// CCP's options, whichever role has them
 pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
-    /// Why the link ends when CCP does not open
+    /// Returns the failure of a link whose CCP does not open
     fn unavailable(&self) -> Failure;
-    /// Why a peer that hangs up now may have done so: what it offered was refused
+    /// Returns the reason that the peer may have to hang up now: its offer was refused
     fn disagreement(&self) -> Option<Failure> {
         None
     }
-    /// What is done about CCP once the authentication is over
+    /// The stance towards CCP once the authentication is over
     fn stance(&self, has_keys: bool) -> Stance;
-    /// What both directions came to, once CCP is open
+    /// Returns the outcome of CCP for both directions, once it is open
     fn agreed(&self) -> Agreed;
     /// A Configure-Request of the peer is not even judged, since CCP as a whole is refused
     fn note_refused(&mut self, _request: &Options<'_>) {}
-    /// What the peer offered last that was not agreed to
+    /// Returns the latest offer of the peer that was not agreed to
     fn offered(&self) -> Option<MppeBits> {
         None
     }
     /// The link is encrypted from now on: it never goes on in the clear
     fn insist(&mut self) {}
-    /// How a stateful session is reset
+    /// Returns the way in which a stateful session is reset
     fn stateful_reset(&self) -> StatefulReset;
 }
 
@@ -75,6 +75,6 @@ pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
 pub(crate) trait AddressOptions: OptionSet + std::fmt::Debug {
     /// Our own address, as it is now
     fn address(&self) -> Ipv4Addr;
-    /// What was agreed, once IPCP is open
+    /// Returns the outcome of IPCP, once it is open
     fn facts(&self) -> AddressFacts;
 }

@@ -1,11 +1,11 @@
-//! How a server wants its clients to prove who they are, and how it errs
+//! The behavior of a server: its order of messages, its encryption, its authentication, its errors
 
 use pptp_mppe::StatefulReset;
 use pptp_mschap::PasswordEncoding;
 
 use crate::wire::protocol::AuthenticationProtocol;
 
-/// Whose order of messages a server follows
+/// The real server whose order of messages a server follows
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerOrder {
     /// pptpd with pppd: IPCP stays closed, and answers Terminate-Ack, until CCP is open
@@ -16,7 +16,7 @@ pub enum ServerOrder {
     Rras,
 }
 
-/// What encryption a server has
+/// The encryption that a server has
 ///
 /// With MPPE it has no link without it, and insists on its own kind unless it
 /// [yields](crate::ServerConfig::encryption_yields). Without MPPE its links are in the clear.
@@ -43,32 +43,32 @@ pub enum ServerEncryption {
     Silent,
 }
 
-/// How a server wants its clients to prove who they are
+/// The authentication that a server asks of its clients
 ///
 /// By default MS-CHAPv2, as the RFCs want it. The rest plays servers that are met in the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAuthentication {
-    /// What the server has, and asks for in this order
+    /// The protocols of the server, in the order in which it asks for them
     pub protocols: Vec<AuthenticationProtocol>,
-    /// What it does when the client would rather have something else
+    /// The reaction to a client that asks for another protocol
     pub on_nak: OnNak,
-    /// How its secrets became octets
+    /// The encoding by which its secrets became octets
     pub encoding: PasswordEncoding,
     /// EAP methods that it proposes before MS-CHAPv2 (RFC 3748 §5)
     pub eap_proposals: Vec<u8>,
-    /// Whether it has MS-CHAPv2 within EAP; else a client that refuses its proposals gets an EAP-Failure
+    /// True if it has MS-CHAPv2 within EAP; else a client that refuses its proposals gets an EAP-Failure
     pub eap_has_mschap_v2: bool,
     /// With which error code of Windows it ends LCP when it refuses a login, instead of a CHAP Failure
     pub refuses_with: Option<crate::RasCode>,
     /// Other logins that are welcome on the same link after one was refused
     pub retries: u8,
-    /// Whether the passwords have expired (error 648), and each has to be changed first
+    /// True if the passwords have expired (error 648), and each has to be changed first
     pub expired: bool,
-    /// What a Failure says, instead of what servers of this order say
+    /// The text of a Failure, instead of the usual text of servers of this order
     pub failure_text: Option<String>,
-    /// What a Success says, instead of the proof
+    /// The text of a Success, instead of the proof
     pub success_text: Option<String>,
-    /// Whether each Challenge is sent twice
+    /// True if each Challenge is sent twice
     pub repeats_challenges: bool,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct ServerBehavior {
     pub(crate) authentication: ServerAuthentication,
 }
 
-/// What a server does when its client asks for another authentication protocol (RFC 1661 §5.3)
+/// The reaction of a server whose client asks for another authentication protocol (RFC 1661 §5.3)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNak {
     /// It asks for the same again

@@ -14,7 +14,7 @@ use crate::wire::frame;
 use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
 use crate::wire::protocol::{MppeBits, Protocol};
 
-/// What a server offers, and how far that got
+/// The options of a server's CCP
 #[derive(Debug)]
 pub(crate) struct Ccp {
     encryption: ServerEncryption,
@@ -22,7 +22,7 @@ pub(crate) struct Ccp {
     first_offer: Option<MppeBits>,
     /// Our request; `None`: it has no MPPE option
     offer: Option<MppeBits>,
-    /// What the client asked for last
+    /// The latest request of the client
     offered: Option<MppeBits>,
     /// Requests of the client refused
     refusals: u8,
@@ -58,7 +58,7 @@ impl Ccp {
         self.encryption.mppe().map(MppeBits::only)
     }
 
-    /// Whether a Configure-Nak of the client makes us ask for this
+    /// Returns whether a Configure-Nak of the client makes us ask for this
     fn gives_in_to(&self, naked: MppeBits) -> bool {
         let is_among = |offer: MppeBits| offer.0 & naked.0 == naked.0;
         let yields = self.yields && self.encryption != ServerEncryption::None;

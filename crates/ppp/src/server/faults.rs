@@ -13,11 +13,11 @@ pub struct LinkFaults {
     pub deaf: Option<Deafness>,
     /// The server encrypts what it sends so that the client cannot open it
     pub garbles: bool,
-    /// How the client's LCP Echo-Requests are answered
+    /// The answer to the client's LCP Echo-Requests
     pub echoes: Echoes,
 }
 
-/// How a server answers a packet that it cannot open; one answer for each packet
+/// The answer of a server to a packet that it cannot open; one answer for each packet
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deafness {
     /// A CCP Reset-Request: pppd, whose kernel refused the packet
@@ -30,7 +30,7 @@ pub enum Deafness {
     Silent,
 }
 
-/// How a server answers LCP Echo-Requests (RFC 1661 §5.8)
+/// The answer of a server to LCP Echo-Requests (RFC 1661 §5.8)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Echoes {
     /// With its own Magic-Number

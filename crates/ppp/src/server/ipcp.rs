@@ -19,11 +19,11 @@ pub(crate) struct Ipcp {
     address: Ipv4Addr,
     assigned: Ipv4Addr,
     dns: Vec<Ipv4Addr>,
-    /// Whether the client takes our address
+    /// True if the client takes our address
     tells_address: bool,
     /// Naks of the DNS options that are left: see [`Extras::dns_naks`]
     dns_naks: u8,
-    /// Whether the client has had its first address
+    /// True if the client has had its first address
     has_assigned: bool,
     configured: Extras,
     extras: Vec<(u8, Vec<u8>)>,
@@ -43,7 +43,7 @@ impl Ipcp {
         }
     }
 
-    /// What the client is to have in this option
+    /// Returns the value that the client is to have in this option
     fn value(&self, kind: u8) -> Option<Ipv4Addr> {
         match kind {
             IP_ADDRESS => Some(self.assigned),

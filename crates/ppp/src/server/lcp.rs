@@ -19,7 +19,7 @@ pub(crate) struct Lcp {
     configured: Extras,
     extras: Vec<(u8, Vec<u8>)>,
     authentication: ServerAuthentication,
-    /// What is asked for; `None`: nothing any more
+    /// The protocol that is asked for; `None`: there is no request any more
     asked: Option<AuthenticationProtocol>,
 }
 
@@ -37,7 +37,7 @@ impl Lcp {
         }
     }
 
-    /// What to ask a client for that named this instead
+    /// Returns the protocol to ask a client for that named this one instead
     fn ask_instead(&self, named: Option<AuthenticationProtocol>) -> Option<AuthenticationProtocol> {
         let protocols = &self.authentication.protocols;
         match self.authentication.on_nak {

@@ -20,7 +20,7 @@ pub struct SlowStart {
     pub unready: RangeInclusive<Duration>,
 }
 
-/// How far such a start has come
+/// The progress of such a start
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// The start of the network phase, the keys for it, and how long the kernel is unready from then on

@@ -192,7 +192,7 @@ mod chap {
         }
     }
 
-    /// What a Change-Password and another login answer: the challenge that the Failure names, or in
+    /// The challenge that a Change-Password and another login answer: the one that the Failure names, or in
     /// MS-CHAPv1 the one that follows from the last
     #[test]
     fn rfc2433_section_7_what_a_second_answer_answers() {

@@ -1,4 +1,4 @@
-//! What goes on beside the connect: IPv6, header compression, remarks, and frames that overtake
+//! Events beside the connect: IPv6, header compression, remarks, and frames that overtake
 
 use std::time::Duration;
 

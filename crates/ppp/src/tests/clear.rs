@@ -32,7 +32,7 @@ fn open_ipcp(script: &mut Script) -> Vec<Sent> {
     sent
 }
 
-/// A link that is up in the clear, since nobody asked for more
+/// A link that is up in the clear, since neither end asked for more
 fn clear() -> Script {
     let mut script = at_network(EncryptionDemand::InsecureAllow);
     open_ipcp(&mut script);

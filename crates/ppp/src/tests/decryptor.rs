@@ -1,4 +1,4 @@
-//! What a link does about frames that its decryptor cannot open, and about keys that do not last
+//! The reactions of a link to frames that do not open, and to keys that do not last
 
 use pptp_mppe::{Discard as Mppe, KeyStrength};
 use pptp_mschap::Password;

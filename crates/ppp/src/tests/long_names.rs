@@ -29,7 +29,7 @@ fn chap(size: u8, value: usize, name: usize) -> Vec<u8> {
     [&[size][..], &octets].concat()
 }
 
-/// Whether a challenge of so many octets can be answered
+/// Returns whether a challenge of so many octets can be answered
 fn is_challenge(protocol: &[u8], size: usize) -> bool {
     match protocol {
         MS_CHAP_V1 => size == 8,

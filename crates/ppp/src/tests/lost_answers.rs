@@ -1,4 +1,4 @@
-//! What a lost answer makes the peer do, and that nothing is counted or taken down because of it
+//! The effects of a lost answer: the peer asks again, and nothing is counted or taken down
 
 use std::time::Duration;
 

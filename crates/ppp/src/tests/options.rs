@@ -34,7 +34,7 @@ fn answer(sent: &[Sent], protocol: u16, id: u8) -> Option<(u8, Vec<u8>)> {
     first
 }
 
-/// What becomes of a request
+/// The fate of a request
 pub(super) fn asked(protocol: u16, options: &[u8]) -> Result<(u8, Vec<u8>), Discard> {
     let (mut script, _) = waiting_for(protocol);
     script.try_receive(protocol, 1, 77, options)?;

@@ -869,7 +869,7 @@ mod timeouts {
     }
 }
 
-/// What a link holds beside this are a few short options and the last Response
+/// An idle link is small: beside this it holds a few short options and the last Response
 #[test]
 fn an_idle_link_is_small() {
     let size = size_of::<crate::machine::Machine<crate::client::Client>>();

@@ -74,12 +74,12 @@ impl<'a> PapRequest<'a> {
     }
 }
 
-/// What a PAP Ack or Nak says, with its length in front, a wrong one, or none at all
+/// Returns the text of a PAP Ack or Nak, whose length in front may be wrong or missing
 pub(crate) fn pap_message(data: &[u8]) -> &[u8] {
     match data.split_first() {
         Some((length, rest)) => match rest.get(..usize::from(*length)) {
             Some(message) => message,
-            // No text begins with a control character: what is none is the text already.
+            // No text begins with a control character: another first octet is the text already.
             None if *length >= b' ' && !rest.is_empty() => data,
             None => rest,
         },
@@ -115,7 +115,7 @@ impl ChangePassword<'_> {
     }
 }
 
-/// What a server reads of a Change-Password body
+/// The part of a Change-Password body that a server reads
 #[cfg(any(test, feature = "server"))]
 pub(crate) struct PasswordChanged {
     pub(crate) change: PasswordChange,

@@ -21,7 +21,7 @@ impl ParseError {
     }
 }
 
-/// What a packet is for (RFC 1661 §5, RFC 1570 §2, RFC 1962 §3)
+/// The code of a packet (RFC 1661 §5, RFC 1570 §2, RFC 1962 §3)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// 1
@@ -113,7 +113,7 @@ pub struct Packet<'a> {
     pub code: u8,
     /// Matches an answer to its request
     pub id: u8,
-    /// What follows the header, without padding
+    /// The octets behind the header, without padding
     pub data: &'a [u8],
 }
 
@@ -161,7 +161,7 @@ fn counted(octets: &[u8], length: impl Into<usize>, taken: u16) -> IResult<&[u8]
 pub struct ConfigurationOption<'a> {
     /// The type
     pub kind: u8,
-    /// What follows type and length
+    /// The octets behind type and length
     pub value: &'a [u8],
 }
 
@@ -245,7 +245,7 @@ pub struct OptionsIter<'a> {
 }
 
 impl OptionsIter<'_> {
-    /// Whether this type is met for the first time
+    /// Returns whether this type is met for the first time
     fn is_first(&mut self, kind: u8) -> bool {
         let bit = 1_u64 << (kind & 63);
         let Some(word) = self.seen.get_mut(usize::from(kind >> 6)) else { return false };
@@ -286,7 +286,7 @@ impl OptionsBuf {
         self
     }
 
-    /// Whether there is none
+    /// Returns whether there are no options
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -309,7 +309,7 @@ impl OptionsBuf {
 pub struct ChapValue<'a> {
     /// The challenge, or the response to it
     pub value: &'a [u8],
-    /// Who sent it; may be empty
+    /// The name of its sender; may be empty
     pub name: &'a [u8],
 }
 

@@ -55,7 +55,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// How a client proves who it is: the value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
+/// The proof of a client's identity: the value of LCP's Authentication-Protocol option (RFC 1661 §6.2)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthenticationProtocol {
@@ -117,12 +117,12 @@ impl AuthenticationProtocol {
         }
     }
 
-    /// Whether MPPE has keys to begin with after it (RFC 3079)
+    /// Returns whether MPPE has keys to begin with after it (RFC 3079)
     pub const fn leaves_keys(self) -> bool {
         matches!(self, Self::MsChapV1 | Self::MsChapV2 | Self::Eap)
     }
 
-    /// Whether the server has proven too that it knows the password
+    /// Returns whether the server has proven too that it knows the password
     pub const fn proves_server(self) -> bool {
         matches!(self, Self::MsChapV2 | Self::Eap)
     }

@@ -1,4 +1,4 @@
-//! What a peer says when it cannot open our packets
+//! The complaints of a peer that cannot open our packets
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(crate) enum Complaint {
     UnsentProtocol,
 }
 
-/// What shows that nothing passes inside a link that is up
+/// The evidence that no packet passes inside a link that is up
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NothingPasses {
@@ -91,7 +91,7 @@ impl Evidence {
         self.latest.saturating_duration_since(self.since)
     }
 
-    /// Whether these are enough complaints, over a time in which a peer recovers by itself if it can
+    /// Returns whether these are enough complaints, over a time in which a peer recovers by itself if it can
     ///
     /// A Linux peer drops everything from its Reset-Request to our Reset-Ack, a round trip.
     pub(crate) fn is_enough(&self, least: Duration, round_trip: Duration) -> bool {

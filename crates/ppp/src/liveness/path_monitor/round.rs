@@ -11,7 +11,7 @@ pub(crate) struct Round {
     began: Instant,
     attempts: Vec<Attempt>,
     next: Option<Instant>,
-    /// Whether the peer has complained since it began
+    /// True if the peer has complained since it began
     is_complained_of: bool,
     /// When the link ends unless an answer comes before
     verdict: Option<Instant>,
@@ -26,7 +26,7 @@ struct Attempt {
     is_echoed: bool,
 }
 
-/// What is due in a round
+/// The next action of a round
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Another ping
@@ -175,8 +175,8 @@ const MIN_ECHOES: usize = 4;
 const MIN_PINGS: usize = 3;
 /// The longest round trip of a line that is alive
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(8);
-/// How long a peer complains before that counts, right after coming up and later
+/// The time for which a peer complains before that counts, right after coming up and later
 const FIRST_COMPLAINT_TIME: Duration = Duration::from_secs(1);
 const LATER_COMPLAINT_TIME: Duration = Duration::from_secs(3);
-/// How long the last ping may still be answered after the last echo
+/// The time in which the last ping may still be answered after the last echo
 const LAST_PING_WAIT: Duration = Duration::from_millis(500);

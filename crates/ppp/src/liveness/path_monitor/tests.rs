@@ -7,7 +7,7 @@ use crate::tests::epoch;
 const RTT: Duration = Duration::from_millis(40);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// How the peer treats our packets
+/// The peer's treatment of our packets
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// Answers pings
@@ -28,7 +28,7 @@ struct Scene {
     now: Instant,
     began: Instant,
     peer: Peer,
-    /// Whether LCP echoes are answered
+    /// True if LCP echoes are answered
     echoes: bool,
     round_trip: Duration,
     /// The shortest round trip that was measured, where the line has become slower since
@@ -82,7 +82,7 @@ impl Scene {
         self.now - self.began
     }
 
-    /// Whether the line loses the next packet
+    /// Returns whether the line loses the next packet
     fn is_lost(&mut self) -> bool {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.seed >> 33) % 100 < self.loss
@@ -239,7 +239,7 @@ fn users_whose_host_is_dead_cost_a_ping_in_ten_seconds() {
     assert!(pauses.skip(1).all(|pause| pause >= 10 * SECOND));
 }
 
-/// How long after the first packet that is lost to it a path that dies at `after` is found
+/// Returns the time from the first lost packet until a path that dies at `after` is found
 fn found(peer: Peer, before: Duration, answered: bool) -> (Duration, NothingPasses) {
     let mut scene = Scene::new(Peer::Answers, false);
     scene.user = true;

@@ -72,7 +72,7 @@ impl Lab {
         Self { negotiator, context: Context::new([0; 32]), now }
     }
 
-    /// What makes an event happen, from outside; nothing can where the RFC has a dash
+    /// Returns the input that makes an event happen; there is none where the RFC has a dash
     fn cause(&mut self, event: Event) -> Option<Layer> {
         let Self { negotiator, context, now } = self;
         let code = match event {
@@ -129,7 +129,7 @@ impl Lab {
     }
 }
 
-/// What the actions of a cell send, in the order in which they are performed
+/// Returns the packets that the actions of a cell send, in the order in which they are performed
 fn sends(actions: Actions, event: Event) -> Vec<(Code, u8)> {
     let resent = event == Event::TimeoutPositive;
     let request = if resent { OURS } else { OURS + 1 };
@@ -212,7 +212,7 @@ fn rfc1661_section_4_1_all_160_cells_are_performed() {
     assert_eq!(dashes, 40, "Up 8, Down 2, both time-outs 5, and 2 of each of the ten behind them");
 }
 
-/// Where the automaton is told nothing: what crossed something else on its way is no event
+/// Packets that crossed another on its way: they are no events for the automaton
 #[test]
 fn an_answer_to_a_request_that_had_one_moves_nothing() {
     for state in [State::ReqSent, State::AckRcvd, State::AckSent, State::Opened] {

@@ -16,7 +16,7 @@ pub(crate) trait OptionSet {
     fn restart(&mut self, random: &mut Random);
     /// The options of our Configure-Request
     fn request(&self) -> OptionsBuf;
-    /// What to say to one option of the peer's Configure-Request
+    /// Returns the answer to one option of the peer's Configure-Request
     fn judge(
         &mut self,
         option: &ConfigurationOption<'_>,
@@ -26,7 +26,7 @@ pub(crate) trait OptionSet {
     fn missing(&mut self, _request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         Ok(OptionsBuf::default())
     }
-    /// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
+    /// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
     fn max_failure(&self) -> u8 {
         MAX_FAILURE
     }
@@ -48,7 +48,7 @@ pub(crate) trait OptionSet {
     fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure>;
 }
 
-/// What to say to one option of the peer
+/// The answer to one option of the peer
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
     Ack,
@@ -57,5 +57,5 @@ pub(crate) enum Judgement {
     Reject,
 }
 
-/// Configure-Naks after which what is not acceptable is rejected (RFC 1661 §4.6)
+/// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
 pub(crate) const MAX_FAILURE: u8 = 5;

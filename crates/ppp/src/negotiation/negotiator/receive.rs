@@ -1,4 +1,4 @@
-//! What each packet of the peer means to the automaton
+//! The meaning of each packet of the peer for the automaton
 
 use std::time::Instant;
 
@@ -54,7 +54,7 @@ impl<O: OptionSet> Negotiator<O> {
         Ok(self.perform(now, event, &answer, context))
     }
 
-    /// Whether this is the request we acknowledged, sent again because our Configure-Ack was lost
+    /// Returns whether this is the request we acknowledged, sent again because our Configure-Ack was lost
     ///
     /// RFC 1661 would have both ends start over. Once more the same Ack does, as long as the peer
     /// has shown no sign of being open: then it waits for that Ack and for nothing else.
@@ -62,7 +62,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
     }
 
-    /// Whether it is that request under another identifier, for the first time
+    /// Returns whether it is that request under another identifier, for the first time
     ///
     /// A peer that had our Ack, but not yet our request, sends its own anew after 3 s (RFC 1661's
     /// Timeout in Ack-Rcvd). If that is lost and ours gets through meanwhile, it comes when all is
@@ -73,7 +73,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.is_open() && !self.peer_is_open && !self.was_renamed && is_same
     }
 
-    /// The same answer to the same request, sent again because that answer was lost
+    /// Repeats the answer to a request that came again because that answer was lost
     ///
     /// It is no further refusal: the peer has not heard of this one yet.
     fn refuse_again<'a>(&mut self, packet: &Packet<'_>) -> Option<Answer<'a>> {
@@ -205,7 +205,7 @@ impl<O: OptionSet> Negotiator<O> {
         matches!(self.state, State::ReqSent | State::AckRcvd | State::AckSent | State::Opened)
     }
 
-    /// Whether an Ack, Nak or Reject is the first answer to our latest request
+    /// Returns whether an Ack, Nak or Reject is the first answer to our latest request
     ///
     /// Every other one is stale, and ignored: answers cross requests that are sent again.
     fn take_answer(

@@ -7,13 +7,13 @@ pub(super) enum Repeats {
     ByTimer,
     /// At once when a request of the peer comes, too
     Prompted,
-    /// The same, and by the timer for the first time after 1 s
+    /// At once when a request of the peer comes, and by the timer for the first time after 1 s
     PromptedAndEarly,
     /// When a request of the peer comes and the answer is overdue, and for the first time after 1 s
     OverdueAndEarly,
 }
 
-/// Whether our latest request was answered by Terminate-Ack: the peer was closed when it came
+/// The fate of our latest request, if the peer was closed when it came and sent Terminate-Ack
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TurnedAway {
     No,

@@ -18,7 +18,7 @@ impl<O: OptionSet> Negotiator<O> {
         Self { repeats: Repeats::Prompted, ..Self::new(options) }
     }
 
-    /// The same, and the timer sends an unanswered request for the first time after 1 s, or two round trips
+    /// Prompts as [`Self::prompted`], and repeats by the timer for the first time after 1 s or two round trips
     ///
     /// Later repeats follow every 3 s, so that none is sent when a peer's timer of 3 s strikes: pppd's timer starts
     /// together with ours. With pptpd, of 25 logins that had lost our first CCP request 5 came up and carried nothing
@@ -28,7 +28,7 @@ impl<O: OptionSet> Negotiator<O> {
         Self { repeats: Repeats::PromptedAndEarly, ..Self::new(options) }
     }
 
-    /// The same, but prompted only if our request has been without an answer for longer than a round trip
+    /// Repeats early, and prompts only if our request has waited longer than a round trip for its answer
     ///
     /// A peer that had heard it would have answered before it sent its own. accel-ppp discards what comes between its
     /// Success and its own Configure-Request. pppd's own request comes with the Success, and a second one of ours may
@@ -66,7 +66,7 @@ impl<O: OptionSet> Negotiator<O> {
         matches!(self.state, State::ReqSent | State::AckSent) && !self.answered
     }
 
-    /// Whether the answer to our latest request should have come by now
+    /// Returns whether the answer to our latest request should have come by now
     ///
     /// A quarter of a round trip and 1 ms of slack: round trips vary. More slack would let more logins at accel-ppp wait
     /// for the timer; less of it would disturb more logins at pptpd that have lost a packet.

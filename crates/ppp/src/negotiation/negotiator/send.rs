@@ -1,4 +1,4 @@
-//! What the actions of the automaton send
+//! The packets that the actions of the automaton send
 
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
-    /// The same request with the same identifier if the timer sends it, else one made anew
+    /// Sends the same request with the same identifier if the timer asks, otherwise a new one
     fn send_request(&mut self, now: Instant, event: Event, context: &mut Context) {
         if event != Event::TimeoutPositive || self.answered {
             self.id = self.id.wrapping_add(1);

@@ -19,7 +19,7 @@ const ELSEWISE: &[u8] = &[1, 3, 8];
 const UNKNOWN: &[u8] = &[200, 2];
 const LACKING: &[u8] = &[];
 
-/// What was asked of the options, in this order
+/// The calls of the options, in this order
 #[derive(Debug, Default)]
 struct Two(Vec<&'static str>);
 
@@ -80,7 +80,7 @@ impl OptionSet for Two {
 /// A packet that was sent
 type Sent = (Code, u8, Vec<u8>);
 
-/// What a packet came to
+/// The outcome of a packet
 type Outcome = Result<Option<Layer>, Trouble>;
 
 /// A negotiator, and its clock
@@ -139,7 +139,7 @@ impl Lab {
         layers
     }
 
-    /// What was sent since it was asked last
+    /// Returns the packets that were sent since the last call
     fn sent(&mut self) -> Vec<Sent> {
         let frames = std::iter::from_fn(|| self.context.poll_frame());
         frames

@@ -43,7 +43,7 @@ enum Stage {
     Over,
 }
 
-/// What a Response led to
+/// The outcome of a Response
 #[derive(Debug)]
 pub(crate) enum Step {
     /// There is a Request to be sent

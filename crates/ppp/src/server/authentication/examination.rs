@@ -25,7 +25,7 @@ use crate::wire::packet::{ChapValue, Packet};
 #[derive(Debug)]
 pub(crate) struct Examination {
     algorithm: Algorithm,
-    /// What an answer has to have; behind a refusal one more
+    /// The challenges that an answer may be made of; behind a refusal there is one more
     id: u8,
     challenge: Redacted<Vec<u8>>,
     retries: u8,
@@ -35,10 +35,10 @@ pub(crate) struct Examination {
     verdict: Option<(u8, u8, Redacted<String>)>,
 }
 
-/// What an answer led to
+/// The outcome of an answer
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The same as before
+    /// Repeats the verdict before
     Repeated,
     /// Refused, and another answer is welcome
     Again,

@@ -82,7 +82,7 @@ fn a_request_that_was_turned_away_is_sent_again_once_and_then_by_the_timer() {
     assert_eq!(repeats(lab, 1), [920], "1 s after the first time");
 }
 
-/// What was sent a moment ago is not what that Terminate-Ack answers
+/// A Terminate-Ack does not answer a request that was sent a moment ago
 #[test]
 fn a_terminate_ack_to_an_earlier_transmission_says_nothing_of_the_latest() {
     let mut lab = requesting(Negotiator::prompted_and_early(Two::default()), 40 * MS);
