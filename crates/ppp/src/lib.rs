@@ -14,9 +14,9 @@
 //!                   LCP, CCP, IPCP and IPV6CP
 //!     encryption    the data path: encrypted, in the clear, or closed; never back to the clear
 //!     authentication  PAP, CHAP with MD5, MS-CHAPv1, MS-CHAPv2, and that in EAP
-//!     liveness      LCP echoes, and proofs that packets pass inside the link
 //!   context         shared by all protocols: randomness, rates, counters, round trips
 //!   failure         the reasons that a link ends, and their classes
+//!   liveness        LCP echoes, and proofs that packets pass inside the link
 //!   config          the decisions of the link's owner
 //!   wire            the wire formats
 //! ```
