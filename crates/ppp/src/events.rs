@@ -13,7 +13,7 @@ use crate::liveness::path_monitor::Reachability;
 use crate::negotiation::ipv6cp::Ipv6Addresses;
 use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
-/// Something the owner of a link has to know
+/// An event that the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -36,7 +36,7 @@ pub enum Event {
     TimeRemaining {
         /// Time from now on; [`Duration::MAX`] for ever
         left: Duration,
-        /// Its own words
+        /// The peer's own words
         message: String,
     },
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
@@ -54,7 +54,7 @@ pub enum Event {
     Down {
         /// The phase it was in
         phase: Phase,
-        /// Why
+        /// The reason
         failure: Failure,
     },
 }

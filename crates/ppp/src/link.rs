@@ -248,7 +248,7 @@ impl Link {
         each!(&mut self.0, machine => machine.poll_event())
     }
 
-    /// When [`Link::handle_timeout`] wants to be called, and why
+    /// The time at which [`Link::handle_timeout`] wants to be called, and the reason
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         each!(&self.0, machine => machine.poll_timeout())
     }

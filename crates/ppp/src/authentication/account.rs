@@ -1,4 +1,4 @@
-//! From a challenge to the answer, and to what the verdict is checked against
+//! The account of a client: from a challenge to the answer, and to the proof of its verdict
 
 use pptp_mschap::{
     AuthenticatorResponse, HashName, NtHash, Password, PasswordChange, PasswordEncoding,
@@ -46,7 +46,7 @@ pub(crate) struct Answer {
 /// The proof that a Success is checked against, and the keys that it makes valid
 #[derive(Debug)]
 pub(crate) struct Proof {
-    /// Of MS-CHAPv2 only: all others prove nothing of the server
+    /// The server's proof, in MS-CHAPv2 only: the other algorithms prove nothing of the server
     pub(crate) expected: Option<AuthenticatorResponse>,
     pub(crate) keys: Keys,
 }

@@ -61,7 +61,7 @@ pub(crate) enum Step {
     Answer,
     /// The server took the answer, and gave its own proof where the algorithm has one
     Proven(Proven),
-    /// It did not
+    /// The server refused the login
     Refused(Box<Refusal>),
 }
 

@@ -201,7 +201,7 @@ impl Eap {
         }
     }
 
-    /// Only behind the server's proof: before it, anyone may have sent it (RFC 3748 §4.2)
+    /// Takes a Success behind the server's proof only: before it, anyone may have sent it (RFC 3748 §4.2)
     fn handle_success(&mut self, now: Instant, context: &mut Context) -> Result<EapStep, Trouble> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proven(authenticated) => {
@@ -308,7 +308,7 @@ impl Eap {
         });
     }
 
-    /// Something came that the server sends only behind our latest Response
+    /// Notes a packet that the server sends only behind our latest Response
     fn note_answered(&mut self, now: Instant, context: &mut Context) {
         if let Some(sent) = self.last.as_mut().and_then(|last| last.sent.take()) {
             context.round_trips.answered(now, sent);

@@ -5,9 +5,11 @@
 //!     pap          the password in the clear (RFC 1334)
 //!     eap          EAP with MS-CHAPv2 inside (RFC 3748)
 //!     conversation challenge, answer and verdict of the CHAP family, whatever carries them
-//!       account    a challenge's answer: the only place that touches the password
-//!   wire           the packets of PAP, EAP and Change-Password
+//!       account    a challenge's answer, made of the password
 //! ```
+//!
+//! Three files touch the password: `account` hashes it, `pap` sends it, and `client` compares it with
+//! the owner's other one. The packets are in [`wire::authentication`](crate::wire::authentication).
 
 mod account;
 mod client;
@@ -55,7 +57,7 @@ pub(crate) trait Authentication {
     fn would_fail(&self, _packet: &Packet<'_>) -> bool {
         false
     }
-    /// Why a peer that hangs up now does so: the login that it refused is still to be answered
+    /// Returns the reason that a peer hangs up now: the login that it refused is still to be answered
     fn disagreement(&self) -> Option<Failure> {
         None
     }
@@ -99,9 +101,9 @@ pub(crate) enum Keys {
 /// The start keys of MS-CHAPv1, which depend on the strength
 #[derive(Debug)]
 pub(crate) struct V1Keys {
-    /// From the NT hash and the challenge
+    /// The key of 128 bits, from the NT hash and the challenge
     pub(crate) bits_128: StartKey,
-    /// From the LAN Manager hash alone: the same in every session
+    /// The key of 40 and 56 bits, from the LAN Manager hash alone: the same in every session
     pub(crate) bits_40_56: StartKey,
 }
 

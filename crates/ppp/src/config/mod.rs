@@ -105,7 +105,7 @@ impl Default for AddressRequest {
     }
 }
 
-/// When to send LCP Echo-Requests, and when to give up on the peer (RFC 1661 §5.8)
+/// The times of LCP Echo-Requests, and the number of them after which the peer is dead (RFC 1661 §5.8)
 ///
 /// Adaptive: a peer that sends anything at all is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

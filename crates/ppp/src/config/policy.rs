@@ -103,7 +103,7 @@ pub enum EncryptionDemand {
     /// That is: a server that rejects MPPE or CCP, one that agrees to CCP without MPPE, and one that
     /// has not said a word of CCP for 9 s, in which it was asked three times.
     InsecurePrefer,
-    /// Not asked for, and agreed to where the server asks
+    /// The client does not ask for encryption, and agrees to it where the server asks
     ///
     /// A link that came up in the clear is encrypted from then on if the server asks later.
     InsecureAllow,

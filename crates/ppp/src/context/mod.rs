@@ -25,7 +25,7 @@ pub(crate) struct Context {
     pub(crate) round_trips: RoundTrips,
     pub(crate) stats: Stats,
     answers: Rate,
-    /// Each is made in one piece and zeroed once it is sent: it may be a PAP request
+    /// Frames to send; each is made in one piece and zeroed once it is sent: it may be a PAP request
     outbox: Queue<Redacted<Zeroizing<Vec<u8>>>>,
 }
 
@@ -40,7 +40,7 @@ impl Context {
         }
     }
 
-    /// Something of the peer comes in, which may be answered
+    /// Notes that a frame of the peer comes in, which may be answered
     pub(crate) fn hear(&mut self, now: Instant) {
         self.answers.renew(now);
     }
@@ -100,9 +100,9 @@ fn is_request_before(frame: &[u8], protocol: u16, id: u8) -> bool {
 /// The reason that a packet is dropped, or ends the link
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// It is dropped and counted
+    /// The packet is dropped and counted
     Discard(Discard),
-    /// It ends the link
+    /// The packet ends the link
     Fail(Failure),
 }
 

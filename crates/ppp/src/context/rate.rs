@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Something that may happen only so often in a period
+/// A rate limiter: an event may happen only so often in a period
 #[derive(Debug)]
 pub(crate) struct Rate {
     most: u8,

@@ -9,7 +9,7 @@ pub(crate) struct RoundTrips {
     shortest: Option<Duration>,
 }
 
-/// When something was sent, and how many round trips had passed by then
+/// The time at which a packet was sent, and the round trips that had passed by then
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
     at: Instant,
@@ -35,7 +35,7 @@ impl RoundTrips {
         self.shortest
     }
 
-    /// Something that wants an answer goes out
+    /// Stamps a packet that goes out and wants an answer
     pub(crate) const fn stamp(&self, now: Instant) -> Sent {
         Sent { at: now, count: self.count }
     }

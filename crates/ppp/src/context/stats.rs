@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::context::round_trips::RoundTripTime;
 use crate::liveness::path_monitor::Reachability;
 
-/// Why a frame that came in was dropped
+/// The reason that a frame that came in was dropped
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Discard {
@@ -13,17 +13,17 @@ pub enum Discard {
     Malformed,
     /// A control frame whose sequence number was there before
     Duplicate,
-    /// Its protocol has no business in this phase (RFC 1661 §3.2)
+    /// The frame's protocol does not belong to this phase (RFC 1661 §3.2)
     OutOfPhase,
     /// IP in the clear, although that was not agreed
     Plaintext,
-    /// In the clear, as was agreed, and it does not look like an IPv4 packet
+    /// The packet is in the clear, as was agreed, and does not look like an IPv4 packet
     Implausible,
     /// MPPE did not open it
     Undecryptable(pptp_mppe::Discard),
     /// MPPE opened it, and it is no IPv4 packet: IPV6CP is not open
     InnerProtocol,
-    /// Its protocol is not known here; told to the peer by a Protocol-Reject
+    /// The frame's protocol is not known; the peer is told by a Protocol-Reject
     UnknownProtocol,
     /// The link has ended, or was never opened
     Dead,

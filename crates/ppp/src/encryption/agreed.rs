@@ -52,9 +52,9 @@ impl fmt::Display for Encryption {
 pub(crate) enum Agreed {
     /// Both directions are encrypted, each in its way
     Encrypted { send: Encryption, receive: Encryption },
-    /// Neither direction is
+    /// Both directions are in the clear
     Clear,
-    /// One is
+    /// One direction is encrypted, the other in the clear
     OneWay,
 }
 
@@ -71,15 +71,15 @@ impl Agreed {
 /// The stance towards CCP once the authentication is over
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stance {
-    /// It is opened, and without MPPE the link ends
+    /// CCP is opened, and without MPPE the link ends
     Require,
-    /// It is opened, and without MPPE the link goes on in the clear
+    /// CCP is opened, and without MPPE the link goes on in the clear
     Prefer,
-    /// It is opened when the peer does
+    /// CCP is opened when the peer opens it
     Listen,
-    /// It is answered with Protocol-Reject
+    /// CCP is answered with Protocol-Reject
     Refuse,
-    /// It is not answered at all
+    /// CCP is not answered at all
     #[cfg(feature = "server")]
     Ignore,
 }

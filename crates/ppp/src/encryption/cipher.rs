@@ -37,7 +37,7 @@ enum Opening {
 }
 
 impl Cipher {
-    /// As CCP has agreed; `None` if there are no keys
+    /// Makes a cipher as CCP has agreed; `None` if there are no keys
     pub(crate) fn new(
         keys: &Keys,
         send: Encryption,
@@ -105,7 +105,7 @@ impl Cipher {
         }
     }
 
-    /// When keys kept for late frames expire
+    /// The time at which keys kept for late frames expire
     pub(crate) fn kept_keys(&self) -> Option<Instant> {
         match &self.decryptor {
             Opening::Stateless(decryptor) => decryptor.poll_timeout(),
@@ -113,7 +113,7 @@ impl Cipher {
         }
     }
 
-    /// When the peer is to be asked for a reset again
+    /// The time at which the peer is to be asked for a reset again
     pub(crate) fn reset_request(&self) -> Option<Instant> {
         match &self.decryptor {
             Opening::Stateless(_) => None,

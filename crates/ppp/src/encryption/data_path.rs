@@ -33,7 +33,7 @@ pub(crate) struct DataPath {
 enum Route {
     /// Closed: CCP has not decided yet
     Undecided {
-        /// When a peer that has said nothing of CCP gets a link in the clear
+        /// The time at which a peer that has said nothing of CCP gets a link in the clear
         clear_at: Option<Instant>,
     },
     /// Encrypted, both ways

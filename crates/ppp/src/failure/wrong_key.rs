@@ -8,7 +8,7 @@ use std::fmt;
 pub enum WrongKey {
     /// The peer rejected protocols that were never sent, these among them
     RandomProtocols([u16; Self::PROTOCOLS]),
-    /// Not one packet of the peer could be opened
+    /// No packet of the peer could be opened
     NothingOpens {
         /// Packets that came
         packets: u64,

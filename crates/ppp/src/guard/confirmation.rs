@@ -28,7 +28,7 @@ pub(crate) struct Confirmation {
     frames: Vec<Doubtful>,
     /// Time between two Echo-Requests
     interval: Duration,
-    /// When the latest Echo-Request was sent
+    /// The time of the latest Echo-Request
     asked_at: Option<Instant>,
 }
 
@@ -41,10 +41,10 @@ pub(crate) struct Doubtful {
     pub(crate) information: Box<[u8]>,
     /// The carrier's number of the first copy
     sequence: u32,
-    /// When the first copy came
+    /// The time of the first copy
     since: Instant,
     copies: u8,
-    /// When the latest copy came that was counted
+    /// The time of the latest copy that was counted
     copied_at: Instant,
     /// Echo-Requests sent since it came, and the identifier of the first
     asked: u8,
@@ -151,13 +151,13 @@ impl Confirmation {
         self.ask_at().is_some_and(|at| at <= now).then_some(Step::Ask)
     }
 
-    /// When [`Confirmation::handle_timeout`] has something to do
+    /// The time at which [`Confirmation::handle_timeout`] has a step
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let due = self.frames.iter().filter_map(|frame| frame.due(self.interval));
         due.chain(self.ask_at()).min()
     }
 
-    /// When the next Echo-Request is due
+    /// The time at which the next Echo-Request is due
     fn ask_at(&self) -> Option<Instant> {
         let frame = self.frames.iter().find(|frame| frame.needs_question())?;
         let next = self.asked_at.and_then(|at| at.checked_add(self.interval));
@@ -210,7 +210,7 @@ impl Doubtful {
         }
     }
 
-    /// When the questions have been unanswered for long enough
+    /// The time at which the questions have been unanswered for long enough
     fn silent_until(&self, interval: Duration) -> Option<Instant> {
         let all = interval.saturating_mul(MAX_QUESTIONS.into());
         self.since.checked_add(all.max(MIN_SILENCE))

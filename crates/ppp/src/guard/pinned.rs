@@ -14,7 +14,7 @@ use crate::negotiation::role_options::AddressFacts;
 pub(crate) struct Pinned {
     address: Ipv4Addr,
     dns: [Option<Ipv4Addr>; 2],
-    /// Of the first time up behind the latest login: nothing else has been confirmed by one
+    /// The request of the first time up behind the latest login: no other has been confirmed by one
     pub(crate) request: AddressRequest,
 }
 

@@ -8,13 +8,13 @@ use crate::wire::packet::Packet;
 /// Asks a silent peer, and leaves one that sends anything alone
 #[derive(Debug)]
 pub(crate) struct Echo {
-    /// Not as by default; boxed, since most links have the default
+    /// A policy other than the default; boxed, since most links have the default
     policy: Option<Box<EchoPolicy>>,
     heard: Option<Instant>,
-    /// Not moved by every packet: looked at again when it has come
+    /// The next time to look; it is not moved by every packet
     deadline: Option<Instant>,
     unanswered: u8,
-    /// When the latest Echo-Request was sent, and its identifier
+    /// The time and the identifier of the latest Echo-Request
     asked: Option<Instant>,
     id: u8,
     /// True if the peer has ever answered one
@@ -118,7 +118,7 @@ impl Echo {
         Some(now.saturating_duration_since(at))
     }
 
-    /// When anything of the link came in last
+    /// The time at which anything of the link came in last
     pub(crate) const fn last_heard(&self) -> Option<Instant> {
         self.heard
     }
@@ -137,7 +137,7 @@ impl Echo {
         self.deadline = None;
     }
 
-    /// Something came in
+    /// Notes that a frame came in
     pub(crate) const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
         self.unanswered = 0;

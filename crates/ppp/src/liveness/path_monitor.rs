@@ -71,7 +71,7 @@ pub(crate) struct PathMonitor {
     sequence: u16,
     /// The first packet of a user since something of the peer opened
     unanswered_since: Option<Instant>,
-    /// Not moved by every packet: looked at again when it has come
+    /// The next time to look; it is not moved by every packet
     deadline: Option<Instant>,
     latest_round: Option<Instant>,
     round: Option<Box<Round>>,
@@ -348,7 +348,7 @@ impl PathMonitor {
         is_news && self.is_enabled
     }
 
-    /// When a proof was asked for since `heard`, if one was
+    /// The time at which a proof was asked for since `heard`
     pub(crate) fn asked_since(&self, heard: Option<Instant>) -> Option<Instant> {
         self.latest_round.filter(|at| heard.is_none_or(|heard| *at > heard))
     }
@@ -371,7 +371,7 @@ impl PathMonitor {
         self.deadline = self.next_round();
     }
 
-    /// When the next round is due, as things stand
+    /// The time at which the next round is due
     fn next_round(&self) -> Option<Instant> {
         let pause = if self.is_provable { BETWEEN_ROUNDS } else { BETWEEN_UNANSWERED_ROUNDS };
         let pause = if self.evidence.is_some() { BETWEEN_ROUNDS } else { pause };

@@ -110,6 +110,7 @@ impl<R: Role> Machine<R> {
     fn encrypt(&mut self, now: Instant, send: Encryption, receive: Encryption) {
         let reset = self.ccp.options.stateful_reset();
         match self.data_path.encrypt(send, receive, reset) {
+            // the options insist from here on: an LCP or CCP that begins anew must not offer the clear
             Encrypting::Begun => {
                 self.ccp.options.insist();
                 self.lcp.options.require_keys();
@@ -352,7 +353,7 @@ impl<R: Role> Machine<R> {
         options.disagreement().filter(|_| !self.ccp.is_open())
     }
 
-    /// At once, and in stateless mode too: after one packet it could not open, a Linux peer drops
+    /// Answers at once, and in stateless mode too: after one packet it could not open, a Linux peer drops
     /// everything until the Reset-Ack comes
     fn answer_reset(&mut self, now: Instant, request: &Packet<'_>) {
         let stats = &mut self.context.stats;

@@ -187,6 +187,10 @@ impl<R: Role> Machine<R> {
         }
     }
 
+    /// Performs all that is due at `now`
+    ///
+    /// From the lowest layer up: LCP and the login may end the link, which makes the rest needless, and
+    /// CCP goes before IPCP, since an IPCP that gives up would hide the failure of CCP.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.phase == Phase::Dead {
             return;
@@ -334,7 +338,7 @@ impl<R: Role> Machine<R> {
         self.push(Event::Phase(phase));
     }
 
-    /// Something to know that nothing depends on: an owner that does not look does not get it
+    /// Tells a remark on which nothing depends: an owner that does not look does not get it
     fn tell(&mut self, event: Event) {
         if self.events.len() < MAX_REMARKS {
             self.push(event);

@@ -171,7 +171,7 @@ impl<R: Role> Machine<R> {
         magic.is_some_and(|magic| reply.data.starts_with(&magic))
     }
 
-    /// Only in the Opened state (RFC 1661 §5.7)
+    /// Takes a Protocol-Reject, in the Opened state only (RFC 1661 §5.7)
     fn receive_protocol_reject(
         &mut self,
         now: Instant,

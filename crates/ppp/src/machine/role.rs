@@ -32,7 +32,7 @@ pub(crate) trait Role: std::fmt::Debug {
         None
     }
 
-    /// When [`Role::due`] has something
+    /// The time at which [`Role::due`] has keys
     #[cfg(feature = "server")]
     fn deadline(&self) -> Option<std::time::Instant> {
         None
@@ -109,7 +109,7 @@ pub(crate) trait Role: std::fmt::Debug {
 /// The time at which IPCP begins: RFC 1661 lets all NCPs run side by side, and only servers wait
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IpcpStart {
-    /// At once, beside CCP
+    /// IPCP begins at once, beside CCP
     AtOnce,
     /// Closed, and so answering Terminate-Ack, until CCP is open
     #[cfg(feature = "server")]

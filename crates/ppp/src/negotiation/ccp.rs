@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_128_bit_stateless_is_naked_to_it_five_times() {
+    fn everything_but_128_bit_stateless_gets_five_naks_that_name_it() {
         for bits in [0, 0x0100_0020, 0x0100_0080, 0x40, 0x0100_00E1, 0x0100_0001, 0x0100_0041] {
             let mut ccp = Ccp::new(EncryptionPolicy::default());
             for _ in 0..5 {

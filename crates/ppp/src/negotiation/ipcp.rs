@@ -21,7 +21,7 @@ const DNS_OPTIONS: [u8; 2] = [PRIMARY_DNS, SECONDARY_DNS];
 pub(crate) struct Ipcp {
     address: Ipv4Addr,
     peer_address: Option<Ipv4Addr>,
-    /// In the order of [`DNS_OPTIONS`]
+    /// The DNS servers, in the order of [`DNS_OPTIONS`]
     dns: [Dns; 2],
     /// Configure-Naks of our address
     address_naks: u8,

@@ -42,7 +42,7 @@ pub(crate) fn negotiator(wanted: bool) -> Option<Box<Negotiator<Ipv6cp>>> {
 struct Identifier(u64);
 
 impl Identifier {
-    /// One that is neither zero nor `other`, with the universal bit clear (RFC 5072 §4.1)
+    /// Draws an identifier that is neither zero nor `other`, with the universal bit clear (RFC 5072 §4.1)
     fn other_than(other: Self, random: &mut Random) -> Self {
         let high = u64::from(random.magic());
         let low = u64::from(random.magic());

@@ -66,7 +66,7 @@ impl Common {
         Self { preferred_form: form, ..self }
     }
 
-    /// Has no Magic-Number
+    /// Does without a Magic-Number
     #[cfg(feature = "server")]
     pub(crate) const fn forgo_magic(&mut self) {
         self.wants_magic = false;
@@ -334,7 +334,7 @@ impl OptionSet for Lcp {
         }
     }
 
-    /// Not when it is judged: a Reject for another option goes first, and says nothing of this one
+    /// Notes the protocol as declined now, not when judged: a Reject of another option may go first
     fn on_nak_sent(&mut self, naks: &Options<'_>) {
         if let (Some(_), Some(offered)) = (naks.find(AUTHENTICATION_PROTOCOL), self.offered) {
             self.declined.insert(offered);
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unwanted_protocol_is_naked_five_times_then_rejected_then_the_end() {
+    fn an_unwanted_protocol_gets_five_naks_then_a_reject_then_the_end() {
         let (mut lcp, mut random) = lcp();
         let pap = ConfigurationOption { kind: AUTHENTICATION_PROTOCOL, value: &[0xC0, 0x23] };
         for _ in 0..5 {

@@ -212,7 +212,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.perform(now, event, &Answer::None, context)
     }
 
-    /// Something came in that the peer sends in its Opened state only
+    /// Notes a packet that the peer sends in its Opened state only
     pub(crate) fn note_peer_is_open(&mut self) {
         self.peer_is_open |= self.is_open();
     }
@@ -242,7 +242,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.acknowledged.as_ref().is_some_and(same)
     }
 
-    /// When our latest Configure-Ack was sent
+    /// The time at which our latest Configure-Ack was sent
     pub(crate) const fn ack(&self) -> Option<Sent> {
         self.ack
     }

@@ -31,15 +31,15 @@ pub enum ServerEncryption {
     Mppe56,
     /// 40 bit, stateless
     Mppe40,
-    /// None, told by an MPPE option without a bit: accel-ppp where it only allows MPPE
+    /// No encryption, told by an MPPE option without a bit: accel-ppp where it only allows MPPE
     ZeroBits,
-    /// None, but compression: RRAS with encryption switched off; a client's MPPE is rejected
+    /// Compression without encryption: RRAS with encryption switched off; a client's MPPE is rejected
     MppcOnly,
-    /// None: CCP opens, and a client's MPPE is rejected
+    /// No encryption: CCP opens, and a client's MPPE is rejected
     None,
-    /// None, nor CCP: it is answered with Protocol-Reject
+    /// Neither encryption nor CCP, which is answered with Protocol-Reject
     NoCcp,
-    /// None, and CCP is not answered at all
+    /// No encryption, and no answer to CCP at all
     Silent,
 }
 
@@ -58,7 +58,7 @@ pub struct ServerAuthentication {
     pub eap_proposals: Vec<u8>,
     /// True if it has MS-CHAPv2 within EAP; else a client that refuses its proposals gets an EAP-Failure
     pub eap_has_mschap_v2: bool,
-    /// With which error code of Windows it ends LCP when it refuses a login, instead of a CHAP Failure
+    /// The error code of Windows with which it ends LCP instead of sending a CHAP Failure
     pub refuses_with: Option<crate::RasCode>,
     /// Other logins that are welcome on the same link after one was refused
     pub retries: u8,
@@ -91,7 +91,7 @@ impl Default for ServerAuthentication {
 }
 
 impl ServerAuthentication {
-    /// One protocol, and nothing else
+    /// Asks for one protocol, and for no other
     pub fn only(protocol: AuthenticationProtocol) -> Self {
         Self { protocols: vec![protocol], ..Self::default() }
     }
@@ -108,13 +108,13 @@ pub(crate) struct ServerBehavior {
 /// The reaction of a server whose client asks for another authentication protocol (RFC 1661 §5.3)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNak {
-    /// It asks for the same again
+    /// The server asks for the same again
     Insist,
-    /// It asks for what the client named if it has that, or else for the next that it has
+    /// The server asks for the protocol that the client named if it has it, otherwise for its next one
     Yield,
-    /// It asks for nothing any more, and hangs up once LCP is open: pppd
+    /// The server asks for no protocol any more, and hangs up once LCP is open: pppd
     Withdraw,
-    /// It does not hear that: it is deaf to every Nak and Reject of LCP, and its restart timer sends the same
+    /// The server is deaf to every Nak and Reject of LCP, and its restart timer sends the same
     /// request again
     Deaf,
 }

@@ -59,10 +59,10 @@ impl Ccp {
     }
 
     /// Returns whether a Configure-Nak of the client makes us ask for this
-    fn gives_in_to(&self, naked: MppeBits) -> bool {
-        let is_among = |offer: MppeBits| offer.0 & naked.0 == naked.0;
+    fn gives_in_to(&self, wish: MppeBits) -> bool {
+        let is_among = |offer: MppeBits| offer.0 & wish.0 == wish.0;
         let yields = self.yields && self.encryption != ServerEncryption::None;
-        naked.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
+        wish.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
     }
 }
 
@@ -129,8 +129,8 @@ impl OptionSet for Ccp {
         if self.refused > MAX_FAILURE {
             return Err(self.unavailable());
         }
-        if let Some(naked) = bits(options).filter(|naked| self.gives_in_to(*naked)) {
-            self.offer = Some(naked);
+        if let Some(wish) = bits(options).filter(|wish| self.gives_in_to(*wish)) {
+            self.offer = Some(wish);
         }
         Ok(())
     }

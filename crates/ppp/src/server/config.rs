@@ -105,6 +105,6 @@ pub struct Extras {
     /// The Terminate-Requests, each with an error code of Windows, with which it ends the link as soon as
     /// the login is through
     pub farewell: Vec<(Protocol, RasCode)>,
-    /// For how many seconds the link will last, said once it is up (RFC 1570 §2.2)
+    /// The seconds that the link will last, sent once it is up (RFC 1570 §2.2)
     pub seconds_remaining: Option<u32>,
 }

@@ -26,19 +26,19 @@ pub enum Deafness {
     RejectsMppe,
     /// An LCP Protocol-Reject of a random protocol: a server whose keys are others
     RejectsRandom,
-    /// Nothing at all
+    /// No answer at all
     Silent,
 }
 
 /// The answer of a server to LCP Echo-Requests (RFC 1661 §5.8)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Echoes {
-    /// With its own Magic-Number
+    /// An Echo-Reply with the server's own Magic-Number
     #[default]
     Answered,
-    /// With the client's Magic-Number, as a looped line would
+    /// An Echo-Reply with the client's Magic-Number, as a looped line would give
     WithPeersMagic,
-    /// Not at all
+    /// No answer at all
     Unanswered,
 }
 

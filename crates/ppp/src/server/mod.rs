@@ -112,7 +112,7 @@ impl Role for Server {
         farewell.map(|(protocol, code)| (protocol.number(), code.data())).collect()
     }
 
-    /// With the Magic-Number 0: who has none says so
+    /// Returns remarks with the Magic-Number 0, which stands for an end without one
     fn remarks(&self) -> Vec<(Code, Vec<u8>)> {
         let magic = [0; 4];
         let identification = self.identification.as_ref().map(|text| text.as_bytes().to_vec());

@@ -164,8 +164,8 @@ fn server_authentication() -> impl Strategy<Value = ServerAuthentication> {
 
 fn server() -> impl Strategy<Value = ServerConfig> {
     let order = select(vec![ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras]);
-    let manners = (order, server_authentication(), server_encryption(), extras());
-    (manners, 128..=1500_u16, echo(), any::<[bool; 2]>(), 0..3_usize).prop_map(
+    let behavior = (order, server_authentication(), server_encryption(), extras());
+    (behavior, 128..=1500_u16, echo(), any::<[bool; 2]>(), 0..3_usize).prop_map(
         |((order, authentication, encryption, extras), mru, echo, [ipv6, yields], dns)| {
             let config = ServerConfig::new([192, 168, 1, 1].into(), [192, 168, 1, 200].into());
             ServerConfig {

@@ -30,7 +30,7 @@ mod authentication_policy {
 
     /// EAP is allowed, so that it is agreed to at its second asking
     #[test]
-    fn weaker_protocols_are_naked_rejected_and_then_the_reason_to_end() {
+    fn weaker_protocols_get_a_nak_a_reject_and_then_the_end() {
         for (value, offered) in [
             (&[0xC0, 0x23][..], AuthenticationProtocol::Pap),
             (&[0xC2, 0x23, 0x05], AuthenticationProtocol::ChapMd5),

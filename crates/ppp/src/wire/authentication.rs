@@ -90,7 +90,7 @@ pub(crate) fn pap_message(data: &[u8]) -> &[u8] {
 /// The body of a Change-Password packet of either version
 pub(crate) struct ChangePassword<'a> {
     pub(crate) change: &'a PasswordChange,
-    /// Of MS-CHAPv2 only
+    /// The peer's challenge, in MS-CHAPv2 only
     pub(crate) peer_challenge: Option<&'a [u8; 16]>,
     pub(crate) nt_response: &'a [u8; 24],
 }

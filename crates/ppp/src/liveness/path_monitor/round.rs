@@ -1,10 +1,10 @@
-//! One proof: pings with LCP echoes beside them, until one is answered or the case is clear
+//! A proof: pings with LCP echoes beside them, until one is answered or the case is clear
 
 use std::time::{Duration, Instant};
 
 use super::evidence::Evidence;
 
-/// One proof under way
+/// A proof that waits for its answer
 #[derive(Debug)]
 pub(crate) struct Round {
     is_first: bool,
@@ -13,7 +13,7 @@ pub(crate) struct Round {
     next: Option<Instant>,
     /// True if the peer has complained since it began
     is_complained_of: bool,
-    /// When the link ends unless an answer comes before
+    /// The time at which the link ends unless an answer comes before
     verdict: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Due {
     Dead,
     /// The end of the round, without an answer and without a verdict
     Over,
-    /// Nothing yet
+    /// No step is due
     Later,
 }
 
@@ -66,7 +66,7 @@ impl Round {
         u8::try_from(echoed).unwrap_or(u8::MAX)
     }
 
-    /// When the ping with this number left, if it belongs to this round
+    /// The time at which the ping with this number left, if it belongs to this round
     pub(crate) fn sent_at(&self, sequence: u16) -> Option<Instant> {
         let attempt = self.attempts.iter().find(|attempt| attempt.sequence == sequence);
         attempt.map(|attempt| attempt.at)

@@ -249,7 +249,7 @@ impl<O: OptionSet> Negotiator<O> {
         self.perform(now, Event::Rta, &Answer::None, context)
     }
 
-    /// Only an answer to the latest transmission counts: the one before it may have been answered
+    /// Notes a Terminate-Ack, if it answers the latest transmission: the one before may have been answered
     fn note_turned_away(&mut self, now: Instant, packet: &Packet<'_>, context: &Context) {
         let sent = self.transmissions.last().filter(|_| packet.id == self.id && !self.answered);
         let is_latest = sent.is_some_and(|sent| context.round_trips.may_be_answered(now, *sent));

@@ -1,6 +1,6 @@
 //! The occasions on which an unanswered request is sent again
 
-/// When an unanswered request is sent again
+/// The occasions on which an unanswered request is sent again
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeats {
     /// Every 3 s
@@ -18,6 +18,6 @@ pub(super) enum Repeats {
 pub(super) enum TurnedAway {
     No,
     Yes,
-    /// It was, and the peer has been asked again without waiting for the timer
+    /// The request was turned away, and was sent again without waiting for the timer
     AskedAgain,
 }

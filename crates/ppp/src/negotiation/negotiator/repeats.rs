@@ -1,4 +1,4 @@
-//! When an unanswered request is sent again: by the timer, and when the peer shows that it listens now
+//! The repeats of an unanswered request: by the timer, and when the peer shows that it listens now
 
 use std::time::{Duration, Instant};
 

@@ -152,7 +152,7 @@ impl Authenticator {
         }
     }
 
-    /// Only the first time counts: the keys stay those
+    /// Notes that the client has passed; the keys of the first time stay
     fn passed(&mut self, authenticated: Authenticated) -> Outcome {
         self.deadline = None;
         if std::mem::replace(&mut self.is_authenticated, true) {
