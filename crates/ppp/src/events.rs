@@ -1,17 +1,19 @@
-//! What a link tells its owner
+//! The events of a link, which its owner polls
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::config::AddressRequest;
-use crate::credentials::Question;
-use crate::data_path::Reachability;
-use crate::encryption::Encryption;
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::ipv6cp::Ipv6Addresses;
-use crate::ras::RasCode;
+use crate::config::questions::Question;
+use crate::context::stats::Discard;
+use crate::encryption::agreed::Encryption;
+use crate::failure::Failure;
+use crate::failure::ras::RasCode;
+use crate::liveness::path_monitor::Reachability;
+use crate::negotiation::ipv6cp::Ipv6Addresses;
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
-/// Something the owner of a link has to know
+/// An event that the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -20,7 +22,7 @@ pub enum Event {
     /// IP packets pass from now on; comes again, with the facts as they are then, after every
     /// renegotiation, and when IPv6 comes or goes
     Up(Negotiated),
-    /// Whether packets pass inside the link is known, or known better
+    /// The reachability has changed: packets pass inside the link, or that is not known
     Reachable(Reachability),
     /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
     ///
@@ -28,13 +30,13 @@ pub enum Event {
     Ask(Question),
     /// The server took the new password: the old one is worth nothing any more
     PasswordChanged,
-    /// What the peer says of itself, in its own words (RFC 1570 §2.1); Windows clients do
+    /// A text in which the peer says what it is (RFC 1570 §2.1); Windows clients send one
     Identification(String),
     /// The peer will end the link after so long, and what it says to that (RFC 1570 §2.2)
     TimeRemaining {
-        /// How long from now; [`Duration::MAX`] for ever
+        /// Time from now on; [`Duration::MAX`] for ever
         left: Duration,
-        /// Its own words
+        /// The peer's own words
         message: String,
     },
     /// The peer began to negotiate anew: no IP packet passes until the next [`Event::Up`]
@@ -52,12 +54,25 @@ pub enum Event {
     Down {
         /// The phase it was in
         phase: Phase,
-        /// Why
+        /// The reason
         failure: Failure,
     },
 }
 
-/// How far a link has come (RFC 1661 §3.2)
+/// The fate of a frame that came in
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'p> {
+    /// Accepted: an inner IP packet, opened in place
+    Ip(&'p mut [u8]),
+    /// Accepted: an answer to a proof of the data path, which is not for users
+    Proof,
+    /// Accepted: a well-formed control frame
+    Control,
+    /// Dropped and counted; its sequence number is not to be acknowledged
+    Discarded(Discard),
+}
+
+/// The phase of a link (RFC 1661 §3.2)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -100,17 +115,17 @@ pub struct Negotiated {
     pub magic: Option<u32>,
     /// The peer's Magic-Number, if it has one
     pub peer_magic: Option<u32>,
-    /// Whether the peer takes compressed protocol fields (RFC 1661 §6.5)
+    /// True if the peer takes compressed protocol fields (RFC 1661 §6.5)
     pub pfc: bool,
-    /// Whether the peer takes frames without address and control field (RFC 1661 §6.6)
+    /// True if the peer takes frames without address and control field (RFC 1661 §6.6)
     pub acfc: bool,
-    /// How the client proved who it is
+    /// The protocol by which the client proved who it is
     pub authentication: AuthenticationProtocol,
     /// The name the peer gave in authentication: the server's own for a client, the user's for a server
     ///
     /// A server gives none in PAP.
     pub peer_name: String,
-    /// How both directions are encrypted; `None`: the link is in the clear
+    /// The encryption of both directions; `None`: the link is in the clear
     pub encryption: Option<Encryption>,
     /// Our inner address
     pub address: Ipv4Addr,
@@ -118,7 +133,7 @@ pub struct Negotiated {
     pub peer_address: Option<Ipv4Addr>,
     /// The DNS servers the peer named, in its order: at most two
     pub dns: Vec<Ipv4Addr>,
-    /// What a client would have to ask for next time so that the server has nothing to change
+    /// The request that a client can make next time so that the server has nothing to change
     pub request: AddressRequest,
     /// The link-local addresses of IPv6, if both ends want it; packets of IPv6 pass then
     pub ipv6: Option<Ipv6Addresses>,
@@ -126,7 +141,7 @@ pub struct Negotiated {
     pub mtu: u16,
 }
 
-/// Why a deadline exists
+/// The reason of a deadline
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
@@ -144,7 +159,7 @@ pub enum Timer {
     ResetRequest,
     /// A peer that has not said a word of CCP gets a link in the clear
     Encryption,
-    /// What would end or restart the link came in the clear: the peer is asked whether it sent that
+    /// A frame that would end or restart the link came in the clear: the peer is asked whether it sent it
     Confirmation,
     /// The peer has to acknowledge our Terminate-Request by then
     Terminate,

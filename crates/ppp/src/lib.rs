@@ -5,15 +5,23 @@
 //! other that keeps frames apart and numbers them would do.
 //!
 //! ```text
-//!   link      the one type users of this crate see; dispatches to the role
-//!   machine   phases: what is let in when, what starts what, why a link ends
-//!     negotiator   drives the automaton of one protocol; LCP, CCP and IPCP are sets of options
-//!       automaton  the state transition table of RFC 1661 §4.1, as data
+//!   link            the one type that users of this crate see; dispatches to the role
+//!   client, server  the two roles
+//!   machine         phases: the frames that a phase lets in, the events that start and end a link
+//!     events        the output of a link
+//!     guard         state that protects a link that is up against forged frames
+//!     negotiation   the automaton of RFC 1661 §4.1 as data, its driver, and the options of
+//!                   LCP, CCP, IPCP and IPV6CP
+//!     encryption    the data path: encrypted, in the clear, or closed; never back to the clear
 //!     authentication  PAP, CHAP with MD5, MS-CHAPv1, MS-CHAPv2, and that in EAP
-//!     echo         whether the peer is still there
-//!     data_path    whether packets pass inside the link; proving does what it asks for
-//!   packet, frame  the wire formats
+//!   context         shared by all protocols: randomness, rates, counters, round trips
+//!   failure         the reasons that a link ends, and their classes
+//!   liveness        LCP echoes, and proofs that packets pass inside the link
+//!   config          the decisions of the link's owner
+//!   wire            the wire formats
 //! ```
+//!
+//! A folder imports those below it in this list, never one above.
 //!
 //! A connect takes as few round trips as the RFCs allow: everything that can be sent at a moment is
 //! sent at that moment. [`Link::round_trips`] counts them.
@@ -29,74 +37,48 @@
 )]
 
 mod authentication;
-mod automaton;
-mod ccp;
-mod cipher;
-mod class;
+mod client;
 mod config;
-mod confirmation;
 mod context;
-mod credentials;
-mod data_path;
-mod early;
-mod echo;
-mod encrypting;
 mod encryption;
-mod ended;
 mod events;
 mod failure;
-pub mod frame;
 mod guard;
-mod ipcp;
-mod ipv6;
-mod ipv6cp;
-mod lcp;
 mod link;
+mod liveness;
 mod machine;
-mod names;
-mod near;
-mod negotiator;
-pub mod packet;
-mod pinned;
-mod policy;
-mod proof;
-mod proving;
-mod random;
-mod ras;
-mod rate;
-mod receive;
-mod role;
-mod round_trips;
+mod negotiation;
 #[cfg(feature = "server")]
 mod server;
-mod spoken;
-mod stats;
 #[cfg(test)]
 mod tests;
-mod wants_answer;
-mod wrong_key;
+mod wire;
 
-pub use class::Class;
+pub use config::policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
+pub use config::questions::{Question, Questions};
 pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
-#[cfg(feature = "server")]
-pub use config::{Extras, ServerConfig, ServerEncryption, ServerOrder};
-pub use credentials::{Question, Questions};
-pub use data_path::{NothingPasses, Proof, Reachability};
-pub use encryption::Encryption;
-pub use events::{Event, Negotiated, Phase, Timer};
-pub use failure::{AuthenticationProtocol, Failure, MppeBits, Protocol, Rule};
-pub use ipv6cp::Ipv6Addresses;
-pub use link::{Link, Received};
-pub use pinned::Assigned;
-pub use policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
+pub use context::round_trips::RoundTripTime;
+pub use context::stats::{Discard, Stats};
+pub use encryption::agreed::Encryption;
+pub use events::{Event, Negotiated, Phase, Received, Timer};
+pub use failure::class::Class;
+pub use failure::ras::RasCode;
+pub use failure::{Assigned, Failure, Rule, WrongKey};
+pub use link::Link;
+pub use liveness::path_monitor::{NothingPasses, Proof, Reachability};
+pub use liveness::wants_answer::wants_answer;
+pub use negotiation::ipv6cp::Ipv6Addresses;
 pub use pptp_mppe::{
     Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,
 };
 pub use pptp_mschap::{HashName, Password, PasswordEncoding};
-pub use ras::RasCode;
-pub use round_trips::RoundTripTime;
 #[cfg(feature = "server")]
-pub use server::{Deafness, Echoes, LinkFaults, OnNak, ServerAuthentication, SlowStart};
-pub use stats::{Discard, Stats};
-pub use wants_answer::wants_answer;
-pub use wrong_key::WrongKey;
+pub use server::behavior::{OnNak, ServerAuthentication, ServerEncryption, ServerOrder};
+#[cfg(feature = "server")]
+pub use server::config::{Extras, ServerConfig};
+#[cfg(feature = "server")]
+pub use server::faults::{Deafness, Echoes, LinkFaults};
+#[cfg(feature = "server")]
+pub use server::slow_start::SlowStart;
+pub use wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
+pub use wire::{frame, packet};

@@ -9,21 +9,15 @@ use pptp_packet::PacketBuf;
 use zeroize::Zeroizing;
 
 use crate::authentication;
-use crate::ccp::Ccp;
+use crate::client::{self, Client};
 use crate::config::ClientConfig;
-#[cfg(feature = "server")]
-use crate::config::ServerConfig;
-use crate::data_path::Reachability;
-use crate::echo::Echo;
-use crate::events::{Event, Phase, Timer};
+use crate::context::stats::Stats;
+use crate::events::{Event, Phase, Received, Timer};
 use crate::failure::Failure;
-use crate::ipcp::Ipcp;
-use crate::lcp::Lcp;
-use crate::machine::{Machine, Parts};
-use crate::negotiator::Negotiator;
-use crate::random::Random;
-use crate::role::Client;
-use crate::stats::{Discard, Stats};
+use crate::liveness::path_monitor::Reachability;
+use crate::machine::Machine;
+#[cfg(feature = "server")]
+use crate::server::config::ServerConfig;
 
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
 ///
@@ -32,7 +26,7 @@ use crate::stats::{Discard, Stats};
 /// are empty, and [`Link::poll_timeout`] once.
 pub struct Link(Inner);
 
-/// The same machine in either role; no build without a server has its code
+/// The machine in either role; a build without the server has none of its code
 #[cfg_attr(
     feature = "server",
     expect(
@@ -68,7 +62,7 @@ macro_rules! in_client {
 
 #[cfg(test)]
 impl Link {
-    /// What the parts of the machine tell of themselves, which [`Link`]'s own `Debug` leaves out
+    /// Returns the `Debug` output of the machine's parts, which [`Link`]'s own leaves out
     pub(crate) fn details(&self) -> String {
         each!(&self.0, machine => machine.details())
     }
@@ -80,25 +74,12 @@ impl fmt::Debug for Link {
     }
 }
 
-/// What became of a frame that came in
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received<'p> {
-    /// Accepted: an inner IP packet, opened in place
-    Ip(&'p mut [u8]),
-    /// Accepted: an answer to a proof of the data path, which is not for users
-    Proof,
-    /// Accepted: a well-formed control frame
-    Control,
-    /// Dropped and counted; its sequence number is not to be acknowledged
-    Discarded(Discard),
-}
-
 impl Link {
     /// The side that authenticates itself and is given an address
     ///
     /// All randomness (Magic-Numbers, challenges) comes from `seed`: it has to be fresh and secret.
     pub fn client(config: ClientConfig, seed: [u8; 32]) -> Self {
-        Self(Inner::Client(client(config, seed)))
+        Self(Inner::Client(client::machine(config, seed)))
     }
 
     /// The side that checks who the other is and assigns its address
@@ -148,7 +129,7 @@ impl Link {
 
     /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
     #[cfg(feature = "server")]
-    pub fn terminate(&mut self, code: crate::ras::RasCode) {
+    pub fn terminate(&mut self, code: crate::failure::ras::RasCode) {
         if let Inner::Server(machine) = &mut self.0 {
             machine.terminate(code);
         }
@@ -210,7 +191,7 @@ impl Link {
         each!(&mut self.0, machine => machine.peer_hung_up(now));
     }
 
-    /// Does what is due at `now`; too early does nothing
+    /// Performs all that is due at `now`; a call that is too early changes nothing
     pub fn handle_timeout(&mut self, now: Instant) {
         each!(&mut self.0, machine => machine.handle_timeout(now));
     }
@@ -227,7 +208,7 @@ impl Link {
     ///
     /// If it [wants an answer](crate::wants_answer), nothing coming back is then a silence.
     pub fn note_sent(&mut self, now: Instant, wants_answer: bool) {
-        each!(&mut self.0, machine => machine.path.sent(now, wants_answer));
+        each!(&mut self.0, machine => machine.note_sent(now, wants_answer));
     }
 
     /// Notes that the carrier's own signalling was heard
@@ -235,17 +216,17 @@ impl Link {
     /// A peer that has never answered an LCP Echo-Request is not dead for that as long as its carrier
     /// is alive.
     pub fn note_carrier_alive(&mut self, now: Instant) {
-        each!(&mut self.0, machine => machine.carrier.heard(now));
+        each!(&mut self.0, machine => machine.note_carrier_alive(now));
     }
 
-    /// When anything of the peer came in last
+    /// The time at which anything of the peer came in last
     pub fn last_heard(&self) -> Option<Instant> {
-        each!(&self.0, machine => machine.echo.last_heard())
+        each!(&self.0, machine => machine.last_heard())
     }
 
-    /// Whether packets pass inside the link, as far as is known
+    /// Returns whether packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
-        each!(&self.0, machine => machine.path.reachability())
+        each!(&self.0, machine => machine.reachability())
     }
 
     /// The next packet that proves the data path, as a sealed frame
@@ -267,19 +248,19 @@ impl Link {
         each!(&mut self.0, machine => machine.poll_event())
     }
 
-    /// When [`Link::handle_timeout`] wants to be called, and why
+    /// The time at which [`Link::handle_timeout`] wants to be called, and the reason
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         each!(&self.0, machine => machine.poll_timeout())
     }
 
-    /// Whether IP packets pass
+    /// Returns whether IP packets pass
     pub fn is_up(&self) -> bool {
         each!(&self.0, machine => machine.is_up())
     }
 
-    /// How far the link has come
+    /// The phase of the link
     pub fn phase(&self) -> Phase {
-        each!(&self.0, machine => machine.phase)
+        each!(&self.0, machine => machine.phase())
     }
 
     /// Round trips of the negotiation so far
@@ -291,41 +272,18 @@ impl Link {
         each!(&self.0, machine => machine.round_trips())
     }
 
-    /// What the peer was refused so far: why it hangs up, if it does so now by other means than LCP
+    /// Returns the reason that the peer has to hang up now, if it was refused something before
     pub fn disagreement(&self) -> Option<Failure> {
         each!(&self.0, machine => machine.disagreement())
     }
 
-    /// What the link has counted
+    /// The counters of the link
     pub fn stats(&self) -> Stats {
         each!(&self.0, machine => machine.stats())
     }
 
-    /// What the decryptor has counted, once there is one
+    /// The counters of the decryptor, once there is one
     pub fn decryptor_stats(&self) -> Option<&pptp_mppe::Stats> {
         each!(&self.0, machine => machine.decryptor_stats())
     }
-}
-
-/// Identifiers begin at random: someone who sees nothing cannot name the next one
-fn client(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
-    let [lcp, ccp, ipcp, ipv6cp, id, token @ ..]: [u8; 9] = Random::apart(seed);
-    let ipv6 = crate::ipv6::wanted(config.ipv6);
-    let echo = Echo::new(config.echo);
-    let parts = Parts {
-        role: Client {
-            is_forgeable: config.carrier_is_forgeable,
-            address_may_change: config.address_may_change,
-        },
-        lcp: Negotiator::prompted(Lcp::new(&config)).counting_from(lcp),
-        ccp: Negotiator::overdue_and_early(Ccp::new(config.encryption)).counting_from(ccp),
-        ipcp: Negotiator::prompted_and_early(Ipcp::new(config.addresses)).counting_from(ipcp),
-        ipv6cp: ipv6.map(|it| Box::new(it.counting_from(ipv6cp))),
-        echo: if config.carrier_is_forgeable { echo.with_token(token) } else { echo },
-        id,
-        proof: config.proof,
-        carrier_limit: config.carrier_limit,
-        authentication: authentication::Client::new(config),
-    };
-    Machine::new(parts, seed)
 }

@@ -1,4 +1,4 @@
-//! From a challenge to the answer, and to what the verdict is checked against
+//! The account of a client: from a challenge to the answer, and to the proof of its verdict
 
 use pptp_mschap::{
     AuthenticatorResponse, HashName, NtHash, Password, PasswordChange, PasswordEncoding,
@@ -7,14 +7,14 @@ use pptp_mschap::{
 };
 use pptp_packet::Redacted;
 
-use super::wire::ChangePassword;
-use super::wire::chap::RESPONSE;
 use super::{Keys, V1Keys};
-use crate::failure::AuthenticationProtocol;
-use crate::packet::ChapValue;
-use crate::random::Random;
+use crate::context::random::Random;
+use crate::wire::authentication::ChangePassword;
+use crate::wire::authentication::chap::RESPONSE;
+use crate::wire::packet::ChapValue;
+use crate::wire::protocol::AuthenticationProtocol;
 
-/// Who we are, and how the server wants to have it proven
+/// The client's account, and the algorithm by which it is proven
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) user: Box<str>,
@@ -34,7 +34,7 @@ pub(crate) enum Algorithm {
     MsChapV2,
 }
 
-/// What is sent, and what the server's Success makes of it
+/// An answer to a challenge, with the proof that the server's Success has to give
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u8,
@@ -43,10 +43,10 @@ pub(crate) struct Answer {
     pub(crate) proof: Proof,
 }
 
-/// What a Success is checked against, and what it makes valid
+/// The proof that a Success is checked against, and the keys that it makes valid
 #[derive(Debug)]
 pub(crate) struct Proof {
-    /// Of MS-CHAPv2 only: all others prove nothing of the server
+    /// The server's proof, in MS-CHAPv2 only: the other algorithms prove nothing of the server
     pub(crate) expected: Option<AuthenticatorResponse>,
     pub(crate) keys: Keys,
 }
@@ -62,7 +62,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
+    /// Returns whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
     pub(crate) const fn takes(self, octets: usize) -> bool {
         match self {
             Self::Md5 => octets > 0,

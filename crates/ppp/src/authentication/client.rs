@@ -10,21 +10,22 @@ use super::eap::{Eap, EapStep};
 use super::pap::Pap;
 use super::{Authenticated, Authentication, Outcome};
 use crate::config::ClientConfig;
+use crate::config::questions::{Question, Questions};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
-use crate::credentials::{Question, Questions};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
-use crate::packet::Packet;
-use crate::round_trips::Sent;
-use crate::stats::Discard;
+use crate::failure::Failure;
+use crate::wire::frame;
+use crate::wire::packet::Packet;
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// The side that is authenticated
 #[derive(Debug)]
 pub(crate) struct Client {
     account: Account,
-    /// What may still be asked
+    /// Questions that may still be asked
     questions: Questions,
-    /// What was asked, until it is answered
+    /// The question that waits for its answer
     open: Option<Box<Open>>,
     method: Method,
     is_authenticated: bool,
@@ -82,7 +83,7 @@ impl Client {
                     context.send(frame::CHAP, &answer);
                 }
                 if !was_pending && conversation.is_pending() && !self.is_authenticated {
-                    self.deadline = now.checked_add(PATIENCE);
+                    self.deadline = now.checked_add(STEP_TIMEOUT);
                 }
                 Ok(Outcome::Nothing)
             }
@@ -111,7 +112,7 @@ impl Client {
             EapStep::Nothing => Ok(Outcome::Nothing),
             step @ (EapStep::Answered | EapStep::PasswordChanged) => {
                 if !self.is_authenticated {
-                    self.deadline = now.checked_add(PATIENCE);
+                    self.deadline = now.checked_add(STEP_TIMEOUT);
                 }
                 let is_changed = matches!(step, EapStep::PasswordChanged);
                 Ok(if is_changed { Outcome::PasswordChanged(None) } else { Outcome::Nothing })
@@ -153,7 +154,7 @@ impl Client {
         let Failure::AuthFailed { code, message, .. } = refusal.failure.clone() else {
             return Err(refusal.failure.into());
         };
-        self.deadline = now.checked_add(PATIENCE);
+        self.deadline = now.checked_add(STEP_TIMEOUT);
         self.open = Some(Box::new(Open { refusal, is_about_password }));
         Ok(Outcome::Ask(if is_about_password {
             Question::NewPassword { message }
@@ -212,7 +213,7 @@ impl Client {
         old: Option<&Password>,
         context: &mut Context,
     ) -> bool {
-        self.deadline = now.checked_add(PATIENCE);
+        self.deadline = now.checked_add(STEP_TIMEOUT);
         match &mut self.method {
             Method::Chap(conversation) => {
                 let resumed = conversation.resume(now, refusal, old, &self.account, context);
@@ -230,7 +231,7 @@ impl Client {
 impl Authentication for Client {
     fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context) {
         // A login that was refused is not tried again because LCP was negotiated anew.
-        let patience = if self.open.is_some() { Duration::ZERO } else { PATIENCE };
+        let patience = if self.open.is_some() { Duration::ZERO } else { STEP_TIMEOUT };
         self.deadline = now.checked_add(patience);
         self.method = match protocol {
             _ if self.open.is_some() => Method::None,
@@ -340,4 +341,4 @@ impl Authentication for Client {
 }
 
 /// Time for a Challenge after LCP, for the verdict after a Response, and for the owner's answer
-const PATIENCE: Duration = Duration::from_mins(1);
+const STEP_TIMEOUT: Duration = Duration::from_mins(1);

@@ -7,13 +7,13 @@ use pptp_mschap::{AuthenticatorResponse, Password, v1_retry_challenge};
 use pptp_packet::Redacted;
 
 use super::account::{Account, Algorithm, Answer, Proof};
-use super::wire::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
 use super::{Authenticated, peer_name, words};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
 use crate::failure::Failure;
-use crate::packet::{ChapValue, Packet};
-use crate::round_trips::Sent;
-use crate::stats::Discard;
+use crate::wire::authentication::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
+use crate::wire::packet::{ChapValue, Packet};
 
 /// The side that is authenticated
 #[derive(Debug)]
@@ -33,7 +33,7 @@ struct Exchange {
     octets: Redacted<Box<[u8]>>,
     /// Octets of the challenge
     length: u8,
-    /// Whether the answer is to be made anew
+    /// True if the answer is to be made anew
     is_compact: bool,
     id: u8,
     /// The answer's
@@ -46,7 +46,7 @@ struct Exchange {
     repeats: u8,
 }
 
-/// What the verdict decides
+/// The decision of a verdict
 #[derive(Debug)]
 struct Pending {
     proof: Proof,
@@ -54,14 +54,14 @@ struct Pending {
     peer_name: Box<str>,
 }
 
-/// What came of a packet
+/// The outcome of a packet
 #[derive(Debug)]
 pub(crate) enum Step {
     /// [`Conversation::answer`] is to be sent, perhaps once more
     Answer,
     /// The server took the answer, and gave its own proof where the algorithm has one
     Proven(Proven),
-    /// It did not
+    /// The server refused the login
     Refused(Box<Refusal>),
 }
 
@@ -77,14 +77,14 @@ pub(crate) struct Proven {
 /// A verdict against us, and what could be said to it
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    /// What the link ends with
+    /// The failure that ends the link
     pub(crate) failure: Failure,
-    /// Whether it is about an expired password that may be changed
+    /// True if it is about an expired password that may be changed
     pub(crate) wants_new_password: bool,
-    /// Whether another login would be welcome
+    /// True if another login would be welcome
     pub(crate) wants_other_login: bool,
     id: u8,
-    /// What another answer has to answer
+    /// The challenge that another answer has to be made of
     challenge: Redacted<Box<[u8]>>,
     peer_name: Box<str>,
 }
@@ -94,12 +94,12 @@ impl Conversation {
         Self { algorithm, exchange: None }
     }
 
-    /// Whether nothing was answered yet
+    /// Returns whether nothing was answered yet
     pub(crate) const fn is_new(&self) -> bool {
         self.exchange.is_none()
     }
 
-    /// Whether a verdict is still to come
+    /// Returns whether a verdict is still to come
     pub(crate) fn is_pending(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.pending.is_some())
     }
@@ -157,7 +157,7 @@ impl Conversation {
         Ok(Step::Answer)
     }
 
-    /// Whether a verdict is against us, or has not the proof that it should have
+    /// Returns whether a verdict is against us, or has not the proof that it should have
     pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
         let exchange = self.exchange.as_ref().filter(|exchange| exchange.id == packet.id);
         let Some(pending) = exchange.and_then(|exchange| exchange.pending.as_ref()) else {
@@ -201,7 +201,7 @@ impl Conversation {
         Ok(Step::Refused(Box::new(refusal)))
     }
 
-    /// What a verdict with this identifier is about, if it is still open
+    /// Returns the exchange that a verdict with this identifier is about, if it is still open
     fn conclude(&mut self, id: u8) -> Result<(u8, Box<Pending>), Trouble> {
         let exchange = self.exchange.as_mut().filter(|exchange| exchange.id == id);
         let concluded = exchange.and_then(|it| Some((it.code, it.pending.take()?)));
@@ -235,7 +235,7 @@ impl Conversation {
 }
 
 impl Pending {
-    /// Whether a Success has the server's proof, where the algorithm has one
+    /// Returns whether a Success has the server's proof, where the algorithm has one
     fn is_proven_by(&self, success: &Packet<'_>) -> bool {
         let expected = self.proof.expected.as_ref();
         expected.is_none_or(|it| AuthenticatorResponse::parse(success.data).as_ref() == Ok(it))
@@ -261,11 +261,11 @@ impl Exchange {
             code,
             refusal: None,
             pending: Some(Box::new(Pending { proof, sent, peer_name })),
-            repeats: MOST_REPEATS,
+            repeats: MAX_REPEATS,
         }
     }
 
-    /// Leaves what is ours in a Response of MS-CHAPv2 behind the challenge, and nothing of the others
+    /// Keeps nothing but the challenge and our part of a Response of MS-CHAPv2
     fn compact(&mut self) {
         let ours = ChapValue::parse(self.answer()).ok().and_then(|chap| chap.value.get(..16));
         self.octets = Redacted([self.challenge(), ours.unwrap_or_default()].concat().into());
@@ -330,7 +330,7 @@ impl Refusal {
     }
 }
 
-/// What is to be answered after a Failure: the challenge that it names (RFC 2433 §7, RFC 2759 §6)
+/// Returns the challenge to answer after a Failure: the one that it names (RFC 2433 §7, RFC 2759 §6)
 ///
 /// One that names none means, in MS-CHAPv1, a challenge both know how to make; in MS-CHAPv2, which has
 /// no such rule, the last one is all there is.
@@ -347,4 +347,4 @@ fn next_challenge(algorithm: Algorithm, named: Option<Vec<u8>>, answered: &[u8])
 /// `ERROR_PASSWD_EXPIRED` (RFC 2759 §6)
 const PASSWORD_EXPIRED: u32 = 648;
 /// Times the same answer is sent because its verdict seems lost
-const MOST_REPEATS: u8 = 10;
+const MAX_REPEATS: u8 = 10;

@@ -8,16 +8,17 @@ use pptp_packet::Redacted;
 use super::Authenticated;
 use super::account::{Account, Algorithm};
 use super::conversation::{Conversation, Refusal, Step};
-use super::wire::eap::{
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
+use crate::context::{Context, Trouble};
+use crate::failure::Failure;
+use crate::wire::authentication::eap::{
     FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
 };
-use super::wire::{Typed, chap};
-use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure};
-use crate::frame;
-use crate::packet::{Packet, ParseError};
-use crate::round_trips::Sent;
-use crate::stats::Discard;
+use crate::wire::authentication::{Typed, chap};
+use crate::wire::frame;
+use crate::wire::packet::{Packet, ParseError};
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Answers one Request at a time; the server repeats what was lost
 #[derive(Debug)]
@@ -40,7 +41,7 @@ struct Last {
     sent: Option<Sent>,
 }
 
-/// How far the method is (RFC 3748 §4.2)
+/// The state of the method (RFC 3748 §4.2)
 #[derive(Debug)]
 enum Stage {
     Talking,
@@ -49,7 +50,7 @@ enum Stage {
     Over,
 }
 
-/// What came of a packet
+/// The outcome of a packet
 #[derive(Debug)]
 pub(crate) enum EapStep {
     Nothing,
@@ -71,7 +72,7 @@ impl Eap {
         }
     }
 
-    /// Whether nothing was asked yet
+    /// Returns whether nothing was asked yet
     pub(crate) const fn is_new(&self) -> bool {
         self.last.is_none()
     }
@@ -91,7 +92,7 @@ impl Eap {
         }
     }
 
-    /// Whether a packet would end the link: a Failure, a verdict without its proof, a method too many
+    /// Returns whether a packet would end the link: a Failure, a verdict without its proof, a method too many
     pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
         if packet.code == FAILURE {
             return matches!(self.handle_failure(), Trouble::Fail(_));
@@ -104,21 +105,21 @@ impl Eap {
                 let inner = self.inner(*request.data);
                 inner.is_ok_and(|inner| self.conversation.would_fail(&inner))
             }
-            _ => self.naks >= MOST_NAKS,
+            _ => self.naks >= MAX_NAKS,
         }
     }
 
-    /// Whether this is the Request that was answered last
+    /// Returns whether this is the Request that was answered last
     fn is_repeated(&self, packet: &Packet<'_>) -> bool {
         let is_same = |last: &Last| last.id == packet.id && **last.request == *packet.data;
         self.last.as_ref().is_some_and(is_same)
     }
 
-    /// The CHAP packet in a Request, whose length has to fit into what is left
+    /// The CHAP packet in a Request, whose length has to fit into the rest
     fn inner<'p>(&self, data: &'p [u8]) -> Result<Packet<'p>, ParseError> {
         let mut inner = Packet::parse(data)?;
         if let (chap::SUCCESS, Some(answer)) = (inner.code, self.conversation.answer()) {
-            // EAP's identifier tells what is answered; servers differ in what they put in here.
+            // EAP's identifier tells which Request is answered; servers differ in what they put in here.
             inner.id = answer.id;
         }
         Ok(inner)
@@ -161,7 +162,7 @@ impl Eap {
     ) -> Result<EapStep, Trouble> {
         self.unwanted = Some(method);
         self.naks = self.naks.saturating_add(1);
-        if self.naks > MOST_NAKS {
+        if self.naks > MAX_NAKS {
             return Err(refused_method(method).into());
         }
         self.respond(now, packet, &[NAK], &[MSCHAP_V2], context);
@@ -200,7 +201,7 @@ impl Eap {
         }
     }
 
-    /// Only behind the server's proof: before it, anyone may have sent it (RFC 3748 §4.2)
+    /// Takes a Success behind the server's proof only: before it, anyone may have sent it (RFC 3748 §4.2)
     fn handle_success(&mut self, now: Instant, context: &mut Context) -> Result<EapStep, Trouble> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proven(authenticated) => {
@@ -307,7 +308,7 @@ impl Eap {
         });
     }
 
-    /// Something came that the server sends only behind our latest Response
+    /// Notes a packet that the server sends only behind our latest Response
     fn note_answered(&mut self, now: Instant, context: &mut Context) {
         if let Some(sent) = self.last.as_mut().and_then(|last| last.sent.take()) {
             context.round_trips.answered(now, sent);
@@ -337,4 +338,4 @@ fn enclose(packet: &Packet<'_>) -> Vec<u8> {
 }
 
 /// Requests for other methods that are refused before the link is given up
-const MOST_NAKS: u8 = 5;
+const MAX_NAKS: u8 = 5;

@@ -5,16 +5,17 @@
 //!     pap          the password in the clear (RFC 1334)
 //!     eap          EAP with MS-CHAPv2 inside (RFC 3748)
 //!     conversation challenge, answer and verdict of the CHAP family, whatever carries them
-//!       account    a challenge's answer: the only place that touches the password
-//!   wire           the packets of PAP, EAP and Change-Password
+//!       account    a challenge's answer, made of the password
 //! ```
+//!
+//! Three files touch the password: `account` hashes it, `pap` sends it, and `client` compares it with
+//! the owner's other one. The packets are in [`wire::authentication`](crate::wire::authentication).
 
 mod account;
 mod client;
 mod conversation;
 mod eap;
 mod pap;
-pub(crate) mod wire;
 
 use std::time::Instant;
 
@@ -25,11 +26,12 @@ use pptp_mschap::{StartKey, StartKeys};
 pub(crate) use account::Algorithm;
 pub(crate) use client::Client;
 
+use crate::config::questions::Question;
+use crate::context::round_trips::Sent;
 use crate::context::{Context, Trouble};
-use crate::credentials::Question;
-use crate::failure::{AuthenticationProtocol, Failure};
-use crate::packet::Packet;
-use crate::round_trips::Sent;
+use crate::failure::Failure;
+use crate::wire::packet::Packet;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// The authentication phase of one role
 pub(crate) trait Authentication {
@@ -51,11 +53,11 @@ pub(crate) trait Authentication {
     fn peer_went_ahead(&mut self, _now: Instant, _context: &mut Context) -> Outcome {
         Outcome::Nothing
     }
-    /// Whether a packet of that protocol would end the link
+    /// Returns whether a packet of that protocol would end the link
     fn would_fail(&self, _packet: &Packet<'_>) -> bool {
         false
     }
-    /// Why a peer that hangs up now does so: the login that it refused is still to be answered
+    /// Returns the reason that a peer hangs up now: the login that it refused is still to be answered
     fn disagreement(&self) -> Option<Failure> {
         None
     }
@@ -63,13 +65,13 @@ pub(crate) trait Authentication {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// What came of a packet
+/// The outcome of a packet
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Nothing,
     /// Both ends know who the other is, as far as the method goes
     Authenticated(Authenticated),
-    /// The same once more on a link that is past it, with the keys of this time
+    /// The peer has proven itself once more on a link that is past it, with the keys of this time
     AuthenticatedAgain(Keys),
     /// The server took the new password; an authentication for the first time comes with it
     PasswordChanged(Option<Authenticated>),
@@ -77,7 +79,7 @@ pub(crate) enum Outcome {
     Ask(Question),
 }
 
-/// Who the peer is, and what MPPE begins with
+/// The peer's name, and the keys that MPPE begins with
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub(crate) keys: Keys,
@@ -85,7 +87,7 @@ pub(crate) struct Authenticated {
     pub(crate) peer_name: Box<str>,
 }
 
-/// What an authentication leaves MPPE to begin with
+/// The keys that an authentication leaves for MPPE
 #[derive(Debug)]
 pub(crate) enum Keys {
     /// PAP and CHAP-MD5: nothing, so that MPPE is not to be had
@@ -99,9 +101,9 @@ pub(crate) enum Keys {
 /// The start keys of MS-CHAPv1, which depend on the strength
 #[derive(Debug)]
 pub(crate) struct V1Keys {
-    /// From the NT hash and the challenge
+    /// The key of 128 bits, from the NT hash and the challenge
     pub(crate) bits_128: StartKey,
-    /// From the LAN Manager hash alone: the same in every session
+    /// The key of 40 and 56 bits, from the LAN Manager hash alone: the same in every session
     pub(crate) bits_40_56: StartKey,
 }
 
@@ -123,17 +125,17 @@ impl Keys {
     }
 }
 
-/// A name for people: what is not UTF-8 is replaced, and what is too long cut off
+/// Returns a name for people: octets that are not UTF-8 are replaced, and a long name is cut off
 pub(crate) fn peer_name(name: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into()
+    String::from_utf8_lossy(name.get(..MAX_NAME).unwrap_or(name)).into()
 }
 
-/// A peer's own words: what is not UTF-8 is replaced, and what is too long cut off
+/// Returns a peer's own words: octets that are not UTF-8 are replaced, and a long text is cut off
 pub(crate) fn words(text: &[u8]) -> String {
-    String::from_utf8_lossy(text.get(..MOST_WORDS).unwrap_or(text)).into_owned()
+    String::from_utf8_lossy(text.get(..MAX_WORDS).unwrap_or(text)).into_owned()
 }
 
 /// Octets kept of a name: that of a Windows host has 15, a DNS name 255
-const MOST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 /// Octets kept of what a server says for people
-const MOST_WORDS: usize = 256;
+const MAX_WORDS: usize = 256;

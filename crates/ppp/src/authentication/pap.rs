@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::account::Account;
-use super::wire::pap::{ACK, NAK, REQUEST};
-use super::wire::{PapRequest, pap_message};
 use super::{Authenticated, Keys, Outcome, words};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
-use crate::failure::{Failure, Protocol};
-use crate::frame;
-use crate::packet::Packet;
-use crate::round_trips::Sent;
-use crate::stats::Discard;
+use crate::failure::Failure;
+use crate::wire::authentication::pap::{ACK, NAK, REQUEST};
+use crate::wire::authentication::{PapRequest, pap_message};
+use crate::wire::frame;
+use crate::wire::packet::Packet;
+use crate::wire::protocol::Protocol;
 
 /// Sends the password until it is acknowledged
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Pap {
     /// Sends the first request
     pub(crate) fn start(now: Instant, account: &Account, context: &mut Context) -> Self {
         let mut pap =
-            Self { ids: (1, 0), sent: None, tries: MOST_TRIES, is_over: false, deadline: None };
+            Self { ids: (1, 0), sent: None, tries: MAX_TRIES, is_over: false, deadline: None };
         pap.send(now, account, context);
         pap
     }
@@ -102,4 +103,4 @@ impl Pap {
 /// Time before an unanswered request is sent again
 const RESTART: Duration = Duration::from_secs(3);
 /// Requests sent in all
-const MOST_TRIES: u8 = 10;
+const MAX_TRIES: u8 = 10;

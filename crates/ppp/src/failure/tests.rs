@@ -1,4 +1,4 @@
-//! What people and programs read of a failure, word for word
+//! The texts and names of failures, word for word
 
 use std::collections::BTreeSet;
 

@@ -2,17 +2,19 @@
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 
-use crate::ccp::{MPPE, bits};
-use crate::config::{ServerConfig, ServerEncryption, ServerOrder};
-use crate::encryption::{Agreed, Encryption, Stance};
-use crate::failure::{Failure, MppeBits, Protocol};
-use crate::frame;
-use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::random::Random;
-use crate::role::EncryptionOptions;
+use crate::context::random::Random;
+use crate::encryption::agreed::{Agreed, Encryption, Stance};
+use crate::failure::Failure;
+use crate::negotiation::ccp::{MPPE, bits};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::role_options::EncryptionOptions;
+use crate::server::behavior::{ServerEncryption, ServerOrder};
+use crate::server::config::ServerConfig;
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{MppeBits, Protocol};
 
-/// What a server offers, and how far that got
+/// The options of a server's CCP
 #[derive(Debug)]
 pub(crate) struct Ccp {
     encryption: ServerEncryption,
@@ -20,7 +22,7 @@ pub(crate) struct Ccp {
     first_offer: Option<MppeBits>,
     /// Our request; `None`: it has no MPPE option
     offer: Option<MppeBits>,
-    /// What the client asked for last
+    /// The latest request of the client
     offered: Option<MppeBits>,
     /// Requests of the client refused
     refusals: u8,
@@ -56,11 +58,11 @@ impl Ccp {
         self.encryption.mppe().map(MppeBits::only)
     }
 
-    /// Whether a Configure-Nak of the client makes us ask for this
-    fn gives_in_to(&self, naked: MppeBits) -> bool {
-        let is_among = |offer: MppeBits| offer.0 & naked.0 == naked.0;
+    /// Returns whether a Configure-Nak of the client makes us ask for this
+    fn gives_in_to(&self, wish: MppeBits) -> bool {
+        let is_among = |offer: MppeBits| offer.0 & wish.0 == wish.0;
         let yields = self.yields && self.encryption != ServerEncryption::None;
-        naked.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
+        wish.exactly().is_some() && (yields || self.offer.is_some_and(is_among))
     }
 }
 
@@ -113,27 +115,27 @@ impl OptionSet for Ccp {
         Ok(missing)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
         self.send = bits(request).and_then(MppeBits::exactly);
     }
 
-    fn acknowledged(&mut self) -> Result<(), Failure> {
+    fn on_ack(&mut self) -> Result<(), Failure> {
         self.receive = self.offer.and_then(MppeBits::exactly);
         Ok(())
     }
 
-    fn naked(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         self.refused = self.refused.saturating_add(1);
         if self.refused > MAX_FAILURE {
             return Err(self.unavailable());
         }
-        if let Some(naked) = bits(options).filter(|naked| self.gives_in_to(*naked)) {
-            self.offer = Some(naked);
+        if let Some(wish) = bits(options).filter(|wish| self.gives_in_to(*wish)) {
+            self.offer = Some(wish);
         }
         Ok(())
     }
 
-    fn rejected(&mut self, _: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, _: &Options<'_>) -> Result<(), Failure> {
         self.offer = None;
         if self.wanted().is_some() { Err(self.unavailable()) } else { Ok(()) }
     }

@@ -1,10 +1,8 @@
 //! Failures of a server's data path that can be switched while its link is up
 
 use crate::context::Context;
-use crate::frame;
-use crate::machine::Machine;
-use crate::packet::{Code, Packet};
-use crate::server::Server;
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
 
 /// Failures of a server, each of them switched while the link is up
 ///
@@ -15,11 +13,11 @@ pub struct LinkFaults {
     pub deaf: Option<Deafness>,
     /// The server encrypts what it sends so that the client cannot open it
     pub garbles: bool,
-    /// How the client's LCP Echo-Requests are answered
+    /// The answer to the client's LCP Echo-Requests
     pub echoes: Echoes,
 }
 
-/// How a server answers a packet that it cannot open; one answer for each packet
+/// The answer of a server to a packet that it cannot open; one answer for each packet
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deafness {
     /// A CCP Reset-Request: pppd, whose kernel refused the packet
@@ -28,19 +26,19 @@ pub enum Deafness {
     RejectsMppe,
     /// An LCP Protocol-Reject of a random protocol: a server whose keys are others
     RejectsRandom,
-    /// Nothing at all
+    /// No answer at all
     Silent,
 }
 
-/// How a server answers LCP Echo-Requests (RFC 1661 §5.8)
+/// The answer of a server to LCP Echo-Requests (RFC 1661 §5.8)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Echoes {
-    /// With its own Magic-Number
+    /// An Echo-Reply with the server's own Magic-Number
     #[default]
     Answered,
-    /// With the client's Magic-Number, as a looped line would
+    /// An Echo-Reply with the client's Magic-Number, as a looped line would give
     WithPeersMagic,
-    /// Not at all
+    /// No answer at all
     Unanswered,
 }
 
@@ -72,13 +70,6 @@ impl Deafness {
         let data = [&rejected.to_be_bytes(), information].concat();
         let code = Code::ProtocolReject.into();
         context.send(frame::LCP, &Packet { code, id, data: &data });
-    }
-}
-
-impl Machine<Server> {
-    /// Switches failures on and off
-    pub(crate) const fn set_faults(&mut self, faults: LinkFaults) {
-        self.role.faults = faults;
     }
 }
 

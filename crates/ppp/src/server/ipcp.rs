@@ -2,14 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::{AddressRequest, Extras, ServerConfig};
-use crate::failure::{Failure, Protocol};
-use crate::frame;
-use crate::ipcp::{AddressFacts, IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
-use crate::negotiator::{Judgement, MAX_FAILURE, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::random::Random;
-use crate::role::AddressOptions;
+use crate::config::AddressRequest;
+use crate::context::random::Random;
+use crate::failure::Failure;
+use crate::negotiation::ipcp::{IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
+use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
+use crate::negotiation::role_options::{AddressFacts, AddressOptions};
+use crate::server::config::{Extras, ServerConfig};
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
 
 /// Our address, and what the client is given
 #[derive(Debug)]
@@ -17,11 +19,11 @@ pub(crate) struct Ipcp {
     address: Ipv4Addr,
     assigned: Ipv4Addr,
     dns: Vec<Ipv4Addr>,
-    /// Whether the client takes our address
+    /// True if the client takes our address
     tells_address: bool,
     /// Naks of the DNS options that are left: see [`Extras::dns_naks`]
     dns_naks: u8,
-    /// Whether the client has had its first address
+    /// True if the client has had its first address
     has_assigned: bool,
     configured: Extras,
     extras: Vec<(u8, Vec<u8>)>,
@@ -41,7 +43,7 @@ impl Ipcp {
         }
     }
 
-    /// What the client is to have in this option
+    /// Returns the value that the client is to have in this option
     fn value(&self, kind: u8) -> Option<Ipv4Addr> {
         match kind {
             IP_ADDRESS => Some(self.assigned),
@@ -111,15 +113,15 @@ impl OptionSet for Ipcp {
         if self.configured.dns_naks > 0 { u8::MAX } else { MAX_FAILURE }
     }
 
-    fn agree(&mut self, _: &Options<'_>) {
+    fn on_ack_sent(&mut self, _: &Options<'_>) {
         self.has_assigned = true;
     }
 
-    fn naked(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, _: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         self.tells_address &= options.find(IP_ADDRESS).is_none();
         self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())

@@ -1,16 +1,15 @@
 //! LCP of the side that authenticates the other
 
-use crate::config::{Extras, ServerConfig, ServerOrder};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
-use crate::lcp::{
-    AUTHENTICATION_PROTOCOL, Common, LinkFacts, MAGIC_NUMBER, authentication_protocol, option_value,
-};
-use crate::negotiator::{Judgement, OptionSet};
-use crate::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::random::Random;
-use crate::role::LinkOptions;
-use crate::server::{OnNak, ServerAuthentication};
+use crate::context::random::Random;
+use crate::failure::Failure;
+use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, MAGIC_NUMBER};
+use crate::negotiation::negotiator::option_set::{Judgement, OptionSet};
+use crate::negotiation::role_options::{LinkFacts, LinkOptions};
+use crate::server::behavior::{OnNak, ServerAuthentication, ServerOrder};
+use crate::server::config::{Extras, ServerConfig};
+use crate::wire::frame;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// Beside MRU and Magic-Number the options that a real server asks for
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Lcp {
     configured: Extras,
     extras: Vec<(u8, Vec<u8>)>,
     authentication: ServerAuthentication,
-    /// What is asked for; `None`: nothing any more
+    /// The protocol that is asked for; `None`: there is no request any more
     asked: Option<AuthenticationProtocol>,
 }
 
@@ -38,7 +37,7 @@ impl Lcp {
         }
     }
 
-    /// What to ask a client for that named this instead
+    /// Returns the protocol to ask a client for that named this one instead
     fn ask_instead(&self, named: Option<AuthenticationProtocol>) -> Option<AuthenticationProtocol> {
         let protocols = &self.authentication.protocols;
         match self.authentication.on_nak {
@@ -71,7 +70,7 @@ impl OptionSet for Lcp {
     fn request(&self) -> OptionsBuf {
         let mut request = self.common.request();
         if let Some(protocol) = self.asked {
-            request.push(AUTHENTICATION_PROTOCOL, option_value(protocol));
+            request.push(AUTHENTICATION_PROTOCOL, protocol.option_value());
         }
         for (kind, value) in &self.extras {
             request.push(*kind, value);
@@ -92,22 +91,22 @@ impl OptionSet for Lcp {
         self.common.judge(option, random)
     }
 
-    fn agree(&mut self, request: &Options<'_>) {
-        self.common.agree(request);
+    fn on_ack_sent(&mut self, request: &Options<'_>) {
+        self.common.on_ack_sent(request);
     }
 
-    fn naked(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure> {
         if let Some(option) = options.find(AUTHENTICATION_PROTOCOL) {
-            self.asked = self.ask_instead(authentication_protocol(option.value));
+            self.asked = self.ask_instead(AuthenticationProtocol::parse(option.value));
         }
-        self.common.naked(options, random)
+        self.common.on_nak(options, random)
     }
 
-    fn rejected(&mut self, options: &Options<'_>) -> Result<(), Failure> {
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure> {
         if options.find(AUTHENTICATION_PROTOCOL).is_some() {
             return Err(Failure::AuthProtocolRefused { offered: self.asked });
         }
-        self.common.rejected(options);
+        self.common.on_reject(options);
         self.extras.retain(|(kind, _)| options.find(*kind).is_none());
         Ok(())
     }

@@ -1,32 +1,32 @@
 //! The side that authenticates and assigns addresses, in the manner of three real servers
 
 mod authentication;
+pub(crate) mod behavior;
 mod ccp;
-mod faults;
+pub(crate) mod config;
+pub(crate) mod faults;
 mod ipcp;
 mod lcp;
-mod manners;
-mod slow_start;
+pub(crate) mod slow_start;
 
 use std::time::Instant;
 
-pub use faults::{Deafness, Echoes, LinkFaults};
-pub use manners::{OnNak, ServerAuthentication};
-pub use slow_start::SlowStart;
-
 use crate::authentication::Keys;
-use crate::config::{ServerConfig, ServerOrder};
 use crate::context::Context;
-use crate::echo::Echo;
-use crate::failure::Protocol;
-use crate::frame;
+use crate::context::random::Random;
+use crate::failure::ras::RasCode;
+use crate::liveness::echo::Echo;
+use crate::machine::role::{IpcpStart, Role};
 use crate::machine::{Machine, Parts};
-use crate::negotiator::Negotiator;
-use crate::packet::Code;
-use crate::random::Random;
-use crate::ras::RasCode;
-use crate::role::{IpcpStart, Role};
-use slow_start::Start;
+use crate::negotiation::ipv6cp;
+use crate::negotiation::negotiator::Negotiator;
+use crate::wire::frame;
+use crate::wire::packet::Code;
+use crate::wire::protocol::Protocol;
+use behavior::{OnNak, ServerOrder};
+use config::ServerConfig;
+use faults::{Deafness, Echoes, LinkFaults};
+use slow_start::{SlowStart, Start};
 
 /// The side that authenticates the other and assigns its address
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Role for Server {
         farewell.map(|(protocol, code)| (protocol.number(), code.data())).collect()
     }
 
-    /// With the Magic-Number 0: who has none says so
+    /// Returns remarks with the Magic-Number 0, which stands for an end without one
     fn remarks(&self) -> Vec<(Code, Vec<u8>)> {
         let magic = [0; 4];
         let identification = self.identification.as_ref().map(|text| text.as_bytes().to_vec());
@@ -131,6 +131,11 @@ impl Machine<Server> {
         let (deaf, echoes) = (Some(Deafness::Silent), Echoes::Unanswered);
         self.set_faults(LinkFaults { deaf, echoes, ..self.role.faults });
         self.send_terminate_request(frame::LCP, &code.data());
+    }
+
+    /// Switches failures on and off
+    pub(crate) const fn set_faults(&mut self, faults: LinkFaults) {
+        self.role.faults = faults;
     }
 
     /// Has the client prove once more who it is
@@ -157,7 +162,7 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
         lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
         ccp: Negotiator::new(ccp::Ccp::new(&config)),
         ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
-        ipv6cp: crate::ipv6::wanted(config.ipv6),
+        ipv6cp: ipv6cp::negotiator(config.ipv6),
         echo: Echo::new(config.echo),
         id: 0,
         proof: crate::config::ProofPolicy { is_enabled: false, has_answered: false },

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use crate::authentication::Keys;
-use crate::random::Random;
+use crate::context::random::Random;
 
 /// Times of a server that starts its network phase as accel-ppp does
 ///
@@ -20,7 +20,7 @@ pub struct SlowStart {
     pub unready: RangeInclusive<Duration>,
 }
 
-/// How far such a start has come
+/// The progress of such a start
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// The start of the network phase, the keys for it, and how long the kernel is unready from then on

@@ -49,7 +49,7 @@ fn edge(kind: u8, length: u8) -> Vec<u8> {
     option
 }
 
-/// What is drawn at random, and anew when it is refused: Magic-Number and interface identifier
+/// The options that are drawn at random, and anew when they are refused
 const DRAWN: [(u16, u8); 2] = [(frame::LCP, 5), (frame::IPV6CP, 1)];
 
 /// Options of which only the header is left if their value is drawn
@@ -129,7 +129,7 @@ fn a_nak_of_any_option_with_a_value_of_the_wrong_length_changes_nothing_that_is_
     }
 }
 
-/// What a Reject must come to: our request without that option, or an end where that will not do
+/// Returns the outcome of a Reject: our request without that option, or an end where that will not do
 fn rejected(protocol: u16, kind: u8, request: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failure> {
     match (protocol, kind) {
         (frame::CCP, _) => Err(Failure::EncryptionUnavailable { offered: None }),

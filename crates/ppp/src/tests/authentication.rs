@@ -55,7 +55,7 @@ fn wire(client: ClientConfig, server: ServerConfig) -> Wire {
     Wire::new(Link::client(client, [1; 32]), Link::server(server, [2; 32]), DELAY)
 }
 
-/// What became of a connect
+/// The outcome of a connect
 fn dial(client: ClientConfig, server: ServerConfig) -> Wire {
     let mut wire = wire(client, server);
     wire.connect().run(SECONDS);

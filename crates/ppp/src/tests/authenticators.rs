@@ -8,7 +8,7 @@ use pptp_mschap::{
 };
 
 use super::script::{MPPE_128, Script, Sent};
-use crate::packet::{ChapValue, Code, Packet};
+use crate::wire::packet::{ChapValue, Code, Packet};
 use crate::{
     AuthenticationProtocol, ClientConfig, Discard, Event, Failure, Phase, Protocol, Questions,
     frame,
@@ -192,7 +192,7 @@ mod chap {
         }
     }
 
-    /// What a Change-Password and another login answer: the challenge that the Failure names, or in
+    /// The challenge that a Change-Password and another login answer: the one that the Failure names, or in
     /// MS-CHAPv1 the one that follows from the last
     #[test]
     fn rfc2433_section_7_what_a_second_answer_answers() {

@@ -1,4 +1,4 @@
-//! What goes on beside the connect: IPv6, header compression, remarks, and frames that overtake
+//! Events beside the connect: IPv6, header compression, remarks, and frames that overtake
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use pptp_packet::PacketBuf;
 use super::connect::{client_config, server_config, wire};
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, last_request};
 use super::wire::Wire;
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{
     ClientConfig, Discard, Event, Extras, Ipv6Addresses, Phase, Received, ServerConfig,
     ServerOrder, frame,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{ADDRESSES, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, EncryptionDemand, Failure, Stats, frame};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ fn open_ipcp(script: &mut Script) -> Vec<Sent> {
     sent
 }
 
-/// A link that is up in the clear, since nobody asked for more
+/// A link that is up in the clear, since neither end asked for more
 fn clear() -> Script {
     let mut script = at_network(EncryptionDemand::InsecureAllow);
     open_ipcp(&mut script);

@@ -1,10 +1,10 @@
-//! What a link does about frames that its decryptor cannot open, and about keys that do not last
+//! The reactions of a link to frames that do not open, and to keys that do not last
 
 use pptp_mppe::{Discard as Mppe, KeyStrength};
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, Failure, frame};
 
 /// An encrypted frame without the D and A bits that a stateless session has in each

@@ -1,16 +1,16 @@
-//! What each control frame in the clear does to a link that is up and encrypted
+//! The effect of each control frame in the clear on a link that is up and encrypted
 
 use std::time::Duration;
 
 use pptp_mschap::Password;
 
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, Event, Failure, Phase, Protocol, frame};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a frame near the right numbers means
+/// The effect of a frame near the right numbers
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Means {
     /// It counts at once, and changes nothing: answered, noted, or stale
@@ -100,7 +100,7 @@ fn up() -> Script {
     script
 }
 
-/// The same, with a challenge that waits for the server's verdict
+/// Makes a guarded link with a challenge that waits for the server's verdict
 fn challenged() -> Script {
     let mut script = up();
     script.new_challenge();
@@ -129,7 +129,7 @@ fn answer(script: &mut Script, question: &Sent) {
     script.send(frame::LCP, Code::EchoReply, question.id, &data);
 }
 
-/// Whether the link stands as it stood
+/// Returns whether the link stands as it stood
 fn is_unmoved(script: &mut Script) -> bool {
     let is_remark =
         |event: &Event| matches!(event, Event::Identification(_) | Event::TimeRemaining { .. });

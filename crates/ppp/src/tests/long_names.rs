@@ -6,10 +6,10 @@ use super::script::{Script, Sent};
 use crate::{Discard, Failure, frame};
 
 /// Octets of data behind a header, up to what its length field can say
-const LENGTHS: [usize; 12] = [0, 1, 2, 15, 16, 254, 255, 256, 257, 1400, 32_768, MOST];
-const MOST: usize = 65_535 - 4;
+const LENGTHS: [usize; 12] = [0, 1, 2, 15, 16, 254, 255, 256, 257, 1400, 32_768, MAX_DATA];
+const MAX_DATA: usize = 65_535 - 4;
 /// Characters of its words that a peer is quoted with, at most
-const MOST_WORDS: usize = 256;
+const MAX_WORDS: usize = 256;
 
 const PAP: &[u8] = &[0xC0, 0x23];
 const MD5: &[u8] = &[0xC2, 0x23, 0x05];
@@ -29,7 +29,7 @@ fn chap(size: u8, value: usize, name: usize) -> Vec<u8> {
     [&[size][..], &octets].concat()
 }
 
-/// Whether a challenge of so many octets can be answered
+/// Returns whether a challenge of so many octets can be answered
 fn is_challenge(protocol: &[u8], size: usize) -> bool {
     match protocol {
         MS_CHAP_V1 => size == 8,
@@ -66,7 +66,7 @@ fn rfc1994_section_4_1_a_name_of_any_length_gets_the_same_response() {
         };
         let none = respond(0);
         assert_eq!(none.len(), 1);
-        for name in LENGTHS.map(|length| length.min(MOST - 1 - usize::from(size))) {
+        for name in LENGTHS.map(|length| length.min(MAX_DATA - 1 - usize::from(size))) {
             assert_eq!(respond(name), none, "a name of {name}");
         }
     }
@@ -90,13 +90,13 @@ fn rfc3748_section_5_a_request_of_any_type_and_length_gets_the_same_response() {
         };
         let lengths =
             if matches!(kind, 1 | 2 | 4 | 13 | 25) { &LENGTHS[..] } else { &[0, 1, 1400] };
-        for octets in lengths.iter().map(|octets| (*octets).min(MOST - 1)) {
+        for octets in lengths.iter().map(|octets| (*octets).min(MAX_DATA - 1)) {
             let sent = eap_request(kind, octets).unwrap();
             let data = sent.iter().map(|sent| &*sent.data).collect::<Vec<_>>();
             assert_eq!(data, [expected], "type {kind} of {octets}");
         }
     }
-    for octets in LENGTHS.map(|octets| octets.min(MOST - 1)) {
+    for octets in LENGTHS.map(|octets| octets.min(MAX_DATA - 1)) {
         assert_eq!(eap_request(3, octets), Err(Discard::Malformed), "a Nak is no Request");
         // inside stands 10 10 1010: its length is 4112, of a code that MS-CHAPv2 has not
         let expected = if octets < 4112 { Discard::Malformed } else { Discard::OutOfPhase };
@@ -124,10 +124,10 @@ fn words_of_any_length_are_quoted_up_to_a_bound() {
     for length in LENGTHS {
         for words in [vec![b'w'; length], vec![0xFF; length]] {
             let fields = [b"E=691 R=0 M=", &*words].concat();
-            for text in [&words[..], &fields[..fields.len().min(MOST)]] {
+            for text in [&words[..], &fields[..fields.len().min(MAX_DATA)]] {
                 for protocol in [PAP, MD5, MS_CHAP_V1, MS_CHAP_V2] {
                     let quoted = refusal(protocol, text).chars().count();
-                    assert!(quoted <= MOST_WORDS, "{quoted} of {length}");
+                    assert!(quoted <= MAX_WORDS, "{quoted} of {length}");
                 }
             }
         }
@@ -165,7 +165,7 @@ fn a_packets_own_length_at_its_edges() {
 #[cfg(feature = "server")]
 mod server {
     use super::*;
-    use crate::packet::{ChapValue, Code, Packet};
+    use crate::wire::packet::{ChapValue, Code, Packet};
     use crate::{
         AuthenticationProtocol, Link, Password, Phase, ServerAuthentication, ServerConfig,
     };
@@ -239,7 +239,7 @@ mod server {
                 let whole = chap(size, size.into(), 4);
                 assert_eq!(refused(script, frame::CHAP, 2, id, &whole), Ok(()), "{size}");
             }
-            for name in LENGTHS.map(|length| length.min(MOST - 1 - 49)) {
+            for name in LENGTHS.map(|length| length.min(MAX_DATA - 1 - 49)) {
                 let mut script = server(protocol);
                 let id = open_id(&mut script, frame::CHAP);
                 let whole = chap(49, 49, name);
@@ -250,7 +250,7 @@ mod server {
 
     #[test]
     fn rfc3748_section_5_1_identities_and_responses_of_any_length() {
-        for length in LENGTHS.map(|length| length.min(MOST - 200)) {
+        for length in LENGTHS.map(|length| length.min(MAX_DATA - 200)) {
             let mut script = server(AuthenticationProtocol::Eap);
             let id = open_id(&mut script, frame::EAP);
             script.receive(frame::EAP, 2, id, &[&[1][..], &vec![b'i'; length]].concat());

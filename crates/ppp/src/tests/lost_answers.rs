@@ -1,9 +1,9 @@
-//! What a lost answer makes the peer do, and that nothing is counted or taken down because of it
+//! The effects of a lost answer: the peer asks again, and nothing is counted or taken down
 
 use std::time::Duration;
 
 use super::script::{LCP_REQUEST, MPPE_128, Script};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{Failure, Phase, Protocol, frame};
 
 const PAP_WANTED: &[u8] = &[3, 4, 0xC0, 0x23];

@@ -18,7 +18,7 @@ use crate::{
     ServerConfig, ServerEncryption,
 };
 
-/// What a caller has to ask for by name
+/// The allowances that a caller has to ask for by name
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OptIns {
     pap: bool,
@@ -57,7 +57,7 @@ impl OptIns {
         strengths.into_iter().flat_map(|least| (0..32).map(move |bits| of(least, bits))).collect()
     }
 
-    /// Whether these are all that `needed` are, and maybe more
+    /// Returns whether these are all that `needed` are, and maybe more
     fn include(self, needed: Self) -> bool {
         self.pap >= needed.pap
             && self.chap_md5 >= needed.chap_md5
@@ -87,7 +87,7 @@ impl OptIns {
     }
 }
 
-/// How a server authenticates
+/// The authentication of a server
 #[derive(Clone, Copy, Debug)]
 enum Row {
     Insists(AuthenticationProtocol),
@@ -111,7 +111,7 @@ struct Column {
     server: ServerEncryption,
     needs: OptIns,
     gives: Option<Encryption>,
-    /// Whether a server that yields encrypts as the client wants it
+    /// True if a server that yields encrypts as the client wants it
     has_better: bool,
     refused: fn() -> Option<Failure>,
 }
@@ -213,7 +213,7 @@ const COLUMNS: [Column; 10] = [
     },
 ];
 
-/// What the table says about a cell: `None`, that it never comes up
+/// Returns the table's word about a cell; `None`: it never comes up
 fn needed(row: Row, of_row: OptIns, column: &Column) -> Option<OptIns> {
     match row {
         Row::Yields if column.has_better => Some(NONE),
@@ -290,7 +290,7 @@ fn reset_of(encryption: ServerEncryption) -> StatefulReset {
     }
 }
 
-/// How a link came up, or why it did not
+/// The way in which a link came up, or the reason that it did not
 type Outcome = Result<Option<Encryption>, Failure>;
 
 fn dial(client: Link, server: Link) -> (Wire, Outcome) {
@@ -389,7 +389,7 @@ fn each_other_cell_comes_up_under_exactly_the_opt_ins_it_needs() {
     }
 }
 
-/// What a cell gives is what its server insists on, or the best that server and policy have
+/// A cell gives the encryption that its server insists on, or the best that server and policy have
 fn check_strength(row: Row, column: &Column, opt_ins: OptIns, encryption: Option<Encryption>) {
     if matches!(row, Row::Insists(_)) {
         assert_eq!(encryption, column.gives, "{}", column.name);

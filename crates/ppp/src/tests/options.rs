@@ -1,7 +1,7 @@
 //! Every option of every protocol at every edge of its length, missing, and twice
 
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{ClientConfig, Discard, frame};
 
 const ACK: u8 = 2;
@@ -34,7 +34,7 @@ fn answer(sent: &[Sent], protocol: u16, id: u8) -> Option<(u8, Vec<u8>)> {
     first
 }
 
-/// What becomes of a request
+/// The fate of a request
 pub(super) fn asked(protocol: u16, options: &[u8]) -> Result<(u8, Vec<u8>), Discard> {
     let (mut script, _) = waiting_for(protocol);
     script.try_receive(protocol, 1, 77, options)?;

@@ -28,7 +28,7 @@ const PAIRS: u32 = if cfg!(debug_assertions) { 1000 } else { 10_000 };
 /// Within this both are up or both have ended, whatever the line does
 const BOUND: Duration = Duration::from_mins(3);
 
-/// What the line does
+/// The faults of the line
 #[derive(Clone, Copy, Debug)]
 struct Line {
     delay: u64,
@@ -164,8 +164,8 @@ fn server_authentication() -> impl Strategy<Value = ServerAuthentication> {
 
 fn server() -> impl Strategy<Value = ServerConfig> {
     let order = select(vec![ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras]);
-    let manners = (order, server_authentication(), server_encryption(), extras());
-    (manners, 128..=1500_u16, echo(), any::<[bool; 2]>(), 0..3_usize).prop_map(
+    let behavior = (order, server_authentication(), server_encryption(), extras());
+    (behavior, 128..=1500_u16, echo(), any::<[bool; 2]>(), 0..3_usize).prop_map(
         |((order, authentication, encryption, extras), mru, echo, [ipv6, yields], dns)| {
             let config = ServerConfig::new([192, 168, 1, 1].into(), [192, 168, 1, 200].into());
             ServerConfig {
@@ -185,7 +185,7 @@ fn server() -> impl Strategy<Value = ServerConfig> {
     )
 }
 
-/// What the server asks for and the client agrees to, if anything (RFC 1661 section 6.2)
+/// Returns the protocol that server and client agree on, if there is one (RFC 1661 section 6.2)
 fn authentication(
     client: &ClientConfig,
     server: &ServerAuthentication,
@@ -221,7 +221,7 @@ const fn insisted(encryption: ServerEncryption) -> Option<(KeyStrength, bool)> {
     }
 }
 
-/// Whether the two have a way to go on behind an authentication that leaves keys, or does not
+/// Returns whether the two have a way to go on behind an authentication that leaves keys, or does not
 fn encryption(client: EncryptionPolicy, server: &ServerConfig, has_keys: bool) -> bool {
     let is_alike = |(strength, is_stateful): (KeyStrength, bool)| {
         strength >= client.insecure_least_key
@@ -245,14 +245,14 @@ fn are_compatible(client: &ClientConfig, server: &ServerConfig) -> bool {
         .is_some_and(|it| knows && encryption(client.encryption, server, it.leaves_keys()))
 }
 
-/// Whether the server has not a word to say behind its Success, so that a client waits for one that
+/// Returns whether the server has not a word to say behind its Success, so that a client waits for one that
 /// was lost in vain: it does not repeat its Response by a timer (RFC 1994 section 4.2 would let it)
 const fn falls_silent(server: &ServerConfig) -> bool {
     matches!(server.order, ServerOrder::AccelPpp)
         && matches!(server.encryption, ServerEncryption::NoCcp | ServerEncryption::Silent)
 }
 
-/// What came of the pairs
+/// The outcome of the pairs
 #[derive(Debug, Default)]
 struct Tally {
     up: Vec<Duration>,

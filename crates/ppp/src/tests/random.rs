@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::authenticators::{agreed_with, config};
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script};
-use crate::frame;
-use crate::packet::Packet;
+use crate::wire::frame;
+use crate::wire::packet::Packet;
 use crate::{ClientConfig, Questions};
 
 /// Something a bad peer does
@@ -38,7 +38,7 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What authenticators and their clients say
+/// The packets of authenticators and their clients
 fn authentication() -> impl Strategy<Value = Vec<u8>> {
     let chap = (1..8_u8, 0..4_u8, prop::sample::select(&BODIES[..]), 0..3_u16);
     let inner = chap.prop_map(|(code, id, body, lie)| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{
     AuthenticationProtocol, ClientConfig, Event, Failure, Phase, Protocol, RasCode, frame,
 };
@@ -99,7 +99,7 @@ fn each_code_in_ipcp_is_the_failure_that_it_means_before_and_after_up() {
     }
 }
 
-/// What does not converge there, or is missing there, is encryption
+/// The encryption is the part that does not converge there, or is missing there
 #[test]
 fn each_code_in_ccp_is_the_failure_that_it_means_before_and_after_up() {
     for begin in [Script::at_network, Script::up] {

@@ -9,7 +9,7 @@ use pptp_mschap::{
 };
 
 use super::epoch;
-use crate::packet::{ChapValue, Code, Packet};
+use crate::wire::packet::{ChapValue, Code, Packet};
 use crate::{ClientConfig, Discard, Event, Failure, Link, Received, frame};
 
 pub(crate) const LCP_REQUEST: &[u8] = &[1, 4, 0x05, 0x78, 3, 5, 0xC2, 0x23, 0x81, 5, 6, 9, 9, 9, 9];
@@ -43,7 +43,7 @@ impl Script {
         Self::with(config)
     }
 
-    /// Over a carrier in which nobody forges frames: what is forged is for the tests of the guard
+    /// Over a carrier without forged frames: those are for the tests of the guard
     pub(crate) fn with(config: ClientConfig) -> Self {
         Self::guarded(ClientConfig { carrier_is_forgeable: false, ..config })
     }
@@ -185,7 +185,7 @@ impl Script {
         self.receive_frame(&mut [&[0x00, 0xFD][..], &header, &inner].concat())
     }
 
-    /// What the client has sent since it was asked last
+    /// Returns the frames that the client has sent since the last call
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
         let frames = std::iter::from_fn(|| self.link.poll_frame());
         frames

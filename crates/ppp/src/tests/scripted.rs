@@ -7,7 +7,7 @@ use pptp_mppe::{Arrival, Order};
 use pptp_mschap::Password;
 
 use super::script::{ADDRESSES, LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{
     AuthenticationProtocol, ClientConfig, Discard, EncryptionDemand, Event, Failure, Link,
     MppeBits, Phase, Protocol, Received, Rule, Timer, frame,
@@ -30,7 +30,7 @@ mod authentication_policy {
 
     /// EAP is allowed, so that it is agreed to at its second asking
     #[test]
-    fn weaker_protocols_are_naked_rejected_and_then_the_reason_to_end() {
+    fn weaker_protocols_get_a_nak_a_reject_and_then_the_end() {
         for (value, offered) in [
             (&[0xC0, 0x23][..], AuthenticationProtocol::Pap),
             (&[0xC2, 0x23, 0x05], AuthenticationProtocol::ChapMd5),
@@ -869,10 +869,10 @@ mod timeouts {
     }
 }
 
-/// What a link holds beside this are a few short options and the last Response
+/// An idle link is small: beside this it holds a few short options and the last Response
 #[test]
 fn an_idle_link_is_small() {
-    let size = size_of::<crate::machine::Machine<crate::role::Client>>();
+    let size = size_of::<crate::machine::Machine<crate::client::Client>>();
     // 1536, and what the proof of the data path and its figures take
     assert!(size <= 1536 + 152, "{size} octets");
 }

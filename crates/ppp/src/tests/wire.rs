@@ -248,16 +248,16 @@ impl Wire {
 /// A control frame in words
 pub(crate) fn describe(frame: &[u8]) -> String {
     let mut frame = frame.to_vec();
-    let (protocol, information) = crate::frame::parse(&mut frame).unwrap();
-    let packet = crate::packet::Packet::parse(information).unwrap();
+    let (protocol, information) = crate::wire::frame::parse(&mut frame).unwrap();
+    let packet = crate::wire::packet::Packet::parse(information).unwrap();
     let (code, id) = (packet.code, packet.id);
     let name = match protocol {
-        crate::frame::LCP => "LCP ",
-        crate::frame::CCP => "CCP ",
-        crate::frame::IPCP => "IPCP",
-        crate::frame::PAP => return format!("PAP  {} id={id}", named(PAP, code)),
-        crate::frame::CHAP => return format!("CHAP {} id={id}", named(CHAP, code)),
-        crate::frame::EAP => {
+        crate::wire::frame::LCP => "LCP ",
+        crate::wire::frame::CCP => "CCP ",
+        crate::wire::frame::IPCP => "IPCP",
+        crate::wire::frame::PAP => return format!("PAP  {} id={id}", named(PAP, code)),
+        crate::wire::frame::CHAP => return format!("CHAP {} id={id}", named(CHAP, code)),
+        crate::wire::frame::EAP => {
             let inner = match packet.data {
                 [26, code, ..] => named(CHAP, *code),
                 _ => "",
@@ -267,7 +267,7 @@ pub(crate) fn describe(frame: &[u8]) -> String {
         }
         _ => "?",
     };
-    let code = crate::packet::Code::from(code);
+    let code = crate::wire::packet::Code::from(code);
     format!("{name} {code:?} id={id} {:02x?}", packet.data)
 }
 

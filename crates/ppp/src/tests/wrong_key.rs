@@ -3,7 +3,7 @@
 use pptp_mppe::{Encryptor, KeyStrength};
 
 use super::script::Script;
-use crate::packet::Code;
+use crate::wire::packet::Code;
 use crate::{Discard, Failure, WrongKey, frame};
 
 #[test]

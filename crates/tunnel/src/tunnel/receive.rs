@@ -3,7 +3,10 @@
 use std::{net::Ipv4Addr, time::Instant};
 
 use pptp_gre::{Discard, Evidence, Header, ParseError, Session, Verdict};
-use pptp_ppp::{Arrival, Order, Received};
+use pptp_ppp::{
+    Arrival, Order, Received,
+    frame::{is_control_frame, is_lcp_answer},
+};
 
 use super::{Stage, Tunnel};
 use crate::{gre_probe::Stranger, recorder::Kind};
@@ -192,17 +195,4 @@ const fn order(order: pptp_gre::Order) -> Order {
         pptp_gre::Order::Ahead => Order::Ahead,
         pptp_gre::Order::Behind => Order::Behind,
     }
-}
-
-/// Returns true if a PPP frame answers an LCP packet of ours: Configure-Ack, -Nak, -Reject, Code-Reject
-fn is_lcp_answer(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
-}
-
-/// Returns true if a PPP frame carries a control protocol
-///
-/// Those begin with 8 or above (RFC 1661 §2); an odd first octet is a protocol field compressed to
-/// one octet (§6.5), as the FD of encrypted packets.
-pub(super) fn is_control_frame(frame: &[u8]) -> bool {
-    matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= 0x80 && high & 1 == 0)
 }

@@ -3,8 +3,9 @@
 use std::{ops::Deref, time::Instant};
 
 use pptp_packet::{Egress, PacketBuf};
+use pptp_ppp::frame::is_control_frame;
 
-use super::{Stage, Tunnel, receive::is_control_frame};
+use super::{Stage, Tunnel};
 use crate::{NotNow, recorder::Kind};
 
 impl Tunnel {

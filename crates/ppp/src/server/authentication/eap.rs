@@ -2,21 +2,22 @@
 
 use pptp_packet::Redacted;
 
-use super::Manners;
 use super::accounts::Accounts;
 use super::examination::{CHALLENGE, Examination, Verdict};
-pub(super) use crate::authentication::wire::eap::{FAILURE, SUCCESS};
-use crate::authentication::wire::eap::{
+use crate::authentication::{Algorithm, Authenticated};
+use crate::context::random::Random;
+use crate::context::stats::Discard;
+use crate::context::{Context, Trouble};
+use crate::failure::Failure;
+use crate::server::behavior::ServerBehavior;
+pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
+use crate::wire::authentication::eap::{
     IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE,
 };
-use crate::authentication::wire::{Typed, chap};
-use crate::authentication::{Algorithm, Authenticated};
-use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure};
-use crate::frame;
-use crate::packet::Packet;
-use crate::random::Random;
-use crate::stats::Discard;
+use crate::wire::authentication::{Typed, chap};
+use crate::wire::frame;
+use crate::wire::packet::Packet;
+use crate::wire::protocol::AuthenticationProtocol;
 
 /// Asks one thing at a time, until it is answered
 #[derive(Debug)]
@@ -42,7 +43,7 @@ enum Stage {
     Over,
 }
 
-/// What a Response led to
+/// The outcome of a Response
 #[derive(Debug)]
 pub(crate) enum Step {
     /// There is a Request to be sent
@@ -52,13 +53,13 @@ pub(crate) enum Step {
 }
 
 impl Eap {
-    pub(crate) fn new(id: u8, manners: &Manners) -> Self {
+    pub(crate) fn new(id: u8, behavior: &ServerBehavior) -> Self {
         let mut eap = Self {
-            examination: Examination::new(Algorithm::MsChapV2, manners),
+            examination: Examination::new(Algorithm::MsChapV2, behavior),
             stage: Stage::Identity,
             id: 0,
             request: Redacted(Vec::new()),
-            proposals: manners.authentication.eap_proposals.clone(),
+            proposals: behavior.authentication.eap_proposals.clone(),
         };
         eap.restart(id);
         eap
@@ -84,7 +85,7 @@ impl Eap {
     pub(crate) fn handle_packet(
         &mut self,
         packet: &Packet<'_>,
-        manners: &Manners,
+        behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
     ) -> Result<Step, Trouble> {
@@ -93,11 +94,11 @@ impl Eap {
         }
         let response = Typed::parse(packet)?;
         match (std::mem::replace(&mut self.stage, Stage::Over), response.kind, response.data.0) {
-            (Stage::Identity, IDENTITY, _) => Ok(self.propose(manners, random)),
+            (Stage::Identity, IDENTITY, _) => Ok(self.propose(behavior, random)),
             (Stage::Proposal(_), NAK, wanted)
-                if wanted.contains(&MSCHAP_V2) && manners.authentication.eap_has_mschap_v2 =>
+                if wanted.contains(&MSCHAP_V2) && behavior.authentication.eap_has_mschap_v2 =>
             {
-                Ok(self.propose(manners, random))
+                Ok(self.propose(behavior, random))
             }
             (Stage::Proposal(method), ..) => {
                 let offered = Some(AuthenticationProtocol::EapMethod(method));
@@ -105,7 +106,7 @@ impl Eap {
             }
             (Stage::Method, MSCHAP_V2, data) => {
                 self.stage = Stage::Method;
-                self.examine(data, manners, accounts, random)
+                self.examine(data, behavior, accounts, random)
             }
             (Stage::Passed(authenticated), MSCHAP_V2, [chap::SUCCESS]) => {
                 Ok(Step::Succeed(authenticated))
@@ -124,7 +125,7 @@ impl Eap {
         Step::Ask
     }
 
-    fn propose(&mut self, manners: &Manners, random: &mut Random) -> Step {
+    fn propose(&mut self, behavior: &ServerBehavior, random: &mut Random) -> Step {
         if !self.proposals.is_empty() {
             let method = self.proposals.remove(0);
             self.stage = Stage::Proposal(method);
@@ -136,7 +137,7 @@ impl Eap {
         }
         self.stage = Stage::Method;
         self.examination.challenge(self.id.wrapping_add(1), random);
-        let data = self.examination.challenge_data(&manners.name);
+        let data = self.examination.challenge_data(&behavior.name);
         let id = self.examination.id();
         self.ask(enclose(&Packet { code: CHALLENGE, id, data: &data }))
     }
@@ -144,12 +145,12 @@ impl Eap {
     fn examine(
         &mut self,
         data: &[u8],
-        manners: &Manners,
+        behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
     ) -> Result<Step, Trouble> {
         let inner = Packet::parse(data)?;
-        let verdict = self.examination.judge(&inner, manners, accounts, random)?;
+        let verdict = self.examination.judge(&inner, behavior, accounts, random)?;
         self.stage = match verdict {
             Verdict::Repeated | Verdict::Again => Stage::Method,
             Verdict::Passed(authenticated) => Stage::Passed(authenticated),

@@ -7,26 +7,25 @@ use pptp_mschap::{
 use pptp_packet::Redacted;
 use subtle::ConstantTimeEq;
 
-use super::Manners;
 use super::accounts::Accounts;
-use crate::authentication::wire::PasswordChanged;
-pub(super) use crate::authentication::wire::chap::CHALLENGE;
-use crate::authentication::wire::chap::{
+use crate::authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name};
+use crate::context::Trouble;
+use crate::context::random::Random;
+use crate::context::stats::Discard;
+use crate::failure::Failure;
+use crate::server::behavior::{ServerBehavior, ServerOrder};
+use crate::wire::authentication::PasswordChanged;
+pub(super) use crate::wire::authentication::chap::CHALLENGE;
+use crate::wire::authentication::chap::{
     CHANGE_PASSWORD_V1, CHANGE_PASSWORD_V2, FAILURE, RESPONSE, SUCCESS,
 };
-use crate::authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name};
-use crate::config::ServerOrder;
-use crate::context::Trouble;
-use crate::failure::Failure;
-use crate::packet::{ChapValue, Packet};
-use crate::random::Random;
-use crate::stats::Discard;
+use crate::wire::packet::{ChapValue, Packet};
 
 /// One client's examination
 #[derive(Debug)]
 pub(crate) struct Examination {
     algorithm: Algorithm,
-    /// What an answer has to have; behind a refusal one more
+    /// The challenges that an answer may be made of; behind a refusal there is one more
     id: u8,
     challenge: Redacted<Vec<u8>>,
     retries: u8,
@@ -36,10 +35,10 @@ pub(crate) struct Examination {
     verdict: Option<(u8, u8, Redacted<String>)>,
 }
 
-/// What an answer led to
+/// The outcome of an answer
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The same as before
+    /// Repeats the verdict before
     Repeated,
     /// Refused, and another answer is welcome
     Again,
@@ -54,12 +53,12 @@ struct Right {
 }
 
 impl Examination {
-    pub(crate) const fn new(algorithm: Algorithm, manners: &Manners) -> Self {
+    pub(crate) const fn new(algorithm: Algorithm, behavior: &ServerBehavior) -> Self {
         Self {
             algorithm,
             id: 0,
             challenge: Redacted(Vec::new()),
-            retries: manners.authentication.retries,
+            retries: behavior.authentication.retries,
             expired: None,
             verdict: None,
         }
@@ -97,7 +96,7 @@ impl Examination {
     pub(crate) fn judge(
         &mut self,
         packet: &Packet<'_>,
-        manners: &Manners,
+        behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
     ) -> Result<Verdict, Trouble> {
@@ -112,11 +111,11 @@ impl Examination {
             (RESPONSE, None) => {
                 let chap = ChapValue::parse(packet.data)?;
                 let right = self.check(&chap, accounts);
-                Ok(self.decide(right, chap.name, manners, random))
+                Ok(self.decide(right, chap.name, behavior, random))
             }
             (code @ (CHANGE_PASSWORD_V1 | CHANGE_PASSWORD_V2), Some(user)) => {
                 let right = self.check_change(code, packet.data, &user, accounts);
-                Ok(self.decide_change(right, &user, manners))
+                Ok(self.decide_change(right, &user, behavior))
             }
             _ => Err(Trouble::Discard(Discard::OutOfPhase)),
         }
@@ -126,48 +125,53 @@ impl Examination {
         &mut self,
         right: Option<Right>,
         user: &[u8],
-        manners: &Manners,
+        behavior: &ServerBehavior,
         random: &mut Random,
     ) -> Verdict {
         match right {
-            Some(_) if manners.authentication.expired => {
+            Some(_) if behavior.authentication.expired => {
                 self.expired = Some(user.to_vec());
-                self.refuse(648, manners, random);
+                self.refuse(648, behavior, random);
                 Verdict::Again
             }
-            Some(right) => self.pass(right, user, manners),
+            Some(right) => self.pass(right, user, behavior),
             None if self.retries > 0 => {
                 self.retries = self.retries.saturating_sub(1);
-                self.refuse(691, manners, random);
+                self.refuse(691, behavior, random);
                 Verdict::Again
             }
-            None => Verdict::Refused(self.refuse(691, manners, random)),
+            None => Verdict::Refused(self.refuse(691, behavior, random)),
         }
     }
 
-    fn decide_change(&mut self, right: Option<Right>, user: &[u8], manners: &Manners) -> Verdict {
+    fn decide_change(
+        &mut self,
+        right: Option<Right>,
+        user: &[u8],
+        behavior: &ServerBehavior,
+    ) -> Verdict {
         if let Some(right) = right {
-            return self.pass(right, user, manners);
+            return self.pass(right, user, behavior);
         }
         let message = "E=709 R=0 V=3 M=The password could not be changed";
         self.verdict = Some((self.id, FAILURE, Redacted(message.to_owned())));
         Verdict::Refused(Failure::AuthFailed { code: 709, retry: false, message: String::new() })
     }
 
-    fn pass(&mut self, right: Right, user: &[u8], manners: &Manners) -> Verdict {
-        let text = manners.success(right.proof);
+    fn pass(&mut self, right: Right, user: &[u8], behavior: &ServerBehavior) -> Verdict {
+        let text = behavior.success(right.proof);
         self.verdict = Some((self.id, SUCCESS, Redacted(text)));
         Verdict::Passed(Authenticated { keys: right.keys, peer_name: peer_name(user) })
     }
 
     /// The next answer has to be to the challenge that the refusal names, one identifier further
-    fn refuse(&mut self, code: u32, manners: &Manners, random: &mut Random) -> Failure {
+    fn refuse(&mut self, code: u32, behavior: &ServerBehavior, random: &mut Random) -> Failure {
         let is_last = code == 691 && self.retries == 0;
         if !is_last {
             self.challenge = Redacted(self.draw(random));
         }
-        let refusal = manners.refusal(code, !is_last, &self.challenge);
-        let text = manners.authentication.failure_text.clone();
+        let refusal = behavior.refusal(code, !is_last, &self.challenge);
+        let text = behavior.authentication.failure_text.clone();
         self.verdict =
             Some((self.id, FAILURE, Redacted(text.unwrap_or_else(|| refusal.to_string()))));
         self.id = self.id.wrapping_add(1);
@@ -261,7 +265,7 @@ impl Examination {
     }
 }
 
-impl Manners {
+impl ServerBehavior {
     /// Windows gives the proof without a word
     fn success(&self, proof: Option<AuthenticatorResponse>) -> String {
         if let Some(text) = &self.authentication.success_text {

@@ -10,21 +10,22 @@ use accounts::Accounts;
 use eap::Eap;
 use examination::{Examination, Verdict};
 
-use crate::authentication::wire::{PapRequest, pap};
 use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
-use crate::config::{ServerConfig, ServerOrder};
+use crate::context::round_trips::Sent;
+use crate::context::stats::Discard;
 use crate::context::{Context, Trouble};
-use crate::failure::{AuthenticationProtocol, Failure, Protocol};
-use crate::frame;
-use crate::packet::{Code, Packet};
-use crate::round_trips::Sent;
-use crate::server::ServerAuthentication;
-use crate::stats::Discard;
+use crate::failure::Failure;
+use crate::server::behavior::ServerBehavior;
+use crate::server::config::ServerConfig;
+use crate::wire::authentication::{PapRequest, pap};
+use crate::wire::frame;
+use crate::wire::packet::{Code, Packet};
+use crate::wire::protocol::{AuthenticationProtocol, Protocol};
 
 /// The side that authenticates
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    manners: Manners,
+    behavior: ServerBehavior,
     accounts: Accounts,
     method: Method,
     /// Identifier of the latest Challenge or EAP Request
@@ -33,14 +34,6 @@ pub(crate) struct Authenticator {
     /// Challenges still to be sent if no answer comes
     tries: u8,
     deadline: Option<Instant>,
-}
-
-/// What does not change from login to login
-#[derive(Debug)]
-pub(crate) struct Manners {
-    name: String,
-    order: ServerOrder,
-    authentication: ServerAuthentication,
 }
 
 #[derive(Debug)]
@@ -56,7 +49,7 @@ impl Authenticator {
         let encoding = config.authentication.encoding;
         Self {
             accounts: Accounts::new(config.secrets, config.hash_name, encoding),
-            manners: Manners {
+            behavior: ServerBehavior {
                 name: config.name,
                 order: config.order,
                 authentication: config.authentication,
@@ -86,15 +79,15 @@ impl Authenticator {
     /// Sends the open Challenge or Request
     fn ask(&mut self, now: Instant, context: &mut Context) {
         if self.tries == 0 {
-            self.tries = MOST_TRIES;
+            self.tries = MAX_TRIES;
         }
         self.tries = self.tries.saturating_sub(1);
         self.deadline = now.checked_add(RESTART);
-        let times = if self.manners.authentication.repeats_challenges { 2 } else { 1 };
+        let times = if self.behavior.authentication.repeats_challenges { 2 } else { 1 };
         for _ in 0..times {
             match &self.method {
                 Method::Chap(examination) => {
-                    let data = examination.challenge_data(&self.manners.name);
+                    let data = examination.challenge_data(&self.behavior.name);
                     let (code, id) = (examination::CHALLENGE, examination.id());
                     context.send(frame::CHAP, &Packet { code, id, data: &data });
                 }
@@ -114,7 +107,7 @@ impl Authenticator {
         }
         let request = PapRequest::parse(packet.data)?;
         let is_known = self.accounts.has(request.peer_id, request.password);
-        let texts = &self.manners.authentication;
+        let texts = &self.behavior.authentication;
         let (code, text) = if is_known {
             (pap::ACK, texts.success_text.clone().unwrap_or_default())
         } else {
@@ -138,9 +131,9 @@ impl Authenticator {
     ) -> Result<Outcome, Trouble> {
         let Method::Chap(examination) = &mut self.method else { return Ok(Outcome::Nothing) };
         let verdict =
-            examination.judge(packet, &self.manners, &mut self.accounts, &mut context.random)?;
+            examination.judge(packet, &self.behavior, &mut self.accounts, &mut context.random)?;
         self.deadline = None;
-        match (&verdict, self.manners.authentication.refuses_with) {
+        match (&verdict, self.behavior.authentication.refuses_with) {
             (Verdict::Refused(_), Some(code)) => {
                 let (data, id) = (code.data(), packet.id);
                 let code = Code::TerminateRequest.into();
@@ -159,7 +152,7 @@ impl Authenticator {
         }
     }
 
-    /// Only the first time counts: the keys stay those
+    /// Notes that the client has passed; the keys of the first time stay
     fn passed(&mut self, authenticated: Authenticated) -> Outcome {
         self.deadline = None;
         if std::mem::replace(&mut self.is_authenticated, true) {
@@ -172,12 +165,12 @@ impl Authenticator {
 impl Authentication for Authenticator {
     fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context) {
         self.id = self.id.wrapping_add(1);
-        self.tries = MOST_TRIES;
+        self.tries = MAX_TRIES;
         self.method = match protocol {
             AuthenticationProtocol::Pap => Method::Pap,
-            AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.manners))),
+            AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.behavior))),
             other => Algorithm::of(other).map_or(Method::None, |algorithm| {
-                let mut examination = Examination::new(algorithm, &self.manners);
+                let mut examination = Examination::new(algorithm, &self.behavior);
                 examination.challenge(self.id, &mut context.random);
                 Method::Chap(examination)
             }),
@@ -214,11 +207,11 @@ impl Authentication for Authenticator {
             Method::Chap(_) => self.handle_chap(packet, context),
             Method::Eap(eap) => {
                 let random = &mut context.random;
-                let step = eap.handle_packet(packet, &self.manners, &mut self.accounts, random)?;
+                let step = eap.handle_packet(packet, &self.behavior, &mut self.accounts, random)?;
                 self.deadline = None;
                 match step {
                     eap::Step::Ask => {
-                        self.tries = MOST_TRIES;
+                        self.tries = MAX_TRIES;
                         self.ask(now, context);
                         Ok(Outcome::Nothing)
                     }
@@ -258,4 +251,4 @@ impl Authentication for Authenticator {
 /// Time before an unanswered Challenge is sent again
 const RESTART: Duration = Duration::from_secs(3);
 /// Challenges sent in all
-const MOST_TRIES: u8 = 10;
+const MAX_TRIES: u8 = 10;

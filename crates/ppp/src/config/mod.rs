@@ -1,0 +1,150 @@
+//! The decisions of the owner of a link
+
+pub(crate) mod policy;
+pub(crate) mod questions;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use pptp_mschap::{HashName, Password, PasswordEncoding};
+
+use crate::config::policy::{AuthenticationPolicy, EncryptionPolicy};
+use crate::config::questions::Questions;
+
+/// The configuration of a client's link
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The name sent in the CHAP Response; `DOMAIN\user` where the server wants a domain
+    pub user: String,
+    /// The secret shared with the server
+    pub password: Password,
+    /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
+    pub hash_name: HashName,
+    /// The encoding by which the password becomes octets before it is hashed, or sent by PAP
+    pub password_encoding: PasswordEncoding,
+    /// Which authentication protocols are agreed to
+    pub authentication: AuthenticationPolicy,
+    /// Which refusals the owner wants to be asked about
+    pub questions: Questions,
+    /// Which encryption is agreed to
+    pub encryption: EncryptionPolicy,
+    /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
+    ///
+    /// 1400 by default: with MPPE, GRE and IP around it a frame still fits a path of 1460.
+    pub mru: u16,
+    /// Octets of the largest PPP frame, header included, that the carrier takes without fragments
+    ///
+    /// 1464 by default: Ethernet's 1500 less IPv4 20 and GRE 16.
+    pub carrier_limit: u16,
+    /// The policy by which a dead peer is noticed
+    pub echo: EchoPolicy,
+    /// The policy by which a dead data path is noticed
+    pub proof: ProofPolicy,
+    /// The addresses to ask IPCP for
+    pub addresses: AddressRequest,
+    /// True if to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
+    pub ipv6: bool,
+    /// True if to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
+    ///
+    /// Compressed headers are always taken, and sent to a server that asks for them.
+    pub header_compression: bool,
+    /// True if the carrier lets anybody send frames in the peer's name, as GRE does; yes by default
+    ///
+    /// Then control frames in the clear are judged before they count while the link is up and encrypted:
+    /// far from the sequence numbers that the peer has proven they are dropped, and what would end or
+    /// restart the link waits until the peer was asked. No for a carrier that authenticates its frames.
+    pub carrier_is_forgeable: bool,
+    /// True if the server may give another inner address or DNS server once the link was up; no by
+    /// default: [`Failure::AddressChanged`](crate::Failure::AddressChanged) ends it
+    pub address_may_change: bool,
+}
+
+impl ClientConfig {
+    /// The defaults, for this account
+    pub fn new(user: impl Into<String>, password: Password) -> Self {
+        Self {
+            user: user.into(),
+            password,
+            hash_name: HashName::default(),
+            password_encoding: PasswordEncoding::default(),
+            authentication: AuthenticationPolicy::default(),
+            questions: Questions::default(),
+            encryption: EncryptionPolicy::default(),
+            mru: DEFAULT_MRU,
+            carrier_limit: DEFAULT_CARRIER_LIMIT,
+            echo: EchoPolicy::default(),
+            proof: ProofPolicy::default(),
+            addresses: AddressRequest::default(),
+            ipv6: false,
+            header_compression: false,
+            carrier_is_forgeable: true,
+            address_may_change: false,
+        }
+    }
+}
+
+/// The addresses that a client asks IPCP for (RFC 1332 §3.3, RFC 1877 §1.1 and §1.3)
+///
+/// 0.0.0.0 leaves the choice to the server, which costs a round trip: its Configure-Nak. A DNS server
+/// that is `None` is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRequest {
+    /// Our inner address
+    pub address: Ipv4Addr,
+    /// The DNS server to be asked first
+    pub primary_dns: Option<Ipv4Addr>,
+    /// The DNS server to be asked next
+    pub secondary_dns: Option<Ipv4Addr>,
+}
+
+impl Default for AddressRequest {
+    /// An address and two DNS servers of the server's choice
+    fn default() -> Self {
+        let any = Ipv4Addr::UNSPECIFIED;
+        Self { address: any, primary_dns: Some(any), secondary_dns: Some(any) }
+    }
+}
+
+/// The times of LCP Echo-Requests, and the number of them after which the peer is dead (RFC 1661 §5.8)
+///
+/// Adaptive: a peer that sends anything at all is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoPolicy {
+    /// Silence after which the first Echo-Request goes out; zero switches echoes off
+    pub silence: Duration,
+    /// Time between one unanswered Echo-Request and the next
+    pub interval: Duration,
+    /// Unanswered Echo-Requests after which the peer is dead
+    pub unanswered: u8,
+}
+
+impl Default for EchoPolicy {
+    /// The first after 30 s, then every 10 s, dead after 4: 70 s from the last frame
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(30), interval: Duration::from_secs(10), unanswered: 4 }
+    }
+}
+
+/// The policy of proofs: packets of the link's own that show whether the data path is open
+///
+/// A proof is a ping of the peer's inner address, or of its first DNS server, and a packet with a TTL
+/// of 1: see [`Reachability`](crate::Reachability).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofPolicy {
+    /// True if proofs are sent at all, and a link on which nothing passes is ended
+    pub is_enabled: bool,
+    /// True if this peer has answered a proof on an earlier link
+    pub has_answered: bool,
+}
+
+impl Default for ProofPolicy {
+    /// Proofs are sent, and nothing is known
+    fn default() -> Self {
+        Self { is_enabled: true, has_answered: false }
+    }
+}
+
+/// The Maximum-Receive-Unit of both roles unless their owner names another
+pub(crate) const DEFAULT_MRU: u16 = 1400;
+/// Ethernet's 1500 octets less IPv4 20 and GRE 16
+pub(crate) const DEFAULT_CARRIER_LIMIT: u16 = 1464;

@@ -1,0 +1,61 @@
+//! The options of one protocol, as the negotiator asks for them
+
+use crate::context::random::Random;
+use crate::failure::Failure;
+use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
+use crate::wire::protocol::Protocol;
+
+/// The options of a protocol: what makes LCP, CCP and IPCP differ
+pub(crate) trait OptionSet {
+    /// Which protocol it is
+    const PROTOCOL: Protocol;
+    /// Its number in a PPP header
+    const NUMBER: u16;
+
+    /// Negotiation begins from scratch: back to what the configuration wants
+    fn restart(&mut self, random: &mut Random);
+    /// The options of our Configure-Request
+    fn request(&self) -> OptionsBuf;
+    /// Returns the answer to one option of the peer's Configure-Request
+    fn judge(
+        &mut self,
+        option: &ConfigurationOption<'_>,
+        random: &mut Random,
+    ) -> Result<Judgement, Failure>;
+    /// Options the peer should have asked for; they go into a Configure-Nak
+    fn missing(&mut self, _request: &Options<'_>) -> Result<OptionsBuf, Failure> {
+        Ok(OptionsBuf::default())
+    }
+    /// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
+    fn max_failure(&self) -> u8 {
+        MAX_FAILURE
+    }
+    /// The peer is asked for these values instead of its own
+    fn on_nak_sent(&mut self, _naks: &Options<'_>) {}
+    /// The end, if the peer hears us and sends a request again and again that we refused
+    fn insists(&self) -> Option<Failure> {
+        None
+    }
+    /// The peer's request is about to be acknowledged: its values hold
+    fn on_ack_sent(&mut self, request: &Options<'_>);
+    /// The peer acknowledged our request
+    fn on_ack(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+    /// The peer wants other values in our request
+    fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure>;
+    /// The peer does not take these options in our request
+    fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure>;
+}
+
+/// The answer to one option of the peer
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    Ack,
+    /// Ask for this value instead
+    Nak(Vec<u8>),
+    Reject,
+}
+
+/// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
+pub(crate) const MAX_FAILURE: u8 = 5;
