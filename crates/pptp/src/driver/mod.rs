@@ -83,11 +83,7 @@ struct Round {
 }
 
 impl<S: GreSocket> Driver<S> {
-    pub(crate) fn new(
-        shared: Arc<DriverShared<TunnelShared>>,
-        socket: S,
-        heart: Heart,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<DriverShared<TunnelShared>>, socket: S, heart: Heart) -> Self {
         Self {
             shared,
             socket,
