@@ -6,13 +6,15 @@
  * ("ptrace set fp regs failed, errno = 14"). This library, preloaded, puts what the guest gives in front of the rest
  * of the process's present state.
  *
+ * Why the call failed is not looked at: a signal handler of the guest's kernel may have overwritten errno since
+ * (EAGAIN, seen on a busy machine: the guest then kills the process that was to run).
+ *
  * One static buffer will do: the guest's kernel has one CPU, its stacks are too small for the state, and its
  * interrupt handlers set no registers.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -35,7 +37,7 @@ long ptrace(enum __ptrace_request request, ...)
 	if (!next)
 		next = (ptrace_fn)dlsym(RTLD_NEXT, "ptrace");
 	long result = next(request, pid, address, data);
-	if (result == 0 || request != PTRACE_SETREGSET || address != (void *)NT_X86_XSTATE || errno != EFAULT)
+	if (result == 0 || request != PTRACE_SETREGSET || address != (void *)NT_X86_XSTATE)
 		return result;
 	struct iovec *given = data, all = {whole, sizeof whole};
 	if (next(PTRACE_GETREGSET, pid, address, &all) || all.iov_len < given->iov_len)

@@ -110,26 +110,18 @@ enum Progress {
     Ended(Outcome),
 }
 
-/// The progress of a question as its next poll finds it
-enum Taken {
-    Asking(Asking),
-    Polled,
-    Ended(Outcome),
-}
-
 impl Progress {
     /// Takes the future to be polled; an outcome stays for the other askers.
     ///
     /// One step under the lock: an asker that found [`Progress::Polled`] where the question has ended
     /// would wait for a wake-up that never comes.
-    fn take(&mut self) -> Taken {
+    fn take(&mut self) -> Self {
         match mem::replace(self, Self::Polled) {
-            Self::Asking(asking) => Taken::Asking(asking),
-            Self::Polled => Taken::Polled,
             Self::Ended(outcome) => {
                 *self = Self::Ended(outcome.clone());
-                Taken::Ended(outcome)
+                Self::Ended(outcome)
             }
+            taken => taken,
         }
     }
 }
@@ -141,10 +133,10 @@ impl Question {
 
     fn poll(&self) -> Poll<Outcome> {
         let mut asking = match lock(&self.progress).take() {
-            Taken::Asking(asking) => asking,
+            Progress::Asking(asking) => asking,
             // another thread polls it: what wakes it in the meantime wakes this asker as well
-            Taken::Polled => return Poll::Pending,
-            Taken::Ended(outcome) => return Poll::Ready(outcome),
+            Progress::Polled => return Poll::Pending,
+            Progress::Ended(outcome) => return Poll::Ready(outcome),
         };
         self.callers.woken.store(false, Ordering::SeqCst);
         let waker = Waker::from(self.callers.clone());

@@ -15,6 +15,8 @@ pub(crate) struct Round {
     is_complained_of: bool,
     /// The time at which the link ends unless an answer comes before
     verdict: Option<Instant>,
+    /// The longest time that an echo of it took
+    slowest: Duration,
 }
 
 /// A ping, and the Echo-Request beside it
@@ -48,6 +50,7 @@ impl Round {
             next: Some(now),
             is_complained_of: false,
             verdict: None,
+            slowest: Duration::ZERO,
         }
     }
 
@@ -91,7 +94,8 @@ impl Round {
     /// An Echo-Request was answered
     ///
     /// The line works. If that goes on, pings that stay without an answer do so inside the link. A line
-    /// that loses echoes as well needs more of them.
+    /// that loses echoes as well needs more of them. Where echoes came late the answers to the pings have as
+    /// much time: a peer that stood still answers all that it was asked at once, and in any order.
     pub(crate) fn echo_answered(
         &mut self,
         now: Instant,
@@ -102,12 +106,13 @@ impl Round {
         let asked = self.attempts.iter_mut().find(|attempt| attempt.echo == Some(id));
         let Some(attempt) = asked.filter(|attempt| !attempt.is_echoed) else { return };
         attempt.is_echoed = true;
+        self.slowest = self.slowest.max(now.saturating_duration_since(attempt.at));
         let last = self.attempts.iter().rposition(|attempt| attempt.is_echoed).unwrap_or_default();
         let lost = self.attempts.iter().take(last).filter(|attempt| !attempt.is_echoed).count();
         let wanted =
             if lost == 0 { MIN_ECHOES } else { MIN_ECHOES.saturating_add(2).saturating_add(lost) };
         if may_be_judged && usize::from(self.echoes()) >= wanted && !self.is_first {
-            let grace = LAST_PING_WAIT.max(round_trip);
+            let grace = LAST_PING_WAIT.max(round_trip).max(self.slowest);
             self.verdict = self.verdict.or_else(|| now.checked_add(grace));
         }
     }

@@ -484,3 +484,19 @@ fn switched_off_it_does_nothing() {
 fn an_idle_path_is_small() {
     assert!(size_of::<PathMonitor>() <= 96, "{}", size_of::<PathMonitor>());
 }
+
+/// Seen once in half an hour of bad weather: 14 s of standing still, and the pings' answers behind the echoes'
+#[test]
+fn the_pings_of_a_peer_that_stood_still_have_as_much_time_as_its_echoes_took() {
+    let (began, mut round) = (epoch(), Round::new(epoch(), false));
+    for number in 0..5_u8 {
+        round.attempted(began + u32::from(number) * SECOND, number.into(), Some(number));
+    }
+    let resumed = began + 6 * SECOND;
+    for id in 0..5 {
+        round.echo_answered(resumed, id, RTT, true);
+    }
+    let at = |after| resumed + after;
+    assert_ne!(round.handle_timeout(at(5999 * MILLISECOND), 10, false), round::Due::Dead);
+    assert_eq!(round.handle_timeout(at(6 * SECOND), 10, false), round::Due::Dead);
+}
