@@ -207,7 +207,7 @@ pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
         },
         Answer::Nothing | Answer::Reopens | Answer::NotOurs => return false,
     };
-    emit(&repr, segment.local, segment.peer, out);
+    emit(&repr, segment.local, segment.peer, &ChecksumCapabilities::default(), out);
     true
 }
 
@@ -229,14 +229,14 @@ pub(super) const fn bare(local: SocketAddrV4, peer: SocketAddrV4) -> TcpRepr<'st
     }
 }
 
-/// Composes a segment from `local` to `peer`
+/// Composes a segment from `local` to `peer`, with the checksums that are asked for
 pub(super) fn emit(
     repr: &TcpRepr<'_>,
     local: SocketAddrV4,
     peer: SocketAddrV4,
+    checksums: &ChecksumCapabilities,
     out: &mut impl Egress,
 ) {
-    let checksums = ChecksumCapabilities::default();
     let ip = Ipv4Repr {
         src_addr: *local.ip(),
         dst_addr: *peer.ip(),
@@ -246,10 +246,10 @@ pub(super) fn emit(
     };
     out.compose(ip.buffer_len().saturating_add(ip.payload_len), |octets| {
         let mut packet = Ipv4Packet::new_unchecked(octets);
-        ip.emit(&mut packet, &checksums);
+        ip.emit(&mut packet, checksums);
         let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
         let (source, destination) = (IpAddress::Ipv4(ip.src_addr), IpAddress::Ipv4(ip.dst_addr));
-        repr.emit(&mut segment, &source, &destination, &checksums);
+        repr.emit(&mut segment, &source, &destination, checksums);
     });
 }
 

@@ -1,9 +1,6 @@
 //! Whose packet it is
 
-use std::{
-    borrow::Cow,
-    net::{Ipv4Addr, SocketAddrV4},
-};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use pptp_packet::Egress;
 use smoltcp::wire::IpProtocol;
@@ -101,14 +98,13 @@ impl Stack {
         let Self { interface, connections, stats, mtu, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         let was = connection.state();
-        let packet = if is_acceptable {
-            connection.acknowledge(&mut segment, packet)
-        } else {
-            Cow::Borrowed(packet)
-        };
+        let is_handshake = !is_synchronized(was);
+        let counts = is_acceptable && !is_handshake;
+        let changed = counts.then(|| connection.acknowledge(&mut segment, packet)).flatten();
+        let packet = changed.as_deref().unwrap_or(packet);
         let mut reply = Reply::default();
         if let Some(set) = connection.set_mut() {
-            let packet = Some(packet.as_ref());
+            let packet = Some(packet);
             let mut port = Port { packet, out: &mut reply, sent: &mut 0, mtu: *mtu };
             interface.poll_ingress_single(to_smoltcp(*now), &mut port, set);
         }
@@ -116,7 +112,6 @@ impl Stack {
             out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
             count(&mut stats.packets_out);
         }
-        let is_handshake = !is_synchronized(was);
         let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
         if is_handshake && is_taken {
             connection.on_handshake(&segment);

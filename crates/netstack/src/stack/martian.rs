@@ -14,9 +14,8 @@ impl Stack {
         else {
             return false;
         };
-        let source = Ipv4Addr::new(s0, s1, s2, s3);
-        let is_source = self.addresses.is_martian_source(source);
-        let is_destination = check_sendable(Ipv4Addr::new(d0, d1, d2, d3)).is_err();
+        let is_source = self.addresses.is_martian_source(Ipv4Addr::new(s0, s1, s2, s3));
+        let is_destination = !is_sendable(Ipv4Addr::new(d0, d1, d2, d3));
         if version_ihl >> 4 != 4 || !(is_source || is_destination) {
             return false;
         }
@@ -34,7 +33,7 @@ impl Addresses {
     /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
     /// A subnet that is not known has no broadcast address here: another host may have it.
     pub(super) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
-        check_sendable(source).is_err()
+        !is_sendable(source)
             || source.is_multicast()
             || self.own(source)
             || self.is_broadcast(source)
@@ -62,12 +61,20 @@ impl Addresses {
 
 /// Fails if no packet may have this address as its destination: 0/8, 127/8, and 240/4 but for 255.255.255.255
 pub(crate) fn check_sendable(address: Ipv4Addr) -> Result<(), SocketError> {
-    match address.octets() {
-        [0, ..] => Err(SocketError::ThisNetwork { address }),
-        [127, ..] => Err(SocketError::Loopback { address }),
-        [240..=255, ..] if !address.is_broadcast() => Err(SocketError::ReservedAddress { address }),
-        _ => Ok(()),
+    if is_sendable(address) {
+        return Ok(());
     }
+    Err(match address.octets() {
+        [0, ..] => SocketError::ThisNetwork { address },
+        [127, ..] => SocketError::Loopback { address },
+        _ => SocketError::ReservedAddress { address },
+    })
+}
+
+/// Whether a packet may have this address as its destination: asked of each packet that comes in
+const fn is_sendable(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 240..=255) || address.is_broadcast()
 }
 
 #[cfg(test)]

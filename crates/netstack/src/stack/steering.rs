@@ -8,6 +8,7 @@ use std::net::SocketAddrV4;
 
 use pptp_packet::Egress;
 use smoltcp::{
+    phy::ChecksumCapabilities,
     socket::tcp::State,
     wire::{TcpControl, TcpRepr, TcpSeqNumber},
 };
@@ -17,6 +18,7 @@ use super::{
     congestion::Congestion,
     datagram::Segment,
     device::Time,
+    gap::Reply,
     tcp::Flow,
 };
 
@@ -127,7 +129,7 @@ impl Steering {
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
     /// Of itself smoltcp sends it again only when its timer strikes, a second later at least.
-    pub(super) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Forged> {
+    pub(super) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Vec<u8>> {
         let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
         if !parts || queued || !self.congestion.take_resend() {
             return None;
@@ -139,7 +141,9 @@ impl Steering {
             window_len: self.offered,
             ..bare(flow.local, flow.peer)
         };
-        Some(Forged::of(&repr, flow.local, flow.peer))
+        let mut fin = Reply::default();
+        emit(&repr, flow.local, flow.peer, &ChecksumCapabilities::default(), &mut fin);
+        fin.0
     }
 
     fn find_words(&mut self) -> Words {
@@ -167,14 +171,14 @@ impl Steering {
     }
 }
 
-/// A segment without octets that smoltcp has not composed
+/// A segment without octets that the peer has not sent, for smoltcp: it looks at no checksum, and there is none
 #[derive(Debug)]
 pub(super) struct Forged(pub(super) [u8; HEADERS]);
 
 impl Forged {
     pub(super) fn of(repr: &TcpRepr<'_>, from: SocketAddrV4, to: SocketAddrV4) -> Self {
         let mut forged = Self([0; HEADERS]);
-        emit(repr, from, to, &mut forged);
+        emit(repr, from, to, &ChecksumCapabilities::ignored(), &mut forged);
         forged
     }
 }

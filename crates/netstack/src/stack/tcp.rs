@@ -442,8 +442,7 @@ impl Connection {
     fn take_fin(&mut self) -> Option<Vec<u8>> {
         let (steering, set) = (self.steering.as_mut()?, self.set.as_ref()?);
         let socket = set.get::<tcp::Socket<'_>>(alone());
-        let fin = steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
-        fin.map(|Forged(fin)| fin.to_vec())
+        steering.compose_fin(self.flow, socket.state(), socket.send_queue() > 0)
     }
 
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
@@ -460,15 +459,20 @@ impl Connection {
     }
 
     fn patience(&self) -> Time {
-        let keepalive = self.socket().and_then(tcp::Socket::keep_alive);
-        match (self.owed, keepalive, self.was) {
-            (NEVER, None, _) => NEVER,
-            (NEVER, Some(_), _) if self.waits_for_window() => NEVER,
-            (NEVER, Some(every), _) => {
+        match (self.owed, self.was) {
+            (NEVER, _) => self.keepalive_patience(),
+            (_, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
+            (owed, _) => self.heard.max(owed).saturating_add(self.user_timeout),
+        }
+    }
+
+    /// When a peer that owes nothing has been silent for too long: with keepalive alone it ever has
+    fn keepalive_patience(&self) -> Time {
+        match self.socket().and_then(tcp::Socket::keep_alive) {
+            Some(every) if !self.waits_for_window() => {
                 self.heard.saturating_add(every.total_micros()).saturating_add(self.user_timeout)
             }
-            (_, _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
-            (owed, _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
+            _ => NEVER,
         }
     }
 
