@@ -37,6 +37,7 @@ impl Wakers {
     }
 
     /// Moves everything from `other`, whose memory is used again where that is possible
+    #[inline]
     pub fn append(&mut self, other: &mut Self) {
         append(&mut self.woken, &mut other.woken);
         append(&mut self.dropped, &mut other.dropped);
@@ -51,7 +52,13 @@ impl Wakers {
     ///
     /// A waker that panics costs its own task that wake-up, and nobody else anything. To be called
     /// with no lock held. The memory is kept.
+    #[inline]
     pub fn wake_all(&mut self) -> usize {
+        // a turn that wakes nobody is the usual one
+        if self.is_empty() { 0 } else { self.wake_each() }
+    }
+
+    fn wake_each(&mut self) -> usize {
         let woken = self.woken.drain(..).map(|waker| panics(|| waker.wake()));
         let mut panicked = woken.filter(|panicked| *panicked).count();
         for waker in self.dropped.drain(..) {
@@ -62,6 +69,7 @@ impl Wakers {
 }
 
 impl Drop for Wakers {
+    #[inline]
     fn drop(&mut self) {
         self.wake_all();
     }
