@@ -33,6 +33,15 @@ pub(crate) enum Control {
 impl BareSegment {
     /// Composes the segment in an IP packet of 40 octets
     pub(crate) fn compose(&self, out: &mut impl Egress) {
+        self.compose_with(&ChecksumCapabilities::default(), out);
+    }
+
+    /// Composes the segment for the engine, which looks at no checksum: there is none in it
+    pub(crate) fn compose_for_engine(&self, out: &mut impl Egress) {
+        self.compose_with(&ChecksumCapabilities::ignored(), out);
+    }
+
+    fn compose_with(&self, checksums: &ChecksumCapabilities, out: &mut impl Egress) {
         let repr = TcpRepr {
             src_port: self.source.port(),
             dst_port: self.destination.port(),
@@ -52,7 +61,7 @@ impl BareSegment {
             payload: &[],
         };
         let (from, to) = (*self.source.ip(), *self.destination.ip());
-        compose(from, to, IpProtocol::Tcp, repr.buffer_len(), out, |octets, checksums| {
+        compose(from, to, IpProtocol::Tcp, repr.buffer_len(), checksums, out, |octets| {
             let mut segment = TcpPacket::new_unchecked(octets);
             repr.emit(&mut segment, &IpAddress::Ipv4(from), &IpAddress::Ipv4(to), checksums);
         });
@@ -75,8 +84,9 @@ impl EchoRequest<'_> {
         let (ident, seq_no, data) = (self.identifier, self.sequence, self.data);
         let repr = Icmpv4Repr::EchoRequest { ident, seq_no, data };
         let (from, to) = (self.source, self.destination);
-        compose(from, to, IpProtocol::Icmp, repr.buffer_len(), out, |octets, checksums| {
-            repr.emit(&mut Icmpv4Packet::new_unchecked(octets), checksums);
+        let checksums = ChecksumCapabilities::default();
+        compose(from, to, IpProtocol::Icmp, repr.buffer_len(), &checksums, out, |octets| {
+            repr.emit(&mut Icmpv4Packet::new_unchecked(octets), &checksums);
         });
     }
 }
@@ -87,10 +97,10 @@ fn compose(
     to: Ipv4Addr,
     protocol: IpProtocol,
     len: usize,
+    checksums: &ChecksumCapabilities,
     out: &mut impl Egress,
-    emit: impl FnOnce(&mut [u8], &ChecksumCapabilities),
+    emit: impl FnOnce(&mut [u8]),
 ) {
-    let checksums = ChecksumCapabilities::default();
     let ip = Ipv4Repr {
         src_addr: from,
         dst_addr: to,
@@ -100,8 +110,8 @@ fn compose(
     };
     out.compose(ip.buffer_len().saturating_add(len), |octets| {
         let mut packet = Ipv4Packet::new_unchecked(octets);
-        ip.emit(&mut packet, &checksums);
-        emit(packet.payload_mut(), &checksums);
+        ip.emit(&mut packet, checksums);
+        emit(packet.payload_mut());
     });
 }
 

@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use smoltcp::wire::{Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
+use smoltcp::wire::{
+    Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TCP_HEADER_LEN, TcpPacket, UdpPacket,
+};
 
 /// An IPv4 datagram (RFC 791 §3.1) with a good header, and no fragment
 #[derive(Debug)]
@@ -44,7 +46,9 @@ impl<'p> Datagram<'p> {
         if !tcp.verify_checksum(&self.source.into(), &self.destination.into()) {
             return None;
         }
-        let options = tcp.options_summary().ok()?;
+        let has_options = usize::from(tcp.header_len()) > TCP_HEADER_LEN; // nearly none has
+        let options = has_options.then(|| tcp.options_summary()).transpose().ok()?;
+        let options = options.as_ref();
         Some(Segment {
             local: SocketAddrV4::new(self.destination, tcp.dst_port()),
             peer: SocketAddrV4::new(self.source, tcp.src_port()),
@@ -56,9 +60,9 @@ impl<'p> Datagram<'p> {
             sequence: tcp.seq_number().0,
             acknowledgment: tcp.ack_number().0,
             window: tcp.window_len(),
-            scale: options.window_scale,
-            most: options.max_segment_size,
-            sacks: options.sack_ranges.iter().any(Option::is_some),
+            scale: options.and_then(|options| options.window_scale),
+            most: options.and_then(|options| options.max_segment_size),
+            sacks: options.is_some_and(|it| it.sack_ranges.iter().any(Option::is_some)),
         })
     }
 

@@ -92,7 +92,7 @@ fn capabilities(mtu: usize) -> DeviceCapabilities {
     let mut capabilities = DeviceCapabilities::default();
     capabilities.medium = Medium::Ip;
     capabilities.max_transmission_unit = mtu;
-    // what comes in is verified before the socket is looked for
-    capabilities.checksum.tcp = Checksum::Tx;
+    // what comes in is verified before the socket is looked for, its header before anything else
+    (capabilities.checksum.ipv4, capabilities.checksum.tcp) = (Checksum::Tx, Checksum::Tx);
     capabilities
 }

@@ -25,7 +25,7 @@ impl Addresses {
             return Some(Martian::Source);
         }
         let destination = Ipv4Addr::new(d0, d1, d2, d3);
-        check_sendable(destination).is_err().then_some(Martian::Destination)
+        (!is_sendable(destination)).then_some(Martian::Destination)
     }
 
     /// Whether a packet that came in claims a source that no other host can have
@@ -33,7 +33,7 @@ impl Addresses {
     /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
     /// A subnet that is not known has no broadcast address here: another host may have it.
     pub(crate) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
-        check_sendable(source).is_err()
+        !is_sendable(source)
             || source.is_multicast()
             || self.own(source)
             || self.is_broadcast(source)
@@ -61,12 +61,22 @@ impl Addresses {
 
 /// Fails if no packet may have this address as its destination: 0/8, 127/8, and 240/4 but for 255.255.255.255
 pub(crate) fn check_sendable(address: Ipv4Addr) -> Result<(), SocketError> {
-    match address.octets() {
-        [0, ..] => Err(SocketError::ThisNetwork { address }),
-        [127, ..] => Err(SocketError::Loopback { address }),
-        [240..=255, ..] if !address.is_broadcast() => Err(SocketError::ReservedAddress { address }),
-        _ => Ok(()),
+    if is_sendable(address) {
+        return Ok(());
     }
+    Err(match address.octets() {
+        [0, ..] => SocketError::ThisNetwork { address },
+        [127, ..] => SocketError::Loopback { address },
+        _ => SocketError::ReservedAddress { address },
+    })
+}
+
+/// Returns true if a packet may have this address as its destination
+///
+/// Asked about each packet that comes in, so it makes no error.
+const fn is_sendable(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 240..=255) || address.is_broadcast()
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@
 
 use pptp_packet::Egress;
 
-use super::congestion::{Congestion, DEFAULT_MSS};
+use super::{
+    congestion::{Congestion, DEFAULT_MSS},
+    delayed_dup_acks::Reply,
+};
 use crate::{
     engine::{BareSegment, Control, Segment, State},
     ip::Flow,
@@ -131,19 +134,22 @@ impl AckInjector {
         flow: Flow,
         state: State,
         queued: bool,
-    ) -> Option<SyntheticSegment> {
+    ) -> Option<Vec<u8>> {
         let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
         if !parts || queued || !self.congestion.take_retransmit() {
             return None;
         }
-        Some(SyntheticSegment::of(&BareSegment {
+        let segment = BareSegment {
             source: flow.local,
             destination: flow.peer,
             control: Control::Fin,
             sequence: self.congestion.unacknowledged(),
             acknowledgment: Some(self.acknowledged),
             window: self.offered,
-        }))
+        };
+        let mut fin = Reply::default();
+        segment.compose(&mut fin);
+        fin.0
     }
 
     fn choose_pending(&mut self) -> Pending {
@@ -172,14 +178,14 @@ impl AckInjector {
     }
 }
 
-/// A segment without octets that the engine has not composed
+/// A segment without octets that the peer has not sent, for the engine
 #[derive(Debug)]
 pub(crate) struct SyntheticSegment(pub(crate) [u8; HEADERS]);
 
 impl SyntheticSegment {
     pub(crate) fn of(segment: &BareSegment) -> Self {
         let mut synthetic = Self([0; HEADERS]);
-        segment.compose(&mut synthetic);
+        segment.compose_for_engine(&mut synthetic);
         synthetic
     }
 }

@@ -1,7 +1,5 @@
 //! The way of a segment to its connection
 
-use std::borrow::Cow;
-
 use pptp_packet::Egress;
 
 use super::{
@@ -86,20 +84,18 @@ impl Tcp {
         let Shared { engine, stats, now, .. } = &mut *shared;
         let Some(connection) = self.connections.get_mut(id) else { return };
         let was = connection.state();
-        let packet = if is_acceptable {
-            connection.acknowledge(&mut segment, packet)
-        } else {
-            Cow::Borrowed(packet)
-        };
+        let is_handshake = !was.is_synchronized();
+        let counts = is_acceptable && !is_handshake;
+        let changed = counts.then(|| connection.acknowledge(&mut segment, packet)).flatten();
+        let packet = changed.as_deref().unwrap_or(packet);
         let mut reply = Reply::default();
         if let Some(socket) = connection.socket_mut() {
-            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut reply);
+            engine.tcp_ingress(socket, packet, *now, &mut 0, &mut reply);
         }
         if let Some(reply) = reply.0.and_then(|reply| connection.hold(&segment, reply, *now)) {
             out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
             count(&mut stats.packets_out);
         }
-        let is_handshake = !was.is_synchronized();
         let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
         if is_handshake && is_taken {
             connection.on_handshake(&segment);

@@ -1,7 +1,5 @@
 //! Which segments a connection takes, by their numbers
 
-use std::borrow::Cow;
-
 use super::Connection;
 use crate::{
     engine::{BareSegment, Control, Segment, State, TcpEngine},
@@ -25,27 +23,24 @@ impl Connection {
         }
     }
 
-    /// Takes note of what a segment acknowledges, and gives the packet as the engine is to see it
+    /// Notes what an acceptable segment acknowledges, and returns the packet as the engine is to see it
     ///
-    /// It is a copy with another window if the peer's window shrank to 0 below what is in flight. With a window
+    /// `None` stands for the packet as it is. It is a copy with another window if the peer's window shrank to 0
+    /// below what is in flight. With a window
     /// of 0 and octets in flight, the engine's `Socket::dispatch` answers its retransmission timer by
     /// `self.timer.set_for_idle(cx.now(), self.keep_alive)`, sends nothing ("like zero window"), and the
     /// timer of its probes starts only when the next segment comes in; and where an acknowledgment starts
     /// that timer at once, the probe has no octets, because all were sent, so that it draws no answer.
-    pub(crate) fn acknowledge<'p>(
-        &mut self,
-        segment: &mut Segment,
-        packet: &'p [u8],
-    ) -> Cow<'p, [u8]> {
-        if segment.rst || !self.state().is_synchronized() {
-            return Cow::Borrowed(packet);
+    pub(crate) fn acknowledge(&mut self, segment: &mut Segment, packet: &[u8]) -> Option<Vec<u8>> {
+        if segment.rst {
+            return None;
         }
         let window = self.numbers.on_acknowledgment(segment);
         if window == segment.window {
-            return Cow::Borrowed(packet);
+            return None;
         }
         segment.window = window;
-        Cow::Owned(with_window(packet, window))
+        Some(with_window(packet, window))
     }
 
     /// The handshake goes on: the engine has taken a SYN, or the acknowledgment of one
@@ -101,11 +96,11 @@ impl Connection {
 
     /// What this side takes
     fn receive(&self) -> Receive {
-        let (queued, room) = self.socket().map_or((0, 0), |socket| {
+        let (queued, room, state) = self.socket().map_or((0, 0, State::Closed), |socket| {
             let queued = socket.recv_queue();
-            (queued, socket.recv_capacity().saturating_sub(queued))
+            (queued, socket.recv_capacity().saturating_sub(queued), socket.state())
         });
-        let fin = i32::from(self.state().peer_finished());
+        let fin = i32::from(state.peer_finished());
         let queued = i32::try_from(queued).unwrap_or(0);
         Receive {
             next: self.numbers.unread().wrapping_add(queued).wrapping_add(fin),

@@ -88,8 +88,7 @@ impl Connection {
 
     fn take_fin(&mut self) -> Option<Vec<u8>> {
         let (ack_injector, socket) = (self.ack_injector.as_mut()?, self.socket.as_ref()?);
-        let fin = ack_injector.compose_fin(self.flow, socket.state(), socket.send_queue() > 0);
-        fin.map(|SyntheticSegment(fin)| fin.to_vec())
+        ack_injector.compose_fin(self.flow, socket.state(), socket.send_queue() > 0)
     }
 
     /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
@@ -107,15 +106,22 @@ impl Connection {
     }
 
     fn patience(&self) -> Time {
-        let keepalive = self.socket().and_then(TcpEngine::keepalive);
-        match (self.owed, keepalive, self.was) {
-            (NEVER, None, _) => NEVER,
-            (NEVER, Some(_), _) if self.waits_for_window() => NEVER,
-            (NEVER, Some(every), _) => {
+        match (self.owed, self.was) {
+            (NEVER, _) => self.keepalive_patience(),
+            (_, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
+            (owed, _) => self.heard.max(owed).saturating_add(self.user_timeout),
+        }
+    }
+
+    /// Returns the time at which a peer that owes nothing has been silent for too long
+    ///
+    /// Without keepalive it never comes.
+    fn keepalive_patience(&self) -> Time {
+        match self.socket().and_then(TcpEngine::keepalive) {
+            Some(every) if !self.waits_for_window() => {
                 self.heard.saturating_add(every).saturating_add(self.user_timeout)
             }
-            (_, _, State::SynReceived) => self.heard.saturating_add(HANDSHAKE),
-            (owed, _, _) => self.heard.max(owed).saturating_add(self.user_timeout),
+            _ => NEVER,
         }
     }
 
