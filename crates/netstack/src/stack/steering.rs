@@ -129,7 +129,12 @@ impl Steering {
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
     /// Of itself smoltcp sends it again only when its timer strikes, a second later at least.
-    pub(super) fn compose_fin(&mut self, flow: Flow, state: State, queued: bool) -> Option<Vec<u8>> {
+    pub(super) fn compose_fin(
+        &mut self,
+        flow: Flow,
+        state: State,
+        queued: bool,
+    ) -> Option<Vec<u8>> {
         let parts = matches!(state, State::FinWait1 | State::Closing | State::LastAck);
         if !parts || queued || !self.congestion.take_resend() {
             return None;
