@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp::{Class, Client, State, Tunnel, TunnelConfig, TunnelError};
+use pptp::{Client, State, Tunnel, TunnelConfig, TunnelError, error::Class};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,

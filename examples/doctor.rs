@@ -19,7 +19,9 @@ use std::{
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use pptp::{
-    Client, Code, Doctor, Finding, Layer, Retry, Target, TunnelConfig, TunnelError, Verdict,
+    Client, TunnelConfig, TunnelError,
+    doctor::{Doctor, Finding, Target, Verdict},
+    error::{Code, Layer, Retry},
 };
 use serde_json::{Value, json};
 use tokio::{signal::ctrl_c, time::timeout};

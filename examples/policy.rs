@@ -1,7 +1,10 @@
 //! What a server may do less safely, on the command line of each example
 
 use clap::{Args, builder::TypedValueParser};
-use pptp::{EncryptionDemand, KeyStrength, StatefulReset, TunnelConfig};
+use pptp::{
+    TunnelConfig,
+    config::{EncryptionDemand, KeyStrength, StatefulReset},
+};
 
 /// The ways to authenticate and to encrypt that are agreed to beyond the safe one, or not agreed to
 #[derive(Args, Debug, Clone, Copy, Default)]

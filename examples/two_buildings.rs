@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use pptp::{Client, Connecting, Phase, State, Tunnel, TunnelConfig};
+use pptp::{Client, Connecting, State, Tunnel, TunnelConfig, error::Phase};
 use pptp_testkit::Server;
 use serde::Serialize;
 use tokio::{

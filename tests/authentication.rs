@@ -9,9 +9,13 @@ use std::{
 };
 
 use pptp::{
-    AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap},
-    Credentials, EncryptionDemand, Failure, LinkFailure, Password, PasswordEncoding, Redial, State,
-    TunnelConfig, TunnelError,
+    Password, State, TunnelConfig, TunnelError,
+    config::{
+        AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap},
+        Credentials, EncryptionDemand, PasswordEncoding,
+    },
+    error::{Failure, LinkFailure},
+    info::Redial,
 };
 use pptp_testkit::{Control, OnNak, Server, ServerAuthentication, ServerBuilder, ServerEncryption};
 use pptp_tests::{World, config, get};

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{TcpStream, Tunnel};
+use pptp::{Tunnel, net::TcpStream};
 use pptp_testkit::{DEVICE, TcpOptions};
 use pptp_tests::World;
 use tokio::{

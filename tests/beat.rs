@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pptp::{ClientError, EchoPolicy, State};
+use pptp::{ClientError, State, config::EchoPolicy};
 use pptp_testkit::DEVICE;
 use pptp_tests::{CLIENT, World, address_of, config, get};
 use tokio::time::{Instant, sleep, timeout};

@@ -8,7 +8,7 @@ use std::{
     alloc::System, fmt, future::poll_fn, io, net::Ipv4Addr, pin::pin, task::Poll, time::Duration,
 };
 
-use pptp::{Tunnel, UdpSocket};
+use pptp::{Tunnel, net::UdpSocket};
 use pptp_testkit::{BLACK_HOLE, DEVICE, Net, Server, TcpOptions};
 use pptp_tests::{World, address_of, config, get};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pptp::{Client, Connecting, Failure, State, Tunnel, TunnelConfig};
+use pptp::{Client, Connecting, State, Tunnel, TunnelConfig, error::Failure};
 use pptp_testkit::{DEVICE, Server, ServerOrder};
 use pptp_tests::{World, address_of, config};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pptp::{EchoPolicy, Phase, State};
+use pptp::{State, config::EchoPolicy, error::Phase};
 use pptp_testkit::{DEVICE, Server};
 use pptp_tests::{CLIENT, World, address_of, config, get};
 use tokio::time::{Instant, advance, sleep, timeout};

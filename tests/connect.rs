@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{HashName, Phase, State, TunnelConfig, TunnelError};
+use pptp::{State, TunnelConfig, TunnelError, config::HashName, error::Phase};
 use pptp_testkit::{Server, ServerEncryption, ServerOrder, memory::Impairment};
 use pptp_tests::{CLIENT, World, address_of, client_at, config, get};
 use tokio::{

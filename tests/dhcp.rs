@@ -2,7 +2,7 @@
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
-use pptp::{DhcpInform, Route};
+use pptp::net::{DhcpInform, Route};
 use pptp_testkit::{Dhcp, ROUTER, Server};
 use pptp_tests::World;
 use tokio::time::Instant;

@@ -13,7 +13,11 @@ mod unprivileged;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Doctor, Finding, Layer, Step, Target, TunnelConfig, Verdict, doctor};
+use pptp::{
+    TunnelConfig, doctor,
+    doctor::{Doctor, Finding, Step, Target, Verdict},
+    error::Layer,
+};
 use pptp_testkit::{Profile, Server, ServerEncryption, ServerOrder, memory::Blocked};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::{

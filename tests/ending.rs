@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{Connecting, Phase, State, Tunnel};
+use pptp::{Connecting, State, Tunnel, error::Phase};
 use pptp_testkit::{DEVICE, Ended, ROUTER, Server, ServerOrder, TcpOptions, UdpOptions};
 use pptp_tests::{World, address_of, config, get};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{RecordKind, Tunnel};
+use pptp::{Tunnel, record::RecordKind};
 use pptp_testkit::{
     BLACK_HOLE, DEVICE, Deafness, EchoPolicy, Echoes, Extras, Faults, Muteness, Profile, ROUTER,
     Server, ServerBuilder,

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use pptp::{
-    AuthenticationProtocol::{self, EapMethod},
-    Class, Failure, LinkFailure, Phase, RasCode, Redial, Retry, TunnelError,
+    TunnelError,
+    config::AuthenticationProtocol::{self, EapMethod},
+    error::{Class, Failure, LinkFailure, Phase, RasCode, Retry},
+    info::Redial,
 };
 use pptp_testkit::{
     Closes, Extras, GRE_ELSEWHERE, Profile, Protocol, Server, ServerAuthentication, ServerBuilder,

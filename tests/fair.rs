@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{TcpStream, Tunnel};
+use pptp::{Tunnel, net::TcpStream};
 use pptp_testkit::{DEVICE, Server, TcpOptions};
 use pptp_tests::{CLIENT, World};
 use tokio::{

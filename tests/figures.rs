@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pptp::RoundTripTime;
+use pptp::stats::RoundTripTime;
 use pptp_testkit::DEVICE;
 use pptp_tests::World;
 use tokio::time::{Instant, sleep};

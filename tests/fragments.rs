@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Tunnel, UdpSocket};
+use pptp::{Tunnel, net::UdpSocket};
 use pptp_testkit::{DEVICE, Server, UdpOptions, content, memory::Impairment};
 use pptp_tests::{World, config, digest_of};
 use tokio::time::{sleep, timeout};

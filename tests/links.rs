@@ -181,7 +181,7 @@ async fn another_address_after_the_first_ends_the_tunnel() {
         let reason = tokio::time::timeout(Duration::from_secs(10), tunnel.closed()).await.unwrap();
         assert_eq!(reason.name(), "AddressChanged", "{order:?}: {reason}");
         assert!(reason.to_string().contains(&before.to_string()), "the old one is told: {reason}");
-        assert_eq!(reason.failure.retry(), pptp::Retry::Soon);
+        assert_eq!(reason.failure.retry(), pptp::error::Retry::Soon);
         assert_eq!(tunnel.info().inner_address, before, "the new one was never taken");
         let again = world.connect(&building).await;
         assert_eq!(get(&again, "/").await.unwrap(), b"building 1\n", "{order:?}: dialled again");

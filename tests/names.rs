@@ -10,11 +10,17 @@ use std::{
 };
 
 use pptp::{
-    AuthenticationProtocol, ClientStats, Code, ConnectTimeline, ControlFailure, ControlParseError,
-    ControlType, DisconnectResult, Failure, GeneralError, GreStats, LinkFailure, LinkProtocol,
-    LinkRule, LinkStats, MppeBits, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved,
-    Phase, Recognized, Redial, ShutDown, SocketError, StartResult, State, Stats, StopReason,
-    TunnelError, TunnelStats, WrongKey,
+    State, Stats, TunnelError,
+    config::{AuthenticationProtocol, MppeBits},
+    error::{
+        Code, ControlFailure, ControlParseError, ControlType, DisconnectResult, Failure,
+        GeneralError, LinkFailure, LinkProtocol, LinkRule, OutgoingCallResult, PeerMisbehaved,
+        Phase, StartResult, StopReason, WrongKey,
+    },
+    info::{ConnectTimeline, Redial},
+    net::{ShutDown, SocketError},
+    quirks::Recognized,
+    stats::{ClientStats, GreStats, LinkStats, MppeDiscard, MppeStats, TunnelStats},
 };
 use pptp_testkit::DEVICE;
 use pptp_tests::World;

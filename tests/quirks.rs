@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use pptp::{Pattern, Quirks, Recognition, Redial, State, TunnelConfig};
+use pptp::{
+    State, TunnelConfig,
+    info::Redial,
+    quirks::{Pattern, Quirks, Recognition},
+};
 use pptp_testkit::{Control, Server, StartResult};
 use pptp_tests::{World, config, get};
 

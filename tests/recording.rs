@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{CaptureOptions, State, Tunnel, TunnelConfig};
+use pptp::{State, Tunnel, TunnelConfig, record::CaptureOptions};
 use pptp_testkit::DEVICE;
 use pptp_tests::{CLIENT, World, address_of, config, get, pcapng::File};
 use tokio::{
@@ -102,7 +102,7 @@ async fn a_recorder_has_the_size_that_was_asked_for() {
 }
 
 /// Everything until the end of the capture
-async fn rest(mut capture: pptp::Capture) -> Vec<u8> {
+async fn rest(mut capture: pptp::record::Capture) -> Vec<u8> {
     let mut octets = Vec::new();
     let reading = capture.read_to_end(&mut octets);
     timeout(Duration::from_mins(1), reading).await.expect("an end").unwrap();

@@ -10,7 +10,10 @@ use std::{
     net::Ipv4Addr,
 };
 
-use pptp::{AuthenticationProtocol, Client, EncryptionDemand, Password, TunnelConfig};
+use pptp::{
+    Client, Password, TunnelConfig,
+    config::{AuthenticationProtocol, EncryptionDemand},
+};
 use pptp_testkit::{Server, ServerAuthentication, ServerEncryption, memory::Network};
 use pptp_tests::client_at;
 use tokio::runtime;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pptp::{Client, Failure, TunnelConfig};
+use pptp::{Client, TunnelConfig, error::Failure};
 use pptp_tests::namespace::in_namespace;
 use tokio::{task::JoinSet, time::sleep};
 

@@ -4,9 +4,14 @@
 use std::time::Duration;
 
 use pptp::{
-    AuthenticationProtocol::MsChapV2, EncryptionDemand, Failure, KeyStrength, LinkFailure,
-    MppeBits, Quirks, Record, RecordKind, Redial, State, StatefulReset, Tunnel, TunnelConfig,
-    TunnelError,
+    State, Tunnel, TunnelConfig, TunnelError,
+    config::{
+        AuthenticationProtocol::MsChapV2, EncryptionDemand, KeyStrength, MppeBits, StatefulReset,
+    },
+    error::{Failure, LinkFailure},
+    info::Redial,
+    quirks::Quirks,
+    record::{Record, RecordKind},
 };
 use pptp_testkit::{
     Acknowledgments, BLACK_HOLE, Control, DEVICE, Profile, Server, ServerBuilder, ServerEncryption,

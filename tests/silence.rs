@@ -3,8 +3,10 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use pptp::{
-    EchoPolicy, Failure, LinkFailure, NothingPasses, Proof, Reachability, Retry, Tunnel,
-    TunnelError,
+    Reachability, Tunnel, TunnelError,
+    config::EchoPolicy,
+    error::{Failure, LinkFailure, NothingPasses, Retry},
+    info::Proof,
 };
 use pptp_testkit::{BLACK_HOLE, DEVICE, Deafness, Echoes, Faults, Muteness, ROUTER, Server};
 use pptp_tests::{World, config};

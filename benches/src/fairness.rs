@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use pptp::{Client, TcpOptions, TcpStream, TunnelConfig};
+use pptp::{
+    Client, TunnelConfig,
+    net::{TcpOptions, TcpStream},
+};
 use pptp_testkit::{DEVICE, Server, memory::Network};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use pptp::{Client, CongestionControl, TcpOptions, Tunnel, TunnelConfig};
+use pptp::{
+    Client, Tunnel, TunnelConfig,
+    net::{CongestionControl, TcpOptions},
+};
 use pptp_testkit::{
     DEVICE, Server,
     memory::{Impairment, Network},

@@ -5,7 +5,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Client, TcpListener, TcpOptions, TcpStream, Tunnel, TunnelConfig};
+use pptp::{
+    Client, Tunnel, TunnelConfig,
+    net::{TcpListener, TcpOptions, TcpStream},
+};
 use pptp_testkit::{DEVICE, Server, memory::Network};
 use tokio::time::sleep;
 

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use pptp::{CongestionControl, TcpOptions, TcpStream, Tunnel};
+use pptp::{
+    Tunnel,
+    net::{CongestionControl, TcpOptions, TcpStream},
+};
 use tokio::{
     io::AsyncWriteExt,
     task::AbortHandle,

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, io, net::Ipv4Addr, time::Duration};
 
-use pptp::{Client, TcpOptions, TunnelConfig};
+use pptp::{Client, TunnelConfig, net::TcpOptions};
 use pptp_testkit::{DEVICE, Server, memory::Network};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{TcpOptions, Tunnel};
+use pptp::{Tunnel, net::TcpOptions};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UdpSocket},
@@ -102,7 +102,7 @@ async fn connect_through(local: TcpStream, mut way: Way) {
 /// Both ends of a forwarded connection
 struct Connection {
     local: TcpStream,
-    remote: Option<pptp::TcpStream>,
+    remote: Option<pptp::net::TcpStream>,
     complete: bool,
 }
 
@@ -122,7 +122,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if !self.complete {
             let _ = self.local.set_zero_linger();
-            let _ = self.remote.as_ref().map(pptp::TcpStream::set_zero_linger);
+            let _ = self.remote.as_ref().map(pptp::net::TcpStream::set_zero_linger);
         }
     }
 }

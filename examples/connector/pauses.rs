@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use pptp::{Class, TunnelError};
+use pptp::{TunnelError, error::Class};
 
 /// Pauses between two attempts, which grow while the reason stays of one class
 ///
@@ -54,7 +54,10 @@ fn exponential(least: Duration, most: Duration) -> ExponentialBackoff {
 
 #[cfg(test)]
 mod tests {
-    use pptp::{ConnectTimeline, ControlFailure, Failure, LinkFailure};
+    use pptp::{
+        error::{ControlFailure, Failure, LinkFailure},
+        info::ConnectTimeline,
+    };
 
     use super::*;
 

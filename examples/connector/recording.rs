@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use pptp::{Capture, FlightRecord};
+use pptp::record::{Capture, FlightRecord};
 use tokio::{fs::File, io::AsyncWriteExt};
 
 /// Where to write down what, of one site

@@ -264,7 +264,7 @@ async fn each_line_of_json_is_a_finding_with_its_typed_failure() {
     assert_eq!(code, 14);
     let lines: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), pptp::Step::ALL.len());
+    assert_eq!(lines.len(), pptp::doctor::Step::ALL.len());
     assert!(lines.iter().all(|line| line["version"] == 1), "{printed}");
     let call = lines.iter().find(|line| line["verdict"] == "failed").unwrap();
     assert_eq!((&call["step"], &call["layer"]), (&json!("call"), &json!("call")));

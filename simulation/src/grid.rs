@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use pptp::{Client, EchoPolicy, TcpOptions, TcpStream, Tunnel, TunnelConfig};
+use pptp::{
+    Client, Tunnel, TunnelConfig,
+    config::EchoPolicy,
+    net::{TcpOptions, TcpStream},
+};
 use pptp_testkit::{
     DEVICE, Server,
     memory::{Impairment, Network},

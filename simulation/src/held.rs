@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pptp::{Info, Proof, Reachability, Tunnel};
+use pptp::{Info, Reachability, Tunnel, info::Proof};
 use tokio::time::Instant;
 
 use crate::talk::Silence;

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use pptp::EchoPolicy;
+use pptp::config::EchoPolicy;
 use pptp_testkit::{ServerOrder, memory::Impairment};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 

@@ -2,7 +2,9 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use pptp::{Client, Connecting, EchoPolicy, Record, Tunnel, TunnelConfig, TunnelError};
+use pptp::{
+    Client, Connecting, Tunnel, TunnelConfig, TunnelError, config::EchoPolicy, record::Record,
+};
 use pptp_testkit::memory::Network;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;

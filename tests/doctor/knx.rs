@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use pptp::{Step, UdpSocket, Verdict};
+use pptp::{
+    doctor::{Step, Verdict},
+    net::UdpSocket,
+};
 use pptp_testkit::{DEVICE, UdpOptions};
 use pptp_tests::{World, address_of, config};
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pptp::{Layer, Step, Target, Verdict};
+use pptp::{
+    doctor::{Step, Target, Verdict},
+    error::Layer,
+};
 use pptp_testkit::{BLACK_HOLE, DEVICE, Deafness, Faults, Muteness, ROUTER, Server};
 use pptp_tests::{World, address_of, config};
 use tokio::time::{Instant, timeout};

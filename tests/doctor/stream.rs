@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_core::Stream;
-use pptp::{Doctor, Finding, Step};
+use pptp::doctor::{Doctor, Finding, Step};
 use pptp_tests::{World, address_of, config};
 use tokio::time::timeout;
 

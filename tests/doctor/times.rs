@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pptp::{Step, Verdict};
+use pptp::doctor::{Step, Verdict};
 use pptp_testkit::{Profile, Server, ServerEncryption, ServerOrder};
 use pptp_tests::{World, address_of, config};
 use tokio::time::Instant;

@@ -1,6 +1,10 @@
 //! A doctor that may not open a raw socket
 
-use pptp::{Client, Doctor, Layer, Step, Verdict, doctor};
+use pptp::{
+    Client, doctor,
+    doctor::{Doctor, Step, Verdict},
+    error::Layer,
+};
 use pptp_testkit::Server;
 use pptp_tests::{CLIENT, World, address_of, config};
 
@@ -40,7 +44,7 @@ async fn everything_that_needs_no_raw_socket_is_examined() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_before_gre_is_named_without_a_raw_socket_too() {
-    let failed = |findings: &[pptp::Finding]| {
+    let failed = |findings: &[doctor::Finding]| {
         let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Failed);
         failed.map(|finding| (finding.step, finding.layer())).collect::<Vec<_>>()
     };

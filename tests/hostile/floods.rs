@@ -18,7 +18,7 @@ use std::{
 };
 
 use attacker::{Seen, gre, noise, ppp};
-use pptp::{State, StatefulReset, Tunnel};
+use pptp::{State, Tunnel, config::StatefulReset};
 use pptp_testkit::{DEVICE, ROUTER, Server, ServerEncryption, UdpOptions};
 use pptp_tests::{CLIENT, World, address_of, config};
 use rand::{RngExt, SeedableRng, rngs::StdRng};

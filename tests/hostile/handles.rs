@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
-use pptp::{Client, EncryptionDemand, TunnelConfig};
+use pptp::{Client, TunnelConfig, config::EncryptionDemand};
 use pptp_testkit::{DEVICE, Server, ServerAuthentication, ServerEncryption};
 use pptp_tests::{CLIENT, World, config};
 use tokio::time::{Instant, sleep};
@@ -67,7 +67,7 @@ async fn a_handle_tells_one_line_beside_a_thousand_busy_tunnels() {
     assert_short(&borrowed);
     assert_short(&other);
     (read, write) = stream.into_split();
-    assert_short(&pptp::ReuniteError(read, write));
+    assert_short(&pptp::net::ReuniteError(read, write));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     // what it tells
     let told = format!("{tunnel:?}");
@@ -96,7 +96,7 @@ const PASSWORD: &str = "correct horse";
 
 /// The handles of a connect, of its tunnel, and of what they record, while somebody logs in by this
 /// protocol, and logs in anew
-async fn debug_tells_nothing_of(protocol: pptp::AuthenticationProtocol) {
+async fn debug_tells_nothing_of(protocol: pptp::config::AuthenticationProtocol) {
     let world = World::new(10);
     let builder = Server::builder(1)
         .secret("testuser", PASSWORD)
@@ -166,7 +166,7 @@ async fn debug_tells_nothing_of(protocol: pptp::AuthenticationProtocol) {
 
 #[tokio::test(start_paused = true)]
 async fn debug_tells_no_octet_of_a_login() {
-    use pptp::AuthenticationProtocol::{ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
+    use pptp::config::AuthenticationProtocol::{ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
     for protocol in [Pap, ChapMd5, MsChapV1, MsChapV2, Eap] {
         debug_tells_nothing_of(protocol).await;
     }

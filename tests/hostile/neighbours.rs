@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{State, Tunnel, UdpSocket};
+use pptp::{State, Tunnel, net::UdpSocket};
 use pptp_testkit::{DEVICE, Server, UdpOptions, memory::Network};
 use pptp_tests::{CLIENT, World, address_of, get};
 use tokio::time::{sleep, timeout};

@@ -126,7 +126,7 @@ fn assert_not_redirected(attack: &OnPath, address: Ipv4Addr, dns: &[Ipv4Addr]) {
     assert_eq!((info.inner_address, &*info.dns), (address, dns));
     let State::Down { reason } = state else { panic!("{state:?}") };
     assert_eq!(reason.name(), "AddressChanged", "{reason}");
-    assert_eq!(reason.failure.retry(), pptp::Retry::Soon);
+    assert_eq!(reason.failure.retry(), pptp::error::Retry::Soon);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{IpPackets, State, Tunnel, UdpSocket};
+use pptp::{IpPackets, State, Tunnel, net::UdpSocket};
 use pptp_testkit::{DEVICE, Server, UdpOptions, memory::Network};
 use pptp_tests::{CLIENT, World, address_of, config};
 use tokio::time::{sleep, timeout};

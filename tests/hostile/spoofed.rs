@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
 
-use pptp::{StatefulReset, Tunnel};
+use pptp::{Tunnel, config::StatefulReset};
 use pptp_testkit::{DEVICE, Server, ServerEncryption, memory::Network};
 use pptp_tests::{World, config};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -71,7 +71,7 @@ async fn up(world: &World, mode: Mode) -> (Server, Tunnel) {
 async fn echoed(tunnel: &Tunnel, count: usize) -> Vec<bool> {
     let socket = tunnel.udp_bind(0).expect("a socket");
     let mut echoed = vec![false; count];
-    let mut take = |socket: &pptp::UdpSocket| {
+    let mut take = |socket: &pptp::net::UdpSocket| {
         let mut datagram = [0; 64];
         while let Ok((8, from)) = socket.try_recv_from(&mut datagram) {
             assert_eq!(from, (DEVICE, 7).into());

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Connecting, Failure, TunnelError};
+use pptp::{Connecting, TunnelError, error::Failure};
 use pptp_testkit::{DEVICE, Server};
 use pptp_tests::{CLIENT, World, address_of};
 use tokio::{

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use pptp::{State, Tunnel, UdpSocket};
+use pptp::{State, Tunnel, net::UdpSocket};
 use pptp_testkit::DEVICE;
 use pptp_tests::World;
 use tokio::{
@@ -172,7 +172,7 @@ fn last_holder<T: Any + Send>(
 }
 
 /// Reads all there is, until the reader has to wait
-fn read_until_it_waits(capture: &mut pptp::Capture, waker: &Waker) {
+fn read_until_it_waits(capture: &mut pptp::record::Capture, waker: &Waker) {
     let mut buffer = [0; 4096];
     let mut context = Context::from_waker(waker);
     let mut is_ready = || {
@@ -181,7 +181,7 @@ fn read_until_it_waits(capture: &mut pptp::Capture, waker: &Waker) {
     while is_ready() {}
 }
 
-fn capturing(tunnel: &Tunnel, waker: &Waker) -> pptp::Capture {
+fn capturing(tunnel: &Tunnel, waker: &Waker) -> pptp::record::Capture {
     let mut capture = tunnel.capture();
     read_until_it_waits(&mut capture, waker);
     capture

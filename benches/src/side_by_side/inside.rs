@@ -2,7 +2,7 @@
 
 use std::{fs, io, net::Ipv4Addr, thread};
 
-use pptp::{Client, TcpStream, Tunnel, TunnelConfig};
+use pptp::{Client, Tunnel, TunnelConfig, net::TcpStream};
 use pptp_testkit::{
     DEVICE,
     content::{BLOCK, LENGTH, block},

@@ -7,7 +7,10 @@ use std::{
 
 use pptp_tunnel::Record;
 
-use crate::{FlightRecord, State, record::Ends};
+use crate::{
+    State,
+    record::{Ends, FlightRecord},
+};
 
 /// A flight record as a tunnel that is up would give it, between these addresses
 pub fn flight_record(

@@ -1,14 +1,27 @@
+//! The facts that a tunnel's negotiation led to
+//!
+//! [`Tunnel::info`](crate::Tunnel::info) returns them. They change only if the server negotiates anew.
+//!
+//! ```no_run
+//! # fn example(tunnel: &pptp::Tunnel) {
+//! let info = tunnel.info();
+//! println!("we are {}, the DNS servers are {:?}", info.inner_address, info.dns);
+//! println!("{:?}, connected after {}", info.authentication, info.timeline);
+//! # }
+//! ```
+
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
     time::Duration,
 };
 
-use pptp_tunnel::{
-    AddressRequest, AuthenticationProtocol, ConnectTimeline, Encryption, Facts, Ipv6Addresses,
-    Quirks, Reachability,
-};
+use pptp_tunnel::{AddressRequest, AuthenticationProtocol, Facts, Quirks, Reachability};
+#[doc(inline)]
+pub use pptp_tunnel::{Assigned, ConnectTimeline, Encryption, Ipv6Addresses, Proof};
 
 use crate::known_path::KnownPath;
+#[doc(inline)]
+pub use crate::state::Redial;
 
 /// The result of the negotiation
 #[derive(Debug, Clone)]

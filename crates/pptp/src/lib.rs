@@ -1,8 +1,13 @@
 //! A PPTP client: thousands of tunnels in one process, entirely in userspace
 //!
-//! Control connection, enhanced GRE, PPP, MS-CHAPv2 and MPPE run in this process, and each tunnel
-//! has a TCP/IP stack of its own. So no kernel interface and no route is needed, and any number of
-//! remote networks may use the same addresses.
+//! The control connection, enhanced GRE, PPP, MS-CHAPv2 and MPPE run in this process. Each tunnel has a TCP/IP
+//! stack of its own. So it needs no kernel interface and no route, and any number of remote networks may use
+//! the same addresses.
+//!
+//! **PPTP is not secure.** It gives reachability to legacy servers, and no confidentiality against a capable
+//! attacker. Read [Security](#security) before you send anything through it that must stay secret.
+//!
+//! # Quick start
 //!
 //! ```no_run
 //! use pptp::{Client, TunnelConfig};
@@ -28,7 +33,46 @@
 //! }
 //! ```
 //!
-//! # Is it really up?
+//! | to do | use |
+//! |---|---|
+//! | connect, list and close tunnels | [`Client`], [`TunnelConfig`], [`Connecting`] |
+//! | TCP and UDP inside a tunnel, names asked inside it | [`Tunnel`], [`net`] |
+//! | raw IP packets instead of sockets | [`Tunnel::ip_packets`], [`IpPackets`] |
+//! | hold a tunnel without keeping it up | [`WeakTunnel`] |
+//! | know what was negotiated, and what has passed | [`Info`], [`Stats`] |
+//! | know when a tunnel ends, and why | [`Tunnel::closed`], [`Tunnel::state`], [`TunnelError`] |
+//! | know when nothing of it is left on the wire | [`HungUp`] |
+//!
+//! # Staying connected
+//!
+//! A tunnel that has ended stays ended: a program that wants it back connects anew.
+//! [`TunnelConfig::resuming`] takes over what was learned of the server. Ask [`Tunnel::info`] for it at the end
+//! of the tunnel: only then is it known whether the server answers proofs.
+//!
+//! ```no_run
+//! # use pptp::{Client, TunnelConfig};
+//! # async fn example(client: Client, mut config: TunnelConfig) {
+//! let reason = loop {
+//!     let reason = match client.connect(config.clone()).await {
+//!         Ok(tunnel) => {
+//!             // here its users get it, until it ends
+//!             let reason = tunnel.closed().await;
+//!             config = config.resuming(&tunnel.info());
+//!             reason
+//!         }
+//!         Err(reason) => reason,
+//!     };
+//!     match reason.retry_after() {
+//!         // pauses should grow from here, and differ by chance from site to site
+//!         Some(pause) => tokio::time::sleep(pause).await,
+//!         None => break reason,
+//!     }
+//! };
+//! println!("given up: {reason}");
+//! # }
+//! ```
+//!
+//! # Up means that packets pass
 //!
 //! A tunnel proves its path as soon as it is up: it pings the server's inner address, and sends a packet that
 //! a router must turn back. [`Tunnel::reachable`] waits for the answer and tells how it was proven. It takes
@@ -36,7 +80,8 @@
 //!
 //! Later the tunnel asks again, but only when programs send and nothing comes back, or when the server says
 //! that it cannot open our packets. If the path is dead, the tunnel ends within 15 s with
-//! [`LinkFailure::NothingPasses`]. A dead host behind a living server ends nothing.
+//! [`LinkFailure::NothingPasses`](error::LinkFailure::NothingPasses). A dead host behind a living server ends
+//! nothing.
 //!
 //! ```no_run
 //! # async fn example(client: pptp::Client, config: pptp::TunnelConfig) -> Result<(), pptp::TunnelError> {
@@ -49,49 +94,23 @@
 //! # }
 //! ```
 //!
-//! # Dialling again
+//! # Errors, and when to dial again
 //!
-//! A tunnel that has ended stays ended: a program that wants it back connects anew. [`TunnelError::class`]
-//! tells who has to act first, and [`TunnelError::retry_after`] how long to wait at least; `None` means not to
-//! dial again with this configuration. [`TunnelError::advice`] is one sentence for people.
+//! A [`TunnelError`] has the answers that a supervisor needs:
 //!
-//! [`TunnelConfig::resuming`] takes over what was learned of the server. Ask [`Tunnel::info`] for it at the end
-//! of the tunnel, not at its beginning: only then is it known whether the server answers proofs.
-//!
-//! ```no_run
-//! # use pptp::{Class, Client, TunnelConfig};
-//! # async fn example(client: Client, mut config: TunnelConfig) {
-//! let reason = loop {
-//!     let reason = match client.connect(config.clone()).await {
-//!         Ok(tunnel) => {
-//!             // here its users get it, until it ends
-//!             let reason = tunnel.closed().await;
-//!             config = config.resuming(&tunnel.info());
-//!             reason
-//!         }
-//!         Err(reason) => reason,
-//!     };
-//!     if reason.class() == Class::Credentials {
-//!         println!("{reason}: {}", reason.advice());
-//!     }
-//!     match reason.retry_after() {
-//!         // pauses should grow from here, and differ by chance from site to site
-//!         Some(pause) => tokio::time::sleep(pause).await,
-//!         None => break reason,
-//!     }
-//! };
-//! println!("given up: {reason}");
-//! # }
-//! ```
-//!
-//! # Errors of sockets
+//! | question | answer |
+//! |---|---|
+//! | who has to act first? | [`TunnelError::class`]: the network, the operator, the owner of the password, … |
+//! | when to dial again? | [`TunnelError::retry_after`]: the least pause; `None` means not with this configuration |
+//! | what to tell people? | [`TunnelError::advice`]: one sentence |
+//! | what was it exactly? | [`TunnelError::failure`], one of the types in [`error`] |
 //!
 //! A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the [`TunnelError`] in
 //! it. [`TunnelError::from_io`] finds it, [`TunnelError::find`] does so in the errors of other libraries, and
-//! [`From`] goes the other way. All other errors are those of the remote network.
+//! [`From`] goes the other way. All other errors of sockets are those of the remote network.
 //!
 //! ```no_run
-//! # use pptp::{TcpStream, TunnelError};
+//! # use pptp::{TunnelError, net::TcpStream};
 //! # use tokio::io::AsyncReadExt;
 //! # async fn example(mut stream: TcpStream) -> std::io::Result<()> {
 //! let error = match stream.read(&mut [0; 512]).await {
@@ -107,84 +126,94 @@
 //! # }
 //! ```
 //!
+//! # Testing
+//!
+//! The crate `pptp-testkit` has servers with buildings behind them, in memory: no privileges, no real time. A
+//! program under test gets a client of that network from its `Host`, and connects as it always does. Servers
+//! can be deaf, mute, slow or dead, and lines can lose packets. The front page of `pptp-testkit` begins with a
+//! test that works.
+//!
+//! # Finding out why
+//!
+//! [`doctor()`] examines a connection that fails, layer by layer, from this machine to a device, and says which
+//! layer is at fault; [`Tunnel::doctor`] examines a tunnel that is up.
+//! [`Connecting::flight_record`](Connecting::flight_record) has the messages of a connect that failed, and
+//! [`Tunnel::capture`] the packets of a tunnel; both are written as pcapng for Wireshark (see [`record`]). All
+//! crates log with `tracing`. Secrets are in none of these.
+//!
+//! # What clients share
+//!
+//! The clones of a [`Client`] are one client. Clients of one runtime whose sockets have equal options share
+//! one raw socket and one driver task, because the kernel gives each GRE datagram to every raw socket of the
+//! host. A client's own are its tunnels, its figures, and [`Client::close`].
+//!
+//! # Linux and its raw socket
+//!
+//! GRE needs a raw socket: Linux, and the capability `CAP_NET_RAW` while [`Client::new`] runs. Grant it with
+//! `setcap cap_net_raw+ep PROGRAM`, with `AmbientCapabilities=CAP_NET_RAW` in a unit of systemd, or with
+//! `--cap-add NET_RAW` to a container. A program may also open the socket first with [`open_raw_socket`], drop
+//! its privileges, and hand it over with [`ClientBuilder::raw_socket`]. On other systems the crate builds, so
+//! that programs and their tests do, and [`Client::new`] fails with
+//! [`OpenError::Unsupported`](error::OpenError::Unsupported).
+//!
 //! # Security
 //!
-//! PPTP gives reachability to legacy servers, not confidentiality against a capable
-//! attacker: MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets
-//! bits be flipped. What must stay secret needs TLS or SSH inside the tunnel. This library connects
-//! with MS-CHAPv2 (alone or in EAP), the server's proof verified, and stateless MPPE with 128 bits,
-//! or not at all, unless an option whose name says `insecure` allows less.
+//! MS-CHAPv2 can be broken for any recorded handshake, and RC4 without a checksum lets bits be flipped. What
+//! must stay secret needs TLS or SSH inside the tunnel. This library connects with MS-CHAPv2 (alone or in
+//! EAP), the server's proof verified, and stateless MPPE with 128 bits, or not at all, unless an option whose
+//! name says `insecure` allows less.
 //!
-//! # Modules of this crate
+//! # Features and versions
 //!
-//! | module | content |
+//! | feature | what it adds |
 //! |---|---|
-//! | `client` | [`Client`], its builder and its error |
-//! | `config` | [`TunnelConfig`] and its check |
-//! | `connect` | [`Connecting`], the control task, redials, name resolution, questions about the login |
-//! | `driver` | the task that moves all packets: turns, deadlines, the flood budget, the tunnels' shared state |
-//! | `tunnel`, `weak_tunnel`, `raw_ip` | the handles that users hold: [`Tunnel`], [`WeakTunnel`], [`IpPackets`] |
-//! | `info`, `stats`, `state`, `known_path` | the knowledge of a tunnel: [`Info`], [`Stats`], [`State`] |
-//! | `record` | [`Capture`] and [`FlightRecord`], as pcapng |
-//! | `doctor` | [`doctor()`]: the examination of a connection that fails |
-//! | `hung_up` | [`HungUp`]: the wait until nothing is left on the wire |
-//! | `summary`, `clock` | the `Debug` output of handles, and the clock |
+//! | `tower` | [`net::HttpConnector`], for hyper and what is built on it |
+//! | `fault-injection` | a driver that can be made to panic: for tests of this crate |
+//!
+//! No feature is on by default. The least supported Rust version is 1.91, and tokio's is 1.54. A version of
+//! this crate that needs a newer Rust is a minor version.
 
+// The private modules: `client` has the client and its builder, `connect` a tunnel's way up (control task, redials,
+// names, questions about the login), `driver` the task that moves all packets, `tunnel`, `weak_tunnel` and `raw_ip`
+// the handles that users hold, `known_path` whether packets pass, `summary` the `Debug` output of handles.
 mod client;
 mod clock;
-mod config;
+pub mod config;
 mod connect;
-mod doctor;
+pub mod doctor;
 mod driver;
+pub mod error;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hung_up;
-mod info;
+pub mod info;
 mod known_path;
+pub mod net;
+pub mod quirks;
 mod raw_ip;
-mod record;
+pub mod record;
 mod state;
-mod stats;
+pub mod stats;
 mod summary;
 mod tunnel;
 mod weak_tunnel;
 
-pub use pptp_gre_socket::{OpenError, VirtualHost};
-pub use pptp_netstack::{
-    AddressError, CongestionControl, DhcpAnswer, DhcpInform, LookupError, OwnedReadHalf,
-    OwnedWriteHalf, ReadHalf, ReuniteError, Route, SocketError, TcpListener, TcpOptions, TcpStream,
-    ToInnerAddr, UdpOptions, UdpSocket, WriteHalf,
-};
-pub use pptp_tunnel::{
-    Assigned, AuthenticationProtocol, Class, Code, ConnectTimeline, ControlFailure, EchoPolicy,
-    Encryption, EncryptionDemand, Failure, HashName, Ipv6Addresses, KeyStrength, Layer,
-    LinkFailure, MppeBits, NothingPasses, Password, PasswordEncoding, Pattern, Peer, Phase, Proof,
-    Quirks, RasCode, Reachability, Recognition, Recognized, Record, RecordKind, Retry,
-    RoundTripTime, StatefulReset, Transcript, TunnelError, WrongKey,
-};
-// what failures and figures are made of
-pub use pptp_netstack::ShutDown;
-pub use pptp_tunnel::{
-    ControlParseError, ControlType, DisconnectResult, GeneralError, GreStats, LinkProtocol,
-    LinkRule, LinkStats, MppeDiscard, MppeStats, OutgoingCallResult, PeerMisbehaved, StartResult,
-    Stats as TunnelStats, StopReason,
-};
-
-pub use crate::{
-    client::{Client, ClientBuilder, ClientError, ClientStats},
-    config::TunnelConfig,
-    connect::{Connecting, Credentials, RefusedLogin},
-    doctor::{Doctor, Finding, Step, Target, Verdict, doctor},
-    hung_up::HungUp,
-    info::Info,
-    raw_ip::IpPackets,
-    record::{Capture, CaptureOptions, FlightRecord},
-    state::{Redial, State},
-    stats::Stats,
-    tunnel::Tunnel,
-    weak_tunnel::WeakTunnel,
-};
+#[doc(inline)]
+pub use pptp_gre_socket::VirtualHost;
+#[doc(inline)]
+pub use pptp_tunnel::{Password, Reachability, TunnelError};
 
 #[cfg(target_os = "linux")]
 pub use crate::client::open_raw_socket;
+pub use crate::{
+    client::{Client, ClientBuilder, ClientError},
+    connect::Connecting,
+    hung_up::HungUp,
+    raw_ip::IpPackets,
+    state::State,
+    tunnel::Tunnel,
+    weak_tunnel::WeakTunnel,
+};
+#[doc(inline)]
+pub use crate::{config::TunnelConfig, doctor::doctor, info::Info, stats::Stats};

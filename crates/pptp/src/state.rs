@@ -50,7 +50,7 @@ impl State {
 pub enum Redial {
     /// The server was recognised as one of this kind, which wants other words from the start on
     Recognized {
-        /// The kind's name, see [`Recognition`](crate::Recognition)
+        /// The kind's name, see [`Recognition`](crate::quirks::Recognition)
         kind: String,
     },
     /// The server asked for a way to authenticate that is allowed, and for none any more when it was asked for

@@ -1,13 +1,35 @@
-use pptp_tunnel::{Reachability, RoundTripTime};
+//! The figures of tunnels and clients
+//!
+//! [`Tunnel::stats`](crate::Tunnel::stats) and [`Client::stats`](crate::Client::stats) return them. Counters
+//! begin at 0 with each tunnel, and only grow.
+//!
+//! ```no_run
+//! # fn example(tunnel: &pptp::Tunnel) {
+//! let stats = tunnel.stats();
+//! let trip = stats.ping();
+//! println!("{} octets in, last ping {:?}", stats.tunnel.gre.octets_in, trip.last);
+//! # }
+//! ```
+
+#[doc(inline)]
+pub use pptp_netstack::Stats as StackStats;
+use pptp_tunnel::Reachability;
+#[doc(inline)]
+pub use pptp_tunnel::{
+    GreStats, LinkStats, MppeDiscard, MppeStats, RoundTripTime, Stats as TunnelStats,
+};
+
+#[doc(inline)]
+pub use crate::client::ClientStats;
 
 /// The counts of all that has passed through a tunnel
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Of the protocol: packets and octets each way, losses, round trips, what was discarded and why
-    pub tunnel: pptp_tunnel::Stats,
+    pub tunnel: TunnelStats,
     /// Of the tunnel's own TCP/IP stack, once something has used it
-    pub stack: Option<pptp_netstack::Stats>,
+    pub stack: Option<StackStats>,
     /// IP packets dropped because an [`IpPackets`](crate::IpPackets) was not read in time
     pub ip_dropped: u64,
     /// Datagrams that the kernel refused to send: no route, a firewall, too large

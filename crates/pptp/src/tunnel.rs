@@ -13,8 +13,9 @@ use pptp_tunnel::{Peer, Reachability, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    Capture, CaptureOptions, FlightRecord, HungUp, Info, IpPackets, State, Stats,
+    HungUp, Info, IpPackets, State, Stats,
     driver::tunnel_shared::{TunnelHandle, TunnelShared},
+    record::{Capture, CaptureOptions, FlightRecord},
     summary::debug_as_summary,
 };
 
@@ -58,8 +59,8 @@ impl Tunnel {
     ///
     /// # Errors
     /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; as [`Self::lookup_host`]; `InvalidInput`
-    /// for what is no address ([`AddressError`](crate::AddressError)) and for addresses that no packet gets to
-    /// through a tunnel: 127/8, 0/8, 240/4 and our own inner address ([`SocketError`](crate::SocketError)); the
+    /// for what is no address ([`AddressError`](crate::net::AddressError)) and for addresses that no packet gets to
+    /// through a tunnel: 127/8, 0/8, 240/4 and our own inner address ([`SocketError`](crate::net::SocketError)); the
     /// reason for which the tunnel ended.
     ///
     /// # Cancel safety
@@ -160,7 +161,7 @@ impl Tunnel {
     /// # Errors
     /// `NotFound` if the name does not exist; `TimedOut` if no server answered; `InvalidInput` for `localhost` and
     /// what is no name; `ResourceBusy` while 64 other questions of this tunnel wait for their answers.
-    /// [`LookupError`](crate::LookupError) tells more.
+    /// [`LookupError`](crate::net::LookupError) tells more.
     ///
     /// # Cancel safety
     /// Dropping the future ends the question, unless others ask the same: for them it goes on.

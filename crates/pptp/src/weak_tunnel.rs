@@ -52,7 +52,7 @@ impl WeakTunnel {
 
     /// Begins to hang the tunnel up properly, also while it connects, and does not wait for it
     ///
-    /// Its users see [`Failure::Closed`](crate::Failure::Closed).
+    /// Its users see [`Failure::Closed`](crate::error::Failure::Closed).
     pub fn hang_up(&self) {
         if let Some(handle) = self.handle.upgrade() {
             handle.shared.hang_up();

@@ -5,7 +5,10 @@
 
 use std::{env, error::Error, net::Ipv4Addr, path::Path, time::Duration};
 
-use pptp::{Client, EncryptionDemand, KeyStrength, StatefulReset, Tunnel, TunnelConfig};
+use pptp::{
+    Client, Tunnel, TunnelConfig,
+    config::{EncryptionDemand, KeyStrength, StatefulReset},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{sleep, timeout},

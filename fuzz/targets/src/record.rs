@@ -7,7 +7,10 @@ use std::{
 
 use arbitrary::{Arbitrary, Unstructured};
 use pcap_parser::{Block, pcapng::parse_block_le};
-use pptp::{Record, RecordKind, Transcript, fuzzing::flight_record};
+use pptp::{
+    fuzzing::flight_record,
+    record::{Record, RecordKind, Transcript},
+};
 
 use crate::script::{Script, Writer, long};
 

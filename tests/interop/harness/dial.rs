@@ -1,7 +1,7 @@
 //! How trials dial a building.
 
 use libtest_mimic::Failed;
-use pptp::{Client, EchoPolicy, Tunnel, TunnelConfig};
+use pptp::{Client, Tunnel, TunnelConfig, config::EchoPolicy};
 
 use crate::lab::{Building, PASSWORD, USER};
 

@@ -4,7 +4,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use pptp::{EchoPolicy, Layer, Phase, Tunnel, TunnelError};
+use pptp::{
+    Tunnel, TunnelError,
+    config::EchoPolicy,
+    error::{Layer, Phase},
+};
 use tokio::time::{Instant, timeout};
 
 use crate::trial::Outcome;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, EchoPolicy, Layer, Tunnel};
+use pptp::{Client, Tunnel, config::EchoPolicy, error::Layer};
 use pptp_interop::{
     Building, End, Example, Lab, Nft, Outcome, PASSWORD, Program, Recording, Transfer, USER,
     detection, dial, dial_with, get, trial, trial_beside,

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, EncryptionDemand, KeyStrength, StatefulReset, Tunnel, TunnelConfig};
+use pptp::{
+    Client, Tunnel, TunnelConfig,
+    config::{EncryptionDemand, KeyStrength, StatefulReset},
+};
 use pptp_interop::{Building, Lab, Outcome, download, get, sha256, trial, upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;

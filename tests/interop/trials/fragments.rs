@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, UdpSocket};
+use pptp::{Client, net::UdpSocket};
 use pptp_interop::{Building, Lab, Outcome, sha256, trial};
 use tokio::time::timeout;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, Layer, Tunnel};
+use pptp::{Client, Tunnel, error::Layer};
 use pptp_interop::{Building, End, Lab, Mortal, Outcome, Process, Transfer, get, trial_beside};
 use tokio::time::Instant;
 

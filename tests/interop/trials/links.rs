@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pptp::{Client, Route};
+use pptp::{Client, net::Route};
 use pptp_interop::{Building, Lab, Outcome, ROUTER, trial};
 use tokio::time::timeout;
 

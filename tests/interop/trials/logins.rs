@@ -2,8 +2,11 @@
 
 use libtest_mimic::{Failed, Trial};
 use pptp::{
-    AuthenticationProtocol::{self, ChapMd5, MsChapV1, MsChapV2, Pap},
-    Client, EncryptionDemand, PasswordEncoding, TunnelConfig,
+    Client, TunnelConfig,
+    config::{
+        AuthenticationProtocol::{self, ChapMd5, MsChapV1, MsChapV2, Pap},
+        EncryptionDemand, PasswordEncoding,
+    },
 };
 use pptp_interop::{Building, Lab, Outcome, PASSWORD, get, trial};
 

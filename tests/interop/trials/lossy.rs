@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pptp::{Client, Failure, LinkFailure, State, Tunnel, TunnelError};
+use pptp::{
+    Client, State, Tunnel, TunnelError,
+    error::{Failure, LinkFailure},
+};
 use pptp_interop::{Building, Lab, Outcome, Transfer, get, trial_beside};
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, EchoPolicy, Layer};
+use pptp::{Client, config::EchoPolicy, error::Layer};
 use pptp_interop::{Building, End, Lab, Outcome, Recording, detection, dial_with, trial_beside};
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use pptp::{Client, EchoPolicy, Layer, Tunnel};
+use pptp::{Client, Tunnel, config::EchoPolicy, error::Layer};
 use pptp_interop::{
     Building, End, Lab, Nft, Outcome, Transfer, detection, dial_with, trial, trial_beside,
 };

@@ -1,7 +1,7 @@
 //! The flight recorder and captures, as Wireshark's dissectors see them.
 
 use libtest_mimic::Trial;
-use pptp::{Client, FlightRecord, TunnelConfig};
+use pptp::{Client, TunnelConfig, record::FlightRecord};
 use pptp_interop::{Building, Capture, DEVICE, Lab, Outcome, Recording, USER, get, trial};
 use tokio::io::AsyncReadExt;
 

@@ -51,7 +51,7 @@ impl Client {
     ///
     /// # Errors
     /// Opening the raw socket needs `CAP_NET_RAW`; the error says how to grant it. On systems that are
-    /// not Linux it is [`OpenError::Unsupported`](crate::OpenError::Unsupported). Must be called within a
+    /// not Linux it is [`OpenError::Unsupported`](crate::error::OpenError::Unsupported). Must be called within a
     /// tokio runtime.
     pub fn new() -> Result<Self, ClientError> {
         Self::builder().build()

@@ -1,14 +1,36 @@
+//! The options of a tunnel
+//!
+//! A [`TunnelConfig`] needs a server, a user and a password. All else has a default that is right for most
+//! servers; what weakens a tunnel's security has `insecure` in its name.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use pptp::{TunnelConfig, config::EchoPolicy};
+//!
+//! let echo = EchoPolicy { interval: Duration::from_secs(10), ..EchoPolicy::default() };
+//! let config = TunnelConfig::new("vpn.example.com", r"DOMAIN\testuser", "test123")
+//!     .name("building 7")
+//!     .echo(echo);
+//! ```
+
 mod callbacks;
 mod check;
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_tunnel::{
-    AddressRequest, AuthenticationPolicy, EchoPolicy, EncryptionDemand, EncryptionPolicy, HashName,
-    KeyStrength, Password, PasswordEncoding, Quirks, Recognition, Recorder, Reordering,
-    StatefulReset,
+    AddressRequest, AuthenticationPolicy, EncryptionPolicy, Password, Quirks, Recognition,
+    Recorder, Reordering,
+};
+#[doc(inline)]
+pub use pptp_tunnel::{
+    AuthenticationProtocol, EchoPolicy, EncryptionDemand, HashName, KeyStrength, MppeBits,
+    PasswordEncoding, StatefulReset,
 };
 
+#[doc(inline)]
+pub use crate::connect::{Credentials, RefusedLogin};
 use crate::{Info, connect::login::Callbacks};
 
 /// The options of one tunnel: the server, the login, and all that is asked for
@@ -170,7 +192,7 @@ impl TunnelConfig {
     /// that has been up; forbidden by default
     ///
     /// IPCP is in the clear, and somebody on the path can answer before the server does. So such a change
-    /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::LinkFailure::AddressChanged), to be dialled
+    /// ends the tunnel with [`LinkFailure::AddressChanged`](crate::error::LinkFailure::AddressChanged), to be dialled
     /// again after half a minute. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
     #[must_use]
     pub const fn address_may_change(mut self, allow: bool) -> Self {

@@ -10,8 +10,8 @@ use pptp_tunnel::{Peer, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    FlightRecord, HungUp, Redial, State, Stats, Tunnel, driver::tunnel_shared::TunnelHandle,
-    summary::debug_as_summary,
+    HungUp, State, Stats, Tunnel, driver::tunnel_shared::TunnelHandle, record::FlightRecord,
+    state::Redial, summary::debug_as_summary,
 };
 
 /// A connect under way: a future of the [`Tunnel`]

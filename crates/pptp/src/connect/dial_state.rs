@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use pptp_tunnel::{ConnectTimeline, Peer, Quirks, TunnelError};
 
-use crate::{Redial, connect::redial::Dialling};
+use crate::{connect::redial::Dialling, state::Redial};
 
 /// The state of a connect; boxed, since a tunnel that is up hardly ever has any of it
 #[derive(Default)]

@@ -7,7 +7,7 @@ use pptp_tunnel::{
 };
 use tokio::time::Instant;
 
-use crate::{Redial, TunnelConfig, connect::network::Network};
+use crate::{TunnelConfig, connect::network::Network, state::Redial};
 
 /// A connect under way
 ///

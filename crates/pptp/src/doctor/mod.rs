@@ -79,7 +79,7 @@ impl Tunnel {
     ///
     /// ```no_run
     /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), &'static str> {
-    /// let target: pptp::Target = "knx:192.168.1.3".parse()?;
+    /// let target: pptp::doctor::Target = "knx:192.168.1.3".parse()?;
     /// let mut doctor = tunnel.doctor(target);
     /// while let Some(finding) = doctor.next().await {
     ///     println!("{finding}");

@@ -13,7 +13,8 @@ use super::{
     target::Target,
 };
 use crate::{
-    Client, ClientBuilder, ClientError, OpenError, Tunnel, TunnelConfig, connect::network::Network,
+    Client, ClientBuilder, ClientError, Tunnel, TunnelConfig, connect::network::Network,
+    error::OpenError,
 };
 
 /// The plan of an examination

@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use pptp_tunnel::{AuthenticationProtocol, MppeBits, Peer, Transcript};
 
 use super::finding::Step;
-use crate::{Connecting, Info, Redial, Stats, TunnelConfig};
+use crate::{Connecting, Info, Stats, TunnelConfig, state::Redial};
 
 /// The visible part of a connect at some moment
 pub(super) struct Sight {

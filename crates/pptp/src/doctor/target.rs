@@ -8,7 +8,7 @@ use super::{
     finding::{Finding, Step, Verdict},
     knx,
 };
-use crate::{Tunnel, UdpSocket};
+use crate::{Tunnel, net::UdpSocket};
 
 /// Something behind the tunnel that is to be reached
 ///

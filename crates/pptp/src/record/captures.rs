@@ -10,7 +10,7 @@ use pptp_packet::{Waiters, Wakers};
 use super::pcapng::{Direction, Packet, Statistics};
 use crate::clock::now;
 
-/// The bounds of a [`Capture`](crate::Capture)
+/// The bounds of a [`Capture`](crate::record::Capture)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureOptions {
     buffer: usize,

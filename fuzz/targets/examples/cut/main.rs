@@ -12,7 +12,7 @@ use pcap_parser::{
     Block, LegacyPcapReader, PcapBlockOwned, PcapError, pcapng::parse_block_le,
     traits::PcapReaderIterator,
 };
-use pptp::RecordKind;
+use pptp::record::RecordKind;
 use pptp_fuzz_targets::{client, gre, link, mppe, netstack, record::Recorded, script::Writer};
 use pptp_gre::Header;
 use pptp_mschap::{Password, PasswordEncoding, Side};

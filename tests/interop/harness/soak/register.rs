@@ -3,7 +3,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use pptp::{EchoPolicy, Failure, LinkFailure, NothingPasses, Reachability, TunnelError};
+use pptp::{
+    Reachability, TunnelError,
+    config::EchoPolicy,
+    error::{Failure, LinkFailure, NothingPasses},
+};
 use tokio::time::{Instant, sleep};
 
 use super::CALM;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use pptp::{
-    Client, EchoPolicy, EncryptionDemand, KeyStrength, StatefulReset, Tunnel, TunnelConfig,
+    Client, Tunnel, TunnelConfig,
+    config::{EchoPolicy, EncryptionDemand, KeyStrength, StatefulReset},
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep};

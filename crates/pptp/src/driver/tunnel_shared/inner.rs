@@ -10,7 +10,7 @@ use super::{
     ending::Ending, hang_up::HangUp, negotiated::Negotiated, protocol::Protocol, raw_port::RawPort,
     sockets::Sockets,
 };
-use crate::{Redial, connect::dial_state::DialState};
+use crate::{connect::dial_state::DialState, state::Redial};
 
 /// The part of a tunnel's state that the lock guards
 ///

@@ -6,7 +6,10 @@ use pptp_netstack::Stack;
 use pptp_tunnel::{Peer, Recorder};
 
 use super::{RawPort, TunnelShared};
-use crate::{FlightRecord, State, Stats, record::Ends};
+use crate::{
+    State, Stats,
+    record::{Ends, FlightRecord},
+};
 
 impl TunnelShared {
     /// Returns the messages that were kept of the wire

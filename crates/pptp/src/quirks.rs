@@ -1,0 +1,24 @@
+//! Ways in which servers leave the protocol, as data, and how they are recognized
+//!
+//! What is known of common servers is built in, and a tunnel uses it without being told. A server of one's
+//! own is described by [`TunnelConfig::quirks`](crate::TunnelConfig::quirks), or for many tunnels by a
+//! [`Recognition`]:
+//!
+//! ```
+//! use pptp::{
+//!     TunnelConfig,
+//!     quirks::{Pattern, Quirks, Recognition},
+//! };
+//!
+//! let old_router = Recognition {
+//!     name: "an old router".into(),
+//!     vendor: Some(Pattern::Contains("acme".into())),
+//!     host_name: None,
+//!     firmware: None,
+//!     quirks: Quirks { zero_call_id: Some(true), ..Quirks::NONE },
+//! };
+//! let config = TunnelConfig::new("vpn.example.com", "testuser", "test123").recognize(old_router);
+//! ```
+
+#[doc(inline)]
+pub use pptp_tunnel::{Pattern, Peer, Quirks, Recognition, Recognized};
