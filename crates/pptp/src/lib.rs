@@ -167,7 +167,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `tower` | [`net::HttpConnector`], for hyper and what is built on it |
+//! | `tower` | `net::HttpConnector`, for hyper and what is built on it |
 //! | `fault-injection` | a driver that can be made to panic: for tests of this crate |
 //!
 //! No feature is on by default. The least supported Rust version is 1.91, and tokio's is 1.54. A version of

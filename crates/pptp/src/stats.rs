@@ -6,8 +6,8 @@
 //! ```no_run
 //! # fn example(tunnel: &pptp::Tunnel) {
 //! let stats = tunnel.stats();
-//! let trip = stats.ping();
-//! println!("{} octets in, last ping {:?}", stats.tunnel.gre.octets_in, trip.last);
+//! let octets = stats.tunnel.ip_octets_received;
+//! println!("{octets} octets received, the last ping took {:?}", stats.ping().last());
 //! # }
 //! ```
 

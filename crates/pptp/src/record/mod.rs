@@ -8,7 +8,7 @@
 //! let record = connecting.flight_record();
 //! if let Err(error) = connecting.await {
 //!     println!("{error}");
-//!     std::fs::write("failed.pcapng", record.to_pcapng())?;
+//!     std::fs::write("failed.pcapng", record.pcapng())?;
 //! }
 //! # Ok(())
 //! # }
