@@ -14,6 +14,18 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// [`Tunnel::hung_up`](crate::Tunnel::hung_up). It holds no handle of the tunnel: it neither keeps it
 /// up nor hangs it up.
 ///
+/// ```no_run
+/// # async fn example(client: pptp::Client, config: pptp::TunnelConfig) -> Result<(), pptp::TunnelError> {
+/// let tunnel = client.connect(config.clone()).await?;
+/// let hung_up = tunnel.hung_up();
+/// let reason = tunnel.closed().await;
+/// hung_up.await; // a server that allows one login at a time has forgotten this one
+/// println!("{reason}");
+/// let again = client.connect(config).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Dropping it changes nothing.
 #[must_use = "futures do nothing unless they are awaited"]

@@ -15,6 +15,17 @@ use crate::{
 /// Made by [`Tunnel::ip_packets`](crate::Tunnel::ip_packets). From then on the tunnel's own
 /// sockets are closed. Both directions hold at most 64 packets: what the caller does not read in
 /// time is dropped (and counted in [`Stats::ip_dropped`](crate::Stats)), and sending waits.
+///
+/// ```no_run
+/// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
+/// let packets = tunnel.ip_packets()?;
+/// let mut buffer = vec![0; tunnel.info().mtu.into()];
+/// loop {
+///     let len = packets.recv(&mut buffer).await?;
+///     println!("{len} octets, IP version {}", buffer[0] >> 4);
+/// }
+/// # }
+/// ```
 pub struct IpPackets {
     handle: Arc<TunnelHandle>,
 }

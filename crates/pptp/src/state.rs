@@ -5,6 +5,21 @@ use pptp_tunnel::{AuthenticationProtocol, Phase, TunnelError};
 use tokio::sync::watch;
 
 /// The state of a tunnel
+///
+/// ```no_run
+/// # async fn example(tunnel: pptp::Tunnel) {
+/// use pptp::State;
+///
+/// let mut state = tunnel.state();
+/// while state.changed().await.is_ok() {
+///     match &*state.borrow() {
+///         State::Up => println!("packets flow"),
+///         State::Down { reason } => return println!("down: {reason}"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum State {

@@ -23,6 +23,17 @@ use crate::{
 ///
 /// Cheap to clone. Dropping the last handle, open sockets included, hangs up in bounded time;
 /// [`Tunnel::close`] waits for that.
+///
+/// ```no_run
+/// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
+/// use std::time::Duration;
+///
+/// let trip = tunnel.ping([192, 168, 1, 1].into(), Duration::from_secs(1)).await?;
+/// let plc = tunnel.tcp_connect("192.168.1.3:502").await?;
+/// println!("{}: {trip:?} to the router, connected from {}", tunnel.name(), plc.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Tunnel {
     handle: Arc<TunnelHandle>,

@@ -13,6 +13,17 @@ use crate::{State, Tunnel, driver::tunnel_shared::TunnelHandle};
 ///
 /// From [`Client::tunnels`](crate::Client::tunnels). It is no handle: the tunnel hangs up when the
 /// last real one is dropped. Then its name and its end are left here. Cheap to clone.
+///
+/// ```no_run
+/// # async fn example(client: pptp::Client) {
+/// for tunnel in client.tunnels() {
+///     println!("{}: {:?}", tunnel.name(), *tunnel.state().borrow());
+///     if let Some(tunnel) = tunnel.upgrade() {
+///         println!("  {:?}", tunnel.stats().ping().smoothed());
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct WeakTunnel {
     name: String,

@@ -15,6 +15,14 @@ use crate::{
 };
 
 /// The options of a [`Client`]
+///
+/// ```no_run
+/// # fn example() -> Result<(), pptp::ClientError> {
+/// // two driver tasks for many busy tunnels, and a larger buffer of the kernel's
+/// let client = pptp::Client::builder().drivers(2).receive_buffer(16 << 20).build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ClientBuilder {
     options: SocketOptions,

@@ -1,6 +1,18 @@
 use pptp_gre_socket::OpenError;
 
 /// The reason why a client could not be made, or is of no more use
+///
+/// ```no_run
+/// use pptp::{Client, ClientError, error::OpenError};
+///
+/// # fn example() {
+/// match Client::new() {
+///     Err(ClientError::Socket(OpenError::Unsupported)) => println!("not on this system"),
+///     Err(error) => println!("{error}"), // says how to grant what is missing
+///     Ok(_client) => {}
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {

@@ -36,6 +36,16 @@ pub use self::{builder::ClientBuilder, error::ClientError};
 ///
 /// Cheap to clone. Clients with the same options on the same runtime share one socket. The socket
 /// is closed when the last client and the last tunnel are gone.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = pptp::Client::new()?;
+/// let site = client.connect(pptp::TunnelConfig::new("198.51.100.1", "user", "secret")).await?;
+/// println!("{} is up; tunnels: {}", site.name(), client.tunnels().len());
+/// client.close().await; // hangs up all its tunnels
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     /// One for each driver

@@ -16,6 +16,20 @@ use crate::{
 
 /// A connect under way: a future of the [`Tunnel`]
 ///
+/// ```no_run
+/// # async fn example(client: pptp::Client, config: pptp::TunnelConfig) -> Result<(), pptp::TunnelError> {
+/// let mut connecting = client.connect(config);
+/// let tunnel = match (&mut connecting).await {
+///     Ok(tunnel) => tunnel,
+///     Err(error) => {
+///         println!("{error}; the server said of itself: {:?}", connecting.peer());
+///         return Err(error);
+///     }
+/// };
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Dropping it hangs up. A program that awaits `&mut connecting` can go on later, and ask it for more
 /// when it has failed.

@@ -7,6 +7,15 @@ use pptp_tunnel::Password;
 /// A login that a server has refused, for
 /// [`TunnelConfig::on_password_expired`](crate::TunnelConfig::on_password_expired) and
 /// [`TunnelConfig::on_login_refused`](crate::TunnelConfig::on_login_refused)
+///
+/// ```
+/// use pptp::{TunnelConfig, config::Credentials};
+///
+/// let config = TunnelConfig::new("vpn.example.com", "old", "secret").on_login_refused(|refused| async move {
+///     println!("{}: {} ({})", refused.tunnel, refused.message, refused.code);
+///     Some(Credentials::new("new", "another secret")) // None gives up
+/// });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusedLogin {

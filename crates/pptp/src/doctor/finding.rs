@@ -5,6 +5,17 @@ use std::{fmt, time::Duration};
 use pptp_tunnel::{Layer, Phase, TunnelError};
 
 /// One thing that the doctor looked at, and what came of it
+///
+/// ```
+/// use pptp::doctor::{Finding, Verdict};
+///
+/// fn print(finding: &Finding) {
+///     println!("{finding}");
+///     if let (Verdict::Failed, Some(advice)) = (finding.verdict, &finding.advice) {
+///         println!("  {advice}");
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Finding {

@@ -14,6 +14,14 @@ use crate::{Tunnel, net::UdpSocket};
 ///
 /// Read from `tcp:HOST:PORT`, `udp:HOST:PORT`, `udp:HOST:PORT=TEXT`, `ping:HOST`, `knx:HOST` or
 /// `knx:HOST:PORT`; the host is an IPv4 address, or a name that the remote network's DNS servers know.
+///
+/// ```
+/// use pptp::doctor::Target;
+///
+/// let target: Target = "tcp:192.168.1.3:502".parse()?;
+/// assert_eq!(target, Target::Tcp { host: "192.168.1.3".into(), port: 502 });
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {

@@ -28,6 +28,15 @@ use crate::{driver::tunnel_shared::TunnelShared, summary::debug_as_summary};
 ///
 /// **The packets are in the clear**: whatever a program says in the tunnel without TLS or SSH,
 /// passwords included, is in the file.
+///
+/// ```no_run
+/// # async fn example(tunnel: pptp::Tunnel) -> std::io::Result<()> {
+/// let mut capture = tunnel.capture();
+/// let mut file = tokio::fs::File::create("building-7.pcapng").await?;
+/// tokio::io::copy(&mut capture, &mut file).await?; // until the tunnel ends
+/// # Ok(())
+/// # }
+/// ```
 pub struct Capture {
     shared: Arc<TunnelShared>,
     id: u64,

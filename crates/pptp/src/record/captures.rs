@@ -11,6 +11,13 @@ use super::pcapng::{Direction, Packet, Statistics};
 use crate::clock::now;
 
 /// The bounds of a [`Capture`](crate::record::Capture)
+///
+/// ```
+/// use pptp::record::CaptureOptions;
+///
+/// // headers only, and no more than 64 KiB that wait to be read
+/// let options = CaptureOptions::default().snap_length(96).buffer(64 << 10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureOptions {
     buffer: usize,

@@ -21,6 +21,15 @@ use wire::Wire;
 /// Control messages and PPP frames that are not encrypted, with their times. Passwords and what answers
 /// a challenge were never recorded: they are zeros. If a server was dialled more than once for one connect, this is
 /// of the last time.
+///
+/// ```no_run
+/// # fn example(tunnel: &pptp::Tunnel) -> std::io::Result<()> {
+/// let record = tunnel.flight_record();
+/// println!("{} messages", record.records().len());
+/// std::fs::write("connect.pcapng", record.pcapng())?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct FlightRecord {
     pub(crate) tunnel: String,
