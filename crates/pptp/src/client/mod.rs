@@ -101,7 +101,7 @@ impl Client {
         let driver = self.next_driver();
         let runtime = driver.runtime().clone();
         let registry = Arc::clone(&self.registry);
-        let login = Login::new(&config.user, &config.callbacks);
+        let login = Login::new(&config.machine.link.user, &config.callbacks);
         let shared = Arc::new(TunnelShared::new(name, driver, registry, state, login));
         let handle = Arc::new(TunnelHandle { shared: Arc::clone(&shared) });
         let served = Served(shared);

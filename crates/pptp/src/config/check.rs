@@ -1,10 +1,12 @@
 //! The check of a configuration, as far as that is possible before the dial
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use pptp_tunnel::{EncryptionDemand, EncryptionPolicy, Failure, Recorder, Reordering};
+use pptp_tunnel::{
+    AuthenticationPolicy, EncryptionDemand, EncryptionPolicy, Failure, Quirks, Recorder, Reordering,
+};
 
-use super::{ControlEcho, TunnelConfig};
+use super::TunnelConfig;
 use crate::connect::network::split_port;
 
 impl TunnelConfig {
@@ -15,53 +17,50 @@ impl TunnelConfig {
     /// once.
     pub fn check(&self) -> Result<(), Failure> {
         split_port(&self.server)?;
+        let pptp_tunnel::Config { link, recorder, reordering, .. } = &self.machine;
+        let Quirks { host_name, phone_number, .. } = &self.own_texts;
+        let fits = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| text.len() <= 64);
+        let AuthenticationPolicy { insecure_pap, insecure_chap_md5, .. } = link.authentication;
         let options = [
-            ("user", "a name of 1 to 255 octets", matches!(self.user.len(), 1..=255)),
-            ("mru", "576 to 1500 octets", matches!(self.mru, 576..=1500)),
-            ("control_echo", WANTED_CONTROL_ECHO, self.control_echo.is_reasonable()),
+            ("user", "a name of 1 to 255 octets", matches!(link.user.len(), 1..=255)),
+            ("mru", "576 to 1500 octets", matches!(link.mru, 576..=1500)),
+            ("control_echo", WANTED_CONTROL_ECHO, self.has_reasonable_control_echo()),
             ("connect_timeout", "some time", !self.connect_timeout.is_zero()),
-            ("flight_recorder", "65,536 octets at most", self.flight_recorder <= MAX_RECORDER),
-            ("client_host_name", WANTED_TEXT, self.client_host_name.len() <= 64),
-            ("phone_number", WANTED_TEXT, self.phone_number.len() <= 64),
-            (
-                "insecure_pap",
-                WANTED_ENCRYPTION,
-                !self.authentication.insecure_pap || self.may_be_clear(),
-            ),
-            ("insecure_pap", WANTED_PASSWORD, !self.authentication.insecure_pap || self.fits_pap()),
-            (
-                "insecure_chap_md5",
-                WANTED_ENCRYPTION,
-                !self.authentication.insecure_chap_md5 || self.may_be_clear(),
-            ),
-            ("reorder_buffer", WANTED_REORDERING, is_reasonable(self.reordering)),
+            ("flight_recorder", "65,536 octets at most", *recorder <= MAX_RECORDER),
+            ("client_host_name", WANTED_TEXT, fits(host_name)),
+            ("phone_number", WANTED_TEXT, fits(phone_number)),
+            ("insecure_pap", WANTED_ENCRYPTION, !insecure_pap || self.may_be_clear()),
+            ("insecure_pap", WANTED_PASSWORD, !insecure_pap || self.fits_pap()),
+            ("insecure_chap_md5", WANTED_ENCRYPTION, !insecure_chap_md5 || self.may_be_clear()),
+            ("reorder_buffer", WANTED_REORDERING, is_reasonable(*reordering)),
             ("insecure_encryption", WANTED_DEMAND, !self.refuses_what_it_weakens()),
         ];
         let wrong = options.into_iter().find(|(_, _, usable)| !usable);
         wrong.map_or(Ok(()), |(option, wanted, _)| Err(Failure::InvalidOption { option, wanted }))
     }
 
+    /// Returns true if the control connection's Echo-Requests neither flood a server nor outlive every line
+    fn has_reasonable_control_echo(&self) -> bool {
+        let timeouts = self.machine.control.timeouts;
+        let may_be = Duration::from_secs(1)..=Duration::from_hours(24);
+        may_be.contains(&timeouts.echo_idle) && may_be.contains(&timeouts.echo_reply)
+    }
+
     fn may_be_clear(&self) -> bool {
-        self.encryption.demand != EncryptionDemand::Require
+        self.machine.link.encryption.demand != EncryptionDemand::Require
     }
 
     fn fits_pap(&self) -> bool {
-        self.password.octets(self.password_encoding).len() <= 255
+        let link = &self.machine.link;
+        link.password.octets(link.password_encoding).len() <= 255
     }
 
     /// Returns true if MPPE is refused, and is at the same time allowed to be weak
     fn refuses_what_it_weakens(&self) -> bool {
-        let EncryptionPolicy { demand, .. } = self.encryption;
+        let encryption = self.machine.link.encryption;
+        let demand = encryption.demand;
         let unweakened = EncryptionPolicy { demand, ..EncryptionPolicy::default() };
-        demand == EncryptionDemand::InsecureDeny && self.encryption != unweakened
-    }
-}
-
-impl ControlEcho {
-    /// Returns true if it neither floods a server nor outlives every line
-    fn is_reasonable(self) -> bool {
-        let may_be = Duration::from_secs(1)..=Duration::from_hours(24);
-        may_be.contains(&self.interval) && may_be.contains(&self.patience)
+        demand == EncryptionDemand::InsecureDeny && encryption != unweakened
     }
 }
 
@@ -106,7 +105,7 @@ mod tests {
         for config in usable {
             assert_eq!(config.check(), Ok(()));
         }
-        let wrong = [
+        let wrong = vec![
             (TunnelConfig::new("server", "", ""), "user"),
             (good.clone().mru(575), "mru"),
             (good.clone().mru(1501), "mru"),

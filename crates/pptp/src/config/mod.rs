@@ -17,17 +17,14 @@
 mod callbacks;
 mod check;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{borrow::Cow, net::Ipv4Addr, time::Duration};
 
-use pptp_tunnel::{
-    AddressRequest, AuthenticationPolicy, EncryptionPolicy, Password, Quirks, Recognition,
-    Recorder, Reordering,
-};
 #[doc(inline)]
 pub use pptp_tunnel::{
     AuthenticationProtocol, EchoPolicy, EncryptionDemand, HashName, KeyStrength, MppeBits,
     PasswordEncoding, StatefulReset,
 };
+use pptp_tunnel::{Password, Quirks, Recognition, Reordering};
 
 #[doc(inline)]
 pub use crate::connect::{Credentials, RefusedLogin};
@@ -45,32 +42,16 @@ use crate::{Info, connect::login::Callbacks};
 pub struct TunnelConfig {
     pub(crate) name: Option<String>,
     pub(crate) server: String,
-    pub(crate) user: String,
-    pub(crate) password: Password,
-    pub(crate) password_encoding: PasswordEncoding,
-    pub(crate) hash_name: HashName,
     pub(crate) connect_timeout: Duration,
-    pub(crate) flight_recorder: usize,
-    pub(crate) mru: u16,
-    pub(crate) echo: EchoPolicy,
-    pub(crate) control_echo: ControlEcho,
-    pub(crate) addresses: AddressRequest,
-    pub(crate) authentication: AuthenticationPolicy,
     pub(crate) callbacks: Callbacks,
-    pub(crate) encryption: EncryptionPolicy,
-    pub(crate) reordering: Reordering,
-    pub(crate) client_host_name: String,
-    pub(crate) phone_number: String,
-    pub(crate) address_may_change: bool,
-    pub(crate) ipv6: bool,
-    pub(crate) header_compression: bool,
-    pub(crate) quirks: Quirks,
+    /// The options of the protocol, all but those that each dial sets
+    pub(crate) machine: pptp_tunnel::Config,
+    /// The host name and the phone number of the caller, which go before all other quirks
+    pub(crate) own_texts: Quirks,
     /// The quirks that an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,
-    pub(crate) path_proof: bool,
     /// Of an earlier tunnel: see [`Info`]
     pub(crate) proof_memory: u8,
-    pub(crate) recognitions: Vec<Recognition>,
 }
 
 impl TunnelConfig {
@@ -82,33 +63,16 @@ impl TunnelConfig {
         user: impl Into<String>,
         password: impl Into<String>,
     ) -> Self {
+        let user: String = user.into();
         Self {
             name: None,
             server: server.into(),
-            user: user.into(),
-            password: Password::new(password),
-            password_encoding: PasswordEncoding::default(),
-            hash_name: HashName::default(),
             connect_timeout: Duration::from_secs(30),
-            flight_recorder: Recorder::DEFAULT_CAPACITY,
-            mru: DEFAULT_MRU,
-            echo: EchoPolicy::default(),
-            control_echo: ControlEcho::default(),
-            addresses: AddressRequest::default(),
-            authentication: AuthenticationPolicy::default(),
             callbacks: Callbacks::default(),
-            encryption: EncryptionPolicy::default(),
-            reordering: Reordering::default(),
-            client_host_name: String::new(),
-            phone_number: String::new(),
-            address_may_change: false,
-            ipv6: false,
-            header_compression: false,
-            quirks: Quirks::NONE,
+            machine: pptp_tunnel::Config::new(&user, Password::new(password)),
+            own_texts: Quirks::NONE,
             remembered: Quirks::NONE,
-            path_proof: true,
             proof_memory: 0,
-            recognitions: Vec::new(),
         }
     }
 
@@ -134,7 +98,7 @@ impl TunnelConfig {
     /// the rest. It is memory that the tunnel holds while it is up. 0 records nothing.
     #[must_use]
     pub const fn flight_recorder(mut self, octets: usize) -> Self {
-        self.flight_recorder = octets;
+        self.machine.recorder = octets;
         self
     }
 
@@ -143,14 +107,14 @@ impl TunnelConfig {
     /// 1400 leaves room for every outer header on any usual path; the inner MTU is 4 less.
     #[must_use]
     pub const fn mru(mut self, mru: u16) -> Self {
-        self.mru = mru;
+        self.machine.link.mru = mru;
         self
     }
 
     /// The times after which an idle link is probed with LCP Echo-Requests, and counts as dead
     #[must_use]
     pub const fn echo(mut self, echo: EchoPolicy) -> Self {
-        self.echo = echo;
+        self.machine.link.echo = echo;
         self
     }
 
@@ -168,14 +132,15 @@ impl TunnelConfig {
     /// ```
     #[must_use]
     pub const fn control_echo(mut self, interval: Duration, patience: Duration) -> Self {
-        self.control_echo = ControlEcho { interval, patience };
+        (self.machine.control.timeouts.echo_idle, self.machine.control.timeouts.echo_reply) =
+            (interval, patience);
         self
     }
 
     /// The inner address to ask for first; the server may assign another (RFC 1332 §3.3)
     #[must_use]
     pub const fn wanted_address(mut self, address: Ipv4Addr) -> Self {
-        self.addresses.address = address;
+        self.machine.link.addresses.address = address;
         self
     }
 
@@ -183,8 +148,8 @@ impl TunnelConfig {
     #[must_use]
     pub const fn request_dns(mut self, request: bool) -> Self {
         let any = if request { Some(Ipv4Addr::UNSPECIFIED) } else { None };
-        self.addresses.primary_dns = any;
-        self.addresses.secondary_dns = any;
+        self.machine.link.addresses.primary_dns = any;
+        self.machine.link.addresses.secondary_dns = any;
         self
     }
 
@@ -196,7 +161,7 @@ impl TunnelConfig {
     /// again after half a minute. Where it is allowed, [`State::Up`](crate::State::Up) comes with the new facts.
     #[must_use]
     pub const fn address_may_change(mut self, allow: bool) -> Self {
-        self.address_may_change = allow;
+        self.machine.link.address_may_change = allow;
         self
     }
 
@@ -208,7 +173,7 @@ impl TunnelConfig {
     /// used without it.
     #[must_use]
     pub const fn ipv6(mut self, wanted: bool) -> Self {
-        self.ipv6 = wanted;
+        self.machine.link.ipv6 = wanted;
         self
     }
 
@@ -216,7 +181,7 @@ impl TunnelConfig {
     /// that say nothing (RFC 1661 §6.5, §6.6); no by default, for some servers err there
     #[must_use]
     pub const fn header_compression(mut self, wanted: bool) -> Self {
-        self.header_compression = wanted;
+        self.machine.link.header_compression = wanted;
         self
     }
 
@@ -227,7 +192,7 @@ impl TunnelConfig {
     /// Remembered is also whether the server answers the pings that prove the path.
     #[must_use]
     pub fn resuming(mut self, earlier: &Info) -> Self {
-        self.addresses = earlier.request;
+        self.machine.link.addresses = earlier.request;
         self.remembered = earlier.quirks().cloned().unwrap_or_default();
         self.proof_memory = earlier.path.proof_memory();
         self
@@ -241,7 +206,7 @@ impl TunnelConfig {
     /// knows nothing.
     #[must_use]
     pub const fn path_proof(mut self, wanted: bool) -> Self {
-        self.path_proof = wanted;
+        self.machine.link.proof.is_enabled = wanted;
         self
     }
 
@@ -251,7 +216,7 @@ impl TunnelConfig {
     /// before it, and it goes before what is recognised or remembered.
     #[must_use]
     pub fn quirks(mut self, quirks: Quirks) -> Self {
-        self.quirks = quirks;
+        self.machine.control.quirks = quirks;
         self
     }
 
@@ -262,7 +227,9 @@ impl TunnelConfig {
     /// [`State::Redialling`](crate::State::Redialling) says so.
     #[must_use]
     pub fn recognize(mut self, recognition: Recognition) -> Self {
-        self.recognitions.push(recognition);
+        let recognitions = &mut self.machine.control.recognitions;
+        let place = recognitions.len().saturating_sub(Recognition::KNOWN.len());
+        recognitions.insert(place, recognition);
         self
     }
 
@@ -271,21 +238,21 @@ impl TunnelConfig {
     /// Some servers choose a group by it.
     #[must_use]
     pub fn client_host_name(mut self, name: impl Into<String>) -> Self {
-        self.client_host_name = name.into();
+        self.own_texts.host_name = own_text(name.into());
         self
     }
 
     /// The phone number in our Outgoing-Call-Request (RFC 2637 §2.7); empty by default
     #[must_use]
     pub fn phone_number(mut self, number: impl Into<String>) -> Self {
-        self.phone_number = number.into();
+        self.own_texts.phone_number = own_text(number.into());
         self
     }
 
     /// The form of `DOMAIN\user` that goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
     #[must_use]
     pub const fn hash_name(mut self, form: HashName) -> Self {
-        self.hash_name = form;
+        self.machine.link.hash_name = form;
         self
     }
 
@@ -294,7 +261,7 @@ impl TunnelConfig {
     /// Without effect on a password in ASCII.
     #[must_use]
     pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
-        self.password_encoding = encoding;
+        self.machine.link.password_encoding = encoding;
         self
     }
 
@@ -303,7 +270,7 @@ impl TunnelConfig {
     /// It is as strong as without EAP, and takes three round trips more.
     #[must_use]
     pub const fn eap(mut self, allow: bool) -> Self {
-        self.authentication.eap = allow;
+        self.machine.link.authentication.eap = allow;
         self
     }
 
@@ -314,7 +281,7 @@ impl TunnelConfig {
     /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
     #[must_use]
     pub const fn insecure_mschap_v1(mut self) -> Self {
-        self.authentication.insecure_mschap_v1 = true;
+        self.machine.link.authentication.insecure_mschap_v1 = true;
         self
     }
 
@@ -325,7 +292,7 @@ impl TunnelConfig {
     /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
     #[must_use]
     pub const fn insecure_chap_md5(mut self) -> Self {
-        self.authentication.insecure_chap_md5 = true;
+        self.machine.link.authentication.insecure_chap_md5 = true;
         self
     }
 
@@ -335,7 +302,7 @@ impl TunnelConfig {
     /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
     #[must_use]
     pub const fn insecure_pap(mut self) -> Self {
-        self.authentication.insecure_pap = true;
+        self.machine.link.authentication.insecure_pap = true;
         self
     }
 
@@ -347,7 +314,7 @@ impl TunnelConfig {
     /// [`Info::encryption`] tells what came of it.
     #[must_use]
     pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
-        self.encryption.demand = demand;
+        self.machine.link.encryption.demand = demand;
         self
     }
 
@@ -357,7 +324,7 @@ impl TunnelConfig {
     /// hours. The longest key that both ends have is agreed on.
     #[must_use]
     pub const fn insecure_least_key(mut self, least: KeyStrength) -> Self {
-        self.encryption.insecure_least_key = least;
+        self.machine.link.encryption.insecure_least_key = least;
         self
     }
 
@@ -369,7 +336,7 @@ impl TunnelConfig {
     /// [`StatefulReset::Linux`].
     #[must_use]
     pub const fn insecure_stateful_mppe(mut self, reset: StatefulReset) -> Self {
-        self.encryption.insecure_stateful = Some(reset);
+        self.machine.link.encryption.insecure_stateful = Some(reset);
         self
     }
 
@@ -377,8 +344,8 @@ impl TunnelConfig {
     /// stateless
     #[must_use]
     pub const fn insecure_stateful_mppe_first(mut self, reset: StatefulReset) -> Self {
-        self.encryption.insecure_stateful = Some(reset);
-        self.encryption.insecure_stateful_first = true;
+        self.machine.link.encryption.insecure_stateful = Some(reset);
+        self.machine.link.encryption.insecure_stateful_first = true;
         self
     }
 
@@ -388,7 +355,7 @@ impl TunnelConfig {
     /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
     #[must_use]
     pub const fn reorder_buffer(mut self, depth: u16, patience: Duration) -> Self {
-        self.reordering = Reordering { depth, patience };
+        self.machine.reordering = Reordering { depth, patience };
         self
     }
 
@@ -397,21 +364,7 @@ impl TunnelConfig {
     }
 }
 
-/// The times of the control connection's Echo-Requests
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ControlEcho {
-    /// Silence after which an Echo-Request is sent
-    pub(crate) interval: Duration,
-    /// For its reply
-    pub(crate) patience: Duration,
+/// Returns a text for a quirk; an empty one is the default, and no quirk
+fn own_text(text: String) -> Option<Cow<'static, str>> {
+    (!text.is_empty()).then_some(text.into())
 }
-
-impl Default for ControlEcho {
-    /// The RFC's
-    fn default() -> Self {
-        Self { interval: Duration::from_mins(1), patience: Duration::from_mins(1) }
-    }
-}
-
-/// The MRU by default, in octets: its GRE datagrams fit 1500 octets, with room to spare
-const DEFAULT_MRU: u16 = 1400;

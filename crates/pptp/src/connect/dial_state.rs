@@ -86,7 +86,7 @@ impl DialState {
         Some(Lesson {
             quirks: dialling.lesson(peer),
             proof_memory: dialling.config.proof_memory.saturating_sub(1),
-            proves_path: dialling.config.path_proof,
+            proves_path: dialling.config.machine.link.proof.is_enabled,
         })
     }
 

@@ -57,16 +57,16 @@ impl Dialling {
                 Some(Redial::Recognized { kind: it.name.to_string() })
             }
             Failure::Link(LinkFailure::AuthProtocolWithdrawn { offered })
-                if !self.config.authentication.at_first_asking =>
+                if !self.config.machine.link.authentication.at_first_asking =>
             {
-                self.config.authentication.at_first_asking = true;
+                self.config.machine.link.authentication.at_first_asking = true;
                 self.addresses.get_or_insert_default().insert(0, server);
                 Some(Redial::AsksOnce { offered: *offered })
             }
             Failure::Link(LinkFailure::AuthProtocolRefused {
                 offered: Some(offered @ AuthenticationProtocol::EapMethod(_)),
-            }) if self.config.authentication.eap => {
-                self.config.authentication.eap = false;
+            }) if self.config.machine.link.authentication.eap => {
+                self.config.machine.link.authentication.eap = false;
                 self.refused_method = Some(*offered);
                 self.addresses.get_or_insert_default().insert(0, server);
                 Some(Redial::WithoutEap { offered: *offered })
@@ -95,33 +95,16 @@ impl Dialling {
 
     pub(crate) fn machine_config(&self) -> pptp_tunnel::Config {
         let config = &self.config;
-        let mut machine = pptp_tunnel::Config::new(&config.user, config.password.clone());
+        let mut machine = config.machine.clone();
         machine.connect_deadline = Some((self.deadline.into_std(), config.connect_timeout));
-        machine.recorder = config.flight_recorder;
-        machine.link.mru = config.mru;
-        machine.link.echo = config.echo;
-        machine.link.proof.is_enabled = config.path_proof;
         machine.link.proof.has_answered = config.proof_memory > 0;
-        machine.link.addresses = config.addresses;
-        machine.link.authentication = config.authentication;
         machine.link.questions = Questions {
             new_password: config.callbacks.asks_for_password(),
             other_credentials: config.callbacks.asks_for_login(),
         };
-        machine.link.encryption = config.encryption;
-        machine.link.address_may_change = config.address_may_change;
-        machine.link.ipv6 = config.ipv6;
-        machine.link.header_compression = config.header_compression;
-        machine.reordering = config.reordering;
-        machine.link.hash_name = config.hash_name;
-        machine.link.password_encoding = config.password_encoding;
         machine.control.quirks = self.quirks();
-        machine.control.timeouts.echo_idle = config.control_echo.interval;
-        machine.control.timeouts.echo_reply = config.control_echo.patience;
         if self.has_recognized {
             machine.control.recognitions.clear();
-        } else {
-            machine.control.recognitions.splice(..0, config.recognitions.iter().cloned());
         }
         machine
     }
@@ -133,14 +116,9 @@ impl Dialling {
 
     /// Returns the quirks that are named, then those learned just now, then those remembered
     fn quirks(&self) -> Quirks {
-        let named = |text: &str| (!text.is_empty()).then(|| text.to_owned().into());
-        let texts = Quirks {
-            host_name: named(&self.config.client_host_name),
-            phone_number: named(&self.config.phone_number),
-            ..Quirks::NONE
-        };
-        let named = texts.or(self.config.quirks.clone());
-        named.or(self.learned.clone()).or(self.config.remembered.clone())
+        let config = &self.config;
+        let named = config.own_texts.clone().or(config.machine.control.quirks.clone());
+        named.or(self.learned.clone()).or(config.remembered.clone())
     }
 
     /// Returns the quirks to remember for the next connect to the server
