@@ -103,3 +103,17 @@ fn nothing_is_prompted_of_a_layer_that_is_closing() {
     lab.negotiator.prompt(lab.now, &mut lab.context);
     assert!(lab.sent().is_empty());
 }
+
+#[test]
+fn nothing_is_prompted_of_a_layer_that_has_given_up() {
+    let mut lab = requesting(Negotiator::prompted(Two::default()), 40 * MS);
+    let mut repeats = 0;
+    while let Some(at) = lab.negotiator.deadline().filter(|_| repeats < 99) {
+        lab.now = at;
+        lab.negotiator.handle_timeout(at, &mut lab.context);
+        repeats += 1;
+    }
+    assert_eq!((repeats, lab.sent().len()), (10, 9), "the last time it gives up");
+    lab.negotiator.prompt(lab.now, &mut lab.context);
+    assert!(lab.sent().is_empty());
+}
