@@ -89,6 +89,7 @@
     )
 )]
 
+mod dns;
 mod engine;
 mod error;
 mod icmp;
@@ -102,12 +103,12 @@ mod stats;
 mod tcp;
 mod udp;
 
+pub use dns::error::LookupError;
 pub use error::{ShutDown, SocketError};
 pub use local::{Local, LocalLink};
 pub use net::{
-    AddressError, DhcpAnswer, DhcpInform, LookupError, MAX_DNS_WORK, Net, OwnedReadHalf,
-    OwnedWriteHalf, Owner, ReadHalf, ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr,
-    UdpSocket, WriteHalf,
+    AddressError, DhcpAnswer, DhcpInform, MAX_DNS_WORK, Net, OwnedReadHalf, OwnedWriteHalf, Owner,
+    ReadHalf, ReuniteError, Route, TcpListener, TcpStream, ToInnerAddr, UdpSocket, WriteHalf,
 };
 pub use options::{CongestionControl, StackConfig, TcpOptions, UdpOptions};
 pub use pptp_packet::{Egress, VecEgress, Wakers};

@@ -11,10 +11,10 @@ use pptp_packet::{Egress, Waiters, Wakers};
 
 use crate::{
     ShutDown, SocketError, StackConfig, Stats,
+    dns::question::Questions,
     engine::Engine,
     icmp::{Echoes, IcmpCalls},
     ip::{Addresses, Fragments, Identification},
-    net::lookup::Questions,
     shared::{Shared, queue::Ticket, random::Random, table::Id, time::Clock},
     stats::count,
     tcp::{Tcp, TcpCalls},

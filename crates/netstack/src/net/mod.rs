@@ -3,7 +3,7 @@
 mod address;
 mod inform;
 mod listener;
-pub(crate) mod lookup;
+mod lookup;
 mod ready;
 mod split;
 mod stream;
@@ -25,7 +25,7 @@ pub use self::{
     address::{AddressError, ToInnerAddr},
     inform::{DhcpAnswer, DhcpInform, Route},
     listener::TcpListener,
-    lookup::{LookupError, MAX_DNS_WORK},
+    lookup::MAX_DNS_WORK,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf},
     stream::TcpStream,
     udp::UdpSocket,

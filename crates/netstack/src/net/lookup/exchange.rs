@@ -16,13 +16,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    answer::{Asked, Carrier, Reply, lacks_edns},
-    question::Key,
-    work::Work,
-};
 use crate::{
     Stack, TcpOptions, UdpOptions,
+    dns::{
+        answer::{Asked, Carrier, Reply, lacks_edns},
+        question::Key,
+        work::Work,
+    },
     net::{Net, UdpSocket, v4},
     shared::fresh_link::FreshLinkDelays,
 };

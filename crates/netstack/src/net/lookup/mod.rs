@@ -1,11 +1,8 @@
 //! Names: DNS over UDP and TCP (RFC 1035)
 
-mod answer;
-mod error;
+mod asker;
+mod bound;
 mod exchange;
-mod name;
-mod question;
-mod work;
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -16,16 +13,18 @@ use hickory_proto::{
 };
 use tokio::time::timeout;
 
-pub(crate) use self::question::Questions;
-use self::{
-    answer::{ADDRESS, NO_ERROR, NO_SUCH_NAME, Reply, TEXT, Useless, Values},
-    error::Failure,
-    exchange::Subject,
-    question::{Asker, Asking, Key, MAX_QUESTIONS, Outcome},
-};
-pub use self::{error::LookupError, work::MAX_DNS_WORK};
+pub use self::bound::MAX_DNS_WORK;
+use self::{asker::Asker, exchange::Subject};
 use super::Net;
-use crate::ip::check_sendable;
+use crate::{
+    LookupError,
+    dns::{
+        answer::{ADDRESS, NO_ERROR, NO_SUCH_NAME, Reply, TEXT, Useless, Values},
+        error::Failure,
+        question::{Asking, Key, MAX_QUESTIONS, Outcome},
+    },
+    ip::check_sendable,
+};
 
 impl Net {
     /// Finds the addresses of a host, by the stack's DNS servers

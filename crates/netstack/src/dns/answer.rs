@@ -7,46 +7,46 @@ use super::{name::expand, work::Work};
 /// Aliases of an answer that are followed at most
 ///
 /// More than servers themselves follow in practice (BIND 16, Unbound 11).
-pub(super) const MAX_ALIASES: usize = 16;
+pub(crate) const MAX_ALIASES: usize = 16;
 
 /// Records of an answer that are looked at; those behind are not
-pub(super) const MAX_RECORDS: usize = 256;
+pub(crate) const MAX_RECORDS: usize = 256;
 
 /// A question's identifier, name and type, as its answer has to repeat them
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) id: u16,
+pub(crate) struct Asked {
+    pub(crate) id: u16,
     /// The labels behind their lengths, in lower case
-    pub(super) name: Vec<u8>,
-    pub(super) record_type: u16,
+    pub(crate) name: Vec<u8>,
+    pub(crate) record_type: u16,
 }
 
 /// A message that answers a question
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// The response code, without EDNS's high bits
-    pub(super) code: u8,
+    pub(crate) code: u8,
     /// The answer did not fit the datagram
-    pub(super) truncated: bool,
-    pub(super) found: Result<Values, Useless>,
+    pub(crate) truncated: bool,
+    pub(crate) found: Result<Values, Useless>,
 }
 
 /// The records of the name, of the type that was asked for
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Values {
-    pub(super) addresses: Vec<Ipv4Addr>,
-    pub(super) texts: Vec<String>,
+    pub(crate) addresses: Vec<Ipv4Addr>,
+    pub(crate) texts: Vec<String>,
 }
 
 impl Values {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.texts.is_empty()
     }
 }
 
 /// Why the records of an answer are of no use
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Useless {
+pub(crate) enum Useless {
     /// The records cannot be read
     Malformed,
     /// There are more aliases than [`MAX_ALIASES`], or they form a loop
@@ -55,7 +55,7 @@ pub(super) enum Useless {
 
 /// Over what a message came
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
+pub(crate) enum Carrier {
     /// Over UDP, after a query with or without EDNS
     Udp {
         edns: bool,
@@ -74,7 +74,7 @@ impl Reply {
     /// Reads a message; `None` if it does not answer the question
     ///
     /// The authority and the additional section are not read, and of a truncated datagram no record is.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         message: &[u8],
         asked: &Asked,
         carrier: Carrier,
@@ -111,7 +111,7 @@ impl Reply {
 }
 
 /// Whether a server says so of a query whose EDNS it does not know (RFC 6891 §7)
-pub(super) const fn lacks_edns(code: u8) -> bool {
+pub(crate) const fn lacks_edns(code: u8) -> bool {
     matches!(code, FORMAT_ERROR | NOT_IMPLEMENTED)
 }
 
@@ -236,13 +236,13 @@ const HEADER: usize = 12;
 /// The class of the Internet
 const IN: [u8; 2] = [0, 1];
 
-pub(super) const ADDRESS: u16 = 1;
+pub(crate) const ADDRESS: u16 = 1;
 const ALIAS: u16 = 5;
-pub(super) const TEXT: u16 = 16;
+pub(crate) const TEXT: u16 = 16;
 
-pub(super) const NO_ERROR: u8 = 0;
+pub(crate) const NO_ERROR: u8 = 0;
 const FORMAT_ERROR: u8 = 1;
-pub(super) const NO_SUCH_NAME: u8 = 3;
+pub(crate) const NO_SUCH_NAME: u8 = 3;
 const NOT_IMPLEMENTED: u8 = 4;
 
 #[cfg(test)]

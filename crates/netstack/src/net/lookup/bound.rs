@@ -1,44 +1,10 @@
-//! The work that an answer costs, counted and bounded
+//! The bound on the work of one poll of a lookup
 
-use super::{
+use super::exchange::{MAX_DATAGRAMS, MAX_QUERIES};
+use crate::dns::{
     answer::{MAX_ALIASES, MAX_RECORDS},
-    exchange::{MAX_DATAGRAMS, MAX_QUERIES},
     name::{MAX_NAME, MAX_STEPS},
 };
-
-/// The work that an answer has cost so far
-///
-/// Counted where it is done: a record that is looked at, a label or pointer that is walked, an octet that is
-/// copied, a comparison of two names and each octet of it are one each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Work(u64);
-
-impl Work {
-    /// Counts one record, label, pointer or comparison
-    pub(super) const fn step(&mut self) {
-        self.octets(1);
-    }
-
-    /// Counts octets that are copied or compared
-    pub(super) const fn octets(&mut self, count: usize) {
-        self.0 = self.0.saturating_add(count as u64);
-    }
-
-    /// Compares two expanded names
-    pub(super) fn is_same(&mut self, one: &[u8], other: &[u8]) -> bool {
-        self.step();
-        if one.len() != other.len() {
-            return false;
-        }
-        self.octets(one.len());
-        one == other
-    }
-
-    /// The count
-    pub(super) const fn total(self) -> u64 {
-        self.0
-    }
-}
 
 /// The most work that one poll of a lookup can have with DNS answers, whatever they say: 1,396,925
 ///

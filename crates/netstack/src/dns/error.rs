@@ -83,7 +83,7 @@ pub enum LookupError {
 }
 
 impl LookupError {
-    pub(super) fn into_io(self, kind: io::ErrorKind) -> io::Error {
+    pub(crate) fn into_io(self, kind: io::ErrorKind) -> io::Error {
         io::Error::new(kind, self)
     }
 }
@@ -111,7 +111,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn into_io(self, name: &str, kind: &'static str) -> io::Error {
+    pub(crate) fn into_io(self, name: &str, kind: &'static str) -> io::Error {
         let name = name.to_owned();
         let not_found = io::ErrorKind::NotFound;
         match self {

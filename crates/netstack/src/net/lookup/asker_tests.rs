@@ -2,13 +2,25 @@
 #![expect(clippy::disallowed_methods, reason = "wakers of the tests' own, with no lock held")]
 
 use std::{
+    mem,
     net::Ipv4Addr,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, atomic::AtomicUsize},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Wake, Waker},
+    time::Duration,
 };
 
 use super::*;
-use crate::{Local, LocalLink, StackConfig};
+use crate::{
+    Local, LocalLink, StackConfig,
+    dns::{
+        error::Failure,
+        question::{Asking, Key},
+    },
+};
 
 /// Counts how often it is woken
 #[derive(Default)]
@@ -41,8 +53,12 @@ fn join(net: &Net, asking: impl Future<Output = Outcome> + Send + 'static) -> As
     Asker::new(net, question.unwrap())
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn in_flight(net: &Net) -> usize {
-    net.with(|stack| stack.questions.0.len())
+    net.with(|stack| stack.questions.len())
 }
 
 /// What the future under test is told by the test
@@ -110,7 +126,7 @@ async fn an_asker_that_comes_while_another_polls_is_woken_afterwards() {
         *lock(&meanwhile) = Some(Box::new(move || {
             // as the poll of an asker does, which cannot be borrowed into here
             let waker = Waker::from(second);
-            lock(&question.callers.waiters).list(&mut None, &waker, &mut Wakers::new());
+            question.list(&mut None, &waker);
             *lock(&found) = Some(question.poll().is_pending());
         }));
     }

@@ -3,20 +3,20 @@
 use super::work::Work;
 
 /// Octets of the longest name, its last, empty label included (RFC 1035 §2.3.4)
-pub(super) const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// Labels and pointers of a name that are walked at most, its last, empty label included
 ///
 /// A name of 255 octets has 127 labels and the empty one, and a pointer in front of each is the most that
 /// compression has a use for.
-pub(super) const MAX_STEPS: usize = 255;
+pub(crate) const MAX_STEPS: usize = 255;
 
 /// Expands the name that begins at `at`: its labels behind their lengths, in lower case, and the place behind it
 ///
 /// `None` if it is none: it runs beyond the message, it is too long, its labels are of a kind that does not exist,
 /// or a pointer does not lead to an earlier place. hickory's own reader follows as many pointers as there are: an answer
 /// of 64 KiB with a chain of 7,000 that all its other records begin with took it 8 s, as measured.
-pub(super) fn expand(message: &[u8], at: usize, work: &mut Work) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn expand(message: &[u8], at: usize, work: &mut Work) -> Option<(Vec<u8>, usize)> {
     let (mut at, mut start, mut end) = (at, at, None);
     let mut name = Vec::with_capacity(32);
     for _ in 0..MAX_STEPS {

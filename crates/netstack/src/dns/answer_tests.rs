@@ -9,7 +9,8 @@ use hickory_proto::{
 };
 use proptest::prelude::*;
 
-use super::{super::MAX_DNS_WORK, *};
+use super::*;
+use crate::MAX_DNS_WORK;
 
 const TCP: Carrier = Carrier::Tcp;
 const UDP: Carrier = Carrier::Udp { edns: true };

@@ -1,4 +1,4 @@
-//! Questions in flight, each shared by all who ask it
+//! Questions in flight, each shared by all its askers
 
 use std::{
     mem,
@@ -15,23 +15,22 @@ use pptp_packet::{Waiters, Wakers};
 use tokio::time::Instant;
 
 use super::{answer::Values, error::Failure};
-use crate::net::Net;
 
 /// Questions that one stack has in flight at most
 ///
 /// Each holds up to four UDP sockets of some 5 KiB, or a connection of 17 KiB and an answer of 64 KiB.
-pub(super) const MAX_QUESTIONS: usize = 64;
+pub(crate) const MAX_QUESTIONS: usize = 64;
 
 /// A question as one of them is equal to another: the name in lower case, as on the wire, and the type
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
-    pub(super) name: Vec<u8>,
-    pub(super) record_type: u16,
+    pub(crate) name: Vec<u8>,
+    pub(crate) record_type: u16,
 }
 
-pub(super) type Outcome = Result<Arc<Values>, Failure>;
+pub(crate) type Outcome = Result<Arc<Values>, Failure>;
 
-pub(super) type Asking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(crate) type Asking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A stack's questions in flight
 ///
@@ -50,7 +49,7 @@ struct Entry {
 
 impl Questions {
     /// Joins an equal question that is in flight, or begins one; `None` if there are too many
-    pub(super) fn join(
+    pub(crate) fn join(
         &mut self,
         key: Key,
         lasts: Duration,
@@ -72,20 +71,26 @@ impl Questions {
         Some(question)
     }
 
-    /// One asker is gone; what comes back is to be dropped after unlocking
+    /// Counts one asker less, and takes the question out with the last; the caller drops it after unlocking
     #[must_use]
-    fn leave(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
+    pub(crate) fn leave(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
         let at = self.0.iter().position(|entry| Arc::ptr_eq(&entry.question, question))?;
         let entry = self.0.get_mut(at)?;
         entry.askers = entry.askers.saturating_sub(1);
         if entry.askers > 0 { None } else { Some(self.take(at)) }
     }
 
-    /// The question is answered and is joined no more; what comes back is to be dropped after unlocking
+    /// Takes out a question that is answered, so that it is joined no more; the caller drops it after unlocking
     #[must_use]
-    fn end(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
+    pub(crate) fn end(&mut self, question: &Arc<Question>) -> Option<Arc<Question>> {
         let at = self.0.iter().position(|entry| Arc::ptr_eq(&entry.question, question))?;
         Some(self.take(at))
+    }
+
+    /// The number of questions in flight
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn take(&mut self, at: usize) -> Arc<Question> {
@@ -131,7 +136,22 @@ impl Question {
         Self { progress: Mutex::new(Progress::Asking(asking)), callers: Arc::default() }
     }
 
-    fn poll(&self) -> Poll<Outcome> {
+    /// Lists a task among those that wait, in the place that `key` tells of
+    pub(crate) fn list(&self, key: &mut Option<u32>, waker: &Waker) {
+        // a replaced waker is dropped after the lock, which ends with the next statement
+        let mut replaced = Wakers::new();
+        lock(&self.callers.waiters).list(key, waker, &mut replaced);
+    }
+
+    /// Takes a task off the list
+    pub(crate) fn unlist(&self, key: &mut Option<u32>) {
+        // a removed waker is dropped after the lock, which ends with the next statement
+        let mut removed = Wakers::new();
+        lock(&self.callers.waiters).leave(key, &mut removed);
+    }
+
+    /// Polls the future, unless another asker is just polling it or it has ended
+    pub(crate) fn poll(&self) -> Poll<Outcome> {
         let mut asking = match lock(&self.progress).take() {
             Progress::Asking(asking) => asking,
             // another thread polls it: what wakes it in the meantime wakes this asker as well
@@ -190,57 +210,6 @@ impl Wake for Callers {
     }
 }
 
-/// One who waits for a question
-///
-/// Dropped, it leaves the question to the others; the last one ends it.
-pub(super) struct Asker<'n> {
-    net: &'n Net,
-    question: Arc<Question>,
-    key: Option<u32>,
-}
-
-impl<'n> Asker<'n> {
-    pub(super) const fn new(net: &'n Net, question: Arc<Question>) -> Self {
-        Self { net, question, key: None }
-    }
-
-    fn leave(&mut self) {
-        let Self { question, key, .. } = self;
-        let mut left = Wakers::new();
-        lock(&question.callers.waiters).leave(key, &mut left);
-    }
-}
-
-impl Future for Asker<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let Self { net, question, key } = &mut *self;
-        // before it is polled: what wakes the future from now on wakes this task
-        let mut replaced = Wakers::new();
-        lock(&question.callers.waiters).list(key, context.waker(), &mut replaced);
-        drop(replaced);
-        let polled = question.poll();
-        if polled.is_ready() {
-            drop(net.with(|stack| stack.questions.end(question)));
-            self.leave();
-        }
-        polled
-    }
-}
-
-impl Drop for Asker<'_> {
-    fn drop(&mut self) {
-        self.leave();
-        let left = self.net.with(|stack| stack.questions.leave(&self.question));
-        drop(left);
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-#[path = "question_tests.rs"]
-mod tests;
