@@ -5,14 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
-use super::{Net, v4};
+use crate::SocketError;
 
 /// An address and port in the stack's network, or a name and port that stand for some
 ///
 /// As `tokio::net::ToSocketAddrs`: a [`SocketAddr`], an address and a port, `"192.168.1.3:80"`,
 /// `"knx.lan:80"`, `("knx.lan", 80)`, several [`SocketAddr`]s, and references to all of these.
 ///
-/// A name is asked of the stack's own DNS servers, as by [`Net::lookup_host`], and never of the
+/// A name is asked of the stack's own DNS servers, as by [`Net::lookup_host`](crate::Net::lookup_host), and never of the
 /// system's resolver. IPv6 fails with `Unsupported`, and what is no address with a port with
 /// `InvalidInput` and an [`AddressError`], which shows the text.
 pub trait ToInnerAddr: Address {}
@@ -98,28 +98,6 @@ impl Target {
             Err(_) => Self::Name { name: host.into(), port },
         })
     }
-
-    /// The address to take if there can be one only
-    pub(super) async fn first(self, net: &Net) -> io::Result<SocketAddrV4> {
-        if let Self::Address(address) = self {
-            return Ok(v4(address)?);
-        }
-        let addresses = self.all(net).await?;
-        Ok(v4(*addresses.first().ok_or(AddressError::NoAddress)?)?)
-    }
-
-    /// The addresses to try, in this order
-    pub(super) async fn all(self, net: &Net) -> io::Result<Vec<SocketAddr>> {
-        match self {
-            Self::Address(address) => Ok(vec![address]),
-            Self::Addresses(addresses) => Ok(addresses),
-            Self::Name { name, port } => {
-                // boxed: whoever has an address should not carry a lookup's buffers in its future
-                let addresses = Box::pin(net.lookup_host(&name)).await?;
-                Ok(addresses.into_iter().map(|address| (address, port).into()).collect())
-            }
-        }
-    }
 }
 
 mod sealed {
@@ -181,6 +159,14 @@ impl Address for (&str, u16) {
 impl Address for (String, u16) {
     fn target(&self) -> Result<Target, AddressError> {
         Target::host(&self.0, self.1)
+    }
+}
+
+/// Turns IPv6 away: the one place that does
+pub(super) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, SocketError> {
+    match addr {
+        SocketAddr::V4(addr) => Ok(addr),
+        SocketAddr::V6(_) => Err(SocketError::Ipv6),
     }
 }
 

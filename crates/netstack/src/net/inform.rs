@@ -12,7 +12,7 @@ use dhcproto::{
 };
 use tokio::time::timeout;
 
-use super::{Net, udp::UdpSocket};
+use super::{handle::Net, udp::UdpSocket};
 use crate::{SocketError, Stack, UdpOptions};
 
 /// How [`Net::dhcp_inform`] asks, and what it takes

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Net,
+    handle::Net,
     stream::{Connection, TcpStream},
     wait::{self, Wait},
 };

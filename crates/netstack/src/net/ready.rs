@@ -4,7 +4,7 @@ use std::{future::poll_fn, io, pin::Pin, task::Poll};
 
 use tokio::io::{Interest, Ready};
 
-use super::{Net, wait::Wait};
+use super::{handle::Net, wait::Wait};
 use crate::{Stack, stack::Waiting};
 
 /// Waits until a socket is ready for something of `interest`

@@ -13,7 +13,7 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use super::{
-    Net,
+    handle::Net,
     ready::ready,
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
     wait::{self, Wait},

@@ -10,10 +10,9 @@ use bytes::BufMut;
 use tokio::io::{Interest, ReadBuf, Ready};
 
 use super::{
-    Net,
-    address::{AddressError, ToInnerAddr},
+    address::v4,
+    handle::Net,
     ready::ready,
-    v4,
     wait::{self, Wait},
 };
 use crate::{
@@ -50,6 +49,10 @@ impl UdpSocket {
         Self { net, id, local }
     }
 
+    pub(super) const fn net(&self) -> &Net {
+        &self.net
+    }
+
     /// Has what it sends leave at once, also while datagrams wait for a path to open: it is repeated
     pub(super) fn repeats(self) -> io::Result<Self> {
         self.with(|stack, id| stack.udp()?.set_repeats(id))?;
@@ -68,25 +71,6 @@ impl UdpSocket {
     /// The address and port it is connected to; `NotConnected` if it is not
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.with(|stack, id| stack.udp()?.peer(id)).map(Into::into)
-    }
-
-    /// Sets the peer: [`UdpSocket::send`] goes there, and from there alone datagrams are received
-    ///
-    /// Of several addresses the first that can be a peer's is taken.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for an address or a port that no peer can have; those of
-    /// [`Net::lookup_host`] if a name is not found.
-    pub async fn connect(&self, addr: impl ToInnerAddr) -> io::Result<()> {
-        let mut last = AddressError::NoAddress.into();
-        for address in addr.target()?.all(&self.net).await? {
-            match v4(address).map_err(Into::into).and_then(|peer| self.connect_to(peer)) {
-                Ok(()) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     pub(super) fn connect_to(&self, peer: SocketAddrV4) -> io::Result<()> {
@@ -111,22 +95,6 @@ impl UdpSocket {
     /// As [`UdpSocket::send`], at once
     pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
         self.try_send_datagram(buf, None)
-    }
-
-    /// Sends a datagram, waiting for room in the send buffer
-    ///
-    /// Of several addresses the first is taken. A name is asked of the DNS servers for each
-    /// datagram: better connect.
-    ///
-    /// # Errors
-    ///
-    /// EMSGSIZE ("message too long") above 65,507 octets, `PermissionDenied` for a broadcast
-    /// address while broadcast is off, `InvalidInput` for port 0 and for an address that no packet gets
-    /// to from here ([`SocketError::Loopback`](crate::SocketError::Loopback) and the like), those of [`Net::lookup_host`] if
-    /// a name is not found, or the reason if the stack has been shut down.
-    pub async fn send_to(&self, buf: &[u8], target: impl ToInnerAddr) -> io::Result<usize> {
-        let to = target.target()?.first(&self.net).await?;
-        self.send_datagram(buf, Some(to)).await
     }
 
     /// As [`UdpSocket::send_to`], polled
@@ -352,7 +320,11 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.set_multicast_ttl(id, ttl))
     }
 
-    async fn send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
+    pub(super) async fn send_datagram(
+        &self,
+        buf: &[u8],
+        to: Option<SocketAddrV4>,
+    ) -> io::Result<usize> {
         let id = self.id;
         let send = |stack: &mut Stack| stack.udp()?.send(id, buf, to);
         Wait::new(&self.net, Waiting::UdpWrite(id), send).await

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::Net;
+use super::handle::Net;
 use crate::{Stack, stack::Waiting};
 
 /// Tries something under the lock until it is ready

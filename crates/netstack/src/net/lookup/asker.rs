@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     dns::question::{Outcome, Question},
-    net::Net,
+    net::handle::Net,
 };
 
 /// One caller of a lookup, which waits for the question

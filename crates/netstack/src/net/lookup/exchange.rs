@@ -23,7 +23,7 @@ use crate::{
         question::Key,
         work::Work,
     },
-    net::{Net, UdpSocket, v4},
+    net::{address::v4, handle::Net, udp::UdpSocket},
     shared::fresh_link::FreshLinkDelays,
 };
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 pub use self::bound::MAX_DNS_WORK;
 use self::{asker::Asker, exchange::Subject};
-use super::Net;
+use super::handle::Net;
 use crate::{
     LookupError,
     dns::{
