@@ -1,11 +1,11 @@
-//! Why a socket failed, and the `io::Error` that says so
+//! The reasons for which sockets fail, and the `io::Error` of each
 
 use std::{error::Error, fmt, io, net::Ipv4Addr, sync::Arc};
 
-/// Why a socket failed, where `tokio::net` has an error number
+/// The reason for which a socket failed, where `tokio::net` has an error number
 ///
-/// What [`io::Error::get_ref`] holds; its [`kind`](io::Error::kind) is the one the kernel's sockets
-/// have.
+/// It is inside the [`io::Error`] ([`io::Error::get_ref`]), whose [`kind`](io::Error::kind) is the one that the
+/// kernel's sockets have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
@@ -27,7 +27,7 @@ pub enum SocketError {
     /// The connection was aborted on this side
     #[error("connection aborted")]
     Aborted,
-    /// The stack's address changed, and the connection's is no longer its own
+    /// The stack's address changed, and the socket is bound to the old one
     #[error("the stack's address changed from {old}, and the socket's address with it")]
     AddressChanged {
         /// The address the socket had
@@ -131,7 +131,7 @@ impl From<SocketError> for io::Error {
     }
 }
 
-/// The stack has been shut down: what every call fails with from then on
+/// The error of every call after the stack has been shut down
 ///
 /// Reads as its reason, and has it as its [`source`](Error::source), so that the reason's own type
 /// is found from the `io::Error`.
@@ -146,7 +146,7 @@ impl ShutDown {
         Self { reason, kind }
     }
 
-    /// Why
+    /// The reason that the owner gave
     pub fn reason(&self) -> &Arc<dyn Error + Send + Sync> {
         &self.reason
     }

@@ -1,4 +1,4 @@
-//! An owner without a carrier: a host whose packets are exchanged by hand
+//! A host without a carrier, whose packets are exchanged by hand
 
 use std::{
     fmt, io,
@@ -14,15 +14,14 @@ use crate::{Net, Owner, Stack, StackConfig, Stats};
 /// An owner of a stack without any carrier, for tests and for the hosts of a simulated network
 pub struct Local {
     inner: Mutex<Inner>,
-    /// A turn is due, or the deadline has changed
+    /// Notified if a turn is due or the deadline has changed
     due: Notify,
 }
 
 /// The packets of a [`Local`], in and out
 ///
-/// Whoever holds it drives the stack: packets that came for the host go to
-/// [`LocalLink::handle_ip`], [`LocalLink::ready`] tells when a turn is due, and
-/// [`LocalLink::turn`] takes it.
+/// Its holder drives the stack: he gives packets for the host to [`LocalLink::handle_ip`], waits with
+/// [`LocalLink::ready`] until a turn is due, and takes it with [`LocalLink::turn`].
 #[derive(Debug)]
 pub struct LocalLink {
     local: Arc<Local>,
@@ -30,10 +29,10 @@ pub struct LocalLink {
 
 struct Inner {
     stack: Stack,
-    /// What the stack answered at once, until the next turn
+    /// The packets that the stack answered at once; they leave with the next turn
     replies: VecEgress,
     deadline: Option<Instant>,
-    /// More packets wait than the last turn had room for
+    /// True if more packets wait than the last turn had room for
     more: bool,
 }
 
@@ -83,7 +82,7 @@ impl fmt::Debug for Local {
 impl LocalLink {
     /// Takes in a packet; a turn is due then
     ///
-    /// What the stack answers at once waits for that turn, up to 64 packets.
+    /// Packets that the stack answers at once wait for that turn, up to 64 of them.
     pub fn handle_ip(&self, now: Instant, packet: &[u8]) {
         self.local.with(|inner| inner.stack.ingress(now, packet, &mut inner.replies));
         self.local.due.notify_one();
@@ -117,7 +116,7 @@ impl LocalLink {
             inner.pass_replies(out);
             inner.more = inner.stack.egress(now, out) || !inner.replies.packets.is_empty();
             inner.deadline = inner.stack.poll_timeout(now);
-            // what the turn itself made ready it has done
+            // the turn has also done the work that it made ready itself
             inner.stack.take_ready();
         });
     }
@@ -127,13 +126,13 @@ impl LocalLink {
         self.local.with(|inner| f(&mut inner.stack))
     }
 
-    /// What the stack has counted
+    /// The counters of the stack
     pub fn stats(&self) -> Stats {
         self.local.lock().stack.stats()
     }
 }
 
-/// The host has no network any more: what its sockets do fails with `NotConnected`
+/// Shuts the stack down: the calls of its sockets fail with `NotConnected`
 impl Drop for LocalLink {
     fn drop(&mut self) {
         let gone = Arc::new(LinkGone);
@@ -141,7 +140,7 @@ impl Drop for LocalLink {
     }
 }
 
-/// Whoever drove the host has dropped its link
+/// The reason of the shutdown: the [`LocalLink`] was dropped
 #[derive(Debug, thiserror::Error)]
 #[error("the host's link is gone")]
 struct LinkGone;

@@ -1,8 +1,8 @@
-//! How a stack and its sockets are set up
+//! The settings of a stack and of its sockets
 
 use std::{fmt, net::Ipv4Addr, time::Duration};
 
-/// How a [`Stack`](crate::Stack) is set up
+/// The settings of a [`Stack`](crate::Stack)
 #[derive(Clone)]
 pub struct StackConfig {
     /// The stack's own address
@@ -11,8 +11,8 @@ pub struct StackConfig {
     pub second_address: Option<Ipv4Addr>,
     /// Length of the subnet's prefix in bits, 32 if the subnet is not known
     ///
-    /// Says which address is the subnet's broadcast address. It is no route: every destination is
-    /// sent into the one link there is.
+    /// It tells which address is the subnet's broadcast address. It is not a route: the one link carries
+    /// packets to every destination.
     pub prefix_len: u8,
     /// Octets of the largest IP packet, headers included; 68 to 65,535 (RFC 791)
     ///
@@ -28,13 +28,13 @@ pub struct StackConfig {
 }
 
 impl StackConfig {
-    /// One address of unknown subnet, and no DNS server
+    /// Settings with one address of unknown subnet, and no DNS server
     pub const fn new(address: Ipv4Addr, mtu: usize, seed: u64) -> Self {
         Self { address, second_address: None, prefix_len: 32, mtu, dns: Vec::new(), seed }
     }
 }
 
-/// Without the seed, which is a key
+/// Prints no seed, which is a key
 impl fmt::Debug for StackConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, second_address, prefix_len, mtu, dns, seed: _ } = self;
@@ -48,7 +48,7 @@ impl fmt::Debug for StackConfig {
     }
 }
 
-/// Which algorithm keeps a TCP sender from congesting the path
+/// The algorithm that keeps a TCP sender from congesting the path
 ///
 /// It decides how fast an upload is over a line that loses packets by itself. Measured with a send
 /// buffer of 64 KiB, as the share of what that allows at a round trip of 50 ms (`benches`, `lossy`;
@@ -62,37 +62,37 @@ impl fmt::Debug for StackConfig {
 /// | 2 % | 0.52 | 0.03 | 0.03 | 0.22 |
 ///
 /// Behind a bottleneck of 0.5 Mbit/s with a queue of 100 ms Westwood sends 4 % of its segments again,
-/// CUBIC 4 %, Reno 6 % and no controller 63 %, which leaves next to nothing of the line to anybody.
+/// CUBIC 4 %, Reno 6 % and no controller 63 %, which leaves almost nothing of the line to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CongestionControl {
-    /// None: as much is under way as the peer's window and the send buffer allow
+    /// No control: as much is in flight as the peer's window and the send buffer allow
     ///
-    /// For a line that nobody else uses and that is never the bottleneck. Through one that is, most of
-    /// what is sent is lost and sent again.
+    /// It is for a line that has no other users and is never the bottleneck. Through a bottleneck, most
+    /// segments are lost and retransmitted.
     None,
     /// A loss shrinks the window to what the path holds without its queue, after TCP Westwood, and never
     /// below the 0.7 of RFC 9438
     ///
-    /// A loss in front of an empty queue is none of congestion and changes nothing. Several losses of
-    /// one window are repaired without a timeout (RFC 6582), and a segment that nobody says anything
-    /// of is sent again after a round trip and 200 ms, where the others wait for a second at least.
+    /// A loss in front of an empty queue is not a sign of congestion and changes nothing. Several losses of
+    /// one window are repaired without a timeout (RFC 6582). A segment without any acknowledgment is
+    /// retransmitted after a round trip and 200 ms, where the others wait for a second at least.
     #[default]
     Westwood,
-    /// RFC 5681, as the engine has it: each loss halves the window, and of several losses in one window
+    /// RFC 5681 in its plain form: each loss halves the window, and of several losses in one window
     /// all but the first wait for the retransmission timer, a second at least
     Reno,
-    /// RFC 9438, as the engine has it: each loss takes three tenths of the window, and the rest is as with
+    /// RFC 9438 in its plain form: each loss takes three tenths of the window, and the rest is as with
     /// Reno
     Cubic,
 }
 
-/// How a TCP connection is set up
+/// The settings of a TCP connection
 #[derive(Debug, Clone)]
 pub struct TcpOptions {
-    /// How long [`Net::tcp_connect`](crate::Net::tcp_connect) waits for the peer's answer; 10 s
+    /// The time that [`Net::tcp_connect`](crate::Net::tcp_connect) waits for the peer's answer; 10 s
     ///
-    /// Long enough for three SYNs (0, 1 and 3 s) and a slow answer to the last.
+    /// That is long enough for three SYNs (0, 1 and 3 s) and a slow answer to the last.
     pub connect_timeout: Duration,
     /// Octets received but not yet read, which is the largest window offered; 64 KiB
     ///
@@ -105,22 +105,22 @@ pub struct TcpOptions {
     pub receive_buffer: usize,
     /// Octets written but not yet acknowledged; 64 KiB, for the same reason and with the same limits
     pub send_buffer: usize,
-    /// Whether small segments leave at once instead of waiting for an acknowledgment (RFC 896);
+    /// True if small segments leave at once instead of waiting for an acknowledgment (RFC 896);
     /// false, as with the kernel's sockets
     pub nodelay: bool,
-    /// An idle connection is probed this often, 1 s to a day; `None`, the default, never
+    /// The pause between two probes of an idle connection, 1 s to a day; `None`, the default, for no probes
     pub keepalive: Option<Duration>,
-    /// A connection whose peer is silent for so long although it owes an acknowledgment has timed
-    /// out (RFC 5482); 120 s, a little over the least that RFC 1122 §4.2.3.5 wants; 1 s to a day
+    /// The time after which a connection fails whose peer owes an acknowledgment and is silent
+    /// (RFC 5482); 120 s, a little over the least that RFC 1122 §4.2.3.5 wants; 1 s to a day
     ///
     /// With [`TcpOptions::keepalive`] an idle connection times out after the sum of both.
     pub user_timeout: Duration,
-    /// How long a dropped connection may still flush what was written before it is reset; 60 s,
+    /// The time that a dropped connection has to flush its written octets before it is reset; 60 s,
     /// and no more
     ///
-    /// Zero resets at once and discards what was not acknowledged.
+    /// Zero resets at once and discards the octets that are not acknowledged.
     pub linger: Duration,
-    /// How the sender avoids congestion
+    /// The algorithm by which the sender avoids congestion
     pub congestion_control: CongestionControl,
     /// The address to connect from; `None` for the stack's first
     pub local_address: Option<Ipv4Addr>,
@@ -142,20 +142,20 @@ impl Default for TcpOptions {
     }
 }
 
-/// How a UDP socket is set up
+/// The settings of a UDP socket
 #[derive(Debug, Clone)]
 pub struct UdpOptions {
     /// Octets of payload received but not yet read; 64 KiB, some 46 datagrams of full size
     ///
-    /// What comes beyond is dropped and counted, and so is each datagram that is larger than the
-    /// buffer. Allocated while the socket is open: at least one packet of full size, at most 16 MiB.
+    /// A datagram that does not fit is dropped and counted. The buffer is allocated while the
+    /// socket is open: at least one packet of full size, at most 16 MiB.
     pub receive_buffer: usize,
     /// Octets of payload sent but not yet on their way; 16 KiB
     ///
     /// It only bridges the time until the owner's next turn. The same limits. A datagram that is larger
     /// than the buffer waits beside it, alone: until it has left, others wait to be sent.
     pub send_buffer: usize,
-    /// Whether datagrams may be sent to a broadcast address; false, as with the kernel's sockets
+    /// True if datagrams may be sent to a broadcast address; false, as with the kernel's sockets
     pub broadcast: bool,
 }
 

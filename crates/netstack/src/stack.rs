@@ -1,4 +1,4 @@
-//! The stack proper: IP packets and the time come in, IP packets and the next deadline come out
+//! The stack itself: IP packets and the time come in, IP packets and the next deadline come out
 
 mod ingress;
 
@@ -29,7 +29,7 @@ use crate::{
 /// deadline of the last turn is reached, and when [`Stack::take_ready`] says so after a socket was
 /// used.
 ///
-/// Nothing in here is unbounded: connections have the buffers they were opened with, a listener's
+/// Everything in it has a bound: connections have the buffers they were opened with, a listener's
 /// backlog is the caller's number, and of closed connections 128 are remembered. Fragments take 260 KiB at
 /// most, and nothing once the datagrams are whole or 30 s are over. A stack without sockets and without
 /// fragments holds no memory but its own and its list of DNS servers.
@@ -46,7 +46,7 @@ pub struct Stack {
     ended: Option<ShutDown>,
 }
 
-/// Which tasks are meant
+/// The tasks that wait for one thing of one socket
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     TcpRead(Id),
@@ -88,9 +88,9 @@ impl Stack {
 
     /// Sets address, MTU and DNS servers anew, as after a renegotiation
     ///
-    /// With the same address all sockets live on. With another one, what is bound to the old
-    /// address fails with [`SocketError::AddressChanged`]: connections, and sockets that were bound
-    /// to it by name; the rest lives on. The second address of a test host is kept.
+    /// With the same address all sockets live on. With another one, connections from the old address
+    /// and sockets that were bound to it fail with [`SocketError::AddressChanged`]. Other sockets
+    /// live on. The second address of a test host is kept.
     pub fn reconfigure(&mut self, now: Instant, address: Ipv4Addr, mtu: usize, dns: Vec<Ipv4Addr>) {
         self.advance(now);
         let Self { shared, .. } = self;
@@ -107,9 +107,9 @@ impl Stack {
 
     /// Takes in one IP packet
     ///
-    /// What the stack itself has to say at once (a reset, an echo reply, an acknowledgment of data
-    /// out of order) goes to `out`, which is not asked for room first. What sockets have to say is
-    /// left to [`Stack::egress`].
+    /// The stack composes its immediate answers (a reset, an echo reply, an acknowledgment of data
+    /// out of order) in `out` without asking for room. The packets of sockets are left to
+    /// [`Stack::egress`].
     pub fn ingress(&mut self, now: Instant, packet: &[u8], out: &mut impl Egress) {
         self.advance(now);
         if self.ended.is_none() {
@@ -118,12 +118,14 @@ impl Stack {
         }
     }
 
-    /// Composes what the sockets have to send, one packet each in turn, while `out` has room
+    /// Composes the packets of the sockets, one packet each in turn, while `out` has room
     ///
-    /// True if something had to stay for want of room: it keeps its place for the next turn.
+    /// Returns true if a socket still has something to send. It keeps its place for the next turn.
     pub fn egress(&mut self, now: Instant, out: &mut impl Egress) -> bool {
         self.advance(now);
-        // what is due comes first, so that it takes part in this turn
+        // The order matters. Timers come first, because they put sockets into the queue: a socket whose time
+        // has come takes part in this turn. Reports of multicast groups leave before the packets of sockets,
+        // which may fill `out`.
         self.tcp.queue_due(&mut self.shared);
         self.fragments.expire(self.shared.now, &mut self.shared.stats);
         self.udp.release_due(&mut self.shared);
@@ -135,6 +137,8 @@ impl Stack {
                 }
                 return false;
             };
+            // a socket whose datagrams wait for the path keeps its ticket in the hold, not in this queue,
+            // so that the loop ends
             if let Ticket::Udp(id) = ticket
                 && self.udp.hold_back(id)
             {
@@ -148,6 +152,7 @@ impl Stack {
                     false
                 }
             };
+            // one packet each: a socket with more to send goes behind all others
             if more {
                 self.shared.queue.push_back(ticket);
             } else if let Some(queued) = self.queued_mut(ticket) {
@@ -157,9 +162,9 @@ impl Stack {
         !self.shared.queue.is_empty()
     }
 
-    /// When the next turn is due at the latest, if nothing happens
+    /// The time at which the next turn is due at the latest, if nothing happens
     ///
-    /// Asked once a turn, after [`Stack::egress`]; any call may change it. It is not later than
+    /// The owner asks for it once a turn, after [`Stack::egress`]; any call may change it. It is not later than
     /// `now` while something waits for room.
     #[must_use]
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
@@ -175,11 +180,12 @@ impl Stack {
         self.clock.instant(sockets.min(own))
     }
 
-    /// Ends everything: what is pending and what comes later fails with `kind` and `reason`
+    /// Ends everything: pending and later calls fail with `kind` and `reason`
     ///
     /// All buffers are freed. The reason is the [`source`](Error::source) of each such
     /// [`io::Error`]. The first call counts.
     pub fn shut_down(&mut self, reason: Arc<dyn Error + Send + Sync>, kind: io::ErrorKind) {
+        // tasks are woken after unlocking, when all of this is done: each finds the reason and no buffers
         self.ended.get_or_insert_with(|| ShutDown::new(reason, kind));
         self.tcp.shut_down(&mut self.shared);
         self.udp.shut_down(&mut self.shared);
@@ -189,22 +195,22 @@ impl Stack {
         self.shared.ready = false;
     }
 
-    /// Whether a socket was used since the last call so that a turn is due
+    /// Tells once that a turn is due because a socket was used
     ///
-    /// True after connect, listen, a write that may leave, a read that reopens the window,
+    /// It is true after connect, listen, a write that may leave, a read that reopens the window,
     /// shutdown, drop, and an option that moves a deadline.
     pub fn take_ready(&mut self) -> bool {
         std::mem::take(&mut self.shared.ready)
     }
 
-    /// Hands out the wakers of the tasks whose wait is over, or who do not wait any more
+    /// Hands out the wakers of the tasks that do not wait any more
     ///
-    /// Called with the lock held; [`Wakers::wake_all`] is called after unlocking.
+    /// It is called with the lock held; [`Wakers::wake_all`] is called after unlocking.
     pub fn drain_wakers(&mut self, into: &mut Wakers) {
         into.append(&mut self.shared.wakes);
     }
 
-    /// What was counted
+    /// The counters
     pub fn stats(&self) -> Stats {
         Stats { connections: self.tcp.len(), udp_sockets: self.udp.len(), ..self.shared.stats }
     }
@@ -219,7 +225,7 @@ impl Stack {
         self.shared.engine.mtu()
     }
 
-    /// Whether there is no socket, nothing to send, and nobody who waits
+    /// Tells whether there is no socket, no packet to send, and no task that waits
     ///
     /// Connections that were dropped and are still being flushed count as sockets; those of which
     /// only the memory of TIME-WAIT is left do not.
@@ -231,8 +237,10 @@ impl Stack {
             && !self.udp.has_held()
     }
 
-    /// Whether all that sockets wrote for the last time has left: datagrams, and connections that were shut
-    /// down or dropped, these acknowledged
+    /// Tells whether the last octets of all sockets have left
+    ///
+    /// All datagrams have left, and the peers have acknowledged all octets and the FIN of the connections that
+    /// were shut down or dropped.
     pub fn is_flushed(&self) -> bool {
         self.shared.queue.is_empty() && !self.udp.has_held() && self.tcp.is_flushed()
     }
@@ -273,7 +281,7 @@ impl Stack {
         }
     }
 
-    /// The tasks that wait for it, `None` once it is gone; and where wakers go that are not needed
+    /// The tasks that wait for it, `None` once it is gone; and the list for wakers that are not needed any more
     fn waiters(&mut self, waiting: Waiting) -> (Option<&mut Waiters>, &mut Wakers) {
         let waiters = match waiting {
             Waiting::TcpRead(id) => self.tcp.readers(id),
@@ -290,7 +298,7 @@ impl Stack {
         self.ended.clone().map_or(Ok(()), |ended| Err(ended.into()))
     }
 
-    /// Whether the link has brought anything yet
+    /// Tells whether the link has brought any packet yet
     pub(crate) const fn is_proven(&self) -> bool {
         self.shared.stats.packets_in > 0
     }
@@ -317,13 +325,13 @@ impl Stack {
         UdpCalls { udp: &mut self.udp, shared: &mut self.shared }
     }
 
-    /// The calls of those who ping; an error if the stack has been shut down
+    /// The calls of echo requests; an error if the stack has been shut down
     pub(crate) fn icmp(&mut self) -> io::Result<IcmpCalls<'_>> {
         self.check_ended()?;
         Ok(self.icmp_after_end())
     }
 
-    /// The calls of those who ping that are of use even after the stack has been shut down
+    /// The calls of echo requests that are of use even after the stack has been shut down
     pub(crate) const fn icmp_after_end(&mut self) -> IcmpCalls<'_> {
         IcmpCalls { echoes: &mut self.echoes, shared: &mut self.shared }
     }
@@ -340,7 +348,7 @@ impl Stack {
         }
     }
 
-    /// Lets the datagrams leave that wait, in their order: the path is open
+    /// Lets the waiting datagrams leave in their order, because the path is open
     pub fn release_datagrams(&mut self) {
         self.udp.release(&mut self.shared);
     }
@@ -357,7 +365,7 @@ impl Stack {
         }
     }
 
-    /// Fails what is bound to an address that is no longer the stack's
+    /// Fails the sockets that are bound to an address that the stack has lost
     fn abandon(&mut self, old: Ipv4Addr) {
         let error = SocketError::AddressChanged { old };
         self.tcp.abandon(old, error, &mut self.shared);
@@ -377,10 +385,10 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// RFC 791 §3.2: every host forwards 68 octets
+/// The smallest MTU of IP (RFC 791 §3.2)
 const MIN_MTU: usize = 68;
 
-/// RFC 791 §3.1: the total length has 16 bits
+/// The largest length of an IP packet, which has 16 bits (RFC 791 §3.1)
 const MAX_MTU: usize = 65_535;
 
 /// Entries of the queue that are kept while no connection is left

@@ -1,6 +1,6 @@
 //! The counters of a stack
 
-/// What a stack has counted since it was made
+/// The counters of a stack since it was made
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -8,7 +8,7 @@ pub struct Stats {
     pub packets_in: u64,
     /// IP packets that were composed
     pub packets_out: u64,
-    /// Packets dropped for a bad header or checksum, or for being no IPv4
+    /// Packets dropped for a bad header or checksum, or because they are not IPv4
     pub malformed: u64,
     /// IP fragments that came in
     pub fragments_in: u64,
@@ -28,7 +28,7 @@ pub struct Stats {
     pub martians: u64,
     /// Packets that were for no socket
     pub unclaimed: u64,
-    /// Packets for no socket that would have been answered, but a thousand were in that second
+    /// Packets for no socket that were not answered, because a thousand answers had left in that second
     pub unanswered: u64,
     /// UDP datagrams dropped because their socket's receive buffer was full
     pub udp_overflows: u64,

@@ -63,7 +63,7 @@ async fn a_reset_counts_only_with_the_exact_number() {
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
-/// The number counts that is next after what was read, what waits to be read, and what was lost
+/// A reset counts with the next number: after octets that were read, that wait to be read, or that were lost
 #[tokio::test(start_paused = true)]
 async fn the_exact_number_moves_with_the_stream() {
     let (host, stream, line) = connected().await;
@@ -140,7 +140,7 @@ async fn octets_with_an_impossible_acknowledgment_are_not_taken() {
         assert_eq!((answers[0].acknowledgment, answers[0].flags), (line.received, ACK));
         assert!(is_alive(&stream));
         advance(2 * SECOND).await;
-        host.turn(); // what is sent again meanwhile
+        host.turn(); // retransmissions leave meanwhile
         host.answers(&line.segment(ACK));
     }
     host.answers(&data(line.sent));
@@ -245,7 +245,7 @@ async fn an_icmp_message_counts_only_if_it_quotes_the_syn() {
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
-/// The rules hold for what is remembered of a connection that is over
+/// The rules hold for the record of a connection that is over
 #[tokio::test(start_paused = true)]
 async fn time_wait_is_not_ended_by_another_number() {
     let (host, stream, line) = connected().await;

@@ -174,7 +174,7 @@ async fn a_datagram_larger_than_the_send_buffer_waits_alone_and_those_behind_it_
     assert_eq!(pair.client_stats().udp_sockets, 0);
 }
 
-/// Who is refused waits for room, and not for the little that there is
+/// A refused sender waits for enough room, and not for the little that there is
 #[tokio::test(start_paused = true)]
 async fn a_socket_that_refused_a_datagram_is_writable_once_one_has_left() {
     let pair = Pair::new();
@@ -397,7 +397,7 @@ async fn a_stack_has_a_deadline_for_fragments_only_while_there_are_any() {
     stack.egress(over, &mut out);
     assert_eq!((stack.poll_timeout(over), stack.stats().reassembly_timeouts), (None, 1));
 
-    // whole, another address, shut down: there are none any more
+    // whole, another address, shut down: there is no fragment left
     let rest = packet(CLIENT, IpProtocol::Udp, 64, false, &[0; 64]);
     stack.ingress(over, &fragment, &mut out);
     stack.ingress(over, &rest, &mut out);

@@ -180,8 +180,8 @@ fn states_behind(seen: [u32; 3]) -> Vec<u64> {
     })
 }
 
-/// Three numbers that were seen told all later ones once, and with them somebody could speak in the name of
-/// a host whose packets he does not see
+/// Once three numbers revealed all later ones, and with them a host could forge segments of
+/// others without seeing their packets
 ///
 /// Two searches, half a minute or a whole one in a release build: `.ci/long` runs them.
 #[tokio::test(start_paused = true)]

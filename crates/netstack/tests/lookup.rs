@@ -40,7 +40,7 @@ async fn an_address_is_found_and_the_question_is_hard_to_guess() {
 #[tokio::test(start_paused = true)]
 async fn sockets_take_names_and_ask_the_stacks_own_servers() {
     let pair = Pair::new();
-    // nobody is at the first address of the name
+    // no host is at the first address of the name
     let records = vec![a("www.lan.", 99), a("www.lan.", 3)];
     let asked = serve(&pair, SERVER, says(ResponseCode::NoError, records));
     let _listener = pair.server.tcp_listen(at(SECOND, 80), 1, TcpOptions::default()).unwrap();

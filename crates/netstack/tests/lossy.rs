@@ -13,7 +13,7 @@ use tokio::{
 
 const OCTETS: usize = WINDOWS as usize * (64 << 10);
 
-/// Of an upload: of the buffer that the default options have
+/// Octets of an upload: of the buffer that the default options have
 const WINDOWS: u32 = 64;
 
 #[tokio::test(start_paused = true)]
@@ -84,7 +84,7 @@ async fn an_end_that_overtakes_octets_is_told_again_before_a_second_has_passed()
     assert!(took < 6 * TRIP + 2 * Duration::from_millis(250), "{took:?}");
 }
 
-/// How long an upload takes until its end has arrived
+/// The time that an upload takes until its end has arrived
 async fn upload_to_the_end(
     octets: usize,
     passes: impl FnMut(bool, &[u8]) -> bool + Send + 'static,
@@ -106,7 +106,7 @@ async fn upload_to_the_end(
     begin.elapsed()
 }
 
-/// How long an upload takes until the last octet has arrived
+/// The time that an upload takes until the last octet has arrived
 async fn upload(
     options: TcpOptions,
     octets: usize,

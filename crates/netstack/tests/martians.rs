@@ -42,7 +42,7 @@ fn all(source: Ipv4Addr, destination: Ipv4Addr) -> [Vec<u8>; 4] {
     .map(|(protocol, payload)| packet(source, destination, protocol, payload))
 }
 
-/// RFC 1122 §3.2.1.3: nobody outside speaks for loopback, for ourselves, or for everyone
+/// RFC 1122 §3.2.1.3: no other host has a loopback address, our own, or a broadcast address
 #[tokio::test(start_paused = true)]
 async fn packets_from_addresses_that_no_other_host_has_are_dropped() {
     let pair = Pair::with(StackConfig { prefix_len: 24, ..client_config() }, server_config());
@@ -74,7 +74,7 @@ async fn packets_from_addresses_that_no_other_host_has_are_dropped() {
     }
     assert!(timeout(Duration::from_secs(1), listener.accept()).await.is_err());
 
-    // and what is no martian is heard and answered: SYN-ACK, echo reply, port unreachable
+    // other packets are taken and answered: SYN-ACK, echo reply, port unreachable
     for packet in all(SERVER, CLIENT) {
         pair.inject(&packet);
     }
@@ -117,7 +117,7 @@ fn socket_error(error: &io::Error) -> SocketError {
     *error.get_ref().and_then(|error| error.downcast_ref()).expect("an error of a socket")
 }
 
-/// What each kind of socket says of an address, none of which sends anything
+/// The error of each kind of socket for an address; none of them sends a packet
 async fn refusals(pair: &Pair, address: Ipv4Addr) -> Vec<io::Error> {
     let net = &pair.client;
     let second = Duration::from_secs(1);

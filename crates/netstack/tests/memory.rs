@@ -1,4 +1,4 @@
-//! What a stack and its sockets allocate
+//! The allocations of a stack and its sockets
 //!
 //! One test, for the counters are the process's.
 #![allow(missing_docs, reason = "tests")]
@@ -70,7 +70,7 @@ impl Hosts {
         Self { client, server, client_link, server_link, slots: Slots::new() }
     }
 
-    /// Exchanges packets until nobody has anything to send
+    /// Exchanges packets until no host has anything to send
     fn exchange(&mut self) {
         let now = Instant::now().into_std();
         loop {
@@ -155,7 +155,7 @@ async fn a_closed_stack_has_the_heap_of_before(hosts: &mut Hosts) {
     assert!(left.abs() <= 512 + 1024, "{left}");
 }
 
-/// As much as a slip of a caller's arithmetic asks for
+/// The size that a mistake in a caller's arithmetic asks for
 fn no_buffer_is_a_giant(hosts: &mut Hosts) {
     const MOST: isize = 16 << 20;
     let (receive_buffer, send_buffer) = (usize::MAX, usize::MAX);
@@ -245,7 +245,7 @@ fn fragments_hold_260_kib_at_most_and_give_all_of_it_back() {
             }
         }
         println!("fragments, {what}: {most} octets");
-        // what is here of the packet that is going in counts too
+        // the octets here of the packet that is going in count too
         assert!((200 << 10..260 << 10).contains(&most), "{what}: {most}");
         let over = now + Duration::from_secs(30);
         assert_eq!(stack.poll_timeout(now), Some(over));

@@ -41,7 +41,7 @@ async fn equal_questions_share_one_query() {
         assert_eq!(lookup.await.unwrap().unwrap(), [SECOND]);
     }
     assert_eq!(asked.lock().unwrap().len(), 1, "one query for all");
-    // what was answered is not kept
+    // answers are not kept
     assert_eq!(pair.client.lookup_host("www.lan").await.unwrap(), [SECOND]);
     assert_eq!(asked.lock().unwrap().len(), 2);
     // another type is another question
@@ -106,7 +106,7 @@ async fn a_question_ends_with_its_last_asker() {
     assert_eq!(asked.lock().unwrap().len(), 1, "nothing is asked for nobody");
 }
 
-/// A future that is held and not polled holds up nobody, and its answer of long ago is nobody else's
+/// A future that is held and not polled delays no other asker, and its old answer is not given to others
 #[tokio::test(start_paused = true)]
 async fn a_question_that_is_not_polled_is_not_joined_for_ever() {
     let pair = Pair::with(only_server(), server_config());
@@ -188,7 +188,7 @@ async fn a_query_tells_how_long_an_answer_may_be() {
     assert_eq!(pair.client.lookup_host("www.lan").await.unwrap().len(), 35);
 }
 
-/// How a server may say that it knows no EDNS: with the question and with its header only
+/// The answers of a server that knows no EDNS: with the question and with its header only
 #[tokio::test(start_paused = true)]
 async fn a_server_without_edns_is_asked_again_without() {
     for code in [ResponseCode::FormErr, ResponseCode::NotImp] {

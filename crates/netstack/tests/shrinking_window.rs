@@ -1,4 +1,4 @@
-//! A peer whose window shrinks below what is in flight (RFC 9293 §3.8.6)
+//! A peer whose window shrinks below the octets in flight (RFC 9293 §3.8.6)
 #![allow(missing_docs, reason = "tests")]
 
 mod peer;
@@ -25,13 +25,13 @@ struct Device {
     line: Line,
     /// Octets taken
     taken: Vec<u8>,
-    /// It takes so many before the window closes
+    /// Octets that the peer takes before the window closes
     room: usize,
-    /// What it offers once the window is open again
+    /// The window once it is open again
     window: u16,
     opens: Instant,
     finished: bool,
-    /// When something came while the window was closed
+    /// The times at which something came while the window was closed
     probes: Vec<Instant>,
 }
 
@@ -83,7 +83,7 @@ fn write(stream: &TcpStream, octets: &[u8]) {
     assert_eq!(stream.try_write(octets).unwrap(), octets.len());
 }
 
-/// The report: it took 1,000 octets of what was under way and closed the window for 12 s
+/// The report: it took 1,000 octets of those in flight and closed the window for 12 s
 #[tokio::test(start_paused = true)]
 async fn a_window_that_shrank_to_zero_is_probed_until_it_opens() {
     for control in CONTROLS {

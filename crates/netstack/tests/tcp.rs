@@ -181,7 +181,7 @@ async fn a_half_closed_connection_still_receives() {
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let mut question = String::new();
         second.read_to_string(&mut question).await.unwrap();
-        // longer than any linger: whoever has the connection may take its time
+        // longer than any linger time: a user that holds the connection may take its time
         sleep(Duration::from_secs(200)).await;
         second.write_all(b"answer").await.unwrap();
         second.shutdown().await.unwrap();

@@ -1,4 +1,4 @@
-//! One program, written for `tokio::net`, over the kernel's sockets and over ours
+//! A program, written for `tokio::net`, over the kernel's sockets and over ours
 //!
 //! It compiles for both, and what it finds out is the same.
 #![cfg(target_os = "linux")]
@@ -19,7 +19,7 @@ use common::{CLIENT, Pair, SERVER, any, at};
 use pptp_netstack::{LookupError, TcpOptions, UdpOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest, ReadBuf};
 
-/// What a program found out, in words
+/// The findings of a program, as text
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Facts(Vec<String>);
 
@@ -32,7 +32,7 @@ impl Facts {
 fn told<T: Debug>(result: io::Result<T>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
-        // what has a kind is told by it; the number is the kernel's own business
+        // an error with a kind is compared by it; the number is the kernel's own business
         Err(error) => match format!("{:?}", error.kind()).as_str() {
             "Uncategorized" => format!("{:?}", error.raw_os_error()),
             kind => kind.into(),
@@ -267,7 +267,7 @@ macro_rules! tcp_program {
                 one_reads.reunite(one_writes).unwrap()
             }
 
-            /// The halves of `other` read what is there and answer; it is whole again afterwards
+            /// The halves of `other` read the octets that have come, and answer; it is whole again afterwards
             #[allow(
                 unused_mut,
                 reason = "a half of tokio's peeks by exclusive borrow, ours by any"

@@ -26,7 +26,7 @@ pub(crate) struct Asked {
 pub(crate) struct Reply {
     /// The response code, without EDNS's high bits
     pub(crate) code: u8,
-    /// The answer did not fit the datagram
+    /// True if the answer did not fit the datagram
     pub(crate) truncated: bool,
     pub(crate) found: Result<Values, Useless>,
 }
@@ -44,7 +44,7 @@ impl Values {
     }
 }
 
-/// Why the records of an answer are of no use
+/// The reason for which the records of an answer are of no use
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Useless {
     /// The records cannot be read
@@ -53,7 +53,7 @@ pub(crate) enum Useless {
     Aliases,
 }
 
-/// Over what a message came
+/// The transport that a message came over
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     /// Over UDP, after a query with or without EDNS
@@ -63,7 +63,7 @@ pub(crate) enum Carrier {
     Tcp,
 }
 
-/// One record of the answer section that may count
+/// A record of the answer section that may count
 struct Record {
     owner: Vec<u8>,
     kind: u16,
@@ -110,7 +110,7 @@ impl Reply {
     }
 }
 
-/// Whether a server says so of a query whose EDNS it does not know (RFC 6891 §7)
+/// Tells whether a server has this code for a query whose EDNS it does not know (RFC 6891 §7)
 pub(crate) const fn lacks_edns(code: u8) -> bool {
     matches!(code, FORMAT_ERROR | NOT_IMPLEMENTED)
 }
@@ -175,7 +175,7 @@ impl Records<'_, '_> {
         }
     }
 
-    /// Takes what a record says; a record that says nothing readable is left out
+    /// Takes the value of a record; a record that cannot be read is left out
     fn take(&mut self, record: &Record, values: &mut Values) {
         let Some(data) = self.message.get(record.data.clone()) else { return };
         self.work.octets(data.len());
@@ -190,7 +190,7 @@ impl Records<'_, '_> {
     }
 }
 
-/// The strings of a TXT record, joined (RFC 1035 §3.3.14); what is not UTF-8 is replaced
+/// The joined strings of a TXT record (RFC 1035 §3.3.14); octets that are not UTF-8 are replaced
 fn text(mut data: &[u8]) -> Option<String> {
     let mut text = Vec::with_capacity(data.len());
     while let Some((length, behind)) = data.split_first() {
@@ -201,7 +201,7 @@ fn text(mut data: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// What counts of a message's first twelve octets (RFC 1035 §4.1.1)
+/// The fields of a message's header that count (RFC 1035 §4.1.1)
 struct Header {
     id: u16,
     is_response: bool,

@@ -35,7 +35,7 @@ fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()
 }
 
-/// What hickory composes as an answer to the question for www.lan's addresses
+/// The answer that hickory composes to the question for www.lan's addresses
 fn composed(records: Vec<Known>) -> Message {
     let mut message = Message::response(7, OpCode::Query);
     message.add_query(Query::query(name("www.lan."), RecordType::A));
@@ -171,7 +171,7 @@ fn hostile(records: &[u8], count: usize) -> Vec<u8> {
     message
 }
 
-/// Where the records of [`hostile`] begin
+/// The place at which the records of [`hostile`] begin
 const RECORDS_AT: usize = 12 + 9 + 4;
 
 fn record(owner: &[u8], record_type: u16, data: &[u8]) -> Vec<u8> {
@@ -272,7 +272,7 @@ fn time_of_the_worst_answer() {
     assert!(worst.0 <= std::time::Duration::from_millis(5), "{worst:?}");
 }
 
-/// What hickory's reader takes for the same octets, which it may refuse
+/// The time of hickory's reader for the same octets, which it may refuse
 #[expect(clippy::disallowed_methods, reason = "a figure of real time")]
 fn time_in_hickory(message: &[u8]) -> std::time::Duration {
     let began = std::time::Instant::now();
@@ -303,7 +303,7 @@ fn any_record() -> impl Strategy<Value = Known> {
     })
 }
 
-/// What an answer comes to by hickory's own reading of it
+/// The values of an answer by hickory's own reading of it
 fn by_hickory(message: &[u8]) -> Result<Values, Useless> {
     let message = Message::from_vec(message).unwrap();
     let (mut owner, mut followed) = (name("www.lan."), 0);

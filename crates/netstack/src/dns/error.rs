@@ -1,12 +1,12 @@
-//! Why a name was not found
+//! The reasons for which a name is not found
 
 use std::{io, net::Ipv4Addr};
 
 use super::answer::MAX_ALIASES;
 
-/// Why a name was not found
+/// The reason for which a name was not found
 ///
-/// What [`io::Error::get_ref`] holds after a lookup that failed.
+/// It is inside the [`io::Error`] of a lookup that failed ([`io::Error::get_ref`]).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -59,7 +59,7 @@ pub enum LookupError {
         /// The name
         name: String,
     },
-    /// No server gave an answer; this is what the last one did
+    /// No server gave an answer; the fields tell of the last one
     #[error("{server} gave no answer for {name}: {what}")]
     NoAnswer {
         /// The name
@@ -77,7 +77,7 @@ pub enum LookupError {
     TooManyQuestions {
         /// The name
         name: String,
-        /// How many questions may be in flight
+        /// The largest number of questions in flight
         most: usize,
     },
 }
@@ -88,7 +88,7 @@ impl LookupError {
     }
 }
 
-/// Why a question has no answer, for all who asked it, each by a name of its own spelling
+/// The reason for which a question has no answer, for all its askers; each spells the name in its own way
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     NoSuchName {

@@ -21,7 +21,7 @@ use super::{answer::Values, error::Failure};
 /// Each holds up to four UDP sockets of some 5 KiB, or a connection of 17 KiB and an answer of 64 KiB.
 pub(crate) const MAX_QUESTIONS: usize = 64;
 
-/// A question as one of them is equal to another: the name in lower case, as on the wire, and the type
+/// The parts by which questions are equal: the name in lower case, as on the wire, and the type
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) name: Vec<u8>,
@@ -41,9 +41,9 @@ pub(crate) struct Questions(Vec<Entry>);
 struct Entry {
     key: Key,
     question: Arc<Question>,
-    /// How many wait for it
+    /// The number of askers that wait for it
     askers: usize,
-    /// When it has ended if it was polled: later ones ask anew
+    /// The time at which it has ended if it was polled; later askers begin a new question
     ends: Instant,
 }
 
@@ -65,7 +65,7 @@ impl Questions {
             return None;
         }
         let question = Arc::new(Question::new(begin()));
-        // a time that cannot be told is now: the question is not shared
+        // a time beyond the clock's range becomes now: the question is not shared
         let ends = now.checked_add(lasts).unwrap_or(now);
         self.0.push(Entry { key, question: question.clone(), askers: 1, ends });
         Some(question)
@@ -102,7 +102,7 @@ impl Questions {
     }
 }
 
-/// A question in flight: the future that asks it, which the asker polls that is polled first
+/// A question in flight: the future that asks it, which any of its askers polls
 pub(crate) struct Question {
     progress: Mutex<Progress>,
     callers: Arc<Callers>,
@@ -110,7 +110,7 @@ pub(crate) struct Question {
 
 enum Progress {
     Asking(Asking),
-    /// One of the askers is just polling it
+    /// An asker is just polling the future
     Polled,
     Ended(Outcome),
 }
@@ -187,11 +187,11 @@ impl Drop for Unwinding<'_> {
     }
 }
 
-/// All tasks that wait for a question; what wakes its future wakes each of them
+/// The tasks that wait for a question; a wake-up of its future wakes each of them
 #[derive(Default)]
 struct Callers {
     waiters: Mutex<Waiters>,
-    /// Whether the future was woken since it was polled last
+    /// True if the future was woken since it was polled last
     woken: AtomicBool,
 }
 

@@ -36,7 +36,7 @@ impl BareSegment {
         self.compose_with(&ChecksumCapabilities::default(), out);
     }
 
-    /// Composes the segment for the engine, which looks at no checksum: there is none in it
+    /// Composes the segment for the engine, without a checksum, which the engine does not verify
     pub(crate) fn compose_for_engine(&self, out: &mut impl Egress) {
         self.compose_with(&ChecksumCapabilities::ignored(), out);
     }
@@ -175,6 +175,6 @@ pub(crate) fn udp_checksum(
         checksum::data(header),
         checksum::data(payload),
     ]);
-    // 0 would say that there is none
+    // 0 would mean "no checksum"
     if sum == 0 { u16::MAX } else { sum }
 }

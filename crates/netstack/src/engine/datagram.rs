@@ -15,7 +15,7 @@ pub(crate) struct Datagram<'p> {
     pub(crate) payload: &'p [u8],
 }
 
-/// Why a packet is of no use
+/// The reason for which a packet is of no use
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     Malformed,
@@ -111,7 +111,7 @@ impl From<u8> for Protocol {
     }
 }
 
-/// What matters of a TCP segment (RFC 9293 §3.1) beyond the engine's own reading of it
+/// The fields of a TCP segment (RFC 9293 §3.1) that this crate needs beside the engine
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "the header's control bits")]
 pub(crate) struct Segment {
@@ -124,12 +124,12 @@ pub(crate) struct Segment {
     pub(crate) octets: usize,
     pub(crate) sequence: i32,
     pub(crate) acknowledgment: i32,
-    /// In units that the SYN told
+    /// The window, in the units of the SYN's scale
     pub(crate) window: u16,
     /// A SYN's window scale (RFC 7323 §2.2)
     pub(crate) scale: Option<u8>,
     /// A SYN's maximum segment size (RFC 9293 §3.7.1)
     pub(crate) most: Option<u16>,
-    /// Whether it tells what came out of order (RFC 2018)
+    /// True if it has SACK blocks (RFC 2018)
     pub(crate) sacks: bool,
 }

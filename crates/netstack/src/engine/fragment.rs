@@ -15,13 +15,13 @@ pub(crate) struct Key {
     pub(crate) identification: u16,
 }
 
-/// One fragment of a datagram
+/// A fragment of a datagram
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fragment<'p> {
     pub(crate) key: Key,
     /// The header without its options
     pub(crate) header: &'p [u8; HEADER],
-    /// Where its octets belong in the datagram's payload
+    /// The place of its octets in the datagram's payload
     pub(crate) offset: usize,
     pub(crate) is_last: bool,
     pub(crate) octets: &'p [u8],

@@ -16,7 +16,7 @@ pub(super) fn seed_for(number: i32) -> u64 {
     seeds.find(|(first, _)| identification(output(*first)) != 0).map_or(0, |(_, seed)| seed)
 }
 
-/// What smoltcp's generator gives in a state
+/// The output of smoltcp's generator in a state
 const fn output(state: u64) -> u32 {
     let shift = 29_u64.saturating_sub(state >> 61);
     let [.., a, b, c, d] = (state >> shift).to_be_bytes();

@@ -2,7 +2,7 @@
 //!
 //! The rest of the crate knows four things of it. An [`Engine`] is the interface: it answers packets
 //! that no socket takes, and speaks for multicast groups. A [`TcpEngine`] is the state machine of one
-//! TCP connection. [`Datagram`], [`Segment`] and [`Fragment`] are what its readers find in a packet.
+//! TCP connection. [`Datagram`], [`Segment`] and [`Fragment`] are parsed packets.
 //! [`BareSegment`], [`IpHeader`] and [`EchoRequest`] compose packets. Another engine replaces the
 //! files of this folder and no other.
 
@@ -96,7 +96,7 @@ impl Engine {
         self.interface.poll_ingress_single(to_smoltcp(now), &mut port, &mut self.no_sockets);
     }
 
-    /// Composes what is due to be said of multicast groups (IGMP version 2, RFC 2236)
+    /// Composes the reports of multicast groups that are due (IGMP version 2, RFC 2236)
     pub(crate) fn multicast_egress(&mut self, now: Time, sent: &mut u64, out: &mut impl Egress) {
         let mut port = Port { packet: None, out, sent, mtu: self.mtu };
         self.interface.poll_egress(to_smoltcp(now), &mut port, &mut self.no_sockets);

@@ -1,4 +1,4 @@
-//! The one link there is, as smoltcp sees it
+//! The link, as a device of smoltcp
 
 use pptp_packet::Egress;
 use smoltcp::{
@@ -58,7 +58,7 @@ impl<E: Egress> phy::TxToken for Transmit<'_, E> {
     }
 }
 
-/// What an interface is made from: it asks for nothing but the capabilities
+/// A device without a link, for making an interface, which asks for the capabilities only
 pub(super) struct Unplugged {
     pub(super) mtu: usize,
 }
@@ -92,7 +92,7 @@ fn capabilities(mtu: usize) -> DeviceCapabilities {
     let mut capabilities = DeviceCapabilities::default();
     capabilities.medium = Medium::Ip;
     capabilities.max_transmission_unit = mtu;
-    // what comes in is verified before the socket is looked for, its header before anything else
+    // incoming packets are verified before their socket is looked for, their headers before anything else
     (capabilities.checksum.ipv4, capabilities.checksum.tcp) = (Checksum::Tx, Checksum::Tx);
     capabilities
 }

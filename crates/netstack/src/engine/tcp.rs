@@ -121,7 +121,7 @@ impl TcpEngine {
         self.socket_mut().send_slice(octets).unwrap_or(0)
     }
 
-    /// Sends a FIN behind what was written
+    /// Sends a FIN behind the octets that were written
     pub(crate) fn close(&mut self) {
         self.socket_mut().close();
     }

@@ -1,4 +1,4 @@
-//! The calls of those who ping
+//! The calls of echo requests
 
 use std::{io, net::Ipv4Addr, task::Poll, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     shared::{Shared, queue::Ticket, table::Id},
 };
 
-/// The calls of those who ping
+/// The calls of echo requests
 pub(crate) struct IcmpCalls<'a> {
     pub(crate) echoes: &'a mut Echoes,
     pub(crate) shared: &'a mut Shared,
@@ -35,7 +35,7 @@ impl IcmpCalls<'_> {
         Ok(id)
     }
 
-    /// Sends it once more
+    /// Sends the request once more
     pub(crate) fn repeat(&mut self, id: Id) {
         self.echoes.enqueue(id, self.shared);
         self.shared.ready = true;

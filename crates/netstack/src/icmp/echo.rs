@@ -6,7 +6,7 @@ use pptp_packet::{Egress, Waiters};
 
 use crate::{SocketError, engine::EchoRequest, shared::time::Time};
 
-/// One echo request, and what became of it
+/// An echo request and its outcome
 #[derive(Debug)]
 pub(crate) struct Echo {
     pub(crate) to: Ipv4Addr,
@@ -15,8 +15,8 @@ pub(crate) struct Echo {
     data_len: usize,
     pub(crate) waiters: Waiters,
     pub(crate) queued: bool,
-    /// When the requests were composed, whose sequence numbers begin at 1: the time in the queue is
-    /// not the network's
+    /// The times at which the requests were composed, whose sequence numbers begin at 1; the time in the queue
+    /// does not count
     sent: Vec<Time>,
     outcome: Option<Result<Duration, SocketError>>,
 }
@@ -64,7 +64,7 @@ impl Echo {
     }
 }
 
-/// Of IP and of ICMP
+/// Octets of the IP header and the ICMP header
 const HEADERS: usize = 28;
 
 /// Octets of an IP packet with as much data as the ping program sends

@@ -35,9 +35,9 @@ impl Icmp {
     }
 }
 
-/// The datagram an ICMP message complains of
+/// The datagram that an ICMP message complains of
 ///
-/// Read by hand: the engine wants the whole datagram quoted, and RFC 792 only the header and the
+/// It is read here: the engine wants the whole datagram quoted, and RFC 792 only the header and the
 /// eight octets behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quoted {
@@ -98,10 +98,10 @@ impl Quoted {
     }
 }
 
-/// Of the word that holds it, the bits of a fragment's place (RFC 791 §3.1)
+/// The bits of the fragment offset in its word (RFC 791 §3.1)
 const FRAGMENT_OFFSET: u16 = 0x1FFF;
 
-/// What the kernel's sockets make of type and code
+/// The error that the kernel's sockets have for a type and code
 ///
 /// `None` for codes that end nothing: "fragmentation needed" among them, for a segment is never
 /// larger than the MTU, and a path with a smaller one is the peer's segments' business.

@@ -15,16 +15,15 @@ impl Addresses {
         address == self.first || self.second == Some(address)
     }
 
-    /// Whether datagrams sent there are meant for everyone on the link
+    /// Tells whether datagrams to this address are for every host on the link
     pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
         address.is_broadcast() || self.subnet_broadcast() == Some(address)
     }
 
-    /// Whether a datagram that came in was sent to everyone
+    /// Tells whether a datagram that came in was a broadcast
     ///
-    /// Without a known subnet, the broadcast address of any subnet this host may be in: nothing
-    /// else than a relayed broadcast is ever sent into a point-to-point link with such a
-    /// destination.
+    /// Without a known subnet, that is the broadcast address of any subnet this host may be in: only a
+    /// relayed broadcast is ever sent into a point-to-point link with such a destination.
     pub(crate) fn was_broadcast(&self, address: Ipv4Addr) -> bool {
         if self.own(address) {
             return false;
@@ -44,7 +43,7 @@ fn broadcast(address: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
     Ipv4Addr::from_bits(address.to_bits() | host)
 }
 
-/// Whether two sockets on these addresses would get each other's packets
+/// Tells whether two sockets on these addresses would get each other's packets
 pub(crate) fn overlap(a: SocketAddrV4, b: SocketAddrV4) -> bool {
     a.port() == b.port() && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
 }

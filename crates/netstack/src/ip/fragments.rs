@@ -1,4 +1,4 @@
-//! Fragments that come in, on their way to being a datagram
+//! Fragments that come in, until their datagrams are whole
 
 use super::reassembly::Reassembly;
 use crate::{
@@ -7,14 +7,14 @@ use crate::{
     shared::time::{NEVER, Time},
 };
 
-/// The datagrams that are not whole; it holds no memory while there are none
+/// The datagrams that are not whole; it holds no memory while it is empty
 #[derive(Debug, Default)]
 pub(crate) struct Fragments {
     reassembly: Option<Box<Reassembly>>,
 }
 
 impl Fragments {
-    /// Takes in a fragment; returns the whole datagram if it was the one that was missing
+    /// Takes in a fragment; returns the datagram if it is whole now
     pub(crate) fn insert(
         &mut self,
         fragment: &Fragment<'_>,

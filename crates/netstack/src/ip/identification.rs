@@ -7,8 +7,8 @@ use crate::shared::random::sip_hash;
 /// The identifications of the datagrams that a stack sends
 ///
 /// All 65,536 values come once before any comes again, as RFC 6864 §4.3 wants, in an order that
-/// follows from a secret (RFC 7739 §5.3): a counter behind a keyed permutation. Who sees some of them
-/// does not know those to come, so that a foreign fragment finds no datagram to get into.
+/// follows from a secret (RFC 7739 §5.3): a counter behind a keyed permutation. Later ones do not
+/// follow from earlier ones, so that a forged fragment finds no datagram to get into.
 pub(crate) struct Identification {
     key: (u64, u64),
     counter: u16,
@@ -38,7 +38,7 @@ impl Identification {
     }
 }
 
-/// The key stays secret: whoever has it knows all identifications to come
+/// Prints no key: all later identifications follow from it
 impl fmt::Debug for Identification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identification").finish_non_exhaustive()

@@ -28,7 +28,7 @@ impl Addresses {
         (!is_sendable(destination)).then_some(Martian::Destination)
     }
 
-    /// Whether a packet that came in claims a source that no other host can have
+    /// Tells whether a packet that came in claims a source that no other host can have
     ///
     /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
     /// A subnet that is not known has no broadcast address here: another host may have it.
@@ -48,7 +48,7 @@ impl Addresses {
         Ok(())
     }
 
-    /// Fails if no packet from here can get there: an address that is none, or this host's own
+    /// Fails if no packet from here can get there: an invalid address, or this host's own
     ///
     /// A packet to an address of this host would come back with it as its source, if it came back.
     pub(crate) fn check_destination(&self, address: Ipv4Addr) -> Result<(), SocketError> {

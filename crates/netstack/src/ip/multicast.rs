@@ -58,7 +58,7 @@ impl Multicast {
         self.due = if self.groups.is_empty() { None } else { Some(0) };
     }
 
-    /// Whether any socket listens to the group
+    /// Tells whether any socket listens to the group
     pub(crate) fn holds(&self, group: Ipv4Addr) -> bool {
         self.groups.iter().any(|(joined, _)| *joined == group)
     }
@@ -86,7 +86,7 @@ impl Multicast {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// the engine has said what was due
+    /// Takes note that the engine has sent the reports that were due
     pub(crate) fn done(&mut self, now: Time) {
         let (step, left) = self.reports;
         self.reports = (step, left.saturating_sub(1));

@@ -26,8 +26,8 @@ use crate::{
 ///   oldest of the sender that has most of the five, the new one counted. So a host that floods with
 ///   fragments loses its own, and no datagram is safe from the traffic of later ones for long.
 ///
-/// At most [`MAX_DATAGRAMS`] × 65,535 octets are held, which is 256 KiB, and half a KiB for each datagram
-/// of what is known of it; a buffer grows with the farthest fragment that came.
+/// At most [`MAX_DATAGRAMS`] × 65,535 octets are held, which is 256 KiB, and half a KiB
+/// for the record of each datagram; a buffer grows with the farthest fragment that came.
 #[derive(Debug, Default)]
 pub(crate) struct Reassembly {
     /// The oldest first
@@ -38,33 +38,33 @@ pub(crate) struct Reassembly {
 #[derive(Debug)]
 struct Partial {
     key: Key,
-    /// When the first of its fragments came
+    /// The time at which the first of its fragments came
     since: Time,
-    /// `None` once it has been given up
+    /// The fragments; `None` once the datagram has been given up
     collected: Option<Collected>,
 }
 
-/// What has come of a datagram
+/// The part of a datagram that has come
 #[derive(Debug, Default)]
 struct Collected {
     /// A header, and the payload as far as the farthest fragment reaches
     datagram: Vec<u8>,
-    /// Which octets of the payload are there: in order, with gaps between them
+    /// The ranges of the payload that have come, in order, with gaps between them
     pieces: Vec<Range<u16>>,
-    /// Where the payload ends, once the last fragment has come
+    /// The end of the payload, once the last fragment has come
     end: Option<usize>,
-    /// Where the farthest fragment ends that is not the last
+    /// The end of the farthest fragment that is not the last
     reach: usize,
 }
 
-/// What a fragment has done to its datagram
+/// The effect of a fragment on its datagram
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Added {
     Incomplete,
     Whole,
-    /// It tells something else than another fragment
+    /// The fragment contradicts another one
     Conflict,
-    /// It would have made more than [`MAX_PIECES`] pieces
+    /// The fragment would have made more than [`MAX_PIECES`] pieces
     TooMany,
 }
 
@@ -100,7 +100,7 @@ impl Reassembly {
         None
     }
 
-    /// Gives up what has waited for too long
+    /// Gives up the datagrams that have waited for too long
     pub(crate) fn expire(&mut self, now: Time, stats: &mut Stats) {
         self.partials.retain(|partial| {
             let waits = now < partial.deadline();
@@ -111,7 +111,7 @@ impl Reassembly {
         });
     }
 
-    /// When [`Self::expire`] has something to do
+    /// The time at which [`Self::expire`] has something to do
     pub(crate) fn next(&self) -> Time {
         self.partials.first().map_or(NEVER, Partial::deadline)
     }
@@ -120,7 +120,7 @@ impl Reassembly {
         self.partials.is_empty()
     }
 
-    /// Where the datagram is, which is made if it is new
+    /// The place of the datagram, which is made if it is new
     fn place_of(&mut self, key: Key, now: Time, stats: &mut Stats) -> usize {
         if let Some(at) = self.partials.iter().position(|partial| partial.key == key) {
             return at;
@@ -135,7 +135,7 @@ impl Reassembly {
         self.partials.len().saturating_sub(1)
     }
 
-    /// Which datagram makes room for a new one of `newcomer`'s
+    /// The datagram that makes room for a new one of `newcomer`'s
     fn victim(&self, newcomer: Ipv4Addr) -> usize {
         if let Some(at) = self.partials.iter().position(|partial| partial.collected.is_none()) {
             return at;
@@ -151,7 +151,7 @@ impl Reassembly {
 }
 
 impl Fragment<'_> {
-    /// Whether a host or router that keeps to the RFCs could have made it
+    /// Tells whether a host or router that keeps to the RFCs could have made it
     ///
     /// All fragments but the last carry a multiple of eight octets, and each carries some (RFC 791
     /// §3.2). The datagram is no larger than 65,535 octets. The first fragment carries the transport's
@@ -209,7 +209,7 @@ impl Collected {
         self.progress()
     }
 
-    /// Whether the datagram's end is somewhere else by what came before
+    /// Tells whether earlier fragments say that the datagram ends somewhere else
     fn contradicts(&self, end: usize, is_last: bool) -> bool {
         if is_last {
             self.reach >= end || self.end.is_some_and(|known| known != end)
@@ -290,5 +290,5 @@ const HEADER: usize = 20;
 /// Octets of the largest payload of an IP datagram whose header has no options (RFC 791 §3.1)
 const MAX_PAYLOAD: usize = 65_535 - HEADER;
 
-/// In microseconds
+/// The time for all fragments of a datagram, in microseconds
 const LIFETIME: Time = 30_000_000;

@@ -1,4 +1,4 @@
-//! What can be said for an address in the stack's network
+//! The forms of an address in the stack's network
 
 use std::{
     io,
@@ -9,17 +9,17 @@ use crate::SocketError;
 
 /// An address and port in the stack's network, or a name and port that stand for some
 ///
-/// As `tokio::net::ToSocketAddrs`: a [`SocketAddr`], an address and a port, `"192.168.1.3:80"`,
+/// It takes the forms of `tokio::net::ToSocketAddrs`: a [`SocketAddr`], an address and a port, `"192.168.1.3:80"`,
 /// `"knx.lan:80"`, `("knx.lan", 80)`, several [`SocketAddr`]s, and references to all of these.
 ///
-/// A name is asked of the stack's own DNS servers, as by [`Net::lookup_host`](crate::Net::lookup_host), and never of the
-/// system's resolver. IPv6 fails with `Unsupported`, and what is no address with a port with
+/// A name is asked of the stack's own DNS servers, as by [`Net::lookup_host`](crate::Net::lookup_host), and never
+/// of the system's resolver. IPv6 fails with `Unsupported`. A text without an address and a port fails with
 /// `InvalidInput` and an [`AddressError`], which shows the text.
 pub trait ToInnerAddr: Address {}
 
 impl<T: Address + ?Sized> ToInnerAddr for T {}
 
-/// What an address comes to before any DNS server is asked
+/// A parsed [`ToInnerAddr`], before any DNS server is asked
 ///
 /// Public only in name: its module is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub enum Target {
     Name { name: String, port: u16 },
 }
 
-/// Why something is no address with a port, or no name with one
+/// The reason for which a text is not an address with a port and not a name with one
 ///
-/// What [`io::Error::get_ref`] holds; the kind is `InvalidInput`.
+/// It is inside the [`io::Error`] ([`io::Error::get_ref`]), whose kind is `InvalidInput`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
@@ -100,17 +100,13 @@ impl Target {
     }
 }
 
-mod sealed {
-    use super::{AddressError, Target};
-
-    /// Nobody else can name it, and so nobody else can implement it
-    pub trait Address {
-        #[doc(hidden)]
-        fn target(&self) -> Result<Target, AddressError>;
-    }
+/// The trait behind [`ToInnerAddr`], which no other crate can implement
+///
+/// Public only in name: its module is not.
+pub trait Address {
+    #[doc(hidden)]
+    fn target(&self) -> Result<Target, AddressError>;
 }
-
-pub(super) use sealed::Address;
 
 impl<T: Address + ?Sized> Address for &T {
     fn target(&self) -> Result<Target, AddressError> {
@@ -162,7 +158,7 @@ impl Address for (String, u16) {
     }
 }
 
-/// Turns IPv6 away: the one place that does
+/// The IPv4 form of an address; this is the one place that turns IPv6 away
 pub(super) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, SocketError> {
     match addr {
         SocketAddr::V4(addr) => Ok(addr),

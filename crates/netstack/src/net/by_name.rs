@@ -24,9 +24,9 @@ impl Net {
     /// # Errors
     ///
     /// `TimedOut` after [`TcpOptions::connect_timeout`], `ConnectionRefused`, `HostUnreachable`,
-    /// `NetworkUnreachable`, `InvalidInput` for an address that no packet gets to from here
-    /// (`Loopback`, `OwnAddress` and the like of [`SocketError`](crate::SocketError)), or the reason if the stack has been shut down; of several addresses,
-    /// what the last one met. Those of [`Net::lookup_host`] if a name is not found.
+    /// `NetworkUnreachable`, `InvalidInput` for an address that no packet from here can reach
+    /// (`Loopback`, `OwnAddress` and the like of [`SocketError`](crate::SocketError)), or the reason if the
+    /// stack has been shut down; of several addresses, the error of the last one. Those of [`Net::lookup_host`] if a name is not found.
     ///
     /// # Cancel safety
     ///
@@ -79,9 +79,9 @@ impl UdpSocket {
     /// # Errors
     ///
     /// EMSGSIZE ("message too long") above 65,507 octets, `PermissionDenied` for a broadcast
-    /// address while broadcast is off, `InvalidInput` for port 0 and for an address that no packet gets
-    /// to from here ([`SocketError::Loopback`](crate::SocketError::Loopback) and the like), those of [`Net::lookup_host`] if
-    /// a name is not found, or the reason if the stack has been shut down.
+    /// address while broadcast is off, `InvalidInput` for port 0 and for an address that no packet from
+    /// here can reach ([`SocketError::Loopback`](crate::SocketError::Loopback) and the like), those of
+    /// [`Net::lookup_host`] if a name is not found, or the reason if the stack has been shut down.
     pub async fn send_to(&self, buf: &[u8], target: impl ToInnerAddr) -> io::Result<usize> {
         let to = target.target()?.first(self.net()).await?;
         self.send_datagram(buf, Some(to)).await
@@ -104,7 +104,7 @@ impl Target {
             Self::Address(address) => Ok(vec![address]),
             Self::Addresses(addresses) => Ok(addresses),
             Self::Name { name, port } => {
-                // boxed: whoever has an address should not carry a lookup's buffers in its future
+                // boxed, so that the future of a caller with an address has no room for a lookup's buffers
                 let addresses = Box::pin(net.lookup_host(&name)).await?;
                 Ok(addresses.into_iter().map(|address| (address, port).into()).collect())
             }

@@ -6,7 +6,7 @@ use crate::Stack;
 
 /// The lock around a stack, and what drives the stack
 pub trait Owner: Send + Sync + 'static {
-    /// Locks, calls `f` exactly once, and unlocks; then does what the call has made due
+    /// Locks, calls `f` exactly once, and unlocks; then does the work that the call has made due
     ///
     /// With the lock held and after `f`, [`Stack::take_ready`] and [`Stack::drain_wakers`] are
     /// called. After unlocking [`Wakers::wake_all`](crate::Wakers::wake_all) is called and, if the

@@ -1,4 +1,4 @@
-//! What DHCP knows of the network: DHCPINFORM (RFC 2131 §4.4.3), as Windows asks a dial-in server
+//! DHCPINFORM (RFC 2131 §4.4.3): facts of the network, as Windows asks a dial-in server for them
 
 use std::{
     io,
@@ -15,14 +15,14 @@ use tokio::time::timeout;
 use super::{handle::Net, udp::UdpSocket};
 use crate::{SocketError, Stack, UdpOptions};
 
-/// How [`Net::dhcp_inform`] asks, and what it takes
+/// The settings of [`Net::dhcp_inform`]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DhcpInform {
-    /// How often is asked; 2, and at most 10
+    /// The number of requests; 2, and at most 10
     pub tries: u8,
-    /// How long each time an answer is waited for; 3 s
+    /// The time to wait for an answer to each request; 3 s
     pub wait: Duration,
-    /// Whether a route to everywhere counts (prefix length 0 or 1, which is how a default route is
+    /// True if a route to everywhere counts (prefix length 0 or 1, which is how a default route is
     /// overridden); no
     pub default_route: bool,
 }
@@ -33,14 +33,14 @@ impl Default for DhcpInform {
     }
 }
 
-/// What a DHCP server said of the network
+/// The answer of a DHCP server
 ///
-/// Data and no more: nothing in the stack is changed by it. DHCP proves nothing, and whoever is in
-/// the network can answer.
+/// It is data only and changes nothing in the stack. DHCP has no authentication: any host in the network
+/// can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DhcpAnswer {
-    /// Who answered
+    /// The address of the server
     pub server: Ipv4Addr,
     /// Classless static routes (RFC 3442): option 121, or Microsoft's 249 if there is none; at most
     /// [`DhcpAnswer::MAX_ROUTES`]
@@ -62,7 +62,7 @@ impl DhcpAnswer {
     pub const MAX_ROUTES: usize = 64;
 }
 
-/// One classless static route (RFC 3442)
+/// A classless static route (RFC 3442)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route {
     /// The network it leads to, without host bits
@@ -81,7 +81,7 @@ impl Net {
     ///
     /// # Errors
     ///
-    /// `TimedOut` if nobody answers, `AddrInUse` while another asks, or the reason if the stack has
+    /// `TimedOut` if no server answers, `AddrInUse` while another asks, or the reason if the stack has
     /// been shut down.
     ///
     /// # Cancel safety
@@ -107,7 +107,7 @@ impl Net {
     }
 }
 
-/// One DHCPINFORM
+/// A DHCPINFORM message
 #[derive(Clone, Copy)]
 struct Question {
     transaction: u32,
@@ -118,7 +118,7 @@ impl Question {
     fn octets(self) -> io::Result<Vec<u8>> {
         let [a, b, c, d] = self.address.octets();
         let none = Ipv4Addr::UNSPECIFIED;
-        // there is no hardware address in PPP: a local one made of what is unique here
+        // PPP has no hardware address: a locally administered one is made of unique numbers
         let hardware = [0x02, 0x00, a, b, c, d];
         let mut message =
             Message::new_with_id(self.transaction, self.address, none, none, none, &hardware);
@@ -201,7 +201,7 @@ impl DhcpAnswer {
     }
 }
 
-/// RFC 3442: prefix length, as many octets of the network as that needs, gateway; again and again
+/// The routes of RFC 3442, each as prefix length, the octets of the network that it needs, and gateway
 ///
 /// `None` if it is cut off, or a prefix is too long: half of the routes may be worse than none.
 fn read_routes(mut data: &[u8]) -> Option<Vec<Route>> {

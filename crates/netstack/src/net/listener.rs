@@ -15,7 +15,7 @@ use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
 
 /// A port on which TCP connections come in
 ///
-/// As `tokio::net::TcpListener`. Dropped, it resets what was not accepted.
+/// It behaves as `tokio::net::TcpListener`. When it is dropped, connections that were not accepted are reset.
 #[derive(Debug)]
 pub struct TcpListener {
     net: Net,
@@ -44,7 +44,7 @@ impl TcpListener {
         Wait::new(&self.net, Waiting::Accept(id), accept).await.map(|it| self.accepted(it))
     }
 
-    /// As [`TcpListener::accept`], for the task that polls last
+    /// The poll form of [`TcpListener::accept`], for the task that polls last
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let waiting = Waiting::Accept(self.id);
         let accepted = wait::poll(&self.net, waiting, cx, |stack| stack.tcp()?.accept(self.id));

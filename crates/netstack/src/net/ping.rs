@@ -17,7 +17,7 @@ impl Net {
     /// # Errors
     ///
     /// `TimedOut` after `timeout`, `HostUnreachable` or `NetworkUnreachable` if a router said so,
-    /// `InvalidInput` for an address that no packet gets to from here ([`SocketError::Loopback`],
+    /// `InvalidInput` for an address that no packet from here can reach ([`SocketError::Loopback`],
     /// [`SocketError::OwnAddress`] and the like), or the reason if the stack has been shut down.
     ///
     /// # Cancel safety

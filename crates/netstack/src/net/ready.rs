@@ -1,4 +1,4 @@
-//! Readiness, in tokio's words
+//! Readiness, in the types of tokio
 
 use std::{future::poll_fn, io, pin::Pin, task::Poll};
 
@@ -28,7 +28,7 @@ pub(super) async fn ready(
     .await
 }
 
-/// What of `ready` one who asked for `interest` is told: the end of a direction with the direction
+/// The part of `ready` that belongs to `interest`; the end of a direction belongs to the direction
 fn of_interest(ready: Ready, interest: Interest) -> Ready {
     let asked = [
         (interest.is_readable(), Ready::READABLE | Ready::READ_CLOSED),

@@ -94,7 +94,7 @@ impl Drop for OwnedWriteHalf {
 macro_rules! half {
     ($half:ty) => {
         impl $half {
-            /// As [`TcpStream::ready`]
+            /// Calls [`TcpStream::ready`]
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
                 self.stream.ready(interest).await
             }
@@ -123,12 +123,12 @@ macro_rules! read_half {
         half!($half);
 
         impl $half {
-            /// As [`TcpStream::peek`]
+            /// Calls [`TcpStream::peek`]
             pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.stream.peek(buf).await
             }
 
-            /// As [`TcpStream::poll_peek`]
+            /// Calls [`TcpStream::poll_peek`]
             pub fn poll_peek(
                 &self,
                 cx: &mut Context<'_>,
@@ -137,22 +137,22 @@ macro_rules! read_half {
                 self.stream.poll_peek(cx, buf)
             }
 
-            /// As [`TcpStream::readable`]
+            /// Calls [`TcpStream::readable`]
             pub async fn readable(&self) -> io::Result<()> {
                 self.stream.readable().await
             }
 
-            /// As [`TcpStream::try_read`]
+            /// Calls [`TcpStream::try_read`]
             pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.stream.try_read(buf)
             }
 
-            /// As [`TcpStream::try_read_vectored`]
+            /// Calls [`TcpStream::try_read_vectored`]
             pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 self.stream.try_read_vectored(bufs)
             }
 
-            /// As [`TcpStream::try_read_buf`]
+            /// Calls [`TcpStream::try_read_buf`]
             pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
                 self.stream.try_read_buf(buf)
             }
@@ -175,17 +175,17 @@ macro_rules! write_half {
         half!($half);
 
         impl $half {
-            /// As [`TcpStream::writable`]
+            /// Calls [`TcpStream::writable`]
             pub async fn writable(&self) -> io::Result<()> {
                 self.stream.writable().await
             }
 
-            /// As [`TcpStream::try_write`]
+            /// Calls [`TcpStream::try_write`]
             pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
                 self.stream.try_write(buf)
             }
 
-            /// As [`TcpStream::try_write_vectored`]
+            /// Calls [`TcpStream::try_write_vectored`]
             pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.stream.try_write_vectored(bufs)
             }

@@ -1,4 +1,4 @@
-//! One task's wait for one socket
+//! The wait of a task for a socket
 
 use std::{
     io,

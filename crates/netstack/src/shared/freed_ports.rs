@@ -6,8 +6,8 @@ use super::random::Random;
 
 /// The ports of the dynamic range (RFC 6335 §6) that were freed last
 ///
-/// They rest for a while: an answer that comes late is then for a port without a socket, and not for the
-/// next socket. No clock is kept for it: a port rests until [`MAX_FREED`] others were freed.
+/// They rest for a while, so that a late answer reaches a port without a socket and not the next socket.
+/// It needs no clock: a port rests until [`MAX_FREED`] others were freed.
 #[derive(Debug, Default)]
 pub(crate) struct FreedPorts {
     /// The port that was freed first comes first
@@ -26,7 +26,7 @@ impl FreedPorts {
         self.ports.push_back(port);
     }
 
-    /// Chooses a port at random that is not taken, and one that rests only if there is no other
+    /// Chooses a free port at random; a port that rests is chosen only if there is no other
     pub(crate) fn choose(&self, random: &mut Random, taken: impl Fn(u16) -> bool) -> Option<u16> {
         let rested = random.port(|port| self.ports.contains(&port) || taken(port));
         rested.or_else(|| random.port(taken))

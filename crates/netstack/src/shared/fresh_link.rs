@@ -1,19 +1,19 @@
-//! When something is said again over a link that is not yet known to pass packets
+//! The times of repetitions over a link that is not yet known to pass packets
 
 use std::time::Duration;
 
-/// The pauses after which something is said again, for as long as nothing at all has come in
+/// The pauses between repetitions, for as long as no packet at all has come in
 ///
 /// pppd acknowledges the addresses some milliseconds before its interface takes packets (6 ms were
-/// not enough, as captured): whoever speaks as soon as the link is up is not heard. Once any packet
-/// has come in the path is known to be open, and what is not answered has its usual time.
+/// not enough, as captured). A packet that leaves as soon as the link is up is lost. Once any packet
+/// has come in, the path is known to be open, and the usual times apply.
 #[derive(Debug, Default)]
 pub(crate) struct FreshLinkDelays {
     over: u8,
 }
 
 impl FreshLinkDelays {
-    /// How many there are
+    /// The number of pauses
     pub(crate) const COUNT: usize = MILLISECONDS.len();
 }
 
@@ -27,5 +27,5 @@ impl Iterator for FreshLinkDelays {
     }
 }
 
-/// So that it is said again at 0.1, 0.3 and 0.7 s; TCP's own repetition is due at a second
+/// The pauses, so that repetitions leave at 0.1, 0.3 and 0.7 s; TCP's own is due at a second
 const MILLISECONDS: [u64; 3] = [100, 200, 400];

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) freed: FreedPorts,
     /// The sockets with something to send, the longest waiting first
     pub(crate) queue: VecDeque<Ticket>,
-    /// Whether a turn is due
+    /// True if a turn is due
     pub(crate) ready: bool,
     pub(crate) wakes: Wakers,
     pub(crate) stats: Stats,
@@ -72,14 +72,14 @@ impl Shared {
         }
     }
 
-    /// Whether what is sent there is for this host too
+    /// Tells whether a datagram to this destination is for this host too
     pub(crate) fn is_reached_at(&self, destination: Ipv4Addr) -> bool {
         self.addresses.own(destination)
             || self.addresses.was_broadcast(destination)
             || self.multicast.holds(destination)
     }
 
-    /// Composes what is due to be said of multicast groups
+    /// Composes the reports of multicast groups that are due
     pub(crate) fn multicast_egress(&mut self, out: &mut impl Egress) {
         if self.multicast.is_due(self.now) && out.has_room() {
             self.engine.multicast_egress(self.now, &mut self.stats.packets_out, out);
@@ -102,7 +102,7 @@ impl Shared {
     }
 }
 
-/// Copies what fits, and tells how much that is
+/// Copies as much as fits; returns the number of octets
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let count = from.len().min(to.len());
     if let (Some(from), Some(to)) = (from.get(..count), to.get_mut(..count)) {

@@ -1,10 +1,10 @@
-//! Numbers that nobody outside can predict
+//! Numbers that no other host can predict
 
 use std::{fmt, hash::Hasher};
 
 use siphasher::sip::SipHasher24;
 
-/// Numbers that nobody outside can predict, in 24 octets
+/// A generator of numbers that no other host can predict, in 24 octets
 ///
 /// A keyed hash of a counter, with the seed as the key: ports and identifiers go out in the clear, and those
 /// to come do not follow from those that were.
@@ -45,7 +45,7 @@ impl Random {
     }
 }
 
-/// The key stays secret: whoever has it knows all numbers to come
+/// Prints no key: all later numbers follow from it
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Random").finish_non_exhaustive()

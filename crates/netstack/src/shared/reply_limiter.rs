@@ -1,11 +1,11 @@
-//! How often those are answered whose packets are nobody's
+//! The rate limit of answers to packets that are for no socket
 
 use super::time::Time;
 
-/// What is left of the answers of a second: resets, echo replies, port and protocol unreachable
+/// The rate limiter of resets, echo replies, port and protocol unreachable
 ///
-/// Whoever floods decides how many there would be. A thousand a second is what Linux sends of ICMP
-/// messages by default (RFC 1812 §4.3.2.8 wants a limit).
+/// Without it a flood would decide how many of them leave. A thousand a second is the default of Linux for
+/// ICMP messages (RFC 1812 §4.3.2.8 wants a limit).
 #[derive(Debug)]
 pub(crate) struct ReplyLimiter {
     since: Time,
@@ -17,7 +17,7 @@ impl ReplyLimiter {
         Self { since: 0, left: MAX_REPLIES }
     }
 
-    /// Whether one more may be answered
+    /// Tells whether one more packet may be answered, and counts it
     pub(crate) const fn answers(&mut self, now: Time) -> bool {
         if now.saturating_sub(self.since) >= SECOND {
             self.since = now;
@@ -31,5 +31,5 @@ impl ReplyLimiter {
 
 const MAX_REPLIES: u16 = 1000;
 
-/// In microseconds
+/// A second in microseconds
 const SECOND: Time = 1_000_000;

@@ -3,9 +3,9 @@
 /// The number of a socket among its kind; used again once the socket is gone
 pub(crate) type Id = u32;
 
-/// Sockets by number
+/// A table of sockets by number
 ///
-/// Boxed, so that a hole costs a pointer; an empty table holds no memory.
+/// They are boxed, so that a hole costs a pointer; an empty table holds no memory.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     entries: Vec<Option<Box<T>>>,

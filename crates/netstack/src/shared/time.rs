@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 /// Microseconds since the stack was made
 pub(crate) type Time = u64;
 
-/// No time at all: a deadline that never comes
+/// A deadline that never comes
 pub(crate) const NEVER: Time = Time::MAX;
 
 pub(crate) fn micros(duration: Duration) -> Time {
     Time::try_from(duration.as_micros()).unwrap_or(NEVER)
 }
 
-/// Where the stack's time begins
+/// The clock of a stack: the instant at which its time begins
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     epoch: Instant,
-    /// What was asked for last: all that is done in one turn is done at one moment
+    /// The last conversion, kept because a turn asks for one moment many times
     last: (Instant, Time),
 }
 

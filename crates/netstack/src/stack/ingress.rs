@@ -39,9 +39,9 @@ impl Stack {
         }
     }
 
-    /// Takes in a fragment, and the whole datagram if it was the one that was missing
+    /// Takes in a fragment, and the datagram if it is whole now
     ///
-    /// Its header has been checked. Only what some socket could receive is kept.
+    /// Its header has been checked. Only fragments that some socket could receive are kept.
     fn take_in_fragment(&mut self, packet: &[u8], out: &mut impl Egress) {
         let Self { fragments, shared, .. } = self;
         count(&mut shared.stats.fragments_in);

@@ -1,8 +1,8 @@
-//! How the engine is made to send as much as [`Congestion`] allows, and a lost segment again
+//! The control of the engine's sending by acknowledgments that the peer has not sent
 //!
-//! The engine takes no controller but its own. But it heeds what a peer says: the window that an
-//! acknowledgment offers bounds what is under way, and three duplicates make it send the first segment
-//! again. So beside the peer's acknowledgments it is given some of ours.
+//! The engine has a fixed set of congestion controllers, and [`Congestion`] is not one of them. But it
+//! obeys acknowledgments: their window bounds the octets in flight, and three duplicates make it
+//! retransmit the first segment. So beside the peer's acknowledgments it is given some of ours.
 
 use pptp_packet::Egress;
 
@@ -16,33 +16,33 @@ use crate::{
     shared::time::Time,
 };
 
-/// A [`Congestion`] and what it takes to speak for the peer
+/// A [`Congestion`] and the state that is needed to acknowledge in the peer's name
 #[derive(Debug)]
 pub(crate) struct AckInjector {
     pub(crate) congestion: Congestion,
     /// Octets that the peer offers
     window: u32,
-    /// The same as the engine knows it, in units of `1 << scale`
+    /// The window that the engine was given last, in units of `1 << scale`
     last_window: u16,
-    /// RFC 7323 §2.2
+    /// The peer's window scale (RFC 7323 §2.2)
     scale: u8,
     /// The sequence number that the peer's next segment has
     peer_next: i32,
     /// Acknowledgments that the engine is to be given before it is asked for a packet
     pending: Pending,
-    /// Whether the engine was told to send the first segment again
+    /// True if the engine was told to retransmit the first segment
     requested: bool,
-    /// What its last segment acknowledged, and the window that it offered
+    /// The number that the engine's last segment acknowledged; its window follows
     acknowledged: i32,
     offered: u16,
 }
 
-/// What the engine is to be told
+/// The acknowledgments that the engine is still to be given
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pending {
     Nothing,
     Window(u16),
-    /// So many duplicates are still to come
+    /// So many duplicate ACKs
     Duplicates(u8),
 }
 
@@ -61,7 +61,7 @@ impl AckInjector {
         }
     }
 
-    /// Hears what the peer says, after the engine did
+    /// Takes note of a segment of the peer, after the engine has processed it
     pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
             self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
@@ -84,7 +84,7 @@ impl AckInjector {
         }
     }
 
-    /// Notes what the engine has composed
+    /// Takes note of a segment that the engine has composed
     pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
         (self.acknowledged, self.offered) = (sent.acknowledgment, sent.window);
         if sent.syn {
@@ -116,7 +116,7 @@ impl AckInjector {
                 self.pending = Pending::Nothing;
                 window
             }
-            // with a window unlike the last it is none, and the count begins anew
+            // with another window it is not a duplicate, so that the engine's count begins anew
             Pending::Duplicates(DUPLICATES) => self.last_window.checked_add(1).unwrap_or(1),
             Pending::Duplicates(_) => self.last_window,
         };
@@ -128,7 +128,7 @@ impl AckInjector {
 
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
-    /// Of itself the engine sends it again only when its timer strikes, a second later at least.
+    /// Without it the engine retransmits the FIN only when its timer expires, a second later at least.
     pub(crate) fn compose_fin(
         &mut self,
         flow: Flow,
@@ -203,7 +203,7 @@ impl Egress for SyntheticSegment {
     }
 }
 
-/// What a segment of ours takes of the sequence space, and what it says of the peer's
+/// The sequence numbers that a segment of this side takes, and its acknowledgment and window
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {
     pub(crate) sequence: i32,
@@ -214,7 +214,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// One above its last sequence number; a SYN and a FIN have one each
+    /// The number behind its last sequence number; a SYN and a FIN have one each
     pub(crate) fn end(self) -> i32 {
         let octets = i32::try_from(self.octets).unwrap_or(0);
         self.sequence.wrapping_add(octets).wrapping_add(i32::from(self.syn))
@@ -239,7 +239,7 @@ impl Sent {
     }
 }
 
-/// An [`Egress`] that notes what passes
+/// An [`Egress`] that takes note of the segments that pass
 #[derive(Debug)]
 pub(crate) struct Watch<'a, E> {
     pub(crate) out: &'a mut E,
@@ -273,7 +273,7 @@ fn units(window: u32, scale: u8) -> u16 {
 /// Duplicate acknowledgments that make the engine send again (RFC 5681 §3.2)
 const DUPLICATES: u8 = 3;
 
-/// RFC 7323 §2.3
+/// The largest window scale (RFC 7323 §2.3)
 const MAX_SCALE: u8 = 14;
 
 /// Octets of an IP header without options (RFC 791 §3.1)

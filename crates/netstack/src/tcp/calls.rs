@@ -75,7 +75,7 @@ impl TcpCalls<'_> {
         read
     }
 
-    /// As [`Self::read`], into one buffer after the other while they are filled
+    /// Reads as [`Self::read`] does, into one buffer after the other while they are filled
     pub(crate) fn read_vectored(
         &mut self,
         id: Id,
@@ -137,7 +137,7 @@ impl TcpCalls<'_> {
         }
     }
 
-    /// The user has let go of a connection: what is written is flushed, then it is freed
+    /// Takes a connection back from its user: its written octets are flushed, then it is freed
     pub(crate) fn release(&mut self, id: Id) {
         let Some(connection) = self.tcp.connections.get_mut(id) else { return };
         connection.readers.forget(&mut self.shared.wakes);
@@ -226,7 +226,7 @@ impl TcpCalls<'_> {
         Poll::Ready(Ok((accepted, connection.flow)))
     }
 
-    /// Stops listening; what was not accepted is reset
+    /// Stops listening; connections that were not accepted are reset
     pub(crate) fn stop_listening(&mut self, id: Id) {
         let connections = self.tcp.connections.iter();
         let waiting = connections.filter(|(_, it)| it.holder == Holder::Backlog(id));

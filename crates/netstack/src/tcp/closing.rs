@@ -1,4 +1,4 @@
-//! Connections that are over on this side: no buffers, a line each
+//! Connections that are over on this side: a small record each, without buffers
 
 use pptp_packet::Egress;
 
@@ -8,11 +8,11 @@ use crate::{
     shared::time::{NEVER, Time},
 };
 
-/// Connections that are over on this side (RFC 9293 §3.3.2: TIME-WAIT, and FIN-WAIT-2 of a
-/// connection that nobody has any more)
+/// The records of connections that are over on this side (RFC 9293 §3.3.2: TIME-WAIT, and FIN-WAIT-2 of a
+/// connection that has no user any more)
 ///
-/// The engine keeps a socket with both its buffers for them. All that is ever needed is an answer to
-/// the peer's FIN, and the numbers that tell it from one that somebody else has made up.
+/// The engine keeps a socket with both its buffers for them. This side only needs an answer to the
+/// peer's FIN, and the numbers that tell a true FIN from a forged one.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
     records: Vec<Record>,
@@ -23,7 +23,7 @@ struct Record {
     flow: Flow,
     numbers: FinalNumbers,
     until: Time,
-    /// No challenge is sent before
+    /// The time before which no challenge ACK is sent
     quiet_until: Time,
     /// False while the peer's FIN is still to come
     time_wait: bool,
@@ -40,19 +40,19 @@ pub(crate) struct FinalNumbers {
     pub(crate) window: u32,
 }
 
-/// What a segment of a connection that is over deserves
+/// The answer to a segment of a connection that is over
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// An acknowledgment with the numbers that count
     Acknowledgment(FinalNumbers),
-    /// There is nobody who could read it
+    /// A reset, because the connection has no reader
     Reset,
     Nothing,
     /// The SYN of another connection between the same ports (RFC 9293 §3.10.7.4, TIME-WAIT)
     ///
     /// The record stays until a listener has taken it.
     Reopens,
-    /// There is no such connection
+    /// No answer from here: there is no such connection
     NotOurs,
 }
 
@@ -80,7 +80,7 @@ impl Closing {
         answer
     }
 
-    /// Forgets a connection, and tells the number that another one between its ports begins above
+    /// Forgets a connection; returns the number above which the next one between its ports begins
     pub(crate) fn take(&mut self, flow: &Flow) -> Option<i32> {
         let at = self.records.iter().position(|record| record.flow == *flow)?;
         Some(self.records.swap_remove(at).numbers.sent)
@@ -103,17 +103,17 @@ impl Closing {
         self.records = Vec::new();
     }
 
-    /// When the next record is due
+    /// The time at which the next record is due
     pub(crate) fn next(&self) -> Time {
         self.records.iter().map(|record| record.until).min().unwrap_or(NEVER)
     }
 }
 
 impl Record {
-    /// What a segment deserves, and whether the record is of no more use
+    /// Judges a segment: the answer, and true if the record is of no more use
     ///
-    /// RFC 5961's checks hold here too: what ends the record or moves its number has the number that is
-    /// expected, and acknowledges nothing that was not sent.
+    /// RFC 5961's checks hold here too: a segment that ends the record or moves its number has the number
+    /// that is expected, and acknowledges nothing that was not sent.
     fn handle(&mut self, segment: &Segment, now: Time) -> (Answer, bool) {
         let FinalNumbers { sent, received, window } = self.numbers;
         let ahead = segment.sequence.wrapping_sub(received);
@@ -175,7 +175,7 @@ impl Record {
     }
 }
 
-/// One above the last sequence number of a segment without a SYN
+/// The number behind the last sequence number of a segment without a SYN
 fn end_of(segment: &Segment) -> i32 {
     let octets = i32::try_from(segment.octets).unwrap_or(0);
     segment.sequence.wrapping_add(octets).wrapping_add(i32::from(segment.fin))
@@ -191,7 +191,7 @@ pub(crate) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
             control: Control::None,
             sequence: sent,
             acknowledgment: Some(received),
-            // nobody reads any more: it only keeps the peer from waiting
+            // there is no reader any more: the window only keeps the peer from waiting
             window: u16::try_from(window).unwrap_or(u16::MAX),
         },
         Answer::Reset => BareSegment {
@@ -208,19 +208,19 @@ pub(crate) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) 
     true
 }
 
-/// As long as the engine stays in TIME-WAIT
+/// The time in TIME-WAIT, as the engine has it
 const TIME_WAIT: Time = 10_000_000;
 
-/// As long as Linux waits for the FIN of a peer whose connection nobody has any more
+/// The time to wait for the FIN of the peer of a connection without a user, as Linux has it
 const FIN_WAIT_2: Time = 60_000_000;
 
 /// The pause between two challenges of one connection, as the engine has it
 const CHALLENGE_PAUSE: Time = 1_000_000;
 
-/// The largest window there is (RFC 7323 §2.3): what a late segment acknowledges lies no further back
+/// The largest window (RFC 7323 §2.3): a late segment acknowledges a number no further back
 const MAX_WINDOW: i32 = 1 << 30;
 
-/// The oldest record gives way to one more than this
+/// The largest number of records; beyond it the oldest one is dropped
 const MAX_RECORDS: usize = 128;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Congestion control: cwnd, and when the sender retransmits
+//! Congestion control: cwnd and retransmission
 //!
 //! The engine's own controllers take each loss for congestion, repair one loss a window and wait a
 //! second for the next. This one is for lines that lose packets by themselves.
@@ -7,7 +7,7 @@ use crate::shared::time::{NEVER, Time};
 
 /// The congestion window of one connection (RFC 5681), as plain numbers
 ///
-/// What differs from RFC 5681 and RFC 9438:
+/// The differences from RFC 5681 and RFC 9438:
 ///
 /// - **A loss shrinks the window to what the path holds without its queue**: by the least round trip
 ///   over the last (after TCP Westwood), but not below RFC 9438's 0.7. So a loss at a bottleneck whose
@@ -72,12 +72,12 @@ impl Congestion {
         }
     }
 
-    /// A SYN leaves: `sequence` is the number of the first octet behind it
+    /// Takes note of a SYN; `sequence` is the number of the first octet behind it
     pub(crate) const fn start(&mut self, sequence: i32) {
         (self.unacknowledged, self.next, self.recover) = (sequence, sequence, sequence);
     }
 
-    /// The peer takes segments of so many octets, which the path does as well
+    /// Sets SMSS, which the peer and the path allow
     pub(crate) fn set_smss(&mut self, octets: u32) {
         self.smss = octets.max(1);
         self.cwnd = INITIAL_WINDOW.saturating_mul(self.smss);
@@ -104,7 +104,7 @@ impl Congestion {
         self.due
     }
 
-    /// A segment with so many octets leaves
+    /// Takes note of a segment with so many octets
     pub(crate) fn on_sent(&mut self, sequence: i32, octets: u32, asked: bool, now: Time) {
         let end = sequence.wrapping_add(i32::try_from(octets).unwrap_or(i32::MAX));
         if self.flight_size() == 0 {
@@ -119,7 +119,7 @@ impl Congestion {
         self.last_flight_size = self.flight_size();
     }
 
-    /// The peer acknowledges everything before `number`
+    /// Takes note of an acknowledgment of everything before `number`
     pub(crate) fn on_acknowledgment(&mut self, number: i32, duplicate: bool, now: Time) {
         let acknowledged = distance(self.unacknowledged, number);
         if acknowledged > 0 && acknowledged <= self.flight_size() {
@@ -220,7 +220,7 @@ impl Congestion {
         }
     }
 
-    /// The engine's RTO expired: everything is retransmitted, in slow start (RFC 5681 §3.1)
+    /// Enters slow start after the engine's RTO, when everything is retransmitted (RFC 5681 §3.1)
     fn on_timeout(&mut self, now: Time) {
         self.ssthresh = (self.cwnd / 2).max(self.smss.saturating_mul(2));
         (self.cwnd, self.bytes_acked) = (self.smss, 0);
@@ -260,7 +260,7 @@ impl Congestion {
 #[derive(Debug, Clone, Copy)]
 struct Rtt {
     min: u32,
-    /// The last two: the lesser is free of what one was held up by
+    /// The last two; the lesser one is taken, in case one packet was held up
     last: [u32; 2],
     srtt: u32,
     rttvar: u32,
@@ -296,7 +296,7 @@ impl Rtt {
         share.clamp(MIN_SHARE, WHOLE_WINDOW)
     }
 
-    /// RFC 9406 §4.2
+    /// Tells whether the RTT has grown by a queue (RFC 9406 §4.2)
     fn has_queue(&self) -> bool {
         self.recent() > self.min.saturating_add((self.min / 8).clamp(4_000, 16_000))
     }
@@ -308,24 +308,24 @@ impl Rtt {
     }
 }
 
-/// Octets from one sequence number to another; none if that lies before
+/// Octets from one sequence number to another; 0 if that lies before
 fn distance(from: i32, to: i32) -> u32 {
     u32::try_from(to.wrapping_sub(from)).unwrap_or(0)
 }
 
-/// RFC 9293 §3.7.1, of a peer that does not tell
+/// The MSS of a peer that does not announce one (RFC 9293 §3.7.1)
 pub(crate) const DEFAULT_MSS: u32 = 536;
 
-/// Segments at first (RFC 6928)
+/// The initial window in segments (RFC 6928)
 const INITIAL_WINDOW: u32 = 10;
 
 /// dup ACKs that are a loss (RFC 5681 §3.2)
 const DUP_ACK_THRESHOLD: u32 = 3;
 
-/// A whole window
+/// The number of parts that cwnd is counted in
 const WHOLE_WINDOW: u32 = 64;
 
-/// RFC 9438 §4.6: 0.7 of it
+/// The share of cwnd that a loss leaves at least: 0.7 (RFC 9438 §4.6)
 const MIN_SHARE: u32 = 45;
 
 /// A loss of one segment in so many is congestion, whatever the RTT is
@@ -337,7 +337,7 @@ const MIN_LOSSES: u32 = 4;
 /// The shortest RTO of the engine, less a margin
 const MIN_ENGINE_RTO: Time = 900_000;
 
-/// Longer than acknowledgments are delayed (RFC 9293 §3.8.6.3 allows 500 ms, hosts take 40 to 200)
+/// The margin of RTO, longer than acknowledgments are delayed (RFC 9293 §3.8.6.3 allows 500 ms, hosts take 40 to 200)
 const RTO_MARGIN: u32 = 200_000;
 
 #[cfg(test)]
@@ -374,7 +374,7 @@ mod tests {
         }
     }
 
-    /// Duplicates of an acknowledgment of so many segments; whether the next is sent again
+    /// Gives duplicates of an acknowledgment of so many segments; returns true if the next is retransmitted
     fn dup_acks(sender: &mut Congestion, count: u32, segments: u32) -> bool {
         for _ in 0..count {
             sender.on_acknowledgment(at(segments), true, 0);
@@ -382,7 +382,7 @@ mod tests {
         sender.take_retransmit()
     }
 
-    /// An acknowledgment of so many segments; whether the next is sent again
+    /// Gives an acknowledgment of so many segments; returns true if the next is retransmitted
     fn acknowledge(sender: &mut Congestion, segments: u32, now: Time) -> bool {
         sender.on_acknowledgment(at(segments), false, now);
         sender.take_retransmit()

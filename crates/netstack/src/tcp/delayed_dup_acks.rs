@@ -1,4 +1,4 @@
-//! Duplicate acknowledgments that wait, because a segment that is missing may only be late
+//! Duplicate acknowledgments that wait, because the missing segment may only be late
 
 use std::collections::VecDeque;
 
@@ -6,26 +6,26 @@ use pptp_packet::Egress;
 
 use crate::{engine::Segment, shared::time::Time};
 
-/// A gap in what a connection has received, and what is not yet said about it
+/// A gap in the octets that a connection has received, and the duplicate ACKs that wait
 ///
 /// Each segment behind a gap is answered by a duplicate acknowledgment, and three of them are a loss
 /// to the sender, which sends again and halves its window (RFC 5681 §3.2). But the datagrams of a
 /// tunnel overtake each other by a few positions, and with each one of fifty held up for 1 to 3 ms a
 /// sender of RFC 5681 gets along at 57 % of its speed, as measured in memory over 20 Mbit/s. So these
 /// acknowledgments wait for a moment. If the segment comes, they are never sent; if it does not, they
-/// all leave, and what is to follow goes at once.
+/// all leave, and later ones leave at once.
 #[derive(Debug)]
 pub(crate) struct DelayedDupAcks {
-    /// The acknowledgment number: what is missing begins there
+    /// The acknowledgment number, at which the missing octets begin
     missing: i32,
-    /// When the gap counts as a loss
+    /// The time at which the gap counts as a loss
     until: Time,
     /// IP packets, the oldest first
     held: VecDeque<Vec<u8>>,
 }
 
 impl DelayedDupAcks {
-    /// Takes what a connection replies to a segment; what is to be sent at once comes back
+    /// Takes the reply to a segment; returns it if it is to be sent at once
     pub(crate) fn hold(
         gap: &mut Option<Box<Self>>,
         segment: &Segment,
@@ -55,7 +55,7 @@ impl DelayedDupAcks {
         None
     }
 
-    /// When [`DelayedDupAcks::take_due`] has something to say, if no segment comes before
+    /// The time at which [`DelayedDupAcks::take_due`] has a packet, if no segment comes before
     pub(crate) fn deadline(&self) -> Option<Time> {
         (!self.held.is_empty()).then_some(self.until)
     }
@@ -66,7 +66,7 @@ impl DelayedDupAcks {
     }
 }
 
-/// What the engine replies to a segment at once
+/// An [`Egress`] for the engine's immediate reply to a segment
 #[derive(Debug, Default)]
 pub(crate) struct Reply(pub(crate) Option<Vec<u8>>);
 
@@ -100,13 +100,13 @@ const IP_HEADER: usize = 20;
 /// TCP's control bits with no other set (RFC 9293 §3.1)
 const ACK: u8 = 0x10;
 
-/// How long a segment may be late, in microseconds
+/// The time that a segment may be late, in microseconds
 ///
-/// Longer than paths hold datagrams up beside each other, and little beside a round trip, by which a
-/// loss is noticed later anyway.
+/// It is longer than datagrams overtake each other by, and short beside a round trip, which is the time
+/// that the detection of a loss takes anyway.
 const PATIENCE: Time = 4_000;
 
-/// Acknowledgments that wait at most: what lies so many segments back does not come any more
+/// The largest number of acknowledgments that wait: a segment so far back is lost
 const MAX_DELAYED: usize = 16;
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// What the stack replies: so much is acknowledged, with these control bits
+    /// A reply of the stack that acknowledges this number, with these control bits
     fn reply(acknowledgment: i32, bits: u8) -> Vec<u8> {
         let mut packet = vec![0; 40];
         packet[28..32].copy_from_slice(&acknowledgment.to_be_bytes());
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Replies `acknowledgment` to a segment at `sequence`; whether that leaves at once
+    /// Replies `acknowledgment` to a segment at `sequence`; returns true if that leaves at once
     fn hold(
         gap: &mut Option<Box<DelayedDupAcks>>,
         sequence: i32,

@@ -1,4 +1,4 @@
-//! The way out of a connection
+//! The way of a segment out of its connection
 
 use pptp_packet::Egress;
 
@@ -13,6 +13,11 @@ use crate::shared::{Shared, table::Id, time::NEVER};
 impl Tcp {
     /// Lets one connection send one packet; false if it has no more to send for now
     pub(crate) fn egress(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) -> bool {
+        // The order matters. Timers come first: they may end the connection or change what it may send.
+        // Packets that were held back leave before newer ones of the engine. The synthetic acknowledgments
+        // come just before the engine is asked, because it decides by the window that it was given last. Its
+        // segment is noted before `update`, which may remove the connection. The next deadline is computed
+        // last, from all of that.
         let Shared { engine, stats, now, .. } = &mut *shared;
         let Some(connection) = self.connections.get_mut(id) else { return false };
         connection.check_time(*now);

@@ -17,14 +17,14 @@ pub(crate) struct FreshSyn {
 }
 
 impl FreshSyn {
-    /// `syn` leaves for the first time
+    /// A copy of `syn`, which leaves for the first time now
     pub(crate) fn new(syn: Vec<u8>, now: Time) -> Self {
         let mut opening = Self { syn, due: now, pauses: FreshLinkDelays::default() };
         opening.wait(now);
         opening
     }
 
-    /// When [`FreshSyn::take_due`] has something to say
+    /// The time at which [`FreshSyn::take_due`] has a packet
     pub(crate) const fn deadline(&self) -> Time {
         self.due
     }

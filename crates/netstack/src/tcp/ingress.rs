@@ -72,6 +72,11 @@ impl Tcp {
     }
 
     /// Lets the engine process a segment; one that is not acceptable is only answered
+    ///
+    /// The order matters. The numbers are noted before the engine sees the segment, because they decide which
+    /// window it is shown. Its reply leaves before the packets of the next turn. A segment of the
+    /// handshake was taken if it changed the engine's state, so that the notes of it come after the engine.
+    /// `update` comes behind them, because it may remove the connection; what is left of it is queued last.
     fn process(
         &mut self,
         id: Id,
@@ -110,7 +115,7 @@ impl Tcp {
         self.enqueue(id, shared);
     }
 
-    /// Tells a peer which numbers count, if that has not been done within the last second
+    /// Sends a challenge ACK (RFC 5961 §7), at most once a second
     fn challenge(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
         let Shared { engine, stats, now, .. } = &mut *shared;
         let Some(connection) = self.connections.get_mut(id) else { return };

@@ -12,7 +12,7 @@ use crate::{
 
 /// Chooses the initial sequence number of each connection (RFC 6528 §3, RFC 9293 §3.4.1)
 ///
-/// It is a clock plus a keyed hash of addresses and ports. So the numbers of one peer say nothing of those
+/// The number is a clock plus a keyed hash of addresses and ports. So the numbers of one peer do not reveal those
 /// of another, and between the same two ports each connection begins above the one before.
 pub(crate) struct InitialNumbers {
     key: (u64, u64),
@@ -35,7 +35,7 @@ impl InitialNumbers {
     }
 }
 
-/// The key stays secret: whoever has it can speak in the name of others
+/// Prints no key: with it a host could forge segments of others
 impl fmt::Debug for InitialNumbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InitialNumbers").finish_non_exhaustive()

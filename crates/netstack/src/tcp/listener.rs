@@ -36,16 +36,16 @@ impl Listener {
         }
     }
 
-    /// Whether a SYN to this address and port is for this listener
+    /// Tells whether a SYN to this address and port is for this listener
     pub(crate) fn takes(&self, local: SocketAddrV4) -> bool {
         self.failed.is_none() && overlap(self.local, local)
     }
 
-    /// A SYN beyond the backlog is dropped: the peer repeats it
+    /// Tells whether the backlog is full; a further SYN is dropped, and the peer repeats it
     pub(crate) fn is_full(&self) -> bool {
         self.waiting >= self.backlog
     }
 }
 
-/// What Linux allows (net.core.somaxconn): each that waits has its buffers
+/// The largest backlog, as Linux has it (net.core.somaxconn): each connection in it has its buffers
 const MAX_BACKLOG: usize = 4096;

@@ -1,4 +1,4 @@
-//! TCP: connections, listeners, and what is left of a connection once it is over
+//! TCP: connections, listeners, and the records of connections that are over
 
 mod ack_injector;
 mod calls;
@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct Tcp {
     initial: InitialNumbers,
     connections: Table<Connection>,
-    /// When each connection wants a turn, by its number
+    /// The time at which each connection wants a turn, by its number
     deadlines: Vec<Time>,
     flows: BTreeMap<Flow, Id>,
     closing: Closing,
@@ -73,7 +73,7 @@ impl Tcp {
         self.connections.is_empty() && self.listeners.is_empty() && self.flows.is_empty()
     }
 
-    /// Tells whether what was written for the last time has arrived, on all connections
+    /// Tells whether the peers have acknowledged everything on the connections that were shut down or dropped
     pub(crate) fn is_flushed(&self) -> bool {
         !self.connections.iter().any(|(_, connection)| connection.is_parting())
     }
@@ -94,7 +94,7 @@ impl Tcp {
         self.listeners.get_mut(id).map(|it| &mut it.acceptors)
     }
 
-    /// Puts connections into the queue whose time has come, and forgets those that are over
+    /// Puts the connections whose time has come into the queue, and forgets those that are over
     pub(crate) fn queue_due(&mut self, shared: &mut Shared) {
         self.closing.sweep(shared.now);
         for at in 0..self.deadlines.len() {
@@ -127,6 +127,8 @@ impl Tcp {
 
     /// Fails all connections, and frees those that have no user
     pub(crate) fn shut_down(&mut self, shared: &mut Shared) {
+        // All tasks leave their lists before a connection is removed: a waker that is dropped with it would be
+        // dropped under the lock.
         for (_, connection) in self.connections.iter_mut() {
             connection.kill(SocketError::Aborted);
             connection.readers.wake(&mut shared.wakes);
@@ -169,7 +171,7 @@ impl Tcp {
         }
     }
 
-    /// Finds out what has become of a connection and does what follows
+    /// Updates a connection by its state in the engine, and acts on the transition
     fn update(&mut self, id: Id, cause: Cause, shared: &mut Shared) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let flow = connection.flow;
@@ -193,7 +195,7 @@ impl Tcp {
         }
     }
 
-    /// After a call on a connection: makes the stack ready if it wants a turn earlier than it did
+    /// Makes the stack ready if a call lets a connection want a turn earlier than before
     fn schedule(&mut self, id: Id, shared: &mut Shared) {
         let at = self.wanted(id, shared);
         if at <= shared.now {
@@ -204,10 +206,10 @@ impl Tcp {
         }
     }
 
-    /// After a connection had its turn and sent nothing: notes when it wants the next
+    /// Notes the next deadline of a connection that had its turn and sent nothing
     ///
-    /// "Now" is taken for a millisecond later: the engine would otherwise keep the owner turning for a
-    /// packet that it does not compose.
+    /// A deadline of now becomes one a millisecond later: otherwise the engine would keep the owner turning
+    /// for a packet that it does not compose.
     fn note_deadline(&mut self, id: Id, shared: &mut Shared) {
         let at = self.wanted(id, shared);
         self.set_deadline(id, at.max(shared.now.saturating_add(1_000)));
@@ -220,7 +222,7 @@ impl Tcp {
         engines.min(connection.deadline())
     }
 
-    /// Sets when a connection wants its next turn, and tells when it wanted it before
+    /// Sets the time at which a connection wants its next turn; returns the time before the change
     fn set_deadline(&mut self, id: Id, at: Time) -> Time {
         let index = usize::try_from(id).unwrap_or(usize::MAX);
         if at != NEVER && self.deadlines.len() <= index {
@@ -229,7 +231,7 @@ impl Tcp {
         self.deadlines.get_mut(index).map_or(NEVER, |deadline| std::mem::replace(deadline, at))
     }
 
-    /// The handshake of a connection that came in is complete
+    /// Hands an incoming connection whose handshake is complete to its listener
     fn hand_to_listener(&mut self, id: Id, shared: &mut Shared) {
         let Some(connection) = self.connections.get(id) else { return };
         if let Holder::Backlog(listener) = connection.holder
@@ -240,7 +242,7 @@ impl Tcp {
         }
     }
 
-    /// Ends a connection without a word to the peer
+    /// Ends a connection without a packet to the peer
     fn fail(&mut self, id: Id, error: SocketError, shared: &mut Shared) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.kill(error);

@@ -1,29 +1,29 @@
-//! The sequence numbers of a connection, and which segments count by them (RFC 9293 §3.10.7.4, RFC 5961)
+//! The sequence numbers of a connection, and the segments that are acceptable by them (RFC 9293 §3.10.7.4, RFC 5961)
 
 use crate::engine::Segment;
 
 /// The variables of RFC 9293 §3.3.1, which the engine keeps to itself
 ///
-/// They decide what becomes of a segment before the engine sees it. 24 octets: each connection has them.
+/// They decide whether a segment is accepted, before the engine sees it. They take 24 octets of each connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Numbers {
     /// SND.UNA
     unacknowledged: i32,
-    /// SND.NXT: one above the highest number that was sent
+    /// SND.NXT: the number behind the highest one that was sent
     next: i32,
-    /// One above the highest number that the engine has in flight: probes of a closed window are no part of it
+    /// The number behind the highest one that the engine has in flight, without probes of a closed window
     flight_end: i32,
     /// The number of the first octet that the user has not read
     unread: i32,
-    /// MAX.SND.WND (RFC 5961 §5.2): the largest window that the peer ever told, in octets
+    /// MAX.SND.WND (RFC 5961 §5.2): the largest window that the peer ever offered, in octets
     max_window: u32,
     /// SND.WND, in units of `1 << scale` octets
     window: u16,
-    /// RFC 7323 §2.2
+    /// The peer's window scale (RFC 7323 §2.2)
     scale: u8,
 }
 
-/// What this side still takes of the peer's sequence numbers
+/// The receive window of this side
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receive {
     /// RCV.NXT
@@ -32,21 +32,23 @@ pub(crate) struct Receive {
     pub(crate) window: u32,
 }
 
-/// What becomes of a segment
+/// The judgment of a segment
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is processed: its octets, its acknowledgment and its window count
+    /// The segment is processed: its octets, its acknowledgment and its window count
     Accept,
-    /// It is out of the window: the engine answers it, and nothing in it counts
+    /// The segment is out of the window: the engine answers it, and nothing in it counts
     Answer,
-    /// It is dropped, and the peer is told which numbers count (RFC 5961 §7: once a second)
+    /// The segment is dropped, and a challenge ACK leaves (RFC 5961 §7: once a second)
     Challenge,
-    /// It is dropped without an answer
+    /// The segment is dropped without an answer
     Drop,
 }
 
 impl Numbers {
-    /// The SYN with the number `initial` counts as acknowledged: that of the handshake the engine checks itself
+    /// The numbers of a connection whose SYN has the number `initial`
+    ///
+    /// The SYN counts as acknowledged: the engine itself checks the acknowledgment of the handshake.
     pub(crate) const fn new(initial: i32) -> Self {
         let first = initial.wrapping_add(1);
         Self {
@@ -75,26 +77,26 @@ impl Numbers {
         self.unread
     }
 
-    /// Whether the peer takes nothing at present
+    /// Tells whether the peer's window is closed
     pub(crate) const fn is_window_closed(&self) -> bool {
         self.window == 0
     }
 
-    /// The user has read so many octets
+    /// Takes note of octets that the user has read
     pub(crate) fn on_read(&mut self, octets: usize) {
         self.unread = self.unread.wrapping_add(i32::try_from(octets).unwrap_or(0));
     }
 
-    /// The peer's SYN counts
+    /// Takes note of the peer's SYN
     pub(crate) fn on_syn(&mut self, segment: &Segment) {
         self.unread = segment.sequence.wrapping_add(1);
         self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
-        // that of a SYN is told in octets
+        // the window of a SYN is not scaled
         self.window = (segment.window >> self.scale).max(segment.window.min(1));
         self.max_window = segment.window.into();
     }
 
-    /// A segment of this side leaves, from `sequence` to before `end`
+    /// Takes note of a segment of this side, from `sequence` to before `end`
     pub(crate) const fn on_sent(&mut self, sequence: i32, end: i32) {
         if end.wrapping_sub(self.next).is_positive() {
             self.next = end;
@@ -107,11 +109,11 @@ impl Numbers {
         }
     }
 
-    /// An acceptable segment acknowledges; returns the window that the engine is to be told, in the peer's units
+    /// Takes note of an acceptable segment's acknowledgment; returns the window for the engine, in the peer's units
     ///
-    /// It is the peer's own; but where that is zero and octets are in flight, it is the least there is. For
+    /// It is the peer's own; but where that is zero and octets are in flight, it is the smallest one. For
     /// a window of zero the engine stops its retransmission timer and never probes (see
-    /// [`Connection::acknowledge`](super::connection::Connection::acknowledge)). With the least one it sends the
+    /// [`Connection::acknowledge`](super::connection::Connection::acknowledge)). With the smallest one it sends the
     /// first octet again, ever more rarely, until the window opens: that is a probe (RFC 9293 §3.8.6.1), of
     /// octets that may be sent beyond a window which shrank (§3.8.6).
     pub(crate) fn on_acknowledgment(&mut self, segment: &Segment) -> u16 {
@@ -163,13 +165,13 @@ pub(crate) const fn judge_reset(segment: &Segment, receive: Receive) -> Verdict 
 }
 
 impl Receive {
-    /// Whether a sequence number is in the window
+    /// Tells whether a sequence number is in the window
     pub(crate) const fn holds(self, number: i32) -> bool {
         let offset = number.wrapping_sub(self.next);
         !offset.is_negative() && offset.cast_unsigned() < self.window
     }
 
-    /// Whether a segment has something of the window (RFC 9293 §3.4, table 6)
+    /// Tells whether a segment has a number in the window (RFC 9293 §3.4, table 6)
     fn accepts(self, segment: &Segment) -> bool {
         let first = segment.sequence;
         if segment.octets == 0 {
@@ -185,7 +187,7 @@ fn distance(from: i32, to: i32) -> u32 {
     u32::try_from(to.wrapping_sub(from)).unwrap_or(0)
 }
 
-/// RFC 7323 §2.3
+/// The largest window scale (RFC 7323 §2.3)
 const MAX_SCALE: u8 = 14;
 
 #[cfg(test)]

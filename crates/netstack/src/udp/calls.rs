@@ -125,7 +125,7 @@ impl UdpCalls<'_> {
         if writable { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// What this socket sends is repeated by its user, and waits for no path to open
+    /// Lets datagrams of this socket leave before the path is open, because its user repeats them
     pub(crate) fn set_repeats(&mut self, id: Id) -> io::Result<()> {
         self.socket(id)?.repeats = true;
         Ok(())
@@ -191,7 +191,7 @@ impl UdpCalls<'_> {
         Ok(())
     }
 
-    /// The user has let go of a socket: it is freed once what it has sent has left
+    /// Takes a socket back from its user: it is freed once its datagrams have left
     pub(crate) fn release(&mut self, id: Id) {
         let Self { udp, shared } = self;
         let Some(socket) = udp.sockets.get_mut(id) else { return };

@@ -44,7 +44,7 @@ impl Udp {
         }
     }
 
-    /// Lets the datagrams leave that wait, in their order
+    /// Lets the waiting datagrams leave in their order
     pub(crate) fn release(&mut self, shared: &mut Shared) {
         let Some(hold) = self.hold.take() else { return };
         shared.ready |= !hold.is_empty();
@@ -77,12 +77,12 @@ impl Udp {
         self.hold.as_ref().is_some_and(|hold| !hold.is_empty())
     }
 
-    /// Whether a datagram of this socket waits
+    /// Tells whether a datagram of this socket waits
     fn holds(&self, id: Id) -> bool {
         self.hold.is_some() && self.sockets.get(id).is_some_and(|socket| !socket.repeats)
     }
 
-    /// Whether a datagram of this socket would have to wait and there is no room for it
+    /// Tells whether a datagram of this socket would have to wait and there is no room for it
     pub(super) fn is_held_up(&self, id: Id) -> bool {
         self.holds(id) && self.hold.as_ref().is_some_and(|hold| hold.is_full())
     }
@@ -103,5 +103,5 @@ impl Udp {
 
 /// Datagrams that wait at most, of all sockets
 const MAX_DATAGRAMS: usize = 32;
-/// Octets of them at most; the last one may go beyond
+/// Octets that wait at most; the last datagram may go beyond
 const MAX_OCTETS: usize = 64 << 10;

@@ -19,7 +19,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// Where one packet's octets are in the IP payload, which begins with the UDP header
+/// The place of one packet's octets in the IP payload, which begins with the UDP header
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     start: usize,
@@ -28,9 +28,9 @@ struct Place {
 }
 
 impl Outgoing<'_> {
-    /// Composes the packet that begins at octet `start` of the IP payload; tells where the next begins
+    /// Composes the packet that begins at octet `start` of the IP payload; returns the start of the next
     ///
-    /// `start` is 0 or what the last call told, and the MTU may differ from that call's. `None` if
+    /// `start` is 0 or the result of the last call, and the MTU may differ from that call's. `None` if
     /// nothing is left behind this packet.
     pub(crate) fn compose(&self, start: usize, mtu: usize, out: &mut impl Egress) -> Option<usize> {
         let place = place(self.len(), start, mtu);
@@ -88,7 +88,8 @@ impl Outgoing<'_> {
     }
 }
 
-/// What fits one packet of an IP payload of `len` octets: all fragments but the last end where eight divides
+/// The largest place in an IP payload of `len` octets that fits one packet; but for the last one it ends at a
+/// multiple of eight
 const fn place(len: usize, start: usize, mtu: usize) -> Place {
     let room = mtu.saturating_sub(IP_HEADER);
     let rest = len.saturating_sub(start);

@@ -1,4 +1,4 @@
-//! One UDP socket
+//! UDP sockets
 
 use std::{
     io,
@@ -17,36 +17,36 @@ use crate::{
     ip::{Addresses, HOP_LIMIT, Identification},
 };
 
-/// One UDP socket: two rings of datagrams, each with the other side's address
+/// A UDP socket: two rings of datagrams, each with the other side's address
 ///
-/// Not the engine's own: that one gives a broadcast to one socket only, knows no connected sockets,
-/// and loses a datagram over the MTU without a word.
+/// The engine's own is not used: it gives a broadcast to one socket only, knows no connected sockets,
+/// and drops a datagram over the MTU without an error.
 pub(crate) struct UdpSocket {
     pub(crate) local: SocketAddrV4,
     pub(crate) peer: Option<SocketAddrV4>,
     pub(crate) broadcast: bool,
     pub(crate) ttl: u8,
-    /// Of datagrams to a group; 0 stay in this host
+    /// The time to live of datagrams to a group; with 0 they stay in this host
     pub(crate) multicast_ttl: u8,
-    /// Whether this host's own members of a group hear what is sent there
+    /// True if this host's own members of a group receive its datagrams
     pub(crate) multicast_loop: bool,
     pub(crate) groups: Vec<Ipv4Addr>,
     pub(crate) readers: Waiters,
     pub(crate) writers: Waiters,
     pub(crate) queued: bool,
-    /// Whether its user repeats what is lost, so that nothing of it has to wait for a path to open
+    /// True if its user repeats lost datagrams, so that they do not wait for the path to open
     pub(crate) repeats: bool,
-    /// Whether it has no user any more and only waits for what it sent to leave
+    /// True if it has no user any more and only waits until its datagrams have left
     pub(crate) dropped: bool,
-    /// What an ICMP message said of the peer, told once
+    /// The error of an ICMP message about the peer, which is returned once
     pub(crate) pending_error: Option<SocketError>,
-    /// Why no call succeeds any more
+    /// The error of every call from now on
     pub(crate) failed: Option<SocketError>,
-    /// Whether a datagram was refused since one has left: the socket is not writable then
+    /// True if a datagram was refused since one has left: the socket is not writable then
     refused: bool,
-    /// How much of the oldest datagram has left, if some of it has
+    /// The progress of the oldest datagram, if some of it has left
     underway: Option<Underway>,
-    /// `None` once it has failed
+    /// The buffers; `None` once it has failed
     buffers: Option<Buffers>,
 }
 
@@ -57,16 +57,16 @@ struct Buffers {
     large: Option<(SocketAddrV4, Box<[u8]>)>,
 }
 
-/// How much of a datagram has left that leaves in fragments
+/// The progress of a datagram that leaves in fragments
 #[derive(Debug, Clone, Copy)]
 struct Underway {
     from: SocketAddrV4,
     identification: u16,
-    /// Where the next fragment begins
+    /// The start of the next fragment
     start: usize,
 }
 
-/// What left a socket
+/// The part of a datagram that left a socket
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     Nothing,
@@ -107,7 +107,7 @@ impl UdpSocket {
         (self.peer, self.pending_error) = (Some(peer), None);
     }
 
-    /// Whether a datagram is for this socket
+    /// Tells whether a datagram is for this socket
     pub(crate) fn takes(&self, source: SocketAddrV4, destination: SocketAddrV4, all: bool) -> bool {
         let (own, to) = (self.local.ip(), destination.ip());
         self.local.port() == destination.port()
@@ -131,9 +131,9 @@ impl UdpSocket {
         kept
     }
 
-    /// Gives one datagram to `read`, which tells how much of it it took
+    /// Gives one datagram to `read`, which returns the number of octets that it took
     ///
-    /// What it did not take is lost, as with the kernel's sockets.
+    /// The other octets are lost, as with the kernel's sockets.
     pub(crate) fn recv(
         &mut self,
         peek: bool,
@@ -185,7 +185,7 @@ impl UdpSocket {
             || (!self.refused && self.buffers.as_ref().is_some_and(Buffers::has_room))
     }
 
-    /// What a receive and a send would not wait for
+    /// The readiness for receiving and sending
     pub(crate) fn readiness(&self) -> Ready {
         let failed = self.failed.is_some();
         [
@@ -199,7 +199,7 @@ impl UdpSocket {
         .fold(Ready::EMPTY, |ready, (_, kind)| ready | kind)
     }
 
-    /// What an ICMP message said of the peer, or why no call succeeds any more
+    /// Takes the error of an ICMP message about the peer, or returns the error of every call
     pub(crate) fn take_error(&mut self) -> Option<SocketError> {
         self.check().err()
     }
@@ -217,8 +217,8 @@ impl UdpSocket {
 
     /// Composes the next packet of the oldest datagram that was sent
     ///
-    /// Those who wait for its room are woken once all of it has left. A datagram whose sender's address
-    /// has changed since its first fragments left begins anew: nobody could put it together.
+    /// Tasks that wait for room are woken once all of it has left. A datagram whose sender's address has
+    /// changed since its first fragments left begins anew, because no host could reassemble it.
     pub(crate) fn egress(
         &mut self,
         addresses: &Addresses,
@@ -260,7 +260,7 @@ impl UdpSocket {
         self.writers.wake(wakes);
     }
 
-    /// Tells the reader and the writer what an ICMP message said of the peer
+    /// Wakes the reader and the writer with the error of an ICMP message about the peer
     pub(crate) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.pending_error = Some(error);
         self.readers.wake(wakes);
@@ -328,7 +328,7 @@ fn ring(octets: usize) -> DatagramRing {
     DatagramRing::new(octets, entries)
 }
 
-/// As of TCP
+/// The largest buffer, as of TCP
 const MAX_BUFFER: usize = 16 << 20;
 
 /// Octets of an IPv4 and a UDP header

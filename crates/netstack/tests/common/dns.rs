@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Pair, SERVER, at, client_config};
 
-/// What a server does with a query: its answers, if any; the flag is true over TCP
+/// The reaction of a server to a query: its answers, if any; the flag is true over TCP
 pub type Script = Arc<dyn Fn(&Message, bool) -> Vec<Message> + Send + Sync>;
 
 pub fn serve(pair: &Pair, address: Ipv4Addr, script: Script) -> Arc<Mutex<Vec<(SocketAddr, u16)>>> {

@@ -23,7 +23,7 @@ const ROOM: usize = 64;
 /// Turns at one instant
 const MOST_TURNS: usize = 1_000;
 
-/// Whether a packet gets through; the flag is true on the way to the server
+/// The decision whether a packet gets through; the flag is true on the way to the server
 type Passes = Box<dyn FnMut(bool, &[u8]) -> bool + Send>;
 
 pub struct Pair {

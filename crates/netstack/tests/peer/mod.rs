@@ -43,7 +43,7 @@ impl Segment {
         self.flags & flags == flags
     }
 
-    /// One above its last sequence number
+    /// The number behind its last sequence number
     pub fn end(&self) -> u32 {
         let controls = u32::from(self.has(SYN)) + u32::from(self.has(FIN));
         self.sequence.wrapping_add(u32::try_from(self.octets.len()).unwrap() + controls)
@@ -115,14 +115,14 @@ impl Host {
         self.link.handle_ip(Instant::now().into_std(), packet);
     }
 
-    /// What the stack has to send now
+    /// The segments that the stack sends now
     pub fn turn(&self) -> Vec<Segment> {
         let mut out = VecEgress::new(64);
         self.link.turn(Instant::now().into_std(), &mut out);
         out.packets.iter().filter_map(|packet| Segment::parse(packet)).collect()
     }
 
-    /// What the stack sends when it is given a segment
+    /// The segments that the stack sends when it is given one
     pub fn answers(&self, segment: &Segment) -> Vec<Segment> {
         self.give(&segment.packet());
         self.turn()
@@ -168,9 +168,9 @@ impl Host {
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
     pub local: SocketAddrV4,
-    /// Of the stack under test
+    /// The next number of the stack under test
     pub sent: u32,
-    /// Of the peer
+    /// The next number of the peer
     pub received: u32,
 }
 

@@ -22,7 +22,7 @@ fn header(mark: u8) -> [u8; HEADER] {
     header
 }
 
-/// One reassembly, and what it counts
+/// A reassembly and its counters
 #[derive(Default)]
 struct Bench {
     reassembly: Reassembly,
@@ -43,7 +43,7 @@ impl Bench {
         self.reassembly.insert(&fragment, now, &mut self.stats)
     }
 
-    /// As [`Self::give`], of one datagram and at one moment; the payload of what became whole
+    /// Gives fragments of one datagram at one moment; returns the payload of the datagram that is whole
     fn add(&mut self, offset: usize, octets: &[u8], last: bool) -> Option<Vec<u8>> {
         self.give(key(3, 1), 0, offset, octets, last).map(|datagram| payload(&datagram))
     }
@@ -221,7 +221,7 @@ fn thirty_seconds_from_the_first_fragment_on_a_datagram_is_given_up() {
     assert_eq!(bench.counts(), Counts { timeouts: 2, ..Counts::default() });
 }
 
-/// Which of the datagrams that came are still held, by host and identification
+/// The datagrams that are still held, by host and identification
 fn held(bench: &Bench) -> Vec<(u8, u16)> {
     let keys = bench.reassembly.partials.iter().map(|partial| partial.key);
     keys.map(|key| (key.source.octets()[3], key.identification)).collect()
@@ -319,7 +319,7 @@ struct Slow {
 }
 
 impl Slow {
-    /// By the rules as they are written, from all fragments each time
+    /// Judges by the rules as they are written, from all fragments each time
     fn give(
         &mut self,
         id: u16,

@@ -11,7 +11,7 @@ use crate::{
     net::handle::Net,
 };
 
-/// One caller of a lookup, which waits for the question
+/// A caller of a lookup, which waits for the question
 ///
 /// Dropped, it leaves the question to the others; the last one ends it.
 pub(super) struct Asker<'n> {

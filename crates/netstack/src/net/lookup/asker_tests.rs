@@ -61,14 +61,14 @@ fn in_flight(net: &Net) -> usize {
     net.with(|stack| stack.questions.len())
 }
 
-/// What the future under test is told by the test
+/// The instructions of the test to the future under test
 #[derive(Default)]
 struct Told {
     waker: Option<Waker>,
     outcome: Option<Outcome>,
 }
 
-/// Ends when it is told to
+/// A future that ends when the test says so
 async fn told(told: Arc<Mutex<Told>>) -> Outcome {
     std::future::poll_fn(|cx| {
         let mut told = lock(&told);
@@ -78,7 +78,7 @@ async fn told(told: Arc<Mutex<Told>>) -> Outcome {
     .await
 }
 
-/// Never polled: the question is in flight already
+/// A future that is never polled, because the question is in flight already
 fn never() -> impl Future<Output = Outcome> {
     std::future::poll_fn(|_| unreachable!("a second question"))
 }

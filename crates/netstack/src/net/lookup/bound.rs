@@ -19,7 +19,7 @@ pub const MAX_DNS_WORK: u64 = OTHERS * (EACH_NAME + EACH_COMPARISON)
     + RECORDS
     + ANSWER;
 
-/// Of the datagrams of one poll, those that are not the answer
+/// The datagrams of one poll that are not the answer
 const OTHERS: u64 = (MAX_DATAGRAMS * MAX_QUERIES) as u64 - 1;
 const RECORDS: u64 = MAX_RECORDS as u64;
 const LOOKS: u64 = MAX_ALIASES as u64 + 1;

@@ -1,4 +1,4 @@
-//! One question to one server: UDP, EDNS, and TCP (RFC 1035 §4.2, RFC 6891)
+//! The exchange with one DNS server: UDP, EDNS, and TCP (RFC 1035 §4.2, RFC 6891)
 
 use std::{
     future::poll_fn,
@@ -80,8 +80,8 @@ impl Net {
 
     /// Waits for a message that answers the question: any other is ignored
     ///
-    /// As long as the link has brought nothing at all the question is repeated after each of [`FreshLinkDelays`], from another
-    /// port and with another identifier; an answer to any of these queries is one.
+    /// As long as the link has brought no packet, the question is repeated after each of [`FreshLinkDelays`], from
+    /// another port and with another identifier; an answer to any of these queries is one.
     async fn ask_udp(
         &self,
         server: SocketAddr,
@@ -148,7 +148,7 @@ impl Net {
         Poll::Pending
     }
 
-    /// A message over TCP goes behind its length (RFC 1035 §4.2.2)
+    /// Asks over TCP, where each message goes behind its length (RFC 1035 §4.2.2)
     async fn ask_tcp(
         &self,
         server: SocketAddr,

@@ -34,7 +34,7 @@ impl Net {
     /// at. No answer is kept. Equal questions at a time share one query. With EDNS (RFC 6891) answers of up to 1,232
     /// octets need no TCP; servers that do not know it are asked without, and in the second round all are.
     ///
-    /// What a server says is not judged: its answer may be a loopback address, which sockets of this stack refuse.
+    /// The addresses are not judged: an answer may be a loopback address, which sockets of this stack refuse.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Net {
 
     /// Finds the TXT records of a name, by the stack's DNS servers
     ///
-    /// The strings of one record are joined; what is not UTF-8 is replaced. Errors and cancel
+    /// The strings of one record are joined; octets that are not UTF-8 are replaced. Errors and cancel
     /// safety as of [`Net::lookup_host`].
     pub async fn lookup_txt(&self, name: &str) -> io::Result<Vec<String>> {
         Ok(self.lookup(name, RecordType::TXT, TEXT, "TXT").await?.texts.clone())
@@ -140,7 +140,7 @@ impl Subject {
     }
 }
 
-/// Finds out what a server's answer comes to; [`Failure::NoAnswer`] if another server may know more
+/// Turns a server's reply into values or a failure; [`Failure::NoAnswer`] if another server may know more
 fn judge(reply: Reply, server: Ipv4Addr) -> Result<Values, Failure> {
     let no_answer = |what: &str, kind| Failure::NoAnswer { server, what: what.into(), kind };
     match (reply.code, reply.found) {
@@ -155,7 +155,7 @@ fn judge(reply: Reply, server: Ipv4Addr) -> Result<Values, Failure> {
     }
 }
 
-/// How long each server is waited for in the first round and in the second, and whether it is asked with EDNS
+/// The time to wait for each server in the first round and in the second; true if it is asked with EDNS
 ///
 /// A second covers the slowest of lines, and a lost packet is repeated once. Some firewalls drop queries with EDNS
 /// without a word, so that the repetition has none.

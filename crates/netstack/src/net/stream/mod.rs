@@ -23,12 +23,12 @@ use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
 
 /// A TCP connection
 ///
-/// As `tokio::net::TcpStream`. What came before a reset can still be read; after it every read
-/// fails with `ConnectionReset`. A peer that acknowledges nothing for
+/// It behaves as `tokio::net::TcpStream`. Octets that came before a reset can still be read; after them every
+/// read fails with `ConnectionReset`. A peer that acknowledges nothing for
 /// [`TcpOptions::user_timeout`](crate::TcpOptions::user_timeout) ends it with `TimedOut`. After
 /// shutdown a write fails with `BrokenPipe`, and the peer may go on sending.
 ///
-/// Dropped, it flushes what was written and closes in the background, for as long as
+/// When it is dropped, it flushes the written octets and closes in the background, for as long as
 /// [`TcpOptions::linger`](crate::TcpOptions::linger) allows; then its memory is free.
 #[derive(Debug)]
 pub struct TcpStream {
@@ -61,17 +61,17 @@ impl TcpStream {
 
     /// The error by which the connection ended, if it did
     ///
-    /// Reads and writes fail with it all the same: it is told, not taken.
+    /// Reads and writes fail with it all the same: it is not taken.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.with(|stack, id| stack.tcp()?.error(id))
     }
 
-    /// Resets the connection: what was written and not acknowledged is lost
+    /// Resets the connection; octets that were not acknowledged are lost
     pub fn abort(self) {
         self.with(|stack, id| stack.tcp_after_end().abort(id));
     }
 
-    /// Reads without taking: the next read gives the same octets again
+    /// Reads and leaves the octets in their place: the next read returns them again
     ///
     /// # Cancel safety
     ///
@@ -82,7 +82,7 @@ impl TcpStream {
         Wait::new(&self.connection.net, Waiting::TcpRead(id), peek).await
     }
 
-    /// As [`TcpStream::peek`], for the task that polls last
+    /// The poll form of [`TcpStream::peek`], for the task that polls last
     pub fn poll_peek(
         &self,
         cx: &mut Context<'_>,
@@ -95,7 +95,7 @@ impl TcpStream {
         })
     }
 
-    /// Waits until the connection is ready for something of `interest`, and tells for what
+    /// Waits until the connection is ready for something of `interest`, and returns its readiness
     ///
     /// # Cancel safety
     ///
@@ -118,7 +118,7 @@ impl TcpStream {
         Wait::new(&self.connection.net, Waiting::TcpRead(id), readable).await
     }
 
-    /// As [`TcpStream::readable`], for the task that polls last
+    /// The poll form of [`TcpStream::readable`], for the task that polls last
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection { net, id, .. } = &*self.connection;
         wait::poll(net, Waiting::TcpRead(*id), cx, |stack| stack.tcp()?.poll_readable(*id))
@@ -135,25 +135,25 @@ impl TcpStream {
         Wait::new(&self.connection.net, Waiting::TcpWrite(id), writable).await
     }
 
-    /// As [`TcpStream::writable`], for the task that polls last
+    /// The poll form of [`TcpStream::writable`], for the task that polls last
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection { net, id, .. } = &*self.connection;
         wait::poll(net, Waiting::TcpWrite(*id), cx, |stack| stack.tcp()?.poll_writable(*id))
     }
 
-    /// Reads what there is, or fails with `WouldBlock`
+    /// Reads the octets that have come, or fails with `WouldBlock`
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
         wait::attempt(net, |stack| stack.tcp()?.read(*id, buf, false))
     }
 
-    /// As [`TcpStream::try_read`], into one buffer after the other
+    /// Reads as [`TcpStream::try_read`] does, into one buffer after the other
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
         wait::attempt(net, |stack| stack.tcp()?.read_vectored(*id, bufs))
     }
 
-    /// As [`TcpStream::try_read`], behind what is in the buffer already; 4 KiB at most
+    /// Reads as [`TcpStream::try_read`] does, and appends to the buffer; 4 KiB at most
     pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
         let mut octets = [0; 4096];
         let room = buf.chunk_mut().len().min(octets.len());
@@ -162,12 +162,12 @@ impl TcpStream {
         Ok(count)
     }
 
-    /// Writes what there is room for, or fails with `WouldBlock`
+    /// Writes as many octets as there is room for, or fails with `WouldBlock`
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.try_write_vectored(&[IoSlice::new(buf)])
     }
 
-    /// As [`TcpStream::try_write`], from one buffer after the other
+    /// Writes as [`TcpStream::try_write`] does, from one buffer after the other
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let Connection { net, id, .. } = &*self.connection;
         wait::attempt(net, |stack| stack.tcp()?.write(*id, bufs))
@@ -186,7 +186,7 @@ impl TcpStream {
         (OwnedReadHalf::new(other), OwnedWriteHalf::new(self))
     }
 
-    /// Whether both are streams of one connection
+    /// Tells whether both are streams of one connection
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.connection, &other.connection)
     }
@@ -260,12 +260,12 @@ impl AsyncWrite for TcpStream {
         true
     }
 
-    /// Done at once: what was written leaves without being asked to
+    /// Returns at once: written octets leave without a flush
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Done once the FIN is queued behind what was written; the peer may go on sending
+    /// Queues a FIN behind the written octets; the peer may go on sending
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.shut_down())
     }

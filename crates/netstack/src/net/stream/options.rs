@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use super::TcpStream;
 
 impl TcpStream {
-    /// Whether small segments leave at once
+    /// Tells whether small segments leave at once
     pub fn nodelay(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.tcp()?.nodelay(id))
     }
@@ -15,24 +15,24 @@ impl TcpStream {
         self.with(|stack, id| stack.tcp()?.set_nodelay(id, nodelay))
     }
 
-    /// How often the connection is probed while it is idle
+    /// The pause between two probes of an idle connection; `None` without probes
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         self.with(|stack, id| stack.tcp()?.keepalive(id))
     }
 
-    /// Sets how often the connection is probed while it is idle; `None` for never
+    /// Sets the pause between two probes of an idle connection; `None` for no probes
     ///
-    /// What is shorter than a second is taken for one, and what is longer than a day for a day.
+    /// A pause below a second is taken for a second, and one above a day for a day.
     pub fn set_keepalive(&self, every: Option<Duration>) -> io::Result<()> {
         self.with(|stack, id| stack.tcp()?.set_keepalive(id, every))
     }
 
-    /// How long the connection may flush after it is dropped; `None` for the 60 s that are usual
+    /// The time that the connection has to flush after it is dropped; `None` for the usual 60 s
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.with(|stack, id| stack.tcp()?.linger(id))
     }
 
-    /// Sets how long the connection may flush after it is dropped, 60 s at most; `None` for that
+    /// Sets the time that the connection has to flush after it is dropped, 60 s at most; `None` for that
     ///
     /// With zero it is reset as soon as it is dropped. Dropping never waits, unlike that of a
     /// kernel's socket.
@@ -41,17 +41,17 @@ impl TcpStream {
         self.with(|stack, id| stack.tcp()?.set_linger(id, linger))
     }
 
-    /// As [`TcpStream::set_linger`] with zero: dropped, the connection is reset at once
+    /// Calls [`TcpStream::set_linger`] with zero: the connection is reset as soon as it is dropped
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.set_linger(Duration::ZERO)
     }
 
-    /// How many routers a segment may pass (RFC 791 §3.2)
+    /// The number of routers that a segment may pass (RFC 791 §3.2)
     pub fn ttl(&self) -> io::Result<u32> {
         self.with(|stack, id| stack.tcp()?.ttl(id))
     }
 
-    /// Sets how many routers a segment may pass; `InvalidInput` but for 1 to 255
+    /// Sets the number of routers that a segment may pass; `InvalidInput` unless it is 1 to 255
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.with(|stack, id| stack.tcp()?.set_ttl(id, ttl))
     }

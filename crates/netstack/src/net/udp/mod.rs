@@ -21,20 +21,20 @@ use crate::{Stack, shared::table::Id, stack::Waiting};
 
 /// A UDP socket
 ///
-/// As `tokio::net::UdpSocket`. Any number of tasks may send and receive at once. A connected socket
+/// It behaves as `tokio::net::UdpSocket`. Any number of tasks may send and receive at once. A connected socket
 /// reports what ICMP says of its peer: `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`.
 ///
 /// A datagram may have 65,507 octets. One that does not fit the stack's MTU with its 28 octets of
 /// headers leaves in fragments (RFC 791 §3.2), in order, as there is room, with other sockets' packets
-/// between them. If one fragment is lost, the whole datagram is. What comes in fragments is received
-/// as one datagram. Don't Fragment is not set, so that routers may cut packets further.
+/// between them. If one fragment is lost, the whole datagram is. A datagram that comes in fragments is
+/// received as one. Don't Fragment is not set, so that routers may cut packets further.
 ///
 /// Datagrams to a broadcast address need [`UdpSocket::set_broadcast`]; those that come in are
-/// received by every socket on their port. Dropped, it still sends what it was given.
+/// received by every socket on their port. A dropped socket still sends the datagrams that it has.
 ///
-/// What begins with `poll_` wakes the task that polled last, and what begins with `try_` fails with
-/// `WouldBlock` where its namesake waits. Nothing is lost, sent or taken by a future that is dropped
-/// before it is ready.
+/// A method that begins with `poll_` wakes the task that polled last. One that begins with `try_` fails with
+/// `WouldBlock` where its namesake waits. A future that is dropped before it is ready has not sent, taken or
+/// lost anything.
 #[derive(Debug)]
 pub struct UdpSocket {
     net: Net,
@@ -51,7 +51,7 @@ impl UdpSocket {
         &self.net
     }
 
-    /// Has what it sends leave at once, also while datagrams wait for a path to open: it is repeated
+    /// Lets its datagrams leave at once, also while others wait for the path to open, because they are repeated
     pub(super) fn repeats(self) -> io::Result<Self> {
         self.with(|stack, id| stack.udp()?.set_repeats(id))?;
         Ok(self)
@@ -85,17 +85,17 @@ impl UdpSocket {
         self.send_datagram(buf, None).await
     }
 
-    /// As [`UdpSocket::send`], polled
+    /// The poll form of [`UdpSocket::send`]
     pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_send_datagram(cx, buf, None)
     }
 
-    /// As [`UdpSocket::send`], at once
+    /// The form of [`UdpSocket::send`] that does not wait
     pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
         self.try_send_datagram(buf, None)
     }
 
-    /// As [`UdpSocket::send_to`], polled
+    /// The poll form of [`UdpSocket::send_to`]
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -105,12 +105,12 @@ impl UdpSocket {
         self.poll_send_datagram(cx, buf, Some(v4(target)?))
     }
 
-    /// As [`UdpSocket::send_to`], at once
+    /// The form of [`UdpSocket::send_to`] that does not wait
     pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
         self.try_send_datagram(buf, Some(v4(target)?))
     }
 
-    /// Waits until the socket is ready for something of `interest`, and tells for what
+    /// Waits until the socket is ready for something of `interest`, and returns its readiness
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         let id = self.id;
         let waiting = [Waiting::UdpRead(id), Waiting::UdpWrite(id)];
@@ -124,7 +124,7 @@ impl UdpSocket {
         Wait::new(&self.net, Waiting::UdpRead(id), readable).await
     }
 
-    /// As [`UdpSocket::readable`], polled
+    /// The poll form of [`UdpSocket::readable`]
     pub fn poll_recv_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiting = Waiting::UdpRead(self.id);
         wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.poll_readable(self.id))
@@ -137,13 +137,13 @@ impl UdpSocket {
         Wait::new(&self.net, Waiting::UdpWrite(id), writable).await
     }
 
-    /// As [`UdpSocket::writable`], polled
+    /// The poll form of [`UdpSocket::writable`]
     pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiting = Waiting::UdpWrite(self.id);
         wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.poll_writable(self.id))
     }
 
-    /// Takes what ICMP said of the peer, so that no other call fails with it
+    /// Takes the error that ICMP reported of the peer, so that no other call fails with it
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.with(|stack, id| stack.udp()?.take_error(id))
     }

@@ -5,17 +5,17 @@ use std::{io, net::Ipv4Addr};
 use super::UdpSocket;
 
 impl UdpSocket {
-    /// How many routers a datagram to one host may pass (RFC 791 §3.2)
+    /// The number of routers that a datagram to one host may pass (RFC 791 §3.2)
     pub fn ttl(&self) -> io::Result<u32> {
         self.with(|stack, id| stack.udp()?.ttl(id))
     }
 
-    /// Sets how many routers a datagram to one host may pass; `InvalidInput` but for 1 to 255
+    /// Sets the number of routers that a datagram to one host may pass; `InvalidInput` unless it is 1 to 255
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.with(|stack, id| stack.udp()?.set_ttl(id, ttl))
     }
 
-    /// Whether datagrams may be sent to a broadcast address
+    /// Tells whether datagrams may be sent to a broadcast address
     pub fn broadcast(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.udp()?.broadcast(id))
     }
@@ -27,7 +27,7 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.set_broadcast(id, on))
     }
 
-    /// Receives what is sent to the multicast group (RFC 1112), and tells the routers (RFC 2236)
+    /// Joins a multicast group (RFC 1112), and reports it to the routers (RFC 2236)
     ///
     /// A stack has one interface, so `interface` does not matter. Sending to a group needs no
     /// joining.
@@ -45,19 +45,19 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.leave(id, group))
     }
 
-    /// Whether the sockets of this stack receive what this one sends to their groups
+    /// Tells whether the sockets of this stack receive the datagrams that this one sends to their groups
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.udp()?.multicast_loop(id))
     }
 
-    /// Sets whether the sockets of this stack receive what this one sends to their groups
+    /// Sets whether the sockets of this stack receive the datagrams that this one sends to their groups
     ///
-    /// They do, as long as nobody says otherwise; this one too, if it is a member.
+    /// They do by default; this one too, if it is a member.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
         self.with(|stack, id| stack.udp()?.set_multicast_loop(id, on))
     }
 
-    /// How many routers a datagram to a group may pass
+    /// The number of routers that a datagram to a group may pass
     ///
     /// 64, and not 1 as of the kernel's sockets: behind a tunnel the next network begins with a
     /// router.
@@ -65,7 +65,7 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.multicast_ttl(id))
     }
 
-    /// Sets how many routers a datagram to a group may pass; `InvalidInput` above 255
+    /// Sets the number of routers that a datagram to a group may pass; `InvalidInput` above 255
     ///
     /// With 0 it does not leave this stack.
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {

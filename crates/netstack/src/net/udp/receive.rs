@@ -18,37 +18,37 @@ use crate::{
 };
 
 impl UdpSocket {
-    /// Receives a datagram from the peer; what does not fit `buf` is lost
+    /// Receives a datagram from the peer; octets that do not fit `buf` are lost
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.recv_from(buf).await?.0)
     }
 
-    /// As [`UdpSocket::recv`], polled
+    /// The poll form of [`UdpSocket::recv`]
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_recv_from(cx, buf).map_ok(drop)
     }
 
-    /// As [`UdpSocket::recv`], at once
+    /// The form of [`UdpSocket::recv`] that does not wait
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.try_recv_from(buf)?.0)
     }
 
-    /// As [`UdpSocket::recv`], behind what is in the buffer already
+    /// Receives as [`UdpSocket::recv`] does, and appends to the buffer
     pub async fn recv_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
         Ok(self.recv_buf_from(buf).await?.0)
     }
 
-    /// As [`UdpSocket::recv_buf`], at once
+    /// The form of [`UdpSocket::recv_buf`] that does not wait
     pub fn try_recv_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
         Ok(self.try_recv_buf_from(buf)?.0)
     }
 
-    /// Receives a datagram and tells its sender; what does not fit `buf` is lost
+    /// Receives a datagram and returns its sender; octets that do not fit `buf` are lost
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive(false, |payload| copy(payload, buf)).await
     }
 
-    /// As [`UdpSocket::recv_from`], polled
+    /// The poll form of [`UdpSocket::recv_from`]
     pub fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
@@ -57,42 +57,42 @@ impl UdpSocket {
         self.poll_receive(cx, buf, false)
     }
 
-    /// As [`UdpSocket::recv_from`], at once
+    /// The form of [`UdpSocket::recv_from`] that does not wait
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.try_receive(false, |payload| copy(payload, buf))
     }
 
-    /// As [`UdpSocket::recv_from`], behind what is in the buffer already
+    /// Receives as [`UdpSocket::recv_from`] does, and appends to the buffer
     pub async fn recv_buf_from<B: BufMut>(&self, buf: &mut B) -> io::Result<(usize, SocketAddr)> {
         self.receive(false, |payload| put(payload, buf)).await
     }
 
-    /// As [`UdpSocket::recv_buf_from`], at once
+    /// The form of [`UdpSocket::recv_buf_from`] that does not wait
     pub fn try_recv_buf_from<B: BufMut>(&self, buf: &mut B) -> io::Result<(usize, SocketAddr)> {
         self.try_receive(false, |payload| put(payload, buf))
     }
 
-    /// As [`UdpSocket::recv`], without taking the datagram
+    /// Receives as [`UdpSocket::recv`] does, and leaves the datagram in its place
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.peek_from(buf).await?.0)
     }
 
-    /// As [`UdpSocket::peek`], polled
+    /// The poll form of [`UdpSocket::peek`]
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_peek_from(cx, buf).map_ok(drop)
     }
 
-    /// As [`UdpSocket::peek`], at once
+    /// The form of [`UdpSocket::peek`] that does not wait
     pub fn try_peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.try_peek_from(buf)?.0)
     }
 
-    /// As [`UdpSocket::recv_from`], without taking the datagram
+    /// Receives as [`UdpSocket::recv_from`] does, and leaves the datagram in its place
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive(true, |payload| copy(payload, buf)).await
     }
 
-    /// As [`UdpSocket::peek_from`], polled
+    /// The poll form of [`UdpSocket::peek_from`]
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -101,22 +101,22 @@ impl UdpSocket {
         self.poll_receive(cx, buf, true)
     }
 
-    /// As [`UdpSocket::peek_from`], at once
+    /// The form of [`UdpSocket::peek_from`] that does not wait
     pub fn try_peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.try_receive(true, |payload| copy(payload, buf))
     }
 
-    /// Waits for a datagram and tells its sender, without taking it
+    /// Waits for a datagram and returns its sender; the datagram stays in its place
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
         Ok(self.peek_from(&mut []).await?.1)
     }
 
-    /// As [`UdpSocket::peek_sender`], polled
+    /// The poll form of [`UdpSocket::peek_sender`]
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.poll_peek_from(cx, &mut ReadBuf::new(&mut []))
     }
 
-    /// As [`UdpSocket::peek_sender`], at once
+    /// The form of [`UdpSocket::peek_sender`] that does not wait
     pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
         Ok(self.try_peek_from(&mut [])?.1)
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Connection {
-    /// Whether the handshake is complete, or why it never will be
+    /// Ready once the handshake is complete or has failed
     pub(crate) fn poll_connected(&self) -> Poll<Result<(), SocketError>> {
         match self.socket().map(TcpEngine::state) {
             _ if self.end.is_some() => Poll::Ready(self.failed()),
@@ -24,9 +24,9 @@ impl Connection {
         }
     }
 
-    /// Reads what there is; `Ok(0)` once the peer has finished
+    /// Reads the octets that have come; `Ok(0)` once the peer has finished
     ///
-    /// What came before a reset is read first, and then the error.
+    /// Octets that came before a reset are read first, and then the error.
     pub(crate) fn read(&mut self, into: &mut [u8], peek: bool) -> Poll<io::Result<usize>> {
         if into.is_empty() {
             return Poll::Ready(Ok(0));
@@ -64,7 +64,7 @@ impl Connection {
         count
     }
 
-    /// Writes what there is room for
+    /// Writes as many octets as there is room for
     pub(crate) fn write(&mut self, octets: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let open = self.socket().is_some_and(TcpEngine::may_send);
         if !open && self.end.is_none() && self.poll_connected().is_pending() {
@@ -83,21 +83,21 @@ impl Connection {
         if written == 0 { Poll::Pending } else { Poll::Ready(Ok(written)) }
     }
 
-    /// Whether a read would not wait
+    /// Tells whether a read would not wait
     pub(crate) fn is_readable(&self) -> bool {
         self.end.is_some()
             || self.socket().is_some_and(|socket| socket.can_recv() || !socket.may_recv())
                 && !self.poll_connected().is_pending()
     }
 
-    /// Whether a write would not wait
+    /// Tells whether a write would not wait
     pub(crate) fn is_writable(&self) -> bool {
         self.end.is_some()
             || self.socket().is_some_and(|socket| socket.can_send() || !socket.may_send())
                 && !self.poll_connected().is_pending()
     }
 
-    /// What a read and a write would not wait for
+    /// The readiness for reads and writes
     pub(crate) fn readiness(&self) -> Ready {
         let state = self.socket().map(TcpEngine::state);
         let error = self.end.is_some_and(|end| end.error.is_some());
@@ -115,14 +115,14 @@ impl Connection {
         .fold(Ready::EMPTY, |ready, (_, kind)| ready | kind)
     }
 
-    /// No more will be written: a FIN follows what was
+    /// Ends the sending direction: a FIN follows the octets that were written
     pub(crate) fn shut_down(&mut self) {
         if let Some(socket) = self.socket_mut() {
             socket.close();
         }
     }
 
-    /// A writer is woken once a third of the buffer is free, not for every acknowledged segment
+    /// Tells whether a third of the buffer is free, so that writers are not woken for every acknowledged segment
     pub(super) fn may_wake_writers(&self) -> bool {
         self.is_writable()
             && self.socket().is_none_or(|socket| {

@@ -1,4 +1,4 @@
-//! How a connection changes and how it ends
+//! The transitions of a connection and its end
 
 use pptp_packet::Wakers;
 
@@ -10,36 +10,36 @@ use crate::{
     tcp::closing::FinalNumbers,
 };
 
-/// How a connection ended
+/// The end of a connection
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
-    /// `None` if both sides have finished properly
+    /// The error; `None` if both sides have finished properly
     pub(crate) error: Option<SocketError>,
-    /// Whether the peer's FIN had come: what it had to say is complete
+    /// True if the peer's FIN had come, so that its data is complete
     pub(crate) peer_finished: bool,
 }
 
-/// Why a connection is looked at
+/// The cause for which a connection is updated
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     Segment { rst: bool },
     Turn,
 }
 
-/// What is to be done with a connection after it was looked at
+/// The transition that an update of a connection has found
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transition {
     Lives,
     /// The three-way handshake is complete
     Established,
-    /// It needs no buffers any more; if it is kept, its user may still read
+    /// The connection needs no buffers any more; if it is kept, its user may still read
     Retired {
         kept: bool,
         time_wait: Option<FinalNumbers>,
     },
-    /// Nobody wants it, and the peer may still send its FIN
+    /// The connection has no user, and the peer may still send its FIN
     HalfClosed(FinalNumbers),
-    /// Nothing is left to be done
+    /// The connection is over and is removed
     Gone,
 }
 
@@ -52,9 +52,9 @@ impl Connection {
         }
     }
 
-    /// The user has let go: flushes and says FIN, or resets if it may not linger
+    /// Takes the connection back from its user: flushes and sends a FIN, or resets if it may not linger
     ///
-    /// True if there is nothing more to be done.
+    /// Returns true if the connection is over.
     pub(crate) fn let_go(&mut self) -> bool {
         self.holder = Holder::None { until: NEVER };
         let resets = self.linger == 0;
@@ -77,7 +77,7 @@ impl Connection {
         (self.unread, self.read) = (Vec::new(), 0);
     }
 
-    /// Whether something is under way that nobody will write more to: it is to arrive
+    /// Tells whether the connection was dropped or shut down and the peer has not acknowledged all of it
     pub(crate) fn is_parting(&self) -> bool {
         let parts = |socket: &TcpEngine| {
             matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
@@ -85,7 +85,7 @@ impl Connection {
         matches!(self.holder, Holder::None { .. }) || self.socket().is_some_and(parts)
     }
 
-    /// Finds out what has become of the connection, and wakes whom it concerns
+    /// Finds the transition that the engine's state tells of, and wakes the tasks that wait for it
     pub(crate) fn update(&mut self, cause: Cause, wakes: &mut Wakers) -> Transition {
         let transition = self.classify(cause);
         if !self.readers.is_empty() && self.is_readable() {
@@ -101,7 +101,7 @@ impl Connection {
         let is_dropped = matches!(self.holder, Holder::None { .. });
         let Some(socket) = self.socket_mut() else { return Transition::Lives };
         if is_dropped && socket.can_recv() {
-            // nobody will read it; the window stays open until what was written is flushed
+            // there is no reader; the window stays open until the written octets are flushed
             let discarded = socket.discard_received();
             self.numbers.on_read(discarded);
         }
@@ -141,7 +141,7 @@ impl Connection {
         self.end.get_or_insert(End { error: Some(error), peer_finished });
     }
 
-    /// Lets the buffers go but for what is still to be read
+    /// Frees the buffers, but for octets that are still to be read
     fn retire(&mut self, time_wait: Option<FinalNumbers>) -> Transition {
         let kept = match self.holder {
             Holder::User => true,

@@ -1,4 +1,4 @@
-//! One TCP connection
+//! TCP connections
 
 mod io;
 mod lifecycle;
@@ -28,53 +28,53 @@ use crate::{
     },
 };
 
-/// Who has the connection
+/// The holder of a connection
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// A `TcpStream`
+    /// The user, by a `TcpStream`
     User,
     /// A listener, until it is accepted
     Backlog(Id),
-    /// Nobody: it was dropped, and flushes until then; [`NEVER`] if that is not yet known
+    /// No holder: it was dropped, and flushes until then; [`NEVER`] if that is not yet known
     None { until: Time },
 }
 
-/// One TCP connection: the engine's socket, and what the engine does not keep
+/// A TCP connection: the engine's socket, and the state that the engine does not keep
 pub(crate) struct Connection {
     pub(crate) flow: Flow,
     pub(crate) holder: Holder,
     pub(crate) readers: Waiters,
     pub(crate) writers: Waiters,
-    /// Whether it stands in the queue of those with something to send
+    /// True if it is in the queue of sockets with something to send
     pub(crate) queued: bool,
     pub(crate) end: Option<End>,
     pub(crate) numbers: Numbers,
-    /// `None` once no segment is to be sent or received any more
+    /// The engine's socket; `None` once no segment is to be sent or received any more
     socket: Option<TcpEngine>,
-    /// What came before the end and is not yet read
+    /// Octets that came before the end and are not yet read
     unread: Vec<u8>,
     /// Octets of `unread` that were read
     read: usize,
-    /// The state when it was last looked at
+    /// The state at the last update
     was: State,
     established: bool,
-    /// When a segment last came
+    /// The time at which a segment last came
     heard: Time,
-    /// Since when the peer owes an acknowledgment; [`NEVER`] if it owes none
+    /// The time since which the peer owes an acknowledgment; [`NEVER`] if it does not
     owed: Time,
     user_timeout: Time,
-    /// In microseconds; [`LONGEST`] if none was set
+    /// The linger time in microseconds; [`LONGEST`] if none was set
     linger: u32,
-    /// Its SYN, while the link has brought nothing
+    /// Its SYN, while the link has brought no packet
     fresh_syn: Option<Box<FreshSyn>>,
-    /// What of its incoming stream is missing
+    /// The gap in its incoming stream
     dup_acks: Option<Box<DelayedDupAcks>>,
-    /// Who says how much is to be sent, if the engine does not
+    /// The congestion control, if it is not the engine's
     ack_injector: Option<Box<AckInjector>>,
 }
 
 impl Connection {
-    /// A connection of nobody yet; `initial` is the sequence number that its SYN will have
+    /// A connection before its handshake; `initial` is the sequence number that its SYN will have
     pub(crate) fn new(
         flow: Flow,
         holder: Holder,
@@ -147,14 +147,14 @@ impl Connection {
         self.socket.as_mut()
     }
 
-    /// Tells whoever steers that a segment came
+    /// Tells the congestion control that a segment came
     pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if let Some(ack_injector) = &mut self.ack_injector {
             ack_injector.on_segment(segment, mtu, now);
         }
     }
 
-    /// Tells whoever steers that the engine composed something
+    /// Tells the congestion control that the engine composed a segment
     pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
         self.count_sent(sent);
         if sent.end() != sent.sequence {
@@ -166,8 +166,8 @@ impl Connection {
     }
 }
 
-/// A smaller buffer moves next to nothing, and none moves nothing at all
+/// The smallest buffer: a smaller one moves almost nothing, and an empty one nothing at all
 const MIN_BUFFER: usize = 1 << 10;
 
-/// 16 MiB over 50 ms are 2.7 Gbit/s: no PPTP line has more
+/// The largest buffer: 16 MiB over 50 ms are 2.7 Gbit/s, more than any PPTP line has
 const MAX_BUFFER: usize = 16 << 20;

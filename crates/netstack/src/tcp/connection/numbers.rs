@@ -1,4 +1,4 @@
-//! Which segments a connection takes, by their numbers
+//! The acceptance of segments by their numbers
 
 use super::Connection;
 use crate::{
@@ -23,11 +23,11 @@ impl Connection {
         }
     }
 
-    /// Notes what an acceptable segment acknowledges, and returns the packet as the engine is to see it
+    /// Notes the acknowledgment of an acceptable segment, and returns the packet as the engine is to see it
     ///
     /// `None` stands for the packet as it is. It is a copy with another window if the peer's window shrank to 0
-    /// below what is in flight. With a window
-    /// of 0 and octets in flight, the engine's `Socket::dispatch` answers its retransmission timer by
+    /// below the octets in flight. With a window of 0 and octets in flight, the engine's
+    /// `Socket::dispatch` answers its retransmission timer by
     /// `self.timer.set_for_idle(cx.now(), self.keep_alive)`, sends nothing ("like zero window"), and the
     /// timer of its probes starts only when the next segment comes in; and where an acknowledgment starts
     /// that timer at once, the probe has no octets, because all were sent, so that it draws no answer.
@@ -43,7 +43,7 @@ impl Connection {
         Some(with_window(packet, window))
     }
 
-    /// The handshake goes on: the engine has taken a SYN, or the acknowledgment of one
+    /// Takes note of a SYN, or the acknowledgment of one, that the engine has taken
     pub(crate) fn on_handshake(&mut self, segment: &Segment) {
         if segment.syn {
             self.numbers.on_syn(segment);
@@ -52,9 +52,9 @@ impl Connection {
         }
     }
 
-    /// Composes a segment that makes the engine tell the peer which numbers count (RFC 5961 §7)
+    /// Composes a segment that makes the engine send a challenge ACK (RFC 5961 §7)
     ///
-    /// Once a second at most for each connection: the engine sees to that.
+    /// The engine sends one a second at most for each connection.
     pub(crate) fn challenge(&self) -> SyntheticSegment {
         SyntheticSegment::of(&BareSegment {
             source: self.flow.peer,
@@ -66,23 +66,23 @@ impl Connection {
         })
     }
 
-    /// Whether a datagram with this sequence number was our SYN (RFC 5927 §4.1)
+    /// Tells whether a datagram with this sequence number was our SYN (RFC 5927 §4.1)
     pub(crate) fn is_syn(&self, sequence: i32) -> bool {
         self.is_connecting() && self.numbers.unacknowledged().wrapping_sub(1) == sequence
     }
 
-    /// What is remembered of the numbers once the connection is over
+    /// The numbers that are remembered once the connection is over
     pub(crate) fn final_numbers(&self) -> FinalNumbers {
         let Receive { next, window } = self.receive();
         FinalNumbers { sent: self.numbers.next(), received: next, window }
     }
 
-    /// Notes what the engine sent
+    /// Takes note of a segment that the engine has sent
     pub(crate) fn count_sent(&mut self, sent: Sent) {
         self.numbers.on_sent(sent.sequence, sent.end());
     }
 
-    /// Whether something is to be sent that the peer has no room for
+    /// Tells whether there are octets to send and the peer has no room for them
     ///
     /// It owes an acknowledgment then only for a probe that was sent (RFC 9293 §3.8.6.1: as long as it
     /// answers them, the connection stays).
@@ -94,7 +94,7 @@ impl Connection {
         self.socket().map_or(State::Closed, TcpEngine::state)
     }
 
-    /// What this side takes
+    /// The receive window
     fn receive(&self) -> Receive {
         let (queued, room, state) = self.socket().map_or((0, 0, State::Closed), |socket| {
             let queued = socket.recv_queue();

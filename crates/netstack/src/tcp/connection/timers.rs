@@ -1,4 +1,4 @@
-//! The times at which a connection does something by itself
+//! The timers of a connection
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Connection {
         }
     }
 
-    /// `None` for the longest
+    /// The linger time; `None` for the longest
     pub(crate) fn linger(&self) -> Option<Time> {
         (self.linger != LONGEST).then(|| self.linger.into())
     }
@@ -33,7 +33,7 @@ impl Connection {
         }
     }
 
-    /// Gives up if the peer is silent for too long, or nobody is there to wait for it
+    /// Ends the connection if the peer is silent for too long, or if its time to flush is over
     pub(crate) fn check_time(&mut self, now: Time) {
         if let Holder::None { until } = &mut self.holder {
             let linger = self.linger.min(MAX_LINGER);
@@ -55,26 +55,26 @@ impl Connection {
         }
     }
 
-    /// Keeps the SYN that leaves while nothing is known to pass
+    /// Keeps a copy of a SYN that leaves over a link that is not yet known to pass packets
     pub(crate) fn keep_syn(&mut self, syn: Vec<u8>, now: Time) {
         if self.is_connecting() {
             self.fresh_syn.get_or_insert_with(|| Box::new(FreshSyn::new(syn, now)));
         }
     }
 
-    /// The link has brought a packet, or the connection an answer
+    /// Drops that copy, because the link has brought a packet or the connection an answer
     pub(crate) fn forget_syn(&mut self) {
         self.fresh_syn = None;
     }
 
-    /// What the engine is to be told before it is asked for a packet
+    /// The next acknowledgment for the engine before it is asked for a packet
     pub(crate) fn inject(&mut self) -> Option<(SyntheticSegment, &mut TcpEngine)> {
         let (ack_injector, socket) = (self.ack_injector.as_mut()?, self.socket.as_mut()?);
         let synthetic = ack_injector.compose(self.flow, socket.state(), socket.send_queue() > 0)?;
         Some((synthetic, socket))
     }
 
-    /// Takes what is replied to a segment; what is to be sent at once comes back
+    /// Takes the reply to a segment; returns it if it is to be sent at once
     pub(crate) fn hold(&mut self, segment: &Segment, reply: Vec<u8>, now: Time) -> Option<Vec<u8>> {
         DelayedDupAcks::hold(&mut self.dup_acks, segment, reply, now)
     }
@@ -91,7 +91,7 @@ impl Connection {
         ack_injector.compose_fin(self.flow, socket.state(), socket.send_queue() > 0)
     }
 
-    /// When [`Connection::check_time`] or [`Connection::take_due`] has something to say
+    /// The time at which [`Connection::check_time`] or [`Connection::take_due`] has something to do
     pub(crate) fn deadline(&self) -> Time {
         let linger = match self.holder {
             Holder::None { until } => until,
@@ -113,9 +113,7 @@ impl Connection {
         }
     }
 
-    /// Returns the time at which a peer that owes nothing has been silent for too long
-    ///
-    /// Without keepalive it never comes.
+    /// The time at which a peer that owes nothing has been silent for too long; never without keepalive
     fn keepalive_patience(&self) -> Time {
         match self.socket().and_then(TcpEngine::keepalive) {
             Some(every) if !self.waits_for_window() => {
@@ -125,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// Whether the peer has something to acknowledge; of a SYN the caller's own time is the limit
+    /// Tells whether the peer owes an acknowledgment; for a SYN the caller's own timeout is the limit
     pub(crate) fn owes(&self) -> bool {
         self.socket().is_some_and(|socket| match socket.state() {
             State::Closed | State::Listen | State::SynSent | State::TimeWait => false,
@@ -135,7 +133,7 @@ impl Connection {
     }
 }
 
-/// A second to a day
+/// The duration, held to a second at least and a day at most
 ///
 /// Less is a flood of probes, or gives the peer no chance to answer; much more overflows the engine's
 /// arithmetic, and the wheels that owners keep deadlines in.
@@ -151,11 +149,11 @@ pub(super) fn lingering(linger: Time) -> u32 {
     u32::try_from(linger).unwrap_or(MAX_LINGER).min(MAX_LINGER)
 }
 
-/// A connection nobody has any more is not kept for longer than this
+/// The longest time that a connection without a user is kept
 pub(super) const MAX_LINGER: u32 = 60_000_000;
 
-/// As long as [`MAX_LINGER`], because nobody chose a time
+/// The value for "no time was set", which lasts as long as [`MAX_LINGER`]
 pub(super) const LONGEST: u32 = u32::MAX;
 
-/// How long the peer of a connection that comes in may take for its part of the handshake
+/// The time that the peer of an incoming connection has for its part of the handshake
 const HANDSHAKE: Time = 30_000_000;
