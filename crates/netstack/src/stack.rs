@@ -15,8 +15,7 @@ use crate::{
     engine::Engine,
     icmp::{Echoes, IcmpCalls},
     ip::{Addresses, Fragments, Identification},
-    shared::{Shared, queue::Ticket, random::Random, table::Id, time::Clock},
-    stats::count,
+    shared::{Shared, counter::count, queue::Ticket, random::Random, table::Id, time::Clock},
     tcp::{Tcp, TcpCalls},
     udp::{Udp, UdpCalls},
 };

@@ -43,8 +43,3 @@ pub struct Stats {
     /// UDP sockets now
     pub udp_sockets: usize,
 }
-
-/// Adds one to a counter
-pub(crate) fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
-}

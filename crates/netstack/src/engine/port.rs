@@ -6,6 +6,8 @@ use smoltcp::{
     time,
 };
 
+use crate::shared::counter::count;
+
 /// A device that lives as long as one call: the packet that came in, and the way out
 pub(super) struct Port<'a, E> {
     pub(super) packet: Option<&'a [u8]>,
@@ -53,7 +55,7 @@ pub(super) struct Transmit<'a, E> {
 
 impl<E: Egress> phy::TxToken for Transmit<'_, E> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        *self.sent = self.sent.saturating_add(1);
+        count(self.sent);
         self.out.compose(len, f)
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     SocketError,
     shared::{
         Shared,
+        counter::count,
         queue::Ticket,
         table::{Id, Table},
     },
@@ -49,7 +50,7 @@ impl Echoes {
     pub(crate) fn egress(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
         if let Some(echo) = self.echoes.get_mut(id) {
             echo.egress(shared.addresses.first, shared.now, out);
-            shared.stats.packets_out = shared.stats.packets_out.saturating_add(1);
+            count(&mut shared.stats.packets_out);
         }
     }
 

@@ -8,8 +8,10 @@ use std::{net::Ipv4Addr, ops::Range};
 use crate::{
     Stats,
     engine::{Fragment, Key, Protocol, complete_header},
-    shared::time::{NEVER, Time},
-    stats::count,
+    shared::{
+        counter::count,
+        time::{NEVER, Time},
+    },
 };
 
 /// The fragments of up to four datagrams, until each is whole (RFC 791 §3.2, RFC 815)

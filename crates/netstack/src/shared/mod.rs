@@ -1,5 +1,6 @@
 //! The state that all protocols of a stack share
 
+pub(crate) mod counter;
 pub(crate) mod freed_ports;
 pub(crate) mod fresh_link;
 pub(crate) mod queue;
@@ -13,13 +14,13 @@ use std::{collections::VecDeque, net::Ipv4Addr};
 use pptp_packet::{Egress, Wakers};
 
 use self::{
-    freed_ports::FreedPorts, queue::Ticket, random::Random, reply_limiter::ReplyLimiter, time::Time,
+    counter::count, freed_ports::FreedPorts, queue::Ticket, random::Random,
+    reply_limiter::ReplyLimiter, time::Time,
 };
 use crate::{
     SocketError, Stats,
     engine::Engine,
     ip::{Addresses, Multicast},
-    stats::count,
 };
 
 /// The state that all protocols of a stack share

@@ -8,7 +8,7 @@ use crate::{
     engine::{Datagram, Fragment, Protocol, Unusable},
     icmp::{Icmp, Quoted},
     ip::{Flow, Martian, is_reassembled},
-    stats::count,
+    shared::counter::count,
 };
 
 impl Stack {

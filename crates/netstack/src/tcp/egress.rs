@@ -8,7 +8,7 @@ use super::{
     connection::Cause,
     delayed_dup_acks::Reply,
 };
-use crate::shared::{Shared, table::Id, time::NEVER};
+use crate::shared::{Shared, counter::send_copy, table::Id, time::NEVER};
 
 impl Tcp {
     /// Lets one connection send one packet; false if it has no more to send for now
@@ -26,8 +26,7 @@ impl Tcp {
             connection.forget_syn();
         }
         if let Some(packet) = connection.take_due(*now) {
-            out.compose(packet.len(), |octets| octets.copy_from_slice(&packet));
-            stats.packets_out = stats.packets_out.saturating_add(1);
+            send_copy(&packet, stats, out);
             return true;
         }
         while let Some((SyntheticSegment(packet), socket)) = connection.inject() {

@@ -14,8 +14,11 @@ use super::{
 use crate::{
     engine::{Datagram, Segment},
     ip::Flow,
-    shared::{Shared, table::Id},
-    stats::count,
+    shared::{
+        Shared,
+        counter::{count, send_copy},
+        table::Id,
+    },
 };
 
 impl Tcp {
@@ -98,8 +101,7 @@ impl Tcp {
             engine.tcp_ingress(socket, packet, *now, &mut 0, &mut reply);
         }
         if let Some(reply) = reply.0.and_then(|reply| connection.hold(&segment, reply, *now)) {
-            out.compose(reply.len(), |octets| octets.copy_from_slice(&reply));
-            count(&mut stats.packets_out);
+            send_copy(&reply, stats, out);
         }
         let is_taken = if is_handshake { connection.state() != was } else { is_acceptable };
         if is_handshake && is_taken {

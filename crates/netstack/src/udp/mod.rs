@@ -23,10 +23,10 @@ use crate::{
     ip::Identification,
     shared::{
         Shared,
+        counter::count,
         queue::Ticket,
         table::{Id, Table},
     },
-    stats::count,
 };
 
 /// The UDP sockets of a stack
