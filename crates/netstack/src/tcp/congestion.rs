@@ -3,6 +3,7 @@
 //! The engine's own controllers take each loss for congestion, repair one loss a window and wait a
 //! second for the next. This one is for lines that lose packets by themselves.
 
+use super::rtt::{MIN_SHARE, Rtt, WHOLE_WINDOW};
 use crate::shared::time::{NEVER, Time};
 
 /// The congestion window of one connection (RFC 5681), as plain numbers
@@ -256,58 +257,6 @@ impl Congestion {
     }
 }
 
-/// The round-trip time (RFC 6298), in microseconds
-#[derive(Debug, Clone, Copy)]
-struct Rtt {
-    min: u32,
-    /// The last two; the lesser one is taken, in case one packet was held up
-    last: [u32; 2],
-    srtt: u32,
-    rttvar: u32,
-}
-
-impl Rtt {
-    const NONE: Self = Self { min: u32::MAX, last: [u32::MAX; 2], srtt: 0, rttvar: 0 };
-
-    /// Takes a measurement (RFC 6298 §2)
-    fn sample(&mut self, took: Time) {
-        let took = u32::try_from(took).unwrap_or(u32::MAX);
-        if self.min == u32::MAX {
-            (self.srtt, self.rttvar) = (took, took / 2);
-        } else {
-            let error = self.srtt.abs_diff(took);
-            self.rttvar = self.rttvar.saturating_sub(self.rttvar / 4);
-            self.rttvar = self.rttvar.saturating_add(error / 4);
-            self.srtt = self.srtt.saturating_sub(self.srtt / 8);
-            self.srtt = self.srtt.saturating_add(took / 8);
-        }
-        self.min = self.min.min(took).max(1);
-        self.last = [took, self.last[0]];
-    }
-
-    fn recent(&self) -> u32 {
-        self.last[0].min(self.last[1]).max(self.min)
-    }
-
-    /// The share of cwnd that the path holds without its queue, in [`WHOLE_WINDOW`]ths
-    fn share_without_queue(&self) -> u32 {
-        let whole = self.min.saturating_mul(WHOLE_WINDOW);
-        let share = whole.checked_div(self.recent()).unwrap_or(WHOLE_WINDOW);
-        share.clamp(MIN_SHARE, WHOLE_WINDOW)
-    }
-
-    /// Tells whether the RTT has grown by a queue (RFC 9406 §4.2)
-    fn has_queue(&self) -> bool {
-        self.recent() > self.min.saturating_add((self.min / 8).clamp(4_000, 16_000))
-    }
-
-    /// RTO (RFC 6298 §2), with a margin of 200 ms in place of the minimum of 1 s
-    fn rto(&self) -> Option<Time> {
-        let margin = self.rttvar.saturating_mul(4).max(RTO_MARGIN);
-        (self.min != u32::MAX).then(|| self.srtt.saturating_add(margin).into())
-    }
-}
-
 /// Octets from one sequence number to another; 0 if that lies before
 fn distance(from: i32, to: i32) -> u32 {
     u32::try_from(to.wrapping_sub(from)).unwrap_or(0)
@@ -322,12 +271,6 @@ const INITIAL_WINDOW: u32 = 10;
 /// dup ACKs that are a loss (RFC 5681 §3.2)
 const DUP_ACK_THRESHOLD: u32 = 3;
 
-/// The number of parts that cwnd is counted in
-const WHOLE_WINDOW: u32 = 64;
-
-/// The share of cwnd that a loss leaves at least: 0.7 (RFC 9438 §4.6)
-const MIN_SHARE: u32 = 45;
-
 /// A loss of one segment in so many is congestion, whatever the RTT is
 const MANY_LOSSES: u32 = 12;
 
@@ -336,9 +279,6 @@ const MIN_LOSSES: u32 = 4;
 
 /// The shortest RTO of the engine, less a margin
 const MIN_ENGINE_RTO: Time = 900_000;
-
-/// The margin of RTO, longer than acknowledgments are delayed (RFC 9293 §3.8.6.3 allows 500 ms, hosts take 40 to 200)
-const RTO_MARGIN: u32 = 200_000;
 
 #[cfg(test)]
 mod tests {

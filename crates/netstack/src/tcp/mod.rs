@@ -11,6 +11,7 @@ mod fresh_syn;
 mod ingress;
 mod initial_numbers;
 mod listener;
+mod rtt;
 mod sequence_numbers;
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
