@@ -1,5 +1,6 @@
 //! UDP: sockets, datagrams, fragments on their way out
 
+mod buffers;
 mod calls;
 mod hold;
 mod packets;

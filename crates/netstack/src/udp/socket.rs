@@ -9,10 +9,12 @@ use std::{
 use pptp_packet::{Egress, Waiters, Wakers};
 use tokio::io::Ready;
 
-use super::packets::{MAX_PAYLOAD, Outgoing};
+use super::{
+    buffers::Buffers,
+    packets::{MAX_PAYLOAD, Outgoing},
+};
 use crate::{
     SocketError, UdpOptions,
-    engine::DatagramRing,
     error::{destination_required, message_too_long},
     ip::{Addresses, HOP_LIMIT, Identification},
 };
@@ -50,13 +52,6 @@ pub(crate) struct UdpSocket {
     buffers: Option<Buffers>,
 }
 
-struct Buffers {
-    receive: DatagramRing,
-    send: DatagramRing,
-    /// A datagram that is larger than all of `send`: it is alone on its way
-    large: Option<(SocketAddrV4, Box<[u8]>)>,
-}
-
 /// The progress of a datagram that leaves in fragments
 #[derive(Debug, Clone, Copy)]
 struct Underway {
@@ -77,7 +72,6 @@ pub(crate) enum Sent {
 
 impl UdpSocket {
     pub(crate) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
-        let buffer = |octets: usize| ring(octets.max(max_payload(mtu)));
         Self {
             local,
             peer: None,
@@ -95,11 +89,7 @@ impl UdpSocket {
             failed: None,
             refused: false,
             underway: None,
-            buffers: Some(Buffers {
-                receive: buffer(options.receive_buffer),
-                send: buffer(options.send_buffer),
-                large: None,
-            }),
+            buffers: Some(Buffers::new(options, mtu)),
         }
     }
 
@@ -271,65 +261,3 @@ impl UdpSocket {
         self.failed.or_else(|| self.pending_error.take()).map_or(Ok(()), Err)
     }
 }
-
-impl Buffers {
-    /// Queues a datagram, if there is room
-    ///
-    /// One that is larger than the whole send buffer waits beside it, if nothing else waits.
-    fn queue(&mut self, payload: &[u8], to: SocketAddrV4) -> bool {
-        if self.large.is_some() {
-            return false;
-        }
-        if payload.len() > self.send.payload_capacity() {
-            let is_alone = self.send.is_empty();
-            self.large = is_alone.then(|| (to, payload.into()));
-            return is_alone;
-        }
-        self.send.push(payload, to)
-    }
-
-    /// The datagram that was sent first of those that are here
-    fn oldest(&mut self) -> Option<(SocketAddrV4, &[u8])> {
-        match &self.large {
-            Some((to, payload)) => Some((*to, payload)),
-            None => self.send.peek(),
-        }
-    }
-
-    /// Drops what [`Self::oldest`] gives
-    fn pop(&mut self) {
-        if self.large.take().is_none() {
-            // an empty buffer has nothing to drop
-            let _ = self.send.pop();
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.large.is_none() && !self.send.is_full()
-    }
-
-    fn has_egress(&self) -> bool {
-        self.large.is_some() || !self.send.is_empty()
-    }
-}
-
-/// Octets of payload that fit one packet
-fn max_payload(mtu: usize) -> usize {
-    mtu.saturating_sub(HEADERS)
-}
-
-/// A ring for so many octets of payload
-///
-/// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
-/// buffers by the memory each takes.
-fn ring(octets: usize) -> DatagramRing {
-    let octets = octets.clamp(1, MAX_BUFFER);
-    let entries = octets.div_ceil(256).clamp(4, 1024);
-    DatagramRing::new(octets, entries)
-}
-
-/// The largest buffer, as of TCP
-const MAX_BUFFER: usize = 16 << 20;
-
-/// Octets of an IPv4 and a UDP header
-const HEADERS: usize = 28;
