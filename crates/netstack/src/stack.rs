@@ -1,23 +1,23 @@
 //! The stack itself: IP packets and the time come in, IP packets and the next deadline come out
 
+mod calls;
 mod ingress;
+mod waiting;
 
-use std::{
-    collections::VecDeque, error::Error, fmt, io, net::Ipv4Addr, sync::Arc, task::Waker,
-    time::Instant,
-};
+use std::{collections::VecDeque, error::Error, fmt, io, net::Ipv4Addr, sync::Arc, time::Instant};
 
-use pptp_packet::{Egress, Waiters, Wakers};
+use pptp_packet::{Egress, Wakers};
 
+pub(crate) use self::waiting::Waiting;
 use crate::{
     ShutDown, SocketError, StackConfig, Stats,
     dns::question::Questions,
     engine::Engine,
-    icmp::{Echoes, IcmpCalls},
+    icmp::Echoes,
     ip::{Addresses, Fragments, Identification},
-    shared::{Shared, counter::count, queue::Ticket, random::Random, table::Id, time::Clock},
-    tcp::{Tcp, TcpCalls},
-    udp::{Udp, UdpCalls},
+    shared::{Shared, counter::count, queue::Ticket, random::Random, time::Clock},
+    tcp::Tcp,
+    udp::Udp,
 };
 
 /// A TCP/IP stack without I/O, clock or lock of its own
@@ -43,17 +43,6 @@ pub struct Stack {
     dns: Vec<Ipv4Addr>,
     pub(crate) questions: Questions,
     ended: Option<ShutDown>,
-}
-
-/// The tasks that wait for one thing of one socket
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    TcpRead(Id),
-    TcpWrite(Id),
-    Accept(Id),
-    UdpRead(Id),
-    UdpWrite(Id),
-    Echo(Id),
 }
 
 impl Stack {
@@ -258,81 +247,9 @@ impl Stack {
         self.shared.random.next()
     }
 
-    /// Lists a future among the tasks that wait for it, unless it is gone
-    pub(crate) fn list(&mut self, waiting: Waiting, key: &mut Option<u32>, waker: &Waker) {
-        if let (Some(waiters), wakes) = self.waiters(waiting) {
-            waiters.list(key, waker, wakes);
-        }
-    }
-
-    /// Takes a future off the list
-    pub(crate) fn leave(&mut self, waiting: Waiting, key: &mut Option<u32>) {
-        if let (Some(waiters), wakes) = self.waiters(waiting) {
-            waiters.leave(key, wakes);
-        }
-        *key = None;
-    }
-
-    /// Keeps the caller of a `poll_` method among the tasks that wait for it, unless it is gone
-    pub(crate) fn set_polled(&mut self, waiting: Waiting, waker: &Waker) {
-        if let (Some(waiters), wakes) = self.waiters(waiting) {
-            waiters.set_polled(waker, wakes);
-        }
-    }
-
-    /// The tasks that wait for it, `None` once it is gone; and the list for wakers that are not needed any more
-    fn waiters(&mut self, waiting: Waiting) -> (Option<&mut Waiters>, &mut Wakers) {
-        let waiters = match waiting {
-            Waiting::TcpRead(id) => self.tcp.readers(id),
-            Waiting::TcpWrite(id) => self.tcp.writers(id),
-            Waiting::Accept(id) => self.tcp.acceptors(id),
-            Waiting::UdpRead(id) => self.udp.readers(id),
-            Waiting::UdpWrite(id) => self.udp.writers(id),
-            Waiting::Echo(id) => self.echoes.waiters(id),
-        };
-        (waiters, &mut self.shared.wakes)
-    }
-
-    pub(crate) fn check_ended(&self) -> io::Result<()> {
-        self.ended.clone().map_or(Ok(()), |ended| Err(ended.into()))
-    }
-
     /// Tells whether the link has brought any packet yet
     pub(crate) const fn is_proven(&self) -> bool {
         self.shared.stats.packets_in > 0
-    }
-
-    /// The calls of TCP sockets; an error if the stack has been shut down
-    pub(crate) fn tcp(&mut self) -> io::Result<TcpCalls<'_>> {
-        self.check_ended()?;
-        Ok(self.tcp_after_end())
-    }
-
-    /// The calls of TCP sockets that are of use even after the stack has been shut down
-    pub(crate) const fn tcp_after_end(&mut self) -> TcpCalls<'_> {
-        TcpCalls { tcp: &mut self.tcp, shared: &mut self.shared }
-    }
-
-    /// The calls of UDP sockets; an error if the stack has been shut down
-    pub(crate) fn udp(&mut self) -> io::Result<UdpCalls<'_>> {
-        self.check_ended()?;
-        Ok(self.udp_after_end())
-    }
-
-    /// The calls of UDP sockets that are of use even after the stack has been shut down
-    pub(crate) const fn udp_after_end(&mut self) -> UdpCalls<'_> {
-        UdpCalls { udp: &mut self.udp, shared: &mut self.shared }
-    }
-
-    /// The calls of echo requests; an error if the stack has been shut down
-    pub(crate) fn icmp(&mut self) -> io::Result<IcmpCalls<'_>> {
-        self.check_ended()?;
-        Ok(self.icmp_after_end())
-    }
-
-    /// The calls of echo requests that are of use even after the stack has been shut down
-    pub(crate) const fn icmp_after_end(&mut self) -> IcmpCalls<'_> {
-        IcmpCalls { echoes: &mut self.echoes, shared: &mut self.shared }
     }
 
     /// Lets UDP datagrams wait until `until`, or until [`Stack::release_datagrams`]
