@@ -16,7 +16,7 @@ pub(crate) const MAX_STEPS: usize = 255;
 /// `None` if it is not a valid name: it runs beyond the message, it is too long, its labels are of a kind that does
 /// not exist, or a pointer does not lead to an earlier place. hickory's own reader has no limit on pointers: an
 /// answer of 64 KiB with a chain of 7,000 that all its other records begin with took it 8 s, as measured.
-pub(crate) fn expand(message: &[u8], at: usize, work: &mut Work) -> Option<(Vec<u8>, usize)> {
+pub(super) fn expand(message: &[u8], at: usize, work: &mut Work) -> Option<(Vec<u8>, usize)> {
     let (mut at, mut start, mut end) = (at, at, None);
     let mut name = Vec::with_capacity(32);
     for _ in 0..MAX_STEPS {

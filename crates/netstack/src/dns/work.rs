@@ -9,17 +9,17 @@ pub(crate) struct Work(u64);
 
 impl Work {
     /// Counts one record, label, pointer or comparison
-    pub(crate) const fn step(&mut self) {
+    pub(super) const fn step(&mut self) {
         self.octets(1);
     }
 
     /// Counts octets that are copied or compared
-    pub(crate) const fn octets(&mut self, count: usize) {
+    pub(super) const fn octets(&mut self, count: usize) {
         self.0 = self.0.saturating_add(count as u64);
     }
 
     /// Compares two expanded names
-    pub(crate) fn is_same(&mut self, one: &[u8], other: &[u8]) -> bool {
+    pub(super) fn is_same(&mut self, one: &[u8], other: &[u8]) -> bool {
         self.step();
         if one.len() != other.len() {
             return false;

@@ -8,13 +8,13 @@ use crate::{SocketError, engine::EchoRequest, shared::time::Time};
 
 /// An echo request and its outcome
 #[derive(Debug)]
-pub(crate) struct Echo {
-    pub(crate) to: Ipv4Addr,
-    pub(crate) ident: u16,
+pub(super) struct Echo {
+    pub(super) to: Ipv4Addr,
+    pub(super) ident: u16,
     /// Octets behind the ICMP header
     data_len: usize,
-    pub(crate) waiters: Waiters,
-    pub(crate) queued: bool,
+    pub(super) waiters: Waiters,
+    pub(super) queued: bool,
     /// The times at which the requests were composed, whose sequence numbers begin at 1; the time in the queue
     /// does not count
     sent: Vec<Time>,
@@ -23,17 +23,17 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// A request in an IP packet of `packet_len` octets, which is within 28 and [`MAX_ECHO_LEN`]
-    pub(crate) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
+    pub(super) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
         let data_len = packet_len.saturating_sub(HEADERS);
         let waiters = Waiters::default();
         Self { to, ident, data_len, waiters, queued: false, sent: Vec::new(), outcome: None }
     }
 
-    pub(crate) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
+    pub(super) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
         (self.to, self.ident) == (to, ident) && self.sent_at(sequence).is_some()
     }
 
-    pub(crate) fn answer(&mut self, sequence: u16, now: Time) {
+    pub(super) fn answer(&mut self, sequence: u16, now: Time) {
         let sent = self.sent_at(sequence).unwrap_or(now);
         let took = Duration::from_micros(now.saturating_sub(sent));
         self.outcome.get_or_insert(Ok(took));
@@ -43,15 +43,15 @@ impl Echo {
         self.sent.get(usize::from(sequence).checked_sub(1)?).copied()
     }
 
-    pub(crate) fn fail(&mut self, error: SocketError) {
+    pub(super) fn fail(&mut self, error: SocketError) {
         self.outcome.get_or_insert(Err(error));
     }
 
-    pub(crate) fn poll(&self) -> Poll<Result<Duration, SocketError>> {
+    pub(super) fn poll(&self) -> Poll<Result<Duration, SocketError>> {
         self.outcome.map_or(Poll::Pending, Poll::Ready)
     }
 
-    pub(crate) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
+    pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
         self.sent.push(now);
         let request = EchoRequest {
             source: from,
@@ -71,6 +71,6 @@ const HEADERS: usize = 28;
 pub(crate) const DEFAULT_ECHO_LEN: usize = HEADERS + 56;
 
 /// Octets of the largest echo request in an IP packet: no tunnel's MTU is above
-pub(crate) const MAX_ECHO_LEN: usize = HEADERS + DATA.len();
+pub(super) const MAX_ECHO_LEN: usize = HEADERS + DATA.len();
 
 const DATA: &[u8] = &[0x2A; 1500 - HEADERS];

@@ -32,7 +32,7 @@ impl Addresses {
     ///
     /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
     /// A subnet that is not known has no broadcast address here: another host may have it.
-    pub(crate) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
+    pub(super) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
         !is_sendable(source)
             || source.is_multicast()
             || self.own(source)

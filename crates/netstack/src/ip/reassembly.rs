@@ -31,7 +31,7 @@ use crate::{
 /// At most [`MAX_DATAGRAMS`] × 65,535 octets are held, which is 256 KiB, and half a KiB
 /// for the record of each datagram; a buffer grows with the farthest fragment that came.
 #[derive(Debug, Default)]
-pub(crate) struct Reassembly {
+pub(super) struct Reassembly {
     /// The oldest first
     partials: Vec<Partial>,
 }
@@ -74,7 +74,7 @@ impl Reassembly {
     /// Takes a fragment; gives the whole IP datagram if it was the one that was missing
     ///
     /// The datagram has a header of 20 octets: that of its first fragment, without options.
-    pub(crate) fn insert(
+    pub(super) fn insert(
         &mut self,
         fragment: &Fragment<'_>,
         now: Time,
@@ -103,7 +103,7 @@ impl Reassembly {
     }
 
     /// Gives up the datagrams that have waited for too long
-    pub(crate) fn expire(&mut self, now: Time, stats: &mut Stats) {
+    pub(super) fn expire(&mut self, now: Time, stats: &mut Stats) {
         self.partials.retain(|partial| {
             let waits = now < partial.deadline();
             if !waits && partial.collected.is_some() {
@@ -114,11 +114,11 @@ impl Reassembly {
     }
 
     /// The time at which [`Self::expire`] has something to do
-    pub(crate) fn next(&self) -> Time {
+    pub(super) fn next(&self) -> Time {
         self.partials.first().map_or(NEVER, Partial::deadline)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.partials.is_empty()
     }
 

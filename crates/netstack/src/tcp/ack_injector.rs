@@ -18,8 +18,8 @@ use crate::{
 
 /// A [`Congestion`] and the state that is needed to acknowledge in the peer's name
 #[derive(Debug)]
-pub(crate) struct AckInjector {
-    pub(crate) congestion: Congestion,
+pub(super) struct AckInjector {
+    pub(super) congestion: Congestion,
     /// Octets that the peer offers
     window: u32,
     /// The window that the engine was given last, in units of `1 << scale`
@@ -47,7 +47,7 @@ enum Pending {
 }
 
 impl AckInjector {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             congestion: Congestion::new(),
             window: 0,
@@ -62,7 +62,7 @@ impl AckInjector {
     }
 
     /// Takes note of a segment of the peer, after the engine has processed it
-    pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
+    pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
             self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
             let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
@@ -85,7 +85,7 @@ impl AckInjector {
     }
 
     /// Takes note of a segment that the engine has composed
-    pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
+    pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
         (self.acknowledged, self.offered) = (sent.acknowledgment, sent.window);
         if sent.syn {
             self.congestion.start(sent.sequence.wrapping_add(1));
@@ -98,7 +98,7 @@ impl AckInjector {
     /// Composes the next acknowledgment for the engine, if it is to be given one
     ///
     /// `state` is its own state, and `queued` whether it has octets that are not acknowledged.
-    pub(crate) fn compose(
+    pub(super) fn compose(
         &mut self,
         flow: Flow,
         state: State,
@@ -129,7 +129,7 @@ impl AckInjector {
     /// Composes a FIN for the peer, if all before it has arrived and it is to be sent again now
     ///
     /// Without it the engine retransmits the FIN only when its timer expires, a second later at least.
-    pub(crate) fn compose_fin(
+    pub(super) fn compose_fin(
         &mut self,
         flow: Flow,
         state: State,
@@ -180,10 +180,10 @@ impl AckInjector {
 
 /// A segment without octets that the peer has not sent, for the engine
 #[derive(Debug)]
-pub(crate) struct SyntheticSegment(pub(crate) [u8; HEADERS]);
+pub(super) struct SyntheticSegment(pub(super) [u8; HEADERS]);
 
 impl SyntheticSegment {
-    pub(crate) fn of(segment: &BareSegment) -> Self {
+    pub(super) fn of(segment: &BareSegment) -> Self {
         let mut synthetic = Self([0; HEADERS]);
         segment.compose_for_engine(&mut synthetic);
         synthetic
@@ -205,8 +205,8 @@ impl Egress for SyntheticSegment {
 
 /// The sequence numbers that a segment of this side takes, and its acknowledgment and window
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sent {
-    pub(crate) sequence: i32,
+pub(super) struct Sent {
+    pub(super) sequence: i32,
     octets: u32,
     syn: bool,
     acknowledgment: i32,
@@ -215,7 +215,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// The number behind its last sequence number; a SYN and a FIN have one each
-    pub(crate) fn end(self) -> i32 {
+    pub(super) fn end(self) -> i32 {
         let octets = i32::try_from(self.octets).unwrap_or(0);
         self.sequence.wrapping_add(octets).wrapping_add(i32::from(self.syn))
     }
@@ -241,12 +241,12 @@ impl Sent {
 
 /// An [`Egress`] that takes note of the segments that pass
 #[derive(Debug)]
-pub(crate) struct Watch<'a, E> {
-    pub(crate) out: &'a mut E,
-    pub(crate) sent: Option<Sent>,
+pub(super) struct Watch<'a, E> {
+    pub(super) out: &'a mut E,
+    pub(super) sent: Option<Sent>,
     /// The packet, if it is a SYN and is asked for
-    pub(crate) syn: Option<Vec<u8>>,
-    pub(crate) keeps_syn: bool,
+    pub(super) syn: Option<Vec<u8>>,
+    pub(super) keeps_syn: bool,
 }
 
 impl<E: Egress> Egress for Watch<'_, E> {

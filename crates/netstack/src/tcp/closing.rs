@@ -14,7 +14,7 @@ use crate::{
 /// The engine keeps a socket with both its buffers for them. This side only needs an answer to the
 /// peer's FIN, and the numbers that tell a true FIN from a forged one.
 #[derive(Debug, Default)]
-pub(crate) struct Closing {
+pub(super) struct Closing {
     records: Vec<Record>,
 }
 
@@ -31,18 +31,18 @@ struct Record {
 
 /// The sequence numbers of a connection that is over on this side
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FinalNumbers {
+pub(super) struct FinalNumbers {
     /// SND.NXT: one above the FIN, which is acknowledged
-    pub(crate) sent: i32,
+    pub(super) sent: i32,
     /// RCV.NXT: one above the peer's FIN, if that has come
-    pub(crate) received: i32,
+    pub(super) received: i32,
     /// RCV.WND
-    pub(crate) window: u32,
+    pub(super) window: u32,
 }
 
 /// The answer to a segment of a connection that is over
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(super) enum Answer {
     /// An acknowledgment with the numbers that count
     Acknowledgment(FinalNumbers),
     /// A reset, because the connection has no reader
@@ -57,7 +57,7 @@ pub(crate) enum Answer {
 }
 
 impl Closing {
-    pub(crate) fn insert(&mut self, flow: Flow, numbers: FinalNumbers, time_wait: bool, now: Time) {
+    pub(super) fn insert(&mut self, flow: Flow, numbers: FinalNumbers, time_wait: bool, now: Time) {
         self.records.retain(|record| record.flow != flow);
         if self.records.len() >= MAX_RECORDS {
             self.records.remove(0);
@@ -67,7 +67,7 @@ impl Closing {
         self.records.push(Record { flow, numbers, until, quiet_until: now, time_wait });
     }
 
-    pub(crate) fn handle(&mut self, segment: &Segment, now: Time) -> Answer {
+    pub(super) fn handle(&mut self, segment: &Segment, now: Time) -> Answer {
         let of = |record: &Record| {
             record.flow.local == segment.local && record.flow.peer == segment.peer
         };
@@ -81,16 +81,16 @@ impl Closing {
     }
 
     /// Forgets a connection; returns the number above which the next one between its ports begins
-    pub(crate) fn take(&mut self, flow: &Flow) -> Option<i32> {
+    pub(super) fn take(&mut self, flow: &Flow) -> Option<i32> {
         let at = self.records.iter().position(|record| record.flow == *flow)?;
         Some(self.records.swap_remove(at).numbers.sent)
     }
 
-    pub(crate) fn holds(&self, flow: &Flow) -> bool {
+    pub(super) fn holds(&self, flow: &Flow) -> bool {
         self.records.iter().any(|record| record.flow == *flow)
     }
 
-    pub(crate) fn sweep(&mut self, now: Time) {
+    pub(super) fn sweep(&mut self, now: Time) {
         if self.next() <= now {
             self.records.retain(|record| record.until > now);
             if self.records.is_empty() {
@@ -99,12 +99,12 @@ impl Closing {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.records = Vec::new();
     }
 
     /// The time at which the next record is due
-    pub(crate) fn next(&self) -> Time {
+    pub(super) fn next(&self) -> Time {
         self.records.iter().map(|record| record.until).min().unwrap_or(NEVER)
     }
 }
@@ -182,7 +182,7 @@ fn end_of(segment: &Segment) -> i32 {
 }
 
 /// Composes the answer to a segment
-pub(crate) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) -> bool {
+pub(super) fn compose(answer: Answer, segment: &Segment, out: &mut impl Egress) -> bool {
     let (source, destination) = (segment.local, segment.peer);
     let composed = match answer {
         Answer::Acknowledgment(FinalNumbers { sent, received, window }) => BareSegment {

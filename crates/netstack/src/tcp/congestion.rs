@@ -18,7 +18,7 @@ use crate::shared::time::{NEVER, Time};
 /// - All losses of a window are repaired, one each round trip (RFC 6582), and the first of them is
 ///   tried before the engine's retransmission timer strikes, which waits for a second at least.
 #[derive(Debug)]
-pub(crate) struct Congestion {
+pub(super) struct Congestion {
     /// SMSS: octets of a full segment
     smss: u32,
     /// cwnd: octets that may be in flight
@@ -52,7 +52,7 @@ pub(crate) struct Congestion {
 }
 
 impl Congestion {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             smss: DEFAULT_MSS,
             cwnd: INITIAL_WINDOW * DEFAULT_MSS,
@@ -74,39 +74,39 @@ impl Congestion {
     }
 
     /// Takes note of a SYN; `sequence` is the number of the first octet behind it
-    pub(crate) const fn start(&mut self, sequence: i32) {
+    pub(super) const fn start(&mut self, sequence: i32) {
         (self.unacknowledged, self.next, self.recover) = (sequence, sequence, sequence);
     }
 
     /// Sets SMSS, which the peer and the path allow
-    pub(crate) fn set_smss(&mut self, octets: u32) {
+    pub(super) fn set_smss(&mut self, octets: u32) {
         self.smss = octets.max(1);
         self.cwnd = INITIAL_WINDOW.saturating_mul(self.smss);
     }
 
     /// SND.UNA: the first sequence number that is not acknowledged
-    pub(crate) const fn unacknowledged(&self) -> i32 {
+    pub(super) const fn unacknowledged(&self) -> i32 {
         self.unacknowledged
     }
 
     /// Octets beyond SND.UNA that may have been sent: cwnd, inflated by dup ACKs (RFC 5681 §3.2)
-    pub(crate) fn allowance(&self) -> u32 {
+    pub(super) fn allowance(&self) -> u32 {
         self.cwnd.saturating_add(self.arrived)
     }
 
     /// Tells once that the first segment is to be retransmitted now
-    pub(crate) fn take_retransmit(&mut self) -> bool {
+    pub(super) fn take_retransmit(&mut self) -> bool {
         self.timed = self.timed.filter(|_| !self.retransmit_due);
         std::mem::take(&mut self.retransmit_due) && self.flight_size() > 0
     }
 
     /// The time at which [`Congestion::check_time`] is due
-    pub(crate) const fn deadline(&self) -> Time {
+    pub(super) const fn deadline(&self) -> Time {
         self.due
     }
 
     /// Takes note of a segment with so many octets
-    pub(crate) fn on_sent(&mut self, sequence: i32, octets: u32, asked: bool, now: Time) {
+    pub(super) fn on_sent(&mut self, sequence: i32, octets: u32, asked: bool, now: Time) {
         let end = sequence.wrapping_add(i32::try_from(octets).unwrap_or(i32::MAX));
         if self.flight_size() == 0 {
             self.on_first(now);
@@ -121,7 +121,7 @@ impl Congestion {
     }
 
     /// Takes note of an acknowledgment of everything before `number`
-    pub(crate) fn on_acknowledgment(&mut self, number: i32, duplicate: bool, now: Time) {
+    pub(super) fn on_acknowledgment(&mut self, number: i32, duplicate: bool, now: Time) {
         let acknowledged = distance(self.unacknowledged, number);
         if acknowledged > 0 && acknowledged <= self.flight_size() {
             self.on_progress(number, acknowledged, now);
@@ -131,7 +131,7 @@ impl Congestion {
     }
 
     /// Retransmits the first segment if its acknowledgment is overdue
-    pub(crate) fn check_time(&mut self, now: Time) {
+    pub(super) fn check_time(&mut self, now: Time) {
         if self.due <= now {
             self.due = NEVER;
             self.repair();
@@ -263,7 +263,7 @@ fn distance(from: i32, to: i32) -> u32 {
 }
 
 /// The MSS of a peer that does not announce one (RFC 9293 §3.7.1)
-pub(crate) const DEFAULT_MSS: u32 = 536;
+pub(super) const DEFAULT_MSS: u32 = 536;
 
 /// The initial window in segments (RFC 6928)
 const INITIAL_WINDOW: u32 = 10;

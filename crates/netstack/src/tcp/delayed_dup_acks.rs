@@ -15,7 +15,7 @@ use crate::{engine::Segment, shared::time::Time};
 /// acknowledgments wait for a moment. If the segment comes, they are never sent; if it does not, they
 /// all leave, and later ones leave at once.
 #[derive(Debug)]
-pub(crate) struct DelayedDupAcks {
+pub(super) struct DelayedDupAcks {
     /// The acknowledgment number, at which the missing octets begin
     missing: i32,
     /// The time at which the gap counts as a loss
@@ -26,7 +26,7 @@ pub(crate) struct DelayedDupAcks {
 
 impl DelayedDupAcks {
     /// Takes the reply to a segment; returns it if it is to be sent at once
-    pub(crate) fn hold(
+    pub(super) fn hold(
         gap: &mut Option<Box<Self>>,
         segment: &Segment,
         reply: Vec<u8>,
@@ -56,19 +56,19 @@ impl DelayedDupAcks {
     }
 
     /// The time at which [`DelayedDupAcks::take_due`] has a packet, if no segment comes before
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub(super) fn deadline(&self) -> Option<Time> {
         (!self.held.is_empty()).then_some(self.until)
     }
 
     /// The next acknowledgment that has waited long enough
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
         if self.until <= now { self.held.pop_front() } else { None }
     }
 }
 
 /// An [`Egress`] for the engine's immediate reply to a segment
 #[derive(Debug, Default)]
-pub(crate) struct Reply(pub(crate) Option<Vec<u8>>);
+pub(super) struct Reply(pub(super) Option<Vec<u8>>);
 
 impl Egress for Reply {
     fn has_room(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::shared::{
 /// RFC 6298 §2.1 has it leave again only a second later, where a link that has just come up is
 /// likely to lose the first: see [`FreshLinkDelays`].
 #[derive(Debug)]
-pub(crate) struct FreshSyn {
+pub(super) struct FreshSyn {
     syn: Vec<u8>,
     due: Time,
     pauses: FreshLinkDelays,
@@ -18,19 +18,19 @@ pub(crate) struct FreshSyn {
 
 impl FreshSyn {
     /// A copy of `syn`, which leaves for the first time now
-    pub(crate) fn new(syn: Vec<u8>, now: Time) -> Self {
+    pub(super) fn new(syn: Vec<u8>, now: Time) -> Self {
         let mut opening = Self { syn, due: now, pauses: FreshLinkDelays::default() };
         opening.wait(now);
         opening
     }
 
     /// The time at which [`FreshSyn::take_due`] has a packet
-    pub(crate) const fn deadline(&self) -> Time {
+    pub(super) const fn deadline(&self) -> Time {
         self.due
     }
 
     /// The SYN, if it is to leave again
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Vec<u8>> {
         if now < self.due {
             return None;
         }

@@ -14,17 +14,17 @@ use crate::{
 ///
 /// The number is a clock plus a keyed hash of addresses and ports. So the numbers of one peer do not reveal those
 /// of another, and between the same two ports each connection begins above the one before.
-pub(crate) struct InitialNumbers {
+pub(super) struct InitialNumbers {
     key: (u64, u64),
 }
 
 impl InitialNumbers {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(random: &mut Random) -> Self {
         Self { key: random.key() }
     }
 
     /// The initial sequence number of a connection that begins now
-    pub(crate) fn number(&self, flow: &Flow, now: Time) -> i32 {
+    pub(super) fn number(&self, flow: &Flow, now: Time) -> i32 {
         let mut ends = [0; 12];
         for (into, end) in ends.chunks_exact_mut(6).zip([flow.local, flow.peer]) {
             let [a, b, c, d] = end.ip().octets();
@@ -45,7 +45,7 @@ impl fmt::Debug for InitialNumbers {
 /// The first number above `last` for another connection between the same ports (RFC 1122 §4.2.2.13)
 ///
 /// Further above it than a window without scaling reaches, as Linux has it.
-pub(crate) const fn above(last: i32, number: i32) -> i32 {
+pub(super) const fn above(last: i32, number: i32) -> i32 {
     if number.wrapping_sub(last) > MARGIN { number } else { last.wrapping_add(MARGIN) }
 }
 

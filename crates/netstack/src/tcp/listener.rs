@@ -11,20 +11,20 @@ use crate::{SocketError, TcpOptions, ip::overlap, shared::table::Id};
 /// The engine's listener is one socket that becomes the connection. Here the socket is made when the
 /// SYN comes, so that a backlog costs nothing until it is used.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) local: SocketAddrV4,
-    pub(crate) options: TcpOptions,
+pub(super) struct Listener {
+    pub(super) local: SocketAddrV4,
+    pub(super) options: TcpOptions,
     /// Connections whose handshake is complete, the oldest first
-    pub(crate) accepted: VecDeque<Id>,
-    pub(crate) acceptors: Waiters,
-    pub(crate) failed: Option<SocketError>,
+    pub(super) accepted: VecDeque<Id>,
+    pub(super) acceptors: Waiters,
+    pub(super) failed: Option<SocketError>,
     /// Connections not yet handed out, handshakes included
-    pub(crate) waiting: usize,
-    pub(crate) backlog: usize,
+    pub(super) waiting: usize,
+    pub(super) backlog: usize,
 }
 
 impl Listener {
-    pub(crate) fn new(local: SocketAddrV4, backlog: usize, options: TcpOptions) -> Self {
+    pub(super) fn new(local: SocketAddrV4, backlog: usize, options: TcpOptions) -> Self {
         Self {
             local,
             options,
@@ -37,12 +37,12 @@ impl Listener {
     }
 
     /// Tells whether a SYN to this address and port is for this listener
-    pub(crate) fn takes(&self, local: SocketAddrV4) -> bool {
+    pub(super) fn takes(&self, local: SocketAddrV4) -> bool {
         self.failed.is_none() && overlap(self.local, local)
     }
 
     /// Tells whether the backlog is full; a further SYN is dropped, and the peer repeats it
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.waiting >= self.backlog
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::Segment;
 ///
 /// They decide whether a segment is accepted, before the engine sees it. They take 24 octets of each connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Numbers {
+pub(super) struct Numbers {
     /// SND.UNA
     unacknowledged: i32,
     /// SND.NXT: the number behind the highest one that was sent
@@ -25,16 +25,16 @@ pub(crate) struct Numbers {
 
 /// The receive window of this side
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Receive {
+pub(super) struct Receive {
     /// RCV.NXT
-    pub(crate) next: i32,
+    pub(super) next: i32,
     /// RCV.WND
-    pub(crate) window: u32,
+    pub(super) window: u32,
 }
 
 /// The judgment of a segment
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// The segment is processed: its octets, its acknowledgment and its window count
     Accept,
     /// The segment is out of the window: the engine answers it, and nothing in it counts
@@ -49,7 +49,7 @@ impl Numbers {
     /// The numbers of a connection whose SYN has the number `initial`
     ///
     /// The SYN counts as acknowledged: the engine itself checks the acknowledgment of the handshake.
-    pub(crate) const fn new(initial: i32) -> Self {
+    pub(super) const fn new(initial: i32) -> Self {
         let first = initial.wrapping_add(1);
         Self {
             unacknowledged: first,
@@ -63,32 +63,32 @@ impl Numbers {
     }
 
     /// SND.UNA
-    pub(crate) const fn unacknowledged(&self) -> i32 {
+    pub(super) const fn unacknowledged(&self) -> i32 {
         self.unacknowledged
     }
 
     /// SND.NXT
-    pub(crate) const fn next(&self) -> i32 {
+    pub(super) const fn next(&self) -> i32 {
         self.next
     }
 
     /// The number of the first octet that the user has not read
-    pub(crate) const fn unread(&self) -> i32 {
+    pub(super) const fn unread(&self) -> i32 {
         self.unread
     }
 
     /// Tells whether the peer's window is closed
-    pub(crate) const fn is_window_closed(&self) -> bool {
+    pub(super) const fn is_window_closed(&self) -> bool {
         self.window == 0
     }
 
     /// Takes note of octets that the user has read
-    pub(crate) fn on_read(&mut self, octets: usize) {
+    pub(super) fn on_read(&mut self, octets: usize) {
         self.unread = self.unread.wrapping_add(i32::try_from(octets).unwrap_or(0));
     }
 
     /// Takes note of the peer's SYN
-    pub(crate) fn on_syn(&mut self, segment: &Segment) {
+    pub(super) fn on_syn(&mut self, segment: &Segment) {
         self.unread = segment.sequence.wrapping_add(1);
         self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
         // the window of a SYN is not scaled
@@ -97,7 +97,7 @@ impl Numbers {
     }
 
     /// Takes note of a segment of this side, from `sequence` to before `end`
-    pub(crate) const fn on_sent(&mut self, sequence: i32, end: i32) {
+    pub(super) const fn on_sent(&mut self, sequence: i32, end: i32) {
         if end.wrapping_sub(self.next).is_positive() {
             self.next = end;
         }
@@ -116,7 +116,7 @@ impl Numbers {
     /// [`Connection::acknowledge`](super::connection::Connection::acknowledge)). With the smallest one it sends the
     /// first octet again, ever more rarely, until the window opens: that is a probe (RFC 9293 §3.8.6.1), of
     /// octets that may be sent beyond a window which shrank (§3.8.6).
-    pub(crate) fn on_acknowledgment(&mut self, segment: &Segment) -> u16 {
+    pub(super) fn on_acknowledgment(&mut self, segment: &Segment) -> u16 {
         let number = segment.acknowledgment;
         if number.wrapping_sub(self.unacknowledged).is_negative() {
             return segment.window; // old: the engine does not read it
@@ -133,7 +133,7 @@ impl Numbers {
     }
 
     /// Judges a segment of a connection whose handshake is complete
-    pub(crate) fn judge(&self, segment: &Segment, receive: Receive) -> Verdict {
+    pub(super) fn judge(&self, segment: &Segment, receive: Receive) -> Verdict {
         if segment.rst {
             return judge_reset(segment, receive);
         }
@@ -154,7 +154,7 @@ impl Numbers {
 }
 
 /// Judges a RST (RFC 5961 §3.2): it counts with the number that is expected next, and no other
-pub(crate) const fn judge_reset(segment: &Segment, receive: Receive) -> Verdict {
+pub(super) const fn judge_reset(segment: &Segment, receive: Receive) -> Verdict {
     if segment.sequence == receive.next {
         Verdict::Accept
     } else if receive.holds(segment.sequence) {
@@ -166,7 +166,7 @@ pub(crate) const fn judge_reset(segment: &Segment, receive: Receive) -> Verdict 
 
 impl Receive {
     /// Tells whether a sequence number is in the window
-    pub(crate) const fn holds(self, number: i32) -> bool {
+    pub(super) const fn holds(self, number: i32) -> bool {
         let offset = number.wrapping_sub(self.next);
         !offset.is_negative() && offset.cast_unsigned() < self.window
     }

@@ -13,7 +13,7 @@ use crate::shared::{
 
 /// The datagrams that wait, by the sockets that have them
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(super) struct Hold {
     until: Time,
     tickets: Vec<Ticket>,
     datagrams: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.tickets.is_empty()
     }
 

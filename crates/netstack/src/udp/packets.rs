@@ -11,12 +11,12 @@ use crate::engine::{IpHeader, compose_udp, udp_checksum};
 /// Don't Fragment is clear in all of them: the stack does not look for the path's MTU, so a router may
 /// cut them further.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outgoing<'a> {
-    pub(crate) from: SocketAddrV4,
-    pub(crate) to: SocketAddrV4,
-    pub(crate) ttl: u8,
-    pub(crate) identification: u16,
-    pub(crate) payload: &'a [u8],
+pub(super) struct Outgoing<'a> {
+    pub(super) from: SocketAddrV4,
+    pub(super) to: SocketAddrV4,
+    pub(super) ttl: u8,
+    pub(super) identification: u16,
+    pub(super) payload: &'a [u8],
 }
 
 /// The place of one packet's octets in the IP payload, which begins with the UDP header
@@ -32,7 +32,7 @@ impl Outgoing<'_> {
     ///
     /// `start` is 0 or the result of the last call, and the MTU may differ from that call's. `None` if
     /// nothing is left behind this packet.
-    pub(crate) fn compose(&self, start: usize, mtu: usize, out: &mut impl Egress) -> Option<usize> {
+    pub(super) fn compose(&self, start: usize, mtu: usize, out: &mut impl Egress) -> Option<usize> {
         let place = place(self.len(), start, mtu);
         let octets = place.end.saturating_sub(place.start);
         out.compose(IP_HEADER.saturating_add(octets), |room| {
@@ -100,7 +100,7 @@ const fn place(len: usize, start: usize, mtu: usize) -> Place {
 }
 
 /// Octets of the largest datagram's payload (RFC 768, RFC 791 §3.1)
-pub(crate) const MAX_PAYLOAD: usize = 65_535 - IP_HEADER - UDP_HEADER;
+pub(super) const MAX_PAYLOAD: usize = 65_535 - IP_HEADER - UDP_HEADER;
 
 const IP_HEADER: usize = 20;
 

@@ -23,27 +23,27 @@ use crate::{
 ///
 /// The engine's own is not used: it gives a broadcast to one socket only, knows no connected sockets,
 /// and drops a datagram over the MTU without an error.
-pub(crate) struct UdpSocket {
-    pub(crate) local: SocketAddrV4,
-    pub(crate) peer: Option<SocketAddrV4>,
-    pub(crate) broadcast: bool,
-    pub(crate) ttl: u8,
+pub(super) struct UdpSocket {
+    pub(super) local: SocketAddrV4,
+    pub(super) peer: Option<SocketAddrV4>,
+    pub(super) broadcast: bool,
+    pub(super) ttl: u8,
     /// The time to live of datagrams to a group; with 0 they stay in this host
-    pub(crate) multicast_ttl: u8,
+    pub(super) multicast_ttl: u8,
     /// True if this host's own members of a group receive its datagrams
-    pub(crate) multicast_loop: bool,
-    pub(crate) groups: Vec<Ipv4Addr>,
-    pub(crate) readers: Waiters,
-    pub(crate) writers: Waiters,
-    pub(crate) queued: bool,
+    pub(super) multicast_loop: bool,
+    pub(super) groups: Vec<Ipv4Addr>,
+    pub(super) readers: Waiters,
+    pub(super) writers: Waiters,
+    pub(super) queued: bool,
     /// True if its user repeats lost datagrams, so that they do not wait for the path to open
-    pub(crate) repeats: bool,
+    pub(super) repeats: bool,
     /// True if it has no user any more and only waits until its datagrams have left
-    pub(crate) dropped: bool,
+    pub(super) dropped: bool,
     /// The error of an ICMP message about the peer, which is returned once
-    pub(crate) pending_error: Option<SocketError>,
+    pub(super) pending_error: Option<SocketError>,
     /// The error of every call from now on
-    pub(crate) failed: Option<SocketError>,
+    pub(super) failed: Option<SocketError>,
     /// True if a datagram was refused since one has left: the socket is not writable then
     refused: bool,
     /// The progress of the oldest datagram, if some of it has left
@@ -63,7 +63,7 @@ struct Underway {
 
 /// The part of a datagram that left a socket
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(super) enum Sent {
     Nothing,
     /// A datagram in one packet
     Whole,
@@ -71,7 +71,7 @@ pub(crate) enum Sent {
 }
 
 impl UdpSocket {
-    pub(crate) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
+    pub(super) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
         Self {
             local,
             peer: None,
@@ -93,12 +93,12 @@ impl UdpSocket {
         }
     }
 
-    pub(crate) fn connect(&mut self, peer: SocketAddrV4) {
+    pub(super) fn connect(&mut self, peer: SocketAddrV4) {
         (self.peer, self.pending_error) = (Some(peer), None);
     }
 
     /// Tells whether a datagram is for this socket
-    pub(crate) fn takes(&self, source: SocketAddrV4, destination: SocketAddrV4, all: bool) -> bool {
+    pub(super) fn takes(&self, source: SocketAddrV4, destination: SocketAddrV4, all: bool) -> bool {
         let (own, to) = (self.local.ip(), destination.ip());
         self.local.port() == destination.port()
             && self.peer.is_none_or(|peer| peer == source)
@@ -110,7 +110,7 @@ impl UdpSocket {
     }
 
     /// Keeps a datagram for its reader; false if there is no room
-    pub(crate) fn receive(
+    pub(super) fn receive(
         &mut self,
         source: SocketAddrV4,
         payload: &[u8],
@@ -124,7 +124,7 @@ impl UdpSocket {
     /// Gives one datagram to `read`, which returns the number of octets that it took
     ///
     /// The other octets are lost, as with the kernel's sockets.
-    pub(crate) fn recv(
+    pub(super) fn recv(
         &mut self,
         peek: bool,
         read: impl FnOnce(&[u8]) -> usize,
@@ -140,7 +140,7 @@ impl UdpSocket {
     }
 
     /// Queues one datagram
-    pub(crate) fn send(
+    pub(super) fn send(
         &mut self,
         payload: &[u8],
         to: Option<SocketAddrV4>,
@@ -163,20 +163,20 @@ impl UdpSocket {
         Poll::Pending
     }
 
-    pub(crate) fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.failed.is_some()
             || self.pending_error.is_some()
             || self.buffers.as_ref().is_some_and(|buffers| !buffers.receive.is_empty())
     }
 
-    pub(crate) fn is_writable(&self) -> bool {
+    pub(super) fn is_writable(&self) -> bool {
         self.failed.is_some()
             || self.pending_error.is_some()
             || (!self.refused && self.buffers.as_ref().is_some_and(Buffers::has_room))
     }
 
     /// The readiness for receiving and sending
-    pub(crate) fn readiness(&self) -> Ready {
+    pub(super) fn readiness(&self) -> Ready {
         let failed = self.failed.is_some();
         [
             (self.is_readable(), Ready::READABLE),
@@ -190,18 +190,18 @@ impl UdpSocket {
     }
 
     /// Takes the error of an ICMP message about the peer, or returns the error of every call
-    pub(crate) fn take_error(&mut self) -> Option<SocketError> {
+    pub(super) fn take_error(&mut self) -> Option<SocketError> {
         self.check().err()
     }
 
     /// The address and port that datagrams leave from
-    pub(crate) fn source(&self, addresses: &Addresses) -> SocketAddrV4 {
+    pub(super) fn source(&self, addresses: &Addresses) -> SocketAddrV4 {
         let bound = self.local.ip();
         let address = if bound.is_unspecified() { addresses.first } else { *bound };
         SocketAddrV4::new(address, self.local.port())
     }
 
-    pub(crate) fn has_egress(&self) -> bool {
+    pub(super) fn has_egress(&self) -> bool {
         self.buffers.as_ref().is_some_and(Buffers::has_egress)
     }
 
@@ -209,7 +209,7 @@ impl UdpSocket {
     ///
     /// Tasks that wait for room are woken once all of it has left. A datagram whose sender's address has
     /// changed since its first fragments left begins anew, because no host could reassemble it.
-    pub(crate) fn egress(
+    pub(super) fn egress(
         &mut self,
         addresses: &Addresses,
         mtu: usize,
@@ -243,7 +243,7 @@ impl UdpSocket {
     }
 
     /// Frees the buffers; every call fails with `error` from now on
-    pub(crate) fn kill(&mut self, error: SocketError, wakes: &mut Wakers) {
+    pub(super) fn kill(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.failed.get_or_insert(error);
         self.buffers = None;
         self.readers.wake(wakes);
@@ -251,7 +251,7 @@ impl UdpSocket {
     }
 
     /// Wakes the reader and the writer with the error of an ICMP message about the peer
-    pub(crate) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
+    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.pending_error = Some(error);
         self.readers.wake(wakes);
         self.writers.wake(wakes);

@@ -14,9 +14,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
     /// The error; `None` if both sides have finished properly
-    pub(crate) error: Option<SocketError>,
+    pub(super) error: Option<SocketError>,
     /// True if the peer's FIN had come, so that its data is complete
-    pub(crate) peer_finished: bool,
+    pub(super) peer_finished: bool,
 }
 
 /// The cause for which a connection is updated

@@ -30,7 +30,7 @@ use crate::{
 
 /// The holder of a connection
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holder {
+pub(super) enum Holder {
     /// The user, by a `TcpStream`
     User,
     /// A listener, until it is accepted
@@ -40,15 +40,15 @@ pub(crate) enum Holder {
 }
 
 /// A TCP connection: the engine's socket, and the state that the engine does not keep
-pub(crate) struct Connection {
-    pub(crate) flow: Flow,
-    pub(crate) holder: Holder,
-    pub(crate) readers: Waiters,
-    pub(crate) writers: Waiters,
+pub(super) struct Connection {
+    pub(super) flow: Flow,
+    pub(super) holder: Holder,
+    pub(super) readers: Waiters,
+    pub(super) writers: Waiters,
     /// True if it is in the queue of sockets with something to send
-    pub(crate) queued: bool,
+    pub(super) queued: bool,
     pub(crate) end: Option<End>,
-    pub(crate) numbers: Numbers,
+    pub(super) numbers: Numbers,
     /// The engine's socket; `None` once no segment is to be sent or received any more
     socket: Option<TcpEngine>,
     /// Octets that came before the end and are not yet read
@@ -75,7 +75,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection before its handshake; `initial` is the sequence number that its SYN will have
-    pub(crate) fn new(
+    pub(super) fn new(
         flow: Flow,
         holder: Holder,
         options: &TcpOptions,
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// Starts the handshake; `engine` is one whose next initial sequence number is the wanted one
-    pub(crate) fn connect(&mut self, engine: &mut Engine) -> Result<(), SocketError> {
+    pub(super) fn connect(&mut self, engine: &mut Engine) -> Result<(), SocketError> {
         let Flow { local, peer } = self.flow;
         let socket = self.socket_mut().ok_or(SocketError::NotConnected)?;
         let started = socket.connect(engine, local, peer);
@@ -123,7 +123,7 @@ impl Connection {
     }
 
     /// Waits for a SYN to the connection's own address and port
-    pub(crate) fn listen(&mut self) {
+    pub(super) fn listen(&mut self) {
         let local = self.flow.local;
         if let Some(socket) = self.socket_mut() {
             socket.listen(local);
@@ -131,31 +131,31 @@ impl Connection {
         self.was = State::Listen;
     }
 
-    pub(crate) const fn is_established(&self) -> bool {
+    pub(super) const fn is_established(&self) -> bool {
         self.established
     }
 
-    pub(crate) fn is_connecting(&self) -> bool {
+    pub(super) fn is_connecting(&self) -> bool {
         self.socket().is_some_and(|socket| socket.state() == State::SynSent)
     }
 
-    pub(crate) const fn socket(&self) -> Option<&TcpEngine> {
+    pub(super) const fn socket(&self) -> Option<&TcpEngine> {
         self.socket.as_ref()
     }
 
-    pub(crate) const fn socket_mut(&mut self) -> Option<&mut TcpEngine> {
+    pub(super) const fn socket_mut(&mut self) -> Option<&mut TcpEngine> {
         self.socket.as_mut()
     }
 
     /// Tells the congestion control that a segment came
-    pub(crate) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
+    pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if let Some(ack_injector) = &mut self.ack_injector {
             ack_injector.on_segment(segment, mtu, now);
         }
     }
 
     /// Tells the congestion control that the engine composed a segment
-    pub(crate) fn on_sent(&mut self, sent: Sent, now: Time) {
+    pub(super) fn on_sent(&mut self, sent: Sent, now: Time) {
         self.count_sent(sent);
         if sent.end() != sent.sequence {
             self.owed = self.owed.min(now);

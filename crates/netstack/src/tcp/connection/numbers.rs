@@ -72,13 +72,13 @@ impl Connection {
     }
 
     /// The numbers that are remembered once the connection is over
-    pub(crate) fn final_numbers(&self) -> FinalNumbers {
+    pub(super) fn final_numbers(&self) -> FinalNumbers {
         let Receive { next, window } = self.receive();
         FinalNumbers { sent: self.numbers.next(), received: next, window }
     }
 
     /// Takes note of a segment that the engine has sent
-    pub(crate) fn count_sent(&mut self, sent: Sent) {
+    pub(super) fn count_sent(&mut self, sent: Sent) {
         self.numbers.on_sent(sent.sequence, sent.end());
     }
 
@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// It owes an acknowledgment then only for a probe that was sent (RFC 9293 §3.8.6.1: as long as it
     /// answers them, the connection stays).
-    pub(crate) fn waits_for_window(&self) -> bool {
+    pub(super) fn waits_for_window(&self) -> bool {
         self.numbers.is_window_closed() && self.state().is_synchronized() && self.owes()
     }
 
