@@ -9,7 +9,7 @@ use super::{name::expand, work::Work};
 /// More than servers themselves follow in practice (BIND 16, Unbound 11).
 pub(crate) const MAX_ALIASES: usize = 16;
 
-/// Records of an answer that are looked at; those behind are not
+/// Records of an answer that are read; later ones are not
 pub(crate) const MAX_RECORDS: usize = 256;
 
 /// A question's identifier, name and type, as its answer has to repeat them

@@ -136,7 +136,7 @@ impl Question {
         Self { progress: Mutex::new(Progress::Asking(asking)), callers: Arc::default() }
     }
 
-    /// Lists a task among those that wait, in the place that `key` tells of
+    /// Lists a task among those that wait, in the place of its `key`
     pub(crate) fn list(&self, key: &mut Option<u32>, waker: &Waker) {
         // a replaced waker is dropped after the lock, which ends with the next statement
         let mut replaced = Wakers::new();

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::Stack;
 
-/// The lock around a stack, and what drives the stack
+/// The owner of a stack: it keeps the stack under a lock and drives it
 pub trait Owner: Send + Sync + 'static {
     /// Locks, calls `f` exactly once, and unlocks; then does the work that the call has made due
     ///

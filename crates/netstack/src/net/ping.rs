@@ -54,7 +54,7 @@ impl Net {
 
     /// Waits for `answer`, and asks `again` a few times as long as the link has brought nothing at all
     ///
-    /// As a SYN does, and for the same reason: see [`FreshLinkDelays`].
+    /// A SYN is repeated for the same reason: see [`FreshLinkDelays`].
     async fn repeating<T>(&self, answer: impl Future<Output = T>, again: impl Fn()) -> T {
         let mut answer = pin!(answer);
         for pause in FreshLinkDelays::default() {

@@ -265,7 +265,7 @@ impl<E: Egress> Egress for Watch<'_, E> {
     }
 }
 
-/// A window as a segment tells it
+/// A window in the units of a segment
 fn units(window: u32, scale: u8) -> u16 {
     u16::try_from(window.div_ceil(1 << scale)).unwrap_or(u16::MAX)
 }

@@ -165,7 +165,7 @@ impl Record {
         Answer::Acknowledgment(self.numbers)
     }
 
-    /// An acknowledgment that tells the peer which numbers count, once a second (RFC 5961 §7)
+    /// A challenge ACK, once a second (RFC 5961 §7)
     fn challenge(&mut self, now: Time) -> Answer {
         if now < self.quiet_until {
             return Answer::Nothing;

@@ -94,7 +94,7 @@ impl UdpCalls<'_> {
         sent
     }
 
-    /// The address and port it is bound to; with a peer, those that datagrams leave from
+    /// The address and port that it is bound to; with a peer, those that its datagrams leave from
     pub(crate) fn local(&mut self, id: Id) -> io::Result<SocketAddrV4> {
         let addresses = self.shared.addresses;
         let socket = self.socket(id)?;
