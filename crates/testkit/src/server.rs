@@ -128,6 +128,24 @@ impl Server {
     /// themselves. [`Server::restart`] turns it on again. Connects meanwhile find a host that does not
     /// answer.
     ///
+    /// ```
+    /// # use std::{net::Ipv4Addr, time::Duration};
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{Server, memory};
+    /// # use tokio::time::timeout;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// let mut server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// let tunnel = client.connect(TunnelConfig::new("10.99.0.7", "testuser", "test123")).await?;
+    /// server.power_off()?;
+    /// let noticed = timeout(Duration::from_secs(30), tunnel.closed());
+    /// assert!(noticed.await.is_err(), "no FIN, no reset, no GRE: nothing to notice yet");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `Unsupported` on real sockets, whose host goes on: nothing has happened then.
     pub fn power_off(&mut self) -> io::Result<()> {

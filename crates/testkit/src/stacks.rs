@@ -57,7 +57,9 @@ impl Stacks {
         match destination(packet) {
             Some(to) if is_everyone(to) => {
                 self.main.handle_ip(now, packet);
-                added.values().for_each(|link| link.handle_ip(now, packet));
+                for link in added.values() {
+                    link.handle_ip(now, packet);
+                }
             }
             to => match to.and_then(|to| added.get(&to)) {
                 Some(link) => link.handle_ip(now, packet),
