@@ -102,7 +102,7 @@ pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     (first >> 4 == 4).then_some(Ipv4Addr::new(a, b, c, d))
 }
 
-/// Whether a host can be added at this address: that of one host, and of none that is always there
+/// Checks that a host can be added at this address: it is that of one host, and of none that is always there
 pub(crate) fn may_be_added(address: Ipv4Addr) -> Result<(), io::ErrorKind> {
     let no_host = is_everyone(address)
         || address.is_loopback()

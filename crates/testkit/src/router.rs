@@ -38,7 +38,7 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// Takes a copy of a packet for everyone; the packet itself is for the clients
+    /// Keeps a copy of a packet for everyone for the other hosts; the packet itself is for the clients
     fn copy(&mut self, packet: &[u8]) {
         if !is_igmp(packet) {
             self.packets.push_back(packet.to_vec());

@@ -25,7 +25,7 @@ pub(crate) struct Stacks {
     /// Of the router and the device, which share one
     main: LocalLink,
     added: Arc<AddedHosts>,
-    /// How often the stacks had their turn, so that another one begins each time
+    /// The number of turns so far; each begins with another stack
     turns: usize,
 }
 
@@ -46,7 +46,7 @@ impl Stacks {
         }
     }
 
-    /// Whether a host of the building takes a packet that goes there
+    /// Returns true if a host of the building takes a packet that goes there
     pub(crate) fn take(&self, destination: Ipv4Addr) -> bool {
         is_taken(destination) || self.added.lock().contains_key(&destination)
     }
