@@ -74,11 +74,9 @@ async fn main() -> ExitCode {
 
 /// True if every building answered
 async fn run(arguments: Arguments, password: &str) -> Result<bool> {
-    let (client, servers, _testkit) = if arguments.servers.is_empty() {
-        testkit()?
-    } else {
-        (Client::new()?, arguments.servers, Vec::new())
-    };
+    let is_rehearsal = arguments.servers.is_empty();
+    let (client, servers, _testkit) =
+        if is_rehearsal { testkit()? } else { (Client::new()?, arguments.servers, Vec::new()) };
     let configs = servers.into_iter().map(|server| {
         let config = TunnelConfig::new(&server, &arguments.user, password);
         (server, config.connect_timeout(Duration::from_secs(arguments.timeout)))
@@ -87,7 +85,36 @@ async fn run(arguments: Arguments, password: &str) -> Result<bool> {
     for visit in &visits {
         visit.print(arguments.json);
     }
+    if !arguments.json {
+        println!("\n{}", conclusion(&visits, is_rehearsal));
+    }
     Ok(visits.iter().all(|visit| visit.error.is_none()))
+}
+
+/// The last words: what was shown, and what to try next
+fn conclusion(visits: &[Visit], is_rehearsal: bool) -> String {
+    let failed = visits.iter().filter(|visit| visit.error.is_some()).count();
+    let count = visits.len();
+    if failed > 0 {
+        return format!(
+            "{failed} of {count} failed. Next: let the doctor look at each layer of one of them:\n  \
+             {RUN} doctor -- {SERVER} --target knx:{DEVICE}"
+        );
+    }
+    let shown = if count == 1 {
+        format!("Shown: {DEVICE} behind the server was reached without an interface or a route.")
+    } else {
+        format!(
+            "Shown: one address, {DEVICE}, was {count} devices at once, each behind its own\n\
+             tunnel, in one process, without an interface or a route."
+        )
+    };
+    let next = if is_rehearsal {
+        format!("a server of yours (it needs CAP_NET_RAW):\n  {RUN} two_buildings -- {SERVER}")
+    } else {
+        format!("forward local ports into the buildings:\n  {RUN} connector -- --help")
+    };
+    format!("{shown}\nNext: {next}")
 }
 
 /// Visits all buildings at once
@@ -338,6 +365,8 @@ fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e5).round() / 1e2
 }
 
+const RUN: &str = "cargo run --release --example";
+const SERVER: &str = "--server SERVER --user USER --password PASSWORD";
 const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -369,6 +398,26 @@ mod tests {
         let [first, second] = errors([1, 1], ["10.99.0.11", "10.99.0.12"]).await;
         assert_eq!(first.unwrap(), "10.99.0.12 leads to the same building");
         assert_eq!(second.unwrap(), "10.99.0.11 leads to the same building");
+    }
+
+    #[test]
+    fn the_last_words_say_what_was_shown_and_what_to_try_next() {
+        let visits = |count| (0..count).map(|_| Visit::default()).collect::<Vec<_>>();
+        let rehearsed = conclusion(&visits(2), true);
+        assert!(
+            rehearsed.starts_with("Shown: one address, 192.168.1.3, was 2 devices"),
+            "{rehearsed}"
+        );
+        assert!(rehearsed.ends_with("-- --server SERVER --user USER --password PASSWORD"));
+        let real = conclusion(&visits(1), false);
+        assert!(
+            real.starts_with("Shown: 192.168.1.3 behind the server") && real.contains("connector")
+        );
+        let mut failed = visits(2);
+        failed[1].fail("busy".into());
+        let failed = conclusion(&failed, true);
+        assert!(failed.starts_with("1 of 2 failed.") && !failed.contains("Shown"), "{failed}");
+        assert!(failed.contains("--example doctor -- --server SERVER"), "{failed}");
     }
 
     #[tokio::test]

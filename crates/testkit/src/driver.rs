@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 
 use pptp_control::OutgoingCallResult;
 use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
-use pptp_netstack::LocalLink;
 use pptp_packet::Egress;
 use pptp_tunnel::{LinkServerConfig, RasCode, ServerConfig, Tunnel};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -19,10 +18,11 @@ use crate::{
     connection::{FromClient, Writer},
     ground::ServerSocket,
     ipv6,
-    lan::{Pool, destination, has_expired, is_host, is_ping_of_router, is_taken},
+    lan::{Pool, destination, has_expired, is_host, is_ping_of_router},
     outlet::Outlet,
     router::{Relay, Router},
     session::Session,
+    stacks::Stacks,
 };
 
 /// What the server's owner wants
@@ -44,7 +44,7 @@ pub(crate) struct Driver {
     socket: ServerSocket,
     receive: ReceiveBatch,
     outlet: Outlet,
-    lan: LocalLink,
+    stacks: Stacks,
     /// Which Call IDs are whose
     calls: CallTable<()>,
     /// By our Call ID; ordered, so that a run is like any other
@@ -89,7 +89,7 @@ impl Driver {
         options: Options,
         address: Ipv4Addr,
         socket: ServerSocket,
-        lan: LocalLink,
+        (stacks, pool): (Stacks, Pool),
         (clients, forged): (mpsc::Receiver<FromClient>, mpsc::Receiver<Vec<u8>>),
         orders: watch::Receiver<Orders>,
         stats: watch::Sender<Stats>,
@@ -98,7 +98,7 @@ impl Driver {
             *orders.borrow();
         Self {
             outlet: Outlet::new(address, &options),
-            pool: Pool::new(options.sessions),
+            pool,
             relay: None,
             unreachable: Vec::new(),
             echoes: Vec::new(),
@@ -106,7 +106,7 @@ impl Driver {
             options,
             socket,
             receive: ReceiveBatch::new(),
-            lan,
+            stacks,
             calls: CallTable::new(),
             sessions: BTreeMap::new(),
             clients,
@@ -161,7 +161,7 @@ impl Driver {
             Some(packet) = self.forged.recv(), if !blocked => Woken::Forged(packet),
             _ = self.socket.readable(), if !blocked => Woken::Other,
             _ = self.socket.writable(), if blocked => Woken::Other,
-            () = self.lan.ready(), if !blocked => Woken::Other,
+            () = self.stacks.ready(), if !blocked => Woken::Other,
             () = expired => Woken::Other,
         }
     }
@@ -210,7 +210,7 @@ impl Driver {
             if packet.first().is_some_and(|first| first >> 4 == 6) {
                 self.echoes.extend(ipv6::echo_reply(packet).map(|reply| (call_id, reply)));
             } else {
-                let answer = deliver(&mut self.lan, session, now, packet, self.faults);
+                let answer = deliver(&self.stacks, session, now, packet, self.faults);
                 self.unreachable.extend(answer);
             }
         }
@@ -221,8 +221,8 @@ impl Driver {
     /// Packets that had waited for those before them
     fn receive_delayed(&mut self, now: Instant) {
         for session in self.sessions.values_mut().filter(|session| session.is_touched()) {
-            while let Some(mut packet) = session.poll_ip(now) {
-                let answer = deliver(&mut self.lan, session, now, &mut packet, self.faults);
+            while let Some(packet) = session.poll_ip(now) {
+                let answer = deliver(&self.stacks, session, now, &packet, self.faults);
                 self.unreachable.extend(answer);
             }
         }
@@ -245,14 +245,14 @@ impl Driver {
                 session.deliver(now, slot, &mut self.outlet);
             }
         }
-        let Self { lan, sessions, pool, relay, unreachable, outlet, undeliverable, .. } = self;
+        let Self { stacks, sessions, pool, relay, unreachable, outlet, undeliverable, .. } = self;
         let before = *undeliverable;
-        let mut router = Router { sessions, pool, relay, outlet, now, undeliverable };
+        let mut router = Router { sessions, pool, relay, outlet, now, undeliverable, inside: None };
         router.relay();
         for answer in unreachable.drain(..) {
             router.compose(answer.len(), |room| room.copy_from_slice(&answer));
         }
-        lan.turn(now, &mut router);
+        stacks.turn(now, &mut router);
         self.stale_stats |= self.undeliverable != before;
     }
 
@@ -397,10 +397,10 @@ impl Driver {
 
 /// Hands a client's packet to the building, or makes the answer that it is not delivered
 fn deliver(
-    lan: &mut LocalLink,
+    stacks: &Stacks,
     session: &mut Session,
     now: Instant,
-    packet: &mut [u8],
+    packet: &[u8],
     faults: Faults,
 ) -> Option<Vec<u8>> {
     if has_expired(packet) && destination(packet).is_some_and(is_host) {
@@ -410,8 +410,8 @@ fn deliver(
     if is_dead || faults.ignores_pings && is_ping_of_router(packet) {
         return None;
     }
-    if destination(packet).is_none_or(is_taken) {
-        lan.handle_ip(now, packet);
+    if destination(packet).is_none_or(|to| stacks.take(to)) {
+        stacks.handle_ip(now, packet);
         return None;
     }
     session.unreachable(now, packet)

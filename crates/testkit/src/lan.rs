@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    io,
     net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The building's router and DNS server, as its clients see it
@@ -30,48 +32,66 @@ const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 
-/// The addresses for clients, and the calls that have them
+/// The addresses for clients, and the calls that have them; clones are the same addresses
 ///
 /// An address that was given back is the last to be given out again, so that packets under way to
-/// an old client do not meet a new one.
+/// an old client do not meet a new one. The address of an added host is no client's.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool(Arc<Mutex<Leases>>);
+
 #[derive(Debug)]
-pub(crate) struct Pool {
+struct Leases {
     free: VecDeque<Ipv4Addr>,
     taken: BTreeMap<Ipv4Addr, u16>,
+}
+
+impl Leases {
+    fn give_back(&mut self, address: Ipv4Addr) {
+        if self.taken.remove(&address).is_some() {
+            self.free.push_back(address);
+        }
+    }
 }
 
 impl Pool {
     /// The first `count` addresses
     pub(crate) fn new(count: usize) -> Self {
         let addresses = (u32::from(FIRST)..).map(Ipv4Addr::from);
-        Self { free: addresses.take(count).collect(), taken: BTreeMap::new() }
+        let leases = Leases { free: addresses.take(count).collect(), taken: BTreeMap::new() };
+        Self(Arc::new(Mutex::new(leases)))
     }
 
     /// Gives an address to a call, unless all are taken
-    pub(crate) fn take(&mut self, call_id: u16) -> Option<Ipv4Addr> {
-        let address = self.free.pop_front()?;
-        self.taken.insert(address, call_id);
+    pub(crate) fn take(&self, call_id: u16) -> Option<Ipv4Addr> {
+        let mut leases = self.lock();
+        let address = leases.free.pop_front()?;
+        leases.taken.insert(address, call_id);
         Some(address)
     }
 
-    /// Takes an address back
-    pub(crate) fn give_back(&mut self, address: Ipv4Addr) {
-        if self.taken.remove(&address).is_some() {
-            self.free.push_back(address);
-        }
+    /// Keeps an address for a host; false if a call has it
+    pub(crate) fn reserve(&self, address: Ipv4Addr) -> bool {
+        let mut leases = self.lock();
+        leases.free.retain(|free| *free != address);
+        !leases.taken.contains_key(&address)
     }
 
     /// Takes back all addresses of a call
-    pub(crate) fn give_back_all(&mut self, call_id: u16) {
-        let of_call = self.taken.iter().filter(|(_, call)| **call == call_id);
+    pub(crate) fn give_back_all(&self, call_id: u16) {
+        let mut leases = self.lock();
+        let of_call = leases.taken.iter().filter(|(_, call)| **call == call_id);
         for address in of_call.map(|(address, _)| *address).collect::<Vec<_>>() {
-            self.give_back(address);
+            leases.give_back(address);
         }
     }
 
     /// The call that has this address
     pub(crate) fn call(&self, address: Ipv4Addr) -> Option<u16> {
-        self.taken.get(&address).copied()
+        self.lock().taken.get(&address).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Leases> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,6 +100,17 @@ pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     let (header, _) = packet.split_first_chunk::<20>()?;
     let [first, .., a, b, c, d] = *header;
     (first >> 4 == 4).then_some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// Checks that a host can be added at this address: it is that of one host, and of none that is always there
+pub(crate) fn may_be_added(address: Ipv4Addr) -> Result<(), io::ErrorKind> {
+    let no_host = is_everyone(address)
+        || address.is_loopback()
+        || matches!(address.octets(), [0 | 240.., ..] | [192, 168, 1, 0]);
+    if no_host {
+        return Err(io::ErrorKind::InvalidInput);
+    }
+    if is_taken(address) { Err(io::ErrorKind::AddrInUse) } else { Ok(()) }
 }
 
 /// Whether the building's hosts take a packet that goes there, each in its way
@@ -120,14 +151,14 @@ mod tests {
 
     #[test]
     fn addresses_are_given_out_once_and_rest_longest() {
-        let mut pool = Pool::new(2);
+        let pool = Pool::new(2);
         assert_eq!(pool.take(7), Some(FIRST));
         let second = pool.take(8).unwrap();
         assert_eq!(pool.take(9), None);
         assert_eq!(pool.call(second), Some(8));
-        pool.give_back(second);
-        pool.give_back(second);
-        pool.give_back(FIRST);
+        pool.give_back_all(8);
+        pool.give_back_all(8);
+        pool.give_back_all(7);
         assert_eq!(pool.call(second), None);
         assert_eq!(pool.take(9), Some(second));
         assert_eq!(pool.take(10), Some(FIRST));
@@ -135,8 +166,43 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_reserved_for_a_host_is_given_to_no_client() {
+        let pool = Pool::new(3);
+        let second = Ipv4Addr::new(192, 168, 1, 21);
+        assert!(pool.reserve(second));
+        assert_eq!(pool.take(7), Some(FIRST));
+        assert_eq!(pool.take(8), Some(Ipv4Addr::new(192, 168, 1, 22)));
+        assert_eq!(pool.take(9), None);
+        assert!(!pool.reserve(FIRST), "a call has it");
+        pool.give_back_all(7);
+        assert_eq!(pool.take(9), Some(FIRST), "and gives it back for the next");
+    }
+
+    #[test]
+    fn a_host_may_be_at_any_address_of_one_host() {
+        for address in [[192, 168, 1, 2], [192, 168, 1, 50], [10, 0, 0, 1], [172, 16, 5, 9]] {
+            assert_eq!(may_be_added(address.into()), Ok(()), "{address:?}");
+        }
+        for address in [ROUTER, DEVICE, BLACK_HOLE] {
+            assert_eq!(may_be_added(address), Err(io::ErrorKind::AddrInUse), "{address}");
+        }
+        for address in [
+            [0, 0, 0, 0],
+            [0, 1, 2, 3],
+            [127, 0, 0, 1],
+            [224, 0, 23, 12],
+            [240, 0, 0, 1],
+            [255, 255, 255, 255],
+            [192, 168, 1, 0],
+            [192, 168, 1, 255],
+        ] {
+            assert_eq!(may_be_added(address.into()), Err(io::ErrorKind::InvalidInput));
+        }
+    }
+
+    #[test]
     fn the_pool_ends_where_it_says() {
-        let mut pool = Pool::new(ADDRESSES);
+        let pool = Pool::new(ADDRESSES);
         let all: Vec<_> = std::iter::from_fn(|| pool.take(1)).collect();
         assert_eq!(all.last(), Some(&Ipv4Addr::new(192, 168, 1, 219)));
     }

@@ -19,9 +19,12 @@
 //! | 192.168.1.254 | none | swallows whatever it is sent: the [`BLACK_HOLE`] |
 //! | any other | ICMP | the router says "host unreachable", 100 times a second to a client |
 //!
+//! Hosts of your own are added by [`Server::add_host`], at any address; they have the calls of `pptp`'s `Tunnel`.
+//! [`Server::net`] makes sockets of the two hosts that are always there.
+//!
 //! Each client gets an address of its own from 192.168.1.20 on, and can itself be reached from the
-//! building: [`Server::net`] makes sockets there. What they send to 255.255.255.255, to
-//! 192.168.1.255 or to a multicast group reaches every client; clients do not reach each other. The number of the building is in every answer, so
+//! building. What a host sends to 255.255.255.255, to 192.168.1.255 or to a multicast group reaches every client;
+//! clients do not reach each other. The number of the building is in every answer, so
 //! that a test notices when two buildings are mixed up. Packets that are larger than a client's MTU reach it in
 //! fragments, as any router makes them, unless Don't Fragment is set or they are for everyone.
 //!
@@ -45,9 +48,9 @@
 //! Negotiations that go another way than usual are profiles: [`Profile::AccelPppOnBusyMachine`],
 //! [`Profile::NaksDnsForever`], [`Profile::TurnsIpcpAway`]. Their times and numbers can be chosen by [`Extras`].
 //!
-//! Services of your own are added with [`Server::net`]. [`Server::power_off`] and [`Server::restart`]
-//! do what befalls servers, and [`memory::Network::set_impairment`] and [`memory::Host`] what befalls
-//! lines; TCP, and so the control connection, loses nothing.
+//! A whole server fails by [`Server::power_off`] (silence), by [`Server::restart`], and when it is dropped (as a
+//! process that is killed). Lines fail by [`memory::Network::set_impairment`] and [`memory::Host`]: they lose, delay
+//! and reorder GRE. The control connection is TCP, and loses nothing.
 //!
 //! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
 //! All time is tokio's: with the clock paused an hour passes in an instant, and a run has the same
@@ -81,6 +84,74 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A service of your own is a host of your own. Here it is a device that speaks Modbus/TCP; the line loses packets, and
+//! the server is started again:
+//!
+//! ```
+//! use std::{io, net::Ipv4Addr, time::Duration};
+//!
+//! use pptp::{Client, Tunnel, TunnelConfig};
+//! use pptp_testkit::{Server, TcpStream, memory};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! const PLC: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 50);
+//!
+//! /// The device: its holding register `n` has the value 1000 + n
+//! async fn serve(mut client: TcpStream) -> io::Result<()> {
+//!     let mut request = [0; 12];
+//!     loop {
+//!         client.read_exact(&mut request).await?;
+//!         let [id, sequence, .., unit, 3, high, low, _, count] = request else {
+//!             return Err(io::ErrorKind::InvalidData.into());
+//!         };
+//!         let first = u16::from_be_bytes([high, low]);
+//!         let mut answer = vec![id, sequence, 0, 0, 0, 3 + 2 * count, unit, 3, 2 * count];
+//!         answer.extend((first..).take(count.into()).flat_map(|n| (1000 + n).to_be_bytes()));
+//!         client.write_all(&answer).await?;
+//!     }
+//! }
+//!
+//! /// The program that is tested: reads holding registers
+//! async fn read(tunnel: &Tunnel, first: u8, count: u8) -> io::Result<Vec<u16>> {
+//!     let mut plc = tunnel.tcp_connect((PLC, 502)).await?;
+//!     plc.write_all(&[0, 1, 0, 0, 0, 6, 1, 3, 0, first, 0, count]).await?;
+//!     let mut answer = vec![0; 9 + 2 * usize::from(count)];
+//!     plc.read_exact(&mut answer).await?;
+//!     Ok(answer[9..].chunks(2).map(|word| u16::from_be_bytes([word[0], word[1]])).collect())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let network = memory::Network::new(0);
+//! network.set_latency(Duration::from_millis(20));
+//! let loss = memory::Impairment { loss_per_mille: 50, ..memory::Impairment::default() };
+//! network.set_impairment(loss);
+//!
+//! let mut server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+//! let listener = server.add_host(PLC)?.tcp_listen(502, 8)?;
+//! tokio::spawn(async move {
+//!     while let Ok((client, _address)) = listener.accept().await {
+//!         tokio::spawn(serve(client));
+//!     }
+//! });
+//!
+//! let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+//! let config = TunnelConfig::new("10.99.0.7", "testuser", "test123");
+//! let tunnel = client.connect(config.clone()).await?;
+//! for first in 0..20 {
+//!     let expected = vec![1000 + u16::from(first), 1001 + u16::from(first)];
+//!     assert_eq!(read(&tunnel, first, 2).await?, expected, "what is lost is sent again");
+//! }
+//!
+//! server.restart().await?;
+//! assert_eq!(tunnel.closed().await.name(), "ConnectionLost");
+//! assert!(read(&tunnel, 0, 1).await.is_err(), "a tunnel that has ended stays so");
+//! let tunnel = client.connect(config).await?;
+//! assert_eq!(read(&tunnel, 7, 1).await?, [1007], "the device had power all the time");
+//! # Ok(())
+//! # }
+//! ```
 #![cfg_attr(
     not(test),
     warn(
@@ -102,12 +173,14 @@ mod ground;
 mod hosts;
 mod ipv6;
 mod lan;
+mod lan_host;
 mod nat;
 mod outlet;
 mod profile;
 mod router;
 mod server;
 mod session;
+mod stacks;
 mod stats;
 mod tasks;
 mod unreachable;
@@ -116,7 +189,9 @@ pub use pptp_control::{
     AfterCallClear, OutgoingCallResult, Quirks, ServerConfig as Control, StartResult,
 };
 pub use pptp_memory_net as memory;
-pub use pptp_netstack::{Net, Route, TcpOptions, UdpOptions};
+pub use pptp_netstack::{
+    Net, Route, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOptions, UdpSocket,
+};
 pub use pptp_ppp::{
     AuthenticationProtocol, Deafness, EchoPolicy, Echoes, Extras, HashName, OnNak,
     PasswordEncoding, Protocol, RasCode, ServerAuthentication, ServerEncryption, ServerOrder,
@@ -129,6 +204,7 @@ pub use crate::{
     faults::{Faults, Muteness},
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
+    lan_host::LanHost,
     nat::Nat,
     profile::{GRE_ELSEWHERE, Profile},
     server::Server,

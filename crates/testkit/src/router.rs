@@ -1,6 +1,10 @@
 //! From the building's network into the tunnels
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::Ipv4Addr,
+    time::Instant,
+};
 
 use pptp_packet::{Egress, PacketBuf};
 
@@ -21,6 +25,25 @@ pub(crate) struct Router<'a> {
     pub(crate) now: Instant,
     /// Counts the packets that are for nobody
     pub(crate) undeliverable: &'a mut u64,
+    /// The other hosts of the building, where there are any
+    pub(crate) inside: Option<Inside>,
+}
+
+/// The way from one host of a building to the others, where some were added
+pub(crate) struct Inside {
+    /// The addresses of all hosts
+    pub(crate) hosts: Vec<Ipv4Addr>,
+    /// Packets that they get after this turn, [`MAX_INSIDE`] at most
+    pub(crate) packets: VecDeque<Vec<u8>>,
+}
+
+impl Inside {
+    /// Keeps a copy of a packet for everyone for the other hosts; the packet itself is for the clients
+    fn copy(&mut self, packet: &[u8]) {
+        if !is_igmp(packet) {
+            self.packets.push_back(packet.to_vec());
+        }
+    }
 }
 
 /// A packet for every client, and how far it has come
@@ -52,6 +75,11 @@ impl Router<'_> {
     }
 
     fn deliver(&mut self, to: Ipv4Addr, packet: PacketBuf) -> bool {
+        if let Some(inside) = self.inside.as_mut().filter(|inside| inside.hosts.contains(&to)) {
+            inside.packets.push_back(packet.as_slice().to_vec());
+            self.outlet.put_back(packet);
+            return true;
+        }
         let call = self.pool.call(to);
         let Some(session) = call.and_then(|call_id| self.sessions.get_mut(&call_id)) else {
             return self.refuse(packet);
@@ -70,6 +98,9 @@ impl Router<'_> {
     }
 
     fn deliver_to_all(&mut self, packet: PacketBuf) -> bool {
+        if let Some(inside) = &mut self.inside {
+            inside.copy(packet.as_slice());
+        }
         if self.relay.is_some() {
             return self.refuse(packet);
         }
@@ -89,7 +120,8 @@ impl Router<'_> {
 
 impl Egress for Router<'_> {
     fn has_room(&self) -> bool {
-        self.relay.is_none() && self.outlet.has_room_for_hosts()
+        let is_full = self.inside.as_ref().is_some_and(|inside| inside.packets.len() >= MAX_INSIDE);
+        !is_full && self.relay.is_none() && self.outlet.has_room_for_hosts()
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
@@ -106,3 +138,6 @@ impl Egress for Router<'_> {
         filled
     }
 }
+
+/// Packets from host to host in one turn
+const MAX_INSIDE: usize = 64;

@@ -8,13 +8,14 @@ use tokio::{
 };
 
 use crate::{
-    DEVICE, Faults, ROUTER, ServerBuilder, Stats,
+    DEVICE, Faults, LanHost, ROUTER, ServerBuilder, Stats,
     builder::Options,
     connection::{self, Listener},
     driver::{Driver, Orders},
     ground::Ground,
     hosts,
-    lan::{MTU, PREFIX_LEN},
+    lan::{MTU, PREFIX_LEN, Pool, may_be_added},
+    stacks::{AddedHosts, Stacks},
     tasks::Tasks,
 };
 
@@ -35,6 +36,7 @@ pub struct Server {
     options: Options,
     ground: Ground,
     address: Ipv4Addr,
+    added: Arc<AddedHosts>,
     running: Running,
     /// Its host is unplugged until it is started again
     is_off: bool,
@@ -44,6 +46,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Running {
     net: Net,
+    pool: Pool,
     forge: mpsc::Sender<Vec<u8>>,
     orders: watch::Sender<Orders>,
     stats: watch::Receiver<Stats>,
@@ -55,7 +58,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(options: Options, ground: &Ground, address: Ipv4Addr) -> io::Result<Self> {
+    fn start(
+        options: Options,
+        ground: &Ground,
+        address: Ipv4Addr,
+        added: &Arc<AddedHosts>,
+    ) -> io::Result<Self> {
         let (listener, socket) = ground.open(address)?;
         let (accepting, tasks) = (Tasks::default(), Tasks::default());
         let config = StackConfig {
@@ -71,15 +79,20 @@ impl Running {
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
         let (forge, forged) = mpsc::channel(FORGED);
+        let pool = Pool::new(options.sessions);
+        for added in added.all().keys() {
+            pool.reserve(*added);
+        }
+        let network = (Stacks::new(lan, Arc::clone(added)), pool.clone());
         let clients = (clients, forged);
-        let driver = Driver::new(options, address, socket, lan, clients, given, published);
+        let driver = Driver::new(options, address, socket, network, clients, given, published);
         tasks.spawn(driver.run());
         let shared = match &listener {
             Listener::Memory(listener) => Some(Arc::clone(listener)),
             Listener::Tcp(_) => None,
         };
         accepting.spawn(connection::accept(listener, to_driver, tasks.clone()));
-        Ok(Self { net, forge, orders, stats, listener: shared, accepting, tasks })
+        Ok(Self { net, pool, forge, orders, stats, listener: shared, accepting, tasks })
     }
 
     /// Ends all tasks, which let go of their sockets when they are polled next
@@ -104,8 +117,9 @@ impl Server {
     }
 
     pub(crate) fn start(options: Options, ground: Ground, address: Ipv4Addr) -> io::Result<Self> {
-        let running = Running::start(options.clone(), &ground, address)?;
-        Ok(Self { options, ground, address, running, is_off: false })
+        let added = Arc::default();
+        let running = Running::start(options.clone(), &ground, address, &added)?;
+        Ok(Self { options, ground, address, added, running, is_off: false })
     }
 
     /// Cuts the power: from now on the server's host says nothing, and forgets its connections
@@ -113,6 +127,24 @@ impl Server {
     /// Its clients hear neither of PPTP nor of TCP, as if the cable had been cut; they have to notice by
     /// themselves. [`Server::restart`] turns it on again. Connects meanwhile find a host that does not
     /// answer.
+    ///
+    /// ```
+    /// # use std::{net::Ipv4Addr, time::Duration};
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{Server, memory};
+    /// # use tokio::time::timeout;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// let mut server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// let tunnel = client.connect(TunnelConfig::new("10.99.0.7", "testuser", "test123")).await?;
+    /// server.power_off()?;
+    /// let noticed = timeout(Duration::from_secs(30), tunnel.closed());
+    /// assert!(noticed.await.is_err(), "no FIN, no reset, no GRE: nothing to notice yet");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Unsupported` on real sockets, whose host goes on: nothing has happened then.
@@ -163,7 +195,8 @@ impl Server {
         self.running.stop();
         self.running.gone().await;
         self.options.seed = self.options.seed.wrapping_add(NEXT_SEED);
-        self.running = Running::start(self.options.clone(), &self.ground, self.address)?;
+        self.running =
+            Running::start(self.options.clone(), &self.ground, self.address, &self.added)?;
         if std::mem::take(&mut self.is_off)
             && let Some(host) = self.ground.host(self.address)
         {
@@ -276,11 +309,55 @@ impl Server {
         self.running.forge.try_send(packet).is_ok()
     }
 
-    /// Sockets in the building's network, for instance to reach a client's `TcpListener`
-    /// Sockets in the building's network: for services of a test's own, and to reach what clients listen on
+    /// Adds a host of the test's own to the network behind the server, for services of its own
     ///
-    /// They are those of the two hosts there, [`ROUTER`] unless another address is asked for, and end
+    /// The address may be any: one of 192.168.1.0/24, or one of another network, to which the router leads then. No
+    /// client gets it. Clients reach the host as they reach [`DEVICE`], and it reaches them and the other
+    /// hosts. It has power of its own: neither [`Self::power_off`] nor [`Self::restart`] ends its sockets. It ends
     /// with the server.
+    ///
+    /// ```
+    /// # use std::net::Ipv4Addr;
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{Server, memory};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// let server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// let plc = server.add_host(Ipv4Addr::new(192, 168, 1, 50))?;
+    /// let time = plc.udp_bind(37)?;
+    /// tokio::spawn(async move {
+    ///     let mut question = [0; 8];
+    ///     while let Ok((_, client)) = time.recv_from(&mut question).await {
+    ///         time.send_to(&3_000_000_000_u32.to_be_bytes(), client).await?;
+    ///     }
+    ///     Ok::<_, std::io::Error>(())
+    /// });
+    /// let tunnel = client.connect(TunnelConfig::new("10.99.0.7", "testuser", "test123")).await?;
+    /// let socket = tunnel.udp_bind(0)?;
+    /// socket.send_to(b"", (plc.address(), 37)).await?;
+    /// let mut answer = [0; 4];
+    /// socket.recv_from(&mut answer).await?;
+    /// assert_eq!(u32::from_be_bytes(answer), 3_000_000_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `AddrInUse` if the building has such a host ([`ROUTER`], [`DEVICE`], [`BLACK_HOLE`](crate::BLACK_HOLE), or an
+    /// added one) or a client has the address; `InvalidInput` if it is that of no single host.
+    pub fn add_host(&self, address: Ipv4Addr) -> io::Result<LanHost> {
+        may_be_added(address)?;
+        let is_free = self.running.pool.reserve(address);
+        let added = is_free.then(|| self.added.add(address, self.options.seed)).flatten();
+        added.ok_or_else(|| io::ErrorKind::AddrInUse.into())
+    }
+
+    /// The sockets of the two hosts that are always there, for services of a test's own, and to reach what clients
+    /// listen on
+    ///
+    /// They are [`ROUTER`]'s unless another address is asked for, and end with the server.
     ///
     /// ```
     /// # use std::net::Ipv4Addr;
