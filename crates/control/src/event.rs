@@ -1,4 +1,4 @@
-//! What a control connection tells its owner
+//! Events of a control connection for its owner
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub enum Event {
         connect_speed: u32,
         /// Packets that the peer takes without acknowledging
         window: u16,
-        /// How long the peer may take to process a full window
+        /// The time that the peer may need to process a full window
         processing_delay: Duration,
     },
     /// The peer answered an Echo-Request
@@ -41,7 +41,7 @@ pub enum Event {
     Closed(Result<(), Failed>),
 }
 
-/// What the peer said of itself when the control connection was established
+/// The peer's description of itself, taken when the control connection was established
 ///
 /// None of it is validated: servers exist that say they can do nothing, and work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct Peer {
     pub recognized: Option<Box<Recognized>>,
 }
 
-/// Why a control connection has a deadline
+/// Reasons for a deadline of a control connection
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {

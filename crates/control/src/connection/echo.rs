@@ -55,10 +55,10 @@ impl Echo {
         }
     }
 
-    /// Asks, or has asked in vain
+    /// Sends an Echo-Request, or ends the connection if the last one was not answered
     ///
-    /// Whoever sees a deadline much too late has slept, and the reply may be there unread: it gets
-    /// another moment.
+    /// A deadline that is handled more than one second late means that this host was asleep. The
+    /// reply may be there, unread, so a grace period is added.
     pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
         match self.wait {
             Wait::Silence { .. } => {
@@ -81,10 +81,10 @@ impl Echo {
     }
 }
 
-/// A deadline seen so much later was slept through
+/// A timer that fires this much too late means that the host was asleep
 const LATE: Duration = Duration::from_secs(1);
 
-/// For what came meanwhile
+/// Grace period for replies that arrived while the host was asleep
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Wait {

@@ -19,7 +19,7 @@ use crate::{
 const OUR_CALL_ID: u16 = 0x1234;
 const PEER_CALL_ID: u16 = 0x5678;
 
-/// A connection, its clock, and what its peer sees
+/// A connection, its clock, and the decoder of its peer
 struct Lab {
     connection: ControlConnection,
     now: Instant,
@@ -78,7 +78,7 @@ impl Lab {
         (timer, wait)
     }
 
-    /// What the peer got since it was last asked
+    /// The messages that the peer got since the last call
     fn sent(&mut self) -> Vec<Message> {
         let mut octets = Vec::new();
         self.connection.poll_transmit(&mut octets);
