@@ -1,4 +1,4 @@
-//! The network itself: who is there, how far away, and what goes wrong
+//! The network itself: its hosts, their distance, and its faults
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use pptp_gre_socket::{BATCH, OpenError, Outgoing, VirtualHost, call_id_of};
+use pptp_gre::enhanced_call_id;
+use pptp_gre_socket::{BATCH, OpenError, Outgoing, VirtualHost};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::watch,
@@ -59,7 +60,7 @@ impl Network {
         self.state().latency = one_way;
     }
 
-    /// Sets what happens to GRE sent from now on; connections are not impaired
+    /// Sets the faults of GRE sent from now on; connections are not impaired
     pub fn set_impairment(&self, impairment: Impairment) {
         self.state().impairment = impairment;
     }
@@ -88,8 +89,8 @@ impl Network {
         self.state().trace = Some(Trace::new());
     }
 
-    /// A digest of all GRE and of all octets of connections since [`Network::trace`]: what was sent,
-    /// by whom, to whom and when
+    /// A digest of all GRE and of all octets of connections since [`Network::trace`], with senders,
+    /// receivers and times
     ///
     /// Two runs with the same digest were the same. Zero without a trace.
     pub fn digest(&self) -> u64 {
@@ -168,7 +169,7 @@ pub enum Blocked {
     Inbound,
     /// Datagrams of the host
     Outbound,
-    /// Both
+    /// Datagrams of both directions
     Both,
 }
 
@@ -223,8 +224,8 @@ impl Host {
         self.with_state(|host| host.stalled.send_replace(stalled));
     }
 
-    /// Makes what the host's GRE sockets send leave at so many octets a second, IP headers included,
-    /// or at once again
+    /// Limits the rate at which GRE leaves the host, in octets a second with IP headers; `None`
+    /// lifts the limit
     ///
     /// The sockets take 64 full datagrams ahead of the line and then no more, as with a send buffer
     /// that is full: a bottleneck that loses nothing, in front of which every sender waits its turn.
@@ -233,8 +234,8 @@ impl Host {
         self.with_state(|host| host.line = line);
     }
 
-    /// Puts a router behind the host's GRE sockets: what they send goes on at so many octets a
-    /// second, IP headers included, and what would wait longer than `queue` is lost
+    /// Puts a router with a limited rate behind the host's GRE sockets, in octets a second with IP
+    /// headers; datagrams that would wait longer than `queue` are lost
     ///
     /// Until [`Host::limit_gre`] is called.
     pub fn route_gre(&self, octets_per_second: NonZeroU32, queue: Duration) {
@@ -244,9 +245,9 @@ impl Host {
 
     /// Connects to a listener, which takes one round trip
     ///
-    /// Errors: connection refused if no program listens there or too many connections wait there, host
-    /// unreachable if there is no such host, each after one round trip; what [`Network::refuse`]
-    /// says, at once; timed out after 127 s while one of the hosts is unplugged.
+    /// Errors: connection refused if no program listens there or too many connections wait there,
+    /// host unreachable if there is no such host, each after one round trip; the error of
+    /// [`Network::refuse`] at once; timed out after 127 s while one of the hosts is unplugged.
     ///
     /// # Cancel safety
     ///
@@ -324,7 +325,8 @@ pub(super) struct State {
     latency: Duration,
     impairment: Impairment,
     rng: StdRng,
-    /// Apart from the network's own, whose choices do not depend on what hosts ask for
+    /// Random numbers for programs on hosts; apart from those of the network, which must not depend
+    /// on programs
     seeds: StdRng,
     /// Connections there ever were
     connections: u64,
@@ -438,12 +440,12 @@ impl State {
         None
     }
 
-    /// Reports to the sender what is wrong with a datagram, one round trip after it was sent
+    /// Reports an ICMP error about a datagram to its sender, one round trip after it was sent
     fn report(&self, from: Ipv4Addr, outgoing: &Outgoing, icmp: Icmp) {
         let due = now() + self.latency * 2;
         let report = Report {
             destination: outgoing.destination,
-            peer_call_id: call_id_of(outgoing.packet.as_slice()),
+            peer_call_id: enhanced_call_id(outgoing.packet.as_slice()),
             reporter: icmp.reporter,
             icmp: (3, icmp.code),
             raw_os_error: icmp.raw_os_error,
@@ -508,7 +510,7 @@ pub(super) struct HostState {
     blocked: Blocked,
     stalled: watch::Sender<bool>,
     line: Option<Line>,
-    /// Added to the latency of what is sent to it
+    /// Addition to the latency of everything that is sent to it
     pub(super) delay: Duration,
     /// Octets of the largest IP packet that passes, of GRE
     pub(super) largest: usize,
@@ -564,7 +566,7 @@ impl HostState {
     }
 }
 
-/// A line of limited rate: when it has sent what it was given
+/// A line of limited rate
 #[derive(Debug)]
 struct Line {
     octets_per_second: NonZeroU32,

@@ -25,15 +25,16 @@ use crate::{
     session::Session,
 };
 
-/// What the server's owner wants
+/// Orders of the server's owner
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Orders {
-    /// How often all clients were to be hung up so far
+    /// The number of times so far that all clients were to be hung up
     pub(crate) hang_ups: u64,
-    /// How often PPP was to be negotiated anew with all clients so far
+    /// The number of times so far that PPP was to be negotiated anew with all clients
     pub(crate) renegotiations: u64,
     pub(crate) challenges: u64,
-    /// How often all links were to be ended with an error code so far, and the latest code
+    /// The number of times so far that all links were to be ended with an error code, and the
+    /// latest code
     pub(crate) terminations: (u64, u32),
     pub(crate) mute_gre: bool,
     pub(crate) faults: Faults,
@@ -45,12 +46,12 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     outlet: Outlet,
     lan: LocalLink,
-    /// Which Call IDs are whose
+    /// The Call IDs in use, with their clients
     calls: CallTable<()>,
-    /// By our Call ID; ordered, so that a run is like any other
+    /// Sessions by our Call ID; ordered, so that two runs are equal
     sessions: BTreeMap<u16, Session>,
     pool: Pool,
-    /// What is on its way to every client
+    /// The packet on its way to every client
     relay: Option<Relay>,
     /// Packets for this round that no stack made: the router's own answers, and forged ones
     unreachable: Vec<Vec<u8>>,
@@ -67,7 +68,7 @@ pub(crate) struct Driver {
     challenges: u64,
     faults: Faults,
     terminations: u64,
-    /// Of the building's packets, since the statistics were published
+    /// Undeliverable packets of the building since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
     stale_stats: bool,
@@ -166,7 +167,11 @@ impl Driver {
         }
     }
 
-    /// Inputs, then events, then PPP's control frames, the building's packets, and what is left to say
+    /// Handles inputs, then events, PPP's control frames, the building's packets, and the other
+    /// outputs
+    ///
+    /// This is the order of outputs that [`Tunnel`] requires. The building's packets take an owed
+    /// acknowledgment along, so they come before the other outputs.
     fn round(&mut self, now: Instant) {
         self.outlet.flush(&mut self.socket);
         if !self.outlet.is_blocked() {
@@ -199,7 +204,7 @@ impl Driver {
             return;
         }
         for datagram in self.receive.datagrams() {
-            let call_id = call_id(datagram.gre).unwrap_or_default();
+            let call_id = pptp_gre::call_id(datagram.gre).unwrap_or_default();
             let ours = self.calls.get(call_id, datagram.source).is_some();
             let Some(session) = self.sessions.get_mut(&call_id).filter(|_| ours) else {
                 self.unknown_call = self.unknown_call.saturating_add(1);
@@ -214,7 +219,7 @@ impl Driver {
                 self.unreachable.extend(answer);
             }
         }
-        // what became of datagrams sent earlier is nobody's concern here
+        // failures of datagrams sent earlier are not needed here
         let _ = self.socket.take_failures(|_| {});
     }
 
@@ -228,7 +233,7 @@ impl Driver {
         }
     }
 
-    /// Takes what was forged at one time, to go the way of the router's own packets
+    /// Takes all forged packets that wait, and puts them beside the router's own packets
     fn take_forged(&mut self, packet: Vec<u8>) {
         self.unreachable.push(packet);
         while let Ok(packet) = self.forged.try_recv() {
@@ -415,14 +420,6 @@ fn deliver(
         return None;
     }
     session.unreachable(now, packet)
-}
-
-/// The Call ID of an enhanced GRE header (RFC 2637 §4.1)
-fn call_id(gre: &[u8]) -> Option<u16> {
-    match gre {
-        [_, _, _, _, _, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
-    }
 }
 
 /// The one clock: tokio's, which tests may pause
