@@ -12,17 +12,18 @@ use crate::{
 
 /// The GRE session of one call (RFC 2637 sections 4.2 to 4.4)
 ///
-/// In a turn: any number of [`check`](Self::check), [`commit`](Self::commit) and
-/// [`handle_acknowledgment`](Self::handle_acknowledgment), then what goes out through
-/// [`seal`](Self::seal), then [`poll_acknowledgment`](Self::poll_acknowledgment) once, then
-/// [`poll_timeout`](Self::poll_timeout). So one acknowledgment answers a whole batch.
+/// In a turn, first any number of [`check`](Self::check), [`commit`](Self::commit) and
+/// [`handle_acknowledgment`](Self::handle_acknowledgment) are called. Then all datagrams with data
+/// go through [`seal`](Self::seal). [`poll_acknowledgment`](Self::poll_acknowledgment) is called
+/// once after that, and [`poll_timeout`](Self::poll_timeout) last. So one acknowledgment answers a
+/// whole batch.
 #[derive(Debug)]
 pub struct Session {
     peer_call_id: u16,
     receive: Receive,
     transmit: Transmit,
     stats: Stats,
-    /// No datagram is sent for an acknowledgment alone
+    /// True if acknowledgments are only sent in datagrams with data
     #[cfg(feature = "server")]
     only_with_data: bool,
 }
@@ -44,7 +45,7 @@ impl Session {
         }
     }
 
-    /// The same, with another first sequence number than 0
+    /// Returns the session with another first sequence number than 0
     ///
     /// For a peer in tests: Linux's pptp.ko begins with 1.
     #[cfg(feature = "server")]
@@ -54,7 +55,7 @@ impl Session {
         Self { transmit, ..self }
     }
 
-    /// The same, acknowledging only with data
+    /// Returns the session with acknowledgments in datagrams with data only
     ///
     /// For a peer in tests: Linux's pptp.ko has no bare acknowledgments.
     #[cfg(feature = "server")]
@@ -118,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Ends what is over at `now`: an adaptive time-out
+    /// Handles an adaptive time-out that has passed at `now`
     ///
     /// An acknowledgment that became due is for [`poll_acknowledgment`](Self::poll_acknowledgment).
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -138,7 +139,8 @@ impl Session {
         debug_assert!(sealed, "the headroom has room for the GRE header");
     }
 
-    /// The header of the next datagram with a payload, for whoever writes both at once
+    /// Returns the header of the next datagram with a payload, for a caller that writes both in one
+    /// step
     ///
     /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go
     /// out.
@@ -165,7 +167,7 @@ impl Session {
         Some(octets)
     }
 
-    /// Whether an acknowledgment waits for data to ride along with, however long
+    /// Returns true if an acknowledgment waits for data, without a limit of time
     #[cfg_attr(
         not(feature = "server"),
         expect(clippy::unused_self, reason = "only a server in tests has something to look at")
@@ -204,7 +206,7 @@ impl Session {
         [acknowledgment, adaptive].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// What was counted so far
+    /// The counters so far
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -226,13 +228,13 @@ impl Session {
         self.transmit.round_trip().smoothed()
     }
 
-    /// Whether the peer let three time-outs pass without ever acknowledging anything
+    /// Returns true if the peer let three time-outs pass and has never acknowledged anything
     pub fn peer_never_acknowledges(&self) -> bool {
         self.transmit.peer_never_acknowledges()
     }
 }
 
-/// Why a session has a deadline
+/// Reasons for a deadline of a session
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
@@ -242,7 +244,7 @@ pub enum Timer {
     AdaptiveTimeout,
 }
 
-/// What a session counted
+/// Counters of a session
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -19,7 +19,8 @@ fn bit(word: u16, n: u32) -> bool {
     word >> (15 - n) & 1 == 1
 }
 
-/// RFC 2637 section 4.1, field by field: a key and version 1, whatever S and A are, no more
+/// Returns true for a first word of enhanced GRE (RFC 2637 section 4.1): K and version 1, with any
+/// S and A, and no other bit
 fn is_enhanced(word: u16) -> bool {
     let (checksum, routing, key, strict_source_route) =
         (bit(word, 0), bit(word, 1), bit(word, 2), bit(word, 4));
@@ -30,7 +31,8 @@ fn is_enhanced(word: u16) -> bool {
         && version == [false, false, true]
 }
 
-/// Octet `n` of every datagram here behind its first six, so that each field is told from the others
+/// Octet `n` of every datagram here, from the seventh on; all differ, so that fields cannot be
+/// confused
 fn octet(n: usize) -> u8 {
     match n {
         6 => 0x12,
@@ -44,7 +46,7 @@ fn datagram(word: u16, protocol: u16, payload: u16, length: usize) -> Vec<u8> {
     fields.into_iter().chain((6..).map(octet)).take(length).collect()
 }
 
-/// What the RFC makes of [`datagram`]; fields are judged as far as they are there
+/// The expected result for [`datagram`] by RFC 2637; only fields that are there are judged
 fn expected(word: u16, protocol: u16, payload: u16, length: usize) -> Verdict {
     if length < 6 {
         return Err(ParseError::Truncated);
