@@ -16,7 +16,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// That of a frame in a stateless session: A and D
+    /// The header of a frame in a stateless session, with the bits A and D
     pub(crate) const fn stateless(coherency_count: u16) -> Self {
         let coherency_count = coherency_count & COHERENCY_COUNT;
         Self { flushed: true, at_front: false, compressed: false, encrypted: true, coherency_count }

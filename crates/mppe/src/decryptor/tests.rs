@@ -12,7 +12,7 @@ const START_KEY: [u8; 16] = *b"start key of 128";
 #[derive(Clone)]
 struct Frame {
     sequence: u32,
-    /// How many frames were encrypted before it
+    /// The number of frames encrypted before it
     number: u32,
     octets: Vec<u8>,
 }
@@ -61,7 +61,7 @@ fn packet(number: u32) -> Vec<u8> {
     [&[0x00, 0x21][..], &ip].concat()
 }
 
-/// Our side, with GRE's view of what is ahead
+/// Our side, with GRE's notion of the highest number
 struct Receiver {
     decryptor: Decryptor,
     now: Instant,
@@ -96,7 +96,7 @@ impl Receiver {
     }
 
     fn is_free(&self) -> bool {
-        self.decryptor.kept.len() == 0
+        self.decryptor.skipped.len() == 0
             && self.decryptor.lookahead.is_empty()
             && self.decryptor.poll_timeout().is_none()
     }
@@ -216,7 +216,7 @@ fn frames_in_the_clear_take_no_count() {
     }
 }
 
-/// As Linux does with packets that it has no route for
+/// Linux uses up counts in this way for packets that it has no route for
 #[test]
 fn counts_without_sequence_numbers_are_followed_too() {
     let (mut sender, mut receiver) = pair();
@@ -268,7 +268,7 @@ fn a_peer_out_of_reach_ends_the_link() {
     });
     assert_eq!(fatal, Some(Discard::OutOfReach));
     assert!(
-        receiver.decryptor.stats().rekeys >= FARTHEST - COUNTS,
+        receiver.decryptor.stats().rekeys >= MAX_REACH - COUNTS,
         "not before the chain was followed"
     );
 }
