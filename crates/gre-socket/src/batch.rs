@@ -99,7 +99,7 @@ impl Default for ReceiveBatch {
     }
 }
 
-/// Prints numbers only: a datagram may hold what its user wants kept
+/// Prints numbers only, because datagrams may be confidential
 impl fmt::Debug for ReceiveBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceiveBatch")
@@ -119,7 +119,7 @@ pub struct Datagram<'a> {
     pub gre: &'a mut [u8],
 }
 
-/// Prints the length only: a datagram may hold what its user wants kept
+/// Prints the length only, because the datagram may be confidential
 impl fmt::Debug for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Datagram")

@@ -86,7 +86,7 @@ impl RawSocket {
         Ok(Self { socket, watch, inode, receive_buffer, local_address })
     }
 
-    /// Sends what goes next from one source address; returns how many datagrams went
+    /// Sends the next datagrams that have one source address in common; returns how many were sent
     fn send_run(&self, batch: &SendBatch) -> io::Result<usize> {
         let send = || messages::send(self.socket.as_fd(), batch, self.local_address);
         match &self.watch {
@@ -128,8 +128,8 @@ impl GreSocket for RawSocket {
             let mut count = 0;
             let outcome = watch.try_io(Interest::READABLE, || {
                 count = messages::receive(self.socket.as_fd(), batch)?;
-                // A batch that is not full emptied the queue. Saying so here saves the call that
-                // would find out: epoll reports whatever arrives, or goes wrong, after that.
+                // a batch that is not full emptied the queue; this saves the call that would find
+                // the queue empty, because epoll reports all later arrivals and errors
                 if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match outcome {
@@ -196,12 +196,13 @@ impl GreSocket for RawSocket {
     }
 }
 
-/// Has the runtime watch a socket until what this returns is dropped
+/// Has the runtime watch a socket until the returned value is dropped
 fn watch(socket: BorrowedFd<'_>) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.try_clone_to_owned()?.into())
 }
 
-/// Sends with `send`, which takes some of what goes next, and skips what cannot be sent
+/// Sends the batch with `send`, which sends some of the next datagrams; skips those that cannot be
+/// sent
 ///
 /// False if the socket takes no more now.
 fn send_all(
@@ -253,8 +254,8 @@ fn is_reported(error: &io::Error) -> bool {
 
 /// The number of times a call is made before an error that ICMP can cause counts as the call's own
 ///
-/// Each call clears what was reported before it. Two in a row can happen, if another report comes
-/// in between; three in a row within microseconds do not.
+/// Each call clears the error that was reported before it. Two errors in a row can happen, if
+/// another report comes in between; three in a row within microseconds do not.
 const ATTEMPTS: u32 = 3;
 
 /// Delivery failures taken at a time
