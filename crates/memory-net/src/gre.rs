@@ -103,7 +103,7 @@ impl GreSocket for MemorySocket {
             let due = self.inbox.held().due();
             match due {
                 Some(due) if due <= now() => return Ok(()),
-                // An Err is the due time, and the next round finds what arrived at it.
+                // an Err means that the due time is reached, and the next round takes the datagrams
                 Some(due) => drop(timeout_at(due, arrived).await),
                 None => arrived.await,
             }
@@ -112,7 +112,7 @@ impl GreSocket for MemorySocket {
 
     async fn writable(&self) -> io::Result<()> {
         let mut stalled = self.stalled.clone();
-        // An Err says that the network is gone, and with it whatever could be sent.
+        // an Err means that the network is gone, with all datagrams
         let _ = stalled.wait_for(|stalled| !stalled).await;
         if let Some(until) = self.network.busy_until(self.address) {
             sleep_until(until).await;

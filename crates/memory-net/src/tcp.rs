@@ -26,12 +26,12 @@ pub(super) use connection::Connections;
 
 /// A connection in memory
 ///
-/// Octets arrive one latency after they were written; a write waits while 64 KiB are on their way
-/// or unread. Dropping it ends the connection, after what was written has arrived: with end of
+/// Octets arrive one latency after they were written. A write waits while 64 KiB are on their way
+/// or unread. Dropping it ends the connection after all written octets have arrived: with end of
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
 pub struct MemoryStream {
     connection: Arc<Connection>,
-    /// This end of it
+    /// The side that this end is
     side: Side,
     /// The timer until octets on their way arrive; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
@@ -181,7 +181,8 @@ impl MemoryListener {
                     let peer = stream.peer_addr();
                     return Ok((stream, peer));
                 }
-                // An Err is the due time, and the next round finds what arrived at it.
+                // an Err means that the due time is reached, and the next round takes the
+                // connection
                 Next::Due(due) => drop(timeout_at(due, arrived).await),
                 Next::Nothing => arrived.await,
             }
