@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::tasks::Tasks;
 
-/// Where control connections come from
+/// Sources of control connections
 #[derive(Debug)]
 pub(crate) enum Listener {
     /// Shared with the server, which stops it without waiting for its task
@@ -26,10 +26,10 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
 }
 
-/// What a control connection tells the driver
+/// Messages of a control connection for the driver
 #[derive(Debug)]
 pub(crate) enum FromClient {
-    /// It was accepted
+    /// A control connection was accepted
     Opened {
         client: Ipv4Addr,
         writer: Writer,
@@ -50,7 +50,7 @@ pub(crate) enum FromClient {
 #[derive(Debug)]
 pub(crate) struct Writer {
     octets: mpsc::Sender<Vec<u8>>,
-    /// Each message is written once more
+    /// True if each message is written twice
     twice: bool,
     _open: DropGuard,
 }
@@ -160,11 +160,11 @@ async fn read(mut from: impl AsyncRead + Unpin, call_id: u16, driver: &mpsc::Sen
     let _ = driver.send(FromClient::Closed { call_id }).await;
 }
 
-/// Writes what there is, until the driver wants the connection closed
+/// Writes all octets, until the driver wants the connection closed
 async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u8>>) {
     while let Some(octets) = writes.recv().await {
         if to.write_all(&octets).await.is_err() {
-            // the reader finds out as well, and it is the one who says so
+            // the reader notices it too, and reports it
             while writes.recv().await.is_some() {}
             return;
         }
@@ -175,7 +175,7 @@ async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u
 /// Pieces that wait to be written, at most
 const WRITES: usize = 64;
 
-/// How long a client may take to read the last octets
+/// The time that a client may take to read the last octets
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Time until a listener that failed is tried again

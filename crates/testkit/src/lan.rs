@@ -11,9 +11,9 @@ pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 /// The building's device, with all the other services
 pub const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
 
-/// An address of the building that swallows whatever is sent to it, as a firewall does that drops
+/// An address of the building that drops all packets to it, as a firewall may do
 ///
-/// Of every other address that nobody has the router says that it is unreachable.
+/// For every other address without a host the router answers "host unreachable".
 pub const BLACK_HOLE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
 
 pub(crate) const PREFIX_LEN: u8 = 24;
@@ -75,41 +75,41 @@ impl Pool {
     }
 }
 
-/// Where an IP packet goes (RFC 791 §3.1)
+/// The destination of an IP packet (RFC 791 §3.1)
 pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     let (header, _) = packet.split_first_chunk::<20>()?;
     let [first, .., a, b, c, d] = *header;
     (first >> 4 == 4).then_some(Ipv4Addr::new(a, b, c, d))
 }
 
-/// Whether the building's hosts take a packet that goes there, each in its way
+/// Returns true if hosts of the building take packets for this destination
 pub(crate) fn is_taken(destination: Ipv4Addr) -> bool {
     [ROUTER, DEVICE, BLACK_HOLE].contains(&destination) || is_everyone(destination)
 }
 
-/// Whether a packet that goes there is for all hosts, or for a group of them
+/// Returns true if this destination is all hosts, or a group of hosts
 pub(crate) fn is_everyone(destination: Ipv4Addr) -> bool {
     destination.is_multicast() || destination.is_broadcast() || destination == BROADCAST
 }
 
-/// Whether a packet that goes there leaves the router again, for another host
+/// Returns true if a packet for this destination leaves the router again, for another host
 pub(crate) fn is_host(destination: Ipv4Addr) -> bool {
     destination != ROUTER && !is_everyone(destination)
 }
 
-/// Whether a router may not send a packet on: its time to live is 1, or 0 (RFC 1812 §5.3.1)
+/// Returns true if a router may not send a packet on: its time to live is 1, or 0 (RFC 1812 §5.3.1)
 pub(crate) fn has_expired(packet: &[u8]) -> bool {
     packet.get(8).is_some_and(|time_to_live| *time_to_live <= 1)
 }
 
-/// Whether a packet is an ICMP echo request to the router (RFC 792)
+/// Returns true if a packet is an ICMP echo request to the router (RFC 792)
 pub(crate) fn is_ping_of_router(packet: &[u8]) -> bool {
     let header = packet.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));
     let is_echo_request = packet.get(9) == Some(&1) && packet.get(header) == Some(&8);
     is_echo_request && destination(packet) == Some(ROUTER)
 }
 
-/// Whether a packet tells of group memberships (RFC 2236): a matter of its own link
+/// Returns true if a packet is about group memberships (RFC 2236), which stay on their own link
 pub(crate) fn is_igmp(packet: &[u8]) -> bool {
     packet.get(9) == Some(&2)
 }

@@ -15,15 +15,15 @@ use crate::{
 pub(crate) struct Router<'a> {
     pub(crate) sessions: &'a mut BTreeMap<u16, Session>,
     pub(crate) pool: &'a Pool,
-    /// The building's hosts wait while there is one
+    /// The packet for every client; the building's hosts wait while there is one
     pub(crate) relay: &'a mut Option<Relay>,
     pub(crate) outlet: &'a mut Outlet,
     pub(crate) now: Instant,
-    /// Counts the packets that are for nobody
+    /// Counts packets without a receiver
     pub(crate) undeliverable: &'a mut u64,
 }
 
-/// A packet for every client, and how far it has come
+/// A packet for every client, and its progress
 #[derive(Debug)]
 pub(crate) struct Relay {
     packet: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) struct Relay {
 }
 
 impl Router<'_> {
-    /// Goes on with the packet that is for every client, as far as there is room
+    /// Sends the packet for every client on, as far as there is room
     pub(crate) fn relay(&mut self) {
         let Some(Relay { packet, next }) = self.relay.take() else { return };
         for (call_id, session) in self.sessions.range_mut(next..) {

@@ -1,4 +1,5 @@
-//! What the building's router says of packets that it does not deliver (RFC 792, RFC 1812 §5.2.7, §5.3.1)
+//! ICMP messages of the building's router about packets that it does not deliver (RFC 792, RFC 1812
+//! §5.2.7, §5.3.1)
 
 use std::{
     net::Ipv4Addr,
@@ -9,7 +10,8 @@ use crate::ROUTER;
 
 /// Destination unreachable, host unreachable, about a packet; `None` where RFC 1122 §3.2.2 forbids it
 ///
-/// No ICMP error is answered, no fragment but the first, and nothing whose header is broken.
+/// No answer is made to an ICMP error, to a fragment other than the first, or to a packet with a
+/// broken header.
 pub(crate) fn host_unreachable(about: &[u8]) -> Option<Vec<u8>> {
     error([3, 1], about)
 }
@@ -61,7 +63,7 @@ pub(crate) fn checksum(octets: &[u8]) -> [u8; 2] {
     (!u16::try_from(folded).unwrap_or_default()).to_be_bytes()
 }
 
-/// How often a client is told (RFC 1812 §4.3.2.8): so many times within a second
+/// Rate limit of ICMP messages to a client, as a number in each second (RFC 1812 §4.3.2.8)
 #[derive(Debug, Default)]
 pub(crate) struct Allowance {
     since: Option<Instant>,
@@ -69,7 +71,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Whether it may be told once more
+    /// Returns true if one more message may be sent, and counts it
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let second = Duration::from_secs(1);
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= second) {
@@ -83,7 +85,7 @@ impl Allowance {
 
 const ICMP: u8 = 1;
 
-/// Echo, timestamp, information and address mask: the ICMP messages that are no answer themselves
+/// ICMP messages that are not answers: echo, timestamp, information and address mask
 const QUERIES: [u8; 4] = [8, 13, 15, 17];
 
 /// Octets of the packet that go back with the message: 576 with it, as RFC 1812 §4.3.2.3 wants

@@ -1,4 +1,4 @@
-//! What is behind the server: the services of the router and of the device
+//! Hosts behind the server: the services of the router and of the device
 
 mod dhcp;
 mod dns;
@@ -81,7 +81,7 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Answers each datagram, with what `answer` makes of it and to where it says
+    /// Answers each datagram with the payload and the destination that `answer` gives
     fn serve_udp(
         &self,
         address: SocketAddrV4,

@@ -1,4 +1,4 @@
-//! Sends as many octets as it is asked for: what a download is measured with
+//! A service that sends as many octets as it is asked for, to measure downloads
 
 use std::io;
 
@@ -28,7 +28,7 @@ pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// One datagram of as many octets as the question says in decimal
+/// A datagram with the number of octets that the question names in decimal
 pub(super) fn answer(building: u32, question: &[u8]) -> Option<Vec<u8>> {
     let len = std::str::from_utf8(question).ok()?.trim().parse().ok()?;
     Some(datagram(building, len))
