@@ -17,27 +17,27 @@ use crate::{
     world::World,
 };
 
-/// What came of a scenario
+/// The result of a scenario
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Of everything that was sent, and of what happened: equal for equal runs
+    /// A digest of everything that was sent, and of the notes: equal for equal runs
     pub digest: u64,
-    /// What must not have happened; empty if all is well
+    /// Violations of the promises; empty if all is well
     pub violations: Vec<String>,
-    /// What happened, and when
+    /// Notes with their times
     pub notes: Vec<(Duration, String)>,
-    /// Virtual time
+    /// Virtual time that the run took
     pub took: Duration,
     /// Tunnels that came up
     pub up: u32,
     /// Errands that were done
     pub done: u32,
-    /// What became of tunnels through which nothing passed
+    /// Counts of tunnels through which no packet passed
     pub tally: Tally,
 }
 
 impl Scenario {
-    /// Lives it, in virtual time, on this thread
+    /// Runs the scenario, in virtual time, on this thread
     pub fn run(&self) -> Run {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         match runtime {
@@ -127,7 +127,7 @@ async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io
     Ok(())
 }
 
-/// Ends what there is, and sees that it ends in time on both sides
+/// Ends all tunnels, and checks that they end in time on both sides
 async fn take_leave(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
     match scenario.farewell {
         Farewell::Close => {
@@ -146,7 +146,7 @@ async fn take_leave(scenario: &Scenario, world: &World, journal: &Journal, tunne
     drop(tunnels);
     within(journal, HANG_UP, "the client's last tunnel", world.client.wait_idle()).await;
     if let Some(server) = world.server() {
-        // of calls that were lost its own echoes tell
+        // the server notices lost calls by its own echoes
         within(journal, SERVERS_PATIENCE, "the server's last session", server.idle()).await;
     }
 }
@@ -165,11 +165,12 @@ async fn leaves_no_task(journal: &Journal) {
     }
 }
 
-/// What a tunnel's owner does in the calm is bounded by that
+/// The limit for a tunnel's owner in the calm
 const AGE: Duration = Duration::from_mins(15);
 
 /// A hang-up takes 9 s at most
 const HANG_UP: Duration = Duration::from_secs(10);
 
-/// Its echoes take a client for dead after 70 s, and the control connection's after two minutes
+/// The server's echoes end a dead client after 70 s, those of the control connection after two
+/// minutes
 const SERVERS_PATIENCE: Duration = Duration::from_mins(5);

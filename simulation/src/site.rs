@@ -1,4 +1,4 @@
-//! One tunnel's owner: connects, runs errands, connects again, and watches that nothing is wrong
+//! The owner of one tunnel, who connects, runs errands, connects again, and checks the promises
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     world::{BUILDING, CLIENT, World},
 };
 
-/// What a site's owner knows
+/// The state of a site's owner
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) number: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Site {
     client: Client,
     network: Network,
     config: TunnelConfig,
-    /// For the end, when all is well
+    /// The configuration for the end, when all faults are over
     patient: TunnelConfig,
     pub(crate) journal: Journal,
     calm: CancellationToken,
@@ -54,7 +54,7 @@ impl Site {
         }
     }
 
-    /// Until all is calm; then the tunnel that there must be
+    /// Lives until all is calm, and returns the tunnel that must be up then
     pub(crate) async fn live(self: Arc<Self>) -> Option<Tunnel> {
         let (mut held, mut earlier) = (None, Earlier::default());
         while held.is_none() && !self.calm.is_cancelled() {
@@ -126,7 +126,7 @@ impl Site {
         }
     }
 
-    /// `None` if it does not end
+    /// Waits for the connect; returns `None` if it does not end
     async fn await_connect(
         &self,
         connecting: &mut Connecting,
@@ -199,7 +199,7 @@ impl Site {
         }
     }
 
-    /// All is calm: a tunnel that has lost its server finds out, and any other one stays
+    /// Waits in the calm: a tunnel that has lost its server must notice it, and any other one stays
     async fn outlive(&self, up: Held) -> Option<Held> {
         let reason = timeout(self.scenario.detection(), up.tunnel.closed()).await;
         match reason {
@@ -211,7 +211,7 @@ impl Site {
         }
     }
 
-    /// Whether octets pass; they must if no more dials are left
+    /// Returns true if octets pass; they must if no more dials are left
     async fn must_carry(&self, up: &Held, dials_left: u8) -> bool {
         let errand = Errand::Exchange(1000);
         let ended = timeout(PATIENCE_IN_THE_CALM, errand.run(BUILDING, &up.tunnel, 0)).await;
@@ -226,7 +226,7 @@ impl Site {
         self.scenario.server != ServerKind::HostsAreDead
     }
 
-    /// A tunnel has ended by itself
+    /// Checks the end of a tunnel that has ended by itself
     fn down(&self, up: &Held, reason: &TunnelError) {
         let now = Instant::now();
         self.note(format!("down: {reason}"));
@@ -253,7 +253,7 @@ impl Site {
         }
     }
 
-    /// No tunnel ends as silent or dead through which packets can pass
+    /// Checks that no tunnel through which packets can pass ends as silent or dead
     fn was_dead(&self, up: &Held, reason: &TunnelError) {
         let (facts, changed) = self.truth.now();
         let is_inside = ["NothingPasses", "WrongKey"].contains(&reason.name());
@@ -275,22 +275,22 @@ impl Site {
         }
     }
 
-    /// Whether this tunnel may have been deaf from its start
+    /// Returns true if this tunnel may have been deaf from its start
     fn may_be_dumb(&self, up: &Held) -> bool {
         self.scenario.server == ServerKind::SlowStart && !up.is_proven()
     }
 
-    /// Nothing came from the server while the echoes were waited for
+    /// Checks that no frame came from the server during the wait for echoes
     fn was_silent(&self, now: Instant, record: &[Record]) {
         let EchoPolicy { interval, unanswered, .. } = self.scenario.echo;
         let Some(call_id) = record.iter().find_map(|record| call_id_asked_for(&record.octets))
         else {
             return;
         };
-        // what a NAT hands on is as it was sent by the NAT, though it was damaged before; and a client
-        // whose socket takes nothing stops reading when it has no room for replies any more
+        // a NAT sends damaged datagrams on as if they were whole; and a client whose socket takes
+        // nothing stops reading when it has no room for replies any more
         let damaged = self.scenario.path.nat && self.scenario.corrupts();
-        // where echoes tell nothing, frames that do not open and acknowledgments are no life
+        // without echoes, neither frames that do not open nor acknowledgments count as life
         let is_by_proof = !self.scenario.server.answers_echoes() && !self.truth.now().0.passes();
         if damaged
             || is_by_proof
@@ -302,7 +302,7 @@ impl Site {
         let asked = now.checked_sub(interval * u32::from(unanswered));
         if let Some((heard, asked)) = heard.zip(asked)
             && heard > asked
-            // what a NAT hands on in the same moment may come a moment too late
+            // a datagram that a NAT sends on in the same moment may come a moment too late
             && (heard < now || heard == now && !self.scenario.path.nat)
         {
             let heard = self.journal.moment(heard);
@@ -376,18 +376,18 @@ fn call_id_asked_for(octets: &[u8]) -> Option<u16> {
 /// Between two errands, and before another connect
 const PAUSE: Duration = Duration::from_secs(7);
 
-/// For an errand, as its user has it
+/// Time limit of an errand, as a user may have it
 const PATIENCE: Duration = Duration::from_mins(5);
 
 const PATIENCE_IN_THE_CALM: Duration = Duration::from_secs(30);
 
-/// What is over is told within that
+/// Time in which waiting calls must fail after the tunnel's end
 const PROMPTNESS: Duration = Duration::from_secs(1);
 
-/// Packets have passed for so long through a tunnel that lives
+/// The time for which packets must have passed through a tunnel that lives
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// Six in a row that are deaf are one in fifty thousand
+/// Dials after which one must not be deaf: six deaf ones in a row are one in fifty thousand
 const DIALS_IN_THE_CALM: u8 = 6;
 
 /// A minute of silence, another one for the answer, and TCP's longest wait until it repeats it

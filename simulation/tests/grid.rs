@@ -2,7 +2,7 @@
 //!
 //! A cell may move by 10 %. When one moves farther, either something is worse, or the snapshot is to
 //! be reviewed: `INSTA_UPDATE=always cargo test --release -p pptp-simulation --test grid`, then look
-//! at what `git diff` says.
+//! at the output of `git diff`.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -24,7 +24,8 @@ fn a_seed_is_the_same_run_each_time_and_another_is_another() {
     assert_eq!(digests.iter().collect::<BTreeSet<_>>().len(), 10);
 }
 
-/// The checks can fail: a line on which nobody can connect in a minute, though nothing is wrong
+/// The checks can fail: a line on which no client can connect within a minute, though there is no
+/// fault
 #[test]
 fn a_promise_that_is_not_kept_is_told() {
     let mut scenario = Scenario::random(0);
