@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 /// The largest distance to the highest committed number, ahead or behind, at which a datagram still
 /// belongs to the stream
 const MAX_DISTANCE: i32 = 6000;
@@ -82,7 +84,7 @@ pub(crate) enum Committed {
 #[derive(Debug, Default)]
 pub(crate) struct Receive {
     highest: Option<u32>,
-    /// Bit n stands for `highest - n`: whether it was committed
+    /// Bit n is set if the number `highest - n` was committed
     seen: u64,
     candidate: Option<Candidate>,
     /// Numbers committed since the last acknowledgment
@@ -90,7 +92,7 @@ pub(crate) struct Receive {
     acknowledge_by: Option<Instant>,
 }
 
-/// A stream elsewhere that may turn out to be the peer's
+/// Datagrams at another place of the number space, which may be the peer's new stream
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     next: u32,
@@ -145,7 +147,7 @@ impl Receive {
         }
     }
 
-    /// The number to acknowledge, if any is owed; it is owed no longer
+    /// Takes the number to acknowledge, if an acknowledgment is owed
     pub(crate) fn take_acknowledgment(&mut self) -> Option<u32> {
         let owed = self.highest.filter(|_| self.unacknowledged > 0);
         self.unacknowledged = 0;
@@ -164,7 +166,7 @@ impl Receive {
 
     fn advance(&mut self, now: Instant, sequence: u32) {
         self.highest = Some(sequence);
-        self.unacknowledged = self.unacknowledged.saturating_add(1);
+        self.unacknowledged.increment();
         self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
     }
 
@@ -218,7 +220,7 @@ impl Verdict {
     }
 }
 
-/// The bit of a number at or behind the highest; none where [`Receive::seen`] does not reach
+/// The bit of a number at or behind the highest; 0 for a number that [`Receive::seen`] does not reach
 fn bit(distance: i32) -> u64 {
     if distance > 0 { 0 } else { 1_u64.checked_shl(distance.unsigned_abs()).unwrap_or(0) }
 }

@@ -15,7 +15,7 @@ pub struct Reordering {
 }
 
 impl Default for Reordering {
-    /// 64 frames, 300 ms
+    /// Returns 64 frames and 300 ms
     fn default() -> Self {
         Self { depth: 64, patience: Duration::from_millis(300) }
     }
@@ -51,7 +51,7 @@ pub struct ReorderBuffer {
     reordering: Reordering,
     /// The number that is handed up next; `None` before the first
     next: Option<u32>,
-    /// By their numbers, all ahead of `next`
+    /// Frames sorted by their numbers, all ahead of `next`
     waiting: VecDeque<Waiting>,
 }
 
@@ -177,7 +177,7 @@ impl ReorderBuffer {
     }
 }
 
-/// Octets of a frame that is kept: no MTU lets more through
+/// Octets of the longest frame that is kept: no MTU allows more
 const MAX_FRAME_LEN: usize = 2048;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pptp_packet::PacketBuf;
+use pptp_packet::{Counter, PacketBuf};
 
 use crate::{
     Discard, Evidence, Header, Verdict,
@@ -72,9 +72,9 @@ impl Session {
     pub fn check(&mut self, header: &Header) -> Result<Verdict, Discard> {
         let verdict = self.receive.check(header.sequence.ok_or(Discard::Unsequenced)?);
         match verdict {
-            Err(_) => increment(&mut self.stats.duplicates),
+            Err(_) => self.stats.duplicates.increment(),
             Ok(Verdict { evidence: Evidence::Decrypted, .. }) => {
-                increment(&mut self.stats.beyond_guard);
+                self.stats.beyond_guard.increment();
             }
             Ok(_) => {}
         }
@@ -94,14 +94,14 @@ impl Session {
     /// A datagram without any payload has nothing to be accepted by, and is not committed: no peer
     /// sends one, and a forged one is to move nothing.
     pub fn commit(&mut self, now: Instant, verdict: Verdict) {
-        self.stats.committed = self.stats.committed.saturating_add(1);
+        self.stats.committed.increment();
         match self.receive.commit(now, verdict) {
             Committed::Next { missing } => {
                 self.stats.missing = self.stats.missing.saturating_add(missing.into());
             }
-            Committed::Jump => increment(&mut self.stats.jumps),
+            Committed::Jump => self.stats.jumps.increment(),
             Committed::Late => {
-                increment(&mut self.stats.late);
+                self.stats.late.increment();
                 self.stats.missing = self.stats.missing.saturating_sub(1);
             }
             Committed::Spent => {}
@@ -113,9 +113,9 @@ impl Session {
     /// One that names a number never sent, or one acknowledged before, is counted and ignored.
     pub fn handle_acknowledgment(&mut self, now: Instant, acknowledgment: u32) {
         if self.transmit.handle_acknowledgment(now, acknowledgment) {
-            increment(&mut self.stats.acknowledgments_taken);
+            self.stats.acknowledgments_taken.increment();
         } else {
-            increment(&mut self.stats.acknowledgments_ignored);
+            self.stats.acknowledgments_ignored.increment();
         }
     }
 
@@ -124,7 +124,7 @@ impl Session {
     /// An acknowledgment that became due is for [`poll_acknowledgment`](Self::poll_acknowledgment).
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.transmit.handle_timeout(now) {
-            increment(&mut self.stats.timeouts);
+            self.stats.timeouts.increment();
         }
     }
 
@@ -145,7 +145,7 @@ impl Session {
     /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go
     /// out.
     pub fn next_header(&mut self, now: Instant) -> Header {
-        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        self.stats.sealed.increment();
         Header {
             call_id: self.peer_call_id,
             sequence: Some(self.transmit.take_sequence(now)),
@@ -163,7 +163,7 @@ impl Session {
         let acknowledgment = self.receive.take_acknowledgment();
         let header = Header { call_id: self.peer_call_id, sequence: None, acknowledgment };
         let octets = header.emit(0).as_slice().try_into().ok()?;
-        increment(&mut self.stats.acknowledgments_sent);
+        self.stats.acknowledgments_sent.increment();
         Some(octets)
     }
 
@@ -183,7 +183,7 @@ impl Session {
         }
     }
 
-    /// Owes the peer no acknowledgment any more, as if one had gone out
+    /// Drops an owed acknowledgment, as if it had been sent
     ///
     /// For a peer in tests: some real ones never acknowledge anything.
     #[cfg(feature = "server")]
@@ -191,7 +191,7 @@ impl Session {
         let _ = self.receive.take_acknowledgment();
     }
 
-    /// Until when the peer's full window asks for a pause, or `None` to send now
+    /// The end of the pause that the peer's full window asks for; `None` to send now
     ///
     /// The window is advisory: a pause lasts at most 50 ms and ends without an acknowledgment.
     pub fn may_send(&self, now: Instant) -> Option<Instant> {
@@ -270,8 +270,4 @@ pub struct Stats {
     pub acknowledgments_ignored: u32,
     /// Adaptive time-outs
     pub timeouts: u32,
-}
-
-fn increment(counter: &mut u32) {
-    *counter = counter.saturating_add(1);
 }

@@ -1,4 +1,4 @@
-//! Sessions in virtual time, and against models too naive to be wrong
+//! Sessions in virtual time, and compared with simple models
 
 mod arithmetic;
 mod first_words;
@@ -427,7 +427,7 @@ fn each_timeout_doubles_the_next() {
     assert_eq!(lab.session.poll_timeout(), None, "the peer does not acknowledge");
 }
 
-/// Sends `count` datagrams, pausing as told; how long that took
+/// Sends `count` datagrams with the pauses asked for; returns the time that it took
 fn upload(lab: &mut Lab, count: u32) -> Duration {
     let start = lab.now;
     for _ in 0..count {

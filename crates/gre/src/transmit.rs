@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 use crate::round_trip::RoundTrip;
 
 /// The longest pause that a full window asks for: peers that acknowledge only when they have
@@ -55,7 +57,7 @@ impl Transmit {
         }
     }
 
-    /// Sending that has come to `next`, with all before it acknowledged
+    /// The state in which `next` is the next number, and all numbers before it are acknowledged
     #[cfg(any(test, feature = "server"))]
     pub(crate) const fn starting_at(offered: u16, next: u32) -> Self {
         Self { next, unacknowledged: next, window_start: next, ..Self::new(offered) }
@@ -120,7 +122,7 @@ impl Transmit {
         self.window = self.window.div_ceil(2);
         self.acknowledged = 0;
         self.round_trip.back_off();
-        self.silent_timeouts = self.silent_timeouts.saturating_add(1);
+        self.silent_timeouts.increment();
         true
     }
 

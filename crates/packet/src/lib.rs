@@ -6,8 +6,8 @@
 //! packet's further way.
 //!
 //! The crate also has other parts that several crates use: [`Wakers`] and [`Waiters`], which keep
-//! tasks under a lock, and wake and drop them outside it; and [`Redacted`], octets that must not be
-//! logged.
+//! tasks under a lock, and wake and drop them outside it; [`Redacted`], octets that must not be
+//! logged; and [`Counter`], which stops at its largest value.
 #![cfg_attr(
     not(test),
     warn(
@@ -19,10 +19,12 @@
     )
 )]
 
+mod counter;
 mod queue;
 mod redacted;
 mod wakers;
 
+pub use counter::Counter;
 pub use queue::Queue;
 pub use redacted::Redacted;
 pub use wakers::{Waiters, Wakers, panics};
@@ -171,7 +173,7 @@ impl SlotPool {
         if self.made >= self.most {
             return None;
         }
-        self.made = self.made.saturating_add(1);
+        self.made.increment();
         Some(PacketBuf::new())
     }
 
@@ -236,7 +238,7 @@ impl Egress for VecEgress {
         if self.has_room() {
             self.packets.push(packet);
         } else {
-            self.dropped = self.dropped.saturating_add(1);
+            self.dropped.increment();
         }
         filled
     }

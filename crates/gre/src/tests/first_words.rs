@@ -10,7 +10,7 @@ const FAR_TOO_LONG: u16 = u16::MAX;
 const CALL_ID: u16 = 0x1234;
 const PPP: u16 = 0x880B;
 /// The longest header, and some octets of payload
-const LONGEST: usize = 16 + 5;
+const MAX_LEN: usize = 16 + 5;
 
 type Verdict = Result<(Header, Range<usize>), ParseError>;
 
@@ -84,7 +84,7 @@ fn check(word: u16, protocol: u16, payload: u16, length: usize) -> Verdict {
 fn rfc2637_section_4_1_all_65536_first_words_with_octets_enough_and_too_few() {
     let mut taken = Vec::new();
     for word in 0..=u16::MAX {
-        if check(word, PPP, 5, LONGEST).is_ok() {
+        if check(word, PPP, 5, MAX_LEN).is_ok() {
             taken.push(word);
         }
         for length in [0, 1, 2, 5, 6, 7, 8] {
@@ -97,7 +97,7 @@ fn rfc2637_section_4_1_all_65536_first_words_with_octets_enough_and_too_few() {
 #[test]
 fn the_four_words_that_are_taken_at_every_length_and_every_payload_length() {
     for word in [0x2001, 0x2081, 0x3001, 0x3081] {
-        for length in 0..=LONGEST {
+        for length in 0..=MAX_LEN {
             for payload in (0..=10).chain([0xFF, 0x100, 0x7FFF, 0x8000, FAR_TOO_LONG]) {
                 let _ = check(word, PPP, payload, length);
             }
@@ -107,6 +107,6 @@ fn the_four_words_that_are_taken_at_every_length_and_every_payload_length() {
 
 #[test]
 fn rfc2637_section_4_1_all_65536_protocol_types() {
-    let taken = (0..=u16::MAX).filter(|protocol| check(0x3081, *protocol, 1, LONGEST).is_ok());
+    let taken = (0..=u16::MAX).filter(|protocol| check(0x3081, *protocol, 1, MAX_LEN).is_ok());
     assert_eq!(taken.collect::<Vec<_>>(), [PPP]);
 }
