@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, net::Ipv4Addr};
 
-use pptp_packet::{PacketBuf, SLOT, SlotPool};
+use pptp_packet::{Counter, PacketBuf, SLOT, SlotPool};
 
 /// Datagrams of one system call
 pub const BATCH: usize = 64;
@@ -70,7 +70,7 @@ impl ReceiveBatch {
         let packet = self.octets.chunks_exact(SLOT).nth(index).and_then(|slot| slot.get(..len));
         match packet.and_then(Received::in_ip_packet) {
             Some(received) => self.note(index, received),
-            None => self.discarded = self.discarded.saturating_add(1),
+            None => self.discarded.increment(),
         }
     }
 
@@ -82,7 +82,7 @@ impl ReceiveBatch {
                 room.copy_from_slice(gre);
                 self.note(index, Received { source, destination, start: 0, end: gre.len() });
             }
-            None => self.discarded = self.discarded.saturating_add(1),
+            None => self.discarded.increment(),
         }
     }
 

@@ -55,7 +55,7 @@ impl RawSocket {
         open::open_for_later(options)
     }
 
-    /// Compares two descriptors: are they the same socket?
+    /// Returns true if two descriptors are the same socket
     ///
     /// One socket has one filter, so that it cannot serve two shards.
     pub fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
@@ -124,7 +124,7 @@ impl GreSocket for RawSocket {
     fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.clear();
         let Some(watch) = &self.watch else { return Ok(0) };
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let mut count = 0;
             let outcome = watch.try_io(Interest::READABLE, || {
                 count = messages::receive(self.socket.as_fd(), batch)?;
@@ -156,14 +156,14 @@ impl GreSocket for RawSocket {
 
     fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
         let Some(watch) = &self.watch else { return Ok(0) };
-        for taken in 0..FAILURES {
+        for taken in 0..MAX_FAILURES {
             match watch.try_io(Interest::ERROR, || messages::failure(self.socket.as_fd())) {
                 Ok(failure) => failure.into_iter().for_each(&mut each),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
                 Err(error) => return Err(error),
             }
         }
-        Ok(FAILURES)
+        Ok(MAX_FAILURES)
     }
 
     async fn readable(&self) -> io::Result<()> {
@@ -216,7 +216,7 @@ fn send_all(
             Ok(sent) => batch.remove(sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // Perhaps it is not about this datagram but was reported about an earlier one.
-            Err(error) if is_reported(&error) && attempts < ATTEMPTS => {
+            Err(error) if is_reported(&error) && attempts < MAX_ATTEMPTS => {
                 attempts += 1;
                 continue;
             }
@@ -256,10 +256,10 @@ fn is_reported(error: &io::Error) -> bool {
 ///
 /// Each call clears the error that was reported before it. Two errors in a row can happen, if
 /// another report comes in between; three in a row within microseconds do not.
-const ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Delivery failures taken at a time
-const FAILURES: usize = 256;
+const MAX_FAILURES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pptp_packet::Counter;
 use rand::Rng;
 
 use crate::Shard;
@@ -51,7 +52,7 @@ impl CallIds {
             .free_from(u16::from_be_bytes([high, low]))
             .ok_or(Exhausted { in_use: self.in_use, at_rest: self.resting.len() })?;
         self.set(id, true);
-        self.in_use = self.in_use.saturating_add(1);
+        self.in_use.increment();
         Ok(id)
     }
 

@@ -27,9 +27,9 @@ use crate::{BATCH, DeliveryFailure, Outgoing, ReceiveBatch, SendBatch};
 
 struct Headers {
     receiving: MultiHeaders<SockaddrIn>,
-    /// For datagrams whose source the kernel chooses
+    /// Headers of datagrams whose source the kernel chooses
     sending: MultiHeaders<SockaddrIn>,
-    /// For datagrams with a source: room for a control message that is not used is an error
+    /// Headers of datagrams with a source: room for a control message that is not used is an error
     sending_from: MultiHeaders<SockaddrIn>,
     report: Vec<u8>,
 }
