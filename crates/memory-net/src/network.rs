@@ -155,7 +155,7 @@ pub struct Impairment {
     pub held_per_mille: u16,
     /// The time for which such a datagram is held up, at least and at most
     pub hold: (Duration, Duration),
-    /// Datagrams of a thousand of which one octet arrives as another
+    /// Datagrams of a thousand in which one octet is changed
     pub corrupt_per_mille: u16,
 }
 
@@ -288,7 +288,7 @@ impl Host {
         Ok(MemoryListener::new(SocketAddrV4::new(self.address, port), backlog))
     }
 
-    /// Unpredictable octets for a program on this host, each time others
+    /// Random octets for a program on this host, different at each call
     ///
     /// They follow from the network's seed, so that a run is like any other.
     pub fn random_seed(&self) -> [u8; 32] {
@@ -384,7 +384,7 @@ impl State {
         Ok(())
     }
 
-    /// A datagram that `from` did not send
+    /// Delivers a forged datagram in the name of `from`
     pub(super) fn forge(&self, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) {
         if let Some(latency) = self.passage(from, to) {
             self.arrive(now() + latency, from, to, gre);
@@ -529,7 +529,7 @@ impl HostState {
         Self {
             sockets: Vec::new(),
             listeners: HashMap::new(),
-            next_port: EPHEMERAL,
+            next_port: FIRST_EPHEMERAL_PORT,
             blocked: Blocked::Nothing,
             stalled: watch::Sender::new(false),
             line: None,
@@ -547,7 +547,7 @@ impl HostState {
         self.listeners.retain(|_, backlog| backlog.upgrade().is_some_and(|it| it.is_open()));
         let free = |port: &u16| !self.listeners.contains_key(port);
         let port = match port {
-            0 => (EPHEMERAL..=u16::MAX).find(free),
+            0 => (FIRST_EPHEMERAL_PORT..=u16::MAX).find(free),
             port => Some(port).filter(free),
         };
         let port = port.ok_or(io::ErrorKind::AddrInUse)?;
@@ -557,7 +557,7 @@ impl HostState {
 
     fn ephemeral_port(&mut self) -> u16 {
         let port = self.next_port;
-        self.next_port = port.checked_add(1).unwrap_or(EPHEMERAL);
+        self.next_port = port.checked_add(1).unwrap_or(FIRST_EPHEMERAL_PORT);
         port
     }
 
@@ -580,11 +580,11 @@ impl Line {
         Self { octets_per_second, queue, idle_from: now() }
     }
 
-    /// Until when it takes nothing more, if it has enough for now
+    /// The time at which it takes datagrams again, if it is full now
     ///
     /// It takes more once half of that has left, so that senders are not woken for each datagram.
     fn full_until(&self, now: Instant) -> Option<Instant> {
-        let ahead = self.time(AHEAD);
+        let ahead = self.time(MAX_AHEAD);
         let is_full = self.queue.is_none() && self.idle_from >= now + ahead;
         is_full.then(|| self.idle_from - ahead / 2)
     }
@@ -605,7 +605,7 @@ impl Line {
 }
 
 /// Octets that a line takes ahead: a batch of full datagrams
-const AHEAD: usize = BATCH * 1500;
+const MAX_AHEAD: usize = BATCH * 1500;
 
 /// Octets of an IP header without options (RFC 791)
 const IP_HEADER: usize = 20;
@@ -618,4 +618,4 @@ pub(super) fn now() -> Instant {
 const SYN_RETRIES: u32 = 6;
 
 /// The first port for programs that did not ask for one (RFC 6335 §6)
-const EPHEMERAL: u16 = 49152;
+const FIRST_EPHEMERAL_PORT: u16 = 49152;

@@ -35,7 +35,7 @@ pub struct MemoryStream {
     side: Side,
     /// The timer until octets on their way arrive; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
-    /// The next octet that a [stammering](super::Host::stammer) host writes has been waited for
+    /// True if the pause before the next octet of a [stammering](super::Host::stammer) host is over
     has_paused: bool,
 }
 
@@ -221,7 +221,7 @@ impl Backlog {
     /// Adds a connection that arrives when it is `due`; refused if too many wait
     pub(super) fn push(&self, due: Instant, stream: MemoryStream) -> io::Result<()> {
         match &mut *self.waiting() {
-            Some(waiting) if waiting.len() < CONNECTIONS => waiting.push_back((due, stream)),
+            Some(waiting) if waiting.len() < MAX_CONNECTIONS => waiting.push_back((due, stream)),
             _ => return Err(io::ErrorKind::ConnectionRefused.into()),
         }
         self.arrived.notify_one();
@@ -265,4 +265,4 @@ enum Next {
 }
 
 /// Connections that wait at a listener at most
-const CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;

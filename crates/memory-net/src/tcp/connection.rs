@@ -33,7 +33,7 @@ pub(in super::super) struct Connection {
 struct Half {
     address: SocketAddrV4,
     written: Pipe,
-    /// Its host knows the connection no more
+    /// True if its host has forgotten the connection
     forgotten: AtomicBool,
 }
 
