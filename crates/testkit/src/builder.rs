@@ -10,7 +10,7 @@ use pptp_tunnel::{Acknowledgments, GreBehavior};
 use crate::{
     Control, Dhcp, Faults, ROUTER, Server,
     ground::Ground,
-    lan::{ADDRESSES, MTU},
+    lan::{MAX_ADDRESSES, MTU},
 };
 
 /// The options of a [`Server`]
@@ -77,7 +77,7 @@ impl ServerBuilder {
             echo: EchoPolicy::default(),
             mru: DEFAULT_MRU,
             dns: vec![ROUTER],
-            sessions: ADDRESSES,
+            sessions: MAX_ADDRESSES,
             mute_gre: false,
             faults: Faults::default(),
             dhcp: None,
@@ -156,14 +156,14 @@ impl ServerBuilder {
         self
     }
 
-    /// The Maximum-Receive-Unit that the server asks for (RFC 1661 §6.1), in octets; 1400 by default
+    /// Sets the Maximum-Receive-Unit that the server asks for (RFC 1661 §6.1), in octets; 1400 by default
     #[must_use]
     pub const fn mru(mut self, mru: u16) -> Self {
         self.options.mru = mru;
         self
     }
 
-    /// The DNS servers given to a client that asks, at most two (RFC 1877); 192.168.1.1 by default
+    /// Sets the DNS servers given to a client that asks, at most two (RFC 1877); 192.168.1.1 by default
     #[must_use]
     pub fn dns(mut self, dns: impl Into<Vec<Ipv4Addr>>) -> Self {
         self.options.dns = dns.into();
@@ -174,11 +174,11 @@ impl ServerBuilder {
     /// calls are refused as busy (RFC 2637 §2.8)
     #[must_use]
     pub fn sessions(mut self, most: usize) -> Self {
-        self.options.sessions = most.min(ADDRESSES);
+        self.options.sessions = most.min(MAX_ADDRESSES);
         self
     }
 
-    /// Makes the server never send GRE, as behind a firewall that swallows it
+    /// Makes the server never send GRE, as behind a firewall that drops it
     ///
     /// [`Server::mute_gre`] changes it later.
     #[must_use]
@@ -239,7 +239,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
+    /// Sets the sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
     #[must_use]
     pub const fn first_sequence(mut self, first: u32) -> Self {
         self.options.gre.first_sequence = first;
@@ -280,7 +280,7 @@ impl ServerBuilder {
         self
     }
 
-    /// The server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
+    /// Sets the server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
     #[must_use]
     pub fn challenge_name(mut self, name: impl Into<String>) -> Self {
         self.options.challenge_name = name.into();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 use pptp_control::OutgoingCallResult;
 use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
 use pptp_netstack::LocalLink;
-use pptp_packet::Egress;
+use pptp_packet::{Counter, Egress};
 use pptp_tunnel::{LinkServerConfig, RasCode, ServerConfig, Tunnel};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -79,7 +79,7 @@ enum Woken {
     Client(FromClient),
     Orders,
     Forged(Vec<u8>),
-    /// To be found in the round
+    /// The reason is found in the round
     Other,
     /// The server is gone
     Ended,
@@ -207,7 +207,7 @@ impl Driver {
             let call_id = pptp_gre::call_id(datagram.gre).unwrap_or_default();
             let ours = self.calls.get(call_id, datagram.source).is_some();
             let Some(session) = self.sessions.get_mut(&call_id).filter(|_| ours) else {
-                self.unknown_call = self.unknown_call.saturating_add(1);
+                self.unknown_call.increment();
                 self.stale_stats = true;
                 continue;
             };
@@ -266,7 +266,7 @@ impl Driver {
             let noticed = session.take_events();
             self.stale_stats |= noticed.anything;
             if noticed.came_up {
-                self.stats.send_modify(|stats| stats.up_ever = stats.up_ever.saturating_add(1));
+                self.stats.send_modify(|stats| stats.up_ever.increment());
             }
         }
     }
@@ -320,10 +320,10 @@ impl Driver {
     ) {
         self.stale_stats = true;
         let closes = self.options.closes;
-        let room = self.sessions.len() < CONNECTIONS && closes != Some(Closes::AtOnce);
+        let room = self.sessions.len() < MAX_CONNECTIONS && closes != Some(Closes::AtOnce);
         let taken = room.then(|| self.calls.insert(&mut self.rng, client, (), now).ok()).flatten();
         let Some(call_id) = taken else {
-            self.stats.send_modify(|s| s.turned_away = s.turned_away.saturating_add(1));
+            self.stats.send_modify(|s| s.turned_away.increment());
             return;
         };
         let inner_address = self.pool.take(call_id);
@@ -336,7 +336,7 @@ impl Driver {
         let mut session = session.closing(closes);
         session.set_faults(self.faults);
         self.sessions.insert(call_id, session);
-        self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
+        self.stats.send_modify(|s| s.connections_ever.increment());
         // a connection that is gone by now says so itself
         let _ = known.send(call_id);
     }
@@ -428,4 +428,4 @@ fn now() -> Instant {
 }
 
 /// Control connections at a time, at most
-const CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;

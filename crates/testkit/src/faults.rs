@@ -34,7 +34,7 @@ pub struct Faults {
     pub ignores_control_echoes: bool,
     /// The building's router, 192.168.1.1, which is the server's inner address, answers no ping
     pub ignores_pings: bool,
-    /// The router says nothing of packets whose time to live is over (RFC 792, type 11)
+    /// The router sends no message about packets whose time to live is over (RFC 792, type 11)
     pub hides_expired: bool,
     /// The building's device and all other hosts behind the router are gone: packets to them vanish
     ///

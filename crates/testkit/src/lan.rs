@@ -1,4 +1,4 @@
-//! The building's network: its addresses, and which of them are whose
+//! The building's network: its addresses and their owners
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,11 +24,11 @@ pub(crate) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 pub(crate) const MTU: usize = 1500;
 
 /// Addresses for clients: 192.168.1.20 to 192.168.1.219
-pub(crate) const ADDRESSES: usize = 200;
+pub(crate) const MAX_ADDRESSES: usize = 200;
 
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
 
-const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
+const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 
 /// The addresses for clients, and the calls that have them
 ///
@@ -43,7 +43,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// The first `count` addresses
     pub(crate) fn new(count: usize) -> Self {
-        let addresses = (u32::from(FIRST)..).map(Ipv4Addr::from);
+        let addresses = (u32::from(FIRST_ADDRESS)..).map(Ipv4Addr::from);
         Self { free: addresses.take(count).collect(), taken: BTreeMap::new() }
     }
 
@@ -121,22 +121,22 @@ mod tests {
     #[test]
     fn addresses_are_given_out_once_and_rest_longest() {
         let mut pool = Pool::new(2);
-        assert_eq!(pool.take(7), Some(FIRST));
+        assert_eq!(pool.take(7), Some(FIRST_ADDRESS));
         let second = pool.take(8).unwrap();
         assert_eq!(pool.take(9), None);
         assert_eq!(pool.call(second), Some(8));
         pool.give_back(second);
         pool.give_back(second);
-        pool.give_back(FIRST);
+        pool.give_back(FIRST_ADDRESS);
         assert_eq!(pool.call(second), None);
         assert_eq!(pool.take(9), Some(second));
-        assert_eq!(pool.take(10), Some(FIRST));
+        assert_eq!(pool.take(10), Some(FIRST_ADDRESS));
         assert_eq!(pool.take(11), None, "an address given back twice is there once");
     }
 
     #[test]
     fn the_pool_ends_where_it_says() {
-        let mut pool = Pool::new(ADDRESSES);
+        let mut pool = Pool::new(MAX_ADDRESSES);
         let all: Vec<_> = std::iter::from_fn(|| pool.take(1)).collect();
         assert_eq!(all.last(), Some(&Ipv4Addr::new(192, 168, 1, 219)));
     }

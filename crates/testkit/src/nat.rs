@@ -67,7 +67,7 @@ struct Mapping {
     calls: Mutex<Calls>,
 }
 
-/// The calls there are
+/// The known calls
 #[derive(Debug)]
 struct Calls {
     /// Calls by the Call ID that the server knows
@@ -133,7 +133,7 @@ async fn relay(mapping: Arc<Mapping>, inner: MemoryStream, client: Ipv4Addr) {
     let (inner_reads, inner_writes) = tokio::io::split(inner);
     let (outer_reads, outer_writes) = tokio::io::split(outer);
     let out = copy(inner_reads, outer_writes, |message| {
-        if let Some(call_id) = clients_call_id(message)
+        if let Some(call_id) = call_id_of_client(message)
             && let Some(outer) = mapping.outer(Call { client, call_id: *call_id })
         {
             *call_id = outer;
@@ -141,7 +141,7 @@ async fn relay(mapping: Arc<Mapping>, inner: MemoryStream, client: Ipv4Addr) {
         }
     });
     let back = copy(outer_reads, inner_writes, |message| {
-        if let Some(call_id) = told_call_id(message)
+        if let Some(call_id) = call_id_for_client(message)
             && let Some(call) = mapping.inner(*call_id)
         {
             *call_id = call.call_id;
@@ -173,7 +173,7 @@ async fn copy(
 }
 
 /// The client's own Call ID in a message of the client
-const fn clients_call_id(message: &mut Message) -> Option<&mut u16> {
+const fn call_id_of_client(message: &mut Message) -> Option<&mut u16> {
     match message {
         Message::OutgoingCallRequest(request) => Some(&mut request.call_id),
         Message::CallClearRequest(request) => Some(&mut request.call_id),
@@ -182,7 +182,7 @@ const fn clients_call_id(message: &mut Message) -> Option<&mut u16> {
 }
 
 /// The client's Call ID in a message of the server
-const fn told_call_id(message: &mut Message) -> Option<&mut u16> {
+const fn call_id_for_client(message: &mut Message) -> Option<&mut u16> {
     match message {
         Message::OutgoingCallReply(reply) => Some(&mut reply.peer_call_id),
         // by the RFC it is the server's own, but some send the client's
@@ -238,7 +238,7 @@ fn set_call_id(gre: &mut [u8], call_id: u16) {
     }
 }
 
-/// The Call IDs given begin here, so that none looks like one that a client chose by counting
+/// The first Call ID of the NAT, so high that clients that count from 1 do not choose it
 const FIRST_CALL_ID: u16 = 0xC000;
 
 #[cfg(test)]

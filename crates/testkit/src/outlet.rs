@@ -3,7 +3,7 @@
 use std::{io, net::Ipv4Addr};
 
 use pptp_gre_socket::{BATCH, GreSocket, Outgoing, SendBatch};
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Counter, Egress, PacketBuf};
 
 use crate::builder::Options;
 
@@ -47,7 +47,7 @@ impl Outlet {
         let unsendable = &mut self.unsendable;
         let sent = socket.send(&mut self.batch, |_, error: io::Error| {
             tracing::debug!(%error, "a GRE datagram was not sent");
-            *unsendable = unsendable.saturating_add(1);
+            unsendable.increment();
         });
         match sent {
             Ok(all_gone) => self.blocked = !all_gone,

@@ -72,7 +72,7 @@ pub enum Profile {
     /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. Real PPP
     /// through it comes from the provider.
     Orckit,
-    /// Windows RRAS that refuses a login in its second way: by a Terminate-Request of LCP with error 691,
+    /// Windows RRAS that refuses a login, as it often does, by a Terminate-Request of LCP with error 691,
     /// and without a CHAP Failure
     RrasRefusesInLcp,
     /// pptpd that offers EAP first, has nothing but EAP-TLS in it, and MS-CHAPv2 behind a Nak

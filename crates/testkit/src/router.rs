@@ -1,8 +1,8 @@
-//! From the building's network into the tunnels
+//! The router from the building's network into the tunnels
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Counter, Egress, PacketBuf};
 
 use crate::{
     fragment::fragments,
@@ -27,7 +27,7 @@ pub(crate) struct Router<'a> {
 #[derive(Debug)]
 pub(crate) struct Relay {
     packet: Vec<u8>,
-    /// Clients with smaller Call IDs have it
+    /// The next Call ID; clients with smaller ones have got it
     next: u16,
 }
 
@@ -46,7 +46,7 @@ impl Router<'_> {
             };
             copy.reset(packet.len()).copy_from_slice(&packet);
             if !session.deliver(self.now, copy, self.outlet) {
-                *self.undeliverable = self.undeliverable.saturating_add(1);
+                self.undeliverable.increment();
             }
         }
     }
@@ -101,7 +101,7 @@ impl Egress for Router<'_> {
             None => self.refuse(packet),
         };
         if !delivered {
-            *self.undeliverable = self.undeliverable.saturating_add(1);
+            self.undeliverable.increment();
         }
         filled
     }

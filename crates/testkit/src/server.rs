@@ -36,7 +36,7 @@ pub struct Server {
     ground: Ground,
     address: Ipv4Addr,
     running: Running,
-    /// Its host is unplugged until it is started again
+    /// True if its host has no power, until it is started again
     is_off: bool,
 }
 
@@ -70,7 +70,7 @@ impl Running {
             Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
-        let (forge, forged) = mpsc::channel(FORGED);
+        let (forge, forged) = mpsc::channel(MAX_FORGED);
         let clients = (clients, forged);
         let driver = Driver::new(options, address, socket, lan, clients, given, published);
         tasks.spawn(driver.run());
@@ -108,7 +108,7 @@ impl Server {
         Ok(Self { options, ground, address, running, is_off: false })
     }
 
-    /// Cuts the power: from now on the server's host says nothing, and forgets its connections
+    /// Cuts the power: from now on the server's host sends nothing, and forgets its connections
     ///
     /// Its clients hear neither of PPTP nor of TCP, as if the cable had been cut; they have to notice by
     /// themselves. [`Server::restart`] turns it on again. Connects meanwhile find a host that does not
@@ -325,7 +325,7 @@ impl Drop for Server {
 const FROM_CLIENTS: usize = 256;
 
 /// Forged packets that wait for the driver
-const FORGED: usize = 64;
+const MAX_FORGED: usize = 64;
 
 /// The difference between a server's seed and that of its next start
 ///

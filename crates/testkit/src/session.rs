@@ -143,7 +143,7 @@ impl Session {
         self.tunnel.terminate(code);
     }
 
-    /// Has the client prove once more who it is
+    /// Challenges the client once more
     pub(crate) fn challenge(&mut self, now: Instant) {
         self.touched = true;
         self.tunnel.challenge(now);
@@ -195,7 +195,7 @@ impl Session {
         true
     }
 
-    /// PPP's control frames, which say when packets pass
+    /// Sends PPP's control frames, after which packets may pass
     pub(crate) fn take_frames(&mut self, now: Instant, outlet: &mut Outlet) {
         if self.closes == Some(Closes::BehindCallReply) {
             return;

@@ -27,7 +27,7 @@ impl Tasks {
         self.tracker.close();
     }
 
-    /// Until all tasks are gone, after [`Self::end`]
+    /// Waits until all tasks are gone, after [`Self::end`]
     pub(crate) async fn gone(&self) {
         self.tracker.wait().await;
     }

@@ -16,7 +16,7 @@ pub(crate) fn host_unreachable(about: &[u8]) -> Option<Vec<u8>> {
     error([3, 1], about)
 }
 
-/// Time exceeded in transit, about a packet, in the same way
+/// Time exceeded in transit, about a packet; `None` for the same packets
 pub(crate) fn time_exceeded(about: &[u8]) -> Option<Vec<u8>> {
     error([11, 0], about)
 }
@@ -32,7 +32,7 @@ fn error(kind: [u8; 2], about: &[u8]) -> Option<Vec<u8>> {
     let answerable = protocol != ICMP || QUERIES.contains(payload.first()?);
     let well_formed = version_ihl >> 4 == 4 && checksum(header) == [0, 0];
     (well_formed && offset == 0 && answerable)
-        .then(|| compose(kind, Ipv4Addr::new(a, b, c, d), about.get(..QUOTED).unwrap_or(about)))
+        .then(|| compose(kind, Ipv4Addr::new(a, b, c, d), about.get(..MAX_QUOTED).unwrap_or(about)))
 }
 
 fn compose(kind: [u8; 2], to: Ipv4Addr, quoted: &[u8]) -> Vec<u8> {
@@ -75,7 +75,7 @@ impl Allowance {
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let second = Duration::from_secs(1);
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= second) {
-            *self = Self { since: Some(now), left: PER_SECOND };
+            *self = Self { since: Some(now), left: MAX_PER_SECOND };
         }
         let left = self.left.checked_sub(1);
         self.left = left.unwrap_or_default();
@@ -89,9 +89,9 @@ const ICMP: u8 = 1;
 const QUERIES: [u8; 4] = [8, 13, 15, 17];
 
 /// Octets of the packet that go back with the message: 576 with it, as RFC 1812 §4.3.2.3 wants
-const QUOTED: usize = 576 - 28;
+const MAX_QUOTED: usize = 576 - 28;
 
-const PER_SECOND: u32 = 100;
+const MAX_PER_SECOND: u32 = 100;
 
 #[cfg(test)]
 mod tests {

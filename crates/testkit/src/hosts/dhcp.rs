@@ -30,7 +30,7 @@ pub struct Dhcp {
     pub deaf_to: u32,
 }
 
-/// The server at work
+/// The DHCP server with its state
 #[derive(Debug)]
 pub(super) struct Server {
     knows: Dhcp,

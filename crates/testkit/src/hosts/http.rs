@@ -76,7 +76,7 @@ struct Request {
 impl Request {
     /// The next request's head; `None` at the end of the connection
     async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Self>> {
-        let mut from = from.take(HEAD);
+        let mut from = from.take(MAX_HEAD_LEN);
         let mut first = String::new();
         if from.read_line(&mut first).await? == 0 {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Request {
 }
 
 /// Octets of the longest head of a request
-const HEAD: u64 = 8 << 10;
+const MAX_HEAD_LEN: u64 = 8 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Takes octets until the peer closes its half, and tells their SHA-256
+//! Takes octets until the peer closes its half, and answers their SHA-256
 
 use std::{fmt::Write, io};
 

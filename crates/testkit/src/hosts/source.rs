@@ -11,7 +11,7 @@ use crate::content::{block, datagram};
 pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(LINE).read_line(&mut line).await?;
+    (&mut stream).take(MAX_LINE_LEN).read_line(&mut line).await?;
     let mut left = match line.trim() {
         "" => u64::MAX,
         number => number.parse().map_err(io::Error::other)?,
@@ -35,4 +35,4 @@ pub(super) fn answer(building: u32, question: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Octets of the longest line
-const LINE: u64 = 32;
+const MAX_LINE_LEN: u64 = 32;
