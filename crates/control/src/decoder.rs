@@ -1,4 +1,4 @@
-//! Messages out of the TCP stream
+//! Decoder of the messages in the TCP stream
 
 use crate::{
     Message, ParseError,

@@ -58,7 +58,7 @@ pub struct Peer {
     pub framing_capabilities: u32,
     /// Bearer capabilities: 1 analog, 2 digital
     pub bearer_capabilities: u32,
-    /// The kind of server that it was recognised as by all that
+    /// The kind of server, if it was recognised by these values
     pub recognized: Option<Box<Recognized>>,
 }
 

@@ -69,7 +69,7 @@ impl ControlConnection {
         }
     }
 
-    /// The peer closed the TCP connection, or it broke
+    /// Handles the end of the TCP connection: the peer closed it, or it broke
     ///
     /// In a teardown that is how some servers answer.
     pub fn handle_eof(&mut self, _now: Instant) {

@@ -183,7 +183,7 @@ impl CallServed {
         Machine::CallServed(self)
     }
 
-    /// GRE may flow
+    /// Reports the call as connected: GRE may flow
     fn begin(&mut self, shared: &mut Shared) {
         if let Some(connected) = self.awaiting.take() {
             shared.tell(*connected);

@@ -201,7 +201,7 @@ pub(super) fn give_up_call(shared: &mut Shared, now: Instant) -> Machine {
     stop::clear_call(shared, now, StopReason::None, Err(Failed::NoCallReply))
 }
 
-/// The peer ended the call; the control connection has no other, so it ends too
+/// Ends the control connection after the peer has ended its one call
 fn disconnected(shared: &mut Shared, now: Instant, notify: &CallDisconnectNotify) -> Machine {
     let CallDisconnectNotify { call_id, result, error, cause, .. } = *notify;
     shared.note_call_id(call_id);

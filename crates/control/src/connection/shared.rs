@@ -71,7 +71,7 @@ impl Shared {
         self.events.push_back(event);
     }
 
-    /// The control connection is established with `peer`
+    /// Notes that the control connection is established with `peer`
     pub(super) fn establish(&mut self, peer: Peer) {
         self.peer = Some(Box::new(peer.clone()));
         self.tell(Event::Established(peer));

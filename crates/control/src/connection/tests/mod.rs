@@ -70,7 +70,7 @@ impl Lab {
         self.connection.handle_timeout(self.now);
     }
 
-    /// Lets time pass until the next deadline; which one, and after how long
+    /// Lets time pass until the next deadline; returns the deadline's timer and the time that passed
     fn expire(&mut self) -> (Timer, Duration) {
         let (at, timer) = self.connection.poll_timeout().expect("a deadline");
         let wait = at - self.now;
@@ -97,7 +97,7 @@ impl Lab {
         assert_eq!(self.connection.poll_timeout(), None);
     }
 
-    /// Lets time pass until it is over; how long that took
+    /// Lets time pass until it is over; returns the time that it took
     fn run_out(&mut self) -> Duration {
         let start = self.now;
         while self.connection.poll_timeout().is_some() {

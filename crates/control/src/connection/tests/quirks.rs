@@ -250,7 +250,7 @@ fn a_zero_call_id_is_asked_for_from_the_start_on() {
     assert_eq!(lab.connection.state(), State::WaitStopReply);
 }
 
-/// A server that insists on what the client says is met by no other client
+/// A server that requires certain values refuses a client with other values
 #[cfg(feature = "server")]
 #[test]
 fn a_server_that_insists_serves_who_says_it_and_nobody_else() {
