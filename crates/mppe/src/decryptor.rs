@@ -92,7 +92,7 @@ impl Decryptor {
         opened
     }
 
-    /// Forgets keys that are too old
+    /// Drops keys that are too old
     pub fn handle_timeout(&mut self, now: Instant) {
         self.skipped.expire(now);
         self.lookahead.expire(now);
@@ -199,7 +199,7 @@ impl Decryptor {
         }
     }
 
-    /// The undisturbed path: one step, nothing kept
+    /// Opens a frame on the undisturbed path: one step, and no key is kept
     fn open_next(&mut self, now: Instant, ciphertext: &mut [u8]) -> Result<Plaintext, Discard> {
         let key = self.chain.next(&self.key);
         self.stats.rekeyed(1);
@@ -271,7 +271,7 @@ impl Decryptor {
         sent.clamp(COUNTS.saturating_sub(1), MAX_REACH.saturating_sub(1))
     }
 
-    /// A late frame; or the next one, if the carrier's number of an earlier one was damaged
+    /// Opens a late frame; or the next one, if the carrier's number of an earlier one was damaged
     ///
     /// The key of the count that was used last, or of one near behind it, is not looked for ahead: so
     /// nothing opens twice, and a duplicate costs nothing.
@@ -321,7 +321,7 @@ impl Decryptor {
         self.score /= 2;
     }
 
-    /// Pays for key changes near by, for which the pursuit leaves a reserve
+    /// Pays for the key changes of a small gap, for which the pursuit leaves a reserve
     fn pay(&mut self, now: Instant, steps: usize) -> Result<(), Discard> {
         let steps = u64::try_from(steps).unwrap_or(u64::MAX);
         if steps > self.meter.tokens(now) {

@@ -30,7 +30,7 @@ pub enum Discard {
     /// must be asked for a reset
     #[error("frames are missing before it, waiting for a reset")]
     OutOfStep,
-    /// Too far ahead to be believed before other frames agree with it
+    /// The frame is too far ahead: other frames must be consistent with it first
     #[error("frame too far ahead, waiting for others that agree")]
     TooFarAhead,
     /// Finding its key takes more work than may be spent now

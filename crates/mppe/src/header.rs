@@ -9,7 +9,7 @@ pub(crate) struct Header {
     pub(crate) at_front: bool,
     /// C: compressed by MPPC
     pub(crate) compressed: bool,
-    /// D
+    /// D: the frame is encrypted
     pub(crate) encrypted: bool,
     /// 12 bits
     pub(crate) coherency_count: u16,

@@ -19,7 +19,7 @@ use crate::{
 /// frames open, this is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Lookahead {
-    /// From distance 1 on
+    /// Keys from distance 1 on
     near: VecDeque<SessionKey>,
     pursuit: Option<Pursuit>,
     used: Option<Instant>,

@@ -19,7 +19,7 @@ use zeroize::ZeroizeOnDrop;
 
 use crate::wipe::wipe;
 
-/// RC4, keyed and somewhere in its stream
+/// RC4 with a key, at any place in its stream
 #[derive(Clone)]
 pub(crate) struct Rc4 {
     /// A permutation of the octets
@@ -53,12 +53,12 @@ impl Rc4 {
         run(&mut cipher)
     }
 
-    /// Without a key yet, to be kept for longer than one frame
+    /// A cipher without a key, to be kept for longer than one frame
     pub(crate) const fn unkeyed() -> Self {
         Self { state: Self::IDENTITY, next: 1, j: 0 }
     }
 
-    /// Starts the stream of a key, where the state is
+    /// Starts the stream of a key in place
     pub(crate) fn rekey(&mut self, key: &[u8; 16]) {
         self.state = Self::IDENTITY;
         (self.next, self.j) = (1, 0);

@@ -424,7 +424,7 @@ fn a_frame_forged_in_a_run_costs_at_most_its_beginning() {
     assert_eq!(lost_before_recovery(&mut sender, &mut receiver, Duration::ZERO), 2);
 }
 
-/// A flood of forged frames for 2000 of them a second, and the key changes they were worth
+/// Sends a flood of 2000 forged frames a second; returns the key changes that they caused
 fn rekeys_for(frames: u32, forge: impl Fn(u32) -> (u32, u32)) -> u64 {
     let (mut sender, mut receiver) = pair();
     let before = receiver.decryptor.stats().rekeys;

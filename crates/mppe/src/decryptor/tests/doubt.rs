@@ -98,7 +98,7 @@ fn nothing_opens_twice_behind_a_pursuit() {
     }
 }
 
-/// Forged frames that agree may have the chain followed past the true ones
+/// Consistent forged frames may make the pursuit pass the genuine ones
 #[test]
 fn a_frame_behind_where_forged_ones_led_the_chain_opens() {
     let (mut sender, mut receiver) = pair();
