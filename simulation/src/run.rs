@@ -83,18 +83,18 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
         (Arc::clone(&site), tokio::spawn(site.live()))
     });
     let sites = sites.collect::<Vec<_>>();
-    befall(scenario, &mut world, journal).await?;
+    apply_faults(scenario, &mut world, journal).await?;
     world.calm_down().await?;
     journal.note("all is well again");
     calm.cancel();
     let mut tunnels = Vec::new();
     for (site, living) in sites {
-        match timeout(AGE, living).await {
+        match timeout(CALM_TIMEOUT, living).await {
             Ok(tunnel) => tunnels.extend(tunnel.map_err(io::Error::other)?),
             Err(_) => site.violation("the tunnel's owner waits for ever"),
         }
     }
-    take_leave(scenario, &world, journal, tunnels).await;
+    end_tunnels(scenario, &world, journal, tunnels).await;
     let digest = world.digest();
     if world.client.stats().panics > 0 {
         journal.violation("a turn panicked");
@@ -104,8 +104,8 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
     Ok(digest)
 }
 
-/// Lets everything go wrong that does
-async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
+/// Begins and ends all faults at their times
+async fn apply_faults(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
     let began = Instant::now();
     let begins = scenario.mishaps.iter().map(|mishap| (mishap.at, true, mishap));
     let ends = scenario.mishaps.iter().map(|mishap| (mishap.at + mishap.lasts, false, mishap));
@@ -128,26 +128,26 @@ async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io
 }
 
 /// Ends all tunnels, and checks that they end in time on both sides
-async fn take_leave(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
+async fn end_tunnels(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
     match scenario.farewell {
         Farewell::Close => {
             for tunnel in &tunnels {
-                within(journal, HANG_UP, "a tunnel's close", tunnel.close()).await;
+                within(journal, HANG_UP_TIMEOUT, "a tunnel's close", tunnel.close()).await;
             }
         }
         Farewell::Drop => {}
         Farewell::ServerHangsUp => {
             world.server().into_iter().for_each(Server::hang_up_all);
             for tunnel in &tunnels {
-                within(journal, HANG_UP, "the server's hang-up", tunnel.closed()).await;
+                within(journal, HANG_UP_TIMEOUT, "the server's hang-up", tunnel.closed()).await;
             }
         }
     }
     drop(tunnels);
-    within(journal, HANG_UP, "the client's last tunnel", world.client.wait_idle()).await;
+    within(journal, HANG_UP_TIMEOUT, "the client's last tunnel", world.client.wait_idle()).await;
     if let Some(server) = world.server() {
         // the server notices lost calls by its own echoes
-        within(journal, SERVERS_PATIENCE, "the server's last session", server.idle()).await;
+        within(journal, SERVER_IDLE_TIMEOUT, "the server's last session", server.idle()).await;
     }
 }
 
@@ -166,11 +166,11 @@ async fn leaves_no_task(journal: &Journal) {
 }
 
 /// The limit for a tunnel's owner in the calm
-const AGE: Duration = Duration::from_mins(15);
+const CALM_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// A hang-up takes 9 s at most
-const HANG_UP: Duration = Duration::from_secs(10);
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server's echoes end a dead client after 70 s, those of the control connection after two
 /// minutes
-const SERVERS_PATIENCE: Duration = Duration::from_mins(5);
+const SERVER_IDLE_TIMEOUT: Duration = Duration::from_mins(5);

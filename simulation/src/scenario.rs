@@ -95,10 +95,11 @@ impl Scenario {
 
     /// Draws the parts that concern the inside of the tunnels, from a generator of their own
     fn draw_insides(&mut self, calm: bool) {
-        let mut rng = StdRng::seed_from_u64(self.seed ^ INSIDES);
+        let mut rng = StdRng::seed_from_u64(self.seed ^ INSIDE_SEED);
         let rng = &mut rng;
         self.server = ServerKind::random(rng);
-        if self.path.there + self.path.back < NEAR && self.server == ServerKind::SlowStart {
+        if self.path.there + self.path.back < MIN_ROUND_TRIP && self.server == ServerKind::SlowStart
+        {
             self.server = ServerKind::Ordinary;
         }
         self.talks = self.tunnels.iter().map(|_| Talk::random(rng)).collect();
@@ -177,7 +178,7 @@ impl Scenario {
             + self.path.back
             + self.path.impairment.jitter
             + self.path.impairment.hold.1
-            + SLACK
+            + QUEUE_TIME
     }
 }
 
@@ -253,13 +254,13 @@ fn seconds(rng: &mut StdRng, range: std::ops::RangeInclusive<u64>) -> Duration {
 }
 
 /// The shortest round trip with a busy accel-ppp; over a shorter one it is deaf to nearly all dials
-const NEAR: Duration = Duration::from_millis(2);
+const MIN_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// Makes another random generator of a scenario's seed
-const INSIDES: u64 = 0x1951_DE5A_11E5_0F17;
+const INSIDE_SEED: u64 = 0x1951_DE5A_11E5_0F17;
 
 /// The shortest scenario, in which its tunnels are used
 const MIN_DURATION: Duration = Duration::from_mins(1);
 
 /// Time for datagrams in the queue of a slow line
-const SLACK: Duration = Duration::from_secs(5);
+const QUEUE_TIME: Duration = Duration::from_secs(5);

@@ -87,7 +87,7 @@ impl Site {
     ///
     /// A busy accel-ppp is deaf to one dial in six at worst; the first one must do with all others.
     async fn carry_in_the_calm(&self, earlier: &Earlier) -> Option<Tunnel> {
-        for again in (0..DIALS_IN_THE_CALM).rev() {
+        for again in (0..MAX_CALM_DIALS).rev() {
             let Some(up) = self.connect(&self.patient, earlier).await else {
                 self.violation("no connect although all is well again");
                 return None;
@@ -132,11 +132,11 @@ impl Site {
         connecting: &mut Connecting,
         limit: Duration,
     ) -> Option<Result<Tunnel, TunnelError>> {
-        if let Ok(ended) = timeout(limit + PROMPTNESS, &mut *connecting).await {
+        if let Ok(ended) = timeout(limit + MAX_DELAY_AFTER_END, &mut *connecting).await {
             return Some(ended);
         }
         // a clock that jumps lets all deadlines strike at once
-        let ended = timeout(PROMPTNESS, connecting).await.ok();
+        let ended = timeout(MAX_DELAY_AFTER_END, connecting).await.ok();
         if ended.is_none() {
             self.violation(format!("a connect does not end within {limit:?}"));
         }
@@ -148,7 +148,7 @@ impl Site {
         let errands = &self.scenario.tunnels[self.number];
         for (index, errand) in (0..).zip(errands.iter().cycle()) {
             let seed = self.scenario.seed ^ index;
-            let mut running = pin!(timeout(PATIENCE, errand.run(BUILDING, &up.tunnel, seed)));
+            let mut running = pin!(timeout(ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, seed)));
             tokio::select! {
                 biased;
                 reason = up.tunnel.closed() => {
@@ -192,9 +192,11 @@ impl Site {
         }
     }
 
-    /// A call on a tunnel that is down fails at once
+    /// Checks that a call on a tunnel that is down fails at once
     async fn must_end(&self, errand: Errand, running: impl Future<Output = impl Sized>) {
-        if !matches!(errand, Errand::Rest(_)) && timeout(PROMPTNESS, running).await.is_err() {
+        if !matches!(errand, Errand::Rest(_))
+            && timeout(MAX_DELAY_AFTER_END, running).await.is_err()
+        {
             self.violation(format!("{errand:?} hangs after the tunnel's end"));
         }
     }
@@ -214,7 +216,7 @@ impl Site {
     /// Returns true if octets pass; they must if no more dials are left
     async fn must_carry(&self, up: &Held, dials_left: u8) -> bool {
         let errand = Errand::Exchange(1000);
-        let ended = timeout(PATIENCE_IN_THE_CALM, errand.run(BUILDING, &up.tunnel, 0)).await;
+        let ended = timeout(CALM_ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, 0)).await;
         let carries = matches!(ended, Ok(Outcome::Done));
         if !carries && dials_left == 0 {
             self.violation(format!("a tunnel that is up carries nothing: {ended:?}"));
@@ -260,7 +262,7 @@ impl Site {
         if !is_inside && reason.name() != "EchoTimeout" {
             return;
         }
-        let passes = facts.passes() && changed.elapsed() >= ALIVE;
+        let passes = facts.passes() && changed.elapsed() >= MIN_TIME_ALIVE;
         let is_up = self.truth.is_up(up.since, up.tunnel.info().inner_address);
         if passes && is_up && !self.may_be_dumb(up) {
             if reason.name() == "EchoTimeout" && self.scenario.may_lose_all_echoes() {
@@ -310,7 +312,7 @@ impl Site {
         }
     }
 
-    /// Something held the control connection up, if its echo was not answered
+    /// Checks that a fault held the control connection up, if its echo was not answered
     fn was_cut_off(&self, now: Instant) {
         let ended = self.journal.moment(now);
         let since = ended.saturating_sub(CONTROL_ECHO);
@@ -322,7 +324,7 @@ impl Site {
         }
     }
 
-    /// Reasons that nothing in this world gives
+    /// Checks that the reason is possible in this world
     fn judge(&self, error: &TunnelError) {
         let corrupted = self.scenario.corrupts();
         let impossible = match error.name() {
@@ -348,7 +350,7 @@ impl Site {
         }
     }
 
-    /// By how much the clock jumps in all
+    /// The sum of all jumps of the clock
     fn jumps(&self) -> Duration {
         let jumps = self.scenario.mishaps.iter().filter(|it| it.fault == Fault::ClockJump);
         jumps.map(|jump| jump.lasts).sum()
@@ -373,22 +375,22 @@ fn call_id_asked_for(octets: &[u8]) -> Option<u16> {
     }
 }
 
-/// Between two errands, and before another connect
+/// The pause between two errands, and before another connect
 const PAUSE: Duration = Duration::from_secs(7);
 
 /// Time limit of an errand, as a user may have it
-const PATIENCE: Duration = Duration::from_mins(5);
+const ERRAND_TIMEOUT: Duration = Duration::from_mins(5);
 
-const PATIENCE_IN_THE_CALM: Duration = Duration::from_secs(30);
+const CALM_ERRAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time in which waiting calls must fail after the tunnel's end
-const PROMPTNESS: Duration = Duration::from_secs(1);
+const MAX_DELAY_AFTER_END: Duration = Duration::from_secs(1);
 
 /// The time for which packets must have passed through a tunnel that lives
-const ALIVE: Duration = Duration::from_secs(15);
+const MIN_TIME_ALIVE: Duration = Duration::from_secs(15);
 
 /// Dials after which one must not be deaf: six deaf ones in a row are one in fifty thousand
-const DIALS_IN_THE_CALM: u8 = 6;
+const MAX_CALM_DIALS: u8 = 6;
 
 /// A minute of silence, another one for the answer, and TCP's longest wait until it repeats it
 const CONTROL_ECHO: Duration = Duration::from_mins(4);

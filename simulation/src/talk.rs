@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{ServerKind, held::Held, scenario::one_of, site::Site};
 
-/// A user who asks by UDP, again and again, whether an answer comes or not
+/// A user who asks by UDP, again and again, with or without answers
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Talk {
     /// The time from one question to the next

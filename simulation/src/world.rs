@@ -125,7 +125,7 @@ impl World {
         faults
     }
 
-    /// The server fails as is due, and the truth is told
+    /// Sets the server's faults of now, and the truth about them
     fn set_faults(&self) {
         let faults = self.faults();
         self.with_server(|server| server.set_faults(faults));
@@ -136,7 +136,7 @@ impl World {
         });
     }
 
-    /// Something goes wrong
+    /// Begins a fault
     pub(crate) async fn begin(&mut self, fault: Fault, lasts: Duration) {
         self.active.push(fault);
         self.set_faults();
@@ -211,7 +211,7 @@ impl World {
         Ok(())
     }
 
-    /// From here on nothing goes wrong
+    /// Ends all faults for good
     pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
         self.is_calm = true;
         for mishap in self.scenario.mishaps.clone() {

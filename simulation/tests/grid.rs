@@ -11,7 +11,7 @@ use insta::{
 };
 use pptp_simulation::grid::{Cell, Goodput};
 
-/// Figures may differ by a tenth, everything else not at all
+/// Compares snapshots: figures may differ by a tenth, all else must be equal
 #[derive(Debug, Clone, Copy)]
 struct Tenth;
 

@@ -1,4 +1,4 @@
-//! Some random scenarios, and that a run can be repeated
+//! Some random scenarios, one of which is repeated
 //!
 //! `.ci/run` lives a thousand of them, released: `cargo run --release --example simulate`.
 
@@ -101,7 +101,7 @@ fn a_user_who_asks_the_dead_ends_no_tunnel() {
     }
 }
 
-/// The checks can fail: the device is there, and nothing that it sends is let out
+/// The checks can fail: the device is there, but its packets are dropped
 #[test]
 fn a_silence_that_is_too_long_is_told() {
     let mut scenario = broken_inside(ServerKind::AnswersNoProof, Fault::ClockJump, Whom::Device);
