@@ -6,13 +6,13 @@ use crate::{Quirks, Recognition};
 
 /// The client's values for its requests
 ///
-/// The defaults are what servers are known to take. The fields a picky box wants otherwise (a phone
-/// number, a vendor string, a framing of 1) can be set one by one.
+/// Known servers accept the default values. Single fields can be set for a server that needs
+/// others: a phone number, a vendor string, a framing of 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Host name of the Start-Control-Connection-Request, cut at 64 octets
     ///
-    /// Some servers choose what the client gets by it.
+    /// Some servers choose the client's group by it.
     pub host_name: String,
     /// Vendor string, cut at 64 octets
     pub vendor: String,

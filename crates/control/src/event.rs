@@ -32,10 +32,12 @@ pub enum Event {
     SetLinkInfo(SetLinkInfo),
     /// The peer's count of line errors (RFC 2637 §2.14)
     WanError(WanErrorNotify),
-    /// The control connection is over: what [`poll_transmit`] still has is to be written, then the
-    /// TCP connection to be closed; `Ok` if this side asked for it
+    /// The control connection has ended; `Ok` if this side asked for it
     ///
-    /// Nothing follows.
+    /// The remaining octets of [`poll_transmit`] must be written, and then the TCP connection
+    /// closed.
+    ///
+    /// No event follows.
     ///
     /// [`poll_transmit`]: crate::ControlConnection::poll_transmit
     Closed(Result<(), Failed>),

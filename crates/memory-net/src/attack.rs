@@ -14,9 +14,9 @@ impl Network {
 
     /// Shows each GRE datagram that is sent from now on to an attacker on the path
     ///
-    /// `tap` gets sender, receiver and the datagram from its GRE header on; what it returns arrives
-    /// in the same sender's name right before that datagram, the worst place for a copy. It must not
-    /// call the network.
+    /// `tap` gets the sender, the receiver and the datagram from its GRE header on. The datagrams
+    /// that it returns arrive in the same sender's name right before that datagram, the worst place
+    /// for a copy. It must not call the network.
     pub fn wiretap_gre(
         &self,
         tap: impl FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send + 'static,

@@ -139,7 +139,7 @@ fn address(outgoing: &Outgoing) -> SockaddrIn {
 
 /// Takes the next entry of the error queue, which is `None` unless it comes of an ICMP message
 ///
-/// What this host itself found wrong with a datagram was returned when it was sent.
+/// Errors that this host itself found were returned when the datagram was sent.
 pub(super) fn failure(socket: BorrowedFd<'_>) -> io::Result<Option<DeliveryFailure>> {
     HEADERS.with_borrow_mut(|headers| {
         let mut head = [0; HEAD];
