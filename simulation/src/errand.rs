@@ -1,4 +1,4 @@
-//! What a tunnel is used for
+//! Tasks for which a tunnel is used
 
 use std::{fmt::Write, io, time::Duration};
 
@@ -32,13 +32,13 @@ pub enum Errand {
     Rest(Duration),
 }
 
-/// What came of an errand
+/// The result of an errand
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Done,
-    /// The network's doing, or the end of the tunnel
+    /// A failure of the network, or the end of the tunnel
     Failed(io::Error),
-    /// Octets that nobody sent
+    /// Octets arrived that were never sent
     Wrong(String),
 }
 
@@ -60,12 +60,12 @@ impl Errand {
         )
     }
 
-    /// Whether what is lost on the way is sent again
+    /// Returns true if lost octets are sent again
     pub(crate) const fn is_reliable(self) -> bool {
         matches!(self, Self::Download(_) | Self::Upload(_) | Self::Exchange(_) | Self::Rest(_))
     }
 
-    /// Does it
+    /// Carries it out
     pub(crate) async fn run(self, building: u32, tunnel: &Tunnel, seed: u64) -> Outcome {
         let ended = match self {
             Self::Download(octets) => download(building, tunnel, octets).await,
@@ -87,7 +87,7 @@ impl Errand {
     }
 }
 
-/// What is wrong with what came, if anything is
+/// The difference between the expected and the received octets, if there is one
 type Checked = io::Result<Option<String>>;
 
 fn random(seed: u64, octets: u32) -> Vec<u8> {

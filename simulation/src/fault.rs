@@ -1,4 +1,4 @@
-//! What goes wrong
+//! Faults of the network and the hosts
 
 use pptp_testkit::{
     Deafness, Muteness,
@@ -8,12 +8,12 @@ use rand::{RngExt, rngs::StdRng};
 
 use crate::scenario::{impairment, one_of};
 
-/// What goes wrong on the way, or with one of the hosts
+/// A fault on the way, or of one of the hosts
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
-    /// GRE vanishes, in one direction or both, as a firewall has it
+    /// GRE is dropped, in one direction or both, as by a firewall
     Block(Blocked),
-    /// Nothing passes, GRE and TCP, and neither end is told
+    /// GRE and TCP are dropped, and neither end is told
     Blackout,
     /// The server's process ends, its kernel closes its connections, and it is started again
     Crash,
@@ -21,7 +21,7 @@ pub enum Fault {
     PowerFailure,
     /// A firewall resets all connections
     Reset,
-    /// GRE of more octets than that vanishes
+    /// GRE of more octets than that is dropped
     BlackHole(usize),
     /// The path gets better or worse
     Weather(Impairment),
@@ -29,17 +29,19 @@ pub enum Fault {
     Stall,
     /// The client's kernel refuses to send to the server
     Refuse,
-    /// The server says nothing more in GRE
+    /// The server sends no more GRE
     Mute,
-    /// The server negotiates anew with all
+    /// The server negotiates PPP anew with all clients
     Renegotiate,
-    /// The server hangs up all
+    /// The server hangs up all clients
     HangUp,
     /// The client's host is suspended: when it goes on, all clocks have advanced
     ClockJump,
-    /// The server opens nothing that its clients encrypt any more, until its process is started again
+    /// The server opens none of its clients' encrypted packets any more, until its process is
+    /// started again
     GoesDeaf(Deafness),
-    /// Nothing that the server encrypts comes or opens any more, until its process is started again
+    /// Encrypted packets of the server do not come, or do not open, until its process is started
+    /// again
     GoesMute(Muteness),
 }
 
@@ -68,7 +70,7 @@ impl Fault {
         )
     }
 
-    /// One that breaks one direction inside the tunnels, and nothing else
+    /// A random fault that breaks one direction inside the tunnels, and nothing else
     pub(crate) fn inside(rng: &mut StdRng) -> Self {
         one_of(
             rng,
@@ -83,9 +85,10 @@ impl Fault {
         )
     }
 
-    /// Whether both hosts cannot exchange datagrams or TCP while it lasts
+    /// Returns true if both hosts cannot exchange datagrams or TCP while it lasts
     ///
-    /// What loses or damages a part does not count, nor what stops large datagrams: questions are small.
+    /// Faults that lose or damage only a part do not count. Faults that stop large datagrams do not
+    /// count either, because questions are small.
     pub(crate) const fn breaks_the_line(self) -> bool {
         matches!(
             self,
@@ -99,22 +102,22 @@ impl Fault {
         )
     }
 
-    /// Whether it breaks one direction inside the tunnels
+    /// Returns true if it breaks one direction inside the tunnels
     pub(crate) const fn is_inside(self) -> bool {
         matches!(self, Self::GoesDeaf(_) | Self::GoesMute(_))
     }
 
-    /// Whether the calls of before are lost, or are about to be ended by the server
+    /// Returns true if it loses existing calls, or makes the server end them soon
     pub(crate) const fn loses_calls(self) -> bool {
         matches!(self, Self::Crash | Self::PowerFailure | Self::Reset | Self::HangUp)
     }
 
-    /// Whether it takes the server's calls away
+    /// Returns true if it takes the server's calls away
     pub(crate) const fn ends_calls(self) -> bool {
         matches!(self, Self::Crash | Self::PowerFailure)
     }
 
-    /// Whether it keeps octets of a control connection from passing, or loses them
+    /// Returns true if it delays or loses octets of a control connection
     pub(crate) const fn touches_tcp(self) -> bool {
         matches!(self, Self::Blackout | Self::Crash | Self::PowerFailure | Self::Reset)
     }

@@ -1,9 +1,9 @@
-//! What a TCP connection gets through paths that delay, lose and reorder
+//! Goodput of a TCP connection over paths that delay, lose and reorder
 //!
-//! A cell is a round trip, a share of GRE datagrams lost and a share held up so that others overtake
-//! them, both directions alike, over lines of 100 Mbit/s. 10 MiB go each way through a TCP connection
-//! of its own, one after the other, and every octet is compared. The tunnel's and the connection's
-//! time-outs are off: what is measured is what arrives, however long it takes.
+//! A cell is a round trip, a share of GRE datagrams lost, and a share held up so that others
+//! overtake them. Both directions are alike, over lines of 100 Mbit/s. 10 MiB go each way through a
+//! TCP connection of its own, one after the other, and every octet is compared. The time-outs of
+//! tunnel and connection are off, so that the transfer always ends and its time is measured.
 
 use std::{
     fmt, io,
@@ -39,7 +39,7 @@ pub struct Cell {
     pub reorder: u16,
 }
 
-/// What got through a cell, in kbit/s of payload, as medians of [`RUNS`] runs
+/// The goodput of a cell in kbit/s of payload, as medians of [`RUNS`] runs
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goodput {
     /// From the building
@@ -49,7 +49,7 @@ pub struct Goodput {
 }
 
 impl Cell {
-    /// All cells, in order
+    /// The list of all cells, in order
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for round_trip in ROUND_TRIPS {
@@ -63,7 +63,7 @@ impl Cell {
     /// Moves 10 MiB each way, [`RUNS`] times
     ///
     /// # Errors
-    /// What a call on the tunnel or on a socket failed with; `InvalidData` if other octets came.
+    /// The error of a call on the tunnel or on a socket; `InvalidData` if other octets came.
     pub fn measure(self) -> io::Result<Goodput> {
         let runs = (0..RUNS).map(|seed| {
             let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
@@ -131,7 +131,7 @@ impl Cell {
     }
 }
 
-/// As the snapshot has it: the cell, and its goodput with two digits
+/// Prints the cell as it is in the snapshot
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { round_trip, loss, reorder } = self;
@@ -151,7 +151,7 @@ async fn send(mut from: TcpStream, octets: &[u8]) -> io::Result<TcpStream> {
     Ok(from)
 }
 
-/// What came, and when the last of it was there
+/// Returns the octets that came, and the time of the last one
 async fn receive(mut to: TcpStream) -> io::Result<(Vec<u8>, Instant)> {
     let mut octets = Vec::with_capacity(OCTETS);
     to.read_to_end(&mut octets).await?;
@@ -184,7 +184,7 @@ const REORDERS: [u16; 3] = [0, 1, 5];
 /// 100 Mbit/s, in octets a second
 const LINE: u32 = 12_500_000;
 
-/// How long a datagram is held up: nine at least overtake it on a full line
+/// The time for which a datagram is held up: nine at least overtake it on a full line
 const HOLD: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(3));
 
 const OCTETS: usize = 10 << 20;

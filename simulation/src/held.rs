@@ -1,4 +1,4 @@
-//! A tunnel that is up, as its owner has it
+//! A tunnel that is up, with its owner's knowledge of it
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,15 +16,15 @@ pub(crate) struct Held {
     inside: Mutex<Inside>,
 }
 
-/// What is known of a tunnel's inside
+/// The owner's knowledge of a tunnel's inside
 #[derive(Debug, Clone, Copy, Default)]
 struct Inside {
     is_proven: bool,
-    /// How many tunnels from this one on are taken for ones that could be proven
+    /// The number of tunnels, from this one on, that count as provable
     memory: u8,
 }
 
-/// What the owner remembers of the tunnel before
+/// The owner's memory of the tunnel before
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
     pub(crate) info: Option<Arc<Info>>,
@@ -48,18 +48,19 @@ impl Held {
         self.inside().is_proven |= proven.contains(&reachability);
     }
 
-    /// Whether the server has answered a proof on this tunnel
+    /// Returns true if the server has answered a proof on this tunnel
     pub(crate) fn is_proven(&self) -> bool {
         self.note_proof();
         self.inside().is_proven
     }
 
-    /// Whether the server has answered a proof, on this tunnel or on an earlier one that it remembers
+    /// Returns true if the server has answered a proof, on this tunnel or on a remembered earlier
+    /// one
     pub(crate) fn is_provable(&self) -> bool {
         self.is_proven() || self.inside().memory > 0
     }
 
-    /// What the next one is told
+    /// The knowledge that the next tunnel gets
     pub(crate) fn remembered(&self) -> Earlier {
         let left = self.inside().memory.saturating_sub(1);
         let memory = if self.is_proven() { PROOF_MEMORY } else { left };
@@ -75,5 +76,5 @@ impl Held {
     }
 }
 
-/// As many tunnels without a proof as the library documents for `TunnelConfig::resuming`
+/// Tunnels without a proof after which the memory ends, as documented for `TunnelConfig::resuming`
 const PROOF_MEMORY: u8 = 4;

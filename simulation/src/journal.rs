@@ -1,4 +1,4 @@
-//! What happened in a run, and what should not have
+//! The notes of a run, with its violations
 
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A run's notes; clones are the same
+/// The notes of a run; clones share them
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     began: Instant,
     pages: Arc<Mutex<Pages>>,
 }
 
-/// What is written in a [`Journal`]
+/// Contents of a [`Journal`]
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
-    /// What happened, and when
+    /// Notes with their times
     pub(crate) notes: Vec<(Duration, String)>,
-    /// What must not happen
+    /// Violations of the promises
     pub(crate) violations: Vec<String>,
-    /// When the server lost its calls
+    /// The times at which the server lost its calls
     pub(crate) losses: Vec<Instant>,
     /// Tunnels that came up
     pub(crate) up: u32,
@@ -29,14 +29,14 @@ pub(crate) struct Pages {
     pub(crate) tally: Tally,
 }
 
-/// What became of tunnels through which nothing passed
+/// Counts of tunnels through which no packet passed
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Ended because nothing passed, rightly
+    /// Ended rightly, because no packet passed
     pub found: u32,
-    /// The longest time in which users of those sent and nothing came
+    /// The longest time in which users of those sent and received nothing
     pub longest: Duration,
-    /// Silent for more than 20 s: nothing of this server was ever proven, and it does not complain
+    /// Silent for more than 20 s: this server has never answered a proof, and does not complain
     pub silent_unproven: u32,
     /// Silent for more than 20 s: the server answers no LCP echo, so the echo policy decides
     pub silent_without_echoes: u32,
@@ -77,7 +77,7 @@ impl Journal {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When a moment was, in the time of the notes
+    /// Converts a time to the time of the notes
     pub(crate) fn moment(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.began)
     }

@@ -17,27 +17,27 @@ use crate::{
     world::World,
 };
 
-/// What came of a scenario
+/// The result of a scenario
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Of everything that was sent, and of what happened: equal for equal runs
+    /// A digest of everything that was sent, and of the notes: equal for equal runs
     pub digest: u64,
-    /// What must not have happened; empty if all is well
+    /// Violations of the promises; empty if all is well
     pub violations: Vec<String>,
-    /// What happened, and when
+    /// Notes with their times
     pub notes: Vec<(Duration, String)>,
-    /// Virtual time
+    /// Virtual time that the run took
     pub took: Duration,
     /// Tunnels that came up
     pub up: u32,
     /// Errands that were done
     pub done: u32,
-    /// What became of tunnels through which nothing passed
+    /// Counts of tunnels through which no packet passed
     pub tally: Tally,
 }
 
 impl Scenario {
-    /// Lives it, in virtual time, on this thread
+    /// Runs the scenario, in virtual time, on this thread
     pub fn run(&self) -> Run {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         match runtime {
@@ -83,18 +83,18 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
         (Arc::clone(&site), tokio::spawn(site.live()))
     });
     let sites = sites.collect::<Vec<_>>();
-    befall(scenario, &mut world, journal).await?;
+    apply_faults(scenario, &mut world, journal).await?;
     world.calm_down().await?;
     journal.note("all is well again");
     calm.cancel();
     let mut tunnels = Vec::new();
     for (site, living) in sites {
-        match timeout(AGE, living).await {
+        match timeout(CALM_TIMEOUT, living).await {
             Ok(tunnel) => tunnels.extend(tunnel.map_err(io::Error::other)?),
             Err(_) => site.violation("the tunnel's owner waits for ever"),
         }
     }
-    take_leave(scenario, &world, journal, tunnels).await;
+    end_tunnels(scenario, &world, journal, tunnels).await;
     let digest = world.digest();
     if world.client.stats().panics > 0 {
         journal.violation("a turn panicked");
@@ -104,8 +104,8 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
     Ok(digest)
 }
 
-/// Lets everything go wrong that does
-async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
+/// Begins and ends all faults at their times
+async fn apply_faults(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
     let began = Instant::now();
     let begins = scenario.mishaps.iter().map(|mishap| (mishap.at, true, mishap));
     let ends = scenario.mishaps.iter().map(|mishap| (mishap.at + mishap.lasts, false, mishap));
@@ -127,27 +127,27 @@ async fn befall(scenario: &Scenario, world: &mut World, journal: &Journal) -> io
     Ok(())
 }
 
-/// Ends what there is, and sees that it ends in time on both sides
-async fn take_leave(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
+/// Ends all tunnels, and checks that they end in time on both sides
+async fn end_tunnels(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
     match scenario.farewell {
         Farewell::Close => {
             for tunnel in &tunnels {
-                within(journal, HANG_UP, "a tunnel's close", tunnel.close()).await;
+                within(journal, HANG_UP_TIMEOUT, "a tunnel's close", tunnel.close()).await;
             }
         }
         Farewell::Drop => {}
         Farewell::ServerHangsUp => {
             world.server().into_iter().for_each(Server::hang_up_all);
             for tunnel in &tunnels {
-                within(journal, HANG_UP, "the server's hang-up", tunnel.closed()).await;
+                within(journal, HANG_UP_TIMEOUT, "the server's hang-up", tunnel.closed()).await;
             }
         }
     }
     drop(tunnels);
-    within(journal, HANG_UP, "the client's last tunnel", world.client.wait_idle()).await;
+    within(journal, HANG_UP_TIMEOUT, "the client's last tunnel", world.client.wait_idle()).await;
     if let Some(server) = world.server() {
-        // of calls that were lost its own echoes tell
-        within(journal, SERVERS_PATIENCE, "the server's last session", server.idle()).await;
+        // the server notices lost calls by its own echoes
+        within(journal, SERVER_IDLE_TIMEOUT, "the server's last session", server.idle()).await;
     }
 }
 
@@ -165,11 +165,12 @@ async fn leaves_no_task(journal: &Journal) {
     }
 }
 
-/// What a tunnel's owner does in the calm is bounded by that
-const AGE: Duration = Duration::from_mins(15);
+/// The limit for a tunnel's owner in the calm
+const CALM_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// A hang-up takes 9 s at most
-const HANG_UP: Duration = Duration::from_secs(10);
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Its echoes take a client for dead after 70 s, and the control connection's after two minutes
-const SERVERS_PATIENCE: Duration = Duration::from_mins(5);
+/// The server's echoes end a dead client after 70 s, those of the control connection after two
+/// minutes
+const SERVER_IDLE_TIMEOUT: Duration = Duration::from_mins(5);

@@ -1,4 +1,4 @@
-//! What a scenario is: plain data, all of it from one number
+//! Scenarios: plain data, all of it from one number
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -8,28 +8,28 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{Errand, Fault, ServerKind, Talk};
 
-/// A client, a server, the path between them, what befalls both, and what the client is after
+/// A client, a server, the path between them, the faults, and the client's errands
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    /// What all the rest follows from, and every random choice of the run
+    /// The seed of all other fields, and of every random choice of the run
     pub seed: u64,
-    /// The path, but for what befalls it
+    /// The path, without the faults
     pub path: Path,
-    /// Whose manners the server has
+    /// The real server that is copied
     pub order: ServerOrder,
-    /// What the server never does
+    /// The kind of the server: its lasting faults
     pub server: ServerKind,
-    /// When the client takes the server for dead
+    /// The rule by which the client takes the server for dead
     pub echo: EchoPolicy,
-    /// How long a connect may take
+    /// The time limit of a connect
     pub connect_timeout: Duration,
-    /// What each of the client's tunnels is used for, one errand after the other, over and over
+    /// The errands of each of the client's tunnels, one after the other, over and over
     pub tunnels: Vec<Vec<Errand>>,
-    /// What the user of each tunnel asks beside the errands
+    /// The questions of each tunnel's user beside the errands
     pub talks: Vec<Option<Talk>>,
-    /// What goes wrong
+    /// Faults, each with its time
     pub mishaps: Vec<Mishap>,
-    /// How it ends
+    /// The way in which it ends
     pub farewell: Farewell,
 }
 
@@ -40,31 +40,31 @@ pub struct Path {
     pub there: Duration,
     /// The time from server to client, no less than `there`
     pub back: Duration,
-    /// What happens to GRE in between
+    /// Impairment of GRE on the path
     pub impairment: Impairment,
     /// The rate of each host's line in octets a second
     pub rate: Option<NonZeroU32>,
-    /// Whether a NAT hides the client, and rewrites its Call IDs
+    /// True if a NAT hides the client, and rewrites its Call IDs
     pub nat: bool,
 }
 
-/// Something that goes wrong for a while
+/// A fault that lasts for a while
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mishap {
-    /// When it begins, after the scenario does
+    /// Its begin, after that of the scenario
     pub at: Duration,
-    /// How long it takes
+    /// The time for which it lasts
     pub lasts: Duration,
-    /// What it is
+    /// The fault
     pub fault: Fault,
 }
 
-/// How a scenario ends
+/// Ways in which a scenario ends
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Farewell {
-    /// Each tunnel is closed, and that is waited for
+    /// Each tunnel is closed, and the client waits for that
     Close,
-    /// All handles are dropped
+    /// The handles of all tunnels are dropped
     Drop,
     /// The server hangs up all clients
     ServerHangsUp,
@@ -93,12 +93,13 @@ impl Scenario {
         scenario
     }
 
-    /// What concerns the inside of the tunnels, by choices of their own
+    /// Draws the parts that concern the inside of the tunnels, from a generator of their own
     fn draw_insides(&mut self, calm: bool) {
-        let mut rng = StdRng::seed_from_u64(self.seed ^ INSIDES);
+        let mut rng = StdRng::seed_from_u64(self.seed ^ INSIDE_SEED);
         let rng = &mut rng;
         self.server = ServerKind::random(rng);
-        if self.path.there + self.path.back < NEAR && self.server == ServerKind::SlowStart {
+        if self.path.there + self.path.back < MIN_ROUND_TRIP && self.server == ServerKind::SlowStart
+        {
             self.server = ServerKind::Ordinary;
         }
         self.talks = self.tunnels.iter().map(|_| Talk::random(rng)).collect();
@@ -108,21 +109,21 @@ impl Scenario {
         }
     }
 
-    /// Whether nothing can go wrong: then nothing may
+    /// Returns true if the scenario has no faults and no losses, so that nothing may go wrong
     pub fn is_calm(&self) -> bool {
         let Impairment { loss_per_mille, corrupt_per_mille, .. } = self.path.impairment;
         self.mishaps.is_empty() && loss_per_mille == 0 && corrupt_per_mille == 0
     }
 
-    /// Whether datagrams arrive in the order in which they are sent, and once
+    /// Returns true if datagrams arrive in the order in which they are sent, and once
     ///
-    /// Else the first packet may overtake the answer that lets the server take it.
+    /// Otherwise the first packet may overtake the answer that lets the server take it.
     pub fn keeps_order(&self) -> bool {
         let Impairment { jitter, held_per_mille, duplicate_per_mille, .. } = self.path.impairment;
         jitter.is_zero() && held_per_mille == 0 && duplicate_per_mille == 0
     }
 
-    /// Whether octets change on the way
+    /// Returns true if octets change on the way
     pub fn corrupts(&self) -> bool {
         let weathers = self.mishaps.iter().filter_map(|mishap| match mishap.fault {
             Fault::Weather(impairment) => Some(impairment),
@@ -143,27 +144,29 @@ impl Scenario {
         f64::from(lost.unwrap_or_default()) / 1000.0
     }
 
-    /// Whether a dead server may be told from the line only after 20 s: more than one in fifty datagrams
-    /// is lost, or some have other numbers than they were sent with
+    /// Returns true if it may take more than 20 s to tell a dead server from a dead line: more than
+    /// one in fifty datagrams is lost, or some are damaged
     pub(crate) fn is_lossy(&self) -> bool {
         self.worst_loss() > 0.02 || self.corrupts()
     }
 
-    /// Whether the path takes all echoes of the policy more often than in one of a million silences
+    /// Returns true if the path loses all echoes of the policy in more than one of a million
+    /// silences
     pub(crate) fn may_lose_all_echoes(&self) -> bool {
         let lost = 2.0 * self.worst_loss();
         lost.powi(i32::from(self.echo.unanswered)) > 1e-6
     }
 
-    /// When the last mishap is over
+    /// The end of the last fault
     pub fn calms_down_at(&self) -> Duration {
         let over = self.mishaps.iter().map(|mishap| mishap.at + mishap.lasts);
-        over.max().unwrap_or_default().max(LEAST)
+        over.max().unwrap_or_default().max(MIN_DURATION)
     }
 
-    /// How long a server that is gone may go unnoticed
+    /// The longest time in which a server that is gone may go unnoticed
     ///
-    /// By LCP's echoes, or those of the control connection: a minute of silence, and another one.
+    /// It is noticed by LCP's echoes, or by those of the control connection: a minute of silence,
+    /// and another one.
     pub fn detection(&self) -> Duration {
         let by_control = Duration::from_mins(2);
         let EchoPolicy { silence, interval, unanswered, .. } = self.echo;
@@ -175,7 +178,7 @@ impl Scenario {
             + self.path.back
             + self.path.impairment.jitter
             + self.path.impairment.hold.1
-            + SLACK
+            + QUEUE_TIME
     }
 }
 
@@ -193,7 +196,7 @@ impl Path {
 }
 
 impl Mishap {
-    /// For a while, or as good as for good
+    /// A fault inside the tunnels, for a while or nearly until the end
     fn inside(rng: &mut StdRng) -> Self {
         let at = Duration::from_millis(rng.random_range(0..120_000));
         let lasts = one_of(rng, &[5000, 20_000, 60_000, 200_000]);
@@ -207,7 +210,7 @@ impl Mishap {
     }
 }
 
-/// What happens to GRE, now and then nothing
+/// Draws an impairment of GRE, which is sometimes none
 pub(crate) fn impairment(rng: &mut StdRng, calm: bool) -> Impairment {
     let mut sometimes = |most: &[u16]| if rng.random_bool(0.5) { 0 } else { one_of(rng, most) };
     let (loss, corrupt) = (sometimes(&[1, 10, 50, 100]), sometimes(&[0, 0, 1, 10]));
@@ -250,14 +253,14 @@ fn seconds(rng: &mut StdRng, range: std::ops::RangeInclusive<u64>) -> Duration {
     Duration::from_secs(rng.random_range(range))
 }
 
-/// A busy accel-ppp is deaf to nearly all dials over a round trip that is shorter
-const NEAR: Duration = Duration::from_millis(2);
+/// The shortest round trip with a busy accel-ppp; over a shorter one it is deaf to nearly all dials
+const MIN_ROUND_TRIP: Duration = Duration::from_millis(2);
 
-/// Makes another generator of a scenario's seed
-const INSIDES: u64 = 0x1951_DE5A_11E5_0F17;
+/// Makes another random generator of a scenario's seed
+const INSIDE_SEED: u64 = 0x1951_DE5A_11E5_0F17;
 
-/// A scenario takes so long at least, in which its tunnels are used
-const LEAST: Duration = Duration::from_mins(1);
+/// The shortest scenario, in which its tunnels are used
+const MIN_DURATION: Duration = Duration::from_mins(1);
 
-/// For what waits its turn on a slow line
-const SLACK: Duration = Duration::from_secs(5);
+/// Time for datagrams in the queue of a slow line
+const QUEUE_TIME: Duration = Duration::from_secs(5);

@@ -1,26 +1,27 @@
-//! What kind of server stands in a building
+//! Kinds of servers in a building
 
 use pptp_testkit::{Echoes, Faults, Profile, Server, ServerBuilder, ServerOrder};
 use rand::rngs::StdRng;
 
 use crate::scenario::one_of;
 
-/// What a server never does, from its start on
+/// Kinds of servers, by the faults that they have from their start on
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
-    /// It does everything
+    /// A server without faults
     Ordinary,
-    /// accel-ppp on a busy machine: some of its tunnels are deaf from their start, and it says so
+    /// accel-ppp on a busy machine: some of its tunnels are deaf from their start, and it reports
+    /// that
     SlowStart,
-    /// It answers no ping of its inner address
+    /// A server that answers no ping of its inner address
     AnswersNoPing,
-    /// It answers no ping and turns no packet back: its tunnels are never proven
+    /// A server that answers no ping and turns no packet back: its tunnels are never proven
     AnswersNoProof,
-    /// The hosts behind it are gone
+    /// A server whose building has no living hosts
     HostsAreDead,
-    /// It answers no LCP Echo-Request
+    /// A server that answers no LCP Echo-Request
     AnswersNoEcho,
-    /// It answers LCP Echo-Requests with the client's Magic-Number
+    /// A server that answers LCP Echo-Requests with the client's Magic-Number
     EchoesOurMagic,
 }
 
@@ -43,7 +44,7 @@ impl ServerKind {
         )
     }
 
-    /// A server of this kind with the manners of `order`; accel-ppp keeps its own
+    /// A server of this kind that behaves like `order`; accel-ppp keeps its own behavior
     pub(crate) fn builder(self, building: u32, order: ServerOrder) -> ServerBuilder {
         let builder = Server::builder(building);
         match self {
@@ -66,7 +67,7 @@ impl ServerKind {
         }
     }
 
-    /// Whether a client can tell a dead line from a dead server by LCP Echo-Requests
+    /// Returns true if a client can tell a dead line from a dead server by LCP Echo-Requests
     pub(crate) fn answers_echoes(self) -> bool {
         self != Self::AnswersNoEcho
     }

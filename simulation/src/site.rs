@@ -1,4 +1,4 @@
-//! One tunnel's owner: connects, runs errands, connects again, and watches that nothing is wrong
+//! The owner of one tunnel, who connects, runs errands, connects again, and checks the promises
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     world::{BUILDING, CLIENT, World},
 };
 
-/// What a site's owner knows
+/// The state of a site's owner
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) number: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Site {
     client: Client,
     network: Network,
     config: TunnelConfig,
-    /// For the end, when all is well
+    /// The configuration for the end, when all faults are over
     patient: TunnelConfig,
     pub(crate) journal: Journal,
     calm: CancellationToken,
@@ -54,7 +54,7 @@ impl Site {
         }
     }
 
-    /// Until all is calm; then the tunnel that there must be
+    /// Lives until all is calm, and returns the tunnel that must be up then
     pub(crate) async fn live(self: Arc<Self>) -> Option<Tunnel> {
         let (mut held, mut earlier) = (None, Earlier::default());
         while held.is_none() && !self.calm.is_cancelled() {
@@ -87,7 +87,7 @@ impl Site {
     ///
     /// A busy accel-ppp is deaf to one dial in six at worst; the first one must do with all others.
     async fn carry_in_the_calm(&self, earlier: &Earlier) -> Option<Tunnel> {
-        for again in (0..DIALS_IN_THE_CALM).rev() {
+        for again in (0..MAX_CALM_DIALS).rev() {
             let Some(up) = self.connect(&self.patient, earlier).await else {
                 self.violation("no connect although all is well again");
                 return None;
@@ -126,17 +126,17 @@ impl Site {
         }
     }
 
-    /// `None` if it does not end
+    /// Waits for the connect; returns `None` if it does not end
     async fn await_connect(
         &self,
         connecting: &mut Connecting,
         limit: Duration,
     ) -> Option<Result<Tunnel, TunnelError>> {
-        if let Ok(ended) = timeout(limit + PROMPTNESS, &mut *connecting).await {
+        if let Ok(ended) = timeout(limit + MAX_DELAY_AFTER_END, &mut *connecting).await {
             return Some(ended);
         }
         // a clock that jumps lets all deadlines strike at once
-        let ended = timeout(PROMPTNESS, connecting).await.ok();
+        let ended = timeout(MAX_DELAY_AFTER_END, connecting).await.ok();
         if ended.is_none() {
             self.violation(format!("a connect does not end within {limit:?}"));
         }
@@ -148,7 +148,7 @@ impl Site {
         let errands = &self.scenario.tunnels[self.number];
         for (index, errand) in (0..).zip(errands.iter().cycle()) {
             let seed = self.scenario.seed ^ index;
-            let mut running = pin!(timeout(PATIENCE, errand.run(BUILDING, &up.tunnel, seed)));
+            let mut running = pin!(timeout(ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, seed)));
             tokio::select! {
                 biased;
                 reason = up.tunnel.closed() => {
@@ -192,14 +192,16 @@ impl Site {
         }
     }
 
-    /// A call on a tunnel that is down fails at once
+    /// Checks that a call on a tunnel that is down fails at once
     async fn must_end(&self, errand: Errand, running: impl Future<Output = impl Sized>) {
-        if !matches!(errand, Errand::Rest(_)) && timeout(PROMPTNESS, running).await.is_err() {
+        if !matches!(errand, Errand::Rest(_))
+            && timeout(MAX_DELAY_AFTER_END, running).await.is_err()
+        {
             self.violation(format!("{errand:?} hangs after the tunnel's end"));
         }
     }
 
-    /// All is calm: a tunnel that has lost its server finds out, and any other one stays
+    /// Waits in the calm: a tunnel that has lost its server must notice it, and any other one stays
     async fn outlive(&self, up: Held) -> Option<Held> {
         let reason = timeout(self.scenario.detection(), up.tunnel.closed()).await;
         match reason {
@@ -211,10 +213,10 @@ impl Site {
         }
     }
 
-    /// Whether octets pass; they must if no more dials are left
+    /// Returns true if octets pass; they must if no more dials are left
     async fn must_carry(&self, up: &Held, dials_left: u8) -> bool {
         let errand = Errand::Exchange(1000);
-        let ended = timeout(PATIENCE_IN_THE_CALM, errand.run(BUILDING, &up.tunnel, 0)).await;
+        let ended = timeout(CALM_ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, 0)).await;
         let carries = matches!(ended, Ok(Outcome::Done));
         if !carries && dials_left == 0 {
             self.violation(format!("a tunnel that is up carries nothing: {ended:?}"));
@@ -226,7 +228,7 @@ impl Site {
         self.scenario.server != ServerKind::HostsAreDead
     }
 
-    /// A tunnel has ended by itself
+    /// Checks the end of a tunnel that has ended by itself
     fn down(&self, up: &Held, reason: &TunnelError) {
         let now = Instant::now();
         self.note(format!("down: {reason}"));
@@ -253,14 +255,14 @@ impl Site {
         }
     }
 
-    /// No tunnel ends as silent or dead through which packets can pass
+    /// Checks that no tunnel through which packets can pass ends as silent or dead
     fn was_dead(&self, up: &Held, reason: &TunnelError) {
         let (facts, changed) = self.truth.now();
         let is_inside = ["NothingPasses", "WrongKey"].contains(&reason.name());
         if !is_inside && reason.name() != "EchoTimeout" {
             return;
         }
-        let passes = facts.passes() && changed.elapsed() >= ALIVE;
+        let passes = facts.passes() && changed.elapsed() >= MIN_TIME_ALIVE;
         let is_up = self.truth.is_up(up.since, up.tunnel.info().inner_address);
         if passes && is_up && !self.may_be_dumb(up) {
             if reason.name() == "EchoTimeout" && self.scenario.may_lose_all_echoes() {
@@ -275,22 +277,22 @@ impl Site {
         }
     }
 
-    /// Whether this tunnel may have been deaf from its start
+    /// Returns true if this tunnel may have been deaf from its start
     fn may_be_dumb(&self, up: &Held) -> bool {
         self.scenario.server == ServerKind::SlowStart && !up.is_proven()
     }
 
-    /// Nothing came from the server while the echoes were waited for
+    /// Checks that no frame came from the server during the wait for echoes
     fn was_silent(&self, now: Instant, record: &[Record]) {
         let EchoPolicy { interval, unanswered, .. } = self.scenario.echo;
         let Some(call_id) = record.iter().find_map(|record| call_id_asked_for(&record.octets))
         else {
             return;
         };
-        // what a NAT hands on is as it was sent by the NAT, though it was damaged before; and a client
-        // whose socket takes nothing stops reading when it has no room for replies any more
+        // a NAT sends damaged datagrams on as if they were whole; and a client whose socket takes
+        // nothing stops reading when it has no room for replies any more
         let damaged = self.scenario.path.nat && self.scenario.corrupts();
-        // where echoes tell nothing, frames that do not open and acknowledgments are no life
+        // without echoes, neither frames that do not open nor acknowledgments count as life
         let is_by_proof = !self.scenario.server.answers_echoes() && !self.truth.now().0.passes();
         if damaged
             || is_by_proof
@@ -302,7 +304,7 @@ impl Site {
         let asked = now.checked_sub(interval * u32::from(unanswered));
         if let Some((heard, asked)) = heard.zip(asked)
             && heard > asked
-            // what a NAT hands on in the same moment may come a moment too late
+            // a datagram that a NAT sends on in the same moment may come a moment too late
             && (heard < now || heard == now && !self.scenario.path.nat)
         {
             let heard = self.journal.moment(heard);
@@ -310,7 +312,7 @@ impl Site {
         }
     }
 
-    /// Something held the control connection up, if its echo was not answered
+    /// Checks that a fault held the control connection up, if its echo was not answered
     fn was_cut_off(&self, now: Instant) {
         let ended = self.journal.moment(now);
         let since = ended.saturating_sub(CONTROL_ECHO);
@@ -322,7 +324,7 @@ impl Site {
         }
     }
 
-    /// Reasons that nothing in this world gives
+    /// Checks that the reason is possible in this world
     fn judge(&self, error: &TunnelError) {
         let corrupted = self.scenario.corrupts();
         let impossible = match error.name() {
@@ -348,7 +350,7 @@ impl Site {
         }
     }
 
-    /// By how much the clock jumps in all
+    /// The sum of all jumps of the clock
     fn jumps(&self) -> Duration {
         let jumps = self.scenario.mishaps.iter().filter(|it| it.fault == Fault::ClockJump);
         jumps.map(|jump| jump.lasts).sum()
@@ -373,22 +375,22 @@ fn call_id_asked_for(octets: &[u8]) -> Option<u16> {
     }
 }
 
-/// Between two errands, and before another connect
+/// The pause between two errands, and before another connect
 const PAUSE: Duration = Duration::from_secs(7);
 
-/// For an errand, as its user has it
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Time limit of an errand, as a user may have it
+const ERRAND_TIMEOUT: Duration = Duration::from_mins(5);
 
-const PATIENCE_IN_THE_CALM: Duration = Duration::from_secs(30);
+const CALM_ERRAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is over is told within that
-const PROMPTNESS: Duration = Duration::from_secs(1);
+/// Time in which waiting calls must fail after the tunnel's end
+const MAX_DELAY_AFTER_END: Duration = Duration::from_secs(1);
 
-/// Packets have passed for so long through a tunnel that lives
-const ALIVE: Duration = Duration::from_secs(15);
+/// The time for which packets must have passed through a tunnel that lives
+const MIN_TIME_ALIVE: Duration = Duration::from_secs(15);
 
-/// Six in a row that are deaf are one in fifty thousand
-const DIALS_IN_THE_CALM: u8 = 6;
+/// Dials after which one must not be deaf: six deaf ones in a row are one in fifty thousand
+const MAX_CALM_DIALS: u8 = 6;
 
 /// A minute of silence, another one for the answer, and TCP's longest wait until it repeats it
 const CONTROL_ECHO: Duration = Duration::from_mins(4);

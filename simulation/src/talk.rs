@@ -1,4 +1,4 @@
-//! A user who sends all the time, and how long nothing has come back
+//! A user who sends all the time, and the time in which nothing has come back
 
 use std::{future::pending, net::Ipv4Addr, time::Duration};
 
@@ -8,16 +8,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{ServerKind, held::Held, scenario::one_of, site::Site};
 
-/// A user who asks by UDP, again and again, whether an answer comes or not
+/// A user who asks by UDP, again and again, with or without answers
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Talk {
     /// The time from one question to the next
     pub every: Duration,
-    /// Whom it asks
+    /// The host that is asked
     pub whom: Whom,
 }
 
-/// Whom a user asks
+/// Hosts that a user may ask
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
     /// The building's device, which answers
@@ -29,7 +29,7 @@ pub enum Whom {
 }
 
 impl Talk {
-    /// What one of a scenario's users does; some are quiet
+    /// Draws the questions of one of a scenario's users; some ask none
     pub(crate) fn random(rng: &mut StdRng) -> Option<Self> {
         let every = Duration::from_millis(rng.random_range(500..=2000));
         let whom =
@@ -45,7 +45,7 @@ impl Talk {
         }
     }
 
-    /// Whether it is answered by a server of this kind where all is well
+    /// Returns true if a server of this kind answers, without faults
     pub(crate) fn is_answered(self, server: ServerKind) -> bool {
         match self.whom {
             Whom::Device => server != ServerKind::HostsAreDead,
@@ -55,32 +55,32 @@ impl Talk {
     }
 }
 
-/// How long users have sent and nothing has come
+/// The time in which users have sent and nothing has come
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Silence {
     received: u64,
     since: Option<Instant>,
     is_told: bool,
-    /// Whether it was counted as one of a path that loses
+    /// True if it was counted as one of a lossy path
     is_lossy: bool,
 }
 
 impl Silence {
-    /// Takes notice of the number of packets that have come in so far
+    /// Notes the number of packets that have come in so far
     const fn heard(&mut self, received: u64, is_up: bool) {
         if received != self.received || !is_up {
             *self = Self { received, since: None, is_told: false, is_lossy: false };
         }
     }
 
-    /// How long it has lasted since `earliest`, or since it began
+    /// The time for which it has lasted since `earliest`, or since it began
     pub(crate) fn lasts(&self, earliest: Instant) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.max(earliest).elapsed())
     }
 }
 
 impl Site {
-    /// Asks until the tunnel is given up, and watches that it is not silent for longer than it may be
+    /// Asks until the tunnel is given up, and checks that it is not silent for longer than allowed
     pub(crate) async fn talk(&self, up: &Held) {
         let Some(talk) = self.scenario.talks[self.number] else { return pending().await };
         let Ok(socket) = up.tunnel.udp_bind(0) else { return pending().await };
@@ -106,14 +106,15 @@ impl Site {
         }
     }
 
-    /// No site is up and silent for more than 20 s while its user sends and the line is whole
+    /// Checks that no tunnel is up and silent for more than 20 s while its user sends and the line
+    /// is whole
     fn watch(&self, up: &Held) {
         let (facts, changed) = self.truth.now();
         let mut silence = up.silence();
         let lasts = silence.lasts(changed);
         let is_lossy = self.scenario.is_lossy() && !facts.passes();
-        let most = if is_lossy { MOST_IN_LOSS } else { MOST };
-        if is_lossy && lasts > MOST && !silence.is_lossy {
+        let most = if is_lossy { MAX_SILENCE_IN_LOSS } else { MAX_SILENCE };
+        if is_lossy && lasts > MAX_SILENCE && !silence.is_lossy {
             silence.is_lossy = true;
             self.journal.pages().tally.silent_in_loss += 1;
         }
@@ -139,10 +140,10 @@ impl Site {
 const QUESTION: &[u8] = b"anybody there?";
 
 /// The longest silence of a tunnel whose server can be found deaf
-const MOST: Duration = Duration::from_secs(20);
+const MAX_SILENCE: Duration = Duration::from_secs(20);
 
-/// The same where echoes are lost or damaged: one of the next proofs may have to tell
+/// The longest silence where echoes are lost or damaged: a later proof may have to decide
 ///
-/// Where datagrams are damaged as well it is counted only: of 1,000 scenarios one had 61 s, with a tenth lost and a
-/// hundredth damaged each way.
-const MOST_IN_LOSS: Duration = Duration::from_mins(1);
+/// Where datagrams are damaged as well it is only counted: of 1,000 scenarios one had 61 s, with a
+/// tenth lost and a hundredth damaged each way.
+const MAX_SILENCE_IN_LOSS: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! The truth about the line and the server, which no tunnel is told
+//! The truth about the line and the server, which tunnels are not told
 
 use std::{
     net::Ipv4Addr,
@@ -8,7 +8,7 @@ use std::{
 use pptp_testkit::Server;
 use tokio::time::Instant;
 
-/// The truth of one scenario; clones are the same
+/// The truth of one scenario; clones share it
 #[derive(Debug, Clone)]
 pub(crate) struct Truth(Arc<Mutex<State>>);
 
@@ -20,21 +20,21 @@ struct State {
     server: Weak<Server>,
 }
 
-/// What passes, and what does not
+/// The state of the line and of the tunnels' inside
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Datagrams and TCP pass between both hosts; some may be lost or damaged
     pub(crate) line_is_whole: bool,
     /// The server opens its clients' packets, and they can open those of the server
     pub(crate) opens: bool,
-    /// The server opens nothing, and says so
+    /// The server opens nothing, and reports that
     pub(crate) complains: bool,
 }
 
 impl Facts {
     pub(crate) const WELL: Self = Self { line_is_whole: true, opens: true, complains: false };
 
-    /// Whether packets pass inside the tunnels, both ways
+    /// Returns true if packets pass inside the tunnels, both ways
     pub(crate) const fn passes(self) -> bool {
         self.line_is_whole && self.opens
     }
@@ -50,7 +50,7 @@ impl Truth {
         })))
     }
 
-    /// This is so from now on
+    /// Sets the facts from now on
     pub(crate) fn is(&self, facts: Facts) {
         let mut state = self.state();
         if std::mem::replace(&mut state.facts, facts) != facts {
@@ -58,12 +58,12 @@ impl Truth {
         }
     }
 
-    /// Something happened in this moment, and everything is as it was
+    /// Notes a disturbance in this moment that leaves the facts as they were
     pub(crate) fn disturbed(&self) {
         self.state().changed = Instant::now();
     }
 
-    /// The server knows the calls of before no more, or is about to end them
+    /// Notes that the server has lost its calls, or is about to end them
     pub(crate) fn calls_are_lost(&self) {
         let mut state = self.state();
         state.calls_lost = Some(Instant::now());
@@ -74,20 +74,21 @@ impl Truth {
         self.state().server = Arc::downgrade(server);
     }
 
-    /// What is so now, and since when
+    /// The facts of now, and the time since when they hold
     pub(crate) fn now(&self) -> (Facts, Instant) {
         let state = self.state();
         (state.facts, state.changed)
     }
 
-    /// Whether the server takes the call with this address, which came up at `since`, for one that is up
+    /// Returns true if, for the server, the call with this address, which came up at `since`, is up
     pub(crate) fn is_up(&self, since: Instant, address: Ipv4Addr) -> bool {
         let server = self.state().server.upgrade();
         let is_up = |server: Arc<Server>| server.stats().up_addresses.contains(&address);
         self.has_call(since, address) && server.is_some_and(is_up)
     }
 
-    /// Whether the server still has the call that came up at `since` and was given this address
+    /// Returns true if the server still has the call that came up at `since` and was given this
+    /// address
     pub(crate) fn has_call(&self, since: Instant, address: Ipv4Addr) -> bool {
         let (lost, server) = {
             let state = self.state();

@@ -1,4 +1,4 @@
-//! The hosts and the network between them, and what befalls them
+//! The hosts and the network between them, with their faults
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -14,21 +14,21 @@ use crate::{
     truth::{Facts, Truth},
 };
 
-/// One scenario's hosts
+/// The hosts of one scenario
 #[derive(Debug)]
 pub(crate) struct World {
     scenario: Scenario,
-    /// Where the client is, which is the server's too unless a NAT stands between
+    /// The client's network, which is the server's too unless a NAT stands between
     pub(crate) near: Network,
     far: Network,
     pub(crate) client: Client,
-    /// `None` while it is out of service
+    /// The server; `None` while it is out of service
     server: Option<Arc<Server>>,
-    /// Servers there were: each has Call IDs of its own
+    /// The number of servers so far: each has Call IDs of its own
     servers: u64,
-    /// What is going wrong
+    /// The faults that last
     active: Vec<Fault>,
-    /// All is well in the end: hosts that are dead live again
+    /// True at the end, when all faults are over: hosts that were dead live again
     is_calm: bool,
     pub(crate) truth: Truth,
     _nat: Option<Nat>,
@@ -73,7 +73,7 @@ impl World {
             .connect_timeout(connect_timeout)
     }
 
-    /// What both networks have carried
+    /// A digest of everything in both networks
     pub(crate) fn digest(&self) -> u64 {
         self.near.digest().rotate_left(1) ^ self.far.digest()
     }
@@ -111,7 +111,7 @@ impl World {
         self.near.host(CLIENT)
     }
 
-    /// What the server fails to do now
+    /// The faults of the server now
     fn faults(&self) -> Faults {
         let mut faults = self.scenario.server.faults();
         faults.hosts_are_dead &= !self.is_calm;
@@ -125,7 +125,7 @@ impl World {
         faults
     }
 
-    /// The server fails as is due, and the truth is told
+    /// Sets the server's faults of now, and the truth about them
     fn set_faults(&self) {
         let faults = self.faults();
         self.with_server(|server| server.set_faults(faults));
@@ -136,7 +136,7 @@ impl World {
         });
     }
 
-    /// Something goes wrong
+    /// Begins a fault
     pub(crate) async fn begin(&mut self, fault: Fault, lasts: Duration) {
         self.active.push(fault);
         self.set_faults();
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// It is over
+    /// Ends a fault
     pub(crate) async fn end(&mut self, fault: Fault) -> io::Result<()> {
         if let Some(at) = self.active.iter().position(|active| *active == fault) {
             self.active.remove(at);
@@ -211,7 +211,7 @@ impl World {
         Ok(())
     }
 
-    /// From here on nothing goes wrong
+    /// Ends all faults for good
     pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
         self.is_calm = true;
         for mishap in self.scenario.mishaps.clone() {
@@ -239,5 +239,5 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 /// The NAT's address in the server's network
 const NAT: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
 
-/// What a packet filter that refuses makes of a send
+/// The error of a send that a packet filter refuses
 const EPERM: i32 = 1;

@@ -2,7 +2,7 @@
 //!
 //! A cell may move by 10 %. When one moves farther, either something is worse, or the snapshot is to
 //! be reviewed: `INSTA_UPDATE=always cargo test --release -p pptp-simulation --test grid`, then look
-//! at what `git diff` says.
+//! at the output of `git diff`.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use insta::{
 };
 use pptp_simulation::grid::{Cell, Goodput};
 
-/// Figures may differ by a tenth, everything else not at all
+/// Compares snapshots: figures may differ by a tenth, all else must be equal
 #[derive(Debug, Clone, Copy)]
 struct Tenth;
 

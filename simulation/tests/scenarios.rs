@@ -1,4 +1,4 @@
-//! Some random scenarios, and that a run can be repeated
+//! Some random scenarios, one of which is repeated
 //!
 //! `.ci/run` lives a thousand of them, released: `cargo run --release --example simulate`.
 
@@ -24,7 +24,8 @@ fn a_seed_is_the_same_run_each_time_and_another_is_another() {
     assert_eq!(digests.iter().collect::<BTreeSet<_>>().len(), 10);
 }
 
-/// The checks can fail: a line on which nobody can connect in a minute, though nothing is wrong
+/// The checks can fail: a line on which no client can connect within a minute, though there is no
+/// fault
 #[test]
 fn a_promise_that_is_not_kept_is_told() {
     let mut scenario = Scenario::random(0);
@@ -100,7 +101,7 @@ fn a_user_who_asks_the_dead_ends_no_tunnel() {
     }
 }
 
-/// The checks can fail: the device is there, and nothing that it sends is let out
+/// The checks can fail: the device is there, but its packets are dropped
 #[test]
 fn a_silence_that_is_too_long_is_told() {
     let mut scenario = broken_inside(ServerKind::AnswersNoProof, Fault::ClockJump, Whom::Device);

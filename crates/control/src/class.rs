@@ -1,22 +1,22 @@
-//! Failures by who has to act
+//! Classes of failures, by the party that has to act
 
 use crate::{Failed, OutgoingCallResult, PeerMisbehaved, StartResult};
 
-/// The kinds of failure of a control connection, by who has to act before another connect may succeed
+/// The kinds of failure of a control connection, by the party that has to act
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The line or the server broke off: dialling again is all that can be done
+    /// The line or the server broke off: the client can only dial again
     Network,
     /// The server has no room at the moment
     Busy,
-    /// The server's settings do not fit this client's: somebody has to change one of them
+    /// The server's settings do not fit this client's: one of them has to be changed
     Operator,
 }
 
 impl Failed {
     /// The failure's class
     ///
-    /// No arm stands for all others: a new failure has to be given its class here.
+    /// There is no wildcard arm, so that each new failure gets its class here.
     pub const fn class(&self) -> Class {
         match self {
             Self::NotPptp { .. }

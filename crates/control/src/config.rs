@@ -1,18 +1,18 @@
-//! What a control connection is told before it starts
+//! Configuration of a control connection
 
 use std::time::Duration;
 
 use crate::{Quirks, Recognition};
 
-/// What the client says of itself and asks for
+/// The client's values for its requests
 ///
-/// The defaults are what servers are known to take. The fields a picky box wants otherwise (a phone
-/// number, a vendor string, a framing of 1) can be set one by one.
+/// Known servers accept the default values. Single fields can be set for a server that needs
+/// others: a phone number, a vendor string, a framing of 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Host name of the Start-Control-Connection-Request, cut at 64 octets
     ///
-    /// Some servers choose what the client gets by it.
+    /// Some servers choose the client's group by it.
     pub host_name: String,
     /// Vendor string, cut at 64 octets
     pub vendor: String,
@@ -38,16 +38,16 @@ pub struct Config {
     pub phone_number: String,
     /// Subaddress, cut at 64 octets; empty for none
     pub subaddress: String,
-    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply
+    /// True if a Set-Link-Info with both ACCMs `FFFFFFFF` is sent after the Outgoing-Call-Reply
     pub send_link_info: bool,
-    /// Whether Call ID and Call Serial Number are 0, so that the peer's GRE carries 0 too
+    /// True if Call ID and Call Serial Number are 0, so that the peer's GRE carries 0 too
     pub zero_call_id: bool,
-    /// What this server is known to want otherwise, put over the fields above; what is named here
-    /// goes before what is recognised
+    /// Known quirks of this server. They replace the fields above, and they take precedence over
+    /// the quirks of a recognised server.
     pub quirks: Quirks,
     /// Kinds of servers to recognise by their Start-Control-Connection-Reply, in this order
     pub recognitions: Vec<Recognition>,
-    /// How long each answer may take
+    /// Time limits for the answers of the server
     pub timeouts: Timeouts,
 }
 
@@ -77,7 +77,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// These with what was recognised, and over both what was named
+    /// Returns this configuration with the quirks applied; [`Config::quirks`] take precedence over
+    /// `recognized`
     pub(crate) fn with_quirks(&self, recognized: Quirks) -> Self {
         let mut config = self.clone();
         self.quirks.clone().or(recognized).apply(&mut config);
@@ -85,7 +86,7 @@ impl Config {
     }
 }
 
-/// How long each answer of the peer may take
+/// Time limits for the answers of the peer
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the first message: the Start-Control-Connection-Reply, or the Request in a server
@@ -115,7 +116,7 @@ impl Default for Timeouts {
     }
 }
 
-/// What the server says of itself, and which real server's manners it has
+/// The server's values for its replies, and the behavior that it copies from a real server
 #[cfg(feature = "server")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -138,20 +139,20 @@ pub struct ServerConfig {
     pub call_result: crate::OutgoingCallResult,
     /// Receive window of the Outgoing-Call-Reply; `None` echoes the client's
     pub receive_window: Option<u16>,
-    /// What a client has to say so that it is served: all that is not `None`
+    /// Values that a client must send to be served; `None` accepts any value
     ///
     /// One whose Start-Control-Connection-Request differs is not authorised, one whose
     /// Outgoing-Call-Request differs has its call refused for a bad value, and the call begins with
     /// the Set-Link-Info if one is insisted on.
     pub insists_on: Quirks,
-    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply, as RRAS
-    /// sends it
+    /// True if a Set-Link-Info with both ACCMs `FFFFFFFF` is sent after the Outgoing-Call-Reply, as
+    /// RRAS does
     pub sends_link_info: bool,
-    /// What follows the client's Call-Clear-Request
+    /// The answer to the client's Call-Clear-Request
     pub after_call_clear: AfterCallClear,
-    /// Whether a Stop-Control-Connection-Request is answered
+    /// True if a Stop-Control-Connection-Request is answered
     pub answers_stop: bool,
-    /// How long each answer of the client may take
+    /// Time limits for the answers of the client
     pub timeouts: Timeouts,
 }
 
@@ -177,7 +178,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// How a server answers Call-Clear-Request
+/// Ways in which a server answers Call-Clear-Request
 #[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AfterCallClear {
@@ -188,6 +189,6 @@ pub enum AfterCallClear {
     NotifyWithPeerCallId,
     /// The TCP connection is closed at once, as pptpd
     CloseConnection,
-    /// Nothing
+    /// No answer
     Silence,
 }

@@ -1,11 +1,11 @@
-//! Messages out of the TCP stream
+//! Decoder of the messages in the TCP stream
 
 use crate::{
     Message, ParseError,
     message::{HEADER_LEN, Prefix},
 };
 
-/// Takes messages out of the TCP stream in whatever pieces it arrives
+/// Takes messages out of the TCP stream, which may arrive in pieces of any size
 ///
 /// Holds at most 220 octets, and no memory between messages. Messages of an unknown type with a
 /// sane length are skipped and counted; every other fault ends the stream for good, for the RFC
@@ -81,7 +81,8 @@ mod tests {
         message::tests::{any_message, blank, emitted, one_of_each},
     };
 
-    /// What a stream comes to that arrives in these pieces
+    /// Decodes these pieces of a stream: returns its messages, the number of skipped ones, and the
+    /// error if any
     fn decoded<'a>(
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Vec<Message>, u32, Option<ParseError>) {
@@ -102,7 +103,7 @@ mod tests {
         (messages, decoder.skipped(), None)
     }
 
-    /// One of each, with two to be skipped among them
+    /// A stream with one message of each type, and two unknown messages among them
     fn stream() -> Vec<u8> {
         let mut octets: Vec<u8> = one_of_each().iter().flat_map(emitted).collect();
         octets.splice(156..156, blank(16, 12));

@@ -1,4 +1,4 @@
-//! What a control connection tells its owner
+//! Events of a control connection for its owner
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub enum Event {
         connect_speed: u32,
         /// Packets that the peer takes without acknowledging
         window: u16,
-        /// How long the peer may take to process a full window
+        /// The time that the peer may need to process a full window
         processing_delay: Duration,
     },
     /// The peer answered an Echo-Request
@@ -32,16 +32,18 @@ pub enum Event {
     SetLinkInfo(SetLinkInfo),
     /// The peer's count of line errors (RFC 2637 §2.14)
     WanError(WanErrorNotify),
-    /// The control connection is over: what [`poll_transmit`] still has is to be written, then the
-    /// TCP connection to be closed; `Ok` if this side asked for it
+    /// The control connection has ended; `Ok` if this side asked for it
     ///
-    /// Nothing follows.
+    /// The remaining octets of [`poll_transmit`] must be written, and then the TCP connection
+    /// closed.
+    ///
+    /// No event follows.
     ///
     /// [`poll_transmit`]: crate::ControlConnection::poll_transmit
     Closed(Result<(), Failed>),
 }
 
-/// What the peer said of itself when the control connection was established
+/// The peer's description of itself, taken when the control connection was established
 ///
 /// None of it is validated: servers exist that say they can do nothing, and work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,11 +60,11 @@ pub struct Peer {
     pub framing_capabilities: u32,
     /// Bearer capabilities: 1 analog, 2 digital
     pub bearer_capabilities: u32,
-    /// The kind of server that it was recognised as by all that
+    /// The kind of server, if it was recognised by these values
     pub recognized: Option<Box<Recognized>>,
 }
 
-/// Why a control connection has a deadline
+/// Reasons for a deadline of a control connection
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {

@@ -1,24 +1,24 @@
-//! Why a control connection ended
+//! Reasons for the end of a control connection
 
 use crate::{
     ControlType, DisconnectResult, GeneralError, OutgoingCallResult, ParseError, Recognized,
     StartResult, StopReason,
 };
 
-/// Why a control connection, or its call, ended otherwise than asked for
+/// The reason why a control connection, or its call, ended without being asked to
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failed {
-    /// Whatever listens there speaks another protocol
+    /// The peer speaks another protocol
     #[error("the server does not speak PPTP: it sent \"{}\"", first.escape_ascii())]
     NotPptp {
         /// The first octets it sent, at most 16
         first: Vec<u8>,
     },
-    /// No Start-Control-Connection-Reply came in time
+    /// The Start-Control-Connection-Reply did not come in time
     #[error("no reply to the Start-Control-Connection-Request")]
     NoControlReply,
-    /// No Start-Control-Connection-Request came in time
+    /// The Start-Control-Connection-Request did not come in time
     #[cfg(feature = "server")]
     #[error("no Start-Control-Connection-Request")]
     NoControlRequest,
@@ -36,7 +36,7 @@ pub enum Failed {
         /// Its error code, which says something if the result is a general error
         error: GeneralError,
     },
-    /// No Outgoing-Call-Reply came in time
+    /// The Outgoing-Call-Reply did not come in time
     #[error("no reply to the Outgoing-Call-Request")]
     NoCallReply,
     /// The peer refused the call
@@ -131,7 +131,7 @@ pub enum PeerMisbehaved {
     /// A message that its state forbids
     #[error("{0} out of phase")]
     OutOfPhase(ControlType),
-    /// It asks for more answers than it reads
+    /// The peer requests more answers than it reads
     #[error("more than 4 KiB of answers left unread")]
     AnswersUnread,
 }

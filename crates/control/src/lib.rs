@@ -1,8 +1,8 @@
 //! The PPTP control connection (RFC 2637 sections 2 and 3): messages and automata
 //!
-//! [`Message`] is the wire format, [`Decoder`] takes messages out of the TCP stream in whatever
-//! pieces it arrives, and [`ControlConnection`] is the automaton of one control connection with its
-//! one call: as PNS, the client, and with the feature `server` also as PAC.
+//! [`Message`] is the wire format. [`Decoder`] takes messages out of the TCP stream.
+//! [`ControlConnection`] is the automaton of one control connection with its one call: the client's
+//! side (PNS), and with the feature `server` also the server's side (PAC).
 //!
 //! There is no I/O and no clock in here: octets and `now` come in; octets, events and the next
 //! deadline come out.

@@ -1,18 +1,18 @@
-//! What some servers want otherwise than the RFC says, as data
+//! Quirks of servers as data: values that some servers need and the RFC does not ask for
 
 use std::{borrow::Cow, ops::RangeInclusive};
 
 use crate::{Config, Peer};
 
-/// What one kind of server wants to hear otherwise: each field replaces one of [`Config`]'s
+/// Values that one kind of server needs: each field replaces the field of [`Config`] with its name
 ///
 /// `None` leaves the field as it is. Some servers look at the Start-Control-Connection-Request
 /// already, so that their quirks have to be known before they are dialled; others only at what
 /// follows, for which the Start-Control-Connection-Reply tells them in time: see [`Recognition`].
 ///
-/// What is merely accepted from a server needs no quirk: a Start-Control-Connection-Reply with
-/// result 0 (Alcatel's modems), capabilities of 0 (pptpd), or fields not filled up with zeros
-/// (Windows 95) are always lived with.
+/// Tolerance for a server's own messages needs no quirk. Always accepted are a
+/// Start-Control-Connection-Reply with result 0 (Alcatel's modems), capabilities of 0 (pptpd), and
+/// fields that are not filled up with zeros (Windows 95).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quirks {
     /// Host name of the Start-Control-Connection-Request (RFC 2637 §2.1), cut at 64 octets
@@ -35,15 +35,15 @@ pub struct Quirks {
     pub phone_number: Option<Cow<'static, str>>,
     /// Subaddress, cut at 64 octets
     pub subaddress: Option<Cow<'static, str>>,
-    /// Whether Call ID and Call Serial Number are 0, so that the server's GRE carries 0 too
+    /// True if Call ID and Call Serial Number are 0, so that the server's GRE carries 0 too
     pub zero_call_id: Option<bool>,
-    /// Whether a Set-Link-Info with both ACCMs `FFFFFFFF` follows the Outgoing-Call-Reply
-    /// (RFC 2637 §2.15), as Windows sends it
+    /// True if a Set-Link-Info with both ACCMs `FFFFFFFF` is sent after the Outgoing-Call-Reply
+    /// (RFC 2637 §2.15), as Windows does
     pub send_link_info: Option<bool>,
 }
 
 impl Quirks {
-    /// None at all
+    /// Quirks in which no field is set
     pub const NONE: Self = Self {
         host_name: None,
         vendor: None,
@@ -88,12 +88,12 @@ impl Quirks {
         Self { host_name: Some(name.into()), ..Self::NONE }
     }
 
-    /// Whether there is none
+    /// Returns true if no field is set
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
 
-    /// These, and of `others` those that are not among these
+    /// Returns these quirks; a field that is not set here is taken from `others`
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Quirks {
         }
     }
 
-    /// Whether a client says what a server wants to hear first
+    /// Returns true if a client's Start-Control-Connection-Request has the required values
     #[cfg(feature = "server")]
     pub(crate) fn are_met_by(&self, request: &crate::StartControlConnectionRequest) -> bool {
         meets(self.framing_capabilities, request.framing_capabilities)
@@ -123,7 +123,7 @@ impl Quirks {
             && meets(self.vendor.as_deref(), &request.vendor.to_str_lossy())
     }
 
-    /// Whether a client asks for its call as a server wants to be asked
+    /// Returns true if a client's Outgoing-Call-Request has the required values
     #[cfg(feature = "server")]
     pub(crate) fn are_met_by_call(&self, request: &crate::OutgoingCallRequest) -> bool {
         let is_zero = request.call_id == 0 && request.call_serial_number == 0;
@@ -156,21 +156,22 @@ impl Quirks {
     }
 }
 
-/// How a kind of server is known by its Start-Control-Connection-Reply (RFC 2637 §2.2), and what it
-/// wants
+/// A rule that recognises a kind of server by its Start-Control-Connection-Reply (RFC 2637 §2.2),
+/// and the quirks of that kind
 ///
-/// A server is of the kind if all that is not `None` fits; one without any is never met.
+/// A server is of the kind if every field that is set fits. A rule with no field set fits no
+/// server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recognition {
     /// The kind's name, for logs and events
     pub name: Cow<'static, str>,
-    /// What its vendor string is like
+    /// The pattern of its vendor string
     pub vendor: Option<Pattern>,
-    /// What its host name is like
+    /// The pattern of its host name
     pub host_name: Option<Pattern>,
     /// Its firmware revisions
     pub firmware: Option<RangeInclusive<u16>>,
-    /// What it wants
+    /// Its quirks
     pub quirks: Quirks,
 }
 
@@ -184,7 +185,7 @@ impl Recognition {
         quirks: Quirks::ORCKIT,
     }];
 
-    /// Whether `peer` is of this kind
+    /// Returns true if `peer` is of this kind
     pub fn fits(&self, peer: &Peer) -> bool {
         let text = |pattern: &Option<Pattern>, text: &str| {
             pattern.as_ref().map(|pattern| pattern.fits(text))
@@ -196,17 +197,17 @@ impl Recognition {
     }
 }
 
-/// What a text is like; upper and lower case of ASCII are the same
+/// A pattern for a text; ASCII letters are compared without regard to case
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// Exactly this
+    /// The text is equal to this
     Is(Cow<'static, str>),
-    /// This is somewhere in it
+    /// The text contains this
     Contains(Cow<'static, str>),
 }
 
 impl Pattern {
-    /// Whether `text` is like that
+    /// Returns true if `text` fits the pattern
     pub fn fits(&self, text: &str) -> bool {
         match self {
             Self::Is(whole) => text.eq_ignore_ascii_case(whole),
@@ -220,7 +221,7 @@ impl Pattern {
 pub struct Recognized {
     /// The kind's name
     pub name: Cow<'static, str>,
-    /// What it wants
+    /// Its quirks
     pub quirks: Quirks,
 }
 

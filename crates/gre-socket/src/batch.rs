@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, net::Ipv4Addr};
 
-use pptp_packet::{PacketBuf, SLOT, SlotPool};
+use pptp_packet::{Counter, PacketBuf, SLOT, SlotPool};
 
 /// Datagrams of one system call
 pub const BATCH: usize = 64;
@@ -70,7 +70,7 @@ impl ReceiveBatch {
         let packet = self.octets.chunks_exact(SLOT).nth(index).and_then(|slot| slot.get(..len));
         match packet.and_then(Received::in_ip_packet) {
             Some(received) => self.note(index, received),
-            None => self.discarded = self.discarded.saturating_add(1),
+            None => self.discarded.increment(),
         }
     }
 
@@ -82,7 +82,7 @@ impl ReceiveBatch {
                 room.copy_from_slice(gre);
                 self.note(index, Received { source, destination, start: 0, end: gre.len() });
             }
-            None => self.discarded = self.discarded.saturating_add(1),
+            None => self.discarded.increment(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Default for ReceiveBatch {
     }
 }
 
-/// Prints numbers only: a datagram may hold what its user wants kept
+/// Prints numbers only, because datagrams may be confidential
 impl fmt::Debug for ReceiveBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceiveBatch")
@@ -119,7 +119,7 @@ pub struct Datagram<'a> {
     pub gre: &'a mut [u8],
 }
 
-/// Prints the length only: a datagram may hold what its user wants kept
+/// Prints the length only, because the datagram may be confidential
 impl fmt::Debug for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Datagram")

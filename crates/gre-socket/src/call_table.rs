@@ -45,7 +45,7 @@ impl<T> CallTable<T> {
         self.insert_with(rng, peer, now, |_| value)
     }
 
-    /// As [`CallTable::insert`], for a value that has to know its Call ID
+    /// Inserts like [`CallTable::insert`] a value that has to know its Call ID
     pub fn insert_with(
         &mut self,
         rng: &mut impl Rng,
@@ -92,7 +92,7 @@ impl<T> CallTable<T> {
         page.get(low).filter(|entry| entry.peer == source).map(|entry| &entry.value)
     }
 
-    /// The call with this Call ID, whatever the address of its peer
+    /// The call with this Call ID, for any address of its peer
     pub fn get_by_id(&self, call_id: u16) -> Option<&T> {
         let [high, low] = call_id.to_be_bytes();
         let page = self.pages.get(usize::from(high))?.as_ref()?;

@@ -34,6 +34,6 @@ pub trait VirtualHost: fmt::Debug + Send + Sync + 'static {
         server: SocketAddrV4,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddrV4)>> + Send;
 
-    /// Octets that all random choices of the client follow from, each time others
+    /// Random octets, the seed of all random choices of the client; different at each call
     fn random_seed(&self) -> [u8; 32];
 }

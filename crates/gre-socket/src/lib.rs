@@ -1,13 +1,13 @@
 //! IP protocol 47 in batches: the raw socket, and demultiplexing by Call ID
 //!
-//! One [`GreSocket`] carries the GRE of all tunnels of a driver. It is the kernel's [`RawSocket`], or
-//! any other with the same interface: wait with [`GreSocket::readable`], take up to [`BATCH`]
-//! datagrams with [`GreSocket::receive`], find each one's tunnel in a [`CallTable`], and hand what is
-//! to go out to [`GreSocket::send`].
+//! One [`GreSocket`] carries the GRE of all tunnels of a driver. It is the kernel's [`RawSocket`],
+//! or any other with the same interface. A driver waits with [`GreSocket::readable`], takes up to
+//! [`BATCH`] datagrams with [`GreSocket::receive`], finds each one's tunnel in a [`CallTable`], and
+//! sends with [`GreSocket::send`].
 //!
-//! Because the socket is shared, nothing that happens to the datagrams of one tunnel touches those
-//! of another: what cannot be sent is skipped and reported under its tag, and what the network
-//! reports later ([`GreSocket::take_failures`]) names the destination and the call it is about.
+//! The tunnels share the socket, but the datagrams of one tunnel do not affect those of another. A
+//! datagram that cannot be sent is skipped and reported under its tag. A failure that the network
+//! reports later ([`GreSocket::take_failures`]) names its destination and its call.
 //!
 //! The raw socket is Linux's: the batch calls, the error queue and the packet filter. On other systems
 //! everything else is there, and opening it fails with [`OpenError::Unsupported`].
@@ -41,7 +41,7 @@ pub use unsupported::RawSocket;
 
 pub use batch::{BATCH, Datagram, Outgoing, ReceiveBatch, SendBatch};
 pub use call_table::{CALL_ID_QUARANTINE, CallTable, Exhausted};
-pub use delivery::{DeliveryFailure, call_id_of};
+pub use delivery::DeliveryFailure;
 pub use either::EitherSocket;
 pub use host::VirtualHost;
 pub use limit::{FileLimit, raise_file_limit};

@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 pub struct FileLimit {
     /// The number that is needed
     pub needed: u64,
-    /// The number that is allowed, after everything that could be done
+    /// The number that is allowed, after all attempts to raise it
     pub limit: u64,
     /// The reason why the limit could not be raised
     #[source]

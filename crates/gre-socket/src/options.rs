@@ -18,9 +18,9 @@ pub struct SocketOptions {
     pub fwmark: Option<u32>,
     /// Octets asked for the receive buffer; [`DEFAULT_RECEIVE_BUFFER`] by default
     ///
-    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`, and never more than
-    /// 1 GiB:
-    /// [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) says what it granted.
+    /// Without `CAP_NET_ADMIN` the kernel grants at most `net.core.rmem_max`, and never more than 1
+    /// GiB: [`GreSocket::receive_buffer`](crate::GreSocket::receive_buffer) returns the granted
+    /// size.
     pub receive_buffer: usize,
     /// The calls to receive for; all by default
     pub shard: Shard,

@@ -55,7 +55,7 @@ impl RawSocket {
         open::open_for_later(options)
     }
 
-    /// Compares two descriptors: are they the same socket?
+    /// Returns true if two descriptors are the same socket
     ///
     /// One socket has one filter, so that it cannot serve two shards.
     pub fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
@@ -86,7 +86,7 @@ impl RawSocket {
         Ok(Self { socket, watch, inode, receive_buffer, local_address })
     }
 
-    /// Sends what goes next from one source address; returns how many datagrams went
+    /// Sends the next datagrams that have one source address in common; returns how many were sent
     fn send_run(&self, batch: &SendBatch) -> io::Result<usize> {
         let send = || messages::send(self.socket.as_fd(), batch, self.local_address);
         match &self.watch {
@@ -124,12 +124,12 @@ impl GreSocket for RawSocket {
     fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.clear();
         let Some(watch) = &self.watch else { return Ok(0) };
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let mut count = 0;
             let outcome = watch.try_io(Interest::READABLE, || {
                 count = messages::receive(self.socket.as_fd(), batch)?;
-                // A batch that is not full emptied the queue. Saying so here saves the call that
-                // would find out: epoll reports whatever arrives, or goes wrong, after that.
+                // a batch that is not full emptied the queue; this saves the call that would find
+                // the queue empty, because epoll reports all later arrivals and errors
                 if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match outcome {
@@ -156,14 +156,14 @@ impl GreSocket for RawSocket {
 
     fn take_failures(&mut self, mut each: impl FnMut(DeliveryFailure)) -> io::Result<usize> {
         let Some(watch) = &self.watch else { return Ok(0) };
-        for taken in 0..FAILURES {
+        for taken in 0..MAX_FAILURES {
             match watch.try_io(Interest::ERROR, || messages::failure(self.socket.as_fd())) {
                 Ok(failure) => failure.into_iter().for_each(&mut each),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken),
                 Err(error) => return Err(error),
             }
         }
-        Ok(FAILURES)
+        Ok(MAX_FAILURES)
     }
 
     async fn readable(&self) -> io::Result<()> {
@@ -196,12 +196,13 @@ impl GreSocket for RawSocket {
     }
 }
 
-/// Has the runtime watch a socket until what this returns is dropped
+/// Has the runtime watch a socket until the returned value is dropped
 fn watch(socket: BorrowedFd<'_>) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.try_clone_to_owned()?.into())
 }
 
-/// Sends with `send`, which takes some of what goes next, and skips what cannot be sent
+/// Sends the batch with `send`, which sends some of the next datagrams; skips those that cannot be
+/// sent
 ///
 /// False if the socket takes no more now.
 fn send_all(
@@ -215,7 +216,7 @@ fn send_all(
             Ok(sent) => batch.remove(sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // Perhaps it is not about this datagram but was reported about an earlier one.
-            Err(error) if is_reported(&error) && attempts < ATTEMPTS => {
+            Err(error) if is_reported(&error) && attempts < MAX_ATTEMPTS => {
                 attempts += 1;
                 continue;
             }
@@ -253,12 +254,12 @@ fn is_reported(error: &io::Error) -> bool {
 
 /// The number of times a call is made before an error that ICMP can cause counts as the call's own
 ///
-/// Each call clears what was reported before it. Two in a row can happen, if another report comes
-/// in between; three in a row within microseconds do not.
-const ATTEMPTS: u32 = 3;
+/// Each call clears the error that was reported before it. Two errors in a row can happen, if
+/// another report comes in between; three in a row within microseconds do not.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Delivery failures taken at a time
-const FAILURES: usize = 256;
+const MAX_FAILURES: usize = 256;
 
 #[cfg(test)]
 mod tests {

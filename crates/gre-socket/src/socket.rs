@@ -8,7 +8,7 @@ use crate::{DeliveryFailure, ReceiveBatch, SendBatch};
 ///
 /// A driver is compiled for its kind of socket, so that no call is dispatched at run time.
 pub trait GreSocket: Send + Sync + 'static {
-    /// Takes datagrams that arrived into `batch`, replacing what it held; returns their number
+    /// Takes datagrams that have arrived into `batch`, which is emptied first; returns their number
     ///
     /// 0 says that nothing is there: wait for [`GreSocket::readable`]. An error that the kernel
     /// returned on behalf of one destination never ends up here; an error from here is about the
@@ -29,7 +29,7 @@ pub trait GreSocket: Send + Sync + 'static {
         failed: impl FnMut(u32, io::Error),
     ) -> io::Result<bool>;
 
-    /// Hands what the network reported about datagrams sent earlier to `each`
+    /// Gives the network's reports about datagrams sent earlier to `each`
     ///
     /// To be called when [`GreSocket::readable`] returned, as [`GreSocket::receive`] is: it returns
     /// at once while reports are left. Returns how many reports were taken, a bounded number at a
@@ -54,7 +54,7 @@ pub trait GreSocket: Send + Sync + 'static {
     /// Nothing is lost when the future is dropped.
     fn writable(&self) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Leaves what arrives in the receive buffer, until [`GreSocket::resume`]
+    /// Leaves arriving datagrams in the receive buffer, until [`GreSocket::resume`]
     ///
     /// Meanwhile [`GreSocket::receive`] and [`GreSocket::take_failures`] find nothing,
     /// [`GreSocket::readable`] does not return, and nothing that arrives wakes the runtime's thread:
@@ -62,7 +62,8 @@ pub trait GreSocket: Send + Sync + 'static {
     /// a second took 20 to 30 % of a thread that received none of them). Sending goes on.
     fn pause(&mut self);
 
-    /// Receives again after [`GreSocket::pause`], beginning with what has arrived since
+    /// Receives again after [`GreSocket::pause`], beginning with the datagrams that have arrived
+    /// since
     ///
     /// An error is the runtime's, which cannot watch the socket now; then it is still paused.
     fn resume(&mut self) -> io::Result<()>;
@@ -78,6 +79,6 @@ pub trait GreSocket: Send + Sync + 'static {
 
     /// The local address the socket is bound to, if it is
     ///
-    /// A bound socket receives only what is sent to that address, and sends from it.
+    /// A bound socket receives only datagrams for that address, and sends from it.
     fn local_address(&self) -> Option<Ipv4Addr>;
 }

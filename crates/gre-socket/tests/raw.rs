@@ -114,7 +114,7 @@ struct Received {
     number: u32,
 }
 
-/// What arrives until nothing did for 100 ms
+/// Receives until no datagram has come for 100 ms
 async fn receive(socket: &mut RawSocket) -> Vec<Received> {
     let mut received = Vec::new();
     while timeout(Duration::from_millis(100), socket.readable()).await.is_ok() {
@@ -124,7 +124,7 @@ async fn receive(socket: &mut RawSocket) -> Vec<Received> {
     received
 }
 
-/// Takes what is there
+/// Takes the datagrams that have arrived
 fn take(socket: &mut RawSocket, received: &mut Vec<Received>) {
     let mut batch = ReceiveBatch::new();
     while socket.receive(&mut batch).unwrap() > 0 {
@@ -295,7 +295,7 @@ fn each_shard_hears_its_own_calls_only() {
         assert_eq!(send(&mut sockets[0].1, &mut batch).await, []);
         for (shard, socket) in &mut sockets {
             let received = numbers(&receive(socket).await);
-            // the Call ID 0 is that of servers which want it so, wherever their call is
+            // the Call ID 0 belongs to servers that require it, and every shard receives it
             let is_own =
                 |number: &u32| *number == 0 || shard.contains((*number).try_into().unwrap());
             let own = (0..100).filter(is_own);
@@ -379,7 +379,7 @@ fn who_takes_no_gre_is_named_and_the_others_lose_nothing() {
     });
 }
 
-/// The reports of one dead destination take no datagram away from who receives meanwhile
+/// Reports about one dead destination do not cost the datagrams that arrive meanwhile
 #[test]
 fn an_error_pending_is_not_taken_for_an_empty_queue() {
     let test = "an_error_pending_is_not_taken_for_an_empty_queue";
@@ -403,7 +403,7 @@ fn an_error_pending_is_not_taken_for_an_empty_queue() {
     });
 }
 
-/// What waits in the queue of a slow link fills the send buffer
+/// Datagrams in the queue of a slow link fill the send buffer
 #[test]
 fn a_full_send_buffer_keeps_the_order_and_waits_without_spinning() {
     let test = "a_full_send_buffer_keeps_the_order_and_waits_without_spinning";
@@ -429,7 +429,8 @@ fn a_full_send_buffer_keeps_the_order_and_waits_without_spinning() {
     });
 }
 
-/// As above with a queue that overflows first: the datagram is lost, and its tunnel told
+/// A queue that overflows before the send buffer is full: the datagram is lost, and its tunnel is
+/// told
 #[test]
 fn a_full_queue_of_the_device_costs_the_datagram() {
     let test = "a_full_queue_of_the_device_costs_the_datagram";
@@ -462,15 +463,15 @@ fn drops_are_counted_when_the_receive_buffer_is_full() {
     });
 }
 
-/// How often this thread has slept
+/// The number of times that this thread has slept
 fn sleeps() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.unwrap().trim().parse().unwrap()
 }
 
-/// Sends the numbers from a thread of its own, one at a time with pauses, to whoever is bound to
-/// localhost; returns how often this thread slept meanwhile
+/// Sends the numbers to localhost from a thread of its own, one at a time with pauses; returns how
+/// often this thread slept meanwhile
 async fn sleeps_while_sent(numbers: std::ops::Range<u32>) -> u64 {
     let before = sleeps();
     let sender = std::thread::spawn(move || {
@@ -592,7 +593,8 @@ fn a_descriptor_that_is_no_raw_gre_socket_is_refused() {
     });
 }
 
-/// Opened by root, used by nobody: the descriptor comes as the child's standard input
+/// A socket that root opened, used by an unprivileged user: the descriptor is the child's standard
+/// input
 #[test]
 fn a_socket_handed_over_needs_no_privilege() {
     let test = "a_socket_handed_over_needs_no_privilege";
@@ -620,7 +622,8 @@ fn a_socket_handed_over_needs_no_privilege() {
     });
 }
 
-/// What root opened for later keeps the buffer that nobody could have had, and hears of nothing before
+/// A socket that root opened keeps its large buffer, which an unprivileged user could not have, and
+/// gets no datagrams from before
 #[test]
 fn a_socket_opened_for_later_keeps_what_root_set() {
     let test = "a_socket_opened_for_later_keeps_what_root_set";
@@ -670,7 +673,7 @@ fn without_the_capability_the_error_says_what_to_do() {
     });
 }
 
-/// Runs a test of this program as the user nobody, from a copy which that user may read
+/// Runs a test of this program as an unprivileged user, from a copy that this user may read
 fn as_nobody(test: &str, stdin: Stdio) {
     let copy = std::env::temp_dir().join(format!("gre-socket-{}-{test}", std::process::id()));
     std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();

@@ -1,12 +1,12 @@
 //! Enhanced GRE (RFC 2637 section 4): header, sequence and acknowledgment bookkeeping
 //!
-//! [`Header`] is the wire format, [`Session`] what one call remembers: which sequence numbers were
-//! committed, what is owed to the peer as acknowledgment, and what the peer acknowledged of ours.
+//! [`Header`] is the wire format. [`Session`] is the state of one call: the sequence numbers that
+//! were committed, the acknowledgments that the peer has to get, and those that it has sent.
 //!
-//! A datagram is judged in two steps. [`Session::check`] says what its sequence number means and
-//! changes nothing that counts; only when its payload was accepted does [`Session::commit`] make
-//! the number known. Acknowledgments name committed numbers only, so a forged datagram moves
-//! nothing.
+//! A datagram is judged in two steps. [`Session::check`] judges its sequence number and changes no
+//! state that counts. [`Session::commit`] makes the number known, and is called only after the
+//! payload was accepted. Acknowledgments name committed numbers only, so a forged datagram has no
+//! effect.
 //!
 //! There is no clock in here: the time comes in as `now`.
 #![cfg_attr(
@@ -29,7 +29,7 @@ mod session;
 mod tests;
 mod transmit;
 
-pub use header::{Header, HeaderOctets, ParseError};
+pub use header::{Header, HeaderOctets, ParseError, call_id, enhanced_call_id};
 pub use receive::{Discard, Evidence, Order, Verdict};
 pub use reorder::{Placed, ReorderBuffer, Reordering};
 pub use session::{Session, Stats, Timer};

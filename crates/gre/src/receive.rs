@@ -1,25 +1,28 @@
-//! What the peer's sequence numbers mean, and which of them it is owed (RFC 2637 section 4.3)
+//! Sequence numbers of the peer, and the acknowledgments that it has to get (RFC 2637 section 4.3)
 
 use std::time::{Duration, Instant};
 
-/// How far ahead of the highest committed number, or behind it, a datagram may be and still belong
-/// to the stream
-const REACH: i32 = 6000;
+use pptp_packet::Counter;
 
-/// Datagrams in sequence, none of them committed, that make a stream of their own
-const AGREEING: u8 = 8;
+/// The largest distance to the highest committed number, ahead or behind, at which a datagram still
+/// belongs to the stream
+const MAX_DISTANCE: i32 = 6000;
 
-/// How far behind a datagram may be and be late; one that is farther and is accepted nevertheless
-/// says that the highest number is not the peer's: MPPE keeps no more keys of late frames
-const LATE: i32 = 256;
+/// Datagrams in sequence, none of them committed, that begin a new stream
+const MIN_NEW_STREAM: u8 = 8;
 
-/// Committed numbers that wait for an acknowledgment before one is due at once
-const UNACKNOWLEDGED: u32 = 2;
+/// The largest distance behind the highest number at which a datagram counts as late. If one that
+/// is farther behind is accepted, then the highest number is not the peer's, because MPPE keeps no
+/// more keys of late frames.
+const MAX_LATE_DISTANCE: i32 = 256;
 
-/// How long a single one may wait; FreeBSD's and Windows's windows stall much above that
+/// Committed numbers that may wait for an acknowledgment; with that many, one is due at once
+const MAX_UNACKNOWLEDGED: u32 = 2;
+
+/// The time that a single number may wait; FreeBSD's and Windows's windows stall much above that
 const ACKNOWLEDGMENT_DELAY: Duration = Duration::from_millis(100);
 
-/// Where a sequence number stands relative to the highest one committed
+/// The place of a sequence number relative to the highest one committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Ahead of it, or the first of the call
@@ -28,7 +31,7 @@ pub enum Order {
     Behind,
 }
 
-/// What the payload must have shown before a [`Verdict`] may be committed
+/// The proof that a payload must give before a [`Verdict`] may be committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Evidence {
     /// Any accepted payload: opened by MPPE, or a well-formed PPP control frame
@@ -44,19 +47,19 @@ pub enum Evidence {
 pub struct Verdict {
     /// The sequence number judged
     pub sequence: u32,
-    /// Where it stands
+    /// Its place relative to the highest number committed
     pub order: Order,
-    /// What its payload must show
+    /// The proof that its payload must give
     pub evidence: Evidence,
-    /// Whether the numbers after it are counted from it, wherever the highest one stands
+    /// True if later numbers are counted from this one, and no longer from the highest one
     new_base: bool,
 }
 
-/// Why a datagram carries nothing for the layer above
+/// Reasons why a datagram carries nothing for the layer above
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
-    /// It has no sequence number: a bare acknowledgment
+    /// The datagram has no sequence number: a bare acknowledgment
     #[error("no sequence number")]
     Unsequenced,
     /// Its sequence number is one of the latest 64 and was committed before
@@ -64,7 +67,7 @@ pub enum Discard {
     Duplicate,
 }
 
-/// What committing a verdict came to
+/// The effect of committing a verdict
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// The next number, or one ahead that passes over `missing` others
@@ -81,7 +84,7 @@ pub(crate) enum Committed {
 #[derive(Debug, Default)]
 pub(crate) struct Receive {
     highest: Option<u32>,
-    /// Bit n stands for `highest - n`: whether it was committed
+    /// Bit n is set if the number `highest - n` was committed
     seen: u64,
     candidate: Option<Candidate>,
     /// Numbers committed since the last acknowledgment
@@ -89,7 +92,7 @@ pub(crate) struct Receive {
     acknowledge_by: Option<Instant>,
 }
 
-/// A stream elsewhere that may turn out to be the peer's
+/// Datagrams at another place of the number space, which may be the peer's new stream
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     next: u32,
@@ -104,15 +107,15 @@ impl Receive {
         if self.has_seen(distance) {
             return Err(Discard::Duplicate);
         }
-        if (1..=REACH).contains(&distance) {
+        if (1..=MAX_DISTANCE).contains(&distance) {
             return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
         }
-        if self.note_candidate(sequence) >= AGREEING {
+        if self.note_candidate(sequence) >= MIN_NEW_STREAM {
             return Ok(Verdict::new_base(sequence, Evidence::Accepted));
         }
         Ok(if distance.is_positive() {
             Verdict::new_base(sequence, Evidence::Decrypted)
-        } else if distance >= -REACH {
+        } else if distance >= -MAX_DISTANCE {
             Verdict::new(sequence, Order::Behind, Evidence::Accepted)
         } else {
             Verdict::new(sequence, Order::Behind, Evidence::Decrypted)
@@ -121,7 +124,7 @@ impl Receive {
 
     pub(crate) fn commit(&mut self, now: Instant, verdict: Verdict) -> Committed {
         let distance = self.distance(verdict.sequence);
-        if distance.is_none_or(|distance| distance >= -LATE) {
+        if distance.is_none_or(|distance| distance >= -MAX_LATE_DISTANCE) {
             self.candidate = None;
         }
         match distance {
@@ -144,7 +147,7 @@ impl Receive {
         }
     }
 
-    /// The number to acknowledge, if any is owed; it is owed no longer
+    /// Takes the number to acknowledge, if an acknowledgment is owed
     pub(crate) fn take_acknowledgment(&mut self) -> Option<u32> {
         let owed = self.highest.filter(|_| self.unacknowledged > 0);
         self.unacknowledged = 0;
@@ -152,9 +155,9 @@ impl Receive {
         owed
     }
 
-    /// Whether an acknowledgment should go without waiting for a datagram to ride on
+    /// Returns true if an acknowledgment should be sent without waiting for a datagram with data
     pub(crate) fn is_acknowledgment_due(&self, now: Instant) -> bool {
-        self.unacknowledged >= UNACKNOWLEDGED || self.acknowledge_by.is_some_and(|by| by <= now)
+        self.unacknowledged >= MAX_UNACKNOWLEDGED || self.acknowledge_by.is_some_and(|by| by <= now)
     }
 
     pub(crate) const fn acknowledge_by(&self) -> Option<Instant> {
@@ -163,7 +166,7 @@ impl Receive {
 
     fn advance(&mut self, now: Instant, sequence: u32) {
         self.highest = Some(sequence);
-        self.unacknowledged = self.unacknowledged.saturating_add(1);
+        self.unacknowledged.increment();
         self.acknowledge_by = now.checked_add(ACKNOWLEDGMENT_DELAY);
     }
 
@@ -187,7 +190,7 @@ impl Receive {
         self.highest
     }
 
-    /// How far `sequence` is ahead of the highest committed number; negative behind it
+    /// The distance of `sequence` ahead of the highest committed number; negative behind it
     fn distance(&self, sequence: u32) -> Option<i32> {
         self.highest.map(|highest| sequence.wrapping_sub(highest).cast_signed())
     }
@@ -198,7 +201,7 @@ impl Receive {
 }
 
 impl Verdict {
-    /// Whether the numbers are counted from this one on, wherever they stood before
+    /// Returns true if later numbers are counted from this one
     pub const fn is_new_base(&self) -> bool {
         self.new_base
     }
@@ -217,7 +220,7 @@ impl Verdict {
     }
 }
 
-/// The bit of a number at or behind the highest; none where [`Receive::seen`] does not reach
+/// The bit of a number at or behind the highest; 0 for a number that [`Receive::seen`] does not reach
 fn bit(distance: i32) -> u64 {
     if distance > 0 { 0 } else { 1_u64.checked_shl(distance.unsigned_abs()).unwrap_or(0) }
 }

@@ -1,48 +1,49 @@
-//! Frames that were overtaken are put back in order, for what cannot do without
+//! A buffer that puts overtaken frames back in order, for payloads that need it
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// How far frames are put back in order
+/// Limits for putting frames back in order
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reordering {
     /// Frames that may wait for one that is missing; 0 switches it off, and late frames are lost
     pub depth: u16,
-    /// How long a frame may wait
+    /// The longest time that a frame may wait
     pub patience: Duration,
 }
 
 impl Default for Reordering {
-    /// 64 frames, 300 ms
+    /// Returns 64 frames and 300 ms
     fn default() -> Self {
         Self { depth: 64, patience: Duration::from_millis(300) }
     }
 }
 
-/// What became of a frame that came in
+/// The result of placing a frame
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It is the next: it is to be handed up now, and then whatever [`ReorderBuffer::poll`] gives
+    /// Next in order: it is to be handed up now, and then the frames that [`ReorderBuffer::poll`]
+    /// gives
     Next,
     /// Frames are missing before it: it was kept
     Kept,
-    /// Behind what was handed up: late, a duplicate, or passed over because of a forged number; only
-    /// what comes out of it can tell
+    /// Behind the frames handed up: late, a duplicate, or passed over because of a forged number.
+    /// Only decryption can tell which.
     Passed,
-    /// It is there already, or too long to be kept: it is lost
+    /// Lost: a frame with this number is there already, or the frame is too long to be kept
     Dropped,
 }
 
 /// Frames that wait for others before them (RFC 2637 section 4.3)
 ///
-/// For what needs its frames in order: stateful MPPE, and IP in the clear. Stateless MPPE needs none,
-/// and no frame of it waits here.
+/// Used for payloads that need order: stateful MPPE, and IP in the clear. Stateless MPPE does not
+/// need it, and none of its frames waits here.
 ///
-/// A number is moved past before it is known what its frame is worth. So a forged one may lead the
-/// buffer astray, though for no longer than to the next true frame: that one is [`Placed::Passed`],
-/// and if it opens, [`ReorderBuffer::go_on`] takes up its numbers.
+/// A number is passed over before its frame is known to be genuine. So a forged number may mislead
+/// the buffer, but only until the next genuine frame: that one is [`Placed::Passed`], and if it
+/// opens, [`ReorderBuffer::go_on`] continues behind its number.
 ///
 /// Memory: none while frames come in order; at most `depth` frames of 2048 octets.
 #[derive(Debug)]
@@ -50,14 +51,14 @@ pub struct ReorderBuffer {
     reordering: Reordering,
     /// The number that is handed up next; `None` before the first
     next: Option<u32>,
-    /// By their numbers, all ahead of `next`
+    /// Frames sorted by their numbers, all ahead of `next`
     waiting: VecDeque<Waiting>,
 }
 
 struct Waiting {
     sequence: u32,
     since: Instant,
-    /// `None`: what had this number was handed up as it came
+    /// The frame, or `None` if the frame of this number was handed up at once
     frame: Option<Vec<u8>>,
 }
 
@@ -69,13 +70,13 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl ReorderBuffer {
-    /// Nothing waits yet; numbers go on behind `highest`, the highest one committed
+    /// An empty buffer, which continues behind `highest`, the highest number committed
     pub fn new(reordering: Reordering, highest: Option<u32>) -> Self {
         let next = highest.map(|highest| highest.wrapping_add(1));
         Self { reordering, next, waiting: VecDeque::new() }
     }
 
-    /// Takes a frame that needs its place
+    /// Takes a frame that must be handed up in order
     pub fn place(&mut self, now: Instant, sequence: u32, frame: &[u8]) -> Placed {
         let distance = self.distance(sequence);
         if distance < 0 {
@@ -85,13 +86,13 @@ impl ReorderBuffer {
             self.next = Some(sequence.wrapping_add(1));
             return Placed::Next;
         }
-        if frame.len() > LONGEST {
+        if frame.len() > MAX_FRAME_LEN {
             return Placed::Dropped;
         }
         self.keep(now, sequence, Some(frame.to_vec()))
     }
 
-    /// A number was handed up as it came: a control frame's, which no other frame has to wait for
+    /// Notes a number whose frame was handed up at once: a control frame, which waits for no other
     pub fn pass(&mut self, now: Instant, sequence: u32) {
         match self.distance(sequence) {
             0 => self.next = Some(sequence.wrapping_add(1)),
@@ -105,19 +106,20 @@ impl ReorderBuffer {
         self.next
     }
 
-    /// Whether the next number is past this one
+    /// Returns true if this number is behind the next one
     pub fn is_behind(&self, sequence: u32) -> bool {
         self.distance(sequence) < 0
     }
 
-    /// The frame with this number opened: the next one is behind it
+    /// Continues behind the number of a frame that opened
     ///
-    /// What waits behind that was forged or is late, and is not handed up any more.
+    /// Frames that wait with a number behind it are forged or late, and are not handed up any more.
     pub fn go_on(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
     }
 
-    /// The numbers go on behind `sequence`, wherever they stood; what waits is dropped
+    /// Continues behind `sequence`, at any distance from the numbers before, and drops all waiting
+    /// frames
     pub fn jump(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
         self.waiting = VecDeque::new();
@@ -147,7 +149,7 @@ impl ReorderBuffer {
         }
     }
 
-    /// When a frame will have waited too long
+    /// The time at which the patience with a waiting frame ends
     pub fn poll_timeout(&self) -> Option<Instant> {
         let since = self.waiting.iter().map(|waiting| waiting.since).min()?;
         since.checked_add(self.reordering.patience)
@@ -158,7 +160,7 @@ impl ReorderBuffer {
             || self.poll_timeout().is_none_or(|due| due <= now)
     }
 
-    /// How far a number is ahead of the next one; the first is the next
+    /// The distance of a number ahead of the next one; 0 if there was no number yet
     fn distance(&self, sequence: u32) -> i32 {
         self.next.map_or(0, |next| sequence.wrapping_sub(next).cast_signed())
     }
@@ -175,8 +177,8 @@ impl ReorderBuffer {
     }
 }
 
-/// Octets of a frame that is kept: no MTU lets more through
-const LONGEST: usize = 2048;
+/// Octets of the longest frame that is kept: no MTU allows more
+const MAX_FRAME_LEN: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +191,7 @@ mod tests {
         Instant::now()
     }
 
-    /// A buffer, and what came out of it
+    /// A buffer, and the frames that came out of it
     struct Line {
         buffer: ReorderBuffer,
         now: Instant,

@@ -38,12 +38,12 @@ impl RoundTrip {
         self.measured = true;
     }
 
-    /// An acknowledgment did not come in time: waits longer for the next
+    /// Lengthens the time-out after an acknowledgment that did not come in time
     pub(crate) fn back_off(&mut self) {
         self.smoothed = self.smoothed.saturating_mul(DELTA).min(MAX_TIMEOUT);
     }
 
-    /// How long to wait for an acknowledgment
+    /// The time to wait for an acknowledgment
     pub(crate) fn timeout(&self) -> Duration {
         let timeout = self.smoothed.saturating_add(self.deviation.saturating_mul(CHI));
         Duration::from_micros(timeout.clamp(MIN_TIMEOUT, MAX_TIMEOUT).into())
@@ -55,13 +55,13 @@ impl RoundTrip {
     }
 }
 
-/// `value + change / divisor`, within what an estimate can be
+/// Returns `value + change / divisor`, within the limits of an estimate
 fn shift(value: u32, change: i64, divisor: i64) -> u32 {
     let part = change.checked_div(divisor).unwrap_or(0);
     u32::try_from(i64::from(value).saturating_add(part).max(0)).unwrap_or(MAX_TIMEOUT)
 }
 
-/// A sample in microseconds; one above the longest time-out says no more than that
+/// Returns a sample in microseconds, limited to the longest time-out
 fn micros(sample: Duration) -> u32 {
     u32::try_from(sample.as_micros()).unwrap_or(MAX_TIMEOUT).min(MAX_TIMEOUT)
 }

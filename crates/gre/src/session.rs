@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pptp_packet::PacketBuf;
+use pptp_packet::{Counter, PacketBuf};
 
 use crate::{
     Discard, Evidence, Header, Verdict,
@@ -12,17 +12,18 @@ use crate::{
 
 /// The GRE session of one call (RFC 2637 sections 4.2 to 4.4)
 ///
-/// In a turn: any number of [`check`](Self::check), [`commit`](Self::commit) and
-/// [`handle_acknowledgment`](Self::handle_acknowledgment), then what goes out through
-/// [`seal`](Self::seal), then [`poll_acknowledgment`](Self::poll_acknowledgment) once, then
-/// [`poll_timeout`](Self::poll_timeout). So one acknowledgment answers a whole batch.
+/// In a turn, first any number of [`check`](Self::check), [`commit`](Self::commit) and
+/// [`handle_acknowledgment`](Self::handle_acknowledgment) are called. Then all datagrams with data
+/// go through [`seal`](Self::seal). [`poll_acknowledgment`](Self::poll_acknowledgment) is called
+/// once after that, and [`poll_timeout`](Self::poll_timeout) last. So one acknowledgment answers a
+/// whole batch.
 #[derive(Debug)]
 pub struct Session {
     peer_call_id: u16,
     receive: Receive,
     transmit: Transmit,
     stats: Stats,
-    /// No datagram is sent for an acknowledgment alone
+    /// True if acknowledgments are only sent in datagrams with data
     #[cfg(feature = "server")]
     only_with_data: bool,
 }
@@ -44,7 +45,7 @@ impl Session {
         }
     }
 
-    /// The same, with another first sequence number than 0
+    /// Returns the session with another first sequence number than 0
     ///
     /// For a peer in tests: Linux's pptp.ko begins with 1.
     #[cfg(feature = "server")]
@@ -54,7 +55,7 @@ impl Session {
         Self { transmit, ..self }
     }
 
-    /// The same, acknowledging only with data
+    /// Returns the session with acknowledgments in datagrams with data only
     ///
     /// For a peer in tests: Linux's pptp.ko has no bare acknowledgments.
     #[cfg(feature = "server")]
@@ -71,9 +72,9 @@ impl Session {
     pub fn check(&mut self, header: &Header) -> Result<Verdict, Discard> {
         let verdict = self.receive.check(header.sequence.ok_or(Discard::Unsequenced)?);
         match verdict {
-            Err(_) => increment(&mut self.stats.duplicates),
+            Err(_) => self.stats.duplicates.increment(),
             Ok(Verdict { evidence: Evidence::Decrypted, .. }) => {
-                increment(&mut self.stats.beyond_guard);
+                self.stats.beyond_guard.increment();
             }
             Ok(_) => {}
         }
@@ -93,14 +94,14 @@ impl Session {
     /// A datagram without any payload has nothing to be accepted by, and is not committed: no peer
     /// sends one, and a forged one is to move nothing.
     pub fn commit(&mut self, now: Instant, verdict: Verdict) {
-        self.stats.committed = self.stats.committed.saturating_add(1);
+        self.stats.committed.increment();
         match self.receive.commit(now, verdict) {
             Committed::Next { missing } => {
                 self.stats.missing = self.stats.missing.saturating_add(missing.into());
             }
-            Committed::Jump => increment(&mut self.stats.jumps),
+            Committed::Jump => self.stats.jumps.increment(),
             Committed::Late => {
-                increment(&mut self.stats.late);
+                self.stats.late.increment();
                 self.stats.missing = self.stats.missing.saturating_sub(1);
             }
             Committed::Spent => {}
@@ -112,18 +113,18 @@ impl Session {
     /// One that names a number never sent, or one acknowledged before, is counted and ignored.
     pub fn handle_acknowledgment(&mut self, now: Instant, acknowledgment: u32) {
         if self.transmit.handle_acknowledgment(now, acknowledgment) {
-            increment(&mut self.stats.acknowledgments_taken);
+            self.stats.acknowledgments_taken.increment();
         } else {
-            increment(&mut self.stats.acknowledgments_ignored);
+            self.stats.acknowledgments_ignored.increment();
         }
     }
 
-    /// Ends what is over at `now`: an adaptive time-out
+    /// Handles an adaptive time-out that has passed at `now`
     ///
     /// An acknowledgment that became due is for [`poll_acknowledgment`](Self::poll_acknowledgment).
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.transmit.handle_timeout(now) {
-            increment(&mut self.stats.timeouts);
+            self.stats.timeouts.increment();
         }
     }
 
@@ -138,12 +139,13 @@ impl Session {
         debug_assert!(sealed, "the headroom has room for the GRE header");
     }
 
-    /// The header of the next datagram with a payload, for whoever writes both at once
+    /// Returns the header of the next datagram with a payload, for a caller that writes both in one
+    /// step
     ///
     /// Takes the next sequence number, and an acknowledgment that is owed: the datagram must go
     /// out.
     pub fn next_header(&mut self, now: Instant) -> Header {
-        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        self.stats.sealed.increment();
         Header {
             call_id: self.peer_call_id,
             sequence: Some(self.transmit.take_sequence(now)),
@@ -161,11 +163,11 @@ impl Session {
         let acknowledgment = self.receive.take_acknowledgment();
         let header = Header { call_id: self.peer_call_id, sequence: None, acknowledgment };
         let octets = header.emit(0).as_slice().try_into().ok()?;
-        increment(&mut self.stats.acknowledgments_sent);
+        self.stats.acknowledgments_sent.increment();
         Some(octets)
     }
 
-    /// Whether an acknowledgment waits for data to ride along with, however long
+    /// Returns true if an acknowledgment waits for data, without a limit of time
     #[cfg_attr(
         not(feature = "server"),
         expect(clippy::unused_self, reason = "only a server in tests has something to look at")
@@ -181,7 +183,7 @@ impl Session {
         }
     }
 
-    /// Owes the peer no acknowledgment any more, as if one had gone out
+    /// Drops an owed acknowledgment, as if it had been sent
     ///
     /// For a peer in tests: some real ones never acknowledge anything.
     #[cfg(feature = "server")]
@@ -189,7 +191,7 @@ impl Session {
         let _ = self.receive.take_acknowledgment();
     }
 
-    /// Until when the peer's full window asks for a pause, or `None` to send now
+    /// The end of the pause that the peer's full window asks for; `None` to send now
     ///
     /// The window is advisory: a pause lasts at most 50 ms and ends without an acknowledgment.
     pub fn may_send(&self, now: Instant) -> Option<Instant> {
@@ -204,7 +206,7 @@ impl Session {
         [acknowledgment, adaptive].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// What was counted so far
+    /// The counters so far
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -226,13 +228,13 @@ impl Session {
         self.transmit.round_trip().smoothed()
     }
 
-    /// Whether the peer let three time-outs pass without ever acknowledging anything
+    /// Returns true if the peer let three time-outs pass and has never acknowledged anything
     pub fn peer_never_acknowledges(&self) -> bool {
         self.transmit.peer_never_acknowledges()
     }
 }
 
-/// Why a session has a deadline
+/// Reasons for a deadline of a session
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
@@ -242,7 +244,7 @@ pub enum Timer {
     AdaptiveTimeout,
 }
 
-/// What a session counted
+/// Counters of a session
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -268,8 +270,4 @@ pub struct Stats {
     pub acknowledgments_ignored: u32,
     /// Adaptive time-outs
     pub timeouts: u32,
-}
-
-fn increment(counter: &mut u32) {
-    *counter = counter.saturating_add(1);
 }

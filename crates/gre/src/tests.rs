@@ -1,4 +1,4 @@
-//! Sessions in virtual time, and against models too naive to be wrong
+//! Sessions in virtual time, and compared with simple models
 
 mod arithmetic;
 mod first_words;
@@ -54,7 +54,7 @@ impl Lab {
         Ok((verdict.order, verdict.evidence))
     }
 
-    /// What the tunnel does with a datagram whose payload is accepted, but not by MPPE
+    /// Handles a datagram like a tunnel whose payload is accepted, but not by MPPE
     fn accept(&mut self, sequence: u32) {
         if let Ok(verdict) = self.session.check(&numbered(sequence))
             && verdict.evidence == Evidence::Accepted
@@ -63,7 +63,7 @@ impl Lab {
         }
     }
 
-    /// What the tunnel does with a datagram that MPPE opened
+    /// Handles a datagram like a tunnel in which MPPE opened the payload
     fn decrypt(&mut self, sequence: u32) {
         if let Ok(verdict) = self.session.check(&numbered(sequence)) {
             self.session.commit(self.now, verdict);
@@ -427,7 +427,7 @@ fn each_timeout_doubles_the_next() {
     assert_eq!(lab.session.poll_timeout(), None, "the peer does not acknowledge");
 }
 
-/// Sends `count` datagrams, pausing as told; how long that took
+/// Sends `count` datagrams with the pauses asked for; returns the time that it took
 fn upload(lab: &mut Lab, count: u32) -> Duration {
     let start = lab.now;
     for _ in 0..count {
@@ -478,12 +478,12 @@ fn without_an_offer_nothing_is_paced() {
     assert_eq!(lab.session.may_send(lab.now), None);
 }
 
-/// Where a counter starts: the beginnings seen in the field, the wrap, and anywhere
+/// A first number: those seen in the field, those near the wrap, and any other
 fn first_number() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), Just(1), Just(u32::MAX - 99), any::<u32>()]
 }
 
-/// A distance to the highest number: mostly what a network does to a stream
+/// A distance to the highest number, mostly as a network causes it
 fn step() -> impl Strategy<Value = i64> {
     prop_oneof![6 => 1..=3_i64, 3 => -80..=0_i64, 1 => -6000..=6000_i64]
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 use crate::round_trip::RoundTrip;
 
 /// The longest pause that a full window asks for: peers that acknowledge only when they have
@@ -18,18 +20,18 @@ pub(crate) struct Transmit {
     next: u32,
     /// The lowest number that was never acknowledged
     unacknowledged: u32,
-    /// Where the window counts from: past `unacknowledged` after a time-out
+    /// The number from which the window counts: past `unacknowledged` after a time-out
     window_start: u32,
     window: u16,
-    /// What the peer offered; 0 if it offered nothing
+    /// The window that the peer offered; 0 if it offered none
     offered: u16,
     /// Numbers acknowledged since the window last grew
     acknowledged: u16,
     /// Time-outs since the last acknowledgment
     silent_timeouts: u8,
-    /// Whether the peer ever acknowledged anything
+    /// True if the peer has ever acknowledged anything
     heard: bool,
-    /// When the window became full the last time
+    /// The time at which the window became full last
     full_since: Option<Instant>,
     timeout_at: Option<Instant>,
     /// The number being timed, and when it was sent
@@ -55,7 +57,7 @@ impl Transmit {
         }
     }
 
-    /// Sending that has come to `next`, with all before it acknowledged
+    /// The state in which `next` is the next number, and all numbers before it are acknowledged
     #[cfg(any(test, feature = "server"))]
     pub(crate) const fn starting_at(offered: u16, next: u32) -> Self {
         Self { next, unacknowledged: next, window_start: next, ..Self::new(offered) }
@@ -86,7 +88,8 @@ impl Transmit {
         sequence
     }
 
-    /// Takes an acknowledgment; false if it names what was never sent or is acknowledged already
+    /// Takes an acknowledgment; returns false if its number was never sent or is acknowledged
+    /// already
     pub(crate) fn handle_acknowledgment(&mut self, now: Instant, acknowledgment: u32) -> bool {
         let sent = self.next.wrapping_sub(self.unacknowledged);
         let index = acknowledgment.wrapping_sub(self.unacknowledged);
@@ -106,9 +109,9 @@ impl Transmit {
         true
     }
 
-    /// Whether an adaptive time-out ended at `now`
+    /// Handles an adaptive time-out; returns true if one has passed at `now`
     ///
-    /// What is outstanding counts as acknowledged then: nothing is ever sent again.
+    /// All outstanding datagrams count as acknowledged then, because GRE never retransmits.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.timeout_at.is_none_or(|at| at > now) {
             return false;
@@ -119,12 +122,12 @@ impl Transmit {
         self.window = self.window.div_ceil(2);
         self.acknowledged = 0;
         self.round_trip.back_off();
-        self.silent_timeouts = self.silent_timeouts.saturating_add(1);
+        self.silent_timeouts.increment();
         true
     }
 
-    /// Until when to pause, if at all: never where the peer offered nothing, for a window of none
-    /// never became full
+    /// The end of the pause before the next datagram, if there is one. There is never a pause if
+    /// the peer offered no window, because a window of 0 never became full.
     pub(crate) fn may_send(&self, now: Instant) -> Option<Instant> {
         let full = self.outstanding() >= self.window.into();
         if !full || !self.expects_acknowledgments() {
@@ -146,7 +149,7 @@ impl Transmit {
         !self.heard && self.silent_timeouts >= SILENT_TIMEOUTS
     }
 
-    /// Whether a full window means anything, and a time-out is worth a deadline
+    /// Returns true if the peer acknowledges: only then a full window and a time-out have a meaning
     const fn expects_acknowledgments(&self) -> bool {
         self.silent_timeouts < SILENT_TIMEOUTS
     }
@@ -165,10 +168,11 @@ impl Transmit {
         }
     }
 
-    /// One more for each full window that was acknowledged
+    /// Grows the window by one for each full window that was acknowledged
     ///
-    /// Time-outs before the first acknowledgment tell of a first guess that was too short, and
-    /// three in a row of a peer that was not in the mood: the window starts anew after them.
+    /// Time-outs before the first acknowledgment mean that the first estimate was too short. Three
+    /// time-outs in a row mean that the peer did not acknowledge for a while. In both cases the
+    /// window starts again from its first size.
     fn grow(&mut self, count: u32) {
         if !self.heard || !self.expects_acknowledgments() {
             self.window = first_window(self.offered);
@@ -183,7 +187,8 @@ impl Transmit {
         }
     }
 
-    /// Keeps what was never acknowledged within half the number space, where comparing works
+    /// Keeps the numbers that were never acknowledged within half the number space, in which they
+    /// can be compared
     fn forget_the_oldest(&mut self) {
         for start in [&mut self.unacknowledged, &mut self.window_start] {
             if self.next.wrapping_sub(*start) > u32::MAX / 2 {

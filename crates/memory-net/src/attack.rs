@@ -1,4 +1,4 @@
-//! An attacker on a network in memory: sends in the name of others, and may see what they send
+//! An attacker on a network in memory, who sends in the name of others, and may see their datagrams
 
 use std::{fmt, net::Ipv4Addr};
 
@@ -7,16 +7,16 @@ use crate::{Host, errno::ENOPROTOOPT, gre::Report, network::Network, network::no
 impl Network {
     /// Sends a GRE datagram in the name of `source`, as an attacker off the path can
     ///
-    /// It arrives one latency later, whatever impairs the datagrams of others.
+    /// It arrives one latency later. Impairments do not affect it.
     pub fn forge_gre(&self, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
         self.with_state(|state| state.forge(source, destination, gre));
     }
 
     /// Shows each GRE datagram that is sent from now on to an attacker on the path
     ///
-    /// `tap` gets sender, receiver and the datagram from its GRE header on; what it returns arrives
-    /// in the same sender's name right before that datagram, the worst place for a copy. It must not
-    /// call the network.
+    /// `tap` gets the sender, the receiver and the datagram from its GRE header on. The datagrams
+    /// that it returns arrive in the same sender's name right before that datagram, the worst place
+    /// for a copy. It must not call the network.
     pub fn wiretap_gre(
         &self,
         tap: impl FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
@@ -47,8 +47,9 @@ impl Network {
 impl Host {
     /// Writes octets into the open connections of this host with `peer`, in that one's name
     ///
-    /// An attacker who guesses TCP's sequence numbers can do this, and nothing else. They arrive one
-    /// latency later, behind what was written before, as many as the window has room for.
+    /// An attacker who guesses TCP's sequence numbers can do this, and nothing else. The octets
+    /// arrive one latency later, behind earlier octets of the stream, as many as the window has
+    /// room for.
     pub fn forge_octets(&self, peer: Ipv4Addr, octets: &[u8]) {
         for connection in self.with_state(|host| host.connections.open()) {
             connection.forge(peer, self.address(), now(), octets);

@@ -1,4 +1,4 @@
-//! The numbers of the errors that a kernel makes of ICMP, on this system
+//! Error numbers that a kernel makes of ICMP messages, on this system
 
 #[cfg(target_os = "linux")]
 mod numbers {

@@ -29,8 +29,8 @@ impl Host {
 
     /// Lets this host's programs read and write connections one octet at a time from now on
     ///
-    /// Before each octet that it takes a write would block: what a kernel may do at any of them, and
-    /// what shows whether a program goes on where it was.
+    /// A write would block before each octet, which a kernel may do at any place. So it is seen if
+    /// a program continues where it was.
     pub fn stammer(&self) {
         self.with_state(|host| host.stammers = true);
     }
@@ -44,8 +44,9 @@ impl Host {
 
     /// Lets nothing pass to and from this host until [`Host::plug_in`]
     ///
-    /// GRE vanishes, save what is on its way. Octets and ends of connections wait: TCP repeats them.
-    /// It never gives up here, since PPTP does long before Linux would (15 minutes).
+    /// GRE is lost, except the datagrams that are on their way already. Octets and ends of
+    /// connections wait: TCP repeats them. TCP never gives up here, because PPTP gives up long
+    /// before Linux would (15 minutes).
     pub fn unplug(&self) {
         self.with_state(|host| host.unplugged = true);
         for connection in self.with_state(|host| host.connections.open()) {
@@ -73,9 +74,9 @@ impl Host {
 
     /// Makes the host forget its connections without a word, as a power failure does
     ///
-    /// Half-open they are then: the other end knows nothing of it until it sends something, to
-    /// which the host, once it is there again, answers with a reset. What the host's programs still
-    /// do with their ends has no effect.
+    /// The connections are half-open then. The other end notices nothing until it sends something.
+    /// The host, once it is there again, answers that with a reset. The host's programs can still
+    /// use their ends, without effect.
     pub fn forget_connections(&self) {
         for connection in self.with_state(|host| host.connections.open()) {
             connection.forget(self.address());

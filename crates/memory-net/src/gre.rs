@@ -10,7 +10,7 @@ use std::{
 };
 
 use pptp_gre_socket::{BATCH, DeliveryFailure, GreSocket, ReceiveBatch, SendBatch};
-use pptp_packet::SLOT;
+use pptp_packet::{Counter, SLOT};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -103,7 +103,7 @@ impl GreSocket for MemorySocket {
             let due = self.inbox.held().due();
             match due {
                 Some(due) if due <= now() => return Ok(()),
-                // An Err is the due time, and the next round finds what arrived at it.
+                // an Err means that the due time is reached, and the next round takes the datagrams
                 Some(due) => drop(timeout_at(due, arrived).await),
                 None => arrived.await,
             }
@@ -112,7 +112,7 @@ impl GreSocket for MemorySocket {
 
     async fn writable(&self) -> io::Result<()> {
         let mut stalled = self.stalled.clone();
-        // An Err says that the network is gone, and with it whatever could be sent.
+        // an Err means that the network is gone, with all datagrams
         let _ = stalled.wait_for(|stalled| !stalled).await;
         if let Some(until) = self.network.busy_until(self.address) {
             sleep_until(until).await;
@@ -134,7 +134,7 @@ impl GreSocket for MemorySocket {
     }
 
     fn receive_buffer(&self) -> usize {
-        DATAGRAMS * SLOT
+        MAX_DATAGRAMS * SLOT
     }
 
     fn local_address(&self) -> Option<Ipv4Addr> {
@@ -178,8 +178,8 @@ struct Held {
 
 impl Held {
     fn push(&mut self, due: Instant, source: Ipv4Addr, destination: Ipv4Addr, gre: &[u8]) {
-        if self.datagrams.len() >= DATAGRAMS {
-            self.drops = self.drops.saturating_add(1);
+        if self.datagrams.len() >= MAX_DATAGRAMS {
+            self.drops.increment();
             return;
         }
         let mut octets = self.spares.pop().unwrap_or_default();
@@ -189,7 +189,7 @@ impl Held {
     }
 
     fn push_report(&mut self, due: Instant, report: Report) {
-        if self.reports.len() < REPORTS {
+        if self.reports.len() < MAX_REPORTS {
             self.reports.push_back((due, report));
         }
     }
@@ -205,7 +205,7 @@ impl Held {
     }
 
     fn spare(&mut self, mut octets: Vec<u8>) {
-        if self.spares.len() < SPARES {
+        if self.spares.len() < MAX_SPARES {
             octets.clear();
             self.spares.push(octets);
         }
@@ -247,10 +247,10 @@ impl From<Report> for DeliveryFailure {
 }
 
 /// Datagrams an inbox holds, those on their way included
-const DATAGRAMS: usize = 4096;
+const MAX_DATAGRAMS: usize = 4096;
 
 /// Reports an inbox holds
-const REPORTS: usize = 256;
+const MAX_REPORTS: usize = 256;
 
 /// Buffers kept for datagrams to come
-const SPARES: usize = 256;
+const MAX_SPARES: usize = 256;

@@ -1,4 +1,4 @@
-//! The network itself: who is there, how far away, and what goes wrong
+//! The network itself: its hosts, their distance, and its faults
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use pptp_gre_socket::{BATCH, OpenError, Outgoing, VirtualHost, call_id_of};
+use pptp_gre::enhanced_call_id;
+use pptp_gre_socket::{BATCH, OpenError, Outgoing, VirtualHost};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::watch,
@@ -59,7 +60,7 @@ impl Network {
         self.state().latency = one_way;
     }
 
-    /// Sets what happens to GRE sent from now on; connections are not impaired
+    /// Sets the faults of GRE sent from now on; connections are not impaired
     pub fn set_impairment(&self, impairment: Impairment) {
         self.state().impairment = impairment;
     }
@@ -88,8 +89,8 @@ impl Network {
         self.state().trace = Some(Trace::new());
     }
 
-    /// A digest of all GRE and of all octets of connections since [`Network::trace`]: what was sent,
-    /// by whom, to whom and when
+    /// A digest of all GRE and of all octets of connections since [`Network::trace`], with senders,
+    /// receivers and times
     ///
     /// Two runs with the same digest were the same. Zero without a trace.
     pub fn digest(&self) -> u64 {
@@ -154,7 +155,7 @@ pub struct Impairment {
     pub held_per_mille: u16,
     /// The time for which such a datagram is held up, at least and at most
     pub hold: (Duration, Duration),
-    /// Datagrams of a thousand of which one octet arrives as another
+    /// Datagrams of a thousand in which one octet is changed
     pub corrupt_per_mille: u16,
 }
 
@@ -168,7 +169,7 @@ pub enum Blocked {
     Inbound,
     /// Datagrams of the host
     Outbound,
-    /// Both
+    /// Datagrams of both directions
     Both,
 }
 
@@ -223,8 +224,8 @@ impl Host {
         self.with_state(|host| host.stalled.send_replace(stalled));
     }
 
-    /// Makes what the host's GRE sockets send leave at so many octets a second, IP headers included,
-    /// or at once again
+    /// Limits the rate at which GRE leaves the host, in octets a second with IP headers; `None`
+    /// lifts the limit
     ///
     /// The sockets take 64 full datagrams ahead of the line and then no more, as with a send buffer
     /// that is full: a bottleneck that loses nothing, in front of which every sender waits its turn.
@@ -233,8 +234,8 @@ impl Host {
         self.with_state(|host| host.line = line);
     }
 
-    /// Puts a router behind the host's GRE sockets: what they send goes on at so many octets a
-    /// second, IP headers included, and what would wait longer than `queue` is lost
+    /// Puts a router with a limited rate behind the host's GRE sockets, in octets a second with IP
+    /// headers; datagrams that would wait longer than `queue` are lost
     ///
     /// Until [`Host::limit_gre`] is called.
     pub fn route_gre(&self, octets_per_second: NonZeroU32, queue: Duration) {
@@ -244,9 +245,9 @@ impl Host {
 
     /// Connects to a listener, which takes one round trip
     ///
-    /// Errors: connection refused if no program listens there or too many connections wait there, host
-    /// unreachable if there is no such host, each after one round trip; what [`Network::refuse`]
-    /// says, at once; timed out after 127 s while one of the hosts is unplugged.
+    /// Errors: connection refused if no program listens there or too many connections wait there,
+    /// host unreachable if there is no such host, each after one round trip; the error of
+    /// [`Network::refuse`] at once; timed out after 127 s while one of the hosts is unplugged.
     ///
     /// # Cancel safety
     ///
@@ -287,7 +288,7 @@ impl Host {
         Ok(MemoryListener::new(SocketAddrV4::new(self.address, port), backlog))
     }
 
-    /// Unpredictable octets for a program on this host, each time others
+    /// Random octets for a program on this host, different at each call
     ///
     /// They follow from the network's seed, so that a run is like any other.
     pub fn random_seed(&self) -> [u8; 32] {
@@ -324,7 +325,8 @@ pub(super) struct State {
     latency: Duration,
     impairment: Impairment,
     rng: StdRng,
-    /// Apart from the network's own, whose choices do not depend on what hosts ask for
+    /// Random numbers for programs on hosts; apart from those of the network, which must not depend
+    /// on programs
     seeds: StdRng,
     /// Connections there ever were
     connections: u64,
@@ -382,7 +384,7 @@ impl State {
         Ok(())
     }
 
-    /// A datagram that `from` did not send
+    /// Delivers a forged datagram in the name of `from`
     pub(super) fn forge(&self, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) {
         if let Some(latency) = self.passage(from, to) {
             self.arrive(now() + latency, from, to, gre);
@@ -438,12 +440,12 @@ impl State {
         None
     }
 
-    /// Reports to the sender what is wrong with a datagram, one round trip after it was sent
+    /// Reports an ICMP error about a datagram to its sender, one round trip after it was sent
     fn report(&self, from: Ipv4Addr, outgoing: &Outgoing, icmp: Icmp) {
         let due = now() + self.latency * 2;
         let report = Report {
             destination: outgoing.destination,
-            peer_call_id: call_id_of(outgoing.packet.as_slice()),
+            peer_call_id: enhanced_call_id(outgoing.packet.as_slice()),
             reporter: icmp.reporter,
             icmp: (3, icmp.code),
             raw_os_error: icmp.raw_os_error,
@@ -508,7 +510,7 @@ pub(super) struct HostState {
     blocked: Blocked,
     stalled: watch::Sender<bool>,
     line: Option<Line>,
-    /// Added to the latency of what is sent to it
+    /// Addition to the latency of everything that is sent to it
     pub(super) delay: Duration,
     /// Octets of the largest IP packet that passes, of GRE
     pub(super) largest: usize,
@@ -527,7 +529,7 @@ impl HostState {
         Self {
             sockets: Vec::new(),
             listeners: HashMap::new(),
-            next_port: EPHEMERAL,
+            next_port: FIRST_EPHEMERAL_PORT,
             blocked: Blocked::Nothing,
             stalled: watch::Sender::new(false),
             line: None,
@@ -545,7 +547,7 @@ impl HostState {
         self.listeners.retain(|_, backlog| backlog.upgrade().is_some_and(|it| it.is_open()));
         let free = |port: &u16| !self.listeners.contains_key(port);
         let port = match port {
-            0 => (EPHEMERAL..=u16::MAX).find(free),
+            0 => (FIRST_EPHEMERAL_PORT..=u16::MAX).find(free),
             port => Some(port).filter(free),
         };
         let port = port.ok_or(io::ErrorKind::AddrInUse)?;
@@ -555,7 +557,7 @@ impl HostState {
 
     fn ephemeral_port(&mut self) -> u16 {
         let port = self.next_port;
-        self.next_port = port.checked_add(1).unwrap_or(EPHEMERAL);
+        self.next_port = port.checked_add(1).unwrap_or(FIRST_EPHEMERAL_PORT);
         port
     }
 
@@ -564,7 +566,7 @@ impl HostState {
     }
 }
 
-/// A line of limited rate: when it has sent what it was given
+/// A line of limited rate
 #[derive(Debug)]
 struct Line {
     octets_per_second: NonZeroU32,
@@ -578,11 +580,11 @@ impl Line {
         Self { octets_per_second, queue, idle_from: now() }
     }
 
-    /// Until when it takes nothing more, if it has enough for now
+    /// The time at which it takes datagrams again, if it is full now
     ///
     /// It takes more once half of that has left, so that senders are not woken for each datagram.
     fn full_until(&self, now: Instant) -> Option<Instant> {
-        let ahead = self.time(AHEAD);
+        let ahead = self.time(MAX_AHEAD);
         let is_full = self.queue.is_none() && self.idle_from >= now + ahead;
         is_full.then(|| self.idle_from - ahead / 2)
     }
@@ -603,7 +605,7 @@ impl Line {
 }
 
 /// Octets that a line takes ahead: a batch of full datagrams
-const AHEAD: usize = BATCH * 1500;
+const MAX_AHEAD: usize = BATCH * 1500;
 
 /// Octets of an IP header without options (RFC 791)
 const IP_HEADER: usize = 20;
@@ -616,4 +618,4 @@ pub(super) fn now() -> Instant {
 const SYN_RETRIES: u32 = 6;
 
 /// The first port for programs that did not ask for one (RFC 6335 §6)
-const EPHEMERAL: u16 = 49152;
+const FIRST_EPHEMERAL_PORT: u16 = 49152;

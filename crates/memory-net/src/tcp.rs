@@ -26,16 +26,16 @@ pub(super) use connection::Connections;
 
 /// A connection in memory
 ///
-/// Octets arrive one latency after they were written; a write waits while 64 KiB are on their way
-/// or unread. Dropping it ends the connection, after what was written has arrived: with end of
+/// Octets arrive one latency after they were written. A write waits while 64 KiB are on their way
+/// or unread. Dropping it ends the connection after all written octets have arrived: with end of
 /// file, or as a reset if something that had arrived was not read, as the kernel does.
 pub struct MemoryStream {
     connection: Arc<Connection>,
-    /// This end of it
+    /// The side that this end is
     side: Side,
     /// The timer until octets on their way arrive; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
-    /// The next octet that a [stammering](super::Host::stammer) host writes has been waited for
+    /// True if the pause before the next octet of a [stammering](super::Host::stammer) host is over
     has_paused: bool,
 }
 
@@ -181,7 +181,8 @@ impl MemoryListener {
                     let peer = stream.peer_addr();
                     return Ok((stream, peer));
                 }
-                // An Err is the due time, and the next round finds what arrived at it.
+                // an Err means that the due time is reached, and the next round takes the
+                // connection
                 Next::Due(due) => drop(timeout_at(due, arrived).await),
                 Next::Nothing => arrived.await,
             }
@@ -220,7 +221,7 @@ impl Backlog {
     /// Adds a connection that arrives when it is `due`; refused if too many wait
     pub(super) fn push(&self, due: Instant, stream: MemoryStream) -> io::Result<()> {
         match &mut *self.waiting() {
-            Some(waiting) if waiting.len() < CONNECTIONS => waiting.push_back((due, stream)),
+            Some(waiting) if waiting.len() < MAX_CONNECTIONS => waiting.push_back((due, stream)),
             _ => return Err(io::ErrorKind::ConnectionRefused.into()),
         }
         self.arrived.notify_one();
@@ -264,4 +265,4 @@ enum Next {
 }
 
 /// Connections that wait at a listener at most
-const CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;

@@ -20,7 +20,7 @@ mod faults;
 mod gre;
 mod tcp;
 
-/// What a packet filter says
+/// The error of a packet filter
 const EPERM: i32 = 1;
 
 const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

@@ -1,4 +1,4 @@
-//! A digest of what was sent
+//! A digest of everything that was sent
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +6,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use pptp_gre_socket::call_id_of;
+use pptp_gre::enhanced_call_id;
 use tokio::time::Instant;
 
 use crate::network::now;
@@ -32,7 +32,7 @@ impl Trace {
 
     /// A datagram arrives at a host as it was sent
     pub(super) fn arrive(&mut self, to: Ipv4Addr, gre: &[u8], due: Instant) {
-        if let Some(call_id) = call_id_of(gre).filter(|_| has_sequence_number(gre)) {
+        if let Some(call_id) = enhanced_call_id(gre).filter(|_| has_sequence_number(gre)) {
             let arrival = self.arrivals.entry((to, call_id)).or_insert(due);
             *arrival = due.max(*arrival);
         }

@@ -1,6 +1,6 @@
-//! The cipher itself, to be measured
+//! The cipher alone, for measurements
 
-/// RC4, keyed and somewhere in its stream
+/// RC4 with a key, at any place in its stream
 #[expect(missing_debug_implementations, reason = "its state is secret")]
 pub struct Rc4<'c>(&'c mut crate::rc4::Rc4);
 

@@ -2,13 +2,13 @@ use std::time::Instant;
 
 use crate::{
     Arrival, Discard, KeyStrength, Opened, Order, Stats,
-    agreement::Agreement,
+    consistent_run::ConsistentRun,
     header::{COHERENCY_COUNT, COUNTS, Header},
-    kept::KeptKeys,
     key::{KeyChain, SessionKey},
     lookahead::{Lookahead, Search},
     meter::Meter,
     plaintext::{self, Plaintext},
+    skipped_keys::SkippedKeys,
 };
 
 /// Decrypts one direction of a link, in place
@@ -16,17 +16,18 @@ use crate::{
 /// The chain of session keys follows the frames that open. A frame ahead of them opens with the key
 /// as many steps ahead as its coherency count says, and the keys of the frames it skipped are kept
 /// for a while; a late frame opens with its kept key, and that key is then gone, so that nothing
-/// opens twice. A frame that does not open moves nothing and leaves its octets as they were.
+/// opens twice. A frame that does not open leaves the state and its octets unchanged.
 ///
-/// A count up to 512 ahead is tried at once. Beyond, the coherency count may have wrapped and a
-/// forged frame could cost much: three frames that agree with each other are waited for, and the
-/// third begins a pursuit along the chain, through every place the count allows, up to where the
-/// carrier's sequence number says the peer is. If 16 agree and none opens, the peer has used up
-/// counts without sequence numbers, and the pursuit goes on to 2^20 frames ahead.
+/// A count up to 512 ahead is tried at once. Beyond that, the coherency count may have wrapped, and
+/// a forged frame could cost much. So the decryptor waits for three frames that are consistent with
+/// each other. The third begins a pursuit along the chain: every place that the count allows is
+/// tried, up to the place that follows from the carrier's sequence number. If 16 are consistent and
+/// none opens, the peer has used up counts without sequence numbers, and the pursuit goes on to
+/// 2^20 frames ahead.
 ///
-/// What a pursuit may cost is metered: 4096 key changes each second, saved up for 32 seconds, of
+/// The cost of pursuits is limited to 4096 key changes each second, saved up for 32 seconds, of
 /// which 16,384 go to one frame. So after an outage of up to 130,000 frames two frames are lost,
-/// and one more for every 16,384 frames of the outage; after a longer one, more.
+/// and one more for every 16,384 frames of the outage. After a longer outage more frames are lost.
 ///
 /// Memory: none on the heap while frames come in order. At most 256 kept keys (10 KiB), and after
 /// frames that did not open at most 768 keys ahead (12 KiB), all for at most 2 seconds after their
@@ -34,15 +35,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Decryptor {
     chain: KeyChain,
-    /// Of the frame opened furthest ahead
+    /// The key of the frame that was opened furthest ahead
     key: SessionKey,
     /// Steps of the chain that led to it: its coherency count is one less, modulo 4096
     steps: u64,
     /// The carrier's sequence number of that frame
     sequence: Option<u32>,
-    kept: KeptKeys,
+    skipped: SkippedKeys,
     lookahead: Lookahead,
-    agreement: Agreement,
+    run: ConsistentRun,
     meter: Meter,
     score: u16,
     stats: Stats,
@@ -60,9 +61,9 @@ impl Decryptor {
             key,
             steps: 0,
             sequence: None,
-            kept: KeptKeys::default(),
+            skipped: SkippedKeys::default(),
             lookahead: Lookahead::default(),
-            agreement: Agreement::default(),
+            run: ConsistentRun::default(),
             meter: Meter::new(),
             score: 0,
             stats: Stats::default(),
@@ -71,11 +72,11 @@ impl Decryptor {
 
     /// Opens the octets behind the protocol number 00FD, in place
     ///
-    /// `Ok` is the moment to commit the carrier's sequence number. On `Err` nothing has moved;
-    /// [`Discard::is_fatal`] tells whether the link is to be closed.
+    /// `Ok` is the moment to commit the carrier's sequence number. On `Err` the state is unchanged;
+    /// [`Discard::is_fatal`] tells if the link must be closed.
     ///
-    /// The carrier must hand over frames however far they are ahead of the last: only what comes
-    /// out of them can tell.
+    /// The carrier must hand over frames at any distance ahead of the last one, because only
+    /// decryption can tell if they are genuine.
     pub fn open<'p>(
         &mut self,
         now: Instant,
@@ -83,7 +84,7 @@ impl Decryptor {
         frame: &'p mut [u8],
     ) -> Result<Opened<'p>, Discard> {
         let opened = self.open_in_place(now, arrival, frame);
-        self.stats.kept_keys = self.kept.len();
+        self.stats.kept_keys = self.skipped.len();
         match opened {
             Ok(_) => self.stats.opened = self.stats.opened.saturating_add(1),
             Err(discard) => self.stats.count(discard),
@@ -91,20 +92,20 @@ impl Decryptor {
         opened
     }
 
-    /// Forgets keys that are too old
+    /// Drops keys that are too old
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.kept.expire(now);
+        self.skipped.expire(now);
         self.lookahead.expire(now);
-        self.stats.kept_keys = self.kept.len();
+        self.stats.kept_keys = self.skipped.len();
     }
 
-    /// When keys will be too old: `None` while frames come in order
+    /// The time at which the oldest keys expire; `None` while frames come in order
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.kept.poll_timeout(), self.lookahead.poll_timeout()];
+        let deadlines = [self.skipped.poll_timeout(), self.lookahead.poll_timeout()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// What was done so far
+    /// The counters so far
     pub const fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -144,7 +145,7 @@ impl Decryptor {
         Err(if self.score >= SCORE_LIMIT { Discard::ScoreLimit } else { violation })
     }
 
-    /// Whether the frame was sent after all that were opened
+    /// Returns true if the frame was sent after all frames that were opened
     ///
     /// The carrier also counts frames in the clear, so that a frame behind one of these may still be
     /// ahead here; and it may have taken up a new range of sequence numbers.
@@ -170,14 +171,14 @@ impl Decryptor {
             }
             Err(discard) => discard,
         };
-        let agreeing = self.agreement.note(arrival.sequence, count);
-        if agreeing < AGREEING {
+        let agreeing = self.run.note(arrival.sequence, count);
+        if agreeing < MIN_CONSISTENT {
             return Err(discard);
         }
         let reach = self.reach(arrival, agreeing);
         let pursued = self.pursue(now, distance, reach, ciphertext);
         let (distance, plaintext) = pursued.map_err(|discard| match discard {
-            Discard::Implausible if reach == FARTHEST => Discard::OutOfReach,
+            Discard::Implausible if reach == MAX_REACH => Discard::OutOfReach,
             other => other,
         })?;
         self.commit(arrival, distance);
@@ -193,12 +194,12 @@ impl Decryptor {
     ) -> Result<Plaintext, Discard> {
         match distance {
             1 if self.lookahead.is_empty() => self.open_next(now, ciphertext),
-            1..=NEAR => self.open_skipping(now, distance, ciphertext),
+            1..=MAX_NEAR => self.open_skipping(now, distance, ciphertext),
             _ => Err(Discard::TooFarAhead),
         }
     }
 
-    /// The undisturbed path: one step, nothing kept
+    /// Opens a frame on the undisturbed path: one step, and no key is kept
     fn open_next(&mut self, now: Instant, ciphertext: &mut [u8]) -> Result<Plaintext, Discard> {
         let key = self.chain.next(&self.key);
         self.stats.rekeyed(1);
@@ -225,7 +226,7 @@ impl Decryptor {
         let key = self.lookahead.near(now, &self.chain, &self.key, distance);
         let plaintext = key.and_then(|key| plaintext::open(&self.chain, key, ciphertext));
         let plaintext = plaintext.ok_or(Discard::Implausible)?;
-        self.kept.keep(now, end, self.lookahead.take_near(distance.saturating_sub(1)));
+        self.skipped.keep(now, end, self.lookahead.take_near(distance.saturating_sub(1)));
         if let Some(key) = self.lookahead.take_near(1).next() {
             self.key = key;
         }
@@ -250,26 +251,27 @@ impl Decryptor {
         let (distance, plaintext) = found?;
         if let Some((key, skipped)) = self.lookahead.take_pursuit(distance) {
             let end = self.steps.saturating_add(distance);
-            self.kept.keep(now, end, skipped.into_iter());
+            self.skipped.keep(now, end, skipped.into_iter());
             self.key = key;
         }
         Ok((distance, plaintext))
     }
 
-    /// How far ahead a peer may be whose frames agree but do not open
+    /// The largest distance ahead at which a peer is looked for if its frames are consistent but do
+    /// not open
     fn reach(&self, arrival: Arrival, agreeing: u16) -> u64 {
-        if agreeing >= PERSISTENT {
-            return FARTHEST;
+        if agreeing >= MIN_PERSISTENT {
+            return MAX_REACH;
         }
         // The peer has sent at most that many frames since; before the first one, in all.
         let sent = match self.sequence {
             Some(opened) => u64::from(arrival.sequence.wrapping_sub(opened)),
             None => u64::from(arrival.sequence).saturating_add(1),
         };
-        sent.clamp(COUNTS.saturating_sub(1), FARTHEST.saturating_sub(1))
+        sent.clamp(COUNTS.saturating_sub(1), MAX_REACH.saturating_sub(1))
     }
 
-    /// A late frame; or the next one, if the carrier's number of an earlier one was damaged
+    /// Opens a late frame; or the next one, if the carrier's number of an earlier one was damaged
     ///
     /// The key of the count that was used last, or of one near behind it, is not looked for ahead: so
     /// nothing opens twice, and a duplicate costs nothing.
@@ -282,7 +284,7 @@ impl Decryptor {
     ) -> Result<Plaintext, Discard> {
         let opened = self.open_late(now, count, ciphertext);
         let distance = self.distance(count);
-        if !matches!((&opened, distance), (Err(Discard::Late), 1..=NEAR)) {
+        if !matches!((&opened, distance), (Err(Discard::Late), 1..=MAX_NEAR)) {
             return opened;
         }
         let plaintext = self.open_near(now, distance, ciphertext).map_err(|_| Discard::Late)?;
@@ -296,30 +298,30 @@ impl Decryptor {
         count: u16,
         ciphertext: &mut [u8],
     ) -> Result<Plaintext, Discard> {
-        self.kept.expire(now);
+        self.skipped.expire(now);
         let behind = COUNTS.saturating_sub(self.distance(count).into());
         let steps = self.steps.checked_sub(behind).ok_or(Discard::Late)?;
-        let key = self.kept.get(steps).ok_or(Discard::Late)?;
+        let key = self.skipped.get(steps).ok_or(Discard::Late)?;
         self.stats.tried(1);
         let plaintext =
             plaintext::open(&self.chain, key, ciphertext).ok_or(Discard::Implausible)?;
-        self.kept.forget(steps);
+        self.skipped.forget(steps);
         self.stats.opened_late = self.stats.opened_late.saturating_add(1);
         Ok(plaintext)
     }
 
-    /// What stays to be done when a frame has opened `distance` ahead, its key being in place
+    /// Updates the state after a frame has opened `distance` ahead; its key is in place already
     fn commit(&mut self, arrival: Arrival, distance: u64) {
         self.steps = self.steps.saturating_add(distance);
         self.sequence = Some(arrival.sequence);
-        self.kept.follow(self.steps);
+        self.skipped.follow(self.steps);
         self.lookahead.settle();
-        self.agreement = Agreement::default();
+        self.run = ConsistentRun::default();
         self.meter.earn(distance);
         self.score /= 2;
     }
 
-    /// Pays for key changes near by, for which the pursuit leaves a reserve
+    /// Pays for the key changes of a small gap, for which the pursuit leaves a reserve
     fn pay(&mut self, now: Instant, steps: usize) -> Result<(), Discard> {
         let steps = u64::try_from(steps).unwrap_or(u64::MAX);
         if steps > self.meter.tokens(now) {
@@ -338,18 +340,19 @@ impl Decryptor {
     }
 }
 
-/// Tried at once
-const NEAR: u16 = 512;
-/// Frames that must agree before the chain is followed further than that
-const AGREEING: u16 = 3;
-/// Frames that must agree before the carrier's sequence numbers are doubted
+/// Distance up to which a key is tried at once
+const MAX_NEAR: u16 = 512;
+/// Consistent frames that are needed before the chain is followed further than that
+const MIN_CONSISTENT: u16 = 3;
+/// Consistent frames that are needed before the carrier's sequence numbers are doubted
 ///
 /// Linux consumes a coherency count, but no sequence number, for a packet it has no route for.
-const PERSISTENT: u16 = 16;
-/// As far as the chain is ever followed, in frames
-const FARTHEST: u64 = 1 << 20;
+const MIN_PERSISTENT: u16 = 16;
+/// The farthest that the chain is ever followed, in frames
+const MAX_REACH: u64 = 1 << 20;
 
-/// What a frame with a wrong D or A bit adds to the score, as in Linux; a good frame halves it
+/// Addition to the score for a frame with a wrong D or A bit, as in Linux; a good frame halves the
+/// score
 const VIOLATION: u16 = 100;
 const SCORE_LIMIT: u16 = 1600;
 

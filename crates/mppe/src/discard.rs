@@ -1,8 +1,8 @@
-//! Why frames are dropped, and how often
+//! Reasons for dropping frames, and counters for them
 
-/// Why a frame was not opened
+/// The reason why a frame was not opened
 ///
-/// Nothing has moved then, and the frame's octets are as they were.
+/// The state is unchanged then, and so are the frame's octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
@@ -19,17 +19,18 @@ pub enum Discard {
     /// The B or the C bit is set: MPPC, which was not negotiated
     #[error("frame is compressed")]
     Compressed,
-    /// Behind what was opened, and no key is kept for it: a duplicate, or too late
+    /// A duplicate or a frame that is too late: it is behind the last opened one, and its key is
+    /// not kept
     #[error("late or duplicate frame")]
     Late,
-    /// No plausible plaintext comes out: forged, damaged, or of another session
+    /// Decryption gives no plausible plaintext: the frame is forged, damaged, or of another session
     #[error("no plausible plaintext")]
     Implausible,
-    /// Frames before it are missing, and a stateful session cannot go on without them: a reset is
-    /// to be asked for
+    /// Frames before it are missing, and a stateful session cannot continue without them: the peer
+    /// must be asked for a reset
     #[error("frames are missing before it, waiting for a reset")]
     OutOfStep,
-    /// Too far ahead to be believed before other frames agree with it
+    /// The frame is too far ahead: other frames must be consistent with it first
     #[error("frame too far ahead, waiting for others that agree")]
     TooFarAhead,
     /// Finding its key takes more work than may be spent now
@@ -44,13 +45,14 @@ pub enum Discard {
 }
 
 impl Discard {
-    /// Whether the link cannot go on: LCP is to be closed
+    /// Returns true if the link cannot go on: LCP must be closed
     pub const fn is_fatal(self) -> bool {
         matches!(self, Self::ScoreLimit | Self::OutOfReach)
     }
 }
 
-/// What a [`Decryptor`](crate::Decryptor) or [`StatefulDecryptor`](crate::StatefulDecryptor) has done so far, in frames unless said otherwise
+/// Counters of a [`Decryptor`](crate::Decryptor) or
+/// [`StatefulDecryptor`](crate::StatefulDecryptor), in frames unless said otherwise
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -9,14 +9,14 @@ pub(crate) struct Header {
     pub(crate) at_front: bool,
     /// C: compressed by MPPC
     pub(crate) compressed: bool,
-    /// D
+    /// D: the frame is encrypted
     pub(crate) encrypted: bool,
     /// 12 bits
     pub(crate) coherency_count: u16,
 }
 
 impl Header {
-    /// That of a frame in a stateless session: A and D
+    /// The header of a frame in a stateless session, with the bits A and D
     pub(crate) const fn stateless(coherency_count: u16) -> Self {
         let coherency_count = coherency_count & COHERENCY_COUNT;
         Self { flushed: true, at_front: false, compressed: false, encrypted: true, coherency_count }

@@ -34,7 +34,7 @@ impl SessionKey {
     }
 }
 
-/// How one session key follows from the one before it
+/// The chain of session keys, each of which follows from the one before it
 #[derive(Debug)]
 pub(crate) struct KeyChain {
     start: SessionKey,
@@ -98,7 +98,7 @@ impl KeyChain {
         digest
     }
 
-    /// What is hashed, as SHA-1 takes it: two blocks, padded
+    /// The input of SHA-1: two blocks, padded
     fn message(&self, key: &SessionKey) -> [u8; 128] {
         let (start, key) = (self.octets(&self.start), self.octets(key));
         let mut message = [0; 128];
@@ -121,7 +121,7 @@ impl KeyChain {
         message
     }
 
-    /// Overwrites what the strength takes away from the secret
+    /// Overwrites the octets that are not secret at this strength with known values
     fn reduced(&self, mut key: SessionKey) -> SessionKey {
         let [first, second, third, ..] = &mut key.0;
         match self.strength {

@@ -1,14 +1,15 @@
 //! Microsoft Point-To-Point Encryption (RFC 3078): Encryptor and Decryptor
 //!
-//! Stateless sessions of 128, 56 and 40 bits: each frame has a session key of its own, the next
-//! link of a chain that only the start key begins. So the [`Encryptor`] steps once for each frame,
-//! and a [`Decryptor`] follows a gap by stepping over it. [`StatefulEncryptor`] and
-//! [`StatefulDecryptor`] are for servers that have stateful sessions only: less secure, and a lost
-//! frame stops them for a round trip.
+//! Stateless sessions have 128, 56 or 40 bits. Each frame has a session key of its own, the next
+//! link of a chain that begins with the start key. So the [`Encryptor`] takes one step for each
+//! frame, and a [`Decryptor`] steps over a gap. [`StatefulEncryptor`] and [`StatefulDecryptor`] are
+//! for servers that have stateful sessions only. These are less secure, and a lost frame stops them
+//! for a round trip.
 //!
-//! RC4 has no authenticator, so nothing tells a forged frame from a true one but what comes out of
-//! it. A [`Decryptor`] therefore works on copies: its state moves when the plaintext is plausible,
-//! an IP packet in an allowed protocol, and not before. Work on frames that lead nowhere is metered.
+//! RC4 has no authenticator, so only the plaintext distinguishes a genuine frame from a forged one.
+//! A [`Decryptor`] therefore works on copies. Its state changes only when the plaintext is
+//! plausible: an IP packet in an allowed protocol. Work on frames that do not open is limited by a
+//! budget.
 //!
 //! ```
 //! use std::time::Instant;
@@ -40,17 +41,17 @@
     )
 )]
 
-mod agreement;
+mod consistent_run;
 mod decryptor;
 mod discard;
 mod encryptor;
 mod header;
-mod kept;
 mod key;
 mod lookahead;
 mod meter;
 mod plaintext;
 mod rc4;
+mod skipped_keys;
 mod stateful;
 mod wipe;
 
@@ -64,7 +65,7 @@ pub use encryptor::Encryptor;
 pub use plaintext::is_plausible_ipv4;
 pub use stateful::{StatefulDecryptor, StatefulEncryptor, StatefulReset};
 
-/// How much of the session keys is secret (RFC 3078 §2)
+/// The secret part of the session keys (RFC 3078 §2)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyStrength {
     /// 8-octet keys of which the first three octets are known
@@ -75,23 +76,23 @@ pub enum KeyStrength {
     Bits128,
 }
 
-/// Where the carrier's sequence number stands against the highest one it has committed
+/// The place of the carrier's sequence number relative to the highest one it has committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Ahead of it
     Ahead,
-    /// It, or one behind it: late or a duplicate
+    /// Equal to it or behind it: late or a duplicate
     Behind,
 }
 
-/// What the carrier knows about a frame
+/// The carrier's knowledge about a frame
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The carrier's sequence number: in PPTP that of GRE
     ///
     /// It counts frames, encrypted or not, modulo 2^32.
     pub sequence: u32,
-    /// What the carrier makes of it
+    /// The place of the sequence number
     pub order: Order,
 }
 

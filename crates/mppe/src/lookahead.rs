@@ -14,12 +14,12 @@ use crate::{
 
 /// Keys ahead that were computed for frames that did not open
 ///
-/// The chain does not depend on what a forger sends, so no key has to be computed twice: neither
-/// for the next forged frame nor, when it comes, for the true one. Distances are in steps of the
-/// chain from the frame that was opened last. While all frames open there is nothing here.
+/// The chain does not depend on input, so no key has to be computed twice, for forged frames or for
+/// genuine ones. Distances are in steps of the chain from the frame that was opened last. While all
+/// frames open, this is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Lookahead {
-    /// From distance 1 on
+    /// Keys from distance 1 on
     near: VecDeque<SessionKey>,
     pursuit: Option<Pursuit>,
     used: Option<Instant>,
@@ -30,7 +30,7 @@ impl Lookahead {
         self.used.is_none()
     }
 
-    /// How many keys must be computed to have that at `distance`
+    /// The number of keys that must be computed to have the one at `distance`
     pub(crate) fn missing(&self, distance: usize) -> usize {
         distance.saturating_sub(self.near.len())
     }
@@ -65,7 +65,7 @@ impl Lookahead {
         self.near.drain(..distance.min(self.near.len()))
     }
 
-    /// Where the pursuit stands, or begins: behind the near keys
+    /// The pursuit, which begins behind the near keys
     pub(crate) fn pursuit(&mut self, now: Instant, opened: &SessionKey) -> &mut Pursuit {
         self.used = Some(now);
         self.pursuit.get_or_insert_with(|| Pursuit::begin(opened, &self.near))
@@ -81,7 +81,7 @@ impl Lookahead {
         pursuit?.into_keys(distance)
     }
 
-    /// Ends the pursuit, since a frame opened, and frees what is empty
+    /// Ends the pursuit after a frame has opened, and frees empty memory
     pub(crate) fn settle(&mut self) {
         self.pursuit = None;
         if self.near.is_empty() {
@@ -89,7 +89,7 @@ impl Lookahead {
         }
     }
 
-    /// Forgets keys that served for nothing; how far the pursuit came is not forgotten
+    /// Drops keys that opened no frame; the distance that the pursuit reached is kept
     pub(crate) fn expire(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.near = VecDeque::new();
@@ -110,7 +110,7 @@ impl Lookahead {
     }
 }
 
-/// How far the chain was followed in search of a peer that is far ahead
+/// The search along the chain for a peer that is far ahead
 #[derive(Debug)]
 pub(crate) struct Pursuit {
     distance: u64,
@@ -128,9 +128,9 @@ impl Pursuit {
         pursuit
     }
 
-    /// Opens a frame with the first key that does, and returns its distance
+    /// Opens a frame with the first key that fits, and returns its distance
     ///
-    /// Each step costs one of what is `left`.
+    /// Each step takes one from `left`.
     pub(crate) fn follow(
         &mut self,
         chain: &KeyChain,
@@ -151,7 +151,7 @@ impl Pursuit {
         Err(Discard::Implausible)
     }
 
-    /// Steps to `distance`, or as far as what is `left` allows
+    /// Steps to `distance`, or as far as `left` allows
     fn advance(&mut self, chain: &KeyChain, distance: u64, left: &mut u64) -> Result<(), Discard> {
         while self.distance < distance {
             *left = left.checked_sub(1).ok_or(Discard::OverBudget)?;
@@ -183,7 +183,7 @@ impl Pursuit {
     fn push(&mut self, key: SessionKey) {
         let before = std::mem::replace(&mut self.key, key);
         if self.distance > 0 {
-            if self.before.len() >= PASSED {
+            if self.before.len() >= MAX_PASSED {
                 self.before.pop_front();
             }
             self.before.push_back(before);
@@ -199,16 +199,16 @@ impl Pursuit {
     }
 }
 
-/// Where a frame's key is looked for
+/// The places at which a frame's key is looked for
 pub(crate) struct Search<'a> {
-    /// What the frame's distance leaves modulo 4096
+    /// The frame's distance modulo 4096
     pub(crate) remainder: u16,
-    /// The frame's distance at most
+    /// The largest distance that the frame can have
     pub(crate) reach: u64,
     /// Counts the keys that were tried
     pub(crate) tried: &'a mut u64,
 }
 
 const LIFETIME: Duration = Duration::from_secs(2);
-/// As many as are kept for late frames
-const PASSED: usize = 256;
+/// Keys that are kept behind the pursuit, as many as for late frames
+const MAX_PASSED: usize = 256;

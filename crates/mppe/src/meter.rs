@@ -1,12 +1,12 @@
-//! What may be spent on frames that may be forged
+//! The budget for key changes that forged frames may cause
 
 use std::time::{Duration, Instant};
 
 /// A token bucket of key changes
 ///
-/// A key change takes 0.75 µs (Zen 3). Whoever forges frames can ask for thousands of them
-/// with each, so work that may lead nowhere is paid from here, and what turned out to be needed is
-/// given back. The bucket is deep, 32 seconds of its income: a true outage is followed in one go.
+/// A key change takes 0.75 µs (Zen 3), and one forged frame can ask for thousands. So key changes
+/// that may be useless are paid from here, and the useful ones are given back. The bucket is deep,
+/// 32 seconds of its income, so that a real outage is followed at once.
 #[derive(Debug)]
 pub(crate) struct Meter {
     tokens: u64,
@@ -18,28 +18,29 @@ impl Meter {
         Self { tokens: DEPTH, refilled: None }
     }
 
-    /// What may be spent now
+    /// The tokens that may be spent now
     pub(crate) fn tokens(&mut self, now: Instant) -> u64 {
         let since = *self.refilled.get_or_insert(now);
         let micros = u64::try_from(now.saturating_duration_since(since).as_micros());
         let income = micros.unwrap_or(u64::MAX).saturating_mul(PER_SECOND) / 1_000_000;
-        // What was not enough for a whole token counts next time.
+        // the time that gave no whole token counts next time
         let paid = Duration::from_nanos(income.saturating_mul(1_000_000_000) / PER_SECOND);
         self.refilled = since.checked_add(paid);
         self.earn(income);
         self.tokens
     }
 
-    /// What a pursuit may spend on a frame, to be settled by [`give_back`](Self::give_back)
+    /// Takes the tokens that a pursuit may spend on a frame; [`give_back`](Self::give_back) returns
+    /// the rest
     pub(crate) fn take_allowance(&mut self, now: Instant) -> u64 {
         let saved = self.tokens(now).saturating_sub(RESERVE).min(PER_FRAME);
         self.spend(saved);
-        saved.saturating_add(PER_AGREEING_FRAME)
+        saved.saturating_add(FREE_PER_FRAME)
     }
 
-    /// Takes back what was `left` of an allowance; what comes for free was spent first
+    /// Takes back the `left` tokens of an allowance; the free tokens are counted as spent first
     pub(crate) fn give_back(&mut self, allowance: u64, left: u64) {
-        self.earn(left.min(allowance.saturating_sub(PER_AGREEING_FRAME)));
+        self.earn(left.min(allowance.saturating_sub(FREE_PER_FRAME)));
     }
 
     pub(crate) fn spend(&mut self, tokens: u64) {
@@ -54,14 +55,15 @@ impl Meter {
 const PER_SECOND: u64 = 4096;
 const DEPTH: u64 = 32 * PER_SECOND;
 
-/// What a pursuit leaves for gaps near by
+/// Tokens that a pursuit leaves for small gaps
 const RESERVE: u64 = 1024;
-/// What a pursuit may take for one frame: 12 ms
+/// Tokens that a pursuit may take for one frame: 12 ms
 const PER_FRAME: u64 = 16_384;
-/// What a pursuit has for each frame even if nothing is saved
+/// Free tokens that a pursuit has for each frame, even if no token is saved
 ///
-/// More than one: else it would never catch up with a peer that sends faster than the meter earns.
-const PER_AGREEING_FRAME: u64 = 4;
+/// More than one: otherwise it would never catch up with a peer that sends faster than the meter
+/// earns.
+const FREE_PER_FRAME: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -96,12 +98,12 @@ mod tests {
     fn a_pursuit_leaves_a_reserve_and_has_a_little_for_free() {
         let now = epoch();
         let mut meter = Meter::new();
-        assert_eq!(meter.take_allowance(now), PER_FRAME + PER_AGREEING_FRAME);
-        meter.give_back(PER_FRAME + PER_AGREEING_FRAME, PER_FRAME);
+        assert_eq!(meter.take_allowance(now), PER_FRAME + FREE_PER_FRAME);
+        meter.give_back(PER_FRAME + FREE_PER_FRAME, PER_FRAME);
         assert_eq!(meter.tokens(now), DEPTH, "the free ones were spent first");
-        while meter.take_allowance(now) > PER_AGREEING_FRAME {}
+        while meter.take_allowance(now) > FREE_PER_FRAME {}
         assert_eq!(meter.tokens(now), RESERVE);
-        meter.give_back(PER_AGREEING_FRAME, 1);
+        meter.give_back(FREE_PER_FRAME, 1);
         assert_eq!(meter.tokens(now), RESERVE);
     }
 }

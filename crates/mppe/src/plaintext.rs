@@ -1,11 +1,11 @@
-//! What tells a right key from a wrong one: whether an IP packet comes out
+//! The plausibility check: a key is right if it gives an IP packet
 
 use crate::{
     key::{KeyChain, SessionKey},
     rc4::Rc4,
 };
 
-/// What stands in front of a packet
+/// The protocol field in front of a packet
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plaintext {
     /// The inner protocol
@@ -14,14 +14,15 @@ pub(crate) struct Plaintext {
     pub(crate) field: usize,
 }
 
-/// Decrypts in place if a plausible packet comes out, and leaves all as it was if not
+/// Decrypts in place if the plaintext is plausible; otherwise leaves the octets unchanged
 ///
 /// A wrong key costs its schedule and [`HEAD`] octets, not the whole frame.
 pub(crate) fn open(chain: &KeyChain, key: &SessionKey, ciphertext: &mut [u8]) -> Option<Plaintext> {
     chain.with_cipher(key, |cipher| uncover(cipher, ciphertext))
 }
 
-/// The same with a cipher, which has moved on in any case
+/// Decrypts like [`open`] with a given cipher, which moves on even if the plaintext is not
+/// plausible
 #[inline]
 pub(crate) fn uncover(cipher: &mut Rc4, ciphertext: &mut [u8]) -> Option<Plaintext> {
     let length = ciphertext.len();
@@ -37,10 +38,11 @@ pub(crate) fn uncover(cipher: &mut Rc4, ciphertext: &mut [u8]) -> Option<Plainte
     plaintext
 }
 
-/// Whether octets look like an IPv4 packet: version, lengths and the header's checksum (RFC 791 §3.1)
+/// Returns true if octets look like an IPv4 packet: version, lengths and the header's checksum (RFC
+/// 791 §3.1)
 ///
-/// What a [`Decryptor`](crate::Decryptor) asks of what it opens, for those who have no encryption.
-/// Octets behind the packet's total length are let pass.
+/// A [`Decryptor`](crate::Decryptor) applies this check to each frame. It is public for links
+/// without encryption. Octets behind the packet's total length are allowed.
 pub fn is_plausible_ipv4(packet: &[u8]) -> bool {
     ipv4(packet, packet.len())
 }
@@ -88,9 +90,10 @@ fn ipv6(packet: &[u8], length: usize, exactly: bool) -> bool {
     first >> 4 == 6 && if exactly { total == length } else { total <= length }
 }
 
-/// FFFF if the checksum among the octets is right (RFC 1071)
+/// Returns FFFF if the checksum among the octets is right (RFC 1071)
 ///
-/// The carry is added once: of 30 words it is 1D at most, so that what it carries again is not FFFF.
+/// The carry is added once. It is at most 1D for 30 words, so adding it cannot carry again and give
+/// FFFF.
 fn ones_complement_sum(octets: &[u8]) -> u32 {
     let (words, _) = octets.as_chunks::<2>();
     let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();

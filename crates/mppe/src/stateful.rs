@@ -15,10 +15,10 @@ mod tests;
 pub use decryptor::StatefulDecryptor;
 pub use encryptor::StatefulEncryptor;
 
-/// What a frame with the A bit does to the keys of a stateful session: two incompatible readings
+/// Two incompatible readings of the A bit in a stateful session: its effect on the keys
 ///
-/// They differ after the first lost frame only, and then for good: nothing that follows can be
-/// opened by a peer of the other reading.
+/// They differ only after the first lost frame, and then for good: a peer with the other reading
+/// cannot open any later frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatefulReset {
     /// RC4 begins anew with the key there is (RFC 3078 §7.3 and §8.2; FreeBSD)

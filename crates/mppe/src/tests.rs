@@ -137,7 +137,7 @@ const GOLDEN_FRAMES: [&str; 2] = [
     "9000 3f79989876f0f2250a21c66e893061fc2734db57bbb5",
     "9001 fb2e423d06714fa3a00c82d01ecd60c9583acc304364",
 ];
-/// Where the checksum stands in such a frame, and what it should be
+/// The place of the checksum in such a frame, and its right value
 const CHECKSUM: (std::ops::Range<usize>, [u8; 2]) = (14..16, [0x26, 0xE7]);
 
 #[test]
@@ -150,7 +150,7 @@ fn golden_frames_are_sealed() {
     }
 }
 
-/// Nothing but the plausibility filter can tell these frames from true ones, and it must
+/// Only the plausibility filter can distinguish these frames from genuine ones, and it must do so
 #[test]
 fn golden_frames_open_once_their_checksum_is_right() {
     let mut decryptor = Decryptor::stateless(&key(SEND), KeyStrength::Bits128);

@@ -1,6 +1,6 @@
 use zeroize::optimization_barrier;
 
-/// Overwrites what was secret
+/// Overwrites a secret
 ///
 /// `Zeroize` writes element by element: 256 stores for a cipher's state, twice for each packet. This
 /// leaves a `memset`, and the barrier leaves it there.

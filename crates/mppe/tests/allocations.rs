@@ -28,8 +28,8 @@ fn allocations(now: Instant) -> usize {
     region.change().allocations
 }
 
-/// The test harness has a thread beside this one that allocates when it likes: 4 times in one run on
-/// a busy machine. What the session allocates it allocates every time.
+/// The test harness has a thread beside this one that allocates when it likes: 4 times in one run
+/// on a busy machine. Allocations of the session itself would happen every time.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "there is no other way to have an instant")]
 fn frames_in_order_allocate_nothing() {

@@ -101,7 +101,8 @@ impl std::fmt::Debug for PasswordChange {
 fn apply_rc4(key: &NtHash, block: &mut [u8]) {
     match Rc4::new_from_slice(key.as_bytes()) {
         Ok(mut cipher) => cipher.apply_keystream(block),
-        // Of 1 to 256 octets any key will do; what could not be encrypted is not to be sent.
+        // any key of 1 to 256 octets is accepted; if it were not, the block must not be sent in the
+        // clear
         Err(_) => block.fill(0),
     }
 }

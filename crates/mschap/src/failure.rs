@@ -24,7 +24,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Reads the message of a Failure packet, whatever a real server made of it
+    /// Reads the message of a Failure packet, with the deviations of real servers
     ///
     /// Only `E=` must be there. The others may be missing, doubled (the last counts), unreadable or
     /// in any order, unknown ones are skipped, `M=` ends it. A message that is not UTF-8 is
@@ -45,7 +45,7 @@ impl Failure {
         fields.finish()
     }
 
-    /// What the code means, in a few words (RFC 2759 §6)
+    /// The meaning of the code in a few words (RFC 2759 §6)
     pub const fn meaning(&self) -> Option<&'static str> {
         Some(match self.code {
             646 => "restricted logon hours",

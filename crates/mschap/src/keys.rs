@@ -8,7 +8,7 @@ use crate::{
 };
 
 secret! {
-    /// `MasterKey`: what both directions' start keys come from (RFC 3079 §3.4)
+    /// `MasterKey`, from which the start keys of both directions are derived (RFC 3079 §3.4)
     MasterKey, 16
 }
 
@@ -22,13 +22,13 @@ secret! {
 /// The start keys of both directions, as seen by the side that computed them
 #[derive(Debug)]
 pub struct StartKeys {
-    /// Encrypts what this side sends
+    /// The key for packets that this side sends
     pub send: StartKey,
-    /// Decrypts what this side receives
+    /// The key for packets that this side receives
     pub receive: StartKey,
 }
 
-/// Whose keys they are: the samples of RFC 3079 §3.5 show the server's send key
+/// The side that computes the keys; the samples of RFC 3079 §3.5 show the server's send key
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The authenticated peer

@@ -23,8 +23,8 @@
 //! assert_eq!(format!("{:?}", keys.send), "StartKey([redacted])");
 //! ```
 //!
-//! The cryptography is that of 1998: whoever records one handshake can try passwords against it,
-//! and 2^56 DES keys are within reach.
+//! The cryptography is that of 1998. An attacker who records one handshake can try passwords
+//! against it, and trying all 2^56 DES keys is possible today.
 #![cfg_attr(
     not(test),
     warn(
@@ -55,7 +55,7 @@ pub use password::{LmHash, NtHash, Password, PasswordEncoding};
 pub use response::{HashName, challenge_hash, lm_response, nt_response};
 pub use success::AuthenticatorResponse;
 
-/// Why the text of a Success or a Failure packet says nothing
+/// Reasons why the text of a Success or a Failure packet cannot be read
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {

@@ -32,7 +32,7 @@ impl Password {
 
     /// The 16-bit units that are hashed, and sent when the password is changed
     pub(crate) fn units(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u16>> {
-        // no more units than octets: a vector that grows leaves a copy of what it held behind
+        // no more units than octets: a vector that grows would leave a copy of its octets in memory
         let mut units = Zeroizing::new(Vec::with_capacity(self.0.len()));
         match encoding {
             PasswordEncoding::Utf16 => units.extend(self.0.encode_utf16()),
@@ -63,8 +63,9 @@ impl Password {
 
     /// The octets of the password, as PAP sends and CHAP-MD5 hashes them
     ///
-    /// UTF-8, or in the encoding [`WidenedOctets`](PasswordEncoding::WidenedOctets) what such a
-    /// server has in its secrets file: Latin-1, or UTF-8 where it must be.
+    /// UTF-8. With [`WidenedOctets`](PasswordEncoding::WidenedOctets) they are the octets in the
+    /// secrets file of such a server: Latin-1 if the password can be written in it, otherwise
+    /// UTF-8.
     pub fn octets(&self, encoding: PasswordEncoding) -> Zeroizing<Vec<u8>> {
         let is_latin1 = || self.0.chars().all(|c| u8::try_from(c).is_ok());
         let mut octets = Zeroizing::new(Vec::with_capacity(self.0.len()));
@@ -112,29 +113,30 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// How a password becomes the 16-bit units that are hashed
+/// Ways to make the 16-bit units that are hashed from a password
 ///
-/// All are the same for a password in ASCII, and the first two for one in Latin-1, whose octet
-/// widened *is* its UTF-16 unit.
+/// All give the same result for a password in ASCII. The first two give the same result for one in
+/// Latin-1, because a widened octet of Latin-1 is its UTF-16 unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PasswordEncoding {
     /// UTF-16 with surrogates, as RFC 2759 says and Windows does
     #[default]
     Utf16,
-    /// Each octet widened to 16 bits, as pppd and accel-ppp do with the octets of their secrets
+    /// Octets of Latin-1, or of UTF-8, widened to 16 bits each, as pppd and accel-ppp widen the
+    /// octets of their secrets
     ///
-    /// Those octets are taken to be Latin-1 if the password can be written so, else UTF-8.
+    /// The octets are Latin-1 if the password can be written in it, otherwise UTF-8.
     WidenedOctets,
-    /// Each octet of the password in UTF-8 widened to 16 bits
+    /// Octets of UTF-8 widened to 16 bits each
     ///
-    /// What pppd and accel-ppp make of a secrets file that was written in UTF-8.
+    /// pppd and accel-ppp do this with a secrets file that was written in UTF-8.
     WidenedUtf8,
 }
 
 secret! {
     /// `PasswordHash`: the MD4 of the password (RFC 2759 §8.3)
     ///
-    /// As good as the password itself to whoever has it.
+    /// An attacker who has it needs no password.
     NtHash, 16
 }
 
@@ -144,7 +146,8 @@ secret! {
 }
 
 impl NtHash {
-    /// `PasswordHashHash`: what an authenticator keys its answer and MPPE with (RFC 2759 §8.4)
+    /// `PasswordHashHash`, with which an authenticator makes its answer and the MPPE keys (RFC 2759
+    /// §8.4)
     pub(crate) fn hash(&self) -> Self {
         Self::new(Md4::digest(self.as_bytes()).into())
     }

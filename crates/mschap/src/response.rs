@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::{LmHash, NtHash, secret::leading};
 
-/// Which name goes into the hash of the challenges
+/// The name that goes into the hash of the challenges
 ///
-/// The name on the wire is always the whole one.
+/// The name on the wire is always the full name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashName {
-    /// Only what stands behind the last `\`: RFC 2759 §8.2, Windows, pppd
+    /// The part behind the last `\`: RFC 2759 §8.2, Windows, pppd
     #[default]
     StripDomain,
     /// The name as it was sent: accel-ppp with its own secrets

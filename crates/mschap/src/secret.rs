@@ -1,4 +1,4 @@
-//! What the secrets of this crate have in common
+//! A macro for the secrets of this crate
 
 /// Defines a newtype over octets that is zeroized on drop and never printed
 macro_rules! secret {

@@ -9,9 +9,9 @@ use crate::{NtHash, ParseError};
 
 /// The authenticator's proof that it knows the password's hash (RFC 2759 §8.7)
 ///
-/// Compares in constant time. [`Display`](fmt::Display) gives the text a Success packet begins
-/// with. `Debug` is redacted: what a client expects is not to be read from its logs before the
-/// server has said it.
+/// Compares in constant time. [`Display`](fmt::Display) gives the text with which a Success packet
+/// begins. `Debug` is redacted, so that the expected answer cannot be read from a client's log
+/// before the server has sent it.
 #[derive(Clone, Copy)]
 pub struct AuthenticatorResponse([u8; 20]);
 

@@ -247,7 +247,7 @@ fn octets_beyond_ascii_for_pap_and_chap_md5() {
     assert_eq!(octets("\u{43F}", PasswordEncoding::WidenedOctets), "\u{43F}".as_bytes());
 }
 
-/// A secrets file in UTF-8 is widened octet by octet, whatever its characters are
+/// A secrets file in UTF-8 is widened octet by octet, with any characters
 #[test]
 fn widened_utf_8_is_not_what_latin_1_would_be() {
     let widened = Password::new("p\u{E4}ss").nt_hash(PasswordEncoding::WidenedUtf8);

@@ -1,13 +1,13 @@
 //! Packet slots with headroom, the pool they come from, and the way out of a state machine
 //!
-//! An IP packet is composed at [`HEADROOM`] octets into a slot. Everything that goes in front of it
-//! on its way out (MPPE, PPP, GRE) is then written into the headroom, so that a packet is never
-//! moved. [`Egress`] is how a state machine or a TCP/IP stack gets such a slot without knowing who
-//! owns it or what happens to the packet afterwards.
+//! An IP packet is composed at [`HEADROOM`] octets into a slot. The headers in front of it (MPPE,
+//! PPP, GRE) are then written into the headroom, so that a packet is never moved. [`Egress`] gives
+//! such a slot to a state machine or a TCP/IP stack, which does not know the slot's owner or the
+//! packet's further way.
 //!
-//! Beside them stands what else the crates above share: [`Wakers`] and [`Waiters`], the one way in
-//! which tasks are kept under a lock, and woken and dropped outside it; and [`Redacted`], octets that
-//! no log may have.
+//! The crate also has other parts that several crates use: [`Wakers`] and [`Waiters`], which keep
+//! tasks under a lock, and wake and drop them outside it; [`Redacted`], octets that must not be
+//! logged; and [`Counter`], which stops at its largest value.
 #![cfg_attr(
     not(test),
     warn(
@@ -19,10 +19,12 @@
     )
 )]
 
+mod counter;
 mod queue;
 mod redacted;
 mod wakers;
 
+pub use counter::Counter;
 pub use queue::Queue;
 pub use redacted::Redacted;
 pub use wakers::{Waiters, Wakers, panics};
@@ -112,7 +114,7 @@ impl PacketBuf {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether the packet has no octets
+    /// Returns true if the packet has no octets
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -124,7 +126,7 @@ impl Default for PacketBuf {
     }
 }
 
-/// Prints the length only: a packet's octets may hold what its user wants kept
+/// Prints the length only, because the octets may be confidential
 impl std::fmt::Debug for PacketBuf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PacketBuf").field("len", &self.len()).finish_non_exhaustive()
@@ -147,7 +149,7 @@ impl SlotPool {
         Self { free: Vec::new(), made: 0, most }
     }
 
-    /// Whether [`SlotPool::take`] would give a slot
+    /// Returns true if [`SlotPool::take`] would give a slot
     pub fn has_room(&self) -> bool {
         !self.free.is_empty() || self.made < self.most
     }
@@ -157,7 +159,8 @@ impl SlotPool {
         self.most.saturating_sub(self.made).saturating_add(self.free.len())
     }
 
-    /// Counts the slots anew: `in_use` are out, and what is neither here nor there is lost
+    /// Counts the slots again: `in_use` are out, and those that are neither out nor in the pool are
+    /// lost
     pub fn replace_lost(&mut self, in_use: usize) {
         self.made = self.free.len().saturating_add(in_use);
     }
@@ -170,7 +173,7 @@ impl SlotPool {
         if self.made >= self.most {
             return None;
         }
-        self.made = self.made.saturating_add(1);
+        self.made.increment();
         Some(PacketBuf::new())
     }
 
@@ -183,14 +186,14 @@ impl SlotPool {
     }
 }
 
-/// Room for packets on their way out; what becomes of them is the implementor's business
+/// Room for packets on their way out, which the implementor passes on
 ///
 /// A TCP/IP stack composes IP packets into it, a tunnel whole GRE datagrams.
 pub trait Egress {
-    /// Whether [`Egress::compose`] has a slot for one more packet
+    /// Returns true if [`Egress::compose`] has a slot for one more packet
     ///
-    /// Asked before a packet is composed: what finds no room stays where it is and is composed
-    /// later, which is the back-pressure.
+    /// Called before a packet is composed. Data without room stays with the caller and is composed
+    /// later: this is the back-pressure.
     fn has_room(&self) -> bool;
 
     /// Takes a slot, lets `fill` write a packet of exactly `len` octets into it, and passes it on
@@ -202,9 +205,9 @@ pub trait Egress {
 
 /// Packets in a vector: the simplest [`Egress`], for tests and small owners
 ///
-/// Has room for `most` packets; drops and counts what comes beyond.
+/// Has room for `most` packets; drops and counts all further packets.
 pub struct VecEgress {
-    /// What was composed, oldest first
+    /// The packets that were composed, oldest first
     pub packets: Vec<Vec<u8>>,
     /// Packets dropped for want of room
     pub dropped: u64,
@@ -235,7 +238,7 @@ impl Egress for VecEgress {
         if self.has_room() {
             self.packets.push(packet);
         } else {
-            self.dropped = self.dropped.saturating_add(1);
+            self.dropped.increment();
         }
         filled
     }

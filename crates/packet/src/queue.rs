@@ -43,7 +43,7 @@ impl<T> Queue<T> {
         self.0.as_ref().map_or(0, |items| items.len())
     }
 
-    /// Whether there is no item
+    /// Returns true if there is no item
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

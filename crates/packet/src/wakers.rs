@@ -1,6 +1,6 @@
-//! The one way in which tasks are kept, woken and dropped beside a lock
+//! Wakers of tasks, which are kept under a lock, and woken and dropped outside it
 //!
-//! A waker is somebody else's code: it may panic, block, or call back into what the lock guards. So
+//! A waker is foreign code: it may panic, block, or call back into the state behind the lock. So
 //! wakers wait in [`Waiters`] under the lock, leave it in a [`Wakers`], and are woken or dropped
 //! after unlocking.
 
@@ -12,8 +12,8 @@ use std::{
 
 /// Wakers that were taken from under a lock, to be woken or dropped after unlocking
 ///
-/// Declared before the lock is taken, it is also dropped after unlocking if the code in between
-/// returns early or panics. Dropping it wakes and drops what is left.
+/// It must be declared before the lock is taken. Then it is dropped after unlocking even if the
+/// code in between returns early or panics. Dropping it wakes and drops the remaining wakers.
 #[derive(Default)]
 pub struct Wakers {
     woken: Vec<Waker>,
@@ -21,7 +21,7 @@ pub struct Wakers {
 }
 
 impl Wakers {
-    /// Nothing to wake, and no memory for it
+    /// An empty collection, without memory on the heap
     pub const fn new() -> Self {
         Self { woken: Vec::new(), dropped: Vec::new() }
     }
@@ -43,18 +43,18 @@ impl Wakers {
         append(&mut self.dropped, &mut other.dropped);
     }
 
-    /// Whether there is nothing to wake or to drop
+    /// Returns true if there is no waker to wake or to drop
     pub const fn is_empty(&self) -> bool {
         self.woken.is_empty() && self.dropped.is_empty()
     }
 
     /// Wakes and drops all of them, each on its own, and returns how many panicked
     ///
-    /// A waker that panics costs its own task that wake-up, and nobody else anything. To be called
-    /// with no lock held. The memory is kept.
+    /// A waker that panics loses its own wake-up, and has no effect on others. The caller must hold
+    /// no lock. The memory is kept.
     #[inline]
     pub fn wake_all(&mut self) -> usize {
-        // a turn that wakes nobody is the usual one
+        // most turns wake no task
         if self.is_empty() { 0 } else { self.wake_each() }
     }
 
@@ -82,12 +82,13 @@ impl fmt::Debug for Wakers {
     }
 }
 
-/// Runs code of somebody else's and tells whether it panicked
+/// Runs foreign code and returns true if it panicked
 ///
-/// For what wakes tasks by itself, such as a channel of tokio's: with no lock held.
+/// Used for calls that wake tasks themselves, such as those of tokio's channels. The caller must
+/// hold no lock.
 pub fn panics(f: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { return false };
-    // what the panic carries is somebody else's as well
+    // the value of the panic is foreign too
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(another);
     }
@@ -119,7 +120,7 @@ pub struct Waiters {
 }
 
 impl Waiters {
-    /// No task, and no memory for one
+    /// An empty collection, without memory on the heap
     pub const fn new() -> Self {
         Self { polled: None, listed: Vec::new(), last_key: 0 }
     }
@@ -157,7 +158,7 @@ impl Waiters {
         }
     }
 
-    /// Whether no task waits
+    /// Returns true if no task waits
     pub const fn is_empty(&self) -> bool {
         self.polled.is_none() && self.listed.is_empty()
     }
@@ -168,14 +169,14 @@ impl Waiters {
         into.wake_later(self.listed.drain(..).map(|(_, waker)| waker));
     }
 
-    /// Hands out all tasks, to be dropped: nobody is there any more who would go on
+    /// Hands out all tasks to be dropped, because nothing will wake them any more
     pub fn forget(&mut self, into: &mut Wakers) {
         into.drop_later(self.polled.take());
         into.drop_later(self.listed.drain(..).map(|(_, waker)| waker));
     }
 }
 
-/// Each on its own, in case one panics; with no lock held only if the owner of this sees to it
+/// Drops the tasks one by one, in case one panics; the owner must see to it that no lock is held
 impl Drop for Waiters {
     fn drop(&mut self) {
         self.forget(&mut Wakers::new());

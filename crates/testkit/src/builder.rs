@@ -10,7 +10,7 @@ use pptp_tunnel::{Acknowledgments, GreBehavior};
 use crate::{
     Control, Dhcp, Faults, ROUTER, Server,
     ground::Ground,
-    lan::{ADDRESSES, MTU},
+    lan::{MAX_ADDRESSES, MTU},
 };
 
 /// The options of a [`Server`]
@@ -19,7 +19,7 @@ pub struct ServerBuilder {
     pub(crate) options: Options,
 }
 
-/// What a server is told before it starts
+/// Options of a server before it starts
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) building: u32,
@@ -49,16 +49,16 @@ pub(crate) struct Options {
     pub(crate) gre_checksums: bool,
 }
 
-/// When a server closes its control connections by itself, without a word of why
+/// Moments at which a server closes its control connections by itself, without a reason given
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closes {
-    /// As soon as a client has connected: pptpd whose connections are all in use
+    /// At once after a client has connected: pptpd whose connections are all in use
     AtOnce,
-    /// When the client has asked for the control connection, instead of an answer
+    /// After the request for the control connection, instead of an answer
     AtStartRequest,
-    /// When the client has asked for the call, instead of an answer
+    /// After the request for the call, instead of an answer
     AtCallRequest,
-    /// Behind its answer to that, before a word of PPP: pptpd whose pppd does not start
+    /// After the answer to that request, before any PPP: pptpd whose pppd does not start
     BehindCallReply,
 }
 
@@ -77,7 +77,7 @@ impl ServerBuilder {
             echo: EchoPolicy::default(),
             mru: DEFAULT_MRU,
             dns: vec![ROUTER],
-            sessions: ADDRESSES,
+            sessions: MAX_ADDRESSES,
             mute_gre: false,
             faults: Faults::default(),
             dhcp: None,
@@ -101,7 +101,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Whose manners the server has: the order of its PPP messages, and its control connection
+    /// Sets the real server that is copied: the order of its PPP messages, and its control
+    /// connection
     ///
     /// pptpd's by default. To have another control connection with it, call [`Self::control`]
     /// afterwards.
@@ -112,71 +113,72 @@ impl ServerBuilder {
         self
     }
 
-    /// What the server says on the control connection, and what it does there (RFC 2637 §2)
+    /// Sets the server's values and behavior on the control connection (RFC 2637 §2)
     #[must_use]
     pub fn control(mut self, control: Control) -> Self {
         self.options.control = control;
         self
     }
 
-    /// How clients have to prove who they are; by MS-CHAPv2 by default
+    /// Sets how clients must prove their identity; MS-CHAPv2 by default
     #[must_use]
     pub fn authentication(mut self, authentication: ServerAuthentication) -> Self {
         self.options.authentication = authentication;
         self
     }
 
-    /// What encryption the server has (RFC 3078); by default it insists on 128 bit, stateless
+    /// Sets the server's encryption (RFC 3078); by default it requires 128 bit, stateless
     #[must_use]
     pub const fn encryption(mut self, encryption: ServerEncryption) -> Self {
         self.options.encryption = encryption;
         self
     }
 
-    /// Whether another kind of MPPE will do if the client asks for it; by default it will not
+    /// Sets if the server accepts another kind of MPPE that the client asks for; by default it does
+    /// not
     #[must_use]
     pub const fn encryption_yields(mut self, yields: bool) -> Self {
         self.options.encryption_yields = yields;
         self
     }
 
-    /// Which part of `DOMAIN\user` the server hashes (RFC 2759 §4); `user` by default
+    /// Sets the part of `DOMAIN\user` that the server hashes (RFC 2759 §4); `user` by default
     #[must_use]
     pub const fn hash_name(mut self, hash_name: HashName) -> Self {
         self.options.hash_name = hash_name;
         self
     }
 
-    /// When the server probes an idle client with LCP Echo-Requests, and when it gives it up
+    /// Sets when the server probes an idle client with LCP Echo-Requests, and when it gives up
     #[must_use]
     pub const fn echo(mut self, echo: EchoPolicy) -> Self {
         self.options.echo = echo;
         self
     }
 
-    /// The Maximum-Receive-Unit that the server asks for (RFC 1661 §6.1), in octets; 1400 by default
+    /// Sets the Maximum-Receive-Unit that the server asks for (RFC 1661 §6.1), in octets; 1400 by default
     #[must_use]
     pub const fn mru(mut self, mru: u16) -> Self {
         self.options.mru = mru;
         self
     }
 
-    /// The DNS servers given to a client that asks, at most two (RFC 1877); 192.168.1.1 by default
+    /// Sets the DNS servers given to a client that asks, at most two (RFC 1877); 192.168.1.1 by default
     #[must_use]
     pub fn dns(mut self, dns: impl Into<Vec<Ipv4Addr>>) -> Self {
         self.options.dns = dns.into();
         self
     }
 
-    /// How many clients get an address, at most 200, which is the default; further calls are
-    /// refused as busy (RFC 2637 §2.8)
+    /// Sets the number of clients that get an address, at most 200, which is the default; further
+    /// calls are refused as busy (RFC 2637 §2.8)
     #[must_use]
     pub fn sessions(mut self, most: usize) -> Self {
-        self.options.sessions = most.min(ADDRESSES);
+        self.options.sessions = most.min(MAX_ADDRESSES);
         self
     }
 
-    /// Makes the server never send GRE, as behind a firewall that swallows it
+    /// Makes the server never send GRE, as behind a firewall that drops it
     ///
     /// [`Server::mute_gre`] changes it later.
     #[must_use]
@@ -185,7 +187,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What the server fails to do, from its start on; nothing by default
+    /// Sets the server's faults from its start on; none by default
     ///
     /// [`Server::set_faults`] changes it later.
     #[must_use]
@@ -201,16 +203,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether the server has IPv6 for a client that asks (RFC 5072); no by default
+    /// Sets if the server offers IPv6 to a client that asks (RFC 5072); no by default
     ///
-    /// Link-local addresses, and an answer to IPv6 echo requests: nothing of the building.
+    /// It has a link-local address and answers IPv6 echo requests. The building has no IPv6.
     #[must_use]
     pub const fn ipv6(mut self, has: bool) -> Self {
         self.options.ipv6 = has;
         self
     }
 
-    /// What the server says and asks for beyond what a link needs; nothing by default
+    /// Sets options and messages of the server that a link does not need; none by default
     #[must_use]
     pub fn extras(mut self, extras: Extras) -> Self {
         self.options.extras = extras;
@@ -230,14 +232,14 @@ impl ServerBuilder {
         self.acknowledgments(Acknowledgments::Never)
     }
 
-    /// When the server acknowledges its clients' GRE (RFC 2637 §4.3); promptly by default
+    /// Sets when the server acknowledges its clients' GRE (RFC 2637 §4.3); promptly by default
     #[must_use]
     pub const fn acknowledgments(mut self, acknowledgments: Acknowledgments) -> Self {
         self.options.gre.acknowledgments = acknowledgments;
         self
     }
 
-    /// Sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
+    /// Sets the sequence number of the server's first GRE datagram (RFC 2637 §4.1); 0 by default
     #[must_use]
     pub const fn first_sequence(mut self, first: u32) -> Self {
         self.options.gre.first_sequence = first;
@@ -278,17 +280,18 @@ impl ServerBuilder {
         self
     }
 
-    /// The server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
+    /// Sets the server's own name in its CHAP Challenges (RFC 1994 §4.1); `pptpd` by default
     #[must_use]
     pub fn challenge_name(mut self, name: impl Into<String>) -> Self {
         self.options.challenge_name = name.into();
         self
     }
 
-    /// What challenges, Magic-Numbers, Call IDs and ports are derived from; the building by default
+    /// Sets the seed of challenges, Magic-Numbers, Call IDs and ports; the building's number by
+    /// default
     ///
-    /// So a run is like any other. What a client has to guess is known here: a server of the
-    /// testkit protects nothing.
+    /// So two runs are equal. The secrets of a server of the testkit can be computed from the seed:
+    /// such a server protects nothing.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.options.seed = seed;

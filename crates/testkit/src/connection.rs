@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::tasks::Tasks;
 
-/// Where control connections come from
+/// Sources of control connections
 #[derive(Debug)]
 pub(crate) enum Listener {
     /// Shared with the server, which stops it without waiting for its task
@@ -26,10 +26,10 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
 }
 
-/// What a control connection tells the driver
+/// Messages of a control connection for the driver
 #[derive(Debug)]
 pub(crate) enum FromClient {
-    /// It was accepted
+    /// A control connection was accepted
     Opened {
         client: Ipv4Addr,
         writer: Writer,
@@ -40,7 +40,7 @@ pub(crate) enum FromClient {
         call_id: u16,
         octets: Vec<u8>,
     },
-    /// The client has closed it, or it broke
+    /// A control connection was closed by the client, or broke
     Closed {
         call_id: u16,
     },
@@ -50,7 +50,7 @@ pub(crate) enum FromClient {
 #[derive(Debug)]
 pub(crate) struct Writer {
     octets: mpsc::Sender<Vec<u8>>,
-    /// Each message is written once more
+    /// True if each message is written twice
     twice: bool,
     _open: DropGuard,
 }
@@ -62,7 +62,7 @@ impl Writer {
         self.octets.try_send(octets).is_ok()
     }
 
-    /// Writes each message twice from now on, or does not
+    /// Sets if each message is written twice from now on
     pub(crate) const fn set_twice(&mut self, twice: bool) {
         self.twice = twice;
     }
@@ -126,7 +126,7 @@ async fn serve(
     client: Ipv4Addr,
     driver: mpsc::Sender<FromClient>,
 ) {
-    let (octets, writes) = mpsc::channel(WRITES);
+    let (octets, writes) = mpsc::channel(MAX_WRITES);
     let closed = CancellationToken::new();
     let writer = Writer { octets, twice: false, _open: closed.clone().drop_guard() };
     let (call_id, known) = oneshot::channel();
@@ -139,7 +139,7 @@ async fn serve(
     let reading = async {
         closed.run_until_cancelled(read(reader, call_id, &driver)).await;
         closed.cancelled().await;
-        sleep(FAREWELL).await;
+        sleep(LAST_READ_TIMEOUT).await;
     };
     tokio::select! {
         biased;
@@ -160,11 +160,11 @@ async fn read(mut from: impl AsyncRead + Unpin, call_id: u16, driver: &mpsc::Sen
     let _ = driver.send(FromClient::Closed { call_id }).await;
 }
 
-/// Writes what there is, until the driver wants the connection closed
+/// Writes all octets, until the driver wants the connection closed
 async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u8>>) {
     while let Some(octets) = writes.recv().await {
         if to.write_all(&octets).await.is_err() {
-            // the reader finds out as well, and it is the one who says so
+            // the reader notices it too, and reports it
             while writes.recv().await.is_some() {}
             return;
         }
@@ -173,10 +173,10 @@ async fn write(mut to: impl AsyncWrite + Unpin, mut writes: mpsc::Receiver<Vec<u
 }
 
 /// Pieces that wait to be written, at most
-const WRITES: usize = 64;
+const MAX_WRITES: usize = 64;
 
-/// How long a client may take to read the last octets
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The time that a client may take to read the last octets
+const LAST_READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time until a listener that failed is tried again
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 /// Octets of one [`block`]
 pub const BLOCK: usize = 64 << 10;
 
-/// Octets of what `GET /16M` gives
+/// Octets of the answer to `GET /16M`
 pub const LENGTH: usize = 16 << 20;
 
 /// The `index`-th 64 KiB of a building's content

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 
 use pptp_control::OutgoingCallResult;
 use pptp_gre_socket::{CallTable, GreSocket, ReceiveBatch};
-use pptp_packet::Egress;
+use pptp_packet::{Counter, Egress};
 use pptp_tunnel::{LinkServerConfig, RasCode, ServerConfig, Tunnel};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -25,15 +25,16 @@ use crate::{
     stacks::Stacks,
 };
 
-/// What the server's owner wants
+/// Orders of the server's owner
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Orders {
-    /// How often all clients were to be hung up so far
+    /// The number of times so far that all clients were to be hung up
     pub(crate) hang_ups: u64,
-    /// How often PPP was to be negotiated anew with all clients so far
+    /// The number of times so far that PPP was to be negotiated anew with all clients
     pub(crate) renegotiations: u64,
     pub(crate) challenges: u64,
-    /// How often all links were to be ended with an error code so far, and the latest code
+    /// The number of times so far that all links were to be ended with an error code, and the
+    /// latest code
     pub(crate) terminations: (u64, u32),
     pub(crate) mute_gre: bool,
     pub(crate) faults: Faults,
@@ -45,12 +46,12 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     outlet: Outlet,
     stacks: Stacks,
-    /// Which Call IDs are whose
+    /// The Call IDs in use, with their clients
     calls: CallTable<()>,
-    /// By our Call ID; ordered, so that a run is like any other
+    /// Sessions by our Call ID; ordered, so that two runs are equal
     sessions: BTreeMap<u16, Session>,
     pool: Pool,
-    /// What is on its way to every client
+    /// The packet on its way to every client
     relay: Option<Relay>,
     /// Packets for this round that no stack made: the router's own answers, and forged ones
     unreachable: Vec<Vec<u8>>,
@@ -67,7 +68,7 @@ pub(crate) struct Driver {
     challenges: u64,
     faults: Faults,
     terminations: u64,
-    /// Of the building's packets, since the statistics were published
+    /// Undeliverable packets of the building since the statistics were published
     undeliverable: u64,
     unknown_call: u64,
     stale_stats: bool,
@@ -78,7 +79,7 @@ enum Woken {
     Client(FromClient),
     Orders,
     Forged(Vec<u8>),
-    /// To be found in the round
+    /// The reason is found in the round
     Other,
     /// The server is gone
     Ended,
@@ -166,7 +167,11 @@ impl Driver {
         }
     }
 
-    /// Inputs, then events, then PPP's control frames, the building's packets, and what is left to say
+    /// Handles inputs, then events, PPP's control frames, the building's packets, and the other
+    /// outputs
+    ///
+    /// This is the order of outputs that [`Tunnel`] requires. The building's packets take an owed
+    /// acknowledgment along, so they come before the other outputs.
     fn round(&mut self, now: Instant) {
         self.outlet.flush(&mut self.socket);
         if !self.outlet.is_blocked() {
@@ -199,10 +204,10 @@ impl Driver {
             return;
         }
         for datagram in self.receive.datagrams() {
-            let call_id = call_id(datagram.gre).unwrap_or_default();
+            let call_id = pptp_gre::call_id(datagram.gre).unwrap_or_default();
             let ours = self.calls.get(call_id, datagram.source).is_some();
             let Some(session) = self.sessions.get_mut(&call_id).filter(|_| ours) else {
-                self.unknown_call = self.unknown_call.saturating_add(1);
+                self.unknown_call.increment();
                 self.stale_stats = true;
                 continue;
             };
@@ -214,7 +219,7 @@ impl Driver {
                 self.unreachable.extend(answer);
             }
         }
-        // what became of datagrams sent earlier is nobody's concern here
+        // failures of datagrams sent earlier are not needed here
         let _ = self.socket.take_failures(|_| {});
     }
 
@@ -228,7 +233,7 @@ impl Driver {
         }
     }
 
-    /// Takes what was forged at one time, to go the way of the router's own packets
+    /// Takes all forged packets that wait, and puts them beside the router's own packets
     fn take_forged(&mut self, packet: Vec<u8>) {
         self.unreachable.push(packet);
         while let Ok(packet) = self.forged.try_recv() {
@@ -261,7 +266,7 @@ impl Driver {
             let noticed = session.take_events();
             self.stale_stats |= noticed.anything;
             if noticed.came_up {
-                self.stats.send_modify(|stats| stats.up_ever = stats.up_ever.saturating_add(1));
+                self.stats.send_modify(|stats| stats.up_ever.increment());
             }
         }
     }
@@ -315,10 +320,10 @@ impl Driver {
     ) {
         self.stale_stats = true;
         let closes = self.options.closes;
-        let room = self.sessions.len() < CONNECTIONS && closes != Some(Closes::AtOnce);
+        let room = self.sessions.len() < MAX_CONNECTIONS && closes != Some(Closes::AtOnce);
         let taken = room.then(|| self.calls.insert(&mut self.rng, client, (), now).ok()).flatten();
         let Some(call_id) = taken else {
-            self.stats.send_modify(|s| s.turned_away = s.turned_away.saturating_add(1));
+            self.stats.send_modify(|s| s.turned_away.increment());
             return;
         };
         let inner_address = self.pool.take(call_id);
@@ -331,7 +336,7 @@ impl Driver {
         let mut session = session.closing(closes);
         session.set_faults(self.faults);
         self.sessions.insert(call_id, session);
-        self.stats.send_modify(|s| s.connections_ever = s.connections_ever.saturating_add(1));
+        self.stats.send_modify(|s| s.connections_ever.increment());
         // a connection that is gone by now says so itself
         let _ = known.send(call_id);
     }
@@ -417,18 +422,10 @@ fn deliver(
     session.unreachable(now, packet)
 }
 
-/// The Call ID of an enhanced GRE header (RFC 2637 §4.1)
-fn call_id(gre: &[u8]) -> Option<u16> {
-    match gre {
-        [_, _, _, _, _, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
-    }
-}
-
 /// The one clock: tokio's, which tests may pause
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// Control connections at a time, at most
-const CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;

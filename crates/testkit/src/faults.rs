@@ -3,36 +3,38 @@
 use pptp_control::{Decoder, Message};
 use pptp_ppp::{Deafness, Echoes, LinkFaults};
 
-/// What a server fails to do, from the moment on at which it is told
+/// Faults of a server, from the moment on at which they are set
 ///
-/// Nothing by default. [`ServerBuilder::faults`](crate::ServerBuilder::faults) gives a server its failures from the
-/// start, [`Server::set_faults`](crate::Server::set_faults) switches them while clients are connected: for all
-/// tunnels at once, those that are up and those to come. Negotiations go on as usual.
+/// None by default. [`ServerBuilder::faults`](crate::ServerBuilder::faults) gives a server its
+/// faults from the start. [`Server::set_faults`](crate::Server::set_faults) changes them while
+/// clients are connected, for all tunnels at once: those that are up and later ones. Negotiations
+/// go on as usual.
 ///
 /// ```
 /// use pptp_testkit::{Deafness, Echoes, Faults};
 ///
-/// // the data path towards the server dies, everything in the clear goes on: Windows servers do so
+/// // the data path towards the server fails, but messages in the clear go on, as with Windows servers
 /// let deaf = Faults { deaf: Some(Deafness::ResetRequests), ..Faults::default() };
-/// // nothing of the server's comes any more but control messages
+/// // only control messages of the server still come
 /// let dead = Faults { mute: Some(pptp_testkit::Muteness::Silent), lcp_echoes: Echoes::Unanswered, ..deaf };
 /// # let _ = dead;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// The server opens nothing that its clients encrypt, and says it in this way
+    /// The way in which the server reports that it cannot open its clients' encrypted packets;
+    /// `None` if it opens them
     ///
     /// The GRE datagrams are acknowledged as before.
     pub deaf: Option<Deafness>,
-    /// What comes of the server's own inner packets
+    /// The fault of the server's own inner packets
     pub mute: Option<Muteness>,
-    /// How LCP Echo-Requests are answered
+    /// The answer to LCP Echo-Requests
     pub lcp_echoes: Echoes,
     /// The Echo-Requests of the control connection are not answered (RFC 2637 §2.5)
     pub ignores_control_echoes: bool,
     /// The building's router, 192.168.1.1, which is the server's inner address, answers no ping
     pub ignores_pings: bool,
-    /// The router says nothing of packets whose time to live is over (RFC 792, type 11)
+    /// The router sends no message about packets whose time to live is over (RFC 792, type 11)
     pub hides_expired: bool,
     /// The building's device and all other hosts behind the router are gone: packets to them vanish
     ///
@@ -40,17 +42,17 @@ pub struct Faults {
     pub hosts_are_dead: bool,
 }
 
-/// How the way from a server to its clients is broken, inside the tunnel
+/// Faults of the direction from a server to its clients, inside the tunnel
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Muteness {
     /// The server sends no inner packet any more
     Silent,
-    /// It sends them encrypted with another key: none of them opens
+    /// The server encrypts them with another key: none of them opens
     Garbled,
 }
 
 impl Faults {
-    /// Those of them that are PPP's
+    /// The faults that belong to PPP
     pub(crate) const fn link(self) -> LinkFaults {
         LinkFaults {
             deaf: self.deaf,
@@ -64,7 +66,7 @@ impl Faults {
     }
 }
 
-/// Takes the Echo-Replies out of what a server is about to say on its control connection
+/// Removes the Echo-Replies from octets that a server is about to send on its control connection
 pub(crate) fn without_echo_replies(octets: &[u8]) -> Vec<u8> {
     let (mut decoder, mut rest, mut kept) = (Decoder::default(), octets, Vec::new());
     while let Ok(Some(message)) = decoder.decode(&mut rest) {

@@ -1,4 +1,4 @@
-//! What a router makes of a packet that is larger than the next network's MTU (RFC 791 §3.2)
+//! Fragments of a packet that is larger than the next network's MTU (RFC 791 §3.2)
 
 use crate::unreachable::checksum;
 

@@ -1,4 +1,4 @@
-//! What a server stands on: a host in memory, or this one
+//! The host of a server: one in memory, or this one
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use crate::connection::Listener;
 /// The GRE socket of a server: the kernel's, or one in memory
 pub(crate) type ServerSocket = EitherSocket<RawSocket, MemorySocket>;
 
-/// Where a server's sockets are opened
+/// The place where a server's sockets are opened
 #[derive(Debug, Clone)]
 pub(crate) enum Ground {
     Memory(memory::Network),
@@ -57,5 +57,5 @@ impl Ground {
 /// RFC 2637 §1.3
 pub(crate) const PORT: u16 = 1723;
 
-/// What tokio listens with
+/// Connections that wait to be accepted, as many as tokio asks for
 const BACKLOG: u32 = 1024;

@@ -1,8 +1,8 @@
-//! All of IPv6 that a server has: it answers IPv6 echo requests (RFC 4443 §4.1)
+//! The server's IPv6, which is only this: it answers IPv6 echo requests (RFC 4443 §4.1)
 
 /// The reply to an echo request, if the packet is one
 ///
-/// Addresses change places, and the checksum with the type: nothing else of what it sums up changes.
+/// Only the addresses, which change places, the type, and so the checksum are changed.
 pub(crate) fn echo_reply(packet: &[u8]) -> Option<Vec<u8>> {
     let mut reply = packet.to_vec();
     let (header, message) = reply.split_at_mut_checked(HEADER)?;

@@ -1,4 +1,4 @@
-//! The building's network: its addresses, and which of them are whose
+//! The building's network: its addresses and their owners
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,9 +13,9 @@ pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 /// The building's device, with all the other services
 pub const DEVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
 
-/// An address of the building that swallows whatever is sent to it, as a firewall does that drops
+/// An address of the building that drops all packets to it, as a firewall may do
 ///
-/// Of every other address that nobody has the router says that it is unreachable.
+/// For every other address without a host the router answers "host unreachable".
 pub const BLACK_HOLE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
 
 pub(crate) const PREFIX_LEN: u8 = 24;
@@ -26,11 +26,11 @@ pub(crate) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 pub(crate) const MTU: usize = 1500;
 
 /// Addresses for clients: 192.168.1.20 to 192.168.1.219
-pub(crate) const ADDRESSES: usize = 200;
+pub(crate) const MAX_ADDRESSES: usize = 200;
 
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
 
-const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
+const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 
 /// The addresses for clients, and the calls that have them; clones are the same addresses
 ///
@@ -56,7 +56,7 @@ impl Leases {
 impl Pool {
     /// The first `count` addresses
     pub(crate) fn new(count: usize) -> Self {
-        let addresses = (u32::from(FIRST)..).map(Ipv4Addr::from);
+        let addresses = (u32::from(FIRST_ADDRESS)..).map(Ipv4Addr::from);
         let leases = Leases { free: addresses.take(count).collect(), taken: BTreeMap::new() };
         Self(Arc::new(Mutex::new(leases)))
     }
@@ -95,7 +95,7 @@ impl Pool {
     }
 }
 
-/// Where an IP packet goes (RFC 791 §3.1)
+/// The destination of an IP packet (RFC 791 §3.1)
 pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     let (header, _) = packet.split_first_chunk::<20>()?;
     let [first, .., a, b, c, d] = *header;
@@ -113,34 +113,34 @@ pub(crate) fn may_be_added(address: Ipv4Addr) -> Result<(), io::ErrorKind> {
     if is_taken(address) { Err(io::ErrorKind::AddrInUse) } else { Ok(()) }
 }
 
-/// Whether the building's hosts take a packet that goes there, each in its way
+/// Returns true if hosts of the building take packets for this destination
 pub(crate) fn is_taken(destination: Ipv4Addr) -> bool {
     [ROUTER, DEVICE, BLACK_HOLE].contains(&destination) || is_everyone(destination)
 }
 
-/// Whether a packet that goes there is for all hosts, or for a group of them
+/// Returns true if this destination is all hosts, or a group of hosts
 pub(crate) fn is_everyone(destination: Ipv4Addr) -> bool {
     destination.is_multicast() || destination.is_broadcast() || destination == BROADCAST
 }
 
-/// Whether a packet that goes there leaves the router again, for another host
+/// Returns true if a packet for this destination leaves the router again, for another host
 pub(crate) fn is_host(destination: Ipv4Addr) -> bool {
     destination != ROUTER && !is_everyone(destination)
 }
 
-/// Whether a router may not send a packet on: its time to live is 1, or 0 (RFC 1812 §5.3.1)
+/// Returns true if a router may not send a packet on: its time to live is 1, or 0 (RFC 1812 §5.3.1)
 pub(crate) fn has_expired(packet: &[u8]) -> bool {
     packet.get(8).is_some_and(|time_to_live| *time_to_live <= 1)
 }
 
-/// Whether a packet is an ICMP echo request to the router (RFC 792)
+/// Returns true if a packet is an ICMP echo request to the router (RFC 792)
 pub(crate) fn is_ping_of_router(packet: &[u8]) -> bool {
     let header = packet.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));
     let is_echo_request = packet.get(9) == Some(&1) && packet.get(header) == Some(&8);
     is_echo_request && destination(packet) == Some(ROUTER)
 }
 
-/// Whether a packet tells of group memberships (RFC 2236): a matter of its own link
+/// Returns true if a packet is about group memberships (RFC 2236), which stay on their own link
 pub(crate) fn is_igmp(packet: &[u8]) -> bool {
     packet.get(9) == Some(&2)
 }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn addresses_are_given_out_once_and_rest_longest() {
         let pool = Pool::new(2);
-        assert_eq!(pool.take(7), Some(FIRST));
+        assert_eq!(pool.take(7), Some(FIRST_ADDRESS));
         let second = pool.take(8).unwrap();
         assert_eq!(pool.take(9), None);
         assert_eq!(pool.call(second), Some(8));
@@ -161,7 +161,7 @@ mod tests {
         pool.give_back_all(7);
         assert_eq!(pool.call(second), None);
         assert_eq!(pool.take(9), Some(second));
-        assert_eq!(pool.take(10), Some(FIRST));
+        assert_eq!(pool.take(10), Some(FIRST_ADDRESS));
         assert_eq!(pool.take(11), None, "an address given back twice is there once");
     }
 
@@ -170,12 +170,12 @@ mod tests {
         let pool = Pool::new(3);
         let second = Ipv4Addr::new(192, 168, 1, 21);
         assert!(pool.reserve(second));
-        assert_eq!(pool.take(7), Some(FIRST));
+        assert_eq!(pool.take(7), Some(FIRST_ADDRESS));
         assert_eq!(pool.take(8), Some(Ipv4Addr::new(192, 168, 1, 22)));
         assert_eq!(pool.take(9), None);
-        assert!(!pool.reserve(FIRST), "a call has it");
+        assert!(!pool.reserve(FIRST_ADDRESS), "a call has it");
         pool.give_back_all(7);
-        assert_eq!(pool.take(9), Some(FIRST), "and gives it back for the next");
+        assert_eq!(pool.take(9), Some(FIRST_ADDRESS), "and gives it back for the next");
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_pool_ends_where_it_says() {
-        let pool = Pool::new(ADDRESSES);
+        let pool = Pool::new(MAX_ADDRESSES);
         let all: Vec<_> = std::iter::from_fn(|| pool.take(1)).collect();
         assert_eq!(all.last(), Some(&Ipv4Addr::new(192, 168, 1, 219)));
     }

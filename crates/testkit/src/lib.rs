@@ -4,19 +4,19 @@
 //! one of the servers that are met in the field and named by a [`Profile`], and
 //! behind it lies the network of a building, always the same one:
 //!
-//! | address | service | what it does |
+//! | address | service | effect |
 //! |---|---|---|
 //! | 192.168.1.1 | DNS, UDP and TCP 53 | `whoami.lan` TXT `building-N`, `knx.lan` A 192.168.1.3, `big.lan` TXT too large for UDP; any other name does not exist |
 //! | 192.168.1.1 | DHCP, UDP 67 | answers DHCPINFORM with the routes of [`ServerBuilder::dhcp`], if there are any |
-//! | 192.168.1.3 | HTTP, TCP 80 | `GET /` gives `building N`, `GET /16M` sixteen MiB of the building's [`content`], `PUT` the SHA-256 of what was put |
-//! | 192.168.1.3 | echo, TCP and UDP 7 | sends back what it gets (RFC 862) |
-//! | 192.168.1.3 | sink, TCP 9 | answers the SHA-256 of what came, once its peer has closed its half |
+//! | 192.168.1.3 | HTTP, TCP 80 | `GET /` gives `building N`, `GET /16M` sixteen MiB of the building's [`content`], `PUT` the SHA-256 of the octets put |
+//! | 192.168.1.3 | echo, TCP and UDP 7 | sends back the octets it gets (RFC 862) |
+//! | 192.168.1.3 | sink, TCP 9 | answers the SHA-256 of the octets that came, once its peer has closed its half |
 //! | 192.168.1.3 | sink, UDP 9 | answers the SHA-256 of each datagram, as a line |
 //! | 192.168.1.3 | source, UDP 19 | reads a decimal number of octets and answers with one datagram of as many: [`content::datagram`] |
 //! | 192.168.1.3 | source, TCP 19 | reads a line with a number of octets and sends as many; an empty line: without end |
 //! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, and is found by a search |
 //! | both | ICMP | answers echo requests |
-//! | 192.168.1.254 | none | swallows whatever it is sent: the [`BLACK_HOLE`] |
+//! | 192.168.1.254 | none | drops all packets: the [`BLACK_HOLE`] |
 //! | any other | ICMP | the router says "host unreachable", 100 times a second to a client |
 //!
 //! Hosts of your own are added by [`Server::add_host`], at any address; they have the calls of `pptp`'s `Tunnel`.
@@ -30,14 +30,14 @@
 //!
 //! A server can be made to fail in part while clients are connected, by [`Server::set_faults`]:
 //!
-//! | [`Faults`] | what a client sees |
+//! | [`Faults`] | effect on a client |
 //! |---|---|
-//! | `deaf`, [`Deafness::ResetRequests`] | nothing that it encrypts is opened; a CCP Reset-Request for each packet, as from pppd |
-//! | `deaf`, [`Deafness::RejectsMppe`] | the same, a Protocol-Reject of 0x00FD for each packet, as from accel-ppp |
-//! | `deaf`, [`Deafness::RejectsRandom`] | the same, Protocol-Rejects of random protocols, as with a wrong key |
-//! | `deaf`, [`Deafness::Silent`] | the same, without a word |
-//! | `mute`, [`Muteness::Garbled`] | nothing of the server's inner packets opens |
-//! | `mute`, [`Muteness::Silent`] | no inner packet of the server's comes |
+//! | `deaf`, [`Deafness::ResetRequests`] | its encrypted packets are not opened; a CCP Reset-Request for each packet, as from pppd |
+//! | `deaf`, [`Deafness::RejectsMppe`] | they are not opened; a Protocol-Reject of 0x00FD for each packet, as from accel-ppp |
+//! | `deaf`, [`Deafness::RejectsRandom`] | they are not opened; Protocol-Rejects of random protocols, as with a wrong key |
+//! | `deaf`, [`Deafness::Silent`] | they are not opened; no message |
+//! | `mute`, [`Muteness::Garbled`] | inner packets of the server do not open |
+//! | `mute`, [`Muteness::Silent`] | no inner packet comes from the server |
 //! | `lcp_echoes`, [`Echoes::Unanswered`] | no LCP Echo-Reply, ever |
 //! | `lcp_echoes`, [`Echoes::WithPeersMagic`] | LCP Echo-Replies with its own Magic-Number |
 //! | `ignores_control_echoes` | no Echo-Reply of the control connection |
@@ -45,7 +45,7 @@
 //! | `hides_expired` | no "time exceeded" for a packet to a host of the building whose time to live is 1 |
 //! | `hosts_are_dead` | packets to all hosts but 192.168.1.1 vanish |
 //!
-//! Negotiations that go another way than usual are profiles: [`Profile::AccelPppOnBusyMachine`],
+//! Servers that negotiate in unusual ways are profiles: [`Profile::AccelPppOnBusyMachine`],
 //! [`Profile::NaksDnsForever`], [`Profile::TurnsIpcpAway`]. Their times and numbers can be chosen by [`Extras`].
 //!
 //! A whole server fails by [`Server::power_off`] (silence), by [`Server::restart`], and when it is dropped (as a

@@ -58,7 +58,7 @@ impl Drop for Nat {
     }
 }
 
-/// Which call is whose
+/// The calls behind a NAT
 #[derive(Debug)]
 struct Mapping {
     servers: Network,
@@ -67,13 +67,13 @@ struct Mapping {
     calls: Mutex<Calls>,
 }
 
-/// The calls there are
+/// The known calls
 #[derive(Debug)]
 struct Calls {
-    /// By the Call ID that the server knows
+    /// Calls by the Call ID that the server knows
     known: BTreeMap<u16, Call>,
-    /// The Call ID to be given next: what was given is not given again soon, so that frames under way
-    /// of an old call do not meet a new one
+    /// The next Call ID. A number is not used again soon, so that late frames of an old call do not
+    /// reach a new one
     next: u16,
 }
 
@@ -99,7 +99,7 @@ impl Mapping {
         })
     }
 
-    /// Whose Call ID that is
+    /// The call with this outer Call ID
     fn inner(&self, call_id: u16) -> Option<Call> {
         self.calls().known.get(&call_id).copied()
     }
@@ -133,7 +133,7 @@ async fn relay(mapping: Arc<Mapping>, inner: MemoryStream, client: Ipv4Addr) {
     let (inner_reads, inner_writes) = tokio::io::split(inner);
     let (outer_reads, outer_writes) = tokio::io::split(outer);
     let out = copy(inner_reads, outer_writes, |message| {
-        if let Some(call_id) = clients_call_id(message)
+        if let Some(call_id) = call_id_of_client(message)
             && let Some(outer) = mapping.outer(Call { client, call_id: *call_id })
         {
             *call_id = outer;
@@ -141,7 +141,7 @@ async fn relay(mapping: Arc<Mapping>, inner: MemoryStream, client: Ipv4Addr) {
         }
     });
     let back = copy(outer_reads, inner_writes, |message| {
-        if let Some(call_id) = told_call_id(message)
+        if let Some(call_id) = call_id_for_client(message)
             && let Some(call) = mapping.inner(*call_id)
         {
             *call_id = call.call_id;
@@ -168,12 +168,12 @@ async fn copy(
             return;
         }
     }
-    // a connection that is reset has nobody to be told
+    // a connection that was reset cannot be shut down
     let _ = to.shutdown().await;
 }
 
-/// The client's own Call ID in what it says
-const fn clients_call_id(message: &mut Message) -> Option<&mut u16> {
+/// The client's own Call ID in a message of the client
+const fn call_id_of_client(message: &mut Message) -> Option<&mut u16> {
     match message {
         Message::OutgoingCallRequest(request) => Some(&mut request.call_id),
         Message::CallClearRequest(request) => Some(&mut request.call_id),
@@ -181,8 +181,8 @@ const fn clients_call_id(message: &mut Message) -> Option<&mut u16> {
     }
 }
 
-/// The client's Call ID in what the server says
-const fn told_call_id(message: &mut Message) -> Option<&mut u16> {
+/// The client's Call ID in a message of the server
+const fn call_id_for_client(message: &mut Message) -> Option<&mut u16> {
     match message {
         Message::OutgoingCallReply(reply) => Some(&mut reply.peer_call_id),
         // by the RFC it is the server's own, but some send the client's
@@ -210,7 +210,7 @@ async fn translate(mapping: Arc<Mapping>, mut inner: MemorySocket, mut outer: Me
         }
         if outer.receive(&mut receive).is_ok() {
             for datagram in receive.datagrams() {
-                if let Some(call) = received_call_id(datagram.gre).and_then(|id| mapping.inner(id))
+                if let Some(call) = pptp_gre::call_id(datagram.gre).and_then(|id| mapping.inner(id))
                 {
                     set_call_id(datagram.gre, call.call_id);
                     push(&mut back, datagram.gre, call.client, mapping.server);
@@ -218,7 +218,7 @@ async fn translate(mapping: Arc<Mapping>, mut inner: MemorySocket, mut outer: Me
             }
         }
         for (socket, batch) in [(&mut outer, &mut out), (&mut inner, &mut back)] {
-            // what a router cannot send is lost
+            // datagrams that a router cannot send are lost
             let _ = socket.send(batch, |_, _| {});
             let _ = socket.take_failures(|_| {});
         }
@@ -232,18 +232,13 @@ fn push(batch: &mut SendBatch, gre: &[u8], destination: Ipv4Addr, source: Ipv4Ad
     }
 }
 
-/// RFC 2637 §4.1
-fn received_call_id(gre: &[u8]) -> Option<u16> {
-    gre.get(6..8).and_then(|octets| octets.try_into().ok()).map(u16::from_be_bytes)
-}
-
 fn set_call_id(gre: &mut [u8], call_id: u16) {
     if let Some(place) = gre.get_mut(6..8) {
         place.copy_from_slice(&call_id.to_be_bytes());
     }
 }
 
-/// The Call IDs given begin here, so that none looks like one that a client chose by counting
+/// The first Call ID of the NAT, so high that clients that count from 1 do not choose it
 const FIRST_CALL_ID: u16 = 0xC000;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{io, net::Ipv4Addr};
 
 use pptp_gre_socket::{BATCH, GreSocket, Outgoing, SendBatch};
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Counter, Egress, PacketBuf};
 
 use crate::builder::Options;
 
@@ -12,13 +12,13 @@ use crate::builder::Options;
 pub(crate) struct Outlet {
     batch: SendBatch,
     address: Ipv4Addr,
-    /// Datagrams vanish here
+    /// True if datagrams are dropped here
     mute: bool,
-    /// Each datagram goes out once more
+    /// True if each datagram is sent twice
     twice: bool,
-    /// Each datagram carries a checksum
+    /// True if each datagram carries a checksum
     sums: bool,
-    /// The socket takes no more for now
+    /// True if the socket takes no more for now
     blocked: bool,
     unsendable: u64,
 }
@@ -42,12 +42,12 @@ impl Outlet {
         self.mute = mute;
     }
 
-    /// Gives the socket what there is
+    /// Gives the waiting datagrams to the socket
     pub(crate) fn flush(&mut self, socket: &mut impl GreSocket) {
         let unsendable = &mut self.unsendable;
         let sent = socket.send(&mut self.batch, |_, error: io::Error| {
             tracing::debug!(%error, "a GRE datagram was not sent");
-            *unsendable = unsendable.saturating_add(1);
+            unsendable.increment();
         });
         match sent {
             Ok(all_gone) => self.blocked = !all_gone,
@@ -82,12 +82,13 @@ impl Outlet {
         }
     }
 
-    /// Whether a datagram may be composed, and its copy too if there has to be one
+    /// Returns true if there is room for a datagram, and for its copy if everything is sent twice
     pub(crate) fn has_room(&self) -> bool {
         self.batch.room() > usize::from(self.twice)
     }
 
-    /// Whether the building's hosts may send: half of the room is for the sessions themselves
+    /// Returns true if the building's hosts may send: half of the room is for the sessions
+    /// themselves
     pub(crate) fn has_room_for_hosts(&self) -> bool {
         self.batch.room() > BATCH
     }

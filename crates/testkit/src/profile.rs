@@ -1,4 +1,4 @@
-//! Servers of the field by their names
+//! Real servers by their names
 
 use std::{net::Ipv4Addr, ops::RangeInclusive, time::Duration};
 
@@ -9,10 +9,10 @@ use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, RasCode, StatefulRese
 
 use crate::{Closes, Control, Quirks, ServerBuilder};
 
-/// A server as it is met in the field, after logs of its sessions
+/// A real server, as logs of its sessions show it
 ///
-/// [`ServerBuilder::profile`] plays it. What a log does not tell is as with the other servers of the
-/// testkit: 128-bit stateless MPPE, MS-CHAPv2, a control connection as the RFC wants it.
+/// [`ServerBuilder::profile`] copies it. Where a log tells nothing, the server is like the others of
+/// the testkit: 128-bit stateless MPPE, MS-CHAPv2, a control connection as in the RFC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
@@ -22,7 +22,7 @@ pub enum Profile {
     /// the Outgoing-Call-Reply, then LCP in the same round trip, its first identifier 0. LCP asks
     /// for MRU 1400, EAP, Magic-Number, PFC, ACFC, callback, MRRU 1614, an endpoint and a link
     /// discriminator; a Nak gets MS-CHAPv2 instead of EAP. The Challenge has no name, a Success no
-    /// words, a Failure reads `E=691 R=1 C=… V=3`. IPCP runs beside CCP, which offers `+H+M+S+L+C`
+    /// message, a Failure reads `E=691 R=1 C=… V=3`. IPCP runs beside CCP, which offers `+H+M+S+L+C`
     /// and is talked down to `+H+S`.
     Rras,
     /// Windows RRAS with encryption switched off: [`Profile::Rras`] whose CCP offers `+H+C` only,
@@ -32,7 +32,7 @@ pub enum Profile {
     ///
     /// LCP asks for MRU 1450, Magic-Number and MS-CHAPv2, and rejects a client's ACCM, PFC and ACFC.
     /// The Challenge comes from `MikroTik` with identifier 1. CCP offers 128 and 40 bit, stateless,
-    /// and acknowledges 128. When IPCP begins no log tells: it is beside CCP here.
+    /// and acknowledges 128. No log shows when IPCP begins; here it runs beside CCP.
     MikroTik,
     /// accel-ppp
     ///
@@ -44,59 +44,61 @@ pub enum Profile {
     AccelPpp,
     /// accel-ppp on a busy machine: [`Profile::AccelPpp`] whose network phase starts slowly
     ///
-    /// Between its CHAP Success and its CCP Configure-Request lie 1 to 30 ms, in which it discards CCP and IPCP. A
-    /// Configure-Ack that comes within 0 to 2.4 ms of that request is not seen by its kernel: it never opens what the
-    /// client encrypts, and answers each packet by a Protocol-Reject of 0x00FD ([`SlowStart`]). The times follow from
-    /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels are dumb: one in six where it is 2 ms, none from 3 ms on.
+    /// It discards CCP and IPCP for 1 to 30 ms, the time from its CHAP Success to its CCP
+    /// Configure-Request. A Configure-Ack that comes within 0 to 2.4 ms after that request is not seen
+    /// by its kernel. Then the kernel never opens the client's encrypted packets, and the server answers
+    /// each with a Protocol-Reject of 0x00FD ([`SlowStart`]). The times follow from
+    /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels fail in this way: one in six
+    /// with 2 ms, none from 3 ms on.
     AccelPppOnBusyMachine,
-    /// One that Naks the DNS options with the same values for ever, whatever is asked for
+    /// A server that Naks the DNS options with the same values for ever
     ///
     /// It tells the client's address only in answer to a request without them ([`Extras::dns_naks`]).
     NaksDnsForever,
-    /// One that answers IPCP by Terminate-Ack until CCP is open, and has sent its own request by then: early accel-ppp,
-    /// and routers ([`Extras::turns_ipcp_away`])
+    /// A server that answers IPCP by Terminate-Ack until CCP is open, after it has sent its own request:
+    /// early accel-ppp, and routers ([`Extras::turns_ipcp_away`])
     TurnsIpcpAway,
     /// An old router that has stateful MPPE only
     ///
     /// LCP asks for MRU 1500, Magic-Number, MS-CHAPv2, PFC and ACFC, CCP for `-H+S`, and a stateless
-    /// request gets a Nak. After a loss keys are taken as [`StatefulReset::Linux`] says;
-    /// [`ServerBuilder::encryption`] makes one of the other reading.
+    /// request gets a Nak. After a loss it chooses its keys by [`StatefulReset::Linux`];
+    /// [`ServerBuilder::encryption`] sets the other reading.
     StatefulRouter,
     /// A router of the export days: [`Profile::StatefulRouter`]'s LCP, and 40-bit stateless MPPE only
     FortyBitRouter,
     /// Orckit's ATUR3, an ADSL modem that serves only its provider's own relay
     ///
     /// Any Start-Control-Connection-Request and Outgoing-Call-Request but those of
-    /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. What PPP
-    /// comes through it is the provider's.
+    /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. Real PPP
+    /// through it comes from the provider.
     Orckit,
-    /// Windows RRAS that refuses a login as it often does: by a Terminate-Request of LCP with error 691,
+    /// Windows RRAS that refuses a login, as it often does, by a Terminate-Request of LCP with error 691,
     /// and without a CHAP Failure
     RrasRefusesInLcp,
     /// pptpd that offers EAP first, has nothing but EAP-TLS in it, and MS-CHAPv2 behind a Nak
     EapFirst,
     /// Windows RRAS that has EAP-TLS and nothing else
     EapTlsOnly,
-    /// A router that has PAP only, and does not hear that it is refused: it asks each 3 s
+    /// A router that has PAP only, and ignores that it is refused: it asks every 3 s
     DeafPap,
-    /// pptpd whose connections are all in use: it closes each further one without a word
+    /// pptpd whose connections are all in use: it closes each further one without a message
     ClosesAtOnce,
     /// A router with two lines, whose GRE leaves from the other one: [`GRE_ELSEWHERE`]
     GreFromElsewhere,
-    /// One whose GRE carries a checksum (RFC 1701)
+    /// A server whose GRE carries a checksum (RFC 1701)
     GreChecksums,
-    /// One whose GRE never arrives, as behind a firewall that passes TCP only
+    /// A server whose GRE never arrives, as behind a firewall that passes TCP only
     NeverSendsGre,
-    /// One that acknowledges no GRE datagram at all, and offers a window of 16
+    /// A server that acknowledges no GRE datagram at all, and offers a window of 16
     NeverAcknowledges,
-    /// One that says everything twice: [`ServerBuilder::says_twice`]
+    /// A server that sends everything twice: [`ServerBuilder::says_twice`]
     SaysEverythingTwice,
 }
 
 impl ServerBuilder {
-    /// Makes the server one that is met in the field
+    /// Makes the server like this real server
     ///
-    /// Sets what [`Profile`] tells of it; what is called afterwards goes before.
+    /// Sets the options that [`Profile`] describes; later calls of the builder replace them.
     #[must_use]
     pub fn profile(self, profile: Profile) -> Self {
         match profile {
@@ -185,7 +187,7 @@ fn accel_ppp(builder: ServerBuilder) -> ServerBuilder {
         .acknowledgments(Acknowledgments::WithData)
 }
 
-/// In the order in which the boxes of several makers ask; they are told by nothing but that
+/// The order of options in the devices of several makers, whose only distinction it is
 fn router(builder: ServerBuilder) -> ServerBuilder {
     let extras = Extras {
         omits_usual_options: true,
@@ -226,7 +228,7 @@ fn orckit(builder: ServerBuilder) -> ServerBuilder {
 const DEAF: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(30);
 const UNREADY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_micros(2400);
 
-/// Where the GRE of [`Profile::GreFromElsewhere`] comes from
+/// The source address of GRE in [`Profile::GreFromElsewhere`]
 pub const GRE_ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 250);
 
 /// Type of EAP-TLS (RFC 5216 §3.1)

@@ -1,4 +1,4 @@
-//! From the building's network into the tunnels
+//! The router from the building's network into the tunnels
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use pptp_packet::{Egress, PacketBuf};
+use pptp_packet::{Counter, Egress, PacketBuf};
 
 use crate::{
     fragment::fragments,
@@ -19,11 +19,11 @@ use crate::{
 pub(crate) struct Router<'a> {
     pub(crate) sessions: &'a mut BTreeMap<u16, Session>,
     pub(crate) pool: &'a Pool,
-    /// The building's hosts wait while there is one
+    /// The packet for every client; the building's hosts wait while there is one
     pub(crate) relay: &'a mut Option<Relay>,
     pub(crate) outlet: &'a mut Outlet,
     pub(crate) now: Instant,
-    /// Counts the packets that are for nobody
+    /// Counts packets without a receiver
     pub(crate) undeliverable: &'a mut u64,
     /// The other hosts of the building, where there are any
     pub(crate) inside: Option<Inside>,
@@ -46,16 +46,16 @@ impl Inside {
     }
 }
 
-/// A packet for every client, and how far it has come
+/// A packet for every client, and its progress
 #[derive(Debug)]
 pub(crate) struct Relay {
     packet: Vec<u8>,
-    /// Clients with smaller Call IDs have it
+    /// The next Call ID; clients with smaller ones have got it
     next: u16,
 }
 
 impl Router<'_> {
-    /// Goes on with the packet that is for every client, as far as there is room
+    /// Sends the packet for every client on, as far as there is room
     pub(crate) fn relay(&mut self) {
         let Some(Relay { packet, next }) = self.relay.take() else { return };
         for (call_id, session) in self.sessions.range_mut(next..) {
@@ -69,7 +69,7 @@ impl Router<'_> {
             };
             copy.reset(packet.len()).copy_from_slice(&packet);
             if !session.deliver(self.now, copy, self.outlet) {
-                *self.undeliverable = self.undeliverable.saturating_add(1);
+                self.undeliverable.increment();
             }
         }
     }
@@ -133,7 +133,7 @@ impl Egress for Router<'_> {
             None => self.refuse(packet),
         };
         if !delivered {
-            *self.undeliverable = self.undeliverable.saturating_add(1);
+            self.undeliverable.increment();
         }
         filled
     }

@@ -24,21 +24,21 @@ use crate::{
 /// It runs in tasks of the runtime in which it was started. It ends in one of three ways:
 ///
 /// - [`Server::shut_down`] hangs up all clients first.
-/// - Dropping it is what killing its process is: without a word of PPTP, but its host closes the
-///   connections, so that clients know one latency later. In memory another server may be started at
+/// - Dropping it is like killing its process: no PPTP message is sent, but its host closes the
+///   connections, so that clients notice one latency later. In memory another server may be started at
 ///   its address at once; real sockets are free when its tasks have been polled once more.
-/// - [`Server::power_off`] is a power failure: clients hear nothing at all.
+/// - [`Server::power_off`] is a power failure: clients receive nothing at all.
 ///
 /// [`Server::restart`] starts it again after the last, or in place of the second.
 #[derive(Debug)]
-#[must_use = "a server that nobody holds is stopped"]
+#[must_use = "a server that is dropped is stopped"]
 pub struct Server {
     options: Options,
     ground: Ground,
     address: Ipv4Addr,
     added: Arc<AddedHosts>,
     running: Running,
-    /// Its host is unplugged until it is started again
+    /// True if its host has no power, until it is started again
     is_off: bool,
 }
 
@@ -50,9 +50,9 @@ struct Running {
     forge: mpsc::Sender<Vec<u8>>,
     orders: watch::Sender<Orders>,
     stats: watch::Receiver<Stats>,
-    /// So that the port is free before the tasks are gone
+    /// The listener, stopped directly so that the port is free before the tasks are gone
     listener: Option<Arc<MemoryListener>>,
-    /// Apart from the others, so that it can be ended before them
+    /// The accepting task, apart from the others, so that it can be ended before them
     accepting: Tasks,
     tasks: Tasks,
 }
@@ -78,7 +78,7 @@ impl Running {
             Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
         let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
-        let (forge, forged) = mpsc::channel(FORGED);
+        let (forge, forged) = mpsc::channel(MAX_FORGED);
         let pool = Pool::new(options.sessions);
         for added in added.all().keys() {
             pool.reserve(*added);
@@ -122,7 +122,7 @@ impl Server {
         Ok(Self { options, ground, address, added, running, is_off: false })
     }
 
-    /// Cuts the power: from now on the server's host says nothing, and forgets its connections
+    /// Cuts the power: from now on the server's host sends nothing, and forgets its connections
     ///
     /// Its clients hear neither of PPTP nor of TCP, as if the cable had been cut; they have to notice by
     /// themselves. [`Server::restart`] turns it on again. Connects meanwhile find a host that does not
@@ -160,11 +160,11 @@ impl Server {
 
     /// Starts the server anew at its address, with the options that it had
     ///
-    /// One that runs is killed first, as dropping it does; one without power is turned on again, and
-    /// answers what its former clients still send as a host does that knows nothing of it: with resets,
-    /// and no GRE. Its Call IDs and challenges are others than before, and follow from
-    /// [`ServerBuilder::seed`] all the same. It has no sessions, its [`Server::stats`] begin anew, and so does its network: what
-    /// was opened from [`Server::net`] before has ended.
+    /// A running server is killed first, as by dropping it. A server without power is turned on
+    /// again. It does not know its former clients: it answers their TCP with resets, and sends them
+    /// no GRE. Its Call IDs and challenges differ from those before, and still follow from
+    /// [`ServerBuilder::seed`]. It has no sessions. Its [`Server::stats`] begin again, and so does
+    /// its network: sockets opened from [`Server::net`] before have ended.
     ///
     /// ```
     /// # use std::{net::Ipv4Addr, time::Duration};
@@ -241,15 +241,15 @@ impl Server {
 
     /// Makes the server send no GRE any more, or lifts that
     ///
-    /// What a firewall does that forgets a connection: its clients have to notice by themselves.
+    /// A firewall that forgets a connection has this effect: clients have to notice it themselves.
     pub fn mute_gre(&self, mute: bool) {
         self.running.orders.send_modify(|orders| orders.mute_gre = mute);
     }
 
     /// Switches failures on and off, for all clients from now on
     ///
-    /// What a server or the way to it does that dies in part: the control connection and LCP go on, and nothing
-    /// passes inside the tunnels.
+    /// This is a server, or a path to it, that fails in part: the control connection and LCP go on, but
+    /// packets do not pass inside the tunnels.
     pub fn set_faults(&self, faults: Faults) {
         self.running.orders.send_modify(|orders| orders.faults = faults);
     }
@@ -295,16 +295,16 @@ impl Server {
         self.address
     }
 
-    /// What the server has seen so far
+    /// The server's statistics so far
     pub fn stats(&self) -> Stats {
         self.running.stats.borrow().clone()
     }
 
     /// Sends an IP packet to a client as a hostile host of the building may: any source, any octets
     ///
-    /// It goes through the router: only a destination that a client has, or everyone, leads anywhere, and
-    /// what is larger than the client's MTU is cut as any other packet. False, and the packet is lost,
-    /// if 64 of them wait.
+    /// It goes through the router. It reaches a client only if its destination is a client's
+    /// address, or all hosts. If it is larger than the client's MTU, it is cut as any other packet.
+    /// Returns false, and the packet is lost, if 64 of them wait.
     pub fn forge_ip(&self, packet: Vec<u8>) -> bool {
         self.running.forge.try_send(packet).is_ok()
     }
@@ -403,11 +403,11 @@ impl Drop for Server {
 const FROM_CLIENTS: usize = 256;
 
 /// Forged packets that wait for the driver
-const FORGED: usize = 64;
+const MAX_FORGED: usize = 64;
 
-/// From a server's seed to that of its next start
+/// The difference between a server's seed and that of its next start
 ///
-/// With the same Call IDs again, what former clients still send would be for new ones.
+/// With the same Call IDs, late datagrams of former clients would reach the calls of new ones.
 const NEXT_SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A hang-up takes 7 s at most

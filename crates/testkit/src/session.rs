@@ -21,7 +21,7 @@ pub(crate) struct Session {
     tunnel: Tunnel,
     client: Ipv4Addr,
     inner_address: Option<Ipv4Addr>,
-    /// `None` once the client has let too much pile up
+    /// The way to write; `None` once the client has let too many octets pile up
     writer: Option<Writer>,
     /// Octets of the largest IP packet that fits, once the tunnel is up
     mtu: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Session {
     faults: Faults,
 }
 
-/// What a client said on the control connection, for the statistics
+/// Messages of a client on the control connection, for the statistics
 #[derive(Debug, Default)]
 struct Heard {
     decoder: Decoder,
@@ -143,13 +143,13 @@ impl Session {
         self.tunnel.terminate(code);
     }
 
-    /// Has the client prove once more who it is
+    /// Challenges the client once more
     pub(crate) fn challenge(&mut self, now: Instant) {
         self.touched = true;
         self.tunnel.challenge(now);
     }
 
-    /// Takes notice of what the inputs have led to, and says whether the statistics change
+    /// Takes the tunnel's events, and reports if the statistics change
     pub(crate) fn take_events(&mut self) -> Noticed {
         let mut noticed = Noticed::default();
         while let Some(event) = self.tunnel.poll_event() {
@@ -195,7 +195,7 @@ impl Session {
         true
     }
 
-    /// PPP's control frames, which say when packets pass
+    /// Sends PPP's control frames, after which packets may pass
     pub(crate) fn take_frames(&mut self, now: Instant, outlet: &mut Outlet) {
         if self.closes == Some(Closes::BehindCallReply) {
             return;
@@ -203,14 +203,16 @@ impl Session {
         self.tunnel.poll_frames(now, &mut outlet.towards(self.client));
     }
 
-    /// What tells the client that nobody is where its packet was to go, unless it was told too often
+    /// An ICMP message that the destination of the client's packet has no host, unless too many
+    /// were sent
     pub(crate) fn unreachable(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
         let answer = host_unreachable(packet)?;
         let is_for_client = destination(&answer) == self.inner_address;
         (is_for_client && self.unreachable.take(now)).then_some(answer)
     }
 
-    /// What tells the client that its packet has lived too long (RFC 792), unless it was told too often
+    /// An ICMP message that the client's packet has exceeded its time to live (RFC 792), unless too
+    /// many were sent
     pub(crate) fn expired(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
         let answer = time_exceeded(packet)?;
         let is_for_client = destination(&answer) == self.inner_address;
@@ -266,7 +268,7 @@ impl Session {
         self.tunnel.is_finished()
     }
 
-    /// How it ended, if it has
+    /// The end of the session, if it has ended
     pub(crate) fn ended(&self) -> Option<Ended> {
         Some(Ended {
             client: self.client,
@@ -280,7 +282,7 @@ impl Session {
     }
 }
 
-/// What [`Session::take_events`] found
+/// The result of [`Session::take_events`]
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Noticed {
     pub(crate) anything: bool,
@@ -289,7 +291,7 @@ pub(crate) struct Noticed {
 }
 
 impl Heard {
-    /// Octets out of sync are the tunnel's concern
+    /// Notes the messages in these octets; errors are left to the tunnel
     fn listen(&mut self, mut octets: &[u8]) {
         while let Ok(Some(message)) = self.decoder.decode(&mut octets) {
             match message {

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use pptp_ppp::{Failure as LinkFailure, Protocol};
 use pptp_tunnel::{Failure, TunnelError};
 
-/// What a server has seen so far
+/// Statistics of a server so far
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -25,11 +25,11 @@ pub struct Stats {
     pub unsendable: u64,
     /// IP packets from the building that were for no client, or too large for its tunnel
     pub undeliverable: u64,
-    /// How control connections ended, the latest last; the last 1024 of them
+    /// The ends of control connections, the latest last; the last 1024 of them
     pub ended: Vec<Ended>,
 }
 
-/// How one client's control connection ended
+/// The end of one client's control connection
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Ended {
@@ -37,27 +37,28 @@ pub struct Ended {
     pub client: Ipv4Addr,
     /// The inner address it had, or would have had
     pub inner_address: Option<Ipv4Addr>,
-    /// Whether IP packets ever passed
+    /// True if IP packets ever passed
     pub was_up: bool,
-    /// Whether LCP was open: a client that hangs up properly ends that first
+    /// True if LCP was open: a client that hangs up properly ends that first
     pub lcp_opened: bool,
-    /// Whether a Call-Clear-Request came (RFC 2637 §2.12)
+    /// True if a Call-Clear-Request came (RFC 2637 §2.12)
     pub call_cleared: bool,
-    /// Whether a Stop-Control-Connection-Request or -Reply came (RFC 2637 §2.3, §2.4)
+    /// True if a Stop-Control-Connection-Request or -Reply came (RFC 2637 §2.3, §2.4)
     pub stopped: bool,
-    /// Why the tunnel was over, as the server saw it
+    /// The reason for the end of the tunnel, as the server saw it
     pub reason: TunnelError,
 }
 
 impl Ended {
-    /// Whether an LCP Terminate-Request came (RFC 1661 §5.5)
+    /// Returns true if an LCP Terminate-Request came (RFC 1661 §5.5)
     pub fn lcp_terminated(&self) -> bool {
         let lcp = Protocol::Lcp;
         matches!(&self.reason.failure,
             Failure::Link(LinkFailure::TerminatedByPeer { protocol, .. }) if *protocol == lcp)
     }
 
-    /// Whether the client hung up as the RFCs want it: LCP if it was open, then the control connection
+    /// Returns true if the client hung up by the RFCs: LCP if it was open, then the control
+    /// connection
     ///
     /// A client that was hung up by the server, or that just went away, did not.
     pub fn is_clean(&self) -> bool {
@@ -67,7 +68,7 @@ impl Ended {
 
 impl Stats {
     pub(crate) fn note_end(&mut self, ended: Ended) {
-        if self.ended.len() >= MOST_ENDED {
+        if self.ended.len() >= MAX_ENDED {
             self.ended.remove(0);
         }
         self.ended.push(ended);
@@ -75,4 +76,4 @@ impl Stats {
 }
 
 /// Ended connections remembered
-const MOST_ENDED: usize = 1024;
+const MAX_ENDED: usize = 1024;

@@ -12,7 +12,8 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task of the current runtime, dropped wherever it waits when the server ends
+    /// Starts a task in the current runtime; it is dropped when the server ends, at any of its
+    /// waits
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let ended = self.ended.clone();
         self.tracker.spawn(async move {
@@ -26,7 +27,7 @@ impl Tasks {
         self.tracker.close();
     }
 
-    /// Until all tasks are gone, after [`Self::end`]
+    /// Waits until all tasks are gone, after [`Self::end`]
     pub(crate) async fn gone(&self) {
         self.tracker.wait().await;
     }

@@ -1,4 +1,5 @@
-//! What the building's router says of packets that it does not deliver (RFC 792, RFC 1812 §5.2.7, §5.3.1)
+//! ICMP messages of the building's router about packets that it does not deliver (RFC 792, RFC 1812
+//! §5.2.7, §5.3.1)
 
 use std::{
     net::Ipv4Addr,
@@ -9,12 +10,13 @@ use crate::ROUTER;
 
 /// Destination unreachable, host unreachable, about a packet; `None` where RFC 1122 §3.2.2 forbids it
 ///
-/// No ICMP error is answered, no fragment but the first, and nothing whose header is broken.
+/// No answer is made to an ICMP error, to a fragment other than the first, or to a packet with a
+/// broken header.
 pub(crate) fn host_unreachable(about: &[u8]) -> Option<Vec<u8>> {
     error([3, 1], about)
 }
 
-/// Time exceeded in transit, about a packet, in the same way
+/// Time exceeded in transit, about a packet; `None` for the same packets
 pub(crate) fn time_exceeded(about: &[u8]) -> Option<Vec<u8>> {
     error([11, 0], about)
 }
@@ -30,7 +32,7 @@ fn error(kind: [u8; 2], about: &[u8]) -> Option<Vec<u8>> {
     let answerable = protocol != ICMP || QUERIES.contains(payload.first()?);
     let well_formed = version_ihl >> 4 == 4 && checksum(header) == [0, 0];
     (well_formed && offset == 0 && answerable)
-        .then(|| compose(kind, Ipv4Addr::new(a, b, c, d), about.get(..QUOTED).unwrap_or(about)))
+        .then(|| compose(kind, Ipv4Addr::new(a, b, c, d), about.get(..MAX_QUOTED).unwrap_or(about)))
 }
 
 fn compose(kind: [u8; 2], to: Ipv4Addr, quoted: &[u8]) -> Vec<u8> {
@@ -61,7 +63,7 @@ pub(crate) fn checksum(octets: &[u8]) -> [u8; 2] {
     (!u16::try_from(folded).unwrap_or_default()).to_be_bytes()
 }
 
-/// How often a client is told (RFC 1812 §4.3.2.8): so many times within a second
+/// Rate limit of ICMP messages to a client, as a number in each second (RFC 1812 §4.3.2.8)
 #[derive(Debug, Default)]
 pub(crate) struct Allowance {
     since: Option<Instant>,
@@ -69,11 +71,11 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Whether it may be told once more
+    /// Returns true if one more message may be sent, and counts it
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let second = Duration::from_secs(1);
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= second) {
-            *self = Self { since: Some(now), left: PER_SECOND };
+            *self = Self { since: Some(now), left: MAX_PER_SECOND };
         }
         let left = self.left.checked_sub(1);
         self.left = left.unwrap_or_default();
@@ -83,13 +85,13 @@ impl Allowance {
 
 const ICMP: u8 = 1;
 
-/// Echo, timestamp, information and address mask: the ICMP messages that are no answer themselves
+/// ICMP messages that are not answers: echo, timestamp, information and address mask
 const QUERIES: [u8; 4] = [8, 13, 15, 17];
 
 /// Octets of the packet that go back with the message: 576 with it, as RFC 1812 §4.3.2.3 wants
-const QUOTED: usize = 576 - 28;
+const MAX_QUOTED: usize = 576 - 28;
 
-const PER_SECOND: u32 = 100;
+const MAX_PER_SECOND: u32 = 100;
 
 #[cfg(test)]
 mod tests {

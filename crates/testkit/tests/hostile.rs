@@ -1,4 +1,4 @@
-//! A server that is sent anything: it lives on, and serves the next client
+//! A server that gets hostile input survives, and serves the next client
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},

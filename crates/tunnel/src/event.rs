@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pptp_packet::Counter;
 use pptp_ppp::{
     AddressRequest, AuthenticationProtocol, Encryption, Ipv6Addresses, Negotiated, Question,
     Reachability, RoundTripTime,
@@ -168,14 +169,14 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts an IP packet that was sealed
     pub(crate) fn sent(&mut self, octets: usize) {
-        self.ip_sent = self.ip_sent.saturating_add(1);
+        self.ip_sent.increment();
         let octets = u64::try_from(octets).unwrap_or(u64::MAX);
         self.ip_octets_sent = self.ip_octets_sent.saturating_add(octets);
     }
 
     /// Counts an IP packet that came up
     pub(crate) fn received(&mut self, octets: usize) {
-        self.ip_received = self.ip_received.saturating_add(1);
+        self.ip_received.increment();
         let octets = u64::try_from(octets).unwrap_or(u64::MAX);
         self.ip_octets_received = self.ip_octets_received.saturating_add(octets);
     }

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pptp_packet::Counter;
+
 /// The kind of a record
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,7 +107,7 @@ impl Recorder {
 
     pub(crate) fn control(&mut self, now: Instant, kind: Kind, octets: &[u8]) {
         if is_control_echo(octets) {
-            self.echoes = self.echoes.saturating_add(1);
+            self.echoes.increment();
         } else {
             self.record(now, kind, &[], (octets, octets.len()));
         }
@@ -115,7 +117,7 @@ impl Recorder {
     pub(crate) fn frame(&mut self, now: Instant, kind: Kind, sequence: u32, frame: &[u8]) {
         let open = match Sensitivity::of(frame) {
             Sensitivity::Echo => {
-                self.echoes = self.echoes.saturating_add(1);
+                self.echoes.increment();
                 return;
             }
             Sensitivity::Open => frame.len(),
@@ -160,7 +162,7 @@ impl Recorder {
         stored.extend_from_slice(sequence);
         squeeze(shown, hidden.len(), &mut stored);
         let Ok(length) = u16::try_from(stored.len()) else {
-            self.forgotten = self.forgotten.saturating_add(1);
+            self.forgotten.increment();
             return;
         };
         let millis = now.saturating_duration_since(self.started).as_millis();
@@ -191,7 +193,7 @@ impl Recorder {
             self.latest.reserve_exact(growth(held, size, room));
             self.latest.extend(header.iter().chain(stored));
         } else {
-            self.forgotten = self.forgotten.saturating_add(1);
+            self.forgotten.increment();
         }
     }
 
@@ -207,7 +209,7 @@ impl Recorder {
         let stored = usize::from(u16::from_be_bytes([*high, *low]));
         let size = RECORD_HEADER.saturating_add(stored).min(self.latest.len());
         self.latest.drain(..size);
-        self.forgotten = self.forgotten.saturating_add(1);
+        self.forgotten.increment();
         true
     }
 }
@@ -274,7 +276,7 @@ fn squeeze(octets: &[u8], zeros: usize, into: &mut Vec<u8>) {
     let hidden = std::iter::repeat_n(&0, zeros);
     for octet in octets.iter().chain(hidden) {
         if *octet == 0 && run < u8::MAX {
-            run = run.saturating_add(1);
+            run.increment();
             continue;
         }
         if run > 0 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pptp_packet::Counter;
 use pptp_ppp::{
     AuthenticationProtocol, MppeBits, frame,
     packet::{Code, Options, Packet},
@@ -66,7 +67,7 @@ impl Transcript {
     }
 
     fn sent(&mut self, frame: &mut [u8]) {
-        self.frames_sent = self.frames_sent.saturating_add(1);
+        self.frames_sent.increment();
         let Some((protocol, code, options)) = configuration(frame) else { return };
         match (protocol, code) {
             (frame::LCP, Code::ConfigureAck) => {
@@ -78,7 +79,7 @@ impl Transcript {
     }
 
     fn received(&mut self, frame: &mut [u8]) {
-        self.frames_received = self.frames_received.saturating_add(1);
+        self.frames_received.increment();
         let Some((protocol, code, options)) = configuration(frame) else { return };
         match (protocol, code) {
             (frame::LCP, Code::ConfigureRequest) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Machine, Shared, shared};
 use crate::{EchoRequest, Event, Failed, Timer};
 
-/// Asks a silent peer for a sign of life, and knows whether it came
+/// Sends an Echo-Request to a silent peer, and waits for the reply
 #[derive(Debug)]
 pub(super) struct Echo {
     /// The identifier of the last request, 0 before the first
@@ -15,9 +15,9 @@ pub(super) struct Echo {
 
 #[derive(Debug)]
 enum Wait {
-    /// For any message
+    /// Waits for any message
     Silence { until: Instant },
-    /// For the reply to the last request
+    /// Waits for the reply to the last request
     Reply { until: Instant },
 }
 
@@ -26,14 +26,14 @@ impl Echo {
         Self { identifier: 0, wait: Wait::silence(shared, now) }
     }
 
-    /// Any message came
+    /// Notes that a message came
     pub(super) fn heard(&mut self, shared: &Shared, now: Instant) {
         if matches!(self.wait, Wait::Silence { .. }) {
             self.wait = Wait::silence(shared, now);
         }
     }
 
-    /// An Echo-Reply came; any but the one waited for is ignored
+    /// Notes an Echo-Reply; one that is not waited for is ignored
     pub(super) fn handle_reply(&mut self, shared: &mut Shared, now: Instant, identifier: u32) {
         match self.wait {
             Wait::Reply { until } if identifier == self.identifier => {
@@ -46,7 +46,7 @@ impl Echo {
         }
     }
 
-    /// Asks now, unless a reply is awaited
+    /// Sends an Echo-Request now, unless a reply is awaited
     pub(super) fn ask(&mut self, shared: &mut Shared, now: Instant) {
         if matches!(self.wait, Wait::Silence { .. }) {
             self.identifier = self.identifier.wrapping_add(1);
@@ -55,18 +55,18 @@ impl Echo {
         }
     }
 
-    /// Asks, or has asked in vain
+    /// Sends an Echo-Request, or ends the connection if the last one was not answered
     ///
-    /// Whoever sees a deadline much too late has slept, and the reply may be there unread: it gets
-    /// another moment.
+    /// A deadline that is handled more than one second late means that this host was asleep. The
+    /// reply may be there, unread, so a grace period is added.
     pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
         match self.wait {
             Wait::Silence { .. } => {
                 self.ask(shared, now);
                 None
             }
-            Wait::Reply { until } if now > shared::after(until, LATE) => {
-                self.wait = Wait::Reply { until: shared::after(now, GRACE) };
+            Wait::Reply { until } if now > shared::after(until, MAX_LATENESS) => {
+                self.wait = Wait::Reply { until: shared::after(now, GRACE_PERIOD) };
                 None
             }
             Wait::Reply { .. } => Some(shared.close(Err(Failed::EchoTimeout))),
@@ -81,11 +81,11 @@ impl Echo {
     }
 }
 
-/// A deadline seen so much later was slept through
-const LATE: Duration = Duration::from_secs(1);
+/// A timer that fires this much too late means that the host was asleep
+const MAX_LATENESS: Duration = Duration::from_secs(1);
 
-/// For what came meanwhile
-const GRACE: Duration = Duration::from_secs(5);
+/// Grace period for replies that arrived while the host was asleep
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 impl Wait {
     fn silence(shared: &Shared, now: Instant) -> Self {

@@ -21,11 +21,10 @@ use crate::{
 
 /// A control connection over an established TCP connection, with its one call
 ///
-/// Inputs are what TCP gave, the passing of time and [`close`](Self::close); after any of them the
-/// outputs [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit) and
-/// [`poll_timeout`](Self::poll_timeout) may have changed. It always comes to
-/// [`Event::Closed`] in bounded time once the peer falls silent or is told to stop, and is silent
-/// from then on.
+/// Inputs are octets of TCP, the time, and [`close`](Self::close). After each input the outputs may
+/// have changed: [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_timeout`](Self::poll_timeout). If the peer falls silent, or after `close`,
+/// [`Event::Closed`] follows in bounded time. After that event nothing more is sent.
 #[derive(Debug)]
 pub struct ControlConnection {
     machine: Machine,
@@ -36,10 +35,10 @@ pub struct ControlConnection {
 impl ControlConnection {
     /// The client's side (PNS) on a TCP connection just established
     ///
-    /// Start-Control-Connection-Request is there to be sent at once, and Outgoing-Call-Request
-    /// follows by itself when the control connection is established: GRE must be received by then.
-    /// `call_id` is ours, what the peer's GRE will carry; `call_serial` is for the peer's logs. Both
-    /// are 0 instead if the configuration's quirks want it.
+    /// Start-Control-Connection-Request can be sent at once. Outgoing-Call-Request follows when the
+    /// control connection is established: GRE must be received by then. `call_id` is our own, which
+    /// the peer's GRE will carry. `call_serial` is for the peer's logs. Both are 0 instead if the
+    /// configuration's quirks require it.
     pub fn connect(config: Config, call_id: u16, call_serial: u16, now: Instant) -> Self {
         let zero = config.quirks.zero_call_id.unwrap_or(config.zero_call_id);
         let (call_id, call_serial) = if zero { (0, 0) } else { (call_id, call_serial) };
@@ -50,7 +49,7 @@ impl ControlConnection {
 
     /// The server's side (PAC) on a TCP connection just accepted
     ///
-    /// `call_id` is what the server calls the one call that it will accept.
+    /// `call_id` is the server's number for the one call that it will accept.
     #[cfg(feature = "server")]
     pub fn accept(config: ServerConfig, call_id: u16, now: Instant) -> Self {
         let shared = Shared::new(call_id, config.timeouts);
@@ -58,7 +57,7 @@ impl ControlConnection {
         Self { machine, decoder: Decoder::new(), shared }
     }
 
-    /// Takes octets of the TCP stream, in whatever pieces they arrive
+    /// Takes octets of the TCP stream, in pieces of any size
     pub fn handle_octets(&mut self, now: Instant, octets: &[u8]) {
         let mut rest = octets;
         while !self.is_closed() {
@@ -70,14 +69,14 @@ impl ControlConnection {
         }
     }
 
-    /// The peer closed the TCP connection, or it broke
+    /// Handles the end of the TCP connection: the peer closed it, or it broke
     ///
     /// In a teardown that is how some servers answer.
     pub fn handle_eof(&mut self, _now: Instant) {
         self.end(Failed::ConnectionLost);
     }
 
-    /// Does what is due at `now`
+    /// Handles the deadlines that have passed at `now`
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|(deadline, _)| deadline <= now) {
             self.advance(|machine, shared| machine.handle_timeout(shared, now));
@@ -104,7 +103,8 @@ impl ControlConnection {
         self.shared.poll_event()
     }
 
-    /// Appends what is to be written to the TCP connection to `out`, and says whether that was any
+    /// Appends the octets to be written to the TCP connection to `out`; returns true if there were
+    /// any
     ///
     /// Called when the octets given before are written: at most 4 KiB are held, and a peer that
     /// asks for more answers than it reads is ended.
@@ -117,27 +117,27 @@ impl ControlConnection {
         self.machine.poll_timeout()
     }
 
-    /// How far it has come
+    /// The current state
     pub fn state(&self) -> State {
         self.machine.state()
     }
 
-    /// Whether [`Event::Closed`] was reached: nothing happens any more
+    /// Returns true after [`Event::Closed`]: nothing happens any more
     pub fn is_closed(&self) -> bool {
         self.state() == State::Closed
     }
 
-    /// What the peer said of itself, once the control connection was established
+    /// The peer's description of itself, once the control connection was established
     pub fn peer(&self) -> Option<&Peer> {
         self.shared.peer.as_deref()
     }
 
-    /// Our Call ID: what the peer's GRE carries
+    /// Our Call ID, which the peer's GRE carries
     pub fn call_id(&self) -> u16 {
         self.shared.call_id
     }
 
-    /// What was counted so far
+    /// The counters so far
     pub fn stats(&self) -> Stats {
         Stats { skipped: self.decoder.skipped(), ..self.shared.stats }
     }
@@ -172,7 +172,7 @@ impl ControlConnection {
     }
 }
 
-/// How far a control connection has come (RFC 2637 §3.1, §3.2)
+/// The state of a control connection (RFC 2637 §3.1, §3.2)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
@@ -192,11 +192,11 @@ pub enum State {
     WaitDisconnect,
     /// Stop-Control-Connection-Request is sent
     WaitStopReply,
-    /// It is over
+    /// The control connection is closed
     Closed,
 }
 
-/// The states, each with what it needs
+/// The states, each with its data
 #[derive(Debug)]
 enum Machine {
     #[cfg(feature = "server")]

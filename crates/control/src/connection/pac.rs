@@ -10,7 +10,7 @@ use crate::{
     StartControlConnectionRequest, StartResult, StopReason, Text,
 };
 
-/// Nothing was said yet
+/// The server waits for the first message of the client
 #[derive(Debug)]
 pub(super) struct WaitControlRequest {
     pub(super) until: Instant,
@@ -22,7 +22,7 @@ pub(super) struct WaitControlRequest {
 pub(super) struct WaitCallRequest {
     pub(super) echo: Echo,
     config: Box<ServerConfig>,
-    /// Whether the client had its call and cleared it: what follows is its teardown
+    /// True if the client had its call and cleared it: only the teardown follows
     cleared: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct CallServed {
     pub(super) echo: Echo,
     config: Box<ServerConfig>,
     peer_call_id: u16,
-    /// What is told once the client has sent the Set-Link-Info that is insisted on
+    /// The event that is reported once the client has sent the required Set-Link-Info
     awaiting: Option<Box<Event>>,
 }
 
@@ -108,7 +108,7 @@ impl WaitCallRequest {
         self.echo.handle_timeout(shared, now).unwrap_or(Machine::WaitCallRequest(self))
     }
 
-    /// What a broken connection comes to: after Call-Clear-Request clients may just close it
+    /// The result of a broken connection: after Call-Clear-Request a client may simply close it
     pub(super) fn outcome(&self, failed: Failed) -> Result<(), Failed> {
         if self.cleared { Ok(()) } else { Err(failed) }
     }
@@ -183,7 +183,7 @@ impl CallServed {
         Machine::CallServed(self)
     }
 
-    /// GRE may flow
+    /// Reports the call as connected: GRE may flow
     fn begin(&mut self, shared: &mut Shared) {
         if let Some(connected) = self.awaiting.take() {
             shared.tell(*connected);
@@ -244,7 +244,7 @@ fn handle_stop(
     config.answers_stop.then(|| shared.agree_to_stop(outcome))
 }
 
-/// What [`Shared::answer`] does, and a second Start-Control-Connection-Request
+/// Answers a second Start-Control-Connection-Request, and the messages of [`Shared::answer`]
 fn answer(shared: &mut Shared, config: &ServerConfig, message: &Message) {
     match message {
         Message::StartControlConnectionRequest(_) => {

@@ -101,7 +101,7 @@ impl WaitControlReply {
         Some(Box::new(Recognized { name, quirks }))
     }
 
-    /// Whether the server should have been told something else before its reply already
+    /// Returns true if the quirks change a message that was sent already
     fn has_to_redial(&self, config: &Config) -> bool {
         let sent = self.config.with_quirks(Quirks::NONE);
         start_request(config) != start_request(&sent) || config.zero_call_id != sent.zero_call_id
@@ -195,13 +195,13 @@ impl From<&StartControlConnectionReply> for Peer {
     }
 }
 
-/// No Outgoing-Call-Reply came: the call is aborted as if there were one, for it may be on its way
+/// Clears the call after a missing Outgoing-Call-Reply, because the reply may be on its way
 pub(super) fn give_up_call(shared: &mut Shared, now: Instant) -> Machine {
     shared.tell(Event::CallEnded(Failed::NoCallReply));
     stop::clear_call(shared, now, StopReason::None, Err(Failed::NoCallReply))
 }
 
-/// The peer ended the call; the control connection has no other, so it ends too
+/// Ends the control connection after the peer has ended its one call
 fn disconnected(shared: &mut Shared, now: Instant, notify: &CallDisconnectNotify) -> Machine {
     let CallDisconnectNotify { call_id, result, error, cause, .. } = *notify;
     shared.note_call_id(call_id);

@@ -1,4 +1,4 @@
-//! What all states of a control connection use
+//! Data and actions that all states of a control connection share
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ const MAX_OUTPUT: usize = 4096;
 /// Events about a line's quality that may wait to be taken
 const MAX_LINE_EVENTS: usize = 16;
 
-/// What a control connection counted
+/// Counters of a control connection
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -31,11 +31,11 @@ pub struct Stats {
     pub out_of_phase: u32,
     /// Messages about the call that were taken although they name another Call ID
     pub foreign_call_ids: u32,
-    /// Set-Link-Info and WAN-Error-Notify dropped because nobody took the events before them
+    /// Set-Link-Info and WAN-Error-Notify dropped because earlier events were not taken
     pub events_dropped: u32,
 }
 
-/// Output, events and what was agreed
+/// Output, events and agreed values
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Our Call ID
@@ -71,7 +71,7 @@ impl Shared {
         self.events.push_back(event);
     }
 
-    /// The control connection is established with `peer`
+    /// Notes that the control connection is established with `peer`
     pub(super) fn establish(&mut self, peer: Peer) {
         self.peer = Some(Box::new(peer.clone()));
         self.tell(Event::Established(peer));
@@ -91,7 +91,7 @@ impl Shared {
         self.close(outcome)
     }
 
-    /// Does what a message asks for in any state, and counts what asks for nothing
+    /// Answers the messages that are allowed in any state, and counts the others as out of phase
     pub(super) fn answer(&mut self, message: &Message) {
         match message {
             Message::EchoRequest(request) => self.send(EchoReply {
@@ -152,7 +152,7 @@ impl Shared {
         });
     }
 
-    /// Tells what an owner may miss, unless it does not look
+    /// Reports an event about the line's quality, or drops it if too many events wait
     pub(super) fn tell_of_line(&mut self, event: Event) {
         if self.events.len() < MAX_LINE_EVENTS {
             self.tell(event);

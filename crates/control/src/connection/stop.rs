@@ -60,7 +60,7 @@ impl WaitDisconnect {
         }
     }
 
-    /// The call is over, or will not say so
+    /// Begins the second step: the call has ended, or its end was not confirmed in time
     pub(super) fn stop(self, shared: &mut Shared, now: Instant) -> Machine {
         stop(shared, now, self.reason, self.outcome)
     }

@@ -1,9 +1,9 @@
-//! What people and programs read of a failure, word for word
+//! The texts and names of failures, word for word
 
 use super::*;
 use crate::Quirks;
 
-/// Every failure there is, in the enum's order, with its name and its words
+/// All failures in the enum's order, each with its name and its text
 fn table() -> Vec<(Failed, &'static str, &'static str)> {
     let recognized = Recognized { name: "Orckit".into(), quirks: Quirks::ORCKIT };
     let (error, none) = (GeneralError::NoResource, GeneralError::None);

@@ -104,9 +104,9 @@ code! {
 }
 
 impl StartResult {
-    /// Whether the control connection is established
+    /// Returns true if the control connection is established
     ///
-    /// Some ADSL modems say so with a 0, which is no code of the RFC.
+    /// Some ADSL modems send 0, which is no code of the RFC.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Successful | Self::Unknown(0))
     }
@@ -115,9 +115,9 @@ impl StartResult {
 code! {
     /// General error code, for where the result is a general error (RFC 2637 §2.16)
     GeneralError: u8 {
-        /// No general error
+        /// There is no general error
         None = 0 "None" "no error",
-        /// No control connection exists yet
+        /// The control connection does not exist yet
         NotConnected = 1 "Not-Connected" "not connected",
         /// Length is wrong or the magic cookie is incorrect
         BadFormat = 2 "Bad-Format" "bad format",
@@ -135,7 +135,7 @@ code! {
 code! {
     /// Reason of Stop-Control-Connection-Request (RFC 2637 §2.3)
     StopReason: u8 {
-        /// No particular one
+        /// General request, without a particular reason
         None = 1 "None" "general request",
         /// The peer's version of the protocol is not supported
         StopProtocol = 2 "Stop-Protocol" "protocol version not supported",
@@ -147,7 +147,7 @@ code! {
 code! {
     /// Result code of Stop-Control-Connection-Reply and Echo-Reply (RFC 2637 §2.4, §2.6)
     ReplyResult: u8 {
-        /// As asked
+        /// The request was carried out
         Ok = 1 "OK" "ok",
         /// The error code says more
         GeneralError = 2 "General Error" "general error",
@@ -161,7 +161,7 @@ code! {
         Connected = 1 "Connected" "connected",
         /// The error code says more
         GeneralError = 2 "General Error" "general error",
-        /// No carrier was detected
+        /// The carrier was not detected
         NoCarrier = 3 "No Carrier" "no carrier",
         /// The line is busy
         Busy = 4 "Busy" "busy",

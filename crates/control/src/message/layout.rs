@@ -11,15 +11,15 @@ use super::{
     ReplyResult, StartResult, StopReason, Text,
 };
 
-/// What every message is to [`super::Message`]
+/// The wire format of a message's body
 pub(super) trait Layout: Sized {
     /// Octets of the message, its header included
     const LEN: usize;
 
-    /// Reads what follows the header
+    /// Reads the octets behind the header
     fn parse(body: &[u8]) -> Option<Self>;
 
-    /// Appends what follows the header
+    /// Appends the octets behind the header
     fn emit(&self, out: &mut Vec<u8>);
 }
 
@@ -167,7 +167,7 @@ layouts! {
 
     /// Stop-Control-Connection-Request (RFC 2637 §2.3)
     StopControlConnectionRequest = 16 {
-        /// Why the control connection is to end
+        /// Reason for the end of the control connection
         reason: StopReason, reserved 3;
     }
 
@@ -181,7 +181,7 @@ layouts! {
 
     /// Echo-Request (RFC 2637 §2.5)
     EchoRequest = 16 {
-        /// What the reply repeats
+        /// Identifier, which the reply repeats
         identifier: u32;
     }
 
@@ -197,7 +197,7 @@ layouts! {
 
     /// Outgoing-Call-Request, OCRQ (RFC 2637 §2.7)
     OutgoingCallRequest = 168 {
-        /// The PNS's Call ID: what GRE to the PNS carries
+        /// The PNS's Call ID, which GRE to the PNS carries
         call_id: u16;
         /// Call serial number, for logs
         call_serial_number: u16;
@@ -223,7 +223,7 @@ layouts! {
 
     /// Outgoing-Call-Reply, OCRP (RFC 2637 §2.8)
     OutgoingCallReply = 32 {
-        /// The PAC's Call ID: what GRE to the PAC carries
+        /// The PAC's Call ID, which GRE to the PAC carries
         call_id: u16;
         /// The Call ID of the request
         peer_call_id: u16;
@@ -337,9 +337,9 @@ layouts! {
     SetLinkInfo = 24 {
         /// The Call ID of the receiver
         peer_call_id: u16, reserved 2;
-        /// ACCM for what the receiver sends
+        /// ACCM for the octets that the receiver sends
         send_accm: u32;
-        /// ACCM for what the receiver gets
+        /// ACCM for the octets that the receiver gets
         receive_accm: u32;
     }
 }

@@ -58,7 +58,7 @@ macro_rules! messages {
                 }
             }
 
-            /// Which of the 15 this is
+            /// The type, one of the 15
             pub const fn control_type(&self) -> ControlType {
                 match self {
                     $(Self::$name(_) => ControlType::$name,)*

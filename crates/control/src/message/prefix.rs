@@ -13,7 +13,7 @@ pub(super) const MAX_LEN: usize = 220;
 const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
 const CONTROL_MESSAGE: u16 = 1;
 
-/// Why octets are no control message
+/// Reasons why octets are not a control message
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -43,20 +43,20 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// Whether what sent this may be no PPTP at all, rather than PPTP gone wrong
+    /// Returns true if the sender may speak another protocol, rather than faulty PPTP
     pub(crate) const fn is_foreign(self) -> bool {
         matches!(self, Self::Length(_) | Self::MagicCookie)
     }
 }
 
-/// What the first octets of a message say
+/// The result of reading the first octets of a message
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix {
-    /// A message may still come of it
+    /// More octets are needed
     Partial,
-    /// The header of one of the 15, with its own length
+    /// The header of one of the 15 types, with its length
     Known(ControlType, usize),
-    /// The header of something else of a sane length: to be skipped
+    /// The header of an unknown type with a valid length: to be skipped
     Foreign(usize),
 }
 

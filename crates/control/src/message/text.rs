@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 /// A text of at most `N` octets, filled up with NULs on the wire
 ///
-/// What follows the first NUL does not count: Windows 95 leaves old octets there.
+/// Octets behind the first NUL do not count: Windows 95 leaves old octets there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<const N: usize>([u8; N]);
 
@@ -28,7 +28,7 @@ impl<const N: usize> Text<N> {
         self.0.split(|octet| *octet == 0).next().unwrap_or_default()
     }
 
-    /// The text, with the replacement character for what is not UTF-8
+    /// The text, with the replacement character for octets that are not UTF-8
     pub fn to_str_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.as_bytes())
     }
@@ -38,7 +38,7 @@ impl<const N: usize> Text<N> {
         self.as_bytes().len()
     }
 
-    /// Whether no octet counts
+    /// Returns true if no octet counts
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pptp_packet::Counter;
 use rand::Rng;
 
 use crate::Shard;
@@ -16,7 +17,7 @@ use crate::Shard;
 /// the new one.
 pub const CALL_ID_QUARANTINE: Duration = Duration::from_mins(2);
 
-/// All Call IDs, 65,535 for a socket that is alone, are in use or at rest
+/// The error that all Call IDs of the shard are in use or at rest
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no Call ID is free: {in_use} in use, {at_rest} at rest after their calls ended")]
 pub struct Exhausted {
@@ -30,7 +31,7 @@ pub struct Exhausted {
 pub(super) struct CallIds {
     /// A bit for each of 65,536, set while it is in use or at rest, or if it belongs to another shard
     taken: Box<[u64; WORDS]>,
-    /// Those at rest, longest first; each number is here once at most
+    /// Numbers at rest, those with the longest rest first; each number is here once at most
     resting: VecDeque<(Instant, u16)>,
     in_use: usize,
 }
@@ -51,7 +52,7 @@ impl CallIds {
             .free_from(u16::from_be_bytes([high, low]))
             .ok_or(Exhausted { in_use: self.in_use, at_rest: self.resting.len() })?;
         self.set(id, true);
-        self.in_use = self.in_use.saturating_add(1);
+        self.in_use.increment();
         Ok(id)
     }
 

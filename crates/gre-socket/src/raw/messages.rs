@@ -21,14 +21,15 @@ use nix::{
         recvmsg, sendmmsg,
     },
 };
+use pptp_gre::enhanced_call_id;
 
-use crate::{BATCH, DeliveryFailure, Outgoing, ReceiveBatch, SendBatch, delivery::call_id_of};
+use crate::{BATCH, DeliveryFailure, Outgoing, ReceiveBatch, SendBatch};
 
 struct Headers {
     receiving: MultiHeaders<SockaddrIn>,
-    /// For datagrams whose source the kernel chooses
+    /// Headers of datagrams whose source the kernel chooses
     sending: MultiHeaders<SockaddrIn>,
-    /// For datagrams with a source: room for a control message that is not used is an error
+    /// Headers of datagrams with a source: room for a control message that is not used is an error
     sending_from: MultiHeaders<SockaddrIn>,
     report: Vec<u8>,
 }
@@ -48,7 +49,8 @@ thread_local! {
     static HEADERS: RefCell<Headers> = RefCell::new(Headers::new());
 }
 
-/// Takes what arrived into an empty batch; returns how many datagrams, discarded ones included
+/// Takes the datagrams that have arrived into an empty batch; returns how many, discarded ones
+/// included
 pub(super) fn receive(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> io::Result<usize> {
     let mut lengths = [0; BATCH];
     let count = HEADERS.with_borrow_mut(|headers| {
@@ -137,7 +139,7 @@ fn address(outgoing: &Outgoing) -> SockaddrIn {
 
 /// Takes the next entry of the error queue, which is `None` unless it comes of an ICMP message
 ///
-/// What this host itself found wrong with a datagram was returned when it was sent.
+/// Errors that this host itself found were returned when the datagram was sent.
 pub(super) fn failure(socket: BorrowedFd<'_>) -> io::Result<Option<DeliveryFailure>> {
     HEADERS.with_borrow_mut(|headers| {
         let mut head = [0; HEAD];
@@ -157,7 +159,7 @@ pub(super) fn failure(socket: BorrowedFd<'_>) -> io::Result<Option<DeliveryFailu
         };
         Ok(Some(DeliveryFailure {
             destination: destination.ip(),
-            peer_call_id: head.get(..length).and_then(call_id_of),
+            peer_call_id: head.get(..length).and_then(enhanced_call_id),
             reporter: reporter.map(|address| u32::from_be(address.sin_addr.s_addr).into()),
             icmp: (report.ee_type, report.ee_code),
             error: io::Error::from_raw_os_error(report.ee_errno.cast_signed()),

@@ -82,7 +82,7 @@ pub(super) fn local_address(socket: &Socket) -> Option<Ipv4Addr> {
     (!address.is_unspecified()).then_some(address)
 }
 
-/// The receive buffer the kernel granted, in octets; it says twice that, for its own bookkeeping
+/// The receive buffer the kernel granted, in octets; it reports twice that, for its own bookkeeping
 pub(super) fn receive_buffer(socket: &Socket) -> usize {
     socket.recv_buffer_size().unwrap_or_default() / 2
 }
@@ -166,7 +166,7 @@ fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "PROGRAM".into())
 }
 
-/// The kernel takes a C `int` and doubles it: of more than fits that, it grants its least
+/// The largest receive buffer: the kernel doubles a C `int`, and grants its minimum on overflow
 const MAX_RECEIVE_BUFFER: usize = (i32::MAX / 2).cast_unsigned() as usize;
 
 /// Octets asked for the send buffer

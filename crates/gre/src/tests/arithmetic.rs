@@ -1,11 +1,11 @@
-//! The laws of 32-bit sequence numbers, wherever they stand: RFC 1982 in all but name
+//! Laws of 32-bit sequence numbers for any start, as in RFC 1982
 
 use proptest::prelude::*;
 
 use super::{Lab, WINDOW, first_number};
 use crate::{Discard, Evidence, Order, transmit::Transmit};
 
-/// A distance at every edge there is: 0, the latest 64, the reach of 6000, half the number space
+/// Distances at every edge: 0, the latest 64, the limit of 6000, half the number space
 fn distance() -> impl Strategy<Value = i32> {
     let edges = [0, 1, 63, 64, 65, 256, 257, 5999, 6000, 6001, i32::MAX];
     let edge = prop::sample::select(edges.to_vec());
@@ -18,7 +18,8 @@ fn distance() -> impl Strategy<Value = i32> {
     ]
 }
 
-/// What a number at this distance from the only one committed is, told without a subtraction
+/// The expected verdict on a number at this distance from the only one committed, found without a
+/// subtraction
 fn expected(distance: i32) -> Result<(Order, Evidence), Discard> {
     match distance {
         0 => Err(Discard::Duplicate),

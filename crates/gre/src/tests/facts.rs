@@ -1,4 +1,4 @@
-//! What a session tells about itself
+//! Facts that a session reports about itself
 
 use super::*;
 

@@ -10,7 +10,7 @@ const FAR_TOO_LONG: u16 = u16::MAX;
 const CALL_ID: u16 = 0x1234;
 const PPP: u16 = 0x880B;
 /// The longest header, and some octets of payload
-const LONGEST: usize = 16 + 5;
+const MAX_LEN: usize = 16 + 5;
 
 type Verdict = Result<(Header, Range<usize>), ParseError>;
 
@@ -19,7 +19,8 @@ fn bit(word: u16, n: u32) -> bool {
     word >> (15 - n) & 1 == 1
 }
 
-/// RFC 2637 section 4.1, field by field: a key and version 1, whatever S and A are, no more
+/// Returns true for a first word of enhanced GRE (RFC 2637 section 4.1): K and version 1, with any
+/// S and A, and no other bit
 fn is_enhanced(word: u16) -> bool {
     let (checksum, routing, key, strict_source_route) =
         (bit(word, 0), bit(word, 1), bit(word, 2), bit(word, 4));
@@ -30,7 +31,8 @@ fn is_enhanced(word: u16) -> bool {
         && version == [false, false, true]
 }
 
-/// Octet `n` of every datagram here behind its first six, so that each field is told from the others
+/// Octet `n` of every datagram here, from the seventh on; all differ, so that fields cannot be
+/// confused
 fn octet(n: usize) -> u8 {
     match n {
         6 => 0x12,
@@ -44,7 +46,7 @@ fn datagram(word: u16, protocol: u16, payload: u16, length: usize) -> Vec<u8> {
     fields.into_iter().chain((6..).map(octet)).take(length).collect()
 }
 
-/// What the RFC makes of [`datagram`]; fields are judged as far as they are there
+/// The expected result for [`datagram`] by RFC 2637; only fields that are there are judged
 fn expected(word: u16, protocol: u16, payload: u16, length: usize) -> Verdict {
     if length < 6 {
         return Err(ParseError::Truncated);
@@ -82,7 +84,7 @@ fn check(word: u16, protocol: u16, payload: u16, length: usize) -> Verdict {
 fn rfc2637_section_4_1_all_65536_first_words_with_octets_enough_and_too_few() {
     let mut taken = Vec::new();
     for word in 0..=u16::MAX {
-        if check(word, PPP, 5, LONGEST).is_ok() {
+        if check(word, PPP, 5, MAX_LEN).is_ok() {
             taken.push(word);
         }
         for length in [0, 1, 2, 5, 6, 7, 8] {
@@ -95,7 +97,7 @@ fn rfc2637_section_4_1_all_65536_first_words_with_octets_enough_and_too_few() {
 #[test]
 fn the_four_words_that_are_taken_at_every_length_and_every_payload_length() {
     for word in [0x2001, 0x2081, 0x3001, 0x3081] {
-        for length in 0..=LONGEST {
+        for length in 0..=MAX_LEN {
             for payload in (0..=10).chain([0xFF, 0x100, 0x7FFF, 0x8000, FAR_TOO_LONG]) {
                 let _ = check(word, PPP, payload, length);
             }
@@ -105,6 +107,6 @@ fn the_four_words_that_are_taken_at_every_length_and_every_payload_length() {
 
 #[test]
 fn rfc2637_section_4_1_all_65536_protocol_types() {
-    let taken = (0..=u16::MAX).filter(|protocol| check(0x3081, *protocol, 1, LONGEST).is_ok());
+    let taken = (0..=u16::MAX).filter(|protocol| check(0x3081, *protocol, 1, MAX_LEN).is_ok());
     assert_eq!(taken.collect::<Vec<_>>(), [PPP]);
 }

@@ -1,14 +1,14 @@
-//! What a network makes of a stream of numbered datagrams: it loses, doubles and delays them
+//! A network that loses, doubles and delays the datagrams of a numbered stream
 
 use proptest::{collection::vec, prelude::*};
 
 /// The farthest that a datagram is delayed, in datagrams
 pub(super) const DEPTH: usize = 128;
 
-/// What becomes of one datagram: when its copies arrive, in datagrams sent after it
+/// The arrival of each copy of a datagram, counted in datagrams sent after it
 type Copies = Vec<usize>;
 
-/// A stream: what its counter begins with, and what becomes of each datagram
+/// A stream: its first number, and the copies of each datagram
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) start: u32,

@@ -1,4 +1,4 @@
-//! The reorder buffer over a bad network, against a naive one that says exactly what comes out
+//! The reorder buffer over a bad network, compared with a simple model
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::{Placed, ReorderBuffer, Reordering};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// What waits, by its place in the stream, and since when
+/// A simple model: the places in the stream that wait, with the time of their arrival
 struct Naive {
     next: usize,
     waiting: BTreeMap<usize, Instant>,
@@ -35,7 +35,8 @@ impl Naive {
         out
     }
 
-    /// What is next, what has waited too long with all before it, and what there are too many of
+    /// Hands out the next frame, frames that have waited too long with all before them, and the
+    /// oldest of too many
     fn wait(&mut self, now: Instant) -> Vec<usize> {
         let mut out = Vec::new();
         while let Some(first) = self.waiting.first_key_value().map(|(place, _)| *place) {
@@ -101,7 +102,7 @@ proptest! {
         follow(&stream, depth, Duration::from_millis(step))?;
     }
 
-    /// None that is at most as far behind as the buffer is deep is lost, if it is not too slow
+    /// No frame is lost if it is at most as far behind as the buffer is deep, and not too slow
     #[test]
     fn what_is_delayed_within_the_depth_all_comes_out(stream in stream(300)) {
         let depth = u16::try_from(DEPTH).unwrap();

@@ -1,4 +1,4 @@
-//! How far the window that the peer gives us is open
+//! Size of the window to the peer
 
 use super::*;
 

@@ -19,7 +19,7 @@ struct Oracle {
 }
 
 impl Oracle {
-    /// What the session must say of the datagram at this place, and whether it is new
+    /// Returns the expected verdict for the datagram at this place, and true if it is new
     fn judge(&mut self, place: usize) -> (Result<(Order, Evidence), Discard>, bool) {
         let is_new = self.committed.insert(place);
         let highest = self.committed.last().copied();
@@ -37,7 +37,7 @@ impl Oracle {
         (Ok((order, Evidence::Accepted)), false)
     }
 
-    /// Whether this is the eighth in sequence of which none was committed
+    /// Returns true if this is the eighth datagram in sequence of which none was committed
     fn is_a_stream_of_its_own(&mut self, place: usize) -> bool {
         if self.refused.back().is_none_or(|last| last + 1 != place) {
             self.refused.clear();

@@ -1,4 +1,4 @@
-//! A connection: its two directions, and what becomes of them when a host or the way fails
+//! A connection: its two directions, and the effects of a failed host or path
 
 use std::{
     collections::BTreeMap,
@@ -28,12 +28,12 @@ pub(in super::super) struct Connection {
     listener: Half,
 }
 
-/// An end of a connection, and what it writes
+/// An end of a connection, with the direction in which it writes
 #[derive(Debug)]
 struct Half {
     address: SocketAddrV4,
     written: Pipe,
-    /// Its host knows the connection no more
+    /// True if its host has forgotten the connection
     forgotten: AtomicBool,
 }
 
@@ -114,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// Ends what `side` writes, once what it has written has arrived
+    /// Ends the direction in which `side` writes, once all its octets have arrived
     pub(super) fn shut_down(&self, side: Side) {
         if !self.is_forgotten_by(side) {
             self.half(side).written.end(now(), self.latency(side), End::Eof);
@@ -135,14 +135,14 @@ impl Connection {
         self.half(side.other()).written.has_arrived(now)
     }
 
-    /// Nothing passes any more
+    /// Stops everything on its way
     pub(in super::super) fn hold(&self, now: Instant) {
         for side in Side::BOTH {
             self.half(side).written.hold(now);
         }
     }
 
-    /// Everything passes again, if both hosts are plugged in
+    /// Lets everything pass again, if both hosts are plugged in
     pub(in super::super) fn resume(&self, now: Instant) {
         for side in Side::BOTH {
             let Some(latency) = self.latency(side) else { return };
@@ -153,12 +153,12 @@ impl Connection {
         }
     }
 
-    /// A firewall resets it
+    /// Resets the connection as a firewall does
     pub(in super::super) fn reset(&self, now: Instant) {
         self.reset_at(now + self.latency(Side::Dialler).unwrap_or_default());
     }
 
-    /// This host knows it no more, and says so to whatever is on its way to it
+    /// Makes this host forget the connection; it answers anything that arrives later with a reset
     pub(in super::super) fn forget(&self, host: Ipv4Addr) {
         for side in Side::BOTH.into_iter().filter(|side| *self.address(*side).ip() == host) {
             self.half(side).forgotten.store(true, Ordering::Relaxed);

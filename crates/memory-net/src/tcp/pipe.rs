@@ -93,7 +93,7 @@ impl Pipe {
         Poll::Ready(Ok(octets.len()))
     }
 
-    /// Adds octets of a forger behind what was written, as many as the window has room for
+    /// Adds octets of a forger behind those of the writer, as many as the window has room for
     pub(super) fn forge(&self, now: Instant, latency: Option<Duration>, octets: &[u8]) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -105,7 +105,7 @@ impl Pipe {
         state.reader.wake(&mut wakers);
     }
 
-    /// Ends it from the writer's side, once what was written has arrived; a reset overrides
+    /// Ends it from the writer's side, once all written octets have arrived; a reset overrides that
     pub(super) fn end(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -140,7 +140,7 @@ impl Pipe {
         self.state().passing().for_each(|passing| passing.hold(now));
     }
 
-    /// Sends again what was held up; returns the time at which the first of it arrives
+    /// Sends again all that was held up; returns the time at which the first of it arrives
     pub(super) fn resume(&self, now: Instant, latency: Duration) -> Option<Instant> {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -203,7 +203,7 @@ struct State {
 }
 
 impl State {
-    /// Moves what has arrived into `buf`; returns the octets moved
+    /// Moves octets that have arrived into `buf`; returns how many were moved
     fn take(&mut self, now: Instant, buf: &mut ReadBuf<'_>) -> usize {
         let before = buf.remaining();
         while buf.remaining() > 0
@@ -232,7 +232,7 @@ impl State {
         self.segments.push_back(Segment { passing, octets: octets.to_vec(), read: 0 });
     }
 
-    /// Nothing overtakes what was written before
+    /// The delivery time of the next octets, which do not overtake earlier ones
     fn behind_the_last(&self, passing: Passing) -> Passing {
         let Some(last) = self.segments.back() else { return passing };
         let due = passing.due.zip(last.passing.due).map(|(due, last)| due.max(last));

@@ -12,7 +12,7 @@ const START_KEY: [u8; 16] = *b"start key of 128";
 #[derive(Clone)]
 struct Frame {
     sequence: u32,
-    /// How many frames were encrypted before it
+    /// The number of frames encrypted before it
     number: u32,
     octets: Vec<u8>,
 }
@@ -61,7 +61,7 @@ fn packet(number: u32) -> Vec<u8> {
     [&[0x00, 0x21][..], &ip].concat()
 }
 
-/// Our side, with GRE's view of what is ahead
+/// Our side, with GRE's notion of the highest number
 struct Receiver {
     decryptor: Decryptor,
     now: Instant,
@@ -96,7 +96,7 @@ impl Receiver {
     }
 
     fn is_free(&self) -> bool {
-        self.decryptor.kept.len() == 0
+        self.decryptor.skipped.len() == 0
             && self.decryptor.lookahead.is_empty()
             && self.decryptor.poll_timeout().is_none()
     }
@@ -216,7 +216,7 @@ fn frames_in_the_clear_take_no_count() {
     }
 }
 
-/// As Linux does with packets that it has no route for
+/// Linux uses up counts in this way for packets that it has no route for
 #[test]
 fn counts_without_sequence_numbers_are_followed_too() {
     let (mut sender, mut receiver) = pair();
@@ -268,7 +268,7 @@ fn a_peer_out_of_reach_ends_the_link() {
     });
     assert_eq!(fatal, Some(Discard::OutOfReach));
     assert!(
-        receiver.decryptor.stats().rekeys >= FARTHEST - COUNTS,
+        receiver.decryptor.stats().rekeys >= MAX_REACH - COUNTS,
         "not before the chain was followed"
     );
 }
@@ -424,7 +424,7 @@ fn a_frame_forged_in_a_run_costs_at_most_its_beginning() {
     assert_eq!(lost_before_recovery(&mut sender, &mut receiver, Duration::ZERO), 2);
 }
 
-/// A flood of forged frames for 2000 of them a second, and the key changes they were worth
+/// Sends a flood of 2000 forged frames a second; returns the key changes that they caused
 fn rekeys_for(frames: u32, forge: impl Fn(u32) -> (u32, u32)) -> u64 {
     let (mut sender, mut receiver) = pair();
     let before = receiver.decryptor.stats().rekeys;

@@ -10,17 +10,17 @@ use crate::{
 
 /// Decrypts one direction of a stateful link, in place
 ///
-/// Takes frames in order: the carrier has to put them in order first. A frame that follows those
-/// that were opened is opened with the stream's next octets. When one is missing, nothing opens until
-/// the sender begins a new stream: [`poll_reset_request`](Self::poll_reset_request) says when to ask
-/// for that. A frame that does not open moves nothing and leaves its octets as they were, so that a
-/// forged one costs a Reset-Request at most.
+/// The carrier must put frames in order first. The next frame in order is opened with the stream's
+/// next octets. If one is missing, no frame opens until the sender begins a new stream:
+/// [`poll_reset_request`](Self::poll_reset_request) tells when to ask for that. A frame that does
+/// not open leaves the state and its octets unchanged, so a forged one costs at most a
+/// Reset-Request.
 ///
 /// A new stream begins with a key that is some changes ahead: one for each flag frame that was
 /// missed, and with [`StatefulReset::Linux`] one for each reset, of which some may have been lost
-/// too. What the count leaves open is tried, up to 64 key changes, and what that costs is metered:
-/// 4096 key changes each second, saved up for 32 seconds. A frame that misses none is tried with the
-/// key that it should have in any case, which is one key change at most.
+/// too. The keys that the count allows are tried, up to 64 key changes, within a budget of 4096 key
+/// changes each second, saved up for 32 seconds. A frame without missing ones before it is tried
+/// with its expected key in any case, which is at most one key change.
 ///
 /// Memory: the state of RC4, 1 KiB on the heap.
 #[derive(Debug)]
@@ -38,14 +38,14 @@ pub struct StatefulDecryptor {
     stats: Stats,
 }
 
-/// How a reset is asked for
+/// The state of asking for a reset
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     /// Reset-Requests sent
     asked: u8,
     /// A frame could not be opened since the latest
     is_due: bool,
-    /// Not before
+    /// The earliest time for the next Reset-Request
     at: Instant,
 }
 
@@ -84,7 +84,7 @@ impl StatefulDecryptor {
         opened
     }
 
-    /// Whether a Reset-Request is to be sent now: it counts as sent
+    /// Returns true if a Reset-Request must be sent now, and counts it as sent
     ///
     /// The first at once when a frame is missing, then one each second for as long as frames come
     /// that cannot be opened (as pppd does). After 16 in vain the next such frame is
@@ -99,13 +99,13 @@ impl StatefulDecryptor {
         true
     }
 
-    /// When [`poll_reset_request`](Self::poll_reset_request) will have one: `None` while nothing is
-    /// missing
+    /// The time of the next [`poll_reset_request`](Self::poll_reset_request) that returns true;
+    /// `None` while no frame is missing
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.missing.filter(|missing| missing.is_due).map(|missing| missing.at)
     }
 
-    /// What was done so far
+    /// The counters so far
     pub const fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -158,7 +158,7 @@ impl StatefulDecryptor {
         Err(if self.score >= SCORE_LIMIT { Discard::ScoreLimit } else { violation })
     }
 
-    /// Whether the frame was sent before the one opened last, or is that one
+    /// Returns true if the frame was sent before the one opened last, or is that one
     fn is_late(&self, arrival: Arrival) -> bool {
         arrival.order == Order::Behind
             && self.sequence.is_some_and(|opened| {
@@ -190,9 +190,9 @@ impl StatefulDecryptor {
             return Err(None);
         }
         let (first, stride) = self.steps(header);
-        let has_budget = self.meter.tokens(now) >= MOST_STEPS.into();
+        let has_budget = self.meter.tokens(now) >= MAX_STEPS.into();
         let most = match self.ahead(header) {
-            _ if has_budget => MOST_STEPS,
+            _ if has_budget => MAX_STEPS,
             // so that a flood does not keep out the true flag frames
             0 => first,
             _ => return Err(Some(Discard::OverBudget)),
@@ -209,10 +209,11 @@ impl StatefulDecryptor {
         Ok(plaintext)
     }
 
-    /// The least number of key changes that a flushed frame may be ahead, and what they go up by
+    /// The smallest number of key changes that a flushed frame may be ahead, and the distance from
+    /// one possible number to the next
     ///
-    /// Sixteen more for each time the count has wrapped. What Linux peers changed for resets that
-    /// were lost is not to be known.
+    /// The count may have wrapped, and each time adds sixteen. The key changes that Linux peers
+    /// made for lost resets are unknown.
     fn steps(&self, header: Header) -> (u16, usize) {
         let end = self.expected.saturating_add(self.ahead(header));
         match self.reset {
@@ -234,11 +235,12 @@ impl StatefulDecryptor {
         self.score /= 2;
     }
 
-    /// A frame could not be opened: the sender is to be asked for a reset, unless it is hopeless
+    /// Notes a frame that could not be opened: the sender must be asked for a reset, unless that is
+    /// hopeless
     fn note_missing(&mut self, now: Instant, discard: Discard) -> Discard {
         let missing = self.missing.get_or_insert(Missing { asked: 0, is_due: true, at: now });
         missing.is_due = true;
-        if missing.asked >= MOST_REQUESTS { Discard::OutOfReach } else { discard }
+        if missing.asked >= MAX_REQUESTS { Discard::OutOfReach } else { discard }
     }
 }
 
@@ -248,11 +250,12 @@ const fn flags(first: u16, end: u16) -> u16 {
 }
 
 /// Key changes that are tried for one flushed frame
-const MOST_STEPS: u16 = 64;
+const MAX_STEPS: u16 = 64;
 /// Time between one Reset-Request and the next
 const RESET_INTERVAL: Duration = Duration::from_secs(1);
-/// Reset-Requests in vain, after which the session is beyond recovery
-const MOST_REQUESTS: u8 = 16;
-/// What a frame with a wrong D or A bit adds to the score, as in Linux; a good frame halves it
+/// Reset-Requests without an answer after which the session is beyond recovery
+const MAX_REQUESTS: u8 = 16;
+/// Addition to the score for a frame with a wrong D or A bit, as in Linux; a good frame halves the
+/// score
 const VIOLATION: u16 = 100;
 const SCORE_LIMIT: u16 = 1600;

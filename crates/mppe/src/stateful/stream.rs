@@ -40,7 +40,7 @@ impl Stream {
         self.chain.rekey(&mut self.cipher, &self.key);
     }
 
-    /// Opens what follows in the stream; if nothing plausible comes out, nothing has moved
+    /// Opens the next octets of the stream; without a plausible plaintext the state is unchanged
     pub(super) fn open_next(&mut self, ciphertext: &mut [u8]) -> Option<Plaintext> {
         let before = self.cipher.clone();
         let plaintext = plaintext::uncover(&mut self.cipher, ciphertext);
@@ -50,10 +50,10 @@ impl Stream {
         plaintext
     }
 
-    /// Opens what begins a stream some key changes on: tries each number of `steps`, which ascend,
-    /// and tells which it was
+    /// Opens the beginning of a new stream that is some key changes ahead: tries each number in
+    /// `steps`, which ascend, and returns the one that opens it
     ///
-    /// If none opens it, nothing has moved.
+    /// If none opens it, the state is unchanged.
     pub(super) fn open_anew(
         &mut self,
         steps: impl Iterator<Item = u16>,

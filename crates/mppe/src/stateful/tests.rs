@@ -275,7 +275,8 @@ fn wrong_header_bits_score() {
     assert_eq!(open([0x00, 0x00]), Discard::ScoreLimit);
 }
 
-/// Linux's `ppp_mppe.c`, told from its behaviour: what it counts, and when it changes keys
+/// The receiver in Linux's `ppp_mppe.c`, rewritten from its behaviour: its counts and its key
+/// changes
 struct LinuxReceiver {
     stream: Stream,
     count: u16,
@@ -283,7 +284,7 @@ struct LinuxReceiver {
 }
 
 impl LinuxReceiver {
-    /// It checks nothing: the caller compares what comes out
+    /// Decrypts without a check: the caller compares the result
     fn receive(&mut self, mut frame: Vec<u8>) -> Option<Vec<u8>> {
         let header = Header::parse([frame[0], frame[1]]);
         let count = header.coherency_count;
@@ -310,7 +311,7 @@ impl LinuxReceiver {
     }
 }
 
-/// The same, the sending side
+/// The sender in Linux's `ppp_mppe.c`, rewritten from its behaviour
 struct LinuxSender {
     stream: Stream,
     count: u16,
@@ -329,7 +330,8 @@ impl LinuxSender {
     }
 }
 
-/// Which frames arrive, and after which the sender is told to reset if the receiver asked
+/// Pairs of booleans for the frames: true if it arrives, and true if a Reset-Request after it is
+/// delivered
 fn line() -> impl Strategy<Value = Vec<(bool, bool)>> {
     prop::collection::vec((prop::bool::weighted(0.85), prop::bool::weighted(0.5)), 1..900)
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use pptp_mschap::Password;
-use pptp_packet::Redacted;
+use pptp_packet::{Counter, Redacted};
 
 use super::Authenticated;
 use super::account::{Account, Algorithm};
@@ -161,7 +161,7 @@ impl Eap {
         context: &mut Context,
     ) -> Result<EapStep, Trouble> {
         self.unwanted = Some(method);
-        self.naks = self.naks.saturating_add(1);
+        self.naks.increment();
         if self.naks > MAX_NAKS {
             return Err(refused_method(method).into());
         }

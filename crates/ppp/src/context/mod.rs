@@ -7,7 +7,7 @@ pub(crate) mod stats;
 
 use std::time::Instant;
 
-use pptp_packet::{Queue, Redacted};
+use pptp_packet::{Counter, Queue, Redacted};
 use zeroize::Zeroizing;
 
 use crate::context::random::Random;
@@ -57,7 +57,7 @@ impl Context {
         }
         let may_be_sent = !is_answer(packet.code.into()) || self.answers.take_another();
         if self.outbox.len() >= MAX_FRAMES || !may_be_sent {
-            self.stats.outbox_overflow = self.stats.outbox_overflow.saturating_add(1);
+            self.stats.outbox_overflow.increment();
             return;
         }
         let frame = Redacted(Zeroizing::new(frame::of_packet(protocol, packet)));

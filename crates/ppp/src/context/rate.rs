@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 /// A rate limiter: an event may happen only so often in a period
 #[derive(Debug)]
 pub(crate) struct Rate {
@@ -33,11 +35,11 @@ impl Rate {
     }
 
     /// Returns whether it may happen once more in the period that was begun last
-    pub(crate) const fn take_another(&mut self) -> bool {
+    pub(crate) fn take_another(&mut self) -> bool {
         if self.taken >= self.most {
             return false;
         }
-        self.taken = self.taken.saturating_add(1);
+        self.taken.increment();
         true
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pptp_packet::Counter;
+
 use crate::context::round_trips::RoundTripTime;
 use crate::liveness::path_monitor::Reachability;
 
@@ -117,13 +119,9 @@ impl Stats {
             Discard::Undecryptable(_) => &mut self.undecryptable,
             Discard::InnerProtocol => &mut self.inner_protocol,
             Discard::UnknownProtocol => &mut self.unknown_protocol,
-            Discard::OutsideWindow => return add_one(&mut self.outside_window),
-            Discard::Unconfirmed => return add_one(&mut self.unconfirmed),
+            Discard::OutsideWindow => return self.outside_window.increment(),
+            Discard::Unconfirmed => return self.unconfirmed.increment(),
         };
-        *counter = counter.saturating_add(1);
+        counter.increment();
     }
-}
-
-const fn add_one(counter: &mut u32) {
-    *counter = counter.saturating_add(1);
 }

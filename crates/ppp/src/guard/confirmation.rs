@@ -19,6 +19,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 use crate::wire::frame;
 use crate::wire::packet::Code;
 
@@ -107,7 +109,7 @@ impl Confirmation {
     pub(crate) fn asked(&mut self, now: Instant, id: u8) {
         self.asked_at = Some(now);
         for frame in self.frames.iter_mut().filter(|frame| frame.needs_question()) {
-            frame.asked = frame.asked.saturating_add(1);
+            frame.asked.increment();
             frame.first_question.get_or_insert(id);
         }
     }
@@ -184,7 +186,7 @@ impl Doubtful {
     fn copy(&mut self, now: Instant, information: &[u8]) {
         self.information = information.into();
         if now.saturating_duration_since(self.copied_at) >= COPY_INTERVAL {
-            self.copies = self.copies.saturating_add(1);
+            self.copies.increment();
             self.copied_at = now;
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 use crate::config::EchoPolicy;
 use crate::wire::packet::Packet;
 
@@ -158,7 +160,7 @@ impl Echo {
             self.deadline = None;
             return Some(Silence::Dead(self.unanswered));
         }
-        self.unanswered = self.unanswered.saturating_add(1);
+        self.unanswered.increment();
         self.deadline = now.checked_add(policy.interval);
         Some(Silence::Ask)
     }

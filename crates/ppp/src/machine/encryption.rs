@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use pptp_mppe::is_plausible_ipv4;
-use pptp_packet::PacketBuf;
+use pptp_packet::{Counter, PacketBuf};
 
 use crate::authentication::Keys;
 use crate::context::Trouble;
@@ -357,7 +357,7 @@ impl<R: Role> Machine<R> {
     /// everything until the Reset-Ack comes
     fn answer_reset(&mut self, now: Instant, request: &Packet<'_>) {
         let stats = &mut self.context.stats;
-        stats.reset_requests = stats.reset_requests.saturating_add(1);
+        stats.reset_requests.increment();
         if self.data_path.cipher_mut().is_some_and(Cipher::handle_reset_request) {
             self.complain(now, Complaint::ResetRequest);
         }

@@ -16,7 +16,7 @@ pub(crate) mod role;
 use std::fmt;
 use std::time::Instant;
 
-use pptp_packet::Queue;
+use pptp_packet::{Counter, Queue};
 
 use zeroize::Zeroizing;
 
@@ -318,7 +318,7 @@ impl<R: Role> Machine<R> {
         self.id = self.id.wrapping_add(1);
         self.echo.asked(now, self.id);
         let stats = &mut self.context.stats;
-        stats.echo_requests = stats.echo_requests.saturating_add(1);
+        stats.echo_requests.increment();
         let magic = self.link.and_then(|link| link.magic).unwrap_or_default().to_be_bytes();
         let data = [&magic[..], self.echo.token()].concat();
         let code = Code::EchoRequest.into();

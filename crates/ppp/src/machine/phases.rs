@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use pptp_packet::Counter;
+
 use super::Machine;
 use super::mtu::mtu;
 use super::role::{IpcpStart, Role};
@@ -225,7 +227,7 @@ impl<R: Role> Machine<R> {
     fn renegotiates(&mut self, now: Instant) -> bool {
         if self.phase == Phase::Up {
             let stats = &mut self.context.stats;
-            stats.renegotiations = stats.renegotiations.saturating_add(1);
+            stats.renegotiations.increment();
             self.push(Event::Renegotiating);
         }
         let rate =

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pptp_packet::PacketBuf;
+use pptp_packet::{Counter, PacketBuf};
 
 use crate::events::Event;
 use crate::events::Received;
@@ -110,7 +110,7 @@ impl<R: Role> Machine<R> {
         }
         self.path_monitor.sent_proof();
         let stats = &mut self.context.stats;
-        stats.proofs_sent = stats.proofs_sent.saturating_add(1);
+        stats.proofs_sent.increment();
         Some(packet.as_slice().to_vec())
     }
 

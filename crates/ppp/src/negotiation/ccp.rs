@@ -1,6 +1,7 @@
 //! CCP's one option that matters: MPPE (RFC 3078 §2)
 
 use pptp_mppe::{KeyStrength, StatefulReset};
+use pptp_packet::Counter;
 
 use crate::config::policy::{EncryptionDemand, EncryptionPolicy};
 use crate::context::random::Random;
@@ -112,7 +113,7 @@ impl Ccp {
         if !self.asks() || common.is_none() && has_said_so && self.may_give_up() {
             return Ok(Judgement::Reject);
         }
-        self.refusals = self.refusals.saturating_add(1);
+        self.refusals.increment();
         if self.refusals > MAX_FAILURE {
             return Err(self.unavailable());
         }
@@ -186,7 +187,7 @@ impl OptionSet for Ccp {
     fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
-        self.refused = self.refused.saturating_add(1);
+        self.refused.increment();
         // the better kind is asked for once more: some servers yield, but not one direction alone
         let is_first = self.refused == 1 && !self.has_given_up;
         if let Some(chosen) = offered.and_then(|offered| self.chosen(offered)) {

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use pptp_packet::Counter;
+
 use crate::config::AddressRequest;
 use crate::context::random::Random;
 use crate::failure::Failure;
@@ -77,7 +79,7 @@ impl Ipcp {
 
     /// The server would rather give us this address, which it may say so many times
     fn nak_address(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
-        self.address_naks = self.address_naks.saturating_add(1);
+        self.address_naks.increment();
         let is_last = self.address_naks >= MAX_FAILURE && address != self.address;
         if is_last || self.address_naks > MAX_FAILURE {
             return Err(Failure::NoAddress);
@@ -157,7 +159,7 @@ impl OptionSet for Ipcp {
             }
         }
         if concerns_dns {
-            self.dns_naks = self.dns_naks.saturating_add(1);
+            self.dns_naks.increment();
             let is_fruitless = self.request().as_slice() == before.as_slice();
             if is_fruitless || self.dns_naks >= MAX_DNS_NAKS {
                 self.give_up_dns();

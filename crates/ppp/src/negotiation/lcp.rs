@@ -1,5 +1,7 @@
 //! LCP's options: MRU, Magic-Number, the compressions, and who authenticates how (RFC 1661 §6)
 
+use pptp_packet::Counter;
+
 use crate::config::ClientConfig;
 use crate::config::policy::{AuthenticationPolicy, EncryptionDemand};
 use crate::context::random::Random;
@@ -149,7 +151,7 @@ impl Common {
     }
 
     fn count_echo(&mut self) -> Result<(), Failure> {
-        self.echoes = self.echoes.saturating_add(1);
+        self.echoes.increment();
         if self.echoes >= MAX_ECHOES { Err(Failure::Loopback) } else { Ok(()) }
     }
 
@@ -297,7 +299,7 @@ impl Lcp {
             return Ok(Judgement::Ack);
         }
         self.offered = protocol;
-        self.refusals = self.refusals.saturating_add(1);
+        self.refusals.increment();
         match self.refusals {
             ..=MAX_FAILURE => {
                 Ok(Judgement::Nak(AuthenticationProtocol::MsChapV2.option_value().into()))

@@ -1,6 +1,7 @@
 //! CCP of a server: every kind of MPPE, and none, as real servers have it
 
 use pptp_mppe::{KeyStrength, StatefulReset};
+use pptp_packet::Counter;
 
 use crate::context::random::Random;
 use crate::encryption::agreed::{Agreed, Encryption, Stance};
@@ -103,7 +104,7 @@ impl OptionSet for Ccp {
         if asked == wanted || self.yields && is_one && self.refusals > 0 {
             return Ok(Judgement::Ack);
         }
-        self.refusals = self.refusals.saturating_add(1);
+        self.refusals.increment();
         Ok(Judgement::Nak(wanted.0.to_be_bytes().into()))
     }
 
@@ -125,7 +126,7 @@ impl OptionSet for Ccp {
     }
 
     fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
-        self.refused = self.refused.saturating_add(1);
+        self.refused.increment();
         if self.refused > MAX_FAILURE {
             return Err(self.unavailable());
         }

@@ -23,9 +23,9 @@ impl Strangers {
 ///
 /// With a checksum (RFC 1701), which enhanced GRE does not have, the key lies four octets further behind.
 pub(crate) const fn call_ids(gre: &[u8]) -> (u16, Option<u16>) {
-    let call_id = match gre {
-        [_, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([*high, *low]),
-        _ => 0,
+    let call_id = match pptp_gre::call_id(gre) {
+        Some(call_id) => call_id,
+        None => 0,
     };
     match gre {
         [0x80..=0xFF, _, _, _, _, _, _, _, _, _, high, low, ..] => {

@@ -15,12 +15,12 @@ use crate::{ROUTER, lan::NETMASK};
 
 pub(super) const PORT: u16 = 67;
 
-/// What a building's DHCP server knows, and how it answers
+/// Knowledge and behavior of a building's DHCP server
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dhcp {
     /// Classless static routes (RFC 3442)
     pub routes: Vec<Route>,
-    /// Whether the routes go into Microsoft's option 249 instead of 121
+    /// True if the routes go into Microsoft's option 249 instead of 121
     pub microsoft: bool,
     /// The domain
     pub domain: Option<String>,
@@ -30,7 +30,7 @@ pub struct Dhcp {
     pub deaf_to: u32,
 }
 
-/// The server at work
+/// The DHCP server with its state
 #[derive(Debug)]
 pub(super) struct Server {
     knows: Dhcp,

@@ -35,8 +35,8 @@ pub(super) async fn serve(building: u32, mut stream: TcpStream) -> io::Result<()
 
 /// The answer to a query over UDP, cut to its head if it is too long for that
 ///
-/// The limit is that of RFC 1035 §4.2.1 whatever the query offers, so that a resolver has to fall
-/// back to TCP.
+/// The limit of RFC 1035 §4.2.1 applies even if the query offers more, so that a resolver has to
+/// fall back to TCP.
 pub(super) fn answer_udp(building: u32, query: &[u8]) -> Option<Vec<u8>> {
     let answer = answer(building, query)?;
     let octets = answer.to_vec().ok()?;

@@ -63,7 +63,7 @@ async fn head(to: &mut (impl AsyncWrite + Unpin), status: &str, length: usize) -
     to.write_all(head.as_bytes()).await
 }
 
-/// What is wanted, as far as it matters here
+/// A request, as far as it matters here
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
     method: String,
@@ -76,7 +76,7 @@ struct Request {
 impl Request {
     /// The next request's head; `None` at the end of the connection
     async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Self>> {
-        let mut from = from.take(HEAD);
+        let mut from = from.take(MAX_HEAD_LEN);
         let mut first = String::new();
         if from.read_line(&mut first).await? == 0 {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Request {
                 None => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
-        // what follows a body that is not read would be taken for a request
+        // the octets of a body that is not read would be taken for a request
         request.keep_alive &= request.length.is_none() || request.method == "PUT";
         Ok(Some(request))
     }
@@ -124,18 +124,18 @@ impl Request {
 }
 
 /// Octets of the longest head of a request
-const HEAD: u64 = 8 << 10;
+const MAX_HEAD_LEN: u64 = 8 << 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What building 3 answers to these octets, and then the end of the connection
+    /// The answers of building 3 to these octets, followed by the end of the connection
     async fn answers(to: &str) -> String {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         client.write_all(to.as_bytes()).await.unwrap();
         client.shutdown().await.unwrap();
-        // an error closes the connection, and what was answered before stays
+        // an error closes the connection, and earlier answers stay
         let _ = serve(3, server).await;
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is behind the server: the services of the router and of the device
+//! Hosts behind the server: the services of the router and of the device
 
 mod dhcp;
 mod dns;
@@ -65,7 +65,7 @@ impl Host<'_> {
         S: Future<Output = io::Result<()>> + Send + 'static,
     {
         let listener = self.net.tcp_listen(address.into(), BACKLOG, TcpOptions::default())?;
-        let (tasks, places) = (self.tasks.clone(), Arc::new(Semaphore::new(CONNECTIONS)));
+        let (tasks, places) = (self.tasks.clone(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
         self.tasks.spawn(async move {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let Ok((stream, client)) = listener.accept().await else { return };
@@ -81,7 +81,7 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Answers each datagram, with what `answer` makes of it and to where it says
+    /// Answers each datagram with the payload and the destination that `answer` gives
     fn serve_udp(
         &self,
         address: SocketAddrV4,
@@ -90,7 +90,7 @@ impl Host<'_> {
         let bound = Arc::new(self.net.udp_bind(address.into(), UdpOptions::default())?);
         let socket = Arc::clone(&bound);
         self.tasks.spawn(async move {
-            let mut buffer = vec![0; DATAGRAM];
+            let mut buffer = vec![0; MAX_DATAGRAM_LEN];
             // an unconnected socket fails only with its stack
             while let Ok((count, from)) = socket.recv_from(&mut buffer).await {
                 let SocketAddr::V4(from) = from else { continue };
@@ -109,7 +109,7 @@ impl Host<'_> {
 const BACKLOG: usize = 64;
 
 /// Connections of a service at a time; more wait in the backlog
-const CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;
 
 /// The largest UDP datagram there is
-const DATAGRAM: usize = 65_535;
+const MAX_DATAGRAM_LEN: usize = 65_535;

@@ -1,4 +1,4 @@
-//! Takes octets until the peer closes its half, and tells their SHA-256
+//! Takes octets until the peer closes its half, and answers their SHA-256
 
 use std::{fmt::Write, io};
 
@@ -14,7 +14,7 @@ pub(super) async fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// The SHA-256 of what comes, up to `most` octets or to the end, as a line
+/// The SHA-256 of the octets read, up to `most` of them or to the end, as a line
 pub(super) async fn digest(from: impl AsyncRead + Unpin, most: u64) -> io::Result<String> {
     let (mut from, mut buffer) = (from.take(most), vec![0; BLOCK]);
     let mut sha256 = Sha256::new();

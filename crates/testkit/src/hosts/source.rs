@@ -1,4 +1,4 @@
-//! Sends as many octets as it is asked for: what a download is measured with
+//! A service that sends as many octets as it is asked for, to measure downloads
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::content::{block, datagram};
 pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(LINE).read_line(&mut line).await?;
+    (&mut stream).take(MAX_LINE_LEN).read_line(&mut line).await?;
     let mut left = match line.trim() {
         "" => u64::MAX,
         number => number.parse().map_err(io::Error::other)?,
@@ -28,11 +28,11 @@ pub(super) async fn serve(building: u32, stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// One datagram of as many octets as the question says in decimal
+/// A datagram with the number of octets that the question names in decimal
 pub(super) fn answer(building: u32, question: &[u8]) -> Option<Vec<u8>> {
     let len = std::str::from_utf8(question).ok()?.trim().parse().ok()?;
     Some(datagram(building, len))
 }
 
 /// Octets of the longest line
-const LINE: u64 = 32;
+const MAX_LINE_LEN: u64 = 32;

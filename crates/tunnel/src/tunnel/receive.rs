@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, time::Instant};
 
 use pptp_gre::{Discard, Evidence, Header, ParseError, Session, Verdict};
+use pptp_packet::Counter;
 use pptp_ppp::{
     Arrival, Order, Received,
     frame::{is_control_frame, is_lcp_answer},
@@ -23,13 +24,13 @@ impl Tunnel {
         let (header, payload) = match Header::parse(datagram) {
             Ok(parsed) => parsed,
             Err(error) => {
-                self.counters.malformed = self.counters.malformed.saturating_add(1);
+                self.counters.malformed.increment();
                 self.note_unsupported(error, datagram);
                 return None;
             }
         };
         if header.call_id != self.control.call_id() {
-            self.counters.other_call = self.counters.other_call.saturating_add(1);
+            self.counters.other_call.increment();
             return None;
         }
         let Some(session) = &mut self.session else {
@@ -143,7 +144,7 @@ impl Tunnel {
         if self.stage == Stage::Connecting && has_room {
             self.early.push(datagram.to_vec());
         } else {
-            self.counters.too_early = self.counters.too_early.saturating_add(1);
+            self.counters.too_early.increment();
         }
     }
 }

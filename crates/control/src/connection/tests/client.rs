@@ -1,4 +1,4 @@
-//! The way of a client up, and what may stop it there
+//! The connect of a client, and the failures during it
 
 use super::*;
 use crate::{

@@ -1,8 +1,8 @@
-//! Each of the 15 messages in each state of client and server, and once more: what comes of it
+//! Each of the 15 messages, twice, in each state of client and server, with the expected result
 //!
-//! A table's cell is what the first message comes to and, behind a slash, what the second does.
-//! `>6` sends the message of this type, `!` tells the owner, `#` counts it as out of phase, `.` is
-//! nothing at all; a state's name is where it leads, and `x` with a failure's name is the end.
+//! A table's cell is the result of the first message and, behind a slash, that of the second. `>6`
+//! sends the message of this type, `!` reports an event, `#` counts it as out of phase, `.` has no
+//! effect. A state's name is the new state, and `x` with a failure's name is the end.
 
 use std::fmt::Write;
 
@@ -69,15 +69,15 @@ pub(super) const STATES: [State; 6] = [
 ];
 
 /// Silence ends every state in which an answer is waited for within this
-const MOST_SILENCE: Duration = secs(65);
+const MAX_SILENCE: Duration = secs(65);
 /// An established connection lives on silence for the RFC's 60 s, and 60 s more for the Echo-Reply
 const ECHOES: Duration = secs(120);
 /// A connection that its owner closes is over within this
 const TEARDOWN: Duration = secs(5);
 /// Octets of answers that may wait to be written
-const MOST_OUTPUT: usize = 4096;
-/// Events that may wait: 16 of the line, and what leads to the end and tells it
-const MOST_EVENTS: usize = 16 + 3;
+const MAX_OUTPUT: usize = 4096;
+/// Events that may wait: 16 about the line, and those that report the end
+const MAX_EVENTS: usize = 16 + 3;
 
 const fn name(state: State) -> &'static str {
     match state {
@@ -94,7 +94,7 @@ const fn name(state: State) -> &'static str {
     }
 }
 
-/// Gives a message, and says what it comes to
+/// Gives a message, and returns its result as a table's cell
 fn outcome(lab: &mut Lab, message: &Message) -> String {
     let (before, counted) = (lab.connection.state(), lab.connection.stats().out_of_phase);
     lab.give(message.clone());
@@ -116,7 +116,7 @@ fn outcome(lab: &mut Lab, message: &Message) -> String {
     text
 }
 
-/// Whether silence is a matter of echoes
+/// Returns true if a silent peer is noticed by Echo-Requests
 fn is_established(lab: &Lab) -> bool {
     matches!(lab.connection.poll_timeout(), Some((_, Timer::EchoIdle | Timer::EchoReply)))
 }
@@ -124,7 +124,7 @@ fn is_established(lab: &Lab) -> bool {
 fn assert_silence_ends_it(mut lab: Lab, context: &str) {
     let is_over = lab.connection.is_closed();
     let (bound, least) =
-        if is_established(&lab) { (ECHOES, ECHOES) } else { (MOST_SILENCE, Duration::ZERO) };
+        if is_established(&lab) { (ECHOES, ECHOES) } else { (MAX_SILENCE, Duration::ZERO) };
     let took = lab.run_out();
     assert!((least..=bound).contains(&took), "{context}: {took:?}");
     let closed = lab.events().iter().filter(|event| matches!(event, Event::Closed(_))).count();
@@ -137,7 +137,7 @@ fn assert_its_owner_ends_it(mut lab: Lab, context: &str) {
     assert_eq!(lab.connection.state(), State::Closed, "{context}");
 }
 
-/// So many of them that nothing else would be left, and nobody takes what comes of them
+/// Gives 1000 messages while output and events are not taken, and checks that both are bounded
 fn assert_a_flood_is_bounded(mut lab: Lab, message: &Message, context: &str) {
     let octets = emitted(message).repeat(50);
     for _ in 0..20 {
@@ -145,9 +145,9 @@ fn assert_a_flood_is_bounded(mut lab: Lab, message: &Message, context: &str) {
     }
     let mut output = Vec::new();
     lab.connection.poll_transmit(&mut output);
-    assert!(output.len() <= MOST_OUTPUT, "{context}: {} octets", output.len());
+    assert!(output.len() <= MAX_OUTPUT, "{context}: {} octets", output.len());
     let events = lab.events().len();
-    assert!(events <= MOST_EVENTS, "{context}: {events} events");
+    assert!(events <= MAX_EVENTS, "{context}: {events} events");
 }
 
 fn check(table: &[[&str; 6]; 15], state: impl Fn(usize) -> Lab) {

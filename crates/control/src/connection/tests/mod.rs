@@ -19,7 +19,7 @@ use crate::{
 const OUR_CALL_ID: u16 = 0x1234;
 const PEER_CALL_ID: u16 = 0x5678;
 
-/// A connection, its clock, and what its peer sees
+/// A connection, its clock, and the decoder of its peer
 struct Lab {
     connection: ControlConnection,
     now: Instant,
@@ -70,7 +70,7 @@ impl Lab {
         self.connection.handle_timeout(self.now);
     }
 
-    /// Lets time pass until the next deadline; which one, and after how long
+    /// Lets time pass until the next deadline; returns the deadline's timer and the time that passed
     fn expire(&mut self) -> (Timer, Duration) {
         let (at, timer) = self.connection.poll_timeout().expect("a deadline");
         let wait = at - self.now;
@@ -78,7 +78,7 @@ impl Lab {
         (timer, wait)
     }
 
-    /// What the peer got since it was last asked
+    /// The messages that the peer got since the last call
     fn sent(&mut self) -> Vec<Message> {
         let mut octets = Vec::new();
         self.connection.poll_transmit(&mut octets);
@@ -97,7 +97,7 @@ impl Lab {
         assert_eq!(self.connection.poll_timeout(), None);
     }
 
-    /// Lets time pass until it is over; how long that took
+    /// Lets time pass until it is over; returns the time that it took
     fn run_out(&mut self) -> Duration {
         let start = self.now;
         while self.connection.poll_timeout().is_some() {

@@ -1,4 +1,4 @@
-//! What real servers do otherwise than the RFC says
+//! Deviations of real servers from the RFC
 
 use super::*;
 use crate::{
@@ -180,7 +180,7 @@ fn mxstream_gets_its_phone_number_and_cisco_the_client_host_name() {
     assert_eq!((call.call_id, call.call_serial_number), (OUR_CALL_ID, 1));
 }
 
-/// One of the caller's own, known by its vendor
+/// A rule of the caller's own that recognises a server by its vendor
 fn of_acme(quirks: Quirks) -> Recognition {
     let vendor = Some(Pattern::Is("acme".into()));
     Recognition { name: "Acme".into(), vendor, host_name: None, firmware: None, quirks }
@@ -221,7 +221,7 @@ fn what_should_have_been_said_before_the_reply_ends_it_so_that_it_can_be_dialled
         let Some(Event::Closed(Err(Failed::Recognized(it)))) = lab.events().pop() else { panic!() };
         assert_eq!(it.name, "Acme");
 
-        // and so it is: the same reply is what was wanted now
+        // with the quirks in the first message, the server's unchanged reply is accepted
         let mut again = Lab::connect(Config {
             recognitions: vec![of_acme(it.quirks.clone())],
             ..with_quirks(it.quirks)
@@ -250,7 +250,7 @@ fn a_zero_call_id_is_asked_for_from_the_start_on() {
     assert_eq!(lab.connection.state(), State::WaitStopReply);
 }
 
-/// A server that insists on what the client says is met by no other client
+/// A server that requires certain values refuses a client with other values
 #[cfg(feature = "server")]
 #[test]
 fn a_server_that_insists_serves_who_says_it_and_nobody_else() {

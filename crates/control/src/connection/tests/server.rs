@@ -43,7 +43,7 @@ pub(super) fn server_after(steps: usize) -> Lab {
     lab
 }
 
-/// Carries octets both ways until neither has any; how often they crossed
+/// Carries octets both ways until neither has any; returns the number of rounds
 fn drive(client: &mut Lab, server: &mut Lab) -> usize {
     for round in 0..20 {
         let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! The ways down, each bounded
+//! Teardowns, each bounded in time
 
 use super::*;
 use crate::{

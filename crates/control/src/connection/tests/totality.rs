@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{every_message::STATES, *};
 use crate::message::tests::{any_message, one_of_each};
 
-/// Asserts that it ends in bounded time, says so once, and is silent from then on
+/// Asserts that it ends in bounded time, reports that once, and sends nothing afterwards
 fn assert_ends(lab: &mut Lab, mut events: Vec<Event>) {
     lab.run_out();
     lab.sent();

@@ -5,7 +5,8 @@ use super::*;
 /// RFC 2637 section 2: octets of a message of each type, from 1 to 15
 const LENGTHS: [u16; 15] = [156, 156, 16, 16, 16, 20, 168, 32, 220, 24, 28, 16, 148, 40, 24];
 
-/// What a stream comes to: messages of its types, messages skipped, and what ends it
+/// The result of a stream: types of its messages, number of skipped ones, and the error that ends
+/// it
 type End = (Vec<u16>, u32, Option<ParseError>);
 
 /// A message of this type that says it is so long, and an Echo-Request behind it
@@ -16,7 +17,7 @@ fn stream(code: u16, declared: u16) -> Vec<u8> {
     octets
 }
 
-/// What the first `there` octets of such a stream must come to
+/// The expected result of the first `there` octets of such a stream
 fn expected(code: u16, declared: u16, there: usize) -> End {
     let control_type = ControlType::from(code);
     let own = usize::from(code).checked_sub(1).and_then(|at| LENGTHS.get(at).copied());
@@ -37,7 +38,7 @@ fn expected(code: u16, declared: u16, there: usize) -> End {
     (messages, skipped.into(), None)
 }
 
-/// A connection's decoder, and what the stream came to so far
+/// A connection's decoder, and the result of the stream so far
 #[derive(Default)]
 struct Reader {
     decoder: Decoder,
@@ -82,7 +83,7 @@ fn every_length_field_of_every_type_whole_and_octet_by_octet() {
     assert_eq!(taken, (1..).zip(LENGTHS).collect::<Vec<_>>(), "each type has one length");
 }
 
-/// What is there is judged as far as that goes; with the rest behind it, it is as if never cut
+/// Partial input gives a partial result; with the rest behind it, the result is that of the whole
 #[test]
 fn every_length_field_of_every_type_cut_off_at_every_octet_and_then_going_on() {
     for (code, declared) in every_type_and_length() {

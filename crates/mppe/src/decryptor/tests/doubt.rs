@@ -1,4 +1,4 @@
-//! What frames that do not open may bring about, and what they may not
+//! Frames that do not open: the effects that they may have
 
 use super::*;
 
@@ -8,8 +8,8 @@ fn leave(receiver: &mut Receiver, tokens: u64) {
     receiver.decryptor.meter.spend(saved - tokens);
 }
 
-/// Three frames that agree have the chain followed, and sixteen have it followed all the way; that
-/// the link is beyond hope is known only at its end
+/// After three consistent frames the chain is followed, and after sixteen it is followed to its
+/// end. Only there the link is known to be beyond recovery.
 #[test]
 fn forged_frames_that_agree_do_not_end_the_link() {
     let (mut sender, mut receiver) = pair();
@@ -25,7 +25,8 @@ fn forged_frames_that_agree_do_not_end_the_link() {
     assert_eq!(receiver.receive(&frame), Ok(frame.number));
 }
 
-/// The carrier says what is ahead; our own numbers tell only where it does not
+/// The carrier decides if a frame is ahead; our own numbers count only if the carrier says it is
+/// behind
 #[test]
 fn an_outage_is_followed_although_the_sequence_numbers_begin_anew() {
     for begin in [0, 1, 0x9000_0000] {
@@ -47,7 +48,7 @@ fn an_outage_is_followed_although_the_sequence_numbers_begin_anew() {
 fn a_gap_near_by_takes_as_many_tokens_as_it_has_frames() {
     for (tokens, opens) in [(99, false), (100, true)] {
         let (mut sender, mut receiver) = pair();
-        // What a frame that does not open has left there, so that the path is not the undisturbed one
+        // a frame that does not open leaves its key there, so that this is not the undisturbed path
         assert!(receiver.receive(&forged(sender.sequence, sender.number)).is_err());
         leave(&mut receiver, tokens);
         let before = receiver.decryptor.stats().rekeys;
@@ -97,7 +98,7 @@ fn nothing_opens_twice_behind_a_pursuit() {
     }
 }
 
-/// Forged frames that agree may have the chain followed past the true ones
+/// Consistent forged frames may make the pursuit pass the genuine ones
 #[test]
 fn a_frame_behind_where_forged_ones_led_the_chain_opens() {
     let (mut sender, mut receiver) = pair();

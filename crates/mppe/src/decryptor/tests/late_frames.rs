@@ -1,9 +1,8 @@
 //! Late, lost and doubled frames, against a model that keeps the keys of all epochs
 //!
-//! The model knows nothing of the decryptor's own code: it makes the keys with the `sha1` and `rc4`
-//! crates by RFC 3078 section 7.3, all of them beforehand, and finds a frame's number by trying the
-//! key of every number that leads to the frame's coherency count. What it then says of the frame is
-//! a matter of sets of numbers.
+//! The model uses none of the decryptor's own code. It makes all keys beforehand, with the `sha1`
+//! and `rc4` crates by RFC 3078 section 7.3. It finds a frame's number by trying the key of every
+//! number that fits the frame's coherency count. The rest of the model is sets of numbers.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
@@ -13,8 +12,8 @@ use sha1::{Digest, Sha1};
 
 use super::*;
 
-/// Frames that a case sends at most, those before its disturbances included
-const MOST_FRAMES: usize = 6000;
+/// The most frames that a case sends, with those before its disturbances
+const MAX_FRAMES: usize = 6000;
 
 /// The session keys of all frames, by their numbers (RFC 3078 section 7.3, RFC 3079 section 3.3)
 fn all_keys() -> &'static [[u8; 16]] {
@@ -27,7 +26,7 @@ fn all_keys() -> &'static [[u8; 16]] {
     };
     KEYS.get_or_init(|| {
         let initial = get_new_key(&START_KEY);
-        std::iter::successors(following(&initial), following).take(MOST_FRAMES).collect()
+        std::iter::successors(following(&initial), following).take(MAX_FRAMES).collect()
     })
 }
 
@@ -36,12 +35,12 @@ fn get_new_key(key: &[u8; 16]) -> [u8; 16] {
     digest.chain_update([0xF2; 40]).finalize()[..16].try_into().unwrap()
 }
 
-/// What of the frames is told apart, and when
+/// The numbers that were skipped, each with the time at which its gap was seen
 #[derive(Default)]
 struct Model {
-    /// One more than the highest number that was opened
+    /// The highest number that was opened, plus one
     next: usize,
-    /// Numbers that were skipped, and when that was seen
+    /// Skipped numbers, with the time at which each gap was seen
     skipped: BTreeMap<usize, Instant>,
 }
 
@@ -70,20 +69,20 @@ impl Model {
     }
 }
 
-/// Every number that leads to the coherency count of a frame
+/// All numbers that fit the coherency count of a frame
 fn candidates(octets: &[u8]) -> impl Iterator<Item = usize> {
     let count = u16::from_be_bytes([octets[0] & 0x0F, octets[1]]);
-    (usize::from(count)..MOST_FRAMES).step_by(4096)
+    (usize::from(count)..MAX_FRAMES).step_by(4096)
 }
 
-/// Whether the key of this number makes a packet of the frame that bears the number
+/// Returns true if the key of this number decrypts the frame to the packet with this number
 fn opens(number: usize, octets: &[u8]) -> bool {
     let mut plain = octets[2..].to_vec();
     Rc4::new_from_slice(&all_keys()[number]).unwrap().apply_keystream(&mut plain);
     plain == packet(u32::try_from(number).unwrap())
 }
 
-/// What happens to a frame in the network
+/// The treatment of a frame by the network
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Lost,

@@ -1,4 +1,4 @@
-//! Where what a stateful receiver accepts and tries begins and ends
+//! Limits of a stateful receiver
 
 use super::*;
 
@@ -35,7 +35,8 @@ fn a_new_stream_is_looked_for_where_the_meter_has_all_that_this_may_cost() {
     }
 }
 
-/// GRE may have taken up another range, and may have committed what is no MPPE frame
+/// The carrier alone is not enough: its numbers may have begun anew, and frames that are not MPPE
+/// have numbers too
 #[test]
 fn a_frame_is_late_only_if_both_the_carrier_and_our_own_number_say_so() {
     let mut pair = Pair::new(KeyStrength::Bits128, StatefulReset::Rfc);
@@ -50,7 +51,7 @@ fn a_frame_is_late_only_if_both_the_carrier_and_our_own_number_say_so() {
         let opened = pair.receiver.open(pair.now, Arrival { sequence, order }, &mut frame);
         assert_eq!(opened.map(|it| self::number(it.payload)), Ok(number), "{sequence}");
     }
-    // the next one opens wherever its number stands
+    // the next one opens with any sequence number
     pair.lose(1);
     let (_, mut frame) = pair.send();
     for sequence in [0x8000_0000, 0x7FFF_FFFF, 0] {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use pptp_packet::Counter;
+
 /// One sign that the peer cannot open what we send
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
@@ -72,14 +74,14 @@ impl Evidence {
         Self { since: now, latest: now, reset_requests, mppe_rejects, unsent_protocols }
     }
 
-    pub(crate) const fn count(&mut self, now: Instant, complaint: Complaint) {
+    pub(crate) fn count(&mut self, now: Instant, complaint: Complaint) {
         self.latest = now;
         let counter = match complaint {
             Complaint::ResetRequest => &mut self.reset_requests,
             Complaint::MppeRejected => &mut self.mppe_rejects,
             Complaint::UnsentProtocol => &mut self.unsent_protocols,
         };
-        *counter = counter.saturating_add(1);
+        counter.increment();
     }
 
     pub(crate) const fn since(&self) -> Instant {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use pptp_packet::Counter;
+
 use super::{
     Answer, Judgement, Layer, MAX_DEAF, MAX_REPEATS, MAX_ROUNDS, Negotiator, OptionSet, Refusal,
     TurnedAway, is_needed,
@@ -79,7 +81,7 @@ impl<O: OptionSet> Negotiator<O> {
     fn refuse_again<'a>(&mut self, packet: &Packet<'_>) -> Option<Answer<'a>> {
         let is_same = |it: &&mut Box<Refusal>| it.id == packet.id && *it.request == *packet.data;
         let refusal = self.refusal.as_mut().filter(is_same)?;
-        refusal.repeats = refusal.repeats.saturating_add(1);
+        refusal.repeats.increment();
         let may_be = refusal.repeats < MAX_REPEATS;
         may_be.then(|| Answer::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
     }
@@ -135,7 +137,7 @@ impl<O: OptionSet> Negotiator<O> {
             naks.append(self.options.missing(options)?);
         }
         if !naks.is_empty() {
-            self.naks = self.naks.saturating_add(1);
+            self.naks.increment();
             if let Ok(naks) = Options::parse(naks.as_slice()) {
                 self.options.on_nak_sent(&naks);
             }
@@ -158,7 +160,7 @@ impl<O: OptionSet> Negotiator<O> {
 
     /// Negotiations that refuse each other's options for ever do not converge (RFC 1661 §4.6)
     fn next_round(&mut self) -> Result<(), Failure> {
-        self.rounds = self.rounds.saturating_add(1);
+        self.rounds.increment();
         if self.rounds > MAX_ROUNDS {
             return Err(Failure::NoAgreement { protocol: O::PROTOCOL });
         }
@@ -218,7 +220,7 @@ impl<O: OptionSet> Negotiator<O> {
             return Ok(true);
         }
         if self.answered || packet.id != self.id {
-            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
+            context.stats.stale_answers.increment();
             return Ok(false);
         }
         let is_ack = packet.code == u8::from(Code::ConfigureAck);
@@ -242,7 +244,7 @@ impl<O: OptionSet> Negotiator<O> {
     ) -> Option<Layer> {
         let is_late = matches!(self.state, State::AckRcvd | State::Opened) && packet.id == self.id;
         if is_late {
-            context.stats.stale_answers = context.stats.stale_answers.saturating_add(1);
+            context.stats.stale_answers.increment();
             return None;
         }
         self.note_turned_away(now, packet, context);

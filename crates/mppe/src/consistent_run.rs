@@ -1,18 +1,19 @@
-//! Frames that cannot be opened, but tell the same story
+//! A run of frames that cannot be opened, but are consistent with each other
 
 /// A run of frames whose coherency counts move as their sequence numbers do
 ///
-/// After an outage all that comes is such a run. One forged frame is none.
+/// After an outage, all frames that arrive form such a run. A single forged frame does not.
 #[derive(Debug, Default)]
-pub(crate) struct Agreement {
+pub(crate) struct ConsistentRun {
     newest: Option<(u32, u16)>,
     frames: u16,
 }
 
-impl Agreement {
-    /// Takes a frame into account and returns how many agree now, this one included
+impl ConsistentRun {
+    /// Takes a frame into account and returns the length of the run, this frame included
     ///
-    /// 0 for a late frame or a duplicate within the run: it neither adds to it nor breaks it.
+    /// Returns 0 for a late frame or a duplicate within the run, which neither lengthens nor ends
+    /// it.
     pub(crate) fn note(&mut self, sequence: u32, coherency_count: u16) -> u16 {
         let relation = self.newest.map(|newest| relation(newest, (sequence, coherency_count)));
         if relation == Some(Relation::Late) {
@@ -32,14 +33,16 @@ enum Relation {
     Contradicts,
 }
 
-/// Frames in the clear take a sequence number, but no coherency count
+/// Compares the distances of two frames in sequence numbers and in coherency counts
+///
+/// Frames in the clear take a sequence number, but no coherency count.
 fn relation(newest: (u32, u16), frame: (u32, u16)) -> Relation {
     let (ahead, counts) = distance(newest, frame);
-    if (1..=LONGEST_GAP).contains(&ahead) && (1..=ahead).contains(&counts) {
+    if (1..=MAX_GAP).contains(&ahead) && (1..=ahead).contains(&counts) {
         return Relation::Follows;
     }
     let (behind, counts) = distance(frame, newest);
-    if (0..=LATEST).contains(&behind) && counts <= behind {
+    if (0..=MAX_LATE).contains(&behind) && counts <= behind {
         return Relation::Late;
     }
     Relation::Contradicts
@@ -50,17 +53,17 @@ fn distance(from: (u32, u16), to: (u32, u16)) -> (u32, u32) {
     (to.0.wrapping_sub(from.0), counts.into())
 }
 
-/// Beyond it the coherency count says nothing about the sequence number
-const LONGEST_GAP: u32 = 4095;
-const LATEST: u32 = 256;
+/// The longest gap at which the coherency count still tells something about the sequence number
+const MAX_GAP: u32 = 4095;
+const MAX_LATE: u32 = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn notes(frames: &[(u32, u16)]) -> Vec<u16> {
-        let mut agreement = Agreement::default();
-        frames.iter().map(|&(sequence, count)| agreement.note(sequence, count)).collect()
+        let mut run = ConsistentRun::default();
+        frames.iter().map(|&(sequence, count)| run.note(sequence, count)).collect()
     }
 
     #[test]

@@ -9,25 +9,26 @@ use crate::key::SessionKey;
 
 /// Keys of frames that were skipped, by their place in the chain
 ///
-/// Of all gaps the newest [`MOST`] keys; a key is good for one frame, for [`LIFETIME`] after its gap
-/// was seen and for [`FARTHEST`] frames. While there is none, there is no memory either.
+/// At most the newest [`MAX_KEYS`] keys are kept. A key opens one frame. It is kept for
+/// [`LIFETIME`] after its gap was seen, and for [`MAX_FRAMES_BACK`] frames. Without keys there is
+/// no memory on the heap.
 #[derive(Debug, Default)]
-pub(crate) struct KeptKeys {
+pub(crate) struct SkippedKeys {
     // in the order of the chain, and so of their gaps
-    keys: VecDeque<Kept>,
+    keys: VecDeque<SkippedKey>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct SkippedKey {
     steps: u64,
     seen: Instant,
     key: SessionKey,
 }
 
-impl KeptKeys {
+impl SkippedKeys {
     /// Keeps the keys of a gap that ends before `end` steps of the chain
     ///
-    /// `end` is where the frame stands that was opened behind the gap.
+    /// `end` is the place of the frame that was opened behind the gap.
     pub(crate) fn keep(
         &mut self,
         now: Instant,
@@ -35,22 +36,22 @@ impl KeptKeys {
         keys: impl ExactSizeIterator<Item = SessionKey>,
     ) {
         let skipped = keys.len();
-        let too_many = skipped.saturating_sub(MOST);
+        let too_many = skipped.saturating_sub(MAX_KEYS);
         let begin = end.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
         for (steps, key) in (begin..end).zip(keys).skip(too_many) {
-            if self.keys.len() >= MOST {
+            if self.keys.len() >= MAX_KEYS {
                 self.keys.pop_front();
             }
-            self.keys.push_back(Kept { steps, seen: now, key });
+            self.keys.push_back(SkippedKey { steps, seen: now, key });
         }
     }
 
-    /// Forgets what is too far behind the frame that was opened at `steps`
+    /// Drops keys too far behind the frame that was opened at `steps`
     pub(crate) fn follow(&mut self, steps: u64) {
-        self.forget_while(|kept| steps.saturating_sub(kept.steps) > FARTHEST);
+        self.forget_while(|kept| steps.saturating_sub(kept.steps) > MAX_FRAMES_BACK);
     }
 
-    /// Forgets what is too old
+    /// Drops keys that are too old
     pub(crate) fn expire(&mut self, now: Instant) {
         self.forget_while(|kept| now.saturating_duration_since(kept.seen) >= LIFETIME);
     }
@@ -60,7 +61,7 @@ impl KeptKeys {
         self.keys.get(self.index(steps)?).map(|kept| &kept.key)
     }
 
-    /// Forgets the key of the frame at `steps`, which was opened
+    /// Drops the key of the frame at `steps`, which was opened
     pub(crate) fn forget(&mut self, steps: u64) {
         if let Some(index) = self.index(steps) {
             self.keys.remove(index);
@@ -68,7 +69,7 @@ impl KeptKeys {
         self.forget_while(|_| false);
     }
 
-    /// When the oldest key will be too old
+    /// The time at which the oldest key expires
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.keys.front()?.seen.checked_add(LIFETIME)
     }
@@ -81,7 +82,7 @@ impl KeptKeys {
         self.keys.binary_search_by_key(&steps, |kept| kept.steps).ok()
     }
 
-    fn forget_while(&mut self, condition: impl Fn(&Kept) -> bool) {
+    fn forget_while(&mut self, condition: impl Fn(&SkippedKey) -> bool) {
         while self.keys.front().is_some_and(&condition) {
             self.keys.pop_front();
         }
@@ -91,6 +92,6 @@ impl KeptKeys {
     }
 }
 
-const MOST: usize = 256;
+const MAX_KEYS: usize = 256;
 const LIFETIME: Duration = Duration::from_secs(2);
-const FARTHEST: u64 = 2048;
+const MAX_FRAMES_BACK: u64 = 2048;
