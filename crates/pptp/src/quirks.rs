@@ -1,6 +1,6 @@
 //! Ways in which servers leave the protocol, as data, and how they are recognized
 //!
-//! What is known of common servers is built in, and a tunnel uses it without being told. A server of one's
+//! The quirks of common servers are built in, and a tunnel uses them without being told. A server of one's
 //! own is described by [`TunnelConfig::quirks`](crate::TunnelConfig::quirks), or for many tunnels by a
 //! [`Recognition`]:
 //!

@@ -26,7 +26,7 @@ pub use crate::client::ClientStats;
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Of the protocol: packets and octets each way, losses, round trips, what was discarded and why
+    /// The figures of the protocol: packets and octets each way, losses, round trips, discards and their reasons
     pub tunnel: TunnelStats,
     /// Of the tunnel's own TCP/IP stack, once something has used it
     pub stack: Option<StackStats>,

@@ -129,7 +129,7 @@ pub enum NotNow {
 pub struct Stats {
     /// Of GRE: sequence numbers, losses, acknowledgments
     pub gre: pptp_gre::Stats,
-    /// Of PPP: what was discarded and why
+    /// The figures of PPP: discards and their reasons
     pub link: pptp_ppp::Stats,
     /// Of MPPE, since it came up last: what did not open and why, and the work that took
     pub mppe: pptp_ppp::DecryptorStats,

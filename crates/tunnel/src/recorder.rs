@@ -1,4 +1,4 @@
-//! The flight recorder: what was said on the wire, kept small enough to be always on
+//! The flight recorder: the messages on the wire, kept small enough to be always on
 //!
 //! Two parts: the connect, kept as it was, and the latest records, the oldest of which make room.
 //! A connect larger than three quarters of the recorder goes on among the latest.

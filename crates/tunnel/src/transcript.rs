@@ -1,4 +1,4 @@
-//! The story of a connect that a flight record tells: the peer's wishes, and what was agreed
+//! The course of a connect as a flight record tells it: the peer's wishes, and the agreements
 
 use std::time::Duration;
 

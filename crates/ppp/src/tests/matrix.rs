@@ -231,7 +231,7 @@ fn needed(row: Row, of_row: OptIns, column: &Column) -> Option<OptIns> {
     }
 }
 
-/// Why a cell does not come up without opt-ins
+/// The reason why a cell does not come up without opt-ins
 fn refused(row: Row, column: &Column) -> Option<Failure> {
     match row {
         Row::Insists(AuthenticationProtocol::MsChapV2 | AuthenticationProtocol::Eap) => {

@@ -276,7 +276,7 @@ impl TunnelConfig {
 
     /// Agrees to MS-CHAPv1 where the server insists on it (RFC 2433); it does not by default
     ///
-    /// Insecure: the server proves nothing, so that anyone may play it; whoever records one login finds the
+    /// Insecure: the server proves nothing, so that anyone may play it. Who records one login finds the
     /// password's hash by trying 2^56 keys at most, and has with it all that was ever encrypted. MPPE's key of 128
     /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
     #[must_use]
@@ -287,7 +287,7 @@ impl TunnelConfig {
 
     /// Agrees to CHAP with MD5 where the server insists on it (RFC 1994); it does not by default
     ///
-    /// Insecure: the server proves nothing, and whoever records one login can try passwords against it, a
+    /// Insecure: the server proves nothing, and who records one login can try passwords against it, a
     /// billion in a second. It leaves no keys for MPPE, so that
     /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
     #[must_use]
@@ -298,7 +298,7 @@ impl TunnelConfig {
 
     /// Agrees to PAP where the server insists on it (RFC 1334); it does not by default
     ///
-    /// Insecure: the password is sent in the clear to whoever asks for it. It leaves no keys for MPPE, so that
+    /// Insecure: the password is sent in the clear to anyone who asks for it. It leaves no keys for MPPE, so that
     /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
     #[must_use]
     pub const fn insecure_pap(mut self) -> Self {
@@ -309,8 +309,8 @@ impl TunnelConfig {
     /// The demand for encryption (RFC 3078); it is required by default
     ///
     /// Insecure with every other demand: what goes through the tunnel can be read and changed by
-    /// anyone on the way to the server, also where the server would have encrypted, since whoever
-    /// is on that way decides. A tunnel that was encrypted never goes on in the clear.
+    /// anyone on the way to the server, also where the server would have encrypted, since an
+    /// attacker on that way decides. A tunnel that was encrypted never goes on in the clear.
     /// [`Info::encryption`] tells what came of it.
     #[must_use]
     pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
@@ -330,7 +330,7 @@ impl TunnelConfig {
 
     /// Agrees to stateful MPPE where the server has no stateless (RFC 3078 §7.3); it does not by default
     ///
-    /// Insecure: after a loss, key stream is used twice, which gives away what was encrypted with it.
+    /// Insecure: after a loss, key stream is used twice, which gives away the packets that were encrypted with it.
     /// Slow too: a lost frame stops the tunnel for a round trip, and frames are put in order
     /// first ([`Self::reorder_buffer`]). `reset` has to be what the server does; servers on Linux are
     /// [`StatefulReset::Linux`].

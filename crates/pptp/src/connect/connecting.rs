@@ -54,7 +54,7 @@ impl Connecting {
         self.state.clone()
     }
 
-    /// The flight recorder: what was said on the wire so far, also after a failure
+    /// Returns the messages on the wire so far, also after a failure
     pub fn flight_record(&self) -> FlightRecord {
         self.handle.shared.flight_record()
     }

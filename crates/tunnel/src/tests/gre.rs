@@ -84,7 +84,7 @@ fn a_refusal_that_passes_does_no_harm() {
     assert!(pair.client.down().is_none());
 }
 
-/// What becomes of the client's datagrams, by the second of the call; its requests go out at 0, 3,
+/// The fate of the client's datagrams, by the second of the call; its requests go out at 0, 3,
 /// 6, 9 and 12 s. A bare acknowledgment comes through, so that the server does not give up.
 fn by_second(pair: &mut Pair, fate: impl Fn(u64) -> Fate + 'static) {
     pair.run(ms(79));
@@ -204,7 +204,7 @@ fn datagram(
     [header.emit(length).as_slice(), frame].concat()
 }
 
-/// What somebody else may send to the client, whose next datagram has the number `next`
+/// The datagrams that somebody else may send to the client, whose next datagram has the number `next`
 fn forgeries(next: u32) -> [Vec<u8>; 9] {
     let garbage: Vec<u8> = (0..200_u8).map(|i| i.wrapping_mul(7)).collect();
     let encrypted = |count: u8| [&[0xFF, 3, 0, 0xFD, 0x90, count], &garbage[..]].concat();

@@ -7,7 +7,7 @@ use pptp_ppp::{Password, Question, Questions, ServerAuthentication, ServerOrder}
 use super::pair::*;
 use crate::{Event, Failure, LinkFailure};
 
-/// How long a connect may take here, the owner's time to think not counted
+/// The time that a connect may take here, without the owner's time to think
 const LIMIT: Duration = secs(10);
 
 /// Longer than that
@@ -32,7 +32,7 @@ fn refused() -> Pair {
     pair("wrong", ServerAuthentication { retries: 2, ..ServerAuthentication::default() })
 }
 
-/// What the client's owner is asked, and then thinks about for half a minute
+/// The questions to the client's owner, who thinks about each for half a minute
 fn question(pair: &mut Pair) -> Question {
     let asked = |pair: &Pair| {
         pair.client.events.iter().find_map(|(_, event)| match event {

@@ -98,7 +98,7 @@ fn a_stateful_session_survives_what_a_line_loses() {
     assert!(pair.client.tunnel.stats().link.reset_requests >= 8, "one for each loss");
 }
 
-/// What is in the clear proves nothing: far ahead it is not believed, whatever it says
+/// A frame in the clear proves nothing: with a number far ahead it does not count, whatever it says
 #[test]
 fn a_forged_packet_far_ahead_does_not_move_the_window() {
     let mut pair = pair(CLEAR, Reordering::default());

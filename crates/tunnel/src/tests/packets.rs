@@ -8,7 +8,7 @@ use pptp_ppp::ServerOrder;
 use super::pair::*;
 use crate::Event;
 
-/// Whether a datagram carries an encrypted packet
+/// Returns true if a datagram carries an encrypted packet
 fn is_data(datagram: &[u8]) -> bool {
     let Ok((_, payload)) = Header::parse(datagram) else { return false };
     matches!(&datagram[payload], [0xFF, 3, 0, 0xFD, ..] | [0, 0xFD, ..] | [0xFD, ..])

@@ -35,7 +35,7 @@ pub(crate) const fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// What becomes of a GRE datagram that an end sends
+/// The fate of a GRE datagram that an end sends
 pub(crate) enum Fate {
     /// It arrives, once for each of these, that much later than usual
     Arrives(Vec<Duration>),
@@ -74,12 +74,12 @@ pub(crate) struct End {
     pub(crate) packets: Vec<Vec<u8>>,
     /// IP packets that wait to go into the tunnel
     pub(crate) waiting: VecDeque<Vec<u8>>,
-    /// What comes to this end takes so long
+    /// The time that messages to this end take
     pub(crate) control_delay: Duration,
     pub(crate) gre_delay: Duration,
     /// Datagrams that a turn has room for
     pub(crate) room: usize,
-    /// What this end sends on the control connection goes lost, its end included
+    /// Loses all that this end sends on the control connection, its end included
     pub(crate) is_cut_off: bool,
     pub(crate) finished_at: Option<Duration>,
     judge: Judge,
@@ -88,7 +88,7 @@ pub(crate) struct End {
     decoder: Decoder,
 }
 
-/// What a turn sends
+/// The messages that a turn sends
 #[derive(Default)]
 struct Outputs {
     control: Vec<u8>,
@@ -154,7 +154,7 @@ impl End {
         self.events.iter().filter_map(phase).collect()
     }
 
-    /// Where these are among what was said, in this order
+    /// The places of these among the messages, in this order
     pub(crate) fn assert_said_in_order(&self, wanted: &[&str]) {
         let mut said = self.said.iter();
         for wanted in wanted {
@@ -251,7 +251,7 @@ impl End {
         control
     }
 
-    /// What arrives of the datagrams from this one on, and how much later than usual
+    /// The datagrams that arrive, from this one on, and their delay beyond the usual one
     fn send(&mut self, now: Instant, first: usize) -> Vec<(Duration, Vec<u8>)> {
         let mut sent = Vec::new();
         for datagram in &self.datagrams[first..] {
@@ -394,7 +394,7 @@ impl Pair {
         self.server_turn();
     }
 
-    /// How much longer it takes until both are finished
+    /// The further time until both are finished
     pub(crate) fn run_until_finished(&mut self, limit: Duration) -> Duration {
         let before = self.now;
         self.run_until(limit, |pair| {
@@ -466,7 +466,7 @@ pub(crate) fn ip_packet(number: u16, len: usize) -> Vec<u8> {
     packet
 }
 
-/// Why the tunnel has its deadline now
+/// The reason of the tunnel's present deadline
 pub(crate) fn timer(tunnel: &Tunnel) -> Option<Timer> {
     tunnel.poll_timeout().map(|(_, timer)| timer)
 }

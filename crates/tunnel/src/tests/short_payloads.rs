@@ -8,7 +8,7 @@ use super::pair::*;
 /// The longest of them
 const LONGEST: usize = 8;
 
-/// How frames begin, in every form that their header has; each is cut to every length
+/// The beginnings of frames, in every form of their header; each is cut to every length
 ///
 /// None is a whole packet that would ask for something: what there is of control packets is a
 /// Discard-Request, or the same code where there is no such thing. Of either half seven look
@@ -103,7 +103,7 @@ fn payloads_of_no_octets_or_a_few_are_not_acknowledged() {
     assert_packets_pass(&mut pair, "and on it goes");
 }
 
-/// What the stack would never compose: it is sealed as it is, and the other end drops it
+/// Packets that the stack never composes: they are sealed as they are, and the other end drops them
 #[test]
 fn packets_of_no_to_eight_octets_are_sealed_and_dropped_by_the_other_end() {
     for is_clear in [false, true] {

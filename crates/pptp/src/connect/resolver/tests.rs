@@ -12,7 +12,7 @@ use tokio::{
 
 use super::*;
 
-/// What the name servers of a test do
+/// The behavior of a test's name servers
 #[derive(Debug, Clone)]
 enum Manner {
     Answers { after: Duration, with: Outcome },
@@ -75,7 +75,7 @@ impl NameServers {
 /// A round trip to a name server
 const TRIP: Duration = Duration::from_millis(30);
 
-/// How long glibc waits for two attempts at two silent servers
+/// The time that glibc waits for two attempts at two silent servers
 const GIVEN_UP: Duration = Duration::from_secs(20);
 
 fn addresses(last: u8) -> Arc<[IpAddr]> {
@@ -308,7 +308,7 @@ async fn the_systems_resolver_is_asked_on_threads_of_its_own() {
     assert!(unknown.is_err(), "{unknown:?}");
 }
 
-/// Collects what is warned of
+/// Collects the warnings
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 

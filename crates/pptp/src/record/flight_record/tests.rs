@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A packet of a file: what was kept, what there was in octets, and the comment
+/// A packet of a file: the octets kept, the length that it had, and the comment
 #[derive(Debug)]
 struct Seen {
     octets: Vec<u8>,
@@ -64,7 +64,7 @@ fn message(length: u16, last: u8) -> Vec<u8> {
     message
 }
 
-/// What a datagram's IPv4 and TCP checksums come to: 0 if they are right
+/// The sums of a datagram's IPv4 and TCP checksums: 0 if they are right
 fn sum(octets: &[u8]) -> u16 {
     let words = octets.chunks(2).map(|pair| {
         u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()]))

@@ -79,7 +79,7 @@ fn every_failure_has_its_class() {
     assert_eq!(found, expected);
 }
 
-/// What this machine's kernel does not send is this machine's matter
+/// A packet that this machine's kernel refuses to send is a matter of this machine
 #[test]
 fn gre_that_the_kernel_refuses_is_this_hosts() {
     let send_error = Some("Operation not permitted".to_owned());

@@ -1,4 +1,4 @@
-//! What an error tells beside its failure: the moment, and the number that Windows said
+//! The facts that an error tells beside its failure: the moment, and the number from Windows
 
 use pptp_ppp::RasCode;
 
