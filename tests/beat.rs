@@ -101,7 +101,7 @@ fn a_driver_that_does_not_run_gives_no_sign_of_life() {
 /// LCP asks nothing, so that only the control connection notices
 fn without_lcp_echoes() -> pptp::TunnelConfig {
     let never = Duration::from_hours(1);
-    config(address_of(1)).echo(EchoPolicy { silence: never, interval: never, unanswered: 1 })
+    config(address_of(1)).echo(EchoPolicy::DEFAULT.silence(never).interval(never).unanswered(1))
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,7 @@ async fn an_answer_just_before_the_deadline_is_one() {
     let latency = Duration::from_micros(999_700);
     for interval in (1_999_800..2_003_000).step_by(100).map(Duration::from_micros) {
         // it comes a little earlier than the deadline, and both are seen when the clock ticks next
-        let echo = EchoPolicy { silence: interval, interval, unanswered: 1 };
+        let echo = EchoPolicy::DEFAULT.silence(interval).interval(interval).unanswered(1);
         let world = World::new(0);
         world.network.set_latency(latency);
         let _building = world.building(1);

@@ -120,7 +120,7 @@ async fn lcp_echoes_are_answered_or_not() {
     for (lcp_echoes, expected) in [(Echoes::Answered, 2), (Echoes::Unanswered, 3)] {
         let world = World::new(10);
         // a server that asks itself would be heard
-        let never = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let never = EchoPolicy::DEFAULT.silence(Duration::ZERO);
         let server = world.serve(1, Server::builder(1).echo(never));
         let tunnel = world.connect(&server).await;
         server.set_faults(Faults { lcp_echoes, ..Faults::default() });

@@ -44,7 +44,7 @@ async fn a_listener_gives_its_options_to_what_it_accepts() {
     let building = world.building(1);
     let tunnel = world.connect(&building).await;
     let keepalive = Some(Duration::from_secs(77));
-    let options = TcpOptions { keepalive, nodelay: true, ..TcpOptions::default() };
+    let options = TcpOptions::default().keepalive(keepalive).nodelay(true);
     let listener = tunnel.tcp_listen_with(8080, 4, options).unwrap();
     let client = (tunnel.info().inner_address, 8080);
     let net = building.net();
@@ -101,7 +101,7 @@ async fn a_broadcast_of_the_building_reaches_every_client() {
         let tunnel = world.connect(&building).await;
         clients.push(tunnel.udp_bind(3671).unwrap());
     }
-    let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let options = UdpOptions::default().broadcast(true);
     let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
     for to in [Ipv4Addr::BROADCAST, Ipv4Addr::new(192, 168, 1, 255)] {
         for round in 0..3_u8 {
@@ -149,7 +149,7 @@ async fn a_multicast_of_the_building_reaches_those_who_joined_the_group() {
 async fn a_broadcast_to_nobody_and_one_too_large_harm_nothing() {
     let world = World::new(10);
     let building = world.building(1);
-    let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let options = UdpOptions::default().broadcast(true);
     let sender = building.net().udp_bind((ROUTER, 5000).into(), options).unwrap();
     sender.send_to(b"nobody", (Ipv4Addr::BROADCAST, 9)).await.unwrap();
     let tunnel = world.connect(&building).await;

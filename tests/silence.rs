@@ -209,7 +209,7 @@ async fn a_quick_echo_policy_ends_no_tunnel_to_a_server_that_answers_no_lcp_echo
         let world = World::new(10);
         let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
         let server = world.serve(1, Server::builder(1).faults(faults));
-        let policy = EchoPolicy { silence, interval, unanswered };
+        let policy = EchoPolicy::DEFAULT.silence(silence).interval(interval).unanswered(unanswered);
         let config = config(server.address()).echo(policy);
         let tunnel = world.client.connect(config).await.unwrap();
         assert!(timeout(600 * SECOND, tunnel.closed()).await.is_err(), "{unanswered}");
@@ -238,7 +238,7 @@ async fn a_user_who_sends_just_as_the_echo_policy_judges_ends_no_tunnel_of_a_pee
     for after in (69_940..=70_000).step_by(10).map(Duration::from_millis) {
         let world = World::new(20);
         let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
-        let asks_nothing = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let asks_nothing = EchoPolicy::DEFAULT.silence(Duration::ZERO);
         let server = world.serve(1, Server::builder(1).faults(faults).echo(asks_nothing));
         let tunnel = world.connect(&server).await;
         tunnel.reachable().await.unwrap();
@@ -256,7 +256,7 @@ async fn a_peer_without_echoes_is_not_dead_before_its_control_connection_is() {
     let world = World::new(10);
     let faults = Faults { lcp_echoes: Echoes::Unanswered, ..Faults::default() };
     let server = world.serve(1, Server::builder(1).faults(faults));
-    let brisk = EchoPolicy { silence: 10 * SECOND, interval: 5 * SECOND, unanswered: 3 };
+    let brisk = EchoPolicy::DEFAULT.silence(10 * SECOND).interval(5 * SECOND).unanswered(3);
     let slow = config(server.address()).control_echo(600 * SECOND, 60 * SECOND);
     for config in [config(server.address()).echo(brisk), slow] {
         let tunnel = world.client.connect(config).await.unwrap();

@@ -126,7 +126,7 @@ pub(crate) fn play(tunnels: u32, window: u32, interval: u32) {
     let servers = servers::start(tunnels).expect("servers");
     servers::real_time().block_on(async {
         let interval = Duration::from_secs(interval.into());
-        let echo = EchoPolicy { silence: interval, interval, ..EchoPolicy::default() };
+        let echo = EchoPolicy::DEFAULT.silence(interval).interval(interval);
         let client = servers::client();
         let before = (resident(), heap::held());
         let all = servers::connect(&client, tunnels, AT_A_TIME, echo).await;

@@ -48,12 +48,8 @@ impl Stacks {
         let config = StackConfig::new(Ipv4Addr::new(192, 168, 1, 200), FULL, 1);
         let (net, link) = Local::new(config);
         let (mut road, mut host, mut packet) = (Road::new(), Host::new(to), Vec::new());
-        let options = TcpOptions {
-            receive_buffer: BUFFER,
-            send_buffer: BUFFER,
-            nodelay: true,
-            ..TcpOptions::default()
-        };
+        let options =
+            TcpOptions::default().receive_buffer(BUFFER).send_buffer(BUFFER).nodelay(true);
         let stream = complete(net.tcp_connect(to, options), || {
             link.turn(road.now, &mut road.sent);
             let mut syn = false;

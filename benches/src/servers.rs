@@ -49,7 +49,7 @@ pub(crate) fn real_time() -> Runtime {
 fn silent(number: u32) -> pptp_testkit::ServerBuilder {
     let mut control = Control::default();
     control.timeouts.echo_idle = Duration::from_hours(24);
-    let echo = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+    let echo = EchoPolicy::DEFAULT.silence(Duration::ZERO);
     Server::builder(number).control(control).echo(echo)
 }
 

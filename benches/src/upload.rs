@@ -74,7 +74,7 @@ impl Flow {
         congestion_control: CongestionControl,
     ) -> io::Result<Self> {
         let linger = Duration::ZERO;
-        let options = TcpOptions { congestion_control, linger, ..TcpOptions::default() };
+        let options = TcpOptions::default().congestion_control(congestion_control).linger(linger);
         let mut stream = tunnel.tcp_connect_with(sink, options).await?;
         let written = Arc::new(AtomicU32::new(0));
         let counting = Arc::clone(&written);

@@ -71,8 +71,7 @@ async fn download(buffer: u32, round_trip: Duration) -> io::Result<Duration> {
     let tunnel = client.connect(config).await.map_err(io::Error::other)?;
 
     let octets = buffer as usize;
-    let options =
-        TcpOptions { receive_buffer: octets, send_buffer: octets, ..TcpOptions::default() };
+    let options = TcpOptions::default().receive_buffer(octets).send_buffer(octets);
     let listener = server.net().tcp_listen((DEVICE, PORT).into(), 1, options.clone())?;
     let sending = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await?;

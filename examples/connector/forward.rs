@@ -109,7 +109,7 @@ struct Connection {
 impl Connection {
     /// Connects to `target` and copies both ways until both sides have closed their half
     async fn pass(&mut self, tunnel: &Tunnel, target: SocketAddrV4) -> io::Result<()> {
-        let options = TcpOptions { connect_timeout: CONNECT_TIMEOUT, ..TcpOptions::default() };
+        let options = TcpOptions::default().connect_timeout(CONNECT_TIMEOUT);
         let remote = self.remote.insert(tunnel.tcp_connect_with(target, options).await?);
         copy_bidirectional(&mut self.local, remote).await?;
         self.complete = true;

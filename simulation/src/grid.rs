@@ -86,7 +86,7 @@ impl Cell {
         client.delay(Duration::from_millis(self.round_trip % 2));
         let server = Server::builder(1).seed(seed).serve_memory(&network, SERVER)?;
         let client = Client::builder().memory(client).build().map_err(io::Error::other)?;
-        let echo = EchoPolicy { silence: Duration::ZERO, ..EchoPolicy::default() };
+        let echo = EchoPolicy::DEFAULT.silence(Duration::ZERO);
         let config = TunnelConfig::new(SERVER.to_string(), "testuser", "test123").echo(echo);
         let tunnel = client.connect(config).await.map_err(io::Error::other)?;
         network.set_impairment(Impairment {
@@ -161,7 +161,7 @@ async fn receive(mut to: TcpStream) -> io::Result<(Vec<u8>, Instant)> {
 /// Options of a connection that waits for ever
 fn patient() -> TcpOptions {
     let day = Duration::from_hours(24);
-    TcpOptions { connect_timeout: day, user_timeout: day, ..TcpOptions::default() }
+    TcpOptions::default().connect_timeout(day).user_timeout(day)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -228,10 +228,13 @@ pub(crate) fn impairment(rng: &mut StdRng, calm: bool) -> Impairment {
 fn echo(rng: &mut StdRng) -> EchoPolicy {
     let default = EchoPolicy::default();
     match rng.random_range(0..4) {
-        0 => EchoPolicy { silence: Duration::ZERO, ..default },
+        0 => default.silence(Duration::ZERO),
         1 => {
             let (silence, interval) = (seconds(rng, 2..=10), seconds(rng, 2..=5));
-            EchoPolicy { silence, interval, unanswered: rng.random_range(1..=5) }
+            EchoPolicy::DEFAULT
+                .silence(silence)
+                .interval(interval)
+                .unanswered(rng.random_range(1..=5))
         }
         _ => default,
     }

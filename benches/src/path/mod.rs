@@ -246,12 +246,8 @@ impl Dialling {
     }
 
     fn connect(&mut self, road: &mut Road, buffer: usize) -> Socket {
-        let options = TcpOptions {
-            receive_buffer: buffer,
-            send_buffer: buffer,
-            nodelay: true,
-            ..TcpOptions::default()
-        };
+        let options =
+            TcpOptions::default().receive_buffer(buffer).send_buffer(buffer).nodelay(true);
         let connect = self.client.connect(SocketAddrV4::new(HOST, 80), options);
         let stream = complete(connect, || self.turn(road));
         self.turn(road);

@@ -88,7 +88,15 @@ pub enum CongestionControl {
 }
 
 /// The settings of a TCP connection
+///
+/// ```
+/// # use std::time::Duration;
+/// # use pptp_netstack::TcpOptions;
+/// let options = TcpOptions::default().nodelay(true).keepalive(Some(Duration::from_secs(60)));
+/// assert_eq!(options.receive_buffer, 64 << 10);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TcpOptions {
     /// The time that [`Net::tcp_connect`](crate::Net::tcp_connect) waits for the peer's answer; 10 s
     ///
@@ -126,6 +134,71 @@ pub struct TcpOptions {
     pub local_address: Option<Ipv4Addr>,
 }
 
+impl TcpOptions {
+    /// Sets the time that a connect waits: the field of the same name
+    #[must_use]
+    pub const fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// Sets the size of the receive buffer, in octets: the field of the same name
+    #[must_use]
+    pub const fn receive_buffer(mut self, receive_buffer: usize) -> Self {
+        self.receive_buffer = receive_buffer;
+        self
+    }
+
+    /// Sets the size of the send buffer, in octets: the field of the same name
+    #[must_use]
+    pub const fn send_buffer(mut self, send_buffer: usize) -> Self {
+        self.send_buffer = send_buffer;
+        self
+    }
+
+    /// Lets small segments leave at once, or not: the field of the same name
+    #[must_use]
+    pub const fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// Sets the pause between two probes of an idle connection: the field of the same name
+    #[must_use]
+    pub const fn keepalive(mut self, keepalive: Option<Duration>) -> Self {
+        self.keepalive = keepalive;
+        self
+    }
+
+    /// Sets the time after which a silent peer fails the connection: the field of the same name
+    #[must_use]
+    pub const fn user_timeout(mut self, user_timeout: Duration) -> Self {
+        self.user_timeout = user_timeout;
+        self
+    }
+
+    /// Sets the time that a dropped connection has to flush: the field of the same name
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Sets the algorithm of congestion control: the field of the same name
+    #[must_use]
+    pub const fn congestion_control(mut self, congestion_control: CongestionControl) -> Self {
+        self.congestion_control = congestion_control;
+        self
+    }
+
+    /// Sets the address to connect from: the field of the same name
+    #[must_use]
+    pub const fn local_address(mut self, local_address: Option<Ipv4Addr>) -> Self {
+        self.local_address = local_address;
+        self
+    }
+}
+
 impl Default for TcpOptions {
     fn default() -> Self {
         Self {
@@ -143,7 +216,13 @@ impl Default for TcpOptions {
 }
 
 /// The settings of a UDP socket
+///
+/// ```
+/// # use pptp_netstack::UdpOptions;
+/// let options = UdpOptions::default().broadcast(true).receive_buffer(1 << 20);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct UdpOptions {
     /// Octets of payload received but not yet read; 64 KiB, some 46 datagrams of full size
     ///
@@ -157,6 +236,29 @@ pub struct UdpOptions {
     pub send_buffer: usize,
     /// True if datagrams may be sent to a broadcast address; false, as with the kernel's sockets
     pub broadcast: bool,
+}
+
+impl UdpOptions {
+    /// Sets the size of the receive buffer, in octets: the field of the same name
+    #[must_use]
+    pub const fn receive_buffer(mut self, receive_buffer: usize) -> Self {
+        self.receive_buffer = receive_buffer;
+        self
+    }
+
+    /// Sets the size of the send buffer, in octets: the field of the same name
+    #[must_use]
+    pub const fn send_buffer(mut self, send_buffer: usize) -> Self {
+        self.send_buffer = send_buffer;
+        self
+    }
+
+    /// Allows or forbids to send to a broadcast address: the field of the same name
+    #[must_use]
+    pub const fn broadcast(mut self, broadcast: bool) -> Self {
+        self.broadcast = broadcast;
+        self
+    }
 }
 
 impl Default for UdpOptions {

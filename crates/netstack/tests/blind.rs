@@ -25,7 +25,7 @@ async fn connected() -> (Host, TcpStream, Line) {
 
 /// All that is written leaves at once
 fn options() -> TcpOptions {
-    TcpOptions { nodelay: true, ..TcpOptions::default() }
+    TcpOptions::default().nodelay(true)
 }
 
 fn is_alive(stream: &TcpStream) -> bool {
@@ -152,7 +152,7 @@ async fn octets_with_an_impossible_acknowledgment_are_not_taken() {
 async fn an_acknowledgment_out_of_the_window_lets_nothing_be_forgotten() {
     for congestion_control in [CongestionControl::Westwood, CongestionControl::Reno] {
         let host = Host::new();
-        let options = TcpOptions { congestion_control, ..options() };
+        let options = options().congestion_control(congestion_control);
         let (stream, line) = host.connect(options, 8_000, &MSS).await;
         assert_eq!(stream.try_write(&[1; 3_000]).unwrap(), 3_000);
         let acknowledgment = host.turn().last().unwrap().end();

@@ -52,8 +52,7 @@ async fn keepalive_neither_floods_nor_panics() {
     for every in DURATIONS {
         let expected = every.clamp(SECOND_LONG, DAY);
         let pair = Pair::new();
-        let (mut client, mut server) =
-            connect(&pair, TcpOptions { keepalive: Some(every), ..tcp() }).await;
+        let (mut client, mut server) = connect(&pair, tcp().keepalive(Some(every))).await;
         assert_eq!(client.keepalive().unwrap(), Some(expected));
         server.set_keepalive(None).unwrap();
         client.set_keepalive(Some(every)).unwrap();
@@ -73,7 +72,7 @@ async fn a_user_timeout_leaves_time_to_answer_and_no_deadline_beyond_a_day() {
     for user_timeout in DURATIONS {
         let pair = Pair::new();
         pair.set_latency(Duration::from_millis(200));
-        let (mut client, mut server) = connect(&pair, TcpOptions { user_timeout, ..tcp() }).await;
+        let (mut client, mut server) = connect(&pair, tcp().user_timeout(user_timeout)).await;
         talk(&mut client, &mut server).await;
         sleep(SECOND_LONG).await;
         pair.cut();
@@ -88,7 +87,7 @@ async fn any_linger_ends_within_a_minute() {
     for linger in DURATIONS {
         for later in [false, true] {
             let pair = Pair::new();
-            let options = if later { tcp() } else { TcpOptions { linger, ..tcp() } };
+            let options = if later { tcp() } else { tcp().linger(linger) };
             let (mut client, _server) = connect(&pair, options).await;
             if later {
                 client.set_linger(linger).unwrap();
@@ -108,7 +107,7 @@ async fn waits_end_at_once_or_never() {
     let nobody = Ipv4Addr::new(192, 168, 1, 99);
     let _listener = pair.server.tcp_listen(any(80), 8, tcp()).unwrap();
     for wait in DURATIONS {
-        let options = TcpOptions { connect_timeout: wait, ..tcp() };
+        let options = tcp().connect_timeout(wait);
         if wait < SECOND_LONG {
             let connect = pair.client.tcp_connect((SERVER, 80), options).await;
             assert_eq!(connect.unwrap_err().kind(), ErrorKind::TimedOut);
@@ -131,7 +130,7 @@ async fn tcp_talks_with_buffers_of_any_size() {
     for receive_buffer in SIZES {
         for send_buffer in SIZES {
             let pair = Pair::new();
-            let options = TcpOptions { receive_buffer, send_buffer, ..tcp() };
+            let options = tcp().receive_buffer(receive_buffer).send_buffer(send_buffer);
             let (mut client, mut server) = connect(&pair, options).await;
             talk(&mut client, &mut server).await;
         }
@@ -142,8 +141,7 @@ async fn tcp_talks_with_buffers_of_any_size() {
 async fn udp_buffers_of_any_size_hold_a_datagram() {
     for size in SIZES {
         let pair = Pair::new();
-        let options =
-            || UdpOptions { receive_buffer: size, send_buffer: size, ..UdpOptions::default() };
+        let options = || UdpOptions::default().receive_buffer(size).send_buffer(size);
         let client = pair.client.udp_bind(any(0), options()).unwrap();
         let server = pair.server.udp_bind(any(9), options()).unwrap();
         client.send_to(&[7; MTU - 28], (SERVER, 9)).await.unwrap();
@@ -154,7 +152,7 @@ async fn udp_buffers_of_any_size_hold_a_datagram() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backlog_is_at_least_one_and_not_without_bound() {
-    let small = || TcpOptions { receive_buffer: 0, send_buffer: 0, ..tcp() };
+    let small = || tcp().receive_buffer(0).send_buffer(0);
     for (backlog, most) in [(0, 1), (1, 1), (usize::MAX, 4096)] {
         let pair = Pair::new();
         let listener = pair.client.tcp_listen(any(80), backlog, small()).unwrap();

@@ -156,9 +156,9 @@ async fn with_another_address_a_datagram_that_is_underway_begins_anew() {
 async fn a_datagram_larger_than_the_send_buffer_waits_alone_and_those_behind_it_keep_their_order() {
     let pair = Pair::new();
     pair.set_room(1);
-    let receiver = UdpOptions { receive_buffer: 1 << 20, ..options() };
+    let receiver = options().receive_buffer(1 << 20);
     let server = pair.server.udp_bind(any(7), receiver).unwrap();
-    let sender = UdpOptions { send_buffer: 4000, ..options() };
+    let sender = options().send_buffer(4000);
     let client = pair.client.udp_bind(any(0), sender).unwrap();
     client.connect(at(SERVER, 7)).await.unwrap();
     let lengths = [100, 5000, 200, 60_000, 60_000, 3000, 4001, 1];
@@ -221,7 +221,7 @@ async fn a_large_datagram_waits_whole_for_the_path_to_open() {
 #[tokio::test(start_paused = true)]
 async fn a_datagram_over_the_receive_buffer_is_dropped_and_counted() {
     let pair = Pair::new();
-    let small = UdpOptions { receive_buffer: 8000, ..options() };
+    let small = options().receive_buffer(8000);
     let server = pair.server.udp_bind(any(7), small).unwrap();
     let client = pair.client.udp_bind(any(0), options()).unwrap();
     client.connect(at(SERVER, 7)).await.unwrap();

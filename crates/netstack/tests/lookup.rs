@@ -48,7 +48,7 @@ async fn sockets_take_names_and_ask_the_stacks_own_servers() {
     let stream = pair.client.tcp_connect("www.lan:80", options.clone()).await.unwrap();
     assert_eq!(stream.peer_addr().unwrap(), at(SECOND, 80));
     assert!(start.elapsed() >= options.connect_timeout, "each address has its time");
-    let options = TcpOptions { connect_timeout: Duration::from_secs(1), ..options };
+    let options = options.connect_timeout(Duration::from_secs(1));
     let silent = pair.client.tcp_connect(("www.lan", 81), options).await.unwrap_err();
     assert_eq!(silent.kind(), ErrorKind::ConnectionRefused, "what the last address met");
 

@@ -19,7 +19,7 @@ const WINDOWS: u32 = 64;
 #[tokio::test(start_paused = true)]
 async fn a_line_that_loses_one_of_a_hundred_keeps_half_of_its_speed() {
     for nodelay in [false, true] {
-        let options = TcpOptions { nodelay, ..TcpOptions::default() };
+        let options = TcpOptions::default().nodelay(nodelay);
         let took = upload(options, OCTETS, one_of_a_hundred()).await;
         let bound = TRIP * WINDOWS;
         assert!(took < 2 * bound, "{took:?}, without loss {bound:?}");
@@ -30,7 +30,7 @@ async fn a_line_that_loses_one_of_a_hundred_keeps_half_of_its_speed() {
 async fn smoltcps_own_controllers_are_slower_there() {
     let default = upload(TcpOptions::default(), OCTETS, one_of_a_hundred()).await;
     for congestion_control in [CongestionControl::Cubic, CongestionControl::Reno] {
-        let options = TcpOptions { congestion_control, ..TcpOptions::default() };
+        let options = TcpOptions::default().congestion_control(congestion_control);
         let took = upload(options, OCTETS, one_of_a_hundred()).await;
         assert!(took > 3 * default, "{congestion_control:?}: {took:?}, default {default:?}");
     }

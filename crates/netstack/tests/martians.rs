@@ -122,7 +122,7 @@ async fn refusals(pair: &Pair, address: Ipv4Addr) -> Vec<io::Error> {
     let net = &pair.client;
     let second = Duration::from_secs(1);
     let unconnected = net.udp_bind(any(0), UdpOptions::default()).unwrap();
-    let broadcasts = UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let broadcasts = UdpOptions::default().broadcast(true);
     let broadcasting = net.udp_bind(any(0), broadcasts).unwrap();
     let text = format!("{address}:80");
     let attempts = async {

@@ -120,7 +120,7 @@ fn an_idle_stack_holds_next_to_nothing() {
 
 async fn a_connection_holds_its_buffers_and_little_more(hosts: &mut Hosts) {
     const MANY: usize = 32;
-    let options = TcpOptions { receive_buffer: 8192, send_buffer: 4096, ..Default::default() };
+    let options = TcpOptions::default().receive_buffer(8192).send_buffer(4096);
     let mut streams = Vec::with_capacity(MANY);
     let region = Region::new(ALLOCATOR);
     for _ in 0..MANY {
@@ -160,13 +160,13 @@ fn no_buffer_is_a_giant(hosts: &mut Hosts) {
     const MOST: isize = 16 << 20;
     let (receive_buffer, send_buffer) = (usize::MAX, usize::MAX);
     let region = Region::new(ALLOCATOR);
-    let options = TcpOptions { receive_buffer, send_buffer, ..Default::default() };
+    let options = TcpOptions::default().receive_buffer(receive_buffer).send_buffer(send_buffer);
     let streams = hosts.connect(&options);
     let each = held(&region) / 2;
     assert!((MOST..2 * MOST + 4096).contains(&each), "{each}");
     drop(streams);
     let region = Region::new(ALLOCATOR);
-    let options = UdpOptions { receive_buffer, send_buffer, ..Default::default() };
+    let options = UdpOptions::default().receive_buffer(receive_buffer).send_buffer(send_buffer);
     let _socket = hosts.client.udp_bind(any(0), options).unwrap();
     assert!(held(&region) < 2 * MOST + (128 << 10), "{}", held(&region));
     hosts.exchange();

@@ -71,7 +71,7 @@ impl Device {
 }
 
 fn options(congestion_control: CongestionControl) -> TcpOptions {
-    TcpOptions { congestion_control, nodelay: true, ..TcpOptions::default() }
+    TcpOptions::default().congestion_control(congestion_control).nodelay(true)
 }
 
 fn octets(count: u32) -> Vec<u8> {
@@ -151,8 +151,9 @@ async fn a_connection_whose_probes_are_answered_stays() {
         // octets in flight, and none in flight as the window closes
         for room in [1_000, 8_000] {
             let host = Host::new();
-            let options =
-                TcpOptions { user_timeout, keepalive, ..options(CongestionControl::default()) };
+            let options = options(CongestionControl::default())
+                .user_timeout(user_timeout)
+                .keepalive(keepalive);
             let (stream, line) = host.connect(options, 8_000, &MSS).await;
             let mut device = Device::new(line, room, Duration::from_mins(20));
             let octets = octets(20_000);
@@ -178,7 +179,7 @@ async fn a_peer_that_answers_no_probe_is_given_up() {
     for room in [1_000, 8_000] {
         let host = Host::new();
         let user_timeout = 20 * SECOND;
-        let options = TcpOptions { user_timeout, ..options(CongestionControl::default()) };
+        let options = options(CongestionControl::default()).user_timeout(user_timeout);
         let (stream, line) = host.connect(options, 8_000, &MSS).await;
         let mut device = Device::new(line, room, Duration::from_hours(1));
         write(&stream, &octets(20_000));

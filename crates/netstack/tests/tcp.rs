@@ -128,7 +128,7 @@ async fn sixteen_mebibytes_arrive_as_they_were_sent() {
     for congestion_control in all {
         let pair = Pair::new();
         pair.set_latency(Duration::from_micros(200));
-        let options = TcpOptions { congestion_control, ..options() };
+        let options = options().congestion_control(congestion_control);
         let (mut client, mut server) = connect_with(&pair, options.clone(), options).await;
         let octets = pattern(16 << 20, 1);
         assert!(copy_all(&octets, &mut server, &mut client).await == octets);
@@ -219,7 +219,7 @@ async fn a_silent_host_times_out_when_the_options_say() {
     pair.cut();
     for seconds in [3, 10] {
         let connect_timeout = Duration::from_secs(seconds);
-        let options = TcpOptions { connect_timeout, ..options() };
+        let options = options().connect_timeout(connect_timeout);
         let start = Instant::now();
         let error = pair.client.tcp_connect(at(SERVER, 80), options).await.unwrap_err();
         assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::TimedOut, seconds));
@@ -283,7 +283,7 @@ async fn a_peer_that_vanishes_times_out() {
     let pair = Pair::new();
     let user_timeout = Duration::from_secs(30);
     let (mut client, _server) =
-        connect_with(&pair, TcpOptions { user_timeout, ..options() }, options()).await;
+        connect_with(&pair, options().user_timeout(user_timeout), options()).await;
     // idle for longer than the time-out: nothing is owed, so nothing happens
     sleep(Duration::from_secs(100)).await;
     pair.cut();
@@ -311,7 +311,7 @@ async fn keepalive_finds_a_vanished_peer_and_keeps_a_living_one() {
     let pair = Pair::new();
     let keepalive = Some(Duration::from_secs(10));
     let user_timeout = Duration::from_secs(20);
-    let with = TcpOptions { keepalive, user_timeout, ..options() };
+    let with = options().keepalive(keepalive).user_timeout(user_timeout);
     let (mut client, server) = connect_with(&pair, with, options()).await;
     assert_eq!(client.keepalive().unwrap(), keepalive);
     pair.record();
@@ -517,7 +517,7 @@ async fn echo(listener: TcpListener) {
 async fn two_hundred_connections_do_not_mix() {
     let pair = Pair::new();
     tokio::spawn(echo(pair.server.tcp_listen(any(7), 256, options()).unwrap()));
-    let small = || TcpOptions { receive_buffer: 8192, send_buffer: 8192, ..options() };
+    let small = || options().receive_buffer(8192).send_buffer(8192);
     let talks: Vec<_> = (0..200_u32)
         .map(|number| {
             let net = pair.client.clone();

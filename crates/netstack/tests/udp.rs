@@ -103,10 +103,9 @@ async fn many_tasks_share_a_socket_and_lose_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_sender_waits_for_room() {
     let pair = Pair::new();
-    let server = pair.server.udp_bind(any(9), UdpOptions { receive_buffer: 1 << 20, ..options() });
+    let server = pair.server.udp_bind(any(9), options().receive_buffer(1 << 20));
     let server = server.unwrap();
-    let client =
-        pair.client.udp_bind(any(0), UdpOptions { send_buffer: 3000, ..options() }).unwrap();
+    let client = pair.client.udp_bind(any(0), options().send_buffer(3000)).unwrap();
     for number in 0..100_u8 {
         client.send_to(&[number; 1000], at(SERVER, 9)).await.unwrap();
     }
@@ -144,7 +143,7 @@ async fn a_datagram_over_65507_octets_is_too_long() {
 #[tokio::test(start_paused = true)]
 async fn a_full_receive_buffer_drops_and_counts() {
     let pair = Pair::new();
-    let small = UdpOptions { receive_buffer: 2500, ..options() };
+    let small = options().receive_buffer(2500);
     let server = pair.server.udp_bind(any(9), small).unwrap();
     let client = pair.client.udp_bind(any(0), options()).unwrap();
     for _ in 0..5 {
@@ -263,7 +262,7 @@ async fn broadcasts_need_leave_and_reach_everyone_on_the_port() {
 async fn a_client_of_unknown_subnet_hears_the_broadcasts_of_its_lan() {
     let pair = Pair::new();
     let client = pair.client.udp_bind(any(9), options()).unwrap();
-    let server = pair.server.udp_bind(any(0), UdpOptions { broadcast: true, ..options() }).unwrap();
+    let server = pair.server.udp_bind(any(0), options().broadcast(true)).unwrap();
     for to in [Ipv4Addr::BROADCAST, Ipv4Addr::new(192, 168, 1, 255)] {
         server.send_to(b"lan", at(to, 9)).await.unwrap();
         let mut buffer = [0; 3];
@@ -499,7 +498,7 @@ async fn a_path_that_says_nothing_holds_datagrams_for_as_long_as_was_said_and_tc
 async fn no_more_than_32_datagrams_and_64_kib_wait() {
     for (payload, expected) in [(1, 32), (1300, 32), (0, 32)] {
         let pair = Pair::new();
-        let options = UdpOptions { send_buffer: 1 << 20, ..options() };
+        let options = options().send_buffer(1 << 20);
         let client = pair.client.udp_bind(any(0), options).unwrap();
         hold(&pair, Duration::from_secs(1));
         let datagram = vec![7; payload];

@@ -138,7 +138,7 @@ async fn what_is_for_everyone_reaches_clients_and_hosts() {
         world.server.add_host(Ipv4Addr::new(192, 168, 1, 51)).unwrap(),
     );
     let tunnel = world.connect().await;
-    let options = || UdpOptions { broadcast: true, ..UdpOptions::default() };
+    let options = || UdpOptions::default().broadcast(true);
     let of_client = tunnel.udp_bind_with(47808, options()).unwrap();
     let of_plc = plc.udp_bind_with(47808, options()).unwrap();
     let of_other = other.udp_bind(47808).unwrap();

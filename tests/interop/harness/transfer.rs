@@ -49,11 +49,7 @@ impl Transfer {
     ///
     /// The peer's silence is borne for `patience`.
     pub fn start(tunnel: &Tunnel, building: Building, octets: usize, patience: Duration) -> Self {
-        let options = TcpOptions {
-            user_timeout: patience,
-            connect_timeout: patience,
-            ..TcpOptions::default()
-        };
+        let options = TcpOptions::default().user_timeout(patience).connect_timeout(patience);
         let both_begun = Arc::new(Barrier::new(2));
         let order = Order { building, octets, options, both_begun };
         let down = Direction::start(|moved| receive(tunnel.clone(), order.clone(), moved));

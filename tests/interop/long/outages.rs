@@ -77,7 +77,7 @@ async fn both_ends(_: &Lab) -> Outcome {
 
 async fn patient(lab: &Lab) -> Outcome {
     let building = Building::THREE;
-    let patience = EchoPolicy { interval: Duration::from_secs(40), ..EchoPolicy::default() };
+    let patience = EchoPolicy::DEFAULT.interval(Duration::from_secs(40));
     let _never_ends_by_itself = lab.without_echoes(building).await?;
     let client = Client::new()?;
     let tunnel = dial_with(&client, building, patience).await?;

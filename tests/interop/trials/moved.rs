@@ -53,11 +53,10 @@ async fn reset(lab: &Lab) -> Outcome {
 /// The address from which the tunnel goes out is taken from this machine: DHCP gave another one.
 async fn address_gone(_: &Lab) -> Outcome {
     let building = Building::CHATTY;
-    let policy = EchoPolicy {
-        silence: Duration::from_secs(3),
-        interval: Duration::from_secs(2),
-        unanswered: 4,
-    };
+    let policy = EchoPolicy::DEFAULT
+        .silence(Duration::from_secs(3))
+        .interval(Duration::from_secs(2))
+        .unanswered(4);
     let client = Client::new()?;
     let address = OwnAddress::add(building.server())?;
     let tunnel = dial_with(&client, building, policy).await?;

@@ -15,8 +15,10 @@ use crate::dial;
 use crate::killed::answers;
 
 /// Dead 11 s after the last frame, and not before the server was unreachable for 8 s
-const QUICK: EchoPolicy =
-    EchoPolicy { silence: Duration::from_secs(3), interval: Duration::from_secs(2), unanswered: 4 };
+const QUICK: EchoPolicy = EchoPolicy::DEFAULT
+    .silence(Duration::from_secs(3))
+    .interval(Duration::from_secs(2))
+    .unanswered(4);
 /// What ends a tunnel whose server is not there any more
 const GONE: &str = "the server or the line is gone: dial again";
 /// What is moved each way meanwhile

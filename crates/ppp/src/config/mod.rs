@@ -109,6 +109,7 @@ impl Default for AddressRequest {
 ///
 /// Adaptive: a peer that sends anything at all is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EchoPolicy {
     /// Silence after which the first Echo-Request goes out; zero switches echoes off
     pub silence: Duration,
@@ -118,10 +119,37 @@ pub struct EchoPolicy {
     pub unanswered: u8,
 }
 
-impl Default for EchoPolicy {
+impl EchoPolicy {
     /// The first after 30 s, then every 10 s, dead after 4: 70 s from the last frame
+    pub const DEFAULT: Self =
+        Self { silence: Duration::from_secs(30), interval: Duration::from_secs(10), unanswered: 4 };
+
+    /// Sets the silence before the first Echo-Request: the field of the same name
+    #[must_use]
+    pub const fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
+    /// Sets the time between one unanswered Echo-Request and the next: the field of the same name
+    #[must_use]
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets the number of unanswered Echo-Requests after which the peer is dead: the field of the same name
+    #[must_use]
+    pub const fn unanswered(mut self, unanswered: u8) -> Self {
+        self.unanswered = unanswered;
+        self
+    }
+}
+
+impl Default for EchoPolicy {
+    /// Returns [`EchoPolicy::DEFAULT`]
     fn default() -> Self {
-        Self { silence: Duration::from_secs(30), interval: Duration::from_secs(10), unanswered: 4 }
+        Self::DEFAULT
     }
 }
 

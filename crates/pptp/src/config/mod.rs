@@ -8,7 +8,7 @@
 //!
 //! use pptp::{TunnelConfig, config::EchoPolicy};
 //!
-//! let echo = EchoPolicy { interval: Duration::from_secs(10), ..EchoPolicy::default() };
+//! let echo = EchoPolicy::DEFAULT.interval(Duration::from_secs(10));
 //! let config = TunnelConfig::new("vpn.example.com", r"DOMAIN\testuser", "test123")
 //!     .name("building 7")
 //!     .echo(echo);

@@ -50,7 +50,7 @@ pub struct HttpConnector {
 impl HttpConnector {
     /// Makes a connector for `http` URIs, with the default options of TCP but for `nodelay`
     pub fn new(tunnel: Tunnel) -> Self {
-        let options = TcpOptions { nodelay: true, ..TcpOptions::default() };
+        let options = TcpOptions::default().nodelay(true);
         Self { tunnel, options, accepts_https: false }
     }
 

@@ -11,12 +11,12 @@
 //! use pptp::net::{TcpOptions, UdpOptions};
 //!
 //! // a name is asked for inside the tunnel, of the DNS servers of the remote network
-//! let options = TcpOptions { keepalive: Some(Duration::from_secs(60)), ..TcpOptions::default() };
+//! let options = TcpOptions::default().keepalive(Some(Duration::from_secs(60)));
 //! let plc = tunnel.tcp_connect_with("plc.local:502", options).await?;
 //! println!("{} to {}", plc.local_addr()?, plc.peer_addr()?);
 //!
 //! // a Who-Is of BACnet/IP to every device of the remote network
-//! let options = UdpOptions { broadcast: true, ..UdpOptions::default() };
+//! let options = UdpOptions::default().broadcast(true);
 //! let bacnet = tunnel.udp_bind_with(47808, options)?;
 //! bacnet.send_to(&[0x81, 0x0B, 0, 8, 1, 0, 0x10, 8], ([192, 168, 1, 255], 47808)).await?;
 //! # Ok(())

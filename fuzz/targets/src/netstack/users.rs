@@ -38,16 +38,14 @@ async fn quietly(task: impl Future<Output = io::Result<()>>) {
 }
 
 fn tcp() -> TcpOptions {
-    TcpOptions {
-        receive_buffer: BUFFER,
-        send_buffer: BUFFER,
-        keepalive: Some(Duration::from_secs(30)),
-        ..TcpOptions::default()
-    }
+    TcpOptions::default()
+        .receive_buffer(BUFFER)
+        .send_buffer(BUFFER)
+        .keepalive(Some(Duration::from_secs(30)))
 }
 
 fn udp() -> UdpOptions {
-    UdpOptions { receive_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() }
+    UdpOptions::default().receive_buffer(BUFFER).send_buffer(BUFFER)
 }
 
 /// Connects, says a lot, closes its half, and reads to the end
@@ -72,7 +70,7 @@ async fn read_all(stream: &mut TcpStream) -> io::Result<()> {
 /// Accepts, says something to each and reads what is there
 async fn listener(net: Net) -> io::Result<()> {
     // what is dropped is reset at once, so that no more than these are there
-    let options = TcpOptions { linger: Duration::ZERO, ..tcp() };
+    let options = tcp().linger(Duration::ZERO);
     let listener = net.tcp_listen((Ipv4Addr::UNSPECIFIED, PORT).into(), 4, options)?;
     let mut accepted = Vec::with_capacity(MOST_ACCEPTED);
     loop {

@@ -47,8 +47,10 @@ impl Use {
 
 /// Dead 33 s after the last frame, and not before the server was unreachable for 28 s: what the
 /// weather just does not exceed
-const SHARP: EchoPolicy =
-    EchoPolicy { silence: Duration::from_secs(5), interval: Duration::from_secs(7), unanswered: 4 };
+const SHARP: EchoPolicy = EchoPolicy::DEFAULT
+    .silence(Duration::from_secs(5))
+    .interval(Duration::from_secs(7))
+    .unanswered(4);
 
 impl Resident {
     /// Those of `building`: in the buildings of even numbers the idle one has the default policy
