@@ -1,4 +1,7 @@
 //! Quirks of servers as data: values that some servers need and the RFC does not ask for
+//!
+//! They are of the control connection. A server that needs another PPP is treated where its PPP begins: pptpd in
+//! pptp-tunnel, at the event `Established`.
 
 use std::{borrow::Cow, ops::RangeInclusive};
 

@@ -1,4 +1,4 @@
-//! Sequence numbers of the peer, and the acknowledgments that it has to get (RFC 2637 section 4.3)
+//! The peer's sequence numbers, and the acknowledgments that we owe it (RFC 2637 section 4.3)
 
 use std::time::{Duration, Instant};
 

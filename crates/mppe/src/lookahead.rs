@@ -35,7 +35,7 @@ impl Lookahead {
         distance.saturating_sub(self.near.len())
     }
 
-    /// The key at `distance`, and all before it, `opened` being that at 0
+    /// Returns the key `distance` steps after `opened`, and keeps the keys between
     pub(crate) fn near(
         &mut self,
         now: Instant,

@@ -138,8 +138,8 @@
 //! [`doctor()`] examines a connection that fails, layer by layer, from this machine to a device, and says which
 //! layer is at fault; [`Tunnel::doctor`] examines a tunnel that is up.
 //! [`Connecting::flight_record`](Connecting::flight_record) has the messages of a connect that failed, and
-//! [`Tunnel::capture`] the packets of a tunnel; both are written as pcapng for Wireshark (see [`record`]). All
-//! crates log with `tracing`. Secrets are in none of these.
+//! [`Tunnel::capture`] the packets of a tunnel; both are written as pcapng for Wireshark (see [`record`]). This
+//! crate logs with `tracing`. Secrets are in none of these but in captures, which have what programs send.
 //!
 //! # What clients share
 //!

@@ -99,7 +99,7 @@ impl Recorder {
         }
     }
 
-    /// From here on the oldest records make room for new ones
+    /// Marks the end of the connect: new records now replace the oldest
     pub(crate) fn connect_is_over(&mut self) {
         self.connecting = false;
         self.connect.shrink_to_fit();

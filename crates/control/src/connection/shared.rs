@@ -106,7 +106,7 @@ impl Shared {
         }
     }
 
-    /// Counts a message about the one call that names neither of its Call IDs
+    /// Counts a message that names neither Call ID of our only call
     ///
     /// There is but one call it can mean. accel-ppp once swapped the octets of the id.
     pub(super) fn note_call_id(&mut self, named: u16) {

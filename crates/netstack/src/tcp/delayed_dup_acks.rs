@@ -83,7 +83,7 @@ impl Egress for Reply {
     }
 }
 
-/// The number that a packet of our own acknowledges, if it does nothing else
+/// Returns the acknowledgment number of a packet of ours that is only an ACK
 fn acknowledgment(packet: &[u8]) -> Option<i32> {
     let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;
     match tcp {

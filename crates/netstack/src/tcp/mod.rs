@@ -1,4 +1,17 @@
 //! TCP: connections, listeners, and the records of connections that are over
+//!
+//! | file | content |
+//! |---|---|
+//! | `ingress`, `egress` | a segment's way in, and one packet's way out |
+//! | `connection` | one connection: the engine's socket, and the state beside it |
+//! | `sequence_numbers` | the judgement of segments by their numbers (RFC 5961) |
+//! | `congestion`, `rtt` | our own congestion controller |
+//! | `ack_injector` | the acknowledgments by which it steers the engine |
+//! | `delayed_dup_acks` | duplicate acknowledgments that wait for a late segment |
+//! | `fresh_syn` | the SYNs of a link that has brought nothing yet |
+//! | `initial_numbers` | initial sequence numbers (RFC 6528) |
+//! | `listener`, `calls` | sockets that wait for connections, and the calls of users |
+//! | `closing` | connections that are over on this side: TIME-WAIT and FIN-WAIT-2 |
 
 mod ack_injector;
 mod calls;

@@ -1,4 +1,4 @@
-//! The round-trip time of a connection
+//! The round-trip time of a connection, measured where our own congestion controller (Westwood) is at work
 
 use crate::shared::time::Time;
 

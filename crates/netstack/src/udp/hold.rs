@@ -101,7 +101,7 @@ impl Udp {
     }
 }
 
-/// Datagrams that wait at most, of all sockets
+/// The most datagrams that may wait, of all sockets together
 const MAX_DATAGRAMS: usize = 32;
 /// Octets that wait at most; the last datagram may go beyond
 const MAX_OCTETS: usize = 64 << 10;

@@ -43,7 +43,7 @@ pub(crate) struct Answer {
     pub(crate) proof: Proof,
 }
 
-/// The proof that a Success is checked against, and the keys that it makes valid
+/// The answer expected in a Success, and the keys that are valid after it
 #[derive(Debug)]
 pub(crate) struct Proof {
     /// The server's proof, in MS-CHAPv2 only: the other algorithms prove nothing of the server

@@ -23,7 +23,7 @@ pub enum Discard {
     Implausible,
     /// MPPE did not open it
     Undecryptable(pptp_mppe::Discard),
-    /// MPPE opened it, and it is no IPv4 packet: IPV6CP is not open
+    /// MPPE opened the frame, but it holds no IPv4 packet, and IPV6CP is not open
     InnerProtocol,
     /// The frame's protocol is not known; the peer is told by a Protocol-Reject
     UnknownProtocol,

@@ -1,4 +1,4 @@
-//! Frames that would end or restart the link, until it is known whether the peer has sent them
+//! Holds frames that would end or restart the link until the peer has confirmed them
 //!
 //! Control frames are in the clear, so anyone who can send a datagram in the peer's name can write
 //! one. The peer itself knows better: one that has hung up or started over answers no Echo-Request

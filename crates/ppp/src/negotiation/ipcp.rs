@@ -34,7 +34,7 @@ pub(crate) struct Ipcp {
 /// One DNS server, primary or secondary
 #[derive(Clone, Copy, Debug)]
 struct Dns {
-    /// True if it goes into our request
+    /// True if this option is part of our Configure-Request
     wanted: bool,
     address: Ipv4Addr,
 }

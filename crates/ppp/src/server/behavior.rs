@@ -25,7 +25,7 @@ pub enum ServerOrder {
 pub enum ServerEncryption {
     /// 128 bit, stateless
     Mppe128,
-    /// 128 bit, stateful, in this reading
+    /// 128 bit, stateful; the value says how the key changes after a reset
     Mppe128Stateful(StatefulReset),
     /// 56 bit, stateless
     Mppe56,

@@ -42,7 +42,7 @@ fn answered(protocol: u16, code: u8, data: &[u8]) -> Result<Vec<Vec<u8>>, Failur
     }))
 }
 
-/// An option of this type that says it is so long, with eight octets there at most
+/// An option whose length field is `length`; at most eight octets follow
 fn edge(kind: u8, length: u8) -> Vec<u8> {
     let mut option = vec![kind, length, 1, 2, 3, 4, 5, 6];
     option.truncate(if length == 2 { 2 } else { 8 });

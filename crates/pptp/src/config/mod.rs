@@ -46,7 +46,7 @@ pub struct TunnelConfig {
     pub(crate) callbacks: Callbacks,
     /// The options of the protocol, all but those that each dial sets
     pub(crate) machine: pptp_tunnel::Config,
-    /// The host name and the phone number of the caller, which go before all other quirks
+    /// The host name and the phone number of the caller, which override all other quirks
     pub(crate) own_texts: Quirks,
     /// The quirks that an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,

@@ -15,7 +15,7 @@ use crate::{TunnelConfig, connect::network::Network, state::Redial};
 pub(crate) struct Dialling {
     pub(crate) network: Network,
     pub(crate) config: TunnelConfig,
-    /// Until when the connect has to be over, however often is dialled
+    /// The time by which the connect must be over, redials included
     pub(crate) deadline: Instant,
     /// The addresses to be tried; `None`: the name has not been resolved yet
     pub(crate) addresses: Option<Vec<SocketAddrV4>>,

@@ -105,7 +105,7 @@ impl Host<'_> {
     }
 }
 
-/// Connections of a service that wait to be accepted
+/// The most connections of a service that may wait to be accepted
 const BACKLOG: usize = 64;
 
 /// Connections of a service at a time; more wait in the backlog

@@ -1,3 +1,20 @@
+//! Failures of a tunnel, and the answers that each of them has
+//!
+//! A new failure has a row in each of these files:
+//!
+//! | file | answer |
+//! |---|---|
+//! | this one | its name, its fields, and its words |
+//! | `layer` | the layer at which it happened |
+//! | `class` | the one who has to act first |
+//! | `code` | the codes on the wire, by their RFC's names |
+//! | `retry` | the time to dial again |
+//! | `advice` | the sentence for people |
+//! | `io_error` | its way into an [`io::Error`] and out of it |
+//!
+//! Those of PPP and of the control connection have names of their own: `failure` in pptp-ppp, `failed` in
+//! pptp-control.
+
 mod advice;
 mod class;
 mod code;

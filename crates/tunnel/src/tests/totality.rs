@@ -33,7 +33,7 @@ enum Input {
     Wait(u32),
 }
 
-/// A PPP control frame of a protocol and a code that mean something
+/// Generates a PPP control frame with a known protocol and code
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let protocol = prop_oneof![
         Just([0xC0, 0x21]),

@@ -30,7 +30,7 @@ pub(crate) trait OptionSet {
     fn max_failure(&self) -> u8 {
         MAX_FAILURE
     }
-    /// The peer is asked for these values instead of its own
+    /// Notes that a Configure-Nak with these values was sent
     fn on_nak_sent(&mut self, _naks: &Options<'_>) {}
     /// The end, if the peer hears us and sends a request again and again that we refused
     fn insists(&self) -> Option<Failure> {

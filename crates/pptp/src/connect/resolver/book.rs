@@ -24,7 +24,7 @@ pub(super) struct Book {
 
 #[derive(Debug)]
 struct Entry {
-    /// The place in the queue; `None`: it has begun
+    /// The place in the queue; `None` once the lookup has begun
     place: Option<u64>,
     told: Told,
 }

@@ -100,7 +100,7 @@ impl Inner {
         redials
     }
 
-    /// True if nothing is left of the control connection there was
+    /// Returns true once the control connection is closed and finished
     pub(crate) fn has_hung_up(&self) -> bool {
         self.ending.is_finished() || (self.dial.redials() && self.protocol.machine().is_none())
     }

@@ -160,7 +160,7 @@ fn message_length(octets: &[u8]) -> Option<usize> {
 const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
 /// Octets of a control message up to the end of its cookie
 const TO_COOKIE: usize = 8;
-/// The number of octets that fit a datagram with the longest headers here
+/// The most octets of payload in a datagram with the longest headers used here
 const MAX_PAYLOAD: usize = 65_535 - 20 - 20;
 /// TCP's sequence number before the first octet
 const FIRST_SEQUENCE: u32 = 1;
