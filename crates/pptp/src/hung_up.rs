@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// let tunnel = client.connect(config.clone()).await?;
 /// let hung_up = tunnel.hung_up();
 /// let reason = tunnel.closed().await;
-/// hung_up.await; // a server that allows one login at a time has forgotten this one
+/// hung_up.await; // our side is closed: a server that allows one login at a time has been told
 /// println!("{reason}");
 /// let again = client.connect(config).await?;
 /// # Ok(())

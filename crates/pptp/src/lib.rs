@@ -45,26 +45,34 @@
 //!
 //! # Staying connected
 //!
-//! A tunnel that has ended stays ended: a program that wants it back connects anew.
+//! A tunnel that has ended stays ended: a program that wants it back connects anew. Pauses between the attempts
+//! should grow from [`retry_after`](TunnelError::retry_after) on, differ by chance from site to site, and begin
+//! anew once a tunnel has been up for a while: a server may accept each login and end it at once.
 //! [`TunnelConfig::resuming`] takes over what was learned of the server. Ask [`Tunnel::info`] for it at the end
 //! of the tunnel: only then is it known whether the server answers proofs.
 //!
 //! ```no_run
-//! # use pptp::{Client, TunnelConfig};
+//! # use pptp::{Class, Client, TunnelConfig};
+//! # use std::time::{Duration, Instant};
 //! # async fn example(client: Client, mut config: TunnelConfig) {
+//! let mut failures = 0;
 //! let reason = loop {
+//!     let began = Instant::now();
 //!     let reason = match client.connect(config.clone()).await {
 //!         Ok(tunnel) => {
 //!             // here its users get it, until it ends
 //!             let reason = tunnel.closed().await;
 //!             config = config.resuming(&tunnel.info());
+//!             tunnel.hung_up().await;
 //!             reason
 //!         }
 //!         Err(reason) => reason,
 //!     };
+//!     failures = if began.elapsed() > Duration::from_mins(5) { 0 } else { failures + 1 };
 //!     match reason.retry_after() {
-//!         // pauses should grow from here, and differ by chance from site to site
-//!         Some(pause) => tokio::time::sleep(pause).await,
+//!         // a wrong password, or an old session of ours: ask people, and go on in an hour at most
+//!         _ if reason.class() == Class::Credentials && failures > 3 => break reason,
+//!         Some(pause) => tokio::time::sleep(pause * 2_u32.pow(failures.min(6))).await,
 //!         None => break reason,
 //!     }
 //! };
@@ -79,9 +87,10 @@
 //! 3 s at most. [`Reachability::Unproven`] is no failure: some servers answer no ping.
 //!
 //! Later the tunnel asks again, but only when programs send and nothing comes back, or when the server says
-//! that it cannot open our packets. If the path is dead, the tunnel ends within 15 s with
-//! [`LinkFailure::NothingPasses`](error::LinkFailure::NothingPasses). A dead host behind a living server ends
-//! nothing.
+//! that it cannot open our packets. If the server answers LCP and yet nothing passes, the tunnel ends within 15 s
+//! with [`LinkFailure::NothingPasses`](error::LinkFailure::NothingPasses). A server or a line that is silent
+//! altogether is found by unanswered echoes, 70 s after its last frame; [`TunnelConfig::echo`] and
+//! [`TunnelConfig::control_echo`] make that sooner. A dead host behind a living server ends nothing.
 //!
 //! ```no_run
 //! # async fn example(client: pptp::Client, config: pptp::TunnelConfig) -> Result<(), pptp::TunnelError> {
@@ -102,6 +111,7 @@
 //! |---|---|
 //! | who has to act first? | [`TunnelError::class`]: the network, the operator, the owner of the password, … |
 //! | when to dial again? | [`TunnelError::retry_after`]: the least pause; `None` means not with this configuration |
+//! | is it the password? | [`Class::Credentials`]; a refused login has a pause of an hour, since it may be an old session |
 //! | what to tell people? | [`TunnelError::advice`]: one sentence |
 //! | what was it exactly? | [`TunnelError::failure`], one of the types in [`error`] |
 //!
@@ -202,7 +212,7 @@ mod weak_tunnel;
 #[doc(inline)]
 pub use pptp_gre_socket::VirtualHost;
 #[doc(inline)]
-pub use pptp_tunnel::{Password, Reachability, TunnelError};
+pub use pptp_tunnel::{Class, Password, Reachability, TunnelError};
 
 #[cfg(target_os = "linux")]
 pub use crate::client::open_raw_socket;

@@ -11,11 +11,15 @@ use tokio::sync::watch;
 /// use pptp::State;
 ///
 /// let mut state = tunnel.state();
-/// while state.changed().await.is_ok() {
-///     match &*state.borrow() {
+/// loop {
+///     match &*state.borrow_and_update() {
 ///         State::Up => println!("packets flow"),
 ///         State::Down { reason } => return println!("down: {reason}"),
 ///         other => println!("{other:?}"),
+///     }
+///     // behind the look at the state: only later changes count
+///     if state.changed().await.is_err() {
+///         return;
 ///     }
 /// }
 /// # }

@@ -13,7 +13,7 @@ use pptp_tunnel::{Peer, Reachability, TunnelError};
 use tokio::sync::watch;
 
 use crate::{
-    HungUp, Info, IpPackets, State, Stats,
+    HungUp, Info, IpPackets, State, Stats, WeakTunnel,
     driver::tunnel_shared::{TunnelHandle, TunnelShared},
     record::{Capture, CaptureOptions, FlightRecord},
     summary::debug_as_summary,
@@ -245,9 +245,10 @@ impl Tunnel {
     /// # }
     /// ```
     ///
+    /// With [`path_proof`](crate::TunnelConfig::path_proof) switched off it is [`Reachability::Unknown`], at once.
+    ///
     /// # Errors
-    /// The reason for which the tunnel ended. [`Reachability::Unknown`] at once if
-    /// [`path_proof`](crate::TunnelConfig::path_proof) is switched off.
+    /// The reason for which the tunnel ended.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -326,15 +327,28 @@ impl Tunnel {
         }
     }
 
+    /// Returns this tunnel held without keeping it up
+    ///
+    /// ```no_run
+    /// # fn example(tunnel: pptp::Tunnel) {
+    /// let weak = tunnel.downgrade();
+    /// drop(tunnel); // the last handle: it hangs up
+    /// assert!(weak.upgrade().is_none());
+    /// # }
+    /// ```
+    pub fn downgrade(&self) -> WeakTunnel {
+        WeakTunnel::of(&self.handle)
+    }
+
     /// Begins to hang up properly, and does not wait for it: see [`Tunnel::close`]
     pub fn hang_up(&self) {
         self.handle.shared.hang_up();
     }
 
-    /// Hangs up properly: LCP, then the call, then the control connection; at most 9 s
+    /// Hangs up properly: LCP, then the call, then the control connection; waits until the tunnel has ended
     ///
-    /// First, for 2 s at most, what the sockets wrote leaves: datagrams, and the rest of connections that were shut
-    /// down or dropped.
+    /// At most 9 s. In the first 2 s of these the data of the sockets leaves: datagrams, and the rest of connections
+    /// that were shut down or dropped. It waits for the same as [`Tunnel::closed`]; [`Tunnel::hung_up`] may be later.
     ///
     /// # Cancel safety
     /// The hang-up goes on.
@@ -348,8 +362,10 @@ impl Tunnel {
     ///
     /// [`Tunnel::closed`] may be earlier: it tells the reason as soon as that is known, while the
     /// hang-up goes on. Waiting neither hangs up nor keeps the tunnel up, and the future outlives this
-    /// handle. After the end has been told it takes 9 s at most, 11 s with a server that does not read
-    /// its control connection.
+    /// handle.
+    ///
+    /// From [`hang_up`](Tunnel::hang_up), or from an end by itself, it takes 11 s at most, whatever the server does.
+    /// Our side has closed then. The server sees it when our last segment arrives, half a round trip later.
     ///
     /// # Cancel safety
     /// Nothing is lost.

@@ -11,7 +11,7 @@ use crate::{State, Tunnel, driver::tunnel_shared::TunnelHandle};
 
 /// A tunnel of a [`Client`](crate::Client), held without keeping it up
 ///
-/// From [`Client::tunnels`](crate::Client::tunnels). It is no handle: the tunnel hangs up when the
+/// From [`Client::tunnels`](crate::Client::tunnels) and [`Tunnel::downgrade`]. It is no handle: the tunnel hangs up when the
 /// last real one is dropped. Then its name and its end are left here. Cheap to clone.
 ///
 /// ```no_run

@@ -102,11 +102,11 @@
 //!     let mut request = [0; 12];
 //!     loop {
 //!         client.read_exact(&mut request).await?;
-//!         let [id, sequence, .., unit, 3, high, low, _, count] = request else {
+//!         let [id_high, id_low, .., unit, 3, high, low, _, count] = request else {
 //!             return Err(io::ErrorKind::InvalidData.into());
 //!         };
 //!         let first = u16::from_be_bytes([high, low]);
-//!         let mut answer = vec![id, sequence, 0, 0, 0, 3 + 2 * count, unit, 3, 2 * count];
+//!         let mut answer = vec![id_high, id_low, 0, 0, 0, 3 + 2 * count, unit, 3, 2 * count];
 //!         answer.extend((first..).take(count.into()).flat_map(|n| (1000 + n).to_be_bytes()));
 //!         client.write_all(&answer).await?;
 //!     }

@@ -178,7 +178,7 @@ impl Server {
     /// let config = TunnelConfig::new("10.99.0.7", "testuser", "test123");
     /// let tunnel = client.connect(config.clone()).await?;
     /// server.power_off()?;
-    /// assert_eq!(tunnel.closed().await.name(), "EchoTimeout"); // after 70 s
+    /// assert_eq!(tunnel.closed().await.name(), "EchoTimeout"); // after 70 s at most
     /// server.restart().await?;
     /// let again = client.connect(config).await?;
     /// # again.close().await;

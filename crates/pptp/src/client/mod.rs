@@ -147,9 +147,9 @@ impl Client {
 
     /// Waits until no tunnel of this client and its clones is left, their hang-ups included
     ///
-    /// Tunnels of other clients do not count, also where they share its socket. A tunnel is there for
-    /// as long as anybody holds a handle of it, open sockets included: [`Client::close`] does not wait
-    /// for that.
+    /// A tunnel is there for as long as a program holds a handle of it, open sockets included, also when it has
+    /// ended. [`Client::close`] hangs all of them up, and so does not wait for handles. Tunnels of other clients do
+    /// not count, also where they share the socket.
     ///
     /// A process that ends without it, or without [`Tunnel::close`](crate::Tunnel::close), may leave servers
     /// to find out by themselves.

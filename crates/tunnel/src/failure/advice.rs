@@ -27,9 +27,7 @@ impl Failure {
                 "what listens there resets at once: its limit of connections is reached, or an access list or a \
                  firewall does not let this client in"
             }
-            Self::TcpFailed { .. } => {
-                "check the address, the route and firewalls for TCP port 1723"
-            }
+            Self::TcpFailed { .. } => NO_TCP,
             Self::Control(failure) => control_advice(failure),
             Self::GreBlocked { heard: true, .. } => {
                 "the server's GRE arrives and ours does not: let IP protocol 47 leave this machine and pass \
@@ -57,9 +55,10 @@ impl Failure {
         }
     }
 
-    /// Returns the advice for a hang-up of the peer in the middle of something
+    /// Returns the advice for a hang-up of the peer, or for a limit of time, in the middle of something
     pub(super) const fn advice_in(&self, phase: Phase) -> &'static str {
         match phase {
+            Phase::TcpConnect if matches!(self, Self::ConnectTimeout { .. }) => NO_TCP,
             _ if !self.is_hang_up() => self.advice(),
             Phase::ControlConnection if self.is_connection_lost() => {
                 "its limit of connections is reached, or an access list does not let this client in: dial \
@@ -84,6 +83,9 @@ impl Failure {
         }
     }
 }
+
+/// The advice for a host that does not answer TCP
+const NO_TCP: &str = "check the address, the route and firewalls for TCP port 1723";
 
 impl Failure {
     const fn is_connection_lost(&self) -> bool {

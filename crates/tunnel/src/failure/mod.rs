@@ -117,7 +117,7 @@ impl TunnelError {
 
     /// Returns the least time before the next dial: see [`Failure::retry_after`]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.failure.retry_after()
+        self.failure.retry_after_in(self.phase)
     }
 
     /// Returns the advice, in one sentence without a period

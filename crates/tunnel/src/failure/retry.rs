@@ -4,8 +4,10 @@ use pptp_control::{Failed as ControlFailure, OutgoingCallResult, StartResult};
 use pptp_ppp::Failure as LinkFailure;
 
 use super::{Class, Failure};
+use crate::Phase;
 
-/// The chances of another dial
+/// The chances of another dial, in a word: [`retry_after`](Failure::retry_after) has the time, and
+/// [`Class`] the one who has to act
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// The same configuration may well succeed soon
@@ -55,6 +57,17 @@ impl Failure {
             | Self::TooManyFiles { .. } => Some(CONFIGURATION_TIME),
             Self::RuntimeShutDown | Self::Closed => None,
             Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(RETRY_AT_ONCE),
+        }
+    }
+
+    /// Returns the least time before the next dial after a failure in `phase`
+    ///
+    /// A host that does not answer TCP has the pause of [`Failure::TcpFailed`], whether the kernel gave up first or
+    /// the connect's own limit.
+    pub(super) const fn retry_after_in(&self, phase: Phase) -> Option<Duration> {
+        match (self, phase) {
+            (Self::ConnectTimeout { .. }, Phase::TcpConnect) => Some(RESTART_TIME),
+            _ => self.retry_after(),
         }
     }
 }

@@ -364,5 +364,23 @@ fn a_timeout_tells_where_the_time_went() {
     assert_eq!(error.layer(), Tcp);
 }
 
+/// A host without power answers nothing: 30 s of ours end before the kernel's 127 s
+#[test]
+fn a_host_that_does_not_answer_tcp_has_one_advice_and_one_pause_whichever_limit_ends_it() {
+    let limit = Duration::from_secs(30);
+    let in_phase = |phase| {
+        let start = Instant::now();
+        let mut timeline = ConnectTimeline::new(start);
+        timeline.enter(start, phase);
+        TunnelError::new(Failure::ConnectTimeout { limit }, timeline)
+    };
+    let tcp = in_phase(Phase::TcpConnect);
+    assert!(tcp.advice().contains("TCP port 1723"), "{}", tcp.advice());
+    assert_eq!(tcp.retry_after(), Some(Duration::from_secs(10)));
+    let later = in_phase(Phase::LinkControl);
+    assert!(later.advice().contains("where the time went"), "{}", later.advice());
+    assert_eq!(later.retry_after(), Some(Duration::from_secs(1)));
+}
+
 mod class;
 mod told;
