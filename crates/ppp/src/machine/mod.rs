@@ -192,9 +192,17 @@ impl<R: Role> Machine<R> {
     /// From the lowest layer up: LCP and the login may end the link, which makes the rest needless, and
     /// CCP goes before IPCP, since an IPCP that gives up would hide the failure of CCP.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.phase == Phase::Dead {
-            return;
+        if self.phase != Phase::Dead {
+            self.handle_negotiation_timeout(now);
         }
+        // a link that has just ended asks no more questions
+        if self.phase != Phase::Dead {
+            self.handle_liveness_timeout(now);
+        }
+    }
+
+    /// Repeats requests, and gives up the protocols that had no answer
+    fn handle_negotiation_timeout(&mut self, now: Instant) {
         if self.lcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
             return self.give_up_lcp(now);
         }
@@ -215,6 +223,10 @@ impl<R: Role> Machine<R> {
             let layer = ipv6cp.handle_timeout(now, &mut self.context);
             self.ipv6_changed(layer);
         }
+    }
+
+    /// Probes what is open: resets, Echo-Requests, proofs, confirmations
+    fn handle_liveness_timeout(&mut self, now: Instant) {
         self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {
             Some(Silence::Ask) => {
@@ -345,8 +357,17 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// An owner that does not look loses the oldest events: the last one tells how it ended
+    /// Tells the owner an event, unless the link has ended: nothing is told behind the end
     fn push(&mut self, event: Event) {
+        if self.phase != Phase::Dead {
+            self.push_also_dead(event);
+        }
+    }
+
+    /// Tells an event; the end itself is told by a link that is dead already
+    ///
+    /// An owner that does not look loses the oldest events: the last one tells how it ended.
+    fn push_also_dead(&mut self, event: Event) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
         }

@@ -262,7 +262,7 @@ impl<R: Role> Machine<R> {
         self.confirmation = None;
         self.forget_encryption();
         self.authentication.stop();
-        self.push(event);
+        self.push_also_dead(event);
     }
 }
 

@@ -854,6 +854,31 @@ mod timeouts {
         assert_eq!(script.failure(), Some(ipcp));
     }
 
+    /// CCP gives up at the moment at which the last Echo-Request is due
+    #[test]
+    fn nothing_is_told_or_asked_behind_the_end() {
+        let policy =
+            crate::EchoPolicy { silence: 20 * SECOND, interval: 4 * SECOND, unanswered: 3 };
+        let config = ClientConfig::new("User", Password::new("clientPass"));
+        let mut script = Script::with(ClientConfig { echo: policy, ..config });
+        script.open_lcp();
+        script.authenticate();
+        script.send(frame::IPCP, Code::ConfigureRequest, 1, PEER_ADDRESS);
+        let sent = script.sent();
+        let Sent { id, .. } = *last_request(&sent, frame::IPCP);
+        script.send(frame::IPCP, Code::ConfigureNak, id, ADDRESSES);
+        script.acknowledge(frame::IPCP);
+        script.wait(27 * SECOND);
+        script.events();
+        script.sent();
+        script.wait(SECOND);
+        let failure = Failure::NegotiationTimeout { protocol: Protocol::Ccp };
+        let down = Event::Down { phase: Phase::Network, failure };
+        assert_eq!(script.events(), [down]);
+        let codes: Vec<_> = script.sent().iter().map(|it| (it.protocol, it.code)).collect();
+        assert_eq!(codes, [(frame::LCP, Code::TerminateRequest.into())]);
+    }
+
     #[test]
     fn a_link_never_opened_does_nothing() {
         let config = ClientConfig::new("u", Password::new("p"));
