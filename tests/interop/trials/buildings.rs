@@ -132,13 +132,18 @@ pub(crate) async fn hung_up_cleanly(
     const LIMIT: Duration = Duration::from_secs(10);
     journal.wait_for(building, "control connection finished", LIMIT).await?;
     journal.wait_for(building, "Connection terminated.", LIMIT).await?;
-    let lines = building.lines(journal);
-    let mut later = lines.iter();
-    // one after the other: the last lines of an earlier trial may come first
-    for wanted in ["rcvd [LCP TermReq", "LCP terminated by peer", "sent [LCP TermAck"] {
-        let found = later.any(|line| line.contains(wanted));
-        assert!(found, "pppd did not log {wanted:?} in its turn: {lines:#?}");
-    }
+    // one after the other, and waited for: the last lines of an earlier trial may come first
+    let wanted = ["rcvd [LCP TermReq", "LCP terminated by peer", "sent [LCP TermAck"];
+    let deadline = Instant::now() + LIMIT;
+    let lines = loop {
+        let lines = building.lines(journal);
+        let mut later = lines.iter();
+        if wanted.iter().all(|wanted| later.any(|line| line.contains(wanted))) {
+            break lines;
+        }
+        assert!(Instant::now() < deadline, "pppd did not log {wanted:?} in turn: {lines:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     for unclean in ["EOF or bad error", "Peer not responding", "No response to"] {
         assert!(!lines.iter().any(|line| line.contains(unclean)), "{unclean}: {lines:#?}");
     }
