@@ -70,7 +70,7 @@
 //!     };
 //!     failures = if began.elapsed() > Duration::from_mins(5) { 0 } else { failures + 1 };
 //!     match reason.retry_after() {
-//!         // a wrong password, or an old session of ours: ask people, and go on in an hour at most
+//!         // a refused login may be an old session of ours, but not four times: ask people
 //!         _ if reason.class() == Class::Credentials && failures > 3 => break reason,
 //!         Some(pause) => tokio::time::sleep(pause * 2_u32.pow(failures.min(6))).await,
 //!         None => break reason,

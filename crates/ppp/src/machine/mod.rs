@@ -225,7 +225,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Probes what is open: resets, Echo-Requests, proofs, confirmations
+    /// Probes an open link: resets, Echo-Requests, proofs, confirmations
     fn handle_liveness_timeout(&mut self, now: Instant) {
         self.check_encryption_deadlines(now);
         match self.echo.handle_timeout(now) {

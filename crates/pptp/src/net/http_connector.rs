@@ -1,4 +1,4 @@
-//! The connector of HTTP clients, for hyper and what is built on it
+//! The connector of HTTP clients, for hyper and the clients built on it
 
 use std::{
     fmt, io,
