@@ -1,6 +1,6 @@
 //! Classes of failures, by the party that has to act
 
-use crate::{Failed, OutgoingCallResult, PeerMisbehaved, StartResult};
+use crate::{Failure, OutgoingCallResult, PeerMisbehaved, StartResult};
 
 /// The kinds of failure of a control connection, by the party that has to act
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +13,7 @@ pub enum Class {
     Operator,
 }
 
-impl Failed {
+impl Failure {
     /// The failure's class
     ///
     /// There is no wildcard arm, so that each new failure gets its class here.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Quirks, Recognition};
+use crate::{Quirks, Recognizer};
 
 /// The client's values for its requests
 ///
 /// Known servers accept the default values. Single fields can be set for a server that needs
 /// others: a phone number, a vendor string, a framing of 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Host name of the Start-Control-Connection-Request, cut at 64 octets
     ///
@@ -43,10 +43,10 @@ pub struct Config {
     /// True if Call ID and Call Serial Number are 0, so that the peer's GRE carries 0 too
     pub zero_call_id: bool,
     /// Known quirks of this server. They replace the fields above, and they take precedence over
-    /// the quirks of a recognised server.
+    /// the quirks of a recognized server.
     pub quirks: Quirks,
-    /// Kinds of servers to recognise by their Start-Control-Connection-Reply, in this order
-    pub recognitions: Vec<Recognition>,
+    /// The knowledge by which a server is recognized from its Start-Control-Connection-Reply
+    pub recognizer: Recognizer,
     /// Time limits for the answers of the server
     pub timeouts: Timeouts,
 }
@@ -70,7 +70,7 @@ impl Default for Config {
             send_link_info: false,
             zero_call_id: false,
             quirks: Quirks::NONE,
-            recognitions: Recognition::KNOWN.to_vec(),
+            recognizer: Recognizer::NONE,
             timeouts: Timeouts::default(),
         }
     }
@@ -98,7 +98,7 @@ pub struct Timeouts {
     pub call_reply: Duration,
     /// Silence of the peer after which an Echo-Request asks for a sign of life: 60 s
     pub echo_idle: Duration,
-    /// For the Echo-Reply: 60 s
+    /// The longest wait for an Echo-Reply: 60 s
     pub echo_reply: Duration,
     /// For each of the two steps of a teardown: 2 s; more than 2.5 s counts as 2.5 s
     pub teardown_step: Duration,
@@ -141,7 +141,7 @@ pub struct ServerConfig {
     pub receive_window: Option<u16>,
     /// Values that a client must send to be served; `None` accepts any value
     ///
-    /// One whose Start-Control-Connection-Request differs is not authorised, one whose
+    /// One whose Start-Control-Connection-Request differs is not authorized, one whose
     /// Outgoing-Call-Request differs has its call refused for a bad value, and the call begins with
     /// the Set-Link-Info if one is insisted on.
     pub insists_on: Quirks,

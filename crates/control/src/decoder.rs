@@ -25,15 +25,15 @@ impl Decoder {
 
     /// The next message, taking its octets off the front of `octets`; `None` once more are needed
     ///
-    /// Called until it gives `None`; all of `octets` is consumed then. After an error it gives that
-    /// error for ever; [`partial`](Self::partial) has the octets at fault then, and `octets` those
-    /// behind them.
+    /// To be called until it returns `None`; all of `octets` is consumed then. After an error it
+    /// gives that error for ever; [`partial`](Self::partial) has the octets at fault then, and
+    /// `octets` those behind them.
     pub fn decode(&mut self, octets: &mut &[u8]) -> Result<Option<Message>, ParseError> {
         loop {
             let prefix = Prefix::judge(&self.partial)?;
             let wanted = match prefix {
                 Prefix::Partial => HEADER_LEN,
-                Prefix::Known(_, len) | Prefix::Foreign(len) => len,
+                Prefix::Known(_, len) | Prefix::Unknown(len) => len,
             };
             if self.partial.len() < wanted {
                 if octets.is_empty() {

@@ -1,10 +1,10 @@
 //! Events of a control connection for its owner
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use crate::{Failed, Recognized, SetLinkInfo, WanErrorNotify};
+use crate::{Failure, SetLinkInfo, WanErrorNotify};
 
-/// Something the owner of a control connection wants to know
+/// An event for the owner of a control connection
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -27,7 +27,7 @@ pub enum Event {
         round_trip: Duration,
     },
     /// The call ended, or could not be had, and why; [`Event::Closed`] follows in bounded time
-    CallEnded(Failed),
+    CallEnded(Failure),
     /// The peer's ACCMs, which mean nothing in GRE (RFC 2637 §2.15)
     SetLinkInfo(SetLinkInfo),
     /// The peer's count of line errors (RFC 2637 §2.14)
@@ -40,12 +40,12 @@ pub enum Event {
     /// No event follows.
     ///
     /// [`poll_transmit`]: crate::ControlConnection::poll_transmit
-    Closed(Result<(), Failed>),
+    Closed(Result<(), Failure>),
 }
 
 /// The peer's description of itself, taken when the control connection was established
 ///
-/// None of it is validated: servers exist that say they can do nothing, and work.
+/// Nothing of it is validated: some servers say that they can do nothing, and work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
     /// Host name up to the first NUL, lossily read as UTF-8
@@ -60,8 +60,8 @@ pub struct Peer {
     pub framing_capabilities: u32,
     /// Bearer capabilities: 1 analog, 2 digital
     pub bearer_capabilities: u32,
-    /// The kind of server, if it was recognised by these values
-    pub recognized: Option<Box<Recognized>>,
+    /// The name of the kind of server, if it was recognized by these values
+    pub recognized: Option<Cow<'static, str>>,
 }
 
 /// Reasons for a deadline of a control connection

@@ -22,7 +22,7 @@ mod config;
 mod connection;
 mod decoder;
 mod event;
-mod failed;
+mod failure;
 mod message;
 mod quirks;
 
@@ -33,7 +33,7 @@ pub use config::{Config, Timeouts};
 pub use connection::{ControlConnection, State, Stats};
 pub use decoder::Decoder;
 pub use event::{Event, Peer, Timer};
-pub use failed::{Failed, PeerMisbehaved};
+pub use failure::{Failure, PeerMisbehaved};
 pub use message::{
     CallClearRequest, CallDisconnectNotify, ControlType, DisconnectResult, EchoReply, EchoRequest,
     GeneralError, IncomingCallConnected, IncomingCallReply, IncomingCallRequest,
@@ -42,4 +42,4 @@ pub use message::{
     StartControlConnectionRequest, StartResult, StopControlConnectionReply,
     StopControlConnectionRequest, StopReason, Text, WanErrorNotify,
 };
-pub use quirks::{Pattern, Quirks, Recognition, Recognized};
+pub use quirks::{Quirks, Recognized, Recognizer};

@@ -1,9 +1,8 @@
 //! Quirks of servers as data: values that some servers need and the RFC does not ask for
 //!
-//! They are of the control connection. A server that needs another PPP is treated where its PPP begins: pptpd in
-//! pptp-tunnel, at the event `Established`.
+//! The owner of the control connection knows the quirks of each kind of server: see [`Recognizer`].
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{Config, Peer};
 
@@ -11,7 +10,7 @@ use crate::{Config, Peer};
 ///
 /// `None` leaves the field as it is. Some servers look at the Start-Control-Connection-Request
 /// already, so that their quirks have to be known before they are dialled; others only at what
-/// follows, for which the Start-Control-Connection-Reply tells them in time: see [`Recognition`].
+/// follows, for which the Start-Control-Connection-Reply tells them in time: see [`Recognizer`].
 ///
 /// Tolerance for a server's own messages needs no quirk. Always accepted are a
 /// Start-Control-Connection-Reply with result 0 (Alcatel's modems), capabilities of 0 (pptpd), and
@@ -62,7 +61,7 @@ impl Quirks {
         send_link_info: None,
     };
 
-    /// Orckit's ATUR3 ADSL modem, which takes nothing but its own relay's messages
+    /// Orckit's ATUR3 ADSL modem, which accepts only the messages of its own relay
     pub const ORCKIT: Self = Self {
         host_name: Some(Cow::Borrowed("RELAY_PPP1")),
         vendor: Some(Cow::Borrowed("MS Win NT")),
@@ -137,7 +136,7 @@ impl Quirks {
             && meets(self.zero_call_id, is_zero)
     }
 
-    /// Puts them into a configuration
+    /// Writes these quirks into a configuration
     pub(crate) fn apply(&self, config: &mut Config) {
         replace(&mut config.firmware, self.firmware);
         replace(&mut config.framing_capabilities, self.framing_capabilities);
@@ -159,67 +158,35 @@ impl Quirks {
     }
 }
 
-/// A rule that recognises a kind of server by its Start-Control-Connection-Reply (RFC 2637 §2.2),
-/// and the quirks of that kind
-///
-/// A server is of the kind if every field that is set fits. A rule with no field set fits no
-/// server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recognition {
-    /// The kind's name, for logs and events
-    pub name: Cow<'static, str>,
-    /// The pattern of its vendor string
-    pub vendor: Option<Pattern>,
-    /// The pattern of its host name
-    pub host_name: Option<Pattern>,
-    /// Its firmware revisions
-    pub firmware: Option<RangeInclusive<u16>>,
-    /// Its quirks
-    pub quirks: Quirks,
-}
+/// The knowledge about kinds of servers: asked once, when the Start-Control-Connection-Reply has
+/// arrived (RFC 2637 §2.2)
+#[derive(Clone)]
+pub struct Recognizer(Option<Arc<Recognize>>);
 
-impl Recognition {
-    /// The kinds of servers that are known without being told
-    pub const KNOWN: &[Self] = &[Self {
-        name: Cow::Borrowed("Orckit"),
-        vendor: Some(Pattern::Contains(Cow::Borrowed("orckit"))),
-        host_name: None,
-        firmware: None,
-        quirks: Quirks::ORCKIT,
-    }];
+type Recognize = dyn Fn(&Peer) -> Option<Recognized> + Send + Sync;
 
-    /// Returns true if `peer` is of this kind
-    pub fn fits(&self, peer: &Peer) -> bool {
-        let text = |pattern: &Option<Pattern>, text: &str| {
-            pattern.as_ref().map(|pattern| pattern.fits(text))
-        };
-        let firmware = self.firmware.as_ref().map(|range| range.contains(&peer.firmware));
-        let criteria =
-            [text(&self.vendor, &peer.vendor), text(&self.host_name, &peer.host_name), firmware];
-        criteria.iter().any(Option::is_some) && criteria.iter().all(|fits| *fits != Some(false))
+impl Recognizer {
+    /// A recognizer that knows no kind of server
+    pub const NONE: Self = Self(None);
+
+    /// A recognizer that asks `recognize`, which has to give the same answer each time
+    pub fn new(recognize: impl Fn(&Peer) -> Option<Recognized> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(recognize)))
+    }
+
+    /// Returns the kind of server that says this about itself, if it is known
+    pub(crate) fn recognize(&self, peer: &Peer) -> Option<Recognized> {
+        self.0.as_ref().and_then(|recognize| recognize(peer))
     }
 }
 
-/// A pattern for a text; ASCII letters are compared without regard to case
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pattern {
-    /// The text is equal to this
-    Is(Cow<'static, str>),
-    /// The text contains this
-    Contains(Cow<'static, str>),
-}
-
-impl Pattern {
-    /// Returns true if `text` fits the pattern
-    pub fn fits(&self, text: &str) -> bool {
-        match self {
-            Self::Is(whole) => text.eq_ignore_ascii_case(whole),
-            Self::Contains(part) => text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
-        }
+impl fmt::Debug for Recognizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Recognizer(..)" } else { "Recognizer(none)" })
     }
 }
 
-/// A server that was recognised
+/// A kind of server that was recognized
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recognized {
     /// The kind's name
@@ -243,43 +210,8 @@ fn replace<T>(field: &mut T, quirk: Option<T>) {
 mod tests {
     use super::*;
 
-    fn peer(vendor: &str, host_name: &str, firmware: u16) -> Peer {
-        Peer { vendor: vendor.into(), host_name: host_name.into(), firmware, ..Peer::default() }
-    }
-
     #[test]
-    fn a_kind_is_met_if_all_that_is_told_fits() {
-        let recognition = Recognition {
-            name: "kind".into(),
-            vendor: Some(Pattern::Is("Vendor".into())),
-            host_name: Some(Pattern::Contains("dsl".into())),
-            firmware: Some(2..=4),
-            quirks: Quirks::SET_LINK_INFO,
-        };
-        assert!(recognition.fits(&peer("VENDOR", "my-DSL-box", 4)));
-        for other in
-            [peer("Vendor 2", "my-dsl-box", 4), peer("Vendor", "box", 4), peer("Vendor", "dsl", 5)]
-        {
-            assert!(!recognition.fits(&other), "{other:?}");
-        }
-        let anybody = Recognition { vendor: None, host_name: None, firmware: None, ..recognition };
-        assert!(!anybody.fits(&peer("Vendor", "dsl", 3)), "nothing to know it by");
-    }
-
-    #[test]
-    fn the_known_kinds() {
-        let known = |vendor: &str| {
-            let peer = peer(vendor, "", 0);
-            Recognition::KNOWN.iter().find(|it| it.fits(&peer)).map(|it| it.name.as_ref())
-        };
-        assert_eq!(known("ORCKIT Communications"), Some("Orckit"));
-        for vendor in ["linux", "Microsoft", "MikroTik", "cananian", "accel-ppp", ""] {
-            assert_eq!(known(vendor), None, "{vendor}");
-        }
-    }
-
-    #[test]
-    fn what_is_named_goes_before_what_is_recognised() {
+    fn quirks_that_are_named_come_before_recognized_ones() {
         let both = Quirks::client_host_name("mine").or(Quirks::ORCKIT);
         assert_eq!(both.host_name.as_deref(), Some("mine"));
         assert_eq!(both.vendor, Quirks::ORCKIT.vendor);

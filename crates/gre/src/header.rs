@@ -5,12 +5,6 @@
 
 use std::ops::Range;
 
-/// Flags and version of enhanced GRE: a key, version 1
-const BASE: u16 = 0x2001;
-const SEQUENCE_PRESENT: u16 = 0x1000;
-const ACKNOWLEDGMENT_PRESENT: u16 = 0x0080;
-const PPP: u16 = 0x880B;
-
 /// The header of one GRE datagram (RFC 2637 section 4.1)
 ///
 /// Its payload length is not kept: [`Header::parse`] turns it into a range, [`Header::emit`] takes
@@ -144,6 +138,12 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ParseError> {
 fn take_if(is_present: bool, rest: &mut &[u8]) -> Result<Option<u32>, ParseError> {
     if is_present { take(rest).map(u32::from_be_bytes).map(Some) } else { Ok(None) }
 }
+
+/// Flags and version of enhanced GRE: a key, version 1
+const BASE: u16 = 0x2001;
+const SEQUENCE_PRESENT: u16 = 0x1000;
+const ACKNOWLEDGMENT_PRESENT: u16 = 0x0080;
+const PPP: u16 = 0x880B;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,6 @@ mod tests;
 mod transmit;
 
 pub use header::{Header, HeaderOctets, ParseError, call_id, enhanced_call_id};
-pub use receive::{Discard, Evidence, Order, Verdict};
+pub use receive::{Discard, Order, Requirement, Verdict};
 pub use reorder::{Placed, ReorderBuffer, Reordering};
 pub use session::{Session, Stats, Timer};

@@ -4,24 +4,6 @@ use std::time::{Duration, Instant};
 
 use pptp_packet::Counter;
 
-/// The largest distance to the highest committed number, ahead or behind, at which a datagram still
-/// belongs to the stream
-const MAX_DISTANCE: i32 = 6000;
-
-/// Datagrams in sequence, none of them committed, that begin a new stream
-const MIN_NEW_STREAM: u8 = 8;
-
-/// The largest distance behind the highest number at which a datagram counts as late. If one that
-/// is farther behind is accepted, then the highest number is not the peer's, because MPPE keeps no
-/// more keys of late frames.
-const MAX_LATE_DISTANCE: i32 = 256;
-
-/// Committed numbers that may wait for an acknowledgment; with that many, one is due at once
-const MAX_UNACKNOWLEDGED: u32 = 2;
-
-/// The time that a single number may wait; FreeBSD's and Windows's windows stall much above that
-const ACKNOWLEDGMENT_DELAY: Duration = Duration::from_millis(100);
-
 /// The place of a sequence number relative to the highest one committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
@@ -31,14 +13,14 @@ pub enum Order {
     Behind,
 }
 
-/// The proof that a payload must give before a [`Verdict`] may be committed
+/// The requirement that a payload must meet before a [`Verdict`] may be committed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Evidence {
-    /// Any accepted payload: opened by MPPE, or a well-formed PPP control frame
-    Accepted,
+pub enum Requirement {
+    /// An accepted payload: one that was opened by MPPE, or a well-formed PPP control frame
+    AcceptedPayload,
     /// Opened by MPPE to a plausible packet: the number lies beyond the forward-jump guard, where
     /// a well-formed frame alone proves nothing
-    Decrypted,
+    DecryptedPayload,
 }
 
 /// A provisional judgment on one sequence number, to be committed if the payload is accepted
@@ -49,8 +31,8 @@ pub struct Verdict {
     pub sequence: u32,
     /// Its place relative to the highest number committed
     pub order: Order,
-    /// The proof that its payload must give
-    pub evidence: Evidence,
+    /// The requirement that its payload must meet
+    pub requirement: Requirement,
     /// True if later numbers are counted from this one, and no longer from the highest one
     new_base: bool,
 }
@@ -72,12 +54,12 @@ pub enum Discard {
 pub(crate) enum Committed {
     /// The next number, or one ahead that passes over `missing` others
     Next { missing: u32 },
-    /// A new base
+    /// A number that is a new base
     Jump,
-    /// A number behind
+    /// A number behind the highest
     Late,
     /// A number that was committed before
-    Spent,
+    Repeated,
 }
 
 /// The receiving side of a session
@@ -102,23 +84,23 @@ struct Candidate {
 impl Receive {
     pub(crate) fn check(&mut self, sequence: u32) -> Result<Verdict, Discard> {
         let Some(distance) = self.distance(sequence) else {
-            return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
+            return Ok(Verdict::new(sequence, Order::Ahead, Requirement::AcceptedPayload));
         };
         if self.has_seen(distance) {
             return Err(Discard::Duplicate);
         }
         if (1..=MAX_DISTANCE).contains(&distance) {
-            return Ok(Verdict::new(sequence, Order::Ahead, Evidence::Accepted));
+            return Ok(Verdict::new(sequence, Order::Ahead, Requirement::AcceptedPayload));
         }
         if self.note_candidate(sequence) >= MIN_NEW_STREAM {
-            return Ok(Verdict::new_base(sequence, Evidence::Accepted));
+            return Ok(Verdict::new_base(sequence, Requirement::AcceptedPayload));
         }
         Ok(if distance.is_positive() {
-            Verdict::new_base(sequence, Evidence::Decrypted)
+            Verdict::new_base(sequence, Requirement::DecryptedPayload)
         } else if distance >= -MAX_DISTANCE {
-            Verdict::new(sequence, Order::Behind, Evidence::Accepted)
+            Verdict::new(sequence, Order::Behind, Requirement::AcceptedPayload)
         } else {
-            Verdict::new(sequence, Order::Behind, Evidence::Decrypted)
+            Verdict::new(sequence, Order::Behind, Requirement::DecryptedPayload)
         })
     }
 
@@ -133,7 +115,7 @@ impl Receive {
                 self.seen = 1;
                 Committed::Jump
             }
-            Some(distance) if self.has_seen(distance) => Committed::Spent,
+            Some(distance) if self.has_seen(distance) => Committed::Repeated,
             Some(distance @ ..=0) => {
                 self.seen |= bit(distance);
                 Committed::Late
@@ -206,17 +188,17 @@ impl Verdict {
         self.new_base
     }
 
-    /// A number that was committed before, for a payload that may be another one
-    pub(crate) const fn spent(sequence: u32) -> Self {
-        Self::new(sequence, Order::Behind, Evidence::Decrypted)
+    /// A verdict for a number that was committed before, with a payload that may be another one
+    pub(crate) const fn repeated(sequence: u32) -> Self {
+        Self::new(sequence, Order::Behind, Requirement::DecryptedPayload)
     }
 
-    const fn new(sequence: u32, order: Order, evidence: Evidence) -> Self {
-        Self { sequence, order, evidence, new_base: false }
+    const fn new(sequence: u32, order: Order, requirement: Requirement) -> Self {
+        Self { sequence, order, requirement, new_base: false }
     }
 
-    const fn new_base(sequence: u32, evidence: Evidence) -> Self {
-        Self { sequence, order: Order::Ahead, evidence, new_base: true }
+    const fn new_base(sequence: u32, requirement: Requirement) -> Self {
+        Self { sequence, order: Order::Ahead, requirement, new_base: true }
     }
 }
 
@@ -224,3 +206,21 @@ impl Verdict {
 fn bit(distance: i32) -> u64 {
     if distance > 0 { 0 } else { 1_u64.checked_shl(distance.unsigned_abs()).unwrap_or(0) }
 }
+
+/// The largest distance to the highest committed number, ahead or behind, at which a datagram still
+/// belongs to the stream
+const MAX_DISTANCE: i32 = 6000;
+
+/// Datagrams in sequence, none of them committed, that begin a new stream
+const MIN_NEW_STREAM: u8 = 8;
+
+/// The largest distance behind the highest number at which a datagram counts as late. If one that
+/// is farther behind is accepted, then the highest number is not the peer's, because MPPE keeps no
+/// more keys of late frames.
+const MAX_LATE_DISTANCE: i32 = 256;
+
+/// Committed numbers that may wait for an acknowledgment; with that many, one is due at once
+const MAX_UNACKNOWLEDGED: u32 = 2;
+
+/// The time that a single number may wait; FreeBSD's and Windows's windows stall much above that
+const ACKNOWLEDGMENT_DELAY: Duration = Duration::from_millis(100);

@@ -11,13 +11,13 @@ pub struct Reordering {
     /// Frames that may wait for one that is missing; 0 switches it off, and late frames are lost
     pub depth: u16,
     /// The longest time that a frame may wait
-    pub patience: Duration,
+    pub max_wait: Duration,
 }
 
 impl Default for Reordering {
     /// Returns 64 frames and 300 ms
     fn default() -> Self {
-        Self { depth: 64, patience: Duration::from_millis(300) }
+        Self { depth: 64, max_wait: Duration::from_millis(300) }
     }
 }
 
@@ -43,7 +43,7 @@ pub enum Placed {
 ///
 /// A number is passed over before its frame is known to be genuine. So a forged number may mislead
 /// the buffer, but only until the next genuine frame: that one is [`Placed::Passed`], and if it
-/// opens, [`ReorderBuffer::go_on`] continues behind its number.
+/// opens, [`ReorderBuffer::continue_after`] continues behind its number.
 ///
 /// Memory: none while frames come in order; at most `depth` frames of 2048 octets.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl ReorderBuffer {
     /// Continues behind the number of a frame that opened
     ///
     /// Frames that wait with a number behind it are forged or late, and are not handed up any more.
-    pub fn go_on(&mut self, sequence: u32) {
+    pub fn continue_after(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
     }
 
@@ -132,7 +132,7 @@ impl ReorderBuffer {
         loop {
             let first = self.waiting.front()?.sequence;
             let distance = self.distance(first);
-            if distance > 0 && !self.is_impatient(now) {
+            if distance > 0 && !self.must_hand_up(now) {
                 return None;
             }
             let waiting = self.waiting.pop_front()?;
@@ -149,20 +149,26 @@ impl ReorderBuffer {
         }
     }
 
-    /// The time at which the patience with a waiting frame ends
+    /// The time at which a frame has waited for `max_wait`
     pub fn poll_timeout(&self) -> Option<Instant> {
         let since = self.waiting.iter().map(|waiting| waiting.since).min()?;
-        since.checked_add(self.reordering.patience)
+        since.checked_add(self.reordering.max_wait)
     }
 
-    fn is_impatient(&self, now: Instant) -> bool {
+    fn must_hand_up(&self, now: Instant) -> bool {
         self.waiting.len() > self.reordering.depth.into()
             || self.poll_timeout().is_none_or(|due| due <= now)
     }
 
     /// The distance of a number ahead of the next one; 0 if there was no number yet
+    ///
+    /// Measured from the last number, as [`Session::check`](crate::Session::check) measures: so the
+    /// number half of the number space away is behind for both. If it were ahead here, then the
+    /// frames that follow would all be behind it.
     fn distance(&self, sequence: u32) -> i32 {
-        self.next.map_or(0, |next| sequence.wrapping_sub(next).cast_signed())
+        let Some(next) = self.next else { return 0 };
+        let last = next.wrapping_sub(1);
+        sequence.wrapping_sub(last).cast_signed().saturating_sub(1)
     }
 
     fn keep(&mut self, now: Instant, sequence: u32, frame: Option<Vec<u8>>) -> Placed {
@@ -311,7 +317,7 @@ mod tests {
             [0, 1, 2, 3].map(|number| line.buffer.is_behind(number)),
             [true, true, false, false]
         );
-        line.buffer.go_on(u32::MAX);
+        line.buffer.continue_after(u32::MAX);
         assert_eq!((line.buffer.next(), line.buffer.is_behind(u32::MAX)), (Some(0), true));
     }
 
@@ -322,7 +328,7 @@ mod tests {
         line.arrive(5_000);
         line.wait(300 * MS);
         assert_eq!(line.arrive(1), Placed::Passed);
-        line.buffer.go_on(1);
+        line.buffer.continue_after(1);
         assert_eq!((line.arrive(2), line.arrive(4)), (Placed::Next, Placed::Kept));
         assert_eq!(line.arrive(3), Placed::Next);
         assert_eq!(line.out, [0, 5_000, 2, 3, 4]);
@@ -333,7 +339,7 @@ mod tests {
         let mut line = line();
         line.arrive(0);
         line.arrive(2);
-        line.buffer.go_on(2);
+        line.buffer.continue_after(2);
         line.wait(300 * MS);
         assert_eq!((line.arrive(3), line.out), (Placed::Next, vec![0, 3]));
     }

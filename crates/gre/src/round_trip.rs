@@ -2,19 +2,6 @@
 
 use std::time::Duration;
 
-/// First guess of the round-trip time, before anything was measured, in microseconds
-const FIRST_GUESS: u32 = 100_000;
-
-/// The RFC leaves the bounds of the time-out open; these are FreeBSD's, in microseconds
-const MIN_TIMEOUT: u32 = 12_000;
-const MAX_TIMEOUT: u32 = 10_000_000;
-
-/// The RFC's gains: alpha 1/8, beta 1/4, chi 4, delta 2
-const ALPHA_DIVISOR: i64 = 8;
-const BETA_DIVISOR: i64 = 4;
-const CHI: u32 = 4;
-const DELTA: u32 = 2;
-
 /// An estimate of the time from a datagram to its acknowledgment; all in microseconds
 #[derive(Debug)]
 pub(crate) struct RoundTrip {
@@ -65,6 +52,19 @@ fn shift(value: u32, change: i64, divisor: i64) -> u32 {
 fn micros(sample: Duration) -> u32 {
     u32::try_from(sample.as_micros()).unwrap_or(MAX_TIMEOUT).min(MAX_TIMEOUT)
 }
+
+/// First guess of the round-trip time, before anything was measured, in microseconds
+const FIRST_GUESS: u32 = 100_000;
+
+/// The RFC leaves the bounds of the time-out open; these are FreeBSD's, in microseconds
+const MIN_TIMEOUT: u32 = 12_000;
+const MAX_TIMEOUT: u32 = 10_000_000;
+
+/// The RFC's gains: alpha 1/8, beta 1/4, chi 4, delta 2
+const ALPHA_DIVISOR: i64 = 8;
+const BETA_DIVISOR: i64 = 4;
+const CHI: u32 = 4;
+const DELTA: u32 = 2;
 
 #[cfg(test)]
 mod tests {

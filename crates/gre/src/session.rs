@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pptp_packet::{Counter, PacketBuf};
 
 use crate::{
-    Discard, Evidence, Header, Verdict,
+    Discard, Header, Requirement, Verdict,
     receive::{Committed, Receive},
     transmit::Transmit,
 };
@@ -73,7 +73,7 @@ impl Session {
         let verdict = self.receive.check(header.sequence.ok_or(Discard::Unsequenced)?);
         match verdict {
             Err(_) => self.stats.duplicates.increment(),
-            Ok(Verdict { evidence: Evidence::Decrypted, .. }) => {
+            Ok(Verdict { requirement: Requirement::DecryptedPayload, .. }) => {
                 self.stats.beyond_guard.increment();
             }
             Ok(_) => {}
@@ -86,13 +86,13 @@ impl Session {
     /// A forged control frame may have taken the number of a true packet, and MPPE knows a duplicate
     /// without any number. Anything else with such a number is a duplicate.
     pub const fn check_again(sequence: u32) -> Verdict {
-        Verdict::spent(sequence)
+        Verdict::repeated(sequence)
     }
 
-    /// Makes the sequence number of an accepted payload count, and owes the peer its acknowledgment
+    /// Commits the sequence number of an accepted payload, which is then to be acknowledged
     ///
-    /// A datagram without any payload has nothing to be accepted by, and is not committed: no peer
-    /// sends one, and a forged one is to move nothing.
+    /// A datagram without a payload cannot be accepted, and is not committed: no peer sends one,
+    /// and a forged one must change nothing.
     pub fn commit(&mut self, now: Instant, verdict: Verdict) {
         self.stats.committed.increment();
         match self.receive.commit(now, verdict) {
@@ -104,7 +104,7 @@ impl Session {
                 self.stats.late.increment();
                 self.stats.missing = self.stats.missing.saturating_sub(1);
             }
-            Committed::Spent => {}
+            Committed::Repeated => {}
         }
     }
 
@@ -130,7 +130,7 @@ impl Session {
 
     /// Puts the GRE header in front of a PPP frame, with the next sequence number
     ///
-    /// An acknowledgment that is owed rides along. The frame needs 16 octets of headroom.
+    /// An acknowledgment that is owed is sent with it. The frame needs 16 octets of headroom.
     pub fn seal(&mut self, now: Instant, packet: &mut PacketBuf) {
         let length = u16::try_from(packet.len());
         debug_assert!(length.is_ok(), "a PPP frame fits a datagram");

@@ -14,7 +14,7 @@ use std::{
 use pptp_packet::PacketBuf;
 use proptest::{collection::vec, prelude::*};
 
-use crate::{Discard, Evidence, Header, Order, Session, Timer, transmit::Transmit};
+use crate::{Discard, Header, Order, Requirement, Session, Timer, transmit::Transmit};
 
 mod facts;
 mod pacing;
@@ -48,16 +48,16 @@ impl Lab {
         self.session.handle_timeout(self.now);
     }
 
-    fn check(&mut self, sequence: u32) -> Result<(Order, Evidence), Discard> {
+    fn check(&mut self, sequence: u32) -> Result<(Order, Requirement), Discard> {
         let verdict = self.session.check(&numbered(sequence))?;
         assert_eq!(verdict.sequence, sequence);
-        Ok((verdict.order, verdict.evidence))
+        Ok((verdict.order, verdict.requirement))
     }
 
     /// Handles a datagram like a tunnel whose payload is accepted, but not by MPPE
     fn accept(&mut self, sequence: u32) {
         if let Ok(verdict) = self.session.check(&numbered(sequence))
-            && verdict.evidence == Evidence::Accepted
+            && verdict.requirement == Requirement::AcceptedPayload
         {
             self.session.commit(self.now, verdict);
         }
@@ -114,11 +114,11 @@ fn a_session_is_small() {
 fn any_first_sequence_number_is_adopted_and_ours_starts_at_0() {
     for first in [0, 1, 0x8000_0000, u32::MAX] {
         let mut lab = Lab::new(WINDOW);
-        assert_eq!(lab.check(first), Ok((Order::Ahead, Evidence::Accepted)));
+        assert_eq!(lab.check(first), Ok((Order::Ahead, Requirement::AcceptedPayload)));
         lab.accept(first);
         assert_eq!(lab.check(first), Err(Discard::Duplicate));
         let second = first.wrapping_add(1);
-        assert_eq!(lab.check(second), Ok((Order::Ahead, Evidence::Accepted)));
+        assert_eq!(lab.check(second), Ok((Order::Ahead, Requirement::AcceptedPayload)));
         assert_eq!(lab.seal().sequence, Some(0));
         assert_eq!(lab.seal().sequence, Some(1));
     }
@@ -128,7 +128,7 @@ fn any_first_sequence_number_is_adopted_and_ours_starts_at_0() {
 fn what_was_not_committed_is_neither_known_nor_acknowledged() {
     let mut lab = Lab::with_highest(10);
     for _ in 0..3 {
-        assert_eq!(lab.check(11), Ok((Order::Ahead, Evidence::Accepted)));
+        assert_eq!(lab.check(11), Ok((Order::Ahead, Requirement::AcceptedPayload)));
     }
     lab.pass(ms(1000));
     assert_eq!((lab.acknowledgment(), lab.seal().acknowledgment), (None, None));
@@ -139,10 +139,10 @@ fn late_and_duplicate_datagrams_do_not_move_the_highest_number() {
     let mut lab = Lab::with_highest(10);
     lab.accept(13);
     assert_eq!(lab.session.stats().missing, 2);
-    assert_eq!(lab.check(11), Ok((Order::Behind, Evidence::Accepted)));
+    assert_eq!(lab.check(11), Ok((Order::Behind, Requirement::AcceptedPayload)));
     lab.accept(11);
     assert_eq!(lab.check(11), Err(Discard::Duplicate));
-    assert_eq!(lab.check(12), Ok((Order::Behind, Evidence::Accepted)));
+    assert_eq!(lab.check(12), Ok((Order::Behind, Requirement::AcceptedPayload)));
     assert_eq!(lab.seal().acknowledgment, Some(13));
     let stats = lab.session.stats();
     assert_eq!((stats.missing, stats.late, stats.duplicates), (1, 1, 1));
@@ -152,10 +152,10 @@ fn late_and_duplicate_datagrams_do_not_move_the_highest_number() {
 fn the_reach_ends_at_6000() {
     let highest = 20_000;
     let mut lab = Lab::with_highest(highest);
-    assert_eq!(lab.check(highest + 6000), Ok((Order::Ahead, Evidence::Accepted)));
-    assert_eq!(lab.check(highest + 6001), Ok((Order::Ahead, Evidence::Decrypted)));
-    assert_eq!(lab.check(highest - 6000), Ok((Order::Behind, Evidence::Accepted)));
-    assert_eq!(lab.check(highest - 6001), Ok((Order::Behind, Evidence::Decrypted)));
+    assert_eq!(lab.check(highest + 6000), Ok((Order::Ahead, Requirement::AcceptedPayload)));
+    assert_eq!(lab.check(highest + 6001), Ok((Order::Ahead, Requirement::DecryptedPayload)));
+    assert_eq!(lab.check(highest - 6000), Ok((Order::Behind, Requirement::AcceptedPayload)));
+    assert_eq!(lab.check(highest - 6001), Ok((Order::Behind, Requirement::DecryptedPayload)));
 }
 
 #[test]
@@ -175,13 +175,17 @@ fn eight_in_sequence_beyond_the_reach_are_a_new_base() {
     let mut lab = Lab::with_highest(10);
     let base = 1 << 20;
     for sequence in base..base + 7 {
-        assert_eq!(lab.check(sequence), Ok((Order::Ahead, Evidence::Decrypted)));
+        assert_eq!(lab.check(sequence), Ok((Order::Ahead, Requirement::DecryptedPayload)));
     }
-    assert_eq!(lab.check(base + 7), Ok((Order::Ahead, Evidence::Accepted)));
-    assert_eq!(lab.check(11), Ok((Order::Ahead, Evidence::Accepted)), "nothing is committed yet");
+    assert_eq!(lab.check(base + 7), Ok((Order::Ahead, Requirement::AcceptedPayload)));
+    assert_eq!(
+        lab.check(11),
+        Ok((Order::Ahead, Requirement::AcceptedPayload)),
+        "nothing is committed yet"
+    );
     lab.accept(base + 8);
     assert_eq!(lab.seal().acknowledgment, Some(base + 8));
-    assert_eq!(lab.check(base + 9), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.check(base + 9), Ok((Order::Ahead, Requirement::AcceptedPayload)));
     assert_eq!(lab.session.stats().jumps, 1);
 }
 
@@ -190,9 +194,9 @@ fn a_gap_starts_the_count_of_eight_anew() {
     let mut lab = Lab::with_highest(10);
     let base = 1 << 20;
     for sequence in (base..base + 7).chain(base + 8..base + 15) {
-        assert_eq!(lab.check(sequence), Ok((Order::Ahead, Evidence::Decrypted)));
+        assert_eq!(lab.check(sequence), Ok((Order::Ahead, Requirement::DecryptedPayload)));
     }
-    assert_eq!(lab.check(base + 15), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.check(base + 15), Ok((Order::Ahead, Requirement::AcceptedPayload)));
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn one_decrypted_beyond_the_reach_is_a_new_base() {
     let mut lab = Lab::with_highest(10);
     lab.decrypt(1 << 20);
     assert_eq!(lab.seal().acknowledgment, Some(1 << 20));
-    assert_eq!(lab.check((1 << 20) + 1), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.check((1 << 20) + 1), Ok((Order::Ahead, Requirement::AcceptedPayload)));
 }
 
 #[test]
@@ -209,7 +213,7 @@ fn a_new_base_knows_no_number_behind_it() {
     (0..64).for_each(|sequence| lab.accept(sequence));
     lab.decrypt(1 << 20);
     assert_eq!(lab.check(1 << 20), Err(Discard::Duplicate));
-    assert_eq!(lab.check((1 << 20) - 1), Ok((Order::Behind, Evidence::Accepted)));
+    assert_eq!(lab.check((1 << 20) - 1), Ok((Order::Behind, Requirement::AcceptedPayload)));
 }
 
 #[test]
@@ -225,11 +229,15 @@ fn a_forged_control_frame_within_reach_is_outlived() {
     let mut lab = Lab::with_highest(10);
     lab.accept(5000);
     for sequence in 11..18 {
-        assert_eq!(lab.check(sequence), Ok((Order::Behind, Evidence::Accepted)));
+        assert_eq!(lab.check(sequence), Ok((Order::Behind, Requirement::AcceptedPayload)));
     }
-    assert_eq!(lab.check(18), Ok((Order::Ahead, Evidence::Accepted)), "MPPE opened none of them");
+    assert_eq!(
+        lab.check(18),
+        Ok((Order::Ahead, Requirement::AcceptedPayload)),
+        "MPPE opened none of them"
+    );
     lab.accept(19);
-    assert_eq!(lab.check(20), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.check(20), Ok((Order::Ahead, Requirement::AcceptedPayload)));
     assert_eq!(lab.seal().acknowledgment, Some(19));
 }
 
@@ -238,7 +246,7 @@ fn late_datagrams_that_are_committed_are_no_new_base() {
     let mut lab = Lab::with_highest(10);
     lab.accept(100);
     (11..60).for_each(|sequence| lab.accept(sequence));
-    assert_eq!(lab.check(60), Ok((Order::Behind, Evidence::Accepted)));
+    assert_eq!(lab.check(60), Ok((Order::Behind, Requirement::AcceptedPayload)));
     assert_eq!((lab.session.stats().late, lab.seal().acknowledgment), (49, Some(100)));
 }
 
@@ -248,7 +256,7 @@ fn a_damaged_number_is_outlived_although_what_follows_is_accepted() {
     lab.decrypt(1010);
     (12..19).for_each(|sequence| lab.decrypt(sequence));
     assert_eq!((lab.session.stats().late, lab.seal().acknowledgment), (7, Some(1010)));
-    assert_eq!(lab.check(19), Ok((Order::Ahead, Evidence::Accepted)), "the eighth");
+    assert_eq!(lab.check(19), Ok((Order::Ahead, Requirement::AcceptedPayload)), "the eighth");
     lab.accept(20);
     lab.accept(21);
     assert_eq!(lab.seal().acknowledgment, Some(21));
@@ -505,9 +513,9 @@ proptest! {
             let expected = if committed.contains(&number) && highest - number < 64 {
                 Err(Discard::Duplicate)
             } else if number > highest {
-                Ok((Order::Ahead, Evidence::Accepted))
+                Ok((Order::Ahead, Requirement::AcceptedPayload))
             } else {
-                Ok((Order::Behind, Evidence::Accepted))
+                Ok((Order::Behind, Requirement::AcceptedPayload))
             };
             prop_assert_eq!(lab.check(wire(number)), expected);
             if accepted && expected.is_ok() {

@@ -6,13 +6,6 @@ use pptp_packet::Counter;
 
 use crate::round_trip::RoundTrip;
 
-/// The longest pause that a full window asks for: peers that acknowledge only when they have
-/// something to send would stall a one-way upload
-const MAX_PAUSE: Duration = Duration::from_millis(50);
-
-/// Time-outs in a row after which the peer is taken for one that does not acknowledge
-const SILENT_TIMEOUTS: u8 = 3;
-
 /// The sending side of a session
 #[derive(Debug)]
 pub(crate) struct Transmit {
@@ -30,7 +23,7 @@ pub(crate) struct Transmit {
     /// Time-outs since the last acknowledgment
     silent_timeouts: u8,
     /// True if the peer has ever acknowledged anything
-    heard: bool,
+    has_acknowledged: bool,
     /// The time at which the window became full last
     full_since: Option<Instant>,
     timeout_at: Option<Instant>,
@@ -49,7 +42,7 @@ impl Transmit {
             offered,
             acknowledged: 0,
             silent_timeouts: 0,
-            heard: false,
+            has_acknowledged: false,
             full_since: None,
             timeout_at: None,
             timed: None,
@@ -146,7 +139,7 @@ impl Transmit {
     }
 
     pub(crate) const fn peer_never_acknowledges(&self) -> bool {
-        !self.heard && self.silent_timeouts >= SILENT_TIMEOUTS
+        !self.has_acknowledged && self.silent_timeouts >= SILENT_TIMEOUTS
     }
 
     /// Returns true if the peer acknowledges: only then a full window and a time-out have a meaning
@@ -174,10 +167,10 @@ impl Transmit {
     /// time-outs in a row mean that the peer did not acknowledge for a while. In both cases the
     /// window starts again from its first size.
     fn grow(&mut self, count: u32) {
-        if !self.heard || !self.expects_acknowledgments() {
+        if !self.has_acknowledged || !self.expects_acknowledgments() {
             self.window = first_window(self.offered);
         }
-        self.heard = true;
+        self.has_acknowledged = true;
         self.silent_timeouts = 0;
         let count = u16::try_from(count).unwrap_or(u16::MAX);
         self.acknowledged = self.acknowledged.saturating_add(count);
@@ -202,6 +195,13 @@ impl Transmit {
 const fn first_window(offered: u16) -> u16 {
     offered.div_ceil(2)
 }
+
+/// The longest pause that a full window asks for: peers that acknowledge only when they have
+/// something to send would stall a one-way upload
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time-outs in a row after which the peer is taken for one that does not acknowledge
+const SILENT_TIMEOUTS: u8 = 3;
 
 #[cfg(test)]
 mod tests {

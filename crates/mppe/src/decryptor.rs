@@ -1,3 +1,5 @@
+//! The decryptor of stateless sessions (RFC 3078 §7.2)
+
 use std::time::Instant;
 
 use crate::{
@@ -127,11 +129,11 @@ impl Decryptor {
             self.open_behind(now, arrival, count, ciphertext)?
         };
         let (_, payload) =
-            ciphertext.split_at_mut_checked(plaintext.field).ok_or(Discard::Implausible)?;
+            ciphertext.split_at_mut_checked(plaintext.protocol_len).ok_or(Discard::Implausible)?;
         Ok(Opened { protocol: plaintext.protocol, payload })
     }
 
-    /// The coherency count of a header that a stateless sender may have sent
+    /// Returns the coherency count of a header that a stateless sender may have sent
     fn check(&mut self, header: Header) -> Result<u16, Discard> {
         let violation = match header {
             Header { encrypted: false, .. } => Discard::NotEncrypted,
@@ -141,7 +143,7 @@ impl Decryptor {
             }
             _ => return Ok(header.coherency_count),
         };
-        self.score = self.score.saturating_add(VIOLATION);
+        self.score = self.score.saturating_add(VIOLATION_SCORE);
         Err(if self.score >= SCORE_LIMIT { Discard::ScoreLimit } else { violation })
     }
 
@@ -353,7 +355,7 @@ const MAX_REACH: u64 = 1 << 20;
 
 /// Addition to the score for a frame with a wrong D or A bit, as in Linux; a good frame halves the
 /// score
-const VIOLATION: u16 = 100;
+const VIOLATION_SCORE: u16 = 100;
 const SCORE_LIMIT: u16 = 1600;
 
 #[cfg(test)]

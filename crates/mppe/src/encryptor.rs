@@ -1,3 +1,5 @@
+//! The encryptor of stateless sessions (RFC 3078 §7.1)
+
 use crate::{
     KeyStrength,
     header::Header,

@@ -1,5 +1,10 @@
 //! The MPPE header (RFC 3078 §3)
 
+pub(crate) const COHERENCY_COUNT: u16 = 0x0FFF;
+
+/// Values of the coherency count
+pub(crate) const COUNTS: u64 = 4096;
+
 /// The four bits and the coherency count in front of each encrypted frame
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -48,6 +53,3 @@ const FLUSHED: u16 = 0x8000;
 const AT_FRONT: u16 = 0x4000;
 const COMPRESSED: u16 = 0x2000;
 const ENCRYPTED: u16 = 0x1000;
-pub(crate) const COHERENCY_COUNT: u16 = 0x0FFF;
-/// Values of the coherency count
-pub(crate) const COUNTS: u64 = 4096;

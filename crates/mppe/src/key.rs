@@ -84,7 +84,7 @@ impl KeyChain {
         key.0.get(..length).unwrap_or(&key.0)
     }
 
-    /// SHA-1, of which 16 octets are taken
+    /// Returns the first 16 octets of a SHA-1 digest
     fn digest(&self, key: &SessionKey) -> SessionKey {
         let mut message = self.message(key);
         let mut hash = SHA1_INITIAL;

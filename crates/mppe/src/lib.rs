@@ -41,6 +41,7 @@
     )
 )]
 
+mod arrival;
 mod consistent_run;
 mod decryptor;
 mod discard;
@@ -53,57 +54,20 @@ mod plaintext;
 mod rc4;
 mod skipped_keys;
 mod stateful;
+mod strength;
 mod wipe;
 
 #[cfg(feature = "__bench")]
 #[doc(hidden)]
 pub mod bench;
 
+pub use arrival::{Arrival, Opened, Order};
 pub use decryptor::Decryptor;
 pub use discard::{Discard, Stats};
 pub use encryptor::Encryptor;
 pub use plaintext::is_plausible_ipv4;
 pub use stateful::{StatefulDecryptor, StatefulEncryptor, StatefulReset};
-
-/// The secret part of the session keys (RFC 3078 §2)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyStrength {
-    /// 8-octet keys of which the first three octets are known
-    Bits40,
-    /// 8-octet keys of which the first octet is known
-    Bits56,
-    /// 16-octet keys
-    Bits128,
-}
-
-/// The place of the carrier's sequence number relative to the highest one it has committed
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Ahead of it
-    Ahead,
-    /// Equal to it or behind it: late or a duplicate
-    Behind,
-}
-
-/// The carrier's knowledge about a frame
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// The carrier's sequence number: in PPTP that of GRE
-    ///
-    /// It counts frames, encrypted or not, modulo 2^32.
-    pub sequence: u32,
-    /// The place of the sequence number
-    pub order: Order,
-}
-
-/// An opened frame
-#[derive(Debug, PartialEq, Eq)]
-pub struct Opened<'p> {
-    /// The inner PPP protocol, 0021 or 0057
-    pub protocol: u16,
-    /// The packet behind it, in place
-    pub payload: &'p mut [u8],
-}
+pub use strength::KeyStrength;
 
 #[cfg(test)]
 mod tests;

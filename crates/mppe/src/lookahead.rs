@@ -57,7 +57,7 @@ impl Lookahead {
         self.near.push_back(key);
     }
 
-    /// The keys up to `distance`, which then is the new 0
+    /// Takes the keys up to `distance`, which becomes the new distance 0
     pub(crate) fn take_near(
         &mut self,
         distance: usize,
@@ -71,7 +71,7 @@ impl Lookahead {
         self.pursuit.get_or_insert_with(|| Pursuit::begin(opened, &self.near))
     }
 
-    /// The key at `distance`, which then is the new 0, and those in front of it
+    /// Takes the key at `distance`, which becomes the new distance 0, and the keys before it
     pub(crate) fn take_pursuit(
         &mut self,
         distance: u64,

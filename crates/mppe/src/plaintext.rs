@@ -11,20 +11,20 @@ pub(crate) struct Plaintext {
     /// The inner protocol
     pub(crate) protocol: u16,
     /// Octets of the protocol field: 2, or 1 if the peer compresses it
-    pub(crate) field: usize,
+    pub(crate) protocol_len: usize,
 }
 
 /// Decrypts in place if the plaintext is plausible; otherwise leaves the octets unchanged
 ///
 /// A wrong key costs its schedule and [`HEAD`] octets, not the whole frame.
 pub(crate) fn open(chain: &KeyChain, key: &SessionKey, ciphertext: &mut [u8]) -> Option<Plaintext> {
-    chain.with_cipher(key, |cipher| uncover(cipher, ciphertext))
+    chain.with_cipher(key, |cipher| open_with(cipher, ciphertext))
 }
 
 /// Decrypts like [`open`] with a given cipher, which moves on even if the plaintext is not
 /// plausible
 #[inline]
-pub(crate) fn uncover(cipher: &mut Rc4, ciphertext: &mut [u8]) -> Option<Plaintext> {
+pub(crate) fn open_with(cipher: &mut Rc4, ciphertext: &mut [u8]) -> Option<Plaintext> {
     let length = ciphertext.len();
     let (head, rest) = ciphertext.split_at_mut(HEAD.min(length));
     let mut saved = [0; HEAD];
@@ -58,17 +58,18 @@ fn examine(head: &[u8], length: usize) -> Option<Plaintext> {
         [high, low, packet @ ..] => (u16::from_be_bytes([*high, *low]), packet),
         _ => return None,
     };
-    let field = head.len().checked_sub(packet.len())?;
-    let length = length.checked_sub(field)?;
+    let protocol_len = head.len().checked_sub(packet.len())?;
+    let length = length.checked_sub(protocol_len)?;
     let plausible = match protocol {
         0x0021 => ipv4(packet, length),
-        0x0057 => ipv6(packet, length, field == 1),
+        0x0057 => ipv6(packet, length, protocol_len == 1),
         _ => false,
     };
-    plausible.then_some(Plaintext { protocol, field })
+    plausible.then_some(Plaintext { protocol, protocol_len })
 }
 
-/// Version, header length, total length and the header's checksum (RFC 791 §3.1)
+/// Returns true if version, header length, total length and header checksum are right (RFC 791
+/// §3.1)
 fn ipv4(packet: &[u8], length: usize) -> bool {
     let [first, _, high, low, ..] = packet else { return false };
     let header = usize::from(first & 0x0F).saturating_mul(4);
@@ -80,7 +81,7 @@ fn ipv4(packet: &[u8], length: usize) -> bool {
         && ones_complement_sum(octets) == 0xFFFF
 }
 
-/// Version and payload length (RFC 8200 §3)
+/// Returns true if version and payload length are right (RFC 8200 §3)
 ///
 /// IPv6 has no header checksum. Behind a compressed protocol field, which has 8 bits less to tell
 /// right from wrong, the payload must end where the frame ends.
@@ -121,8 +122,8 @@ mod tests {
 
     #[test]
     fn ipv4_with_and_without_a_compressed_protocol() {
-        assert_eq!(examine(&IPV4, 22), Some(Plaintext { protocol: 0x0021, field: 2 }));
-        assert_eq!(examine(&IPV4[1..], 21), Some(Plaintext { protocol: 0x0021, field: 1 }));
+        assert_eq!(examine(&IPV4, 22), Some(Plaintext { protocol: 0x0021, protocol_len: 2 }));
+        assert_eq!(examine(&IPV4[1..], 21), Some(Plaintext { protocol: 0x0021, protocol_len: 1 }));
     }
 
     #[test]

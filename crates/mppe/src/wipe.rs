@@ -1,3 +1,5 @@
+//! Overwriting of secrets
+
 use zeroize::optimization_barrier;
 
 /// Overwrites a secret

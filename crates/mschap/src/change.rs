@@ -5,12 +5,12 @@ use rc4::{KeyInit, Rc4, StreamCipher};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{NtHash, Password, PasswordEncoding, response::des_encrypt, secret::leading};
+use crate::{NtHash, Password, PasswordEncoding, des_block::des_encrypt, secret::leading};
 
-/// The new password as a Change-Password packet carries it, for one who knows the old one
+/// The new password in a Change-Password packet, encrypted with the old one
 ///
-/// The same in MS-CHAPv2 and in version 2 of MS-CHAPv1's packet; version 1 of that has the hashes
-/// under a key that travels with them, and is not made here.
+/// The same in MS-CHAPv2 and in version 2 of MS-CHAPv1's packet; version 1 of that sends the hashes
+/// together with their key, and is not made here.
 #[derive(Clone)]
 pub struct PasswordChange {
     encrypted_password: Box<[u8; Self::PASSWORD_LEN]>,
@@ -119,5 +119,5 @@ fn encrypt_hash(old: &NtHash, new: &NtHash) -> [u8; 16] {
     hash
 }
 
-/// Octets of the field that a new password stands at the end of: 256 UTF-16 units
+/// Octets of the field of a new password, which stands at its end: 256 UTF-16 units
 const BLOCK: usize = 512;

@@ -13,7 +13,7 @@ pub struct Failure {
     pub code: u32,
     /// `R=1`: another response is welcome
     pub retry: bool,
-    /// `C=`: the challenge that it is to answer, 16 octets, in MS-CHAPv1 8
+    /// `C=`: the challenge for that response: 16 octets, in MS-CHAPv1 8
     ///
     /// `None` if left out or of another length. See [`v1_retry_challenge`] for version 1.
     pub challenge: Option<Vec<u8>>,
@@ -78,7 +78,7 @@ impl fmt::Display for Failure {
 
 /// The challenge of a retry in MS-CHAPv1 whose Failure names none (RFC 2433 §7)
 ///
-/// 23 more in the first octet, for each retry again.
+/// Each retry adds 23 to the first octet.
 pub const fn v1_retry_challenge(previous: [u8; 8]) -> [u8; 8] {
     let mut challenge = previous;
     let [first, ..] = &mut challenge;

@@ -1,4 +1,4 @@
-//! From a proven password to MPPE start keys (RFC 3079)
+//! The MPPE start keys, derived from a password (RFC 3079)
 
 use sha1::{Digest, Sha1};
 

@@ -37,9 +37,11 @@
 )]
 
 mod change;
+mod des_block;
 mod failure;
 mod keys;
 mod md5;
+mod parse_error;
 mod password;
 mod response;
 mod secret;
@@ -51,24 +53,10 @@ pub use keys::{
     MasterKey, Side, StartKey, StartKeys, master_key, v1_start_key_40_56, v1_start_key_128,
 };
 pub use md5::md5_response;
+pub use parse_error::ParseError;
 pub use password::{LmHash, NtHash, Password, PasswordEncoding};
 pub use response::{HashName, challenge_hash, lm_response, nt_response};
 pub use success::AuthenticatorResponse;
-
-/// Reasons why the text of a Success or a Failure packet cannot be read
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// A Success does not begin with `S=` and 40 hexadecimal digits
-    #[error("no authenticator response in the success message")]
-    NoAuthenticatorResponse,
-    /// Something other than a message follows the authenticator response
-    #[error("octets other than a message behind the authenticator response")]
-    TrailingOctets,
-    /// A Failure has no readable `E=`
-    #[error("no error code in the failure message")]
-    NoErrorCode,
-}
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    response::des_encrypt,
+    des_block::des_encrypt,
     secret::{leading, secret},
 };
 

@@ -16,7 +16,8 @@ use crate::{NtHash, ParseError};
 pub struct AuthenticatorResponse([u8; 20]);
 
 impl AuthenticatorResponse {
-    /// The only right answer to `nt_response` to `challenge`, that of [`challenge_hash`]
+    /// The right answer to the response `nt_response` to `challenge`, the result of
+    /// [`challenge_hash`]
     ///
     /// [`challenge_hash`]: crate::challenge_hash
     pub fn new(hash: &NtHash, nt_response: &[u8; 24], challenge: &[u8; 8]) -> Self {

@@ -1,7 +1,9 @@
+//! The vectors of RFC 2433, 2759 and 3079, and property tests where the RFCs have no vectors
+
 use proptest::prelude::*;
 use sha1::Digest;
 
-use crate::{response::expand_key, *};
+use crate::{des_block::expand_key, *};
 
 fn octets(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().map(|digit| digit.to_digit(16).unwrap()).collect();

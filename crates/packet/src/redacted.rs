@@ -1,11 +1,11 @@
-//! Octets that no log may have
+//! Octets that must not be logged
 
 use std::{
     fmt,
     ops::{Deref, DerefMut},
 };
 
-/// Octets of which `Debug` tells how many there are, and nothing else
+/// Octets of which `Debug` prints only the number
 ///
 /// For a field that holds a challenge, an answer or a frame that may have one, so that the types around
 /// it may derive `Debug`.

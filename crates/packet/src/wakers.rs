@@ -88,7 +88,7 @@ impl fmt::Debug for Wakers {
 /// hold no lock.
 pub fn panics(f: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { return false };
-    // the value of the panic is foreign too
+    // the payload of the panic is foreign code too
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(another);
     }

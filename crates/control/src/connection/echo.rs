@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Machine, Shared, shared};
-use crate::{EchoRequest, Event, Failed, Timer};
+use crate::{EchoRequest, Event, Failure, Timer};
 
 /// Sends an Echo-Request to a silent peer, and waits for the reply
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Echo {
     }
 
     /// Notes that a message came
-    pub(super) fn heard(&mut self, shared: &Shared, now: Instant) {
+    pub(super) fn note_message(&mut self, shared: &Shared, now: Instant) {
         if matches!(self.wait, Wait::Silence { .. }) {
             self.wait = Wait::silence(shared, now);
         }
@@ -40,14 +40,14 @@ impl Echo {
                 self.wait = Wait::silence(shared, now);
                 let asked = until.checked_sub(shared.timeouts.echo_reply).unwrap_or(now);
                 let round_trip = now.saturating_duration_since(asked);
-                shared.tell_of_line(Event::EchoAnswered { round_trip });
+                shared.push_line_event(Event::EchoAnswered { round_trip });
             }
             _ => shared.count_out_of_phase(),
         }
     }
 
     /// Sends an Echo-Request now, unless a reply is awaited
-    pub(super) fn ask(&mut self, shared: &mut Shared, now: Instant) {
+    pub(super) fn send_echo_request(&mut self, shared: &mut Shared, now: Instant) {
         if matches!(self.wait, Wait::Silence { .. }) {
             self.identifier = self.identifier.wrapping_add(1);
             shared.send(EchoRequest { identifier: self.identifier });
@@ -62,14 +62,14 @@ impl Echo {
     pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) -> Option<Machine> {
         match self.wait {
             Wait::Silence { .. } => {
-                self.ask(shared, now);
+                self.send_echo_request(shared, now);
                 None
             }
             Wait::Reply { until } if now > shared::after(until, MAX_LATENESS) => {
                 self.wait = Wait::Reply { until: shared::after(now, GRACE_PERIOD) };
                 None
             }
-            Wait::Reply { .. } => Some(shared.close(Err(Failed::EchoTimeout))),
+            Wait::Reply { .. } => Some(shared.close(Err(Failure::EchoTimeout))),
         }
     }
 
@@ -81,12 +81,6 @@ impl Echo {
     }
 }
 
-/// A timer that fires this much too late means that the host was asleep
-const MAX_LATENESS: Duration = Duration::from_secs(1);
-
-/// Grace period for replies that arrived while the host was asleep
-const GRACE_PERIOD: Duration = Duration::from_secs(5);
-
 impl Wait {
     fn silence(shared: &Shared, now: Instant) -> Self {
         Self::Silence { until: shared::after(now, shared.timeouts.echo_idle) }
@@ -96,3 +90,9 @@ impl Wait {
         Self::Reply { until: shared::after(now, shared.timeouts.echo_reply) }
     }
 }
+
+/// A timer that fires this much too late means that the host was asleep
+const MAX_LATENESS: Duration = Duration::from_secs(1);
+
+/// Grace period for replies that arrived while the host was asleep
+const GRACE_PERIOD: Duration = Duration::from_secs(5);

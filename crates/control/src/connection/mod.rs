@@ -1,4 +1,13 @@
 //! The automaton of one control connection and its one call (RFC 2637 section 3)
+//!
+//! | module | content |
+//! |---|---|
+//! | `pns` | the states of a client |
+//! | `pac` | the states of a server (feature `server`) |
+//! | `shared` | data and actions that all states share, and [`Stats`] |
+//! | `echo` | signs of life: echo requests and their replies |
+//! | `stop` | the two steps of a teardown, each bounded |
+//! | `tests` | both automata in virtual time |
 
 mod echo;
 #[cfg(feature = "server")]
@@ -16,7 +25,7 @@ pub use self::shared::Stats;
 #[cfg(feature = "server")]
 use crate::ServerConfig;
 use crate::{
-    Config, Decoder, Event, Failed, Message, ParseError, Peer, PeerMisbehaved, StopReason, Timer,
+    Config, Decoder, Event, Failure, Message, ParseError, Peer, PeerMisbehaved, StopReason, Timer,
 };
 
 /// A control connection over an established TCP connection, with its one call
@@ -73,7 +82,7 @@ impl ControlConnection {
     ///
     /// In a teardown that is how some servers answer.
     pub fn handle_eof(&mut self, _now: Instant) {
-        self.end(Failed::ConnectionLost);
+        self.end(Failure::ConnectionLost);
     }
 
     /// Handles the deadlines that have passed at `now`
@@ -83,11 +92,11 @@ impl ControlConnection {
         }
     }
 
-    /// Asks the peer for a sign of life now, unless that is under way or no call is established
+    /// Sends an Echo-Request now, unless its reply is awaited or no call is established
     ///
     /// Without an answer the connection ends as after a silence.
-    pub fn ask(&mut self, now: Instant) {
-        self.advance(|machine, shared| machine.ask(shared, now));
+    pub fn send_echo_request(&mut self, now: Instant) {
+        self.advance(|machine, shared| machine.send_echo_request(shared, now));
     }
 
     /// Ends call and control connection properly, in two steps of 2 s at most
@@ -158,17 +167,17 @@ impl ControlConnection {
 
     fn lose_sync(&mut self, error: ParseError, rest: &[u8]) {
         let unanswered = matches!(self.machine, Machine::WaitControlReply(_));
-        if unanswered && error.is_foreign() && self.decoder.skipped() == 0 {
+        if unanswered && error.may_be_another_protocol() && self.decoder.skipped() == 0 {
             let first = self.decoder.partial().iter().chain(rest).take(16).copied().collect();
-            self.end(Failed::NotPptp { first });
+            self.end(Failure::NotPptp { first });
         } else {
             self.end(PeerMisbehaved::LostSync(error).into());
         }
     }
 
     /// Closes without another message; a teardown on its way keeps the outcome it has
-    fn end(&mut self, failed: Failed) {
-        self.advance(|machine, shared| machine.end(shared, failed));
+    fn end(&mut self, failure: Failure) {
+        self.advance(|machine, shared| machine.end(shared, failure));
     }
 }
 
@@ -234,8 +243,8 @@ impl Machine {
     fn handle_timeout(self, shared: &mut Shared, now: Instant) -> Self {
         match self {
             #[cfg(feature = "server")]
-            Self::WaitControlRequest(_) => shared.close(Err(Failed::NoControlRequest)),
-            Self::WaitControlReply(_) => shared.close(Err(Failed::NoControlReply)),
+            Self::WaitControlRequest(_) => shared.close(Err(Failure::NoControlRequest)),
+            Self::WaitControlReply(_) => shared.close(Err(Failure::NoControlReply)),
             #[cfg(feature = "server")]
             Self::WaitCallRequest(state) => state.handle_timeout(shared, now),
             Self::WaitCallReply(_) => pns::give_up_call(shared, now),
@@ -248,9 +257,9 @@ impl Machine {
         }
     }
 
-    fn ask(mut self, shared: &mut Shared, now: Instant) -> Self {
+    fn send_echo_request(mut self, shared: &mut Shared, now: Instant) -> Self {
         if let Self::CallEstablished(state) = &mut self {
-            state.ask(shared, now);
+            state.send_echo_request(shared, now);
         }
         self
     }
@@ -271,14 +280,14 @@ impl Machine {
         }
     }
 
-    fn end(self, shared: &mut Shared, failed: Failed) -> Self {
+    fn end(self, shared: &mut Shared, failure: Failure) -> Self {
         match self {
             #[cfg(feature = "server")]
-            Self::WaitCallRequest(state) => shared.close(state.outcome(failed)),
+            Self::WaitCallRequest(state) => shared.close(state.outcome(failure)),
             Self::WaitDisconnect(stop::WaitDisconnect { outcome, .. })
             | Self::WaitStopReply(stop::WaitStopReply { outcome, .. }) => shared.close(outcome),
             Self::Closed => Self::Closed,
-            _ => shared.close(Err(failed)),
+            _ => shared.close(Err(failure)),
         }
     }
 

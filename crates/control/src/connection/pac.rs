@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Machine, Shared, echo::Echo, pns::tenths, shared::after, stop};
 use crate::{
-    AfterCallClear, CallDisconnectNotify, DisconnectResult, Event, Failed, GeneralError, Message,
+    AfterCallClear, CallDisconnectNotify, DisconnectResult, Event, Failure, GeneralError, Message,
     OutgoingCallReply, OutgoingCallRequest, OutgoingCallResult, PROTOCOL_VERSION, Peer,
     PeerMisbehaved, ServerConfig, SetLinkInfo, StartControlConnectionReply,
     StartControlConnectionRequest, StartResult, StopReason, Text,
@@ -48,7 +48,7 @@ impl WaitControlRequest {
                 self.handle_request(shared, now, request)
             }
             Message::StopControlConnectionRequest(request) => {
-                shared.agree_to_stop(Err(Failed::StoppedByPeer { reason: request.reason }))
+                shared.agree_to_stop(Err(Failure::StoppedByPeer { reason: request.reason }))
             }
             message => {
                 let broken = PeerMisbehaved::OutOfPhase(message.control_type());
@@ -66,7 +66,7 @@ impl WaitControlRequest {
         let StartControlConnectionRequest { version, .. } = *request;
         if version != PROTOCOL_VERSION {
             shared.send(start_reply(&self.config, StartResult::VersionUnsupported));
-            return shared.close(Err(Failed::VersionUnsupported { version }));
+            return shared.close(Err(Failure::VersionUnsupported { version }));
         }
         let result = match self.config.start_result {
             result if result.is_success() && !self.config.insists_on.are_met_by(request) => {
@@ -91,11 +91,12 @@ impl WaitCallRequest {
         now: Instant,
         message: &Message,
     ) -> Machine {
-        self.echo.heard(shared, now);
+        self.echo.note_message(shared, now);
         match message {
             Message::OutgoingCallRequest(request) => return self.handle_request(shared, request),
             Message::StopControlConnectionRequest(request) => {
-                return handle_stop(shared, &self.config, self.stop_outcome(request.reason))
+                let outcome = self.outcome(Failure::StoppedByPeer { reason: request.reason });
+                return handle_stop(shared, &self.config, outcome)
                     .unwrap_or(Machine::WaitCallRequest(self));
             }
             Message::EchoReply(reply) => self.echo.handle_reply(shared, now, reply.identifier),
@@ -109,12 +110,8 @@ impl WaitCallRequest {
     }
 
     /// The result of a broken connection: after Call-Clear-Request a client may simply close it
-    pub(super) fn outcome(&self, failed: Failed) -> Result<(), Failed> {
-        if self.cleared { Ok(()) } else { Err(failed) }
-    }
-
-    fn stop_outcome(&self, reason: StopReason) -> Result<(), Failed> {
-        self.outcome(Failed::StoppedByPeer { reason })
+    pub(super) fn outcome(&self, failure: Failure) -> Result<(), Failure> {
+        if self.cleared { Ok(()) } else { Err(failure) }
     }
 
     fn handle_request(self, shared: &mut Shared, request: &OutgoingCallRequest) -> Machine {
@@ -156,7 +153,7 @@ impl CallServed {
         now: Instant,
         message: &Message,
     ) -> Machine {
-        self.echo.heard(shared, now);
+        self.echo.note_message(shared, now);
         match message {
             Message::CallClearRequest(request) => {
                 shared.note_call_id(request.call_id);
@@ -168,7 +165,7 @@ impl CallServed {
                 ..call_reply(&self.config, 0, request)
             }),
             Message::StopControlConnectionRequest(request) => {
-                let outcome = Err(Failed::StoppedByPeer { reason: request.reason });
+                let outcome = Err(Failure::StoppedByPeer { reason: request.reason });
                 return handle_stop(shared, &self.config, outcome)
                     .unwrap_or(Machine::CallServed(self));
             }
@@ -186,7 +183,7 @@ impl CallServed {
     /// Reports the call as connected: GRE may flow
     fn begin(&mut self, shared: &mut Shared) {
         if let Some(connected) = self.awaiting.take() {
-            shared.tell(*connected);
+            shared.push_event(*connected);
         }
     }
 
@@ -205,7 +202,7 @@ impl CallServed {
     }
 
     fn clear(self, shared: &mut Shared) -> Machine {
-        shared.tell(Event::CallEnded(Failed::CallCleared));
+        shared.push_event(Event::CallEnded(Failure::CallCleared));
         match self.config.after_call_clear {
             AfterCallClear::Notify => {
                 shared.send(notify(shared.call_id, DisconnectResult::Request));
@@ -239,7 +236,7 @@ impl From<&StartControlConnectionRequest> for Peer {
 fn handle_stop(
     shared: &mut Shared,
     config: &ServerConfig,
-    outcome: Result<(), Failed>,
+    outcome: Result<(), Failure>,
 ) -> Option<Machine> {
     config.answers_stop.then(|| shared.agree_to_stop(outcome))
 }

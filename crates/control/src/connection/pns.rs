@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Machine, Shared, echo::Echo, shared::after, stop};
 use crate::{
-    CallDisconnectNotify, Config, Event, Failed, Message, OutgoingCallReply, OutgoingCallRequest,
-    OutgoingCallResult, PROTOCOL_VERSION, Peer, PeerMisbehaved, Quirks, Recognition, Recognized,
-    SetLinkInfo, StartControlConnectionReply, StartControlConnectionRequest, StartResult,
-    StopReason, Text,
+    CallDisconnectNotify, Config, Event, Failure, Message, OutgoingCallReply, OutgoingCallRequest,
+    OutgoingCallResult, PROTOCOL_VERSION, Peer, PeerMisbehaved, Quirks, SetLinkInfo,
+    StartControlConnectionReply, StartControlConnectionRequest, StartResult, StopReason, Text,
 };
 
 /// Start-Control-Connection-Request is sent
@@ -47,7 +46,7 @@ impl WaitControlReply {
         match message {
             Message::StartControlConnectionReply(reply) => self.handle_reply(shared, now, reply),
             Message::StopControlConnectionRequest(request) => {
-                shared.agree_to_stop(Err(Failed::StoppedByPeer { reason: request.reason }))
+                shared.agree_to_stop(Err(Failure::StoppedByPeer { reason: request.reason }))
             }
             Message::StopControlConnectionReply(_)
             | Message::EchoRequest(_)
@@ -69,36 +68,31 @@ impl WaitControlReply {
         reply: &StartControlConnectionReply,
     ) -> Machine {
         let StartControlConnectionReply { version, result, error, .. } = *reply;
-        let recognized = self.recognize(reply);
+        let peer = Peer::from(reply);
+        let recognized = self.config.recognizer.recognize(&peer);
+        let kind = recognized.as_ref().map(|it| it.name.clone());
         let quirks = recognized.as_ref().map(|it| it.quirks.clone());
         let config = self.config.with_quirks(quirks.unwrap_or_default());
         if let Some(recognized) = recognized.filter(|_| self.has_to_redial(&config)) {
-            return stop::stop(shared, now, StopReason::None, Err(Failed::Recognized(recognized)));
+            let failure = Failure::Recognized(Box::new(recognized));
+            return stop::stop(shared, now, StopReason::None, Err(failure));
         }
         if result == StartResult::VersionUnsupported {
-            return shared.close(Err(Failed::VersionUnsupported { version }));
+            return shared.close(Err(Failure::VersionUnsupported { version }));
         }
         if !result.is_success() {
-            return shared.close(Err(Failed::ControlRefused { result, error }));
+            return shared.close(Err(Failure::ControlRefused { result, error }));
         }
         if version != PROTOCOL_VERSION {
-            let failed = Failed::VersionUnsupported { version };
-            return stop::stop(shared, now, StopReason::StopProtocol, Err(failed));
+            let failure = Failure::VersionUnsupported { version };
+            return stop::stop(shared, now, StopReason::StopProtocol, Err(failure));
         }
-        shared.establish(Peer { recognized: self.recognize(reply), ..Peer::from(reply) });
+        shared.establish(Peer { recognized: kind, ..peer });
         shared.send(call_request(&config, shared.call_id, self.call_serial));
         Machine::WaitCallReply(WaitCallReply {
             until: after(now, shared.timeouts.call_reply),
             send_link_info: config.send_link_info,
         })
-    }
-
-    /// The kind of server that this reply is known to come from
-    fn recognize(&self, reply: &StartControlConnectionReply) -> Option<Box<Recognized>> {
-        let peer = Peer::from(reply);
-        let recognition = self.config.recognitions.iter().find(|it| it.fits(&peer))?;
-        let Recognition { name, quirks, .. } = recognition.clone();
-        Some(Box::new(Recognized { name, quirks }))
     }
 
     /// Returns true if the quirks change a message that was sent already
@@ -114,7 +108,7 @@ impl WaitCallReply {
             Message::OutgoingCallReply(reply) => self.handle_reply(shared, now, reply),
             Message::CallDisconnectNotify(notify) => disconnected(shared, now, notify),
             Message::StopControlConnectionRequest(request) => {
-                shared.agree_to_stop(Err(Failed::StoppedByPeer { reason: request.reason }))
+                shared.agree_to_stop(Err(Failure::StoppedByPeer { reason: request.reason }))
             }
             message => {
                 shared.answer(message);
@@ -127,12 +121,12 @@ impl WaitCallReply {
         let OutgoingCallReply { call_id, result, error, cause, .. } = *reply;
         shared.note_call_id(reply.peer_call_id);
         if result != OutgoingCallResult::Connected {
-            let failed = Failed::CallRefused { result, error, cause };
-            shared.tell(Event::CallEnded(failed.clone()));
-            return stop::stop(shared, now, StopReason::None, Err(failed));
+            let failure = Failure::CallRefused { result, error, cause };
+            shared.push_event(Event::CallEnded(failure.clone()));
+            return stop::stop(shared, now, StopReason::None, Err(failure));
         }
         shared.peer_call_id = Some(call_id);
-        shared.tell(Event::CallConnected {
+        shared.push_event(Event::CallConnected {
             peer_call_id: call_id,
             connect_speed: reply.connect_speed,
             window: reply.receive_window,
@@ -157,14 +151,14 @@ impl CallEstablished {
         now: Instant,
         message: &Message,
     ) -> Machine {
-        self.echo.heard(shared, now);
+        self.echo.note_message(shared, now);
         match message {
             Message::CallDisconnectNotify(notify) => {
                 return disconnected(shared, now, notify);
             }
             Message::StopControlConnectionRequest(request) => {
-                let failed = Failed::StoppedByPeer { reason: request.reason };
-                return shared.agree_to_stop(Err(failed));
+                let failure = Failure::StoppedByPeer { reason: request.reason };
+                return shared.agree_to_stop(Err(failure));
             }
             Message::EchoReply(reply) => self.echo.handle_reply(shared, now, reply.identifier),
             message => shared.answer(message),
@@ -172,8 +166,8 @@ impl CallEstablished {
         Machine::CallEstablished(self)
     }
 
-    pub(super) fn ask(&mut self, shared: &mut Shared, now: Instant) {
-        self.echo.ask(shared, now);
+    pub(super) fn send_echo_request(&mut self, shared: &mut Shared, now: Instant) {
+        self.echo.send_echo_request(shared, now);
     }
 
     pub(super) fn handle_timeout(mut self, shared: &mut Shared, now: Instant) -> Machine {
@@ -197,17 +191,17 @@ impl From<&StartControlConnectionReply> for Peer {
 
 /// Clears the call after a missing Outgoing-Call-Reply, because the reply may be on its way
 pub(super) fn give_up_call(shared: &mut Shared, now: Instant) -> Machine {
-    shared.tell(Event::CallEnded(Failed::NoCallReply));
-    stop::clear_call(shared, now, StopReason::None, Err(Failed::NoCallReply))
+    shared.push_event(Event::CallEnded(Failure::NoCallReply));
+    stop::clear_call(shared, now, StopReason::None, Err(Failure::NoCallReply))
 }
 
 /// Ends the control connection after the peer has ended its one call
 fn disconnected(shared: &mut Shared, now: Instant, notify: &CallDisconnectNotify) -> Machine {
     let CallDisconnectNotify { call_id, result, error, cause, .. } = *notify;
     shared.note_call_id(call_id);
-    let failed = Failed::CallDisconnected { result, error, cause };
-    shared.tell(Event::CallEnded(failed.clone()));
-    stop::stop(shared, now, StopReason::None, Err(failed))
+    let failure = Failure::CallDisconnected { result, error, cause };
+    shared.push_event(Event::CallEnded(failure.clone()));
+    stop::stop(shared, now, StopReason::None, Err(failure))
 }
 
 fn start_request(config: &Config) -> StartControlConnectionRequest {

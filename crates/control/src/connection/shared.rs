@@ -7,15 +7,9 @@ use std::{
 
 use super::Machine;
 use crate::{
-    EchoReply, Event, Failed, GeneralError, IncomingCallReply, IncomingCallRequest,
+    EchoReply, Event, Failure, GeneralError, IncomingCallReply, IncomingCallRequest,
     IncomingCallResult, Message, Peer, ReplyResult, StopControlConnectionReply, Timeouts,
 };
-
-/// Octets of answers that may wait to be written
-const MAX_OUTPUT: usize = 4096;
-
-/// Events about a line's quality that may wait to be taken
-const MAX_LINE_EVENTS: usize = 16;
 
 /// Counters of a control connection
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,23 +61,23 @@ impl Shared {
         self.stats.messages_out = self.stats.messages_out.saturating_add(1);
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
 
     /// Notes that the control connection is established with `peer`
     pub(super) fn establish(&mut self, peer: Peer) {
         self.peer = Some(Box::new(peer.clone()));
-        self.tell(Event::Established(peer));
+        self.push_event(Event::Established(peer));
     }
 
-    pub(super) fn close(&mut self, outcome: Result<(), Failed>) -> Machine {
-        self.tell(Event::Closed(outcome));
+    pub(super) fn close(&mut self, outcome: Result<(), Failure>) -> Machine {
+        self.push_event(Event::Closed(outcome));
         Machine::Closed
     }
 
     /// Agrees to the peer's Stop-Control-Connection-Request, and closes
-    pub(super) fn agree_to_stop(&mut self, outcome: Result<(), Failed>) -> Machine {
+    pub(super) fn agree_to_stop(&mut self, outcome: Result<(), Failure>) -> Machine {
         self.send(StopControlConnectionReply {
             result: ReplyResult::Ok,
             error: GeneralError::None,
@@ -100,8 +94,10 @@ impl Shared {
                 error: GeneralError::None,
             }),
             Message::IncomingCallRequest(request) => self.refuse(request),
-            Message::SetLinkInfo(info) => self.tell_of_line(Event::SetLinkInfo(info.clone())),
-            Message::WanErrorNotify(errors) => self.tell_of_line(Event::WanError(errors.clone())),
+            Message::SetLinkInfo(info) => self.push_line_event(Event::SetLinkInfo(info.clone())),
+            Message::WanErrorNotify(errors) => {
+                self.push_line_event(Event::WanError(errors.clone()));
+            }
             _ => self.count_out_of_phase(),
         }
     }
@@ -153,9 +149,9 @@ impl Shared {
     }
 
     /// Reports an event about the line's quality, or drops it if too many events wait
-    pub(super) fn tell_of_line(&mut self, event: Event) {
+    pub(super) fn push_line_event(&mut self, event: Event) {
         if self.events.len() < MAX_LINE_EVENTS {
-            self.tell(event);
+            self.push_event(event);
         } else {
             self.stats.events_dropped = self.stats.events_dropped.saturating_add(1);
         }
@@ -170,3 +166,9 @@ pub(super) fn after(now: Instant, wait: Duration) -> Instant {
 }
 
 const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Octets of answers that may wait to be written
+const MAX_OUTPUT: usize = 4096;
+
+/// Events about a line's quality that may wait to be taken
+const MAX_LINE_EVENTS: usize = 16;

@@ -3,16 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{Machine, Shared, shared::after};
-use crate::{CallClearRequest, Failed, Message, StopControlConnectionRequest, StopReason};
-
-/// Two steps of this are the 5 s that a teardown may take
-const MAX_STEP: Duration = Duration::from_millis(2500);
+use crate::{CallClearRequest, Failure, Message, StopControlConnectionRequest, StopReason};
 
 /// Call-Clear-Request is sent
 #[derive(Debug)]
 pub(super) struct WaitDisconnect {
     pub(super) until: Instant,
-    pub(super) outcome: Result<(), Failed>,
+    pub(super) outcome: Result<(), Failure>,
     reason: StopReason,
 }
 
@@ -20,7 +17,7 @@ pub(super) struct WaitDisconnect {
 #[derive(Debug)]
 pub(super) struct WaitStopReply {
     pub(super) until: Instant,
-    pub(super) outcome: Result<(), Failed>,
+    pub(super) outcome: Result<(), Failure>,
 }
 
 /// Ends the call, then the control connection
@@ -28,7 +25,7 @@ pub(super) fn clear_call(
     shared: &mut Shared,
     now: Instant,
     reason: StopReason,
-    outcome: Result<(), Failed>,
+    outcome: Result<(), Failure>,
 ) -> Machine {
     shared.send(CallClearRequest { call_id: shared.call_id });
     Machine::WaitDisconnect(WaitDisconnect { until: step(shared, now), outcome, reason })
@@ -39,7 +36,7 @@ pub(super) fn stop(
     shared: &mut Shared,
     now: Instant,
     reason: StopReason,
-    outcome: Result<(), Failed>,
+    outcome: Result<(), Failure>,
 ) -> Machine {
     shared.send(StopControlConnectionRequest { reason });
     Machine::WaitStopReply(WaitStopReply { until: step(shared, now), outcome })
@@ -84,3 +81,6 @@ impl WaitStopReply {
 fn step(shared: &Shared, now: Instant) -> Instant {
     after(now, shared.timeouts.teardown_step.min(MAX_STEP))
 }
+
+/// Two steps of this are the 5 s that a teardown may take
+const MAX_STEP: Duration = Duration::from_millis(2500);

@@ -31,7 +31,7 @@ macro_rules! code {
         }
 
         impl $name {
-            /// The RFC's own name of it, `Unknown` for a code that the RFC does not know
+            /// The name of the code in the RFC; `Unknown` for a code that the RFC does not know
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name_of,)*
@@ -60,11 +60,11 @@ code! {
         StartControlConnectionReply = 2 "Start-Control-Connection-Reply" "Start-Control-Connection-Reply",
         /// Asks for the end of the control connection
         StopControlConnectionRequest = 3 "Stop-Control-Connection-Request" "Stop-Control-Connection-Request",
-        /// Agrees to it
+        /// Agrees to the end of the control connection
         StopControlConnectionReply = 4 "Stop-Control-Connection-Reply" "Stop-Control-Connection-Reply",
         /// Asks for a sign of life
         EchoRequest = 5 "Echo-Request" "Echo-Request",
-        /// Gives it
+        /// Answers an Echo-Request
         EchoReply = 6 "Echo-Reply" "Echo-Reply",
         /// OCRQ
         OutgoingCallRequest = 7 "Outgoing-Call-Request" "Outgoing-Call-Request",

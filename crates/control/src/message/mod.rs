@@ -1,4 +1,12 @@
 //! The 15 control messages (RFC 2637 section 2)
+//!
+//! | module | content |
+//! |---|---|
+//! | `layout` | the fields of each message, in wire order |
+//! | `prefix` | the header of every message, and [`ParseError`] |
+//! | `code` | control types, results, errors and reasons |
+//! | `text` | [`Text`]: text fields of a fixed size |
+//! | `tests` | golden layouts, round trips, and every length of every type |
 
 mod code;
 mod layout;

@@ -10,9 +10,6 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// Octets of the longest message: Incoming-Call-Request
 pub(super) const MAX_LEN: usize = 220;
 
-const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
-const CONTROL_MESSAGE: u16 = 1;
-
 /// Reasons why octets are not a control message
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,7 +41,7 @@ pub enum ParseError {
 
 impl ParseError {
     /// Returns true if the sender may speak another protocol, rather than faulty PPTP
-    pub(crate) const fn is_foreign(self) -> bool {
+    pub(crate) const fn may_be_another_protocol(self) -> bool {
         matches!(self, Self::Length(_) | Self::MagicCookie)
     }
 }
@@ -57,11 +54,11 @@ pub(crate) enum Prefix {
     /// The header of one of the 15 types, with its length
     Known(ControlType, usize),
     /// The header of an unknown type with a valid length: to be skipped
-    Foreign(usize),
+    Unknown(usize),
 }
 
 impl Prefix {
-    /// Judges as many of a message's first octets as there are
+    /// Judges the first octets of a message, as many as have come
     ///
     /// Each field is judged as soon as its octets are there, in their order, so that the verdict
     /// does not depend on how the stream was cut, and a wrong protocol is seen in its first octets.
@@ -94,7 +91,7 @@ impl Prefix {
                     Err(ParseError::TypeLength { control_type, length })
                 }
             }
-            _ => Ok(Self::Foreign(length.into())),
+            _ => Ok(Self::Unknown(length.into())),
         }
     }
 }
@@ -106,7 +103,7 @@ fn fields(octets: &[u8]) -> IResult<&[u8], (u16, u16)> {
         .parse(octets)
 }
 
-/// The type of the one message that `octets` are
+/// Returns the type of the message in `octets`, which must be exactly one
 pub(super) fn parse_exact(octets: &[u8]) -> Result<ControlType, ParseError> {
     match Prefix::judge(octets)? {
         Prefix::Partial => Err(ParseError::Truncated),
@@ -117,7 +114,7 @@ pub(super) fn parse_exact(octets: &[u8]) -> Result<ControlType, ParseError> {
                 Err(ParseError::Length(u16::try_from(len).unwrap_or(u16::MAX)))
             }
         },
-        Prefix::Foreign(_) => Err(match fields(octets) {
+        Prefix::Unknown(_) => Err(match fields(octets) {
             Ok((_, (CONTROL_MESSAGE, control_type))) => ParseError::UnknownType(control_type),
             Ok((_, (message_type, _))) => ParseError::MessageType(message_type),
             Err(_) => ParseError::Truncated,
@@ -134,3 +131,6 @@ pub(super) fn emit(control_type: ControlType, out: &mut Vec<u8>) {
     out.extend_from_slice(&u16::from(control_type).to_be_bytes());
     out.extend_from_slice(&[0; 2]);
 }
+
+const MAGIC_COOKIE: [u8; 4] = [0x1A, 0x2B, 0x3C, 0x4D];
+const CONTROL_MESSAGE: u16 = 1;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Lab, WINDOW, first_number};
-use crate::{Discard, Evidence, Order, transmit::Transmit};
+use crate::{Discard, Order, ReorderBuffer, Reordering, Requirement, transmit::Transmit};
 
 /// Distances at every edge: 0, the latest 64, the limit of 6000, half the number space
 fn distance() -> impl Strategy<Value = i32> {
@@ -20,13 +20,13 @@ fn distance() -> impl Strategy<Value = i32> {
 
 /// The expected verdict on a number at this distance from the only one committed, found without a
 /// subtraction
-fn expected(distance: i32) -> Result<(Order, Evidence), Discard> {
+fn expected(distance: i32) -> Result<(Order, Requirement), Discard> {
     match distance {
         0 => Err(Discard::Duplicate),
-        1..=6000 => Ok((Order::Ahead, Evidence::Accepted)),
-        6001.. => Ok((Order::Ahead, Evidence::Decrypted)),
-        -6000..=-1 => Ok((Order::Behind, Evidence::Accepted)),
-        _ => Ok((Order::Behind, Evidence::Decrypted)),
+        1..=6000 => Ok((Order::Ahead, Requirement::AcceptedPayload)),
+        6001.. => Ok((Order::Ahead, Requirement::DecryptedPayload)),
+        -6000..=-1 => Ok((Order::Behind, Requirement::AcceptedPayload)),
+        _ => Ok((Order::Behind, Requirement::DecryptedPayload)),
     }
 }
 
@@ -38,6 +38,15 @@ proptest! {
         let mut lab = Lab::with_highest(highest);
         let number = highest.wrapping_add_signed(distance);
         prop_assert_eq!(lab.check(number), expected(distance));
+    }
+
+    #[test]
+    fn a_number_behind_for_the_session_is_behind_for_the_reorder_buffer(
+        highest in first_number(), distance in distance(),
+    ) {
+        let buffer = ReorderBuffer::new(Reordering::default(), Some(highest));
+        let is_behind = buffer.is_behind(highest.wrapping_add_signed(distance));
+        prop_assert_eq!(is_behind, !matches!(expected(distance), Ok((Order::Ahead, _))));
     }
 
     #[test]

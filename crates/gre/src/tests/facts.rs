@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_highest_number_is_the_highest_one_committed() {
     let mut lab = Lab::new(WINDOW);
-    assert_eq!(lab.check(7), Ok((Order::Ahead, Evidence::Accepted)));
+    assert_eq!(lab.check(7), Ok((Order::Ahead, Requirement::AcceptedPayload)));
     assert_eq!(lab.session.highest(), None, "a verdict alone counts for nothing");
     for (sequence, highest) in [(7, 7), (9, 9), (8, 9), (u32::MAX, 9)] {
         lab.accept(sequence);
@@ -53,7 +53,10 @@ fn a_number_that_is_spent_may_be_checked_again_and_counts_once() {
     let missing = lab.session.stats().missing;
     let verdict = Session::check_again(1);
     assert_eq!(verdict.sequence, 1);
-    assert_eq!((verdict.order, verdict.evidence), (Order::Behind, Evidence::Decrypted));
+    assert_eq!(
+        (verdict.order, verdict.requirement),
+        (Order::Behind, Requirement::DecryptedPayload)
+    );
     lab.session.commit(lab.now, verdict);
     assert_eq!((lab.session.stats().late, lab.session.stats().missing), (0, missing));
     assert_eq!(lab.session.highest(), Some(3));

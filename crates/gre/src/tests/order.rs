@@ -40,7 +40,7 @@ impl Naive {
     fn wait(&mut self, now: Instant) -> Vec<usize> {
         let mut out = Vec::new();
         while let Some(first) = self.waiting.first_key_value().map(|(place, _)| *place) {
-            let is_tired = |since: &Instant| now - *since >= self.reordering.patience;
+            let is_tired = |since: &Instant| now - *since >= self.reordering.max_wait;
             let may_go = first == self.next
                 || self.waiting.values().any(is_tired)
                 || self.waiting.len() > self.reordering.depth.into();
@@ -83,10 +83,10 @@ fn follow(stream: &Stream, depth: u16, step: Duration) -> Result<(), TestCaseErr
         prop_assert_eq!(&out, &naive.arrive(now, arrival), "{} arrives", arrival);
         all.extend(out);
         prop_assert!(naive.waiting.len() <= depth.into());
-        let first = naive.waiting.values().min().map(|since| *since + reordering.patience);
+        let first = naive.waiting.values().min().map(|since| *since + reordering.max_wait);
         prop_assert_eq!(buffer.poll_timeout(), first);
     }
-    all.extend(drain(&mut buffer, now + reordering.patience));
+    all.extend(drain(&mut buffer, now + reordering.max_wait));
     prop_assert_eq!(buffer.poll_timeout(), None, "nothing waits for ever");
     prop_assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "in order, and nothing twice");
     Ok(())
@@ -106,7 +106,7 @@ proptest! {
     #[test]
     fn what_is_delayed_within_the_depth_all_comes_out(stream in stream(300)) {
         let depth = u16::try_from(DEPTH).unwrap();
-        let reordering = Reordering { depth, patience: Duration::from_secs(1) };
+        let reordering = Reordering { depth, max_wait: Duration::from_secs(1) };
         let mut buffer = ReorderBuffer::new(reordering, Some(stream.start.wrapping_sub(1)));
         let (began, mut out, mut sent) = (start(), Vec::new(), Vec::new());
         for (at, arrival) in stream.arrivals() {

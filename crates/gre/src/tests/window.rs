@@ -8,7 +8,7 @@ use super::{
     Lab,
     network::{Stream, stream},
 };
-use crate::{Discard, Evidence, Order};
+use crate::{Discard, Order, Requirement};
 
 /// Knows every place of the stream that was ever committed; numbers do not wrap here
 #[derive(Default)]
@@ -20,21 +20,21 @@ struct Oracle {
 
 impl Oracle {
     /// Returns the expected verdict for the datagram at this place, and true if it is new
-    fn judge(&mut self, place: usize) -> (Result<(Order, Evidence), Discard>, bool) {
+    fn judge(&mut self, place: usize) -> (Result<(Order, Requirement), Discard>, bool) {
         let is_new = self.committed.insert(place);
         let highest = self.committed.last().copied();
         let is_ahead = is_new && highest == Some(place);
         if is_new {
             self.refused.clear();
             let order = if is_ahead { Order::Ahead } else { Order::Behind };
-            return (Ok((order, Evidence::Accepted)), true);
+            return (Ok((order, Requirement::AcceptedPayload)), true);
         }
         if highest.is_some_and(|highest| highest - place < 64) {
             return (Err(Discard::Duplicate), false);
         }
         // older ones are not told from late ones: that is for the layer above, which has no key
         let order = if self.is_a_stream_of_its_own(place) { Order::Ahead } else { Order::Behind };
-        (Ok((order, Evidence::Accepted)), false)
+        (Ok((order, Requirement::AcceptedPayload)), false)
     }
 
     /// Returns true if this is the eighth datagram in sequence of which none was committed

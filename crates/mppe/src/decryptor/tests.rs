@@ -1,3 +1,5 @@
+//! Tests of the stateless decryptor
+
 mod doubt;
 mod late_frames;
 

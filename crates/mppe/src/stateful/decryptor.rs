@@ -1,3 +1,5 @@
+//! The decryptor of stateful sessions (RFC 3078 §8.2)
+
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -5,7 +7,7 @@ use crate::{
     header::{COHERENCY_COUNT, Header},
     meter::Meter,
     plaintext::Plaintext,
-    stateful::{is_flag, stream::Stream},
+    stateful::{reset::is_flag, stream::Stream},
 };
 
 /// Decrypts one direction of a stateful link, in place
@@ -31,7 +33,7 @@ pub struct StatefulDecryptor {
     expected: u16,
     /// The carrier's sequence number of the frame opened last
     sequence: Option<u32>,
-    /// Frames are missing
+    /// The state of the reset, while frames are missing
     missing: Option<Missing>,
     meter: Meter,
     score: u16,
@@ -43,7 +45,7 @@ pub struct StatefulDecryptor {
 struct Missing {
     /// Reset-Requests sent
     asked: u8,
-    /// A frame could not be opened since the latest
+    /// True if a frame could not be opened since the latest request
     is_due: bool,
     /// The earliest time for the next Reset-Request
     at: Instant,
@@ -69,7 +71,7 @@ impl StatefulDecryptor {
     /// Opens the octets behind the protocol number 00FD, in place
     ///
     /// `Ok` is the moment to commit the carrier's sequence number. On `Err` nothing has moved;
-    /// [`Discard::is_fatal`] tells whether the link is to be closed.
+    /// [`Discard::is_fatal`] tells if the link must be closed.
     pub fn open<'p>(
         &mut self,
         now: Instant,
@@ -138,11 +140,11 @@ impl StatefulDecryptor {
             )?;
         self.commit(arrival, header);
         let (_, payload) =
-            ciphertext.split_at_mut_checked(plaintext.field).ok_or(Discard::Implausible)?;
+            ciphertext.split_at_mut_checked(plaintext.protocol_len).ok_or(Discard::Implausible)?;
         Ok(Opened { protocol: plaintext.protocol, payload })
     }
 
-    /// A header that a stateful sender may have sent
+    /// Returns the header if a stateful sender may have sent it
     fn check(&mut self, header: Header) -> Result<Header, Discard> {
         let violation = match header {
             Header { encrypted: false, .. } => Discard::NotEncrypted,
@@ -154,7 +156,7 @@ impl StatefulDecryptor {
             }
             _ => return Ok(header),
         };
-        self.score = self.score.saturating_add(VIOLATION);
+        self.score = self.score.saturating_add(VIOLATION_SCORE);
         Err(if self.score >= SCORE_LIMIT { Discard::ScoreLimit } else { violation })
     }
 
@@ -166,7 +168,7 @@ impl StatefulDecryptor {
             })
     }
 
-    /// The undisturbed path: the next octets of the stream
+    /// Opens a frame on the undisturbed path, with the next octets of the stream
     fn open_following(
         &mut self,
         header: Header,
@@ -179,7 +181,7 @@ impl StatefulDecryptor {
         self.stream.open_next(ciphertext).ok_or(Discard::Implausible)
     }
 
-    /// A frame that begins a new stream; `None`: it is no such frame
+    /// Opens a frame that begins a new stream; the error is `None` if it does not begin one
     fn open_flushed(
         &mut self,
         now: Instant,
@@ -200,7 +202,7 @@ impl StatefulDecryptor {
         let steps = (first..).step_by(stride).take_while(|step| *step <= most);
         let tried = &mut self.stats.keys_tried;
         let steps = steps.inspect(|_| *tried = tried.saturating_add(1));
-        let Some((step, plaintext)) = self.stream.open_anew(steps, ciphertext) else {
+        let Some((step, plaintext)) = self.stream.open_new_stream(steps, ciphertext) else {
             self.meter.spend(most.into());
             self.stats.rekeyed(most.into());
             return Err(Some(Discard::Implausible));
@@ -218,7 +220,7 @@ impl StatefulDecryptor {
         let end = self.expected.saturating_add(self.ahead(header));
         match self.reset {
             StatefulReset::Rfc => (flags(self.expected, end.saturating_add(1)), 16),
-            // the frame itself is one, flag or not
+            // the frame itself changes the key once, flag or not
             StatefulReset::Linux => (flags(self.expected, end).saturating_add(1), 1),
         }
     }
@@ -257,5 +259,5 @@ const RESET_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_REQUESTS: u8 = 16;
 /// Addition to the score for a frame with a wrong D or A bit, as in Linux; a good frame halves the
 /// score
-const VIOLATION: u16 = 100;
+const VIOLATION_SCORE: u16 = 100;
 const SCORE_LIMIT: u16 = 1600;

@@ -1,7 +1,12 @@
+//! The encryptor of stateful sessions (RFC 3078 §8.2)
+
 use crate::{
     KeyStrength, StatefulReset,
     header::{COHERENCY_COUNT, Header},
-    stateful::{FLAG, is_flag, stream::Stream},
+    stateful::{
+        reset::{FLAG, is_flag},
+        stream::Stream,
+    },
 };
 
 /// Encrypts one direction of a stateful link, in place
@@ -15,7 +20,7 @@ pub struct StatefulEncryptor {
     stream: Stream,
     reset: StatefulReset,
     coherency_count: u16,
-    /// The peer asked for a reset, which the next frame makes
+    /// True if the peer asked for a reset, which the next frame makes
     flush: bool,
 }
 
@@ -40,7 +45,7 @@ impl StatefulEncryptor {
         if changes_key {
             self.stream.rekey();
         } else if flush {
-            self.stream.rewind();
+            self.stream.restart();
         }
         self.stream.apply(inner);
         let header =
@@ -49,9 +54,10 @@ impl StatefulEncryptor {
         header.emit()
     }
 
-    /// The peer sent a Reset-Request: the next frame begins a new stream
+    /// Handles a Reset-Request of the peer: the next frame begins a new stream
     ///
-    /// Any number of them before that frame are one: a key change for each would be lost count of.
+    /// Several requests before that frame count as one: the peer could not count a key change for
+    /// each.
     pub const fn handle_reset_request(&mut self) {
         self.flush = true;
     }

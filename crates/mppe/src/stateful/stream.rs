@@ -20,7 +20,7 @@ impl Stream {
         let chain = KeyChain::new(start_key, strength);
         let key = chain.initial();
         let mut stream = Self { chain, key, cipher: Box::new(Rc4::unkeyed()) };
-        stream.rewind();
+        stream.restart();
         stream
     }
 
@@ -29,21 +29,21 @@ impl Stream {
         self.cipher.apply(octets);
     }
 
-    /// Begins anew with the next key
+    /// Begins a new stream with the next key
     pub(super) fn rekey(&mut self) {
         self.key = self.chain.next(&self.key);
-        self.rewind();
+        self.restart();
     }
 
-    /// Begins anew with the key there is
-    pub(super) fn rewind(&mut self) {
+    /// Begins a new stream with the same key
+    pub(super) fn restart(&mut self) {
         self.chain.rekey(&mut self.cipher, &self.key);
     }
 
     /// Opens the next octets of the stream; without a plausible plaintext the state is unchanged
     pub(super) fn open_next(&mut self, ciphertext: &mut [u8]) -> Option<Plaintext> {
         let before = self.cipher.clone();
-        let plaintext = plaintext::uncover(&mut self.cipher, ciphertext);
+        let plaintext = plaintext::open_with(&mut self.cipher, ciphertext);
         if plaintext.is_none() {
             self.cipher = before;
         }
@@ -54,7 +54,7 @@ impl Stream {
     /// `steps`, which ascend, and returns the one that opens it
     ///
     /// If none opens it, the state is unchanged.
-    pub(super) fn open_anew(
+    pub(super) fn open_new_stream(
         &mut self,
         steps: impl Iterator<Item = u16>,
         ciphertext: &mut [u8],
@@ -67,7 +67,7 @@ impl Stream {
                 at = at.saturating_add(1);
             }
             self.chain.rekey(&mut self.cipher, &key);
-            if let Some(plaintext) = plaintext::uncover(&mut self.cipher, ciphertext) {
+            if let Some(plaintext) = plaintext::open_with(&mut self.cipher, ciphertext) {
                 self.key = key;
                 return Some((step, plaintext));
             }

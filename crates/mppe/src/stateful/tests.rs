@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use rc4::{KeyInit, StreamCipher};
 
-use super::{stream::Stream, *};
+use super::{reset::is_flag, stream::Stream, *};
 use crate::{
     Arrival, Discard, Encryptor, KeyStrength, Order,
     header::Header,
@@ -275,7 +275,7 @@ fn wrong_header_bits_score() {
     assert_eq!(open([0x00, 0x00]), Discard::ScoreLimit);
 }
 
-/// The receiver in Linux's `ppp_mppe.c`, rewritten from its behaviour: its counts and its key
+/// The receiver in Linux's `ppp_mppe.c`, rewritten from its behavior: its counts and its key
 /// changes
 struct LinuxReceiver {
     stream: Stream,
@@ -311,7 +311,7 @@ impl LinuxReceiver {
     }
 }
 
-/// The sender in Linux's `ppp_mppe.c`, rewritten from its behaviour
+/// The sender in Linux's `ppp_mppe.c`, rewritten from its behavior
 struct LinuxSender {
     stream: Stream,
     count: u16,

@@ -84,18 +84,18 @@ fn another_protocol_is_told_at_once_and_silence_after_10_s() {
     {
         let mut lab = Lab::connect(Config::default());
         lab.connection.handle_octets(lab.now, banner.as_bytes());
-        lab.assert_closed(Err(Failed::NotPptp { first: banner.as_bytes()[..16].to_vec() }));
+        lab.assert_closed(Err(Failure::NotPptp { first: banner.as_bytes()[..16].to_vec() }));
     }
     let mut lab = Lab::connect(Config::default());
     assert_eq!(lab.expire(), (Timer::ControlReply, secs(10)));
-    lab.assert_closed(Err(Failed::NoControlReply));
+    lab.assert_closed(Err(Failure::NoControlReply));
 }
 
 #[test]
 fn what_was_not_pptp_can_be_read_by_people() {
-    let failed = Failed::NotPptp { first: b"HTTP/1.1\r\n\xFF".to_vec() };
+    let failure = Failure::NotPptp { first: b"HTTP/1.1\r\n\xFF".to_vec() };
     let text = r#"the server does not speak PPTP: it sent "HTTP/1.1\r\n\xff""#;
-    assert_eq!(failed.to_string(), text);
+    assert_eq!(failure.to_string(), text);
 }
 
 #[test]
@@ -122,24 +122,24 @@ fn a_refused_control_connection_says_why() {
     lab.sent();
     let result = StartResult::NotAuthorized;
     lab.give(StartControlConnectionReply { result, ..start_reply() });
-    lab.assert_closed(Err(Failed::ControlRefused { result, error: GeneralError::None }));
+    lab.assert_closed(Err(Failure::ControlRefused { result, error: GeneralError::None }));
     assert_eq!(lab.sent(), []);
 }
 
 #[test]
 fn another_version_is_refused_in_either_direction() {
-    let failed = Failed::VersionUnsupported { version: 0x0200 };
+    let failure = Failure::VersionUnsupported { version: 0x0200 };
     let mut lab = Lab::client_in(State::WaitControlReply);
     lab.give(StartControlConnectionReply { version: 0x0200, ..start_reply() });
     let stop = StopControlConnectionRequest { reason: StopReason::StopProtocol };
     assert_eq!(lab.sent(), [stop.into()]);
     lab.expire();
-    lab.assert_closed(Err(failed.clone()));
+    lab.assert_closed(Err(failure.clone()));
 
     let mut lab = Lab::client_in(State::WaitControlReply);
     let result = StartResult::VersionUnsupported;
     lab.give(StartControlConnectionReply { version: 0x0200, result, ..start_reply() });
-    lab.assert_closed(Err(failed));
+    lab.assert_closed(Err(failure));
 }
 
 #[test]
@@ -147,23 +147,23 @@ fn a_refused_call_says_why_at_once_and_stops() {
     let mut lab = Lab::client_in(State::WaitCallReply);
     let (result, error) = (OutgoingCallResult::GeneralError, GeneralError::NoResource);
     lab.give(OutgoingCallReply { result, error, cause: 42, ..call_reply() });
-    let failed = Failed::CallRefused { result, error, cause: 42 };
-    assert_eq!(lab.events(), [Event::CallEnded(failed.clone())]);
+    let failure = Failure::CallRefused { result, error, cause: 42 };
+    assert_eq!(lab.events(), [Event::CallEnded(failure.clone())]);
     assert_eq!(lab.sent(), [StopControlConnectionRequest { reason: StopReason::None }.into()]);
     assert_eq!(lab.expire(), (Timer::StopReply, secs(2)));
-    lab.assert_closed(Err(failed));
+    lab.assert_closed(Err(failure));
 }
 
 #[test]
 fn a_call_without_a_reply_is_cleared_after_20_s() {
     let mut lab = Lab::client_in(State::WaitCallReply);
     assert_eq!(lab.expire(), (Timer::CallReply, secs(20)));
-    assert_eq!(lab.events(), [Event::CallEnded(Failed::NoCallReply)]);
+    assert_eq!(lab.events(), [Event::CallEnded(Failure::NoCallReply)]);
     assert_eq!(lab.sent(), [crate::CallClearRequest { call_id: OUR_CALL_ID }.into()]);
     lab.give(call_reply());
     assert_eq!(lab.events(), [], "too late");
     assert_eq!(lab.run_out(), secs(4));
-    lab.assert_closed(Err(Failed::NoCallReply));
+    lab.assert_closed(Err(Failure::NoCallReply));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn rfc2637_section_3_1_4_echo() {
     lab.pass(secs(10));
     lab.give(reply(3));
     assert_eq!(lab.expire(), (Timer::EchoReply, secs(50)), "the reply to another does not count");
-    lab.assert_closed(Err(Failed::EchoTimeout));
+    lab.assert_closed(Err(Failure::EchoTimeout));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_sign_of_life_can_be_asked_for_at_any_time() {
     let mut lab = Lab::client_in(State::CallEstablished);
     lab.pass(secs(10));
     for _ in 0..2 {
-        lab.connection.ask(lab.now);
+        lab.connection.send_echo_request(lab.now);
     }
     assert_eq!(lab.sent(), [EchoRequest { identifier: 1 }.into()], "one at a time");
     lab.pass(secs(1));
@@ -211,7 +211,7 @@ fn a_sign_of_life_can_be_asked_for_at_any_time() {
     assert_eq!(lab.expire(), (Timer::EchoIdle, secs(60)));
     for state in [State::WaitControlReply, State::WaitCallReply, State::WaitDisconnect] {
         let mut lab = Lab::client_in(state);
-        lab.connection.ask(lab.now);
+        lab.connection.send_echo_request(lab.now);
         assert_eq!(lab.sent(), [], "{state:?}");
     }
 }
@@ -278,7 +278,7 @@ fn the_end_of_tcp_ends_the_call() {
     for state in [State::WaitControlReply, State::WaitCallReply, State::CallEstablished] {
         let mut lab = Lab::client_in(state);
         lab.connection.handle_eof(lab.now);
-        lab.assert_closed(Err(Failed::ConnectionLost));
+        lab.assert_closed(Err(Failure::ConnectionLost));
     }
 }
 

@@ -108,7 +108,7 @@ fn outcome(lab: &mut Lab, message: &Message) -> String {
     text.push_str(if lab.connection.stats().out_of_phase > counted { "#" } else { "" });
     match events.last() {
         Some(Event::Closed(Ok(()))) => text.push_str("x:asked"),
-        Some(Event::Closed(Err(failed))) => write!(text, "x:{}", failed.name()).unwrap(),
+        Some(Event::Closed(Err(failure))) => write!(text, "x:{}", failure.name()).unwrap(),
         _ if lab.connection.state() != before => text.push_str(name(lab.connection.state())),
         _ if text.is_empty() => text.push('.'),
         _ => {}

@@ -11,7 +11,7 @@ mod totality;
 use std::time::{Duration, Instant};
 
 use crate::{
-    Config, ControlConnection, Decoder, Event, Failed, GeneralError, Message, OutgoingCallReply,
+    Config, ControlConnection, Decoder, Event, Failure, GeneralError, Message, OutgoingCallReply,
     OutgoingCallResult, PROTOCOL_VERSION, StartControlConnectionReply, StartResult, State,
     StopReason, Text, Timer, message::tests::emitted,
 };
@@ -91,7 +91,7 @@ impl Lab {
     }
 
     /// Asserts that it is over, and for which reason
-    fn assert_closed(&mut self, outcome: Result<(), Failed>) {
+    fn assert_closed(&mut self, outcome: Result<(), Failure>) {
         assert_eq!(self.events().pop(), Some(Event::Closed(outcome)));
         assert_eq!(self.connection.state(), State::Closed);
         assert_eq!(self.connection.poll_timeout(), None);

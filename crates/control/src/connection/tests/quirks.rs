@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    CallDisconnectNotify, DisconnectResult, Pattern, Quirks, Recognition, SetLinkInfo,
+    CallDisconnectNotify, DisconnectResult, Quirks, Recognized, Recognizer, SetLinkInfo,
     StopControlConnectionReply, StopControlConnectionRequest,
     message::tests::{blank, hex},
 };
@@ -17,7 +17,7 @@ fn notify(call_id: u16) -> CallDisconnectNotify {
     }
 }
 
-const DISCONNECTED: Failed = Failed::CallDisconnected {
+const DISCONNECTED: Failure = Failure::CallDisconnected {
     result: DisconnectResult::AdminShutdown,
     error: GeneralError::None,
     cause: 16,
@@ -180,10 +180,12 @@ fn mxstream_gets_its_phone_number_and_cisco_the_client_host_name() {
     assert_eq!((call.call_id, call.call_serial_number), (OUR_CALL_ID, 1));
 }
 
-/// A rule of the caller's own that recognises a server by its vendor
-fn of_acme(quirks: Quirks) -> Recognition {
-    let vendor = Some(Pattern::Is("acme".into()));
-    Recognition { name: "Acme".into(), vendor, host_name: None, firmware: None, quirks }
+/// A rule of the caller's own that recognizes a server by its vendor
+fn of_acme(quirks: Quirks) -> Recognizer {
+    Recognizer::new(move |peer| {
+        let quirks = quirks.clone();
+        (peer.vendor == "ACME").then(|| Recognized { name: "Acme".into(), quirks })
+    })
 }
 
 fn acme_reply() -> StartControlConnectionReply {
@@ -193,14 +195,14 @@ fn acme_reply() -> StartControlConnectionReply {
 #[test]
 fn what_matters_to_the_call_only_is_done_when_the_reply_tells_who_it_is() {
     let quirks = Quirks { send_link_info: Some(true), ..Quirks::phone_number("99") };
-    let recognitions = vec![of_acme(quirks.clone())];
-    let mut lab = Lab::connect(Config { recognitions, ..Config::default() });
+    let recognizer = of_acme(quirks);
+    let mut lab = Lab::connect(Config { recognizer, ..Config::default() });
     lab.sent();
     lab.give(acme_reply());
     let [Message::OutgoingCallRequest(call)] = &lab.sent()[..] else { panic!() };
     assert_eq!(call.phone_number, Text::new("99"));
-    let recognized = lab.connection.peer().unwrap().recognized.as_deref().unwrap();
-    assert_eq!((recognized.name.as_ref(), &recognized.quirks), ("Acme", &quirks));
+    let recognized = lab.connection.peer().unwrap().recognized.as_deref();
+    assert_eq!(recognized, Some("Acme"));
     lab.give(call_reply());
     assert!(matches!(lab.sent()[..], [Message::SetLinkInfo(SetLinkInfo { .. })]));
 }
@@ -212,18 +214,21 @@ fn what_should_have_been_said_before_the_reply_ends_it_so_that_it_can_be_dialled
         StartControlConnectionReply { result: StartResult::NotAuthorized, ..acme_reply() },
     ];
     for reply in replies {
-        let recognitions = vec![of_acme(Quirks::client_host_name("relay"))];
-        let mut lab = Lab::connect(Config { recognitions, ..Config::default() });
+        let quirks = Quirks::client_host_name("relay");
+        let recognizer = of_acme(quirks.clone());
+        let mut lab = Lab::connect(Config { recognizer, ..Config::default() });
         lab.sent();
         lab.give(reply);
         assert!(matches!(lab.sent()[..], [Message::StopControlConnectionRequest(_)]));
         lab.connection.handle_eof(lab.now);
-        let Some(Event::Closed(Err(Failed::Recognized(it)))) = lab.events().pop() else { panic!() };
-        assert_eq!(it.name, "Acme");
+        let Some(Event::Closed(Err(Failure::Recognized(it)))) = lab.events().pop() else {
+            panic!()
+        };
+        assert_eq!((it.name.as_ref(), &it.quirks), ("Acme", &quirks));
 
         // with the quirks in the first message, the server's unchanged reply is accepted
         let mut again = Lab::connect(Config {
-            recognitions: vec![of_acme(it.quirks.clone())],
+            recognizer: of_acme(it.quirks.clone()),
             ..with_quirks(it.quirks)
         });
         again.sent();
@@ -233,10 +238,10 @@ fn what_should_have_been_said_before_the_reply_ends_it_so_that_it_can_be_dialled
 }
 
 #[test]
-fn what_the_caller_named_is_not_overruled_by_what_is_recognised() {
-    let recognitions = vec![of_acme(Quirks::client_host_name("relay"))];
+fn what_the_caller_named_is_not_overruled_by_what_is_recognized() {
+    let recognizer = of_acme(Quirks::client_host_name("relay"));
     let quirks = Quirks::client_host_name("mine");
-    let mut lab = Lab::connect(Config { quirks, recognitions, ..Config::default() });
+    let mut lab = Lab::connect(Config { quirks, recognizer, ..Config::default() });
     lab.sent();
     lab.give(acme_reply());
     assert_eq!(lab.connection.state(), State::WaitCallReply, "and there is nothing to redial for");
@@ -245,7 +250,7 @@ fn what_the_caller_named_is_not_overruled_by_what_is_recognised() {
 #[test]
 fn a_zero_call_id_is_asked_for_from_the_start_on() {
     let quirks = Quirks { zero_call_id: Some(true), ..Quirks::NONE };
-    let mut lab = Lab::connect(Config { recognitions: vec![of_acme(quirks)], ..Config::default() });
+    let mut lab = Lab::connect(Config { recognizer: of_acme(quirks), ..Config::default() });
     lab.give(acme_reply());
     assert_eq!(lab.connection.state(), State::WaitStopReply);
 }

@@ -105,7 +105,7 @@ fn a_client_hangs_up_on_every_kind_of_server() {
             client.expire();
             drive(&mut client, &mut server);
         }
-        let ended = Event::CallEnded(Failed::CallCleared);
+        let ended = Event::CallEnded(Failure::CallCleared);
         assert_eq!(server.events(), [ended, Event::Closed(Ok(()))], "{after_call_clear:?}");
         client.assert_closed(Ok(()));
         assert_eq!(client.connection.stats().foreign_call_ids, 0);
@@ -173,12 +173,12 @@ fn a_server_hangs_up_on_a_client() {
     client.events();
     server.close();
     drive(&mut client, &mut server);
-    let failed = Failed::CallDisconnected {
+    let failure = Failure::CallDisconnected {
         result: crate::DisconnectResult::AdminShutdown,
         error: GeneralError::None,
         cause: 0,
     };
-    assert_eq!(client.events(), [Event::CallEnded(failed.clone()), Event::Closed(Err(failed))]);
+    assert_eq!(client.events(), [Event::CallEnded(failure.clone()), Event::Closed(Err(failure))]);
     server.assert_closed(Ok(()));
 }
 
@@ -198,13 +198,13 @@ fn a_server_may_refuse_either_request() {
     let result = StartResult::NotAuthorized;
     let (mut client, mut server) =
         pair(ServerConfig { start_result: result, ..ServerConfig::default() });
-    client.assert_closed(Err(Failed::ControlRefused { result, error: GeneralError::None }));
+    client.assert_closed(Err(Failure::ControlRefused { result, error: GeneralError::None }));
     server.assert_closed(Ok(()));
 
     let result = OutgoingCallResult::Busy;
     let (mut client, _) = pair(ServerConfig { call_result: result, ..ServerConfig::default() });
-    let failed = Failed::CallRefused { result, error: GeneralError::None, cause: 0 };
-    client.assert_closed(Err(failed));
+    let failure = Failure::CallRefused { result, error: GeneralError::None, cause: 0 };
+    client.assert_closed(Err(failure));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_second_call_gets_no_resource() {
 fn a_server_waits_10_s_for_the_first_message_and_takes_no_other() {
     let mut lab = server_after(0);
     assert_eq!(lab.expire(), (Timer::ControlRequest, secs(10)));
-    lab.assert_closed(Err(Failed::NoControlRequest));
+    lab.assert_closed(Err(Failure::NoControlRequest));
     let mut lab = server_after(0);
     lab.give(call_request());
     let misbehaved = PeerMisbehaved::OutOfPhase(crate::ControlType::OutgoingCallRequest);
@@ -266,7 +266,7 @@ fn a_server_refuses_another_version() {
             ..
         })]
     ));
-    lab.assert_closed(Err(Failed::VersionUnsupported { version: 0x0200 }));
+    lab.assert_closed(Err(Failure::VersionUnsupported { version: 0x0200 }));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_server_asks_silent_clients_for_a_sign_of_life() {
         assert_eq!(lab.expire(), (Timer::EchoIdle, secs(60)));
         assert!(matches!(lab.sent()[..], [Message::EchoRequest(_)]));
         assert_eq!(lab.expire(), (Timer::EchoReply, secs(60)));
-        lab.assert_closed(Err(Failed::EchoTimeout));
+        lab.assert_closed(Err(Failure::EchoTimeout));
     }
 }
 
@@ -287,5 +287,5 @@ fn a_server_asks_silent_clients_for_a_sign_of_life() {
 fn a_stop_without_clearing_the_call_is_told() {
     let mut lab = server_after(2);
     lab.give(StopControlConnectionRequest { reason: StopReason::None });
-    lab.assert_closed(Err(Failed::StoppedByPeer { reason: StopReason::None }));
+    lab.assert_closed(Err(Failure::StoppedByPeer { reason: StopReason::None }));
 }

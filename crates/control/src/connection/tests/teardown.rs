@@ -113,6 +113,6 @@ fn a_stop_by_the_peer_is_answered_and_told() {
         lab.give(STOP);
         assert_eq!(lab.sent(), [STOPPED.into()]);
         let reason = StopReason::StopLocalShutdown;
-        lab.assert_closed(Err(Failed::StoppedByPeer { reason }));
+        lab.assert_closed(Err(Failure::StoppedByPeer { reason }));
     }
 }

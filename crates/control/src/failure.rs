@@ -8,7 +8,7 @@ use crate::{
 /// The reason why a control connection, or its call, ended without being asked to
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Failed {
+pub enum Failure {
     /// The peer speaks another protocol
     #[error("the server does not speak PPTP: it sent \"{}\"", first.escape_ascii())]
     NotPptp {
@@ -72,7 +72,7 @@ pub enum Failed {
     /// An Echo-Request was not answered in time
     #[error("no reply to an Echo-Request")]
     EchoTimeout,
-    /// The server was recognised as one that has to be dialled in another way from the start on
+    /// The server was recognized as one that has to be dialled in another way from the start on
     #[error("the server is of the kind {}, which has to be dialled otherwise", .0.name)]
     Recognized(Box<Recognized>),
     /// The TCP connection ended
@@ -85,15 +85,15 @@ pub enum Failed {
 
 /// The names of a failure's variants, and the list of all of them
 macro_rules! names {
-    ($($(#[$if:meta])* $failed:pat => $name:literal,)*) => {
-        impl Failed {
-            /// The names of all failures there are, in the enum's order
+    ($($(#[$if:meta])* $failure:pat => $name:literal,)*) => {
+        impl Failure {
+            /// The names of all failures, in the order of the enum
             pub const NAMES: &[&str] = &[$($(#[$if])* $name,)*];
 
             /// The failure's name, one word: for programs
             pub const fn name(&self) -> &'static str {
                 match self {
-                    $($(#[$if])* $failed => $name,)*
+                    $($(#[$if])* $failure => $name,)*
                 }
             }
         }
