@@ -1,20 +1,19 @@
-//! The side that authenticates itself and is given an address
+//! The role of a client, which authenticates itself and is given an address
 
 use std::time::Instant;
 
-use crate::authentication;
-use crate::config::ClientConfig;
-use crate::context::Context;
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::liveness::echo::Echo;
-use crate::machine::role::{IpcpStart, Role};
-use crate::machine::{Machine, Parts};
-use crate::negotiation::ccp::Ccp;
-use crate::negotiation::ipcp::Ipcp;
-use crate::negotiation::ipv6cp;
-use crate::negotiation::lcp::Lcp;
-use crate::negotiation::negotiator::Negotiator;
+use crate::{
+    authentication,
+    config::ClientConfig,
+    context::{Context, random::Random},
+    failure::Failure,
+    liveness::echo::Echo,
+    machine::{
+        Machine, Parts,
+        role::{IpcpStart, Role},
+    },
+    negotiation::{ccp::Ccp, ipcp::Ipcp, ipv6cp, lcp::Lcp, negotiator::Negotiator},
+};
 
 /// The role of a client
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(crate) struct Client {
 
 impl Role for Client {
     type Lcp = Lcp;
-    type Authentication = authentication::Client;
+    type Authentication = authentication::ClientAuthentication;
     type Ccp = Ccp;
     type Ipcp = Ipcp;
 
@@ -45,11 +44,14 @@ impl Role for Client {
 }
 
 impl Machine<Client> {
-    /// The owner's reply to what it was asked
+    /// Passes on the owner's reply to a question
     pub(crate) fn reply(
         &mut self,
         now: Instant,
-        reply: impl FnOnce(&mut authentication::Client, &mut Context) -> Result<(), Failure>,
+        reply: impl FnOnce(
+            &mut authentication::ClientAuthentication,
+            &mut Context,
+        ) -> Result<(), Failure>,
     ) {
         if let Err(failure) = reply(&mut self.authentication, &mut self.context) {
             self.fail(now, failure);
@@ -59,9 +61,9 @@ impl Machine<Client> {
 
 /// Makes the machine of a client as `config` describes it
 ///
-/// Identifiers begin at random: someone who sees nothing cannot name the next one.
+/// Identifiers begin at random: a sender off the path cannot guess the next one.
 pub(crate) fn machine(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
-    let [lcp, ccp, ipcp, ipv6cp_id, id, token @ ..]: [u8; 9] = Random::apart(seed);
+    let [lcp, ccp, ipcp, ipv6cp_id, id, token @ ..]: [u8; 9] = Random::independent(seed);
     let ipv6 = ipv6cp::negotiator(config.ipv6);
     let echo = Echo::new(config.echo);
     let parts = Parts {
@@ -77,7 +79,7 @@ pub(crate) fn machine(config: ClientConfig, seed: [u8; 32]) -> Machine<Client> {
         id,
         proof: config.proof,
         carrier_limit: config.carrier_limit,
-        authentication: authentication::Client::new(config),
+        authentication: authentication::ClientAuthentication::new(config),
     };
     Machine::new(parts, seed)
 }

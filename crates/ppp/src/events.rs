@@ -1,17 +1,16 @@
 //! The events of a link, which its owner polls
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
-use crate::config::AddressRequest;
-use crate::config::questions::Question;
-use crate::context::stats::Discard;
-use crate::encryption::agreed::Encryption;
-use crate::failure::Failure;
-use crate::failure::ras::RasCode;
-use crate::liveness::path_monitor::Reachability;
-use crate::negotiation::ipv6cp::Ipv6Addresses;
-use crate::wire::protocol::{AuthenticationProtocol, Protocol};
+use crate::{
+    config::{AddressRequest, questions::Question},
+    context::stats::Discard,
+    encryption::agreed::Encryption,
+    failure::{Failure, ras::RasCode},
+    liveness::path_monitor::Reachability,
+    negotiation::ipv6cp::Ipv6Addresses,
+    wire::protocol::{AuthenticationProtocol, Protocol},
+};
 
 /// An event that the owner of a link has to know
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +23,15 @@ pub enum Event {
     Up(Negotiated),
     /// The reachability has changed: packets pass inside the link, or that is not known
     Reachable(Reachability),
-    /// The server refused the login, and the owner is asked what to say to that: see [`Questions`]
+    /// The server refused the login, and the owner is asked for an answer: see [`Questions`]
     ///
     /// [`Questions`]: crate::Questions
     Ask(Question),
-    /// The server took the new password: the old one is worth nothing any more
+    /// The server took the new password: the old one is not valid any more
     PasswordChanged,
-    /// A text in which the peer says what it is (RFC 1570 §2.1); Windows clients send one
+    /// A text by which the peer identifies itself (RFC 1570 §2.1); Windows clients send one
     Identification(String),
-    /// The peer will end the link after so long, and what it says to that (RFC 1570 §2.2)
+    /// The time after which the peer will end the link, and its message (RFC 1570 §2.2)
     TimeRemaining {
         /// Time from now on; [`Duration::MAX`] for ever
         left: Duration,
@@ -124,11 +123,11 @@ pub struct Negotiated {
     /// The name the peer gave in authentication: the server's own for a client, the user's for a server
     ///
     /// A server gives none in PAP.
-    pub peer_name: String,
+    pub peer_name: Box<str>,
     /// The encryption of both directions; `None`: the link is in the clear
     pub encryption: Option<Encryption>,
     /// Our inner address
-    pub address: Ipv4Addr,
+    pub inner_address: Ipv4Addr,
     /// The peer's inner address, if it told one: a label, since everything is routed to the link
     pub peer_address: Option<Ipv4Addr>,
     /// The DNS servers the peer named, in its order: at most two

@@ -54,19 +54,24 @@ mod server;
 mod tests;
 mod wire;
 
-pub use config::policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy};
-pub use config::questions::{Question, Questions};
-pub use config::{AddressRequest, ClientConfig, EchoPolicy, ProofPolicy};
-pub use context::round_trips::RoundTripTime;
-pub use context::stats::{Discard, Stats};
+pub use config::{
+    AddressRequest, ClientConfig, EchoPolicy, ProofPolicy,
+    policy::{AuthenticationPolicy, EncryptionDemand, EncryptionPolicy},
+    questions::{Question, Questions},
+    quirks::Quirks,
+};
+pub use context::{
+    round_trips::RoundTripTime,
+    stats::{Discard, Stats},
+};
 pub use encryption::agreed::Encryption;
 pub use events::{Event, Negotiated, Phase, Received, Timer};
-pub use failure::class::Class;
-pub use failure::ras::RasCode;
-pub use failure::{Assigned, Failure, Rule, WrongKey};
+pub use failure::{Assigned, Failure, Rule, WrongKey, class::Class, ras::RasCode};
 pub use link::Link;
-pub use liveness::path_monitor::{NothingPasses, Proof, Reachability};
-pub use liveness::wants_answer::wants_answer;
+pub use liveness::{
+    path_monitor::{NothingPasses, Proof, Reachability},
+    wants_answer::wants_answer,
+};
 pub use negotiation::ipv6cp::Ipv6Addresses;
 pub use pptp_mppe::{
     Arrival, Discard as MppeDiscard, KeyStrength, Order, StatefulReset, Stats as DecryptorStats,
@@ -79,6 +84,8 @@ pub use server::config::{Extras, ServerConfig};
 #[cfg(feature = "server")]
 pub use server::faults::{Deafness, Echoes, LinkFaults};
 #[cfg(feature = "server")]
-pub use server::slow_start::SlowStart;
-pub use wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
-pub use wire::{frame, packet};
+pub use server::startup_delays::StartupDelays;
+pub use wire::{
+    frame, options, packet,
+    protocol::{AuthenticationProtocol, MppeBits, Protocol},
+};

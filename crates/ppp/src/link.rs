@@ -1,23 +1,24 @@
 //! The link: one type for both roles
 
-use std::fmt;
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use pptp_mppe::Arrival;
 use pptp_mschap::Password;
 use pptp_packet::PacketBuf;
 use zeroize::Zeroizing;
 
-use crate::authentication;
-use crate::client::{self, Client};
-use crate::config::ClientConfig;
-use crate::context::stats::Stats;
-use crate::events::{Event, Phase, Received, Timer};
-use crate::failure::Failure;
-use crate::liveness::path_monitor::Reachability;
-use crate::machine::Machine;
 #[cfg(feature = "server")]
 use crate::server::config::ServerConfig;
+use crate::{
+    authentication,
+    client::{self, Client},
+    config::{ClientConfig, quirks::Quirks},
+    context::stats::Stats,
+    events::{Event, Phase, Received, Timer},
+    failure::Failure,
+    liveness::path_monitor::Reachability,
+    machine::Machine,
+};
 
 /// One PPP link, from the first Configure-Request to the last Terminate-Ack
 ///
@@ -60,7 +61,7 @@ macro_rules! in_client {
     };
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 impl Link {
     /// Returns the `Debug` output of the machine's parts, which [`Link`]'s own leaves out
     pub(crate) fn details(&self) -> String {
@@ -75,20 +76,20 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// The side that authenticates itself and is given an address
+    /// The client's link: it authenticates itself and is given an address
     ///
     /// All randomness (Magic-Numbers, challenges) comes from `seed`: it has to be fresh and secret.
     pub fn client(config: ClientConfig, seed: [u8; 32]) -> Self {
         Self(Inner::Client(client::machine(config, seed)))
     }
 
-    /// The side that checks who the other is and assigns its address
+    /// The server's link: it authenticates the client and assigns its address
     #[cfg(feature = "server")]
     pub fn server(config: ServerConfig, seed: [u8; 32]) -> Self {
         Self(Inner::Server(Box::new(crate::server::machine(config, seed))))
     }
 
-    /// The carrier is up: sends LCP's Configure-Request at once
+    /// Opens the link over a carrier that is up: sends LCP's Configure-Request at once
     pub fn open(&mut self, now: Instant) {
         each!(&mut self.0, machine => machine.open(now));
     }
@@ -107,7 +108,15 @@ impl Link {
         each!(&mut self.0, machine => machine.renegotiate(now));
     }
 
-    /// Has the client prove once more who it is, while the link is up (RFC 1994 §4.1)
+    /// Asks the peer for a sign of life now, since it may be gone: with the next [`Self::handle_timeout`]
+    ///
+    /// Four LCP Echo-Requests in 9 s, unless the peer is heard; 3 s later it is dead. [`EchoPolicy`](crate::EchoPolicy)
+    /// has the number, and shorter times. Does nothing before LCP is open, and where echoes are switched off.
+    pub fn check_peer(&mut self, now: Instant) {
+        each!(&mut self.0, machine => machine.check_peer(now));
+    }
+
+    /// Asks the client to prove once more who it is, while the link is up (RFC 1994 §4.1)
     ///
     /// Does nothing in a client, before the first proof, and with PAP.
     #[cfg(feature = "server")]
@@ -135,12 +144,11 @@ impl Link {
         }
     }
 
-    /// Agrees to whatever authentication is allowed without asking for MS-CHAPv2 first
+    /// Puts the peer's quirks into the configuration, for an owner who learns only on the way who the peer is
     ///
-    /// See [`AuthenticationPolicy::at_first_asking`](crate::AuthenticationPolicy::at_first_asking): for
-    /// an owner who learns only on the way who the peer is. Does nothing in a server.
-    pub fn agree_at_first_asking(&mut self) {
-        in_client!(&mut self.0, machine => machine.lcp.options.agree_at_first_asking());
+    /// Does nothing in a server.
+    pub fn apply(&mut self, quirks: Quirks) {
+        in_client!(&mut self.0, machine => machine.lcp.options.apply(quirks));
     }
 
     /// Answers [`Question::NewPassword`]: the server is told to change the password, and the link goes on
@@ -167,7 +175,7 @@ impl Link {
     ///
     /// Does nothing without a question.
     pub fn give_up(&mut self, now: Instant) {
-        in_client!(&mut self.0, machine => machine.reply(now, authentication::Client::give_up));
+        in_client!(&mut self.0, machine => machine.reply(now, authentication::ClientAuthentication::give_up));
     }
 
     /// Takes one PPP frame as it was in the carrier, and opens it in place
@@ -224,7 +232,7 @@ impl Link {
         each!(&self.0, machine => machine.last_heard())
     }
 
-    /// Returns whether packets pass inside the link, as far as is known
+    /// Returns true if packets pass inside the link, as far as is known
     pub fn reachability(&self) -> Reachability {
         each!(&self.0, machine => machine.reachability())
     }
@@ -243,7 +251,7 @@ impl Link {
         each!(&mut self.0, machine => machine.poll_frame())
     }
 
-    /// The next thing to know
+    /// The next event
     pub fn poll_event(&mut self) -> Option<Event> {
         each!(&mut self.0, machine => machine.poll_event())
     }
@@ -253,7 +261,7 @@ impl Link {
         each!(&self.0, machine => machine.poll_timeout())
     }
 
-    /// Returns whether IP packets pass
+    /// Returns true if IP packets pass
     pub fn is_up(&self) -> bool {
         each!(&self.0, machine => machine.is_up())
     }

@@ -1,4 +1,4 @@
-//! The account of a client: from a challenge to the answer, and to the proof of its verdict
+//! The account of a client: from a challenge to the answer, and to the one that is expected of the server
 
 use pptp_mschap::{
     AuthenticatorResponse, HashName, NtHash, Password, PasswordChange, PasswordEncoding,
@@ -7,14 +7,20 @@ use pptp_mschap::{
 };
 use pptp_packet::Redacted;
 
-use super::{Keys, V1Keys};
-use crate::context::random::Random;
-use crate::wire::authentication::ChangePassword;
-use crate::wire::authentication::chap::RESPONSE;
-use crate::wire::packet::ChapValue;
-use crate::wire::protocol::AuthenticationProtocol;
+use super::phase::{Keys, V1Keys};
+use crate::{
+    context::random::Random,
+    wire::{
+        authentication::{ChangePassword, chap::RESPONSE},
+        packet::ChapValue,
+        protocol::AuthenticationProtocol,
+    },
+};
 
-/// The client's account, and the algorithm by which it is proven
+/// Octets of the value of an MS-CHAP Response of either version
+pub(crate) const RESPONSE_LEN: usize = 49;
+
+/// The client's account: user name and password, and how they are hashed
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) user: Box<str>,
@@ -26,28 +32,28 @@ pub(crate) struct Account {
 /// The algorithm of a CHAP (RFC 1994 §3)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
-    /// 05
+    /// Algorithm 05
     Md5,
-    /// 80
+    /// Algorithm 80
     MsChapV1,
-    /// 81
+    /// Algorithm 81
     MsChapV2,
 }
 
-/// An answer to a challenge, with the proof that the server's Success has to give
+/// An answer to a challenge, with the one that is then expected of the server
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ChapAnswer {
     pub(crate) code: u8,
     /// The data of the packet, the name included
     pub(crate) data: Redacted<Vec<u8>>,
-    pub(crate) proof: Proof,
+    pub(crate) expected: ExpectedAnswer,
 }
 
 /// The answer expected in a Success, and the keys that are valid after it
 #[derive(Debug)]
-pub(crate) struct Proof {
-    /// The server's proof, in MS-CHAPv2 only: the other algorithms prove nothing of the server
-    pub(crate) expected: Option<AuthenticatorResponse>,
+pub(crate) struct ExpectedAnswer {
+    /// The Authenticator Response of MS-CHAPv2; the other algorithms do not prove the server
+    pub(crate) authenticator_response: Option<AuthenticatorResponse>,
     pub(crate) keys: Keys,
 }
 
@@ -62,7 +68,7 @@ impl Algorithm {
         }
     }
 
-    /// Returns whether a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
+    /// Returns true if a challenge may have this many octets (RFC 1994 §4.1, RFC 2433 §4, RFC 2759 §3)
     pub(crate) const fn takes(self, octets: usize) -> bool {
         match self {
             Self::Md5 => octets > 0,
@@ -73,36 +79,37 @@ impl Algorithm {
 }
 
 impl Account {
-    /// The Response to a challenge; `None` if no such challenge can be answered
+    /// The Response to a challenge; `None` if the challenge has a wrong length
     ///
-    /// `peer_challenge` is our own, which MS-CHAPv2 has.
+    /// `peer_challenge` is our own challenge, which MS-CHAPv2 has.
     pub(crate) fn respond(
         &self,
         algorithm: Algorithm,
         id: u8,
         challenge: &[u8],
         peer_challenge: &[u8; 16],
-    ) -> Option<Answer> {
-        let (value, proof) = match algorithm {
+    ) -> Option<ChapAnswer> {
+        let (value, expected) = match algorithm {
             Algorithm::Md5 => {
                 let value = md5_response(id, &self.password.octets(self.encoding), challenge);
-                (value.to_vec(), Proof { expected: None, keys: Keys::None })
+                (value.to_vec(), ExpectedAnswer { authenticator_response: None, keys: Keys::None })
             }
             Algorithm::MsChapV1 => {
-                let (response, proof) = self.prove_v1(challenge.try_into().ok()?);
-                (v1_value(&response).to_vec(), proof)
+                let (response, expected) = self.prove_v1(challenge.try_into().ok()?);
+                (v1_value(&response).to_vec(), expected)
             }
             Algorithm::MsChapV2 => {
-                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, peer_challenge);
-                (v2_value(peer_challenge, &response).to_vec(), proof)
+                let (response, expected) =
+                    self.prove_v2(challenge.try_into().ok()?, peer_challenge);
+                (v2_value(peer_challenge, &response).to_vec(), expected)
             }
         };
         let mut data = Vec::new();
         ChapValue { value: &value, name: self.user.as_bytes() }.emit(&mut data);
-        Some(Answer { code: RESPONSE, data: Redacted(data), proof })
+        Some(ChapAnswer { code: RESPONSE, data: Redacted(data), expected })
     }
 
-    /// The Change-Password packet that makes this account the one it is from `old` on
+    /// The Change-Password packet that changes the password from `old` to that of this account
     ///
     /// `None` if the algorithm has no such packet, or does not take the challenge.
     pub(crate) fn change_password(
@@ -111,17 +118,18 @@ impl Account {
         algorithm: Algorithm,
         challenge: &[u8],
         random: &mut Random,
-    ) -> Option<Result<Answer, PasswordTooLong>> {
+    ) -> Option<Result<ChapAnswer, PasswordTooLong>> {
         let peer_challenge = random.draw();
-        let (nt_response, proof, peer_challenge) = match algorithm {
+        let (nt_response, expected, peer_challenge) = match algorithm {
             Algorithm::Md5 => return None,
             Algorithm::MsChapV1 => {
-                let (response, proof) = self.prove_v1(challenge.try_into().ok()?);
-                (response, proof, None)
+                let (response, expected) = self.prove_v1(challenge.try_into().ok()?);
+                (response, expected, None)
             }
             Algorithm::MsChapV2 => {
-                let (response, proof) = self.prove_v2(challenge.try_into().ok()?, &peer_challenge);
-                (response, proof, Some(&peer_challenge))
+                let (response, expected) =
+                    self.prove_v2(challenge.try_into().ok()?, &peer_challenge);
+                (response, expected, Some(&peer_challenge))
             }
         };
         let (hash, fill) = (old.nt_hash(self.encoding), random.draw());
@@ -130,7 +138,7 @@ impl Account {
             let packet =
                 ChangePassword { change: &change, peer_challenge, nt_response: &nt_response };
             let (code, data) = packet.emit();
-            Answer { code, data: Redacted(data), proof }
+            ChapAnswer { code, data: Redacted(data), expected }
         }))
     }
 
@@ -138,22 +146,26 @@ impl Account {
         self.password.nt_hash(self.encoding)
     }
 
-    fn prove_v1(&self, challenge: [u8; 8]) -> ([u8; 24], Proof) {
+    fn prove_v1(&self, challenge: [u8; 8]) -> ([u8; 24], ExpectedAnswer) {
         let hash = self.hash();
         let keys = Keys::V1(Box::new(V1Keys {
             bits_128: v1_start_key_128(&hash, &challenge),
             bits_40_56: v1_start_key_40_56(&self.password.lm_hash()),
         }));
-        (nt_response(&challenge, &hash), Proof { expected: None, keys })
+        (nt_response(&challenge, &hash), ExpectedAnswer { authenticator_response: None, keys })
     }
 
-    fn prove_v2(&self, challenge: &[u8; 16], peer_challenge: &[u8; 16]) -> ([u8; 24], Proof) {
+    fn prove_v2(
+        &self,
+        challenge: &[u8; 16],
+        peer_challenge: &[u8; 16],
+    ) -> ([u8; 24], ExpectedAnswer) {
         let (hash, user) = (self.hash(), self.user.as_bytes());
         let challenge = challenge_hash(peer_challenge, challenge, user, self.hash_name);
         let response = nt_response(&challenge, &hash);
-        let expected = Some(AuthenticatorResponse::new(&hash, &response, &challenge));
+        let authenticator_response = Some(AuthenticatorResponse::new(&hash, &response, &challenge));
         let keys = Keys::V2(Box::new(master_key(&hash, &response).start_keys(Side::Client)));
-        (response, Proof { expected, keys })
+        (response, ExpectedAnswer { authenticator_response, keys })
     }
 }
 
@@ -177,6 +189,3 @@ fn v2_value(peer_challenge: &[u8; 16], nt_response: &[u8; 24]) -> [u8; RESPONSE_
     }
     value
 }
-
-/// Octets of the value of an MS-CHAP Response of either version
-pub(crate) const RESPONSE_LEN: usize = 49;

@@ -1,38 +1,44 @@
-//! The side that is authenticated: one method, as LCP agreed, and the owner's part in it
+//! The authentication of a client: the method on which LCP agreed, and the questions to the owner
 
 use std::time::{Duration, Instant};
 
 use pptp_mschap::Password;
 
-use super::account::{Account, Algorithm};
-use super::conversation::{Conversation, Proven, Refusal, Step};
-use super::eap::{Eap, EapStep};
-use super::pap::Pap;
-use super::{Authenticated, Authentication, Outcome};
-use crate::config::ClientConfig;
-use crate::config::questions::{Question, Questions};
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::wire::frame;
-use crate::wire::packet::Packet;
-use crate::wire::protocol::{AuthenticationProtocol, Protocol};
+use super::{
+    account::{Account, Algorithm},
+    conversation::{ChapOutcome, Conversation, Proven, Refusal},
+    eap::{Eap, EapOutcome},
+    pap::Pap,
+    phase::{Authenticated, Authentication, Outcome},
+};
+use crate::{
+    config::{
+        ClientConfig,
+        questions::{Question, Questions},
+    },
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    failure::Failure,
+    wire::{
+        frame,
+        packet::Packet,
+        protocol::{AuthenticationProtocol, Protocol},
+    },
+};
 
-/// The side that is authenticated
+/// The authentication phase of a client
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct ClientAuthentication {
     account: Account,
     /// Questions that may still be asked
     questions: Questions,
     /// The question that waits for its answer
-    open: Option<Box<Open>>,
+    open: Option<Box<OpenQuestion>>,
     method: Method,
     is_authenticated: bool,
     deadline: Option<Instant>,
 }
 
-/// A way to prove who we are
+/// The method of authentication
 #[derive(Debug)]
 enum Method {
     None,
@@ -43,12 +49,12 @@ enum Method {
 
 /// A question that the owner has not answered yet
 #[derive(Debug)]
-struct Open {
+struct OpenQuestion {
     refusal: Box<Refusal>,
     is_about_password: bool,
 }
 
-impl Client {
+impl ClientAuthentication {
     pub(crate) fn new(config: ClientConfig) -> Self {
         Self {
             account: Account {
@@ -71,14 +77,14 @@ impl Client {
         packet: &Packet<'_>,
         lcp_ack: Option<Sent>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         let Method::Chap(conversation) = &mut self.method else { return Ok(Outcome::Nothing) };
         if let Some(lcp_ack) = lcp_ack.filter(|_| conversation.is_new()) {
             context.round_trips.answered(now, lcp_ack);
         }
         let was_pending = conversation.is_pending();
         match conversation.handle_packet(now, packet, &self.account, context)? {
-            Step::Answer => {
+            ChapOutcome::Answer => {
                 if let Some(answer) = conversation.answer() {
                     context.send(frame::CHAP, &answer);
                 }
@@ -87,13 +93,13 @@ impl Client {
                 }
                 Ok(Outcome::Nothing)
             }
-            Step::Proven(Proven { authenticated, sent, changed_password }) => {
+            ChapOutcome::Proven(Proven { authenticated, sent, changed_password }) => {
                 if !self.is_authenticated {
                     context.round_trips.answered(now, sent);
                 }
                 Ok(self.proven(authenticated, changed_password))
             }
-            Step::Refused(refusal) => self.refused(now, refusal),
+            ChapOutcome::Refused(refusal) => self.refused(now, refusal),
         }
     }
 
@@ -103,22 +109,22 @@ impl Client {
         packet: &Packet<'_>,
         lcp_ack: Option<Sent>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         let Method::Eap(eap) = &mut self.method else { return Ok(Outcome::Nothing) };
         if let Some(lcp_ack) = lcp_ack.filter(|_| eap.is_new()) {
             context.round_trips.answered(now, lcp_ack);
         }
         match eap.handle_packet(now, packet, &self.account, context)? {
-            EapStep::Nothing => Ok(Outcome::Nothing),
-            step @ (EapStep::Answered | EapStep::PasswordChanged) => {
+            EapOutcome::Nothing => Ok(Outcome::Nothing),
+            step @ (EapOutcome::Answered | EapOutcome::PasswordChanged) => {
                 if !self.is_authenticated {
                     self.deadline = now.checked_add(STEP_TIMEOUT);
                 }
-                let is_changed = matches!(step, EapStep::PasswordChanged);
+                let is_changed = matches!(step, EapOutcome::PasswordChanged);
                 Ok(if is_changed { Outcome::PasswordChanged(None) } else { Outcome::Nothing })
             }
-            EapStep::Authenticated(authenticated) => Ok(self.proven(authenticated, false)),
-            EapStep::Refused(refusal) => {
+            EapOutcome::Authenticated(authenticated) => Ok(self.proven(authenticated, false)),
+            EapOutcome::Refused(refusal) => {
                 let outcome = self.refused(now, refusal);
                 if let (Err(_), Method::Eap(eap)) = (&outcome, &mut self.method) {
                     eap.give_up(context);
@@ -139,8 +145,9 @@ impl Client {
         }
     }
 
-    /// The owner is asked if it wants to be, once; else that is the end
-    fn refused(&mut self, now: Instant, refusal: Box<Refusal>) -> Result<Outcome, Trouble> {
+    /// Asks the owner about a refusal, once and if the configuration says so; otherwise ends the
+    /// link
+    fn refused(&mut self, now: Instant, refusal: Box<Refusal>) -> Result<Outcome, PacketError> {
         let is_about_password = refusal.wants_new_password;
         let may_ask = if is_about_password {
             &mut self.questions.new_password
@@ -155,7 +162,7 @@ impl Client {
             return Err(refusal.failure.into());
         };
         self.deadline = now.checked_add(STEP_TIMEOUT);
-        self.open = Some(Box::new(Open { refusal, is_about_password }));
+        self.open = Some(Box::new(OpenQuestion { refusal, is_about_password }));
         Ok(Outcome::Ask(if is_about_password {
             Question::NewPassword { message }
         } else {
@@ -228,7 +235,7 @@ impl Client {
     }
 }
 
-impl Authentication for Client {
+impl Authentication for ClientAuthentication {
     fn start(&mut self, now: Instant, protocol: AuthenticationProtocol, context: &mut Context) {
         // A login that was refused is not tried again because LCP was negotiated anew.
         let patience = if self.open.is_some() { Duration::ZERO } else { STEP_TIMEOUT };
@@ -265,10 +272,10 @@ impl Authentication for Client {
         packet: &Packet<'_>,
         lcp_ack: Option<Sent>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         if self.open.is_some() {
-            // Whatever it is, it will not be answered with the password that was refused.
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            // No packet is answered with the password that was refused.
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         match &mut self.method {
             Method::Pap(pap) => match pap.handle_packet(now, packet, context)? {
@@ -277,12 +284,14 @@ impl Authentication for Client {
             },
             Method::Chap(_) => self.handle_chap(now, packet, lcp_ack, context),
             Method::Eap(_) => self.handle_eap(now, packet, lcp_ack, context),
-            Method::None => Err(Trouble::Discard(Discard::OutOfPhase)),
+            Method::None => Err(PacketError::Discard(Discard::OutOfPhase)),
         }
     }
 
-    /// The server's verdict was lost, and it will not send it again by itself; but it answers the
-    /// same Response with the same verdict (RFC 1994 §4.1)
+    /// Repeats the Response, because the server's verdict was lost
+    ///
+    /// The server does not send its verdict again by itself, but it answers the same Response with
+    /// the same verdict (RFC 1994 §4.1).
     fn peer_went_ahead(&mut self, now: Instant, context: &mut Context) -> Outcome {
         match &mut self.method {
             Method::Pap(pap) => pap.repeat(now, &self.account, context),

@@ -1,21 +1,25 @@
-//! Challenge, answer and verdict of the CHAP family (RFC 1994, RFC 2433, RFC 2759), whatever carries
-//! them: CHAP itself, or EAP
+//! Challenge, answer and verdict of the CHAP family (RFC 1994, RFC 2433, RFC 2759), carried by CHAP
+//! or EAP
 
 use std::time::Instant;
 
 use pptp_mschap::{AuthenticatorResponse, Password, v1_retry_challenge};
 use pptp_packet::Redacted;
 
-use super::account::{Account, Algorithm, Answer, Proof};
-use super::{Authenticated, peer_name, words};
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::wire::authentication::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS};
-use crate::wire::packet::{ChapValue, Packet};
+use super::{
+    account::{Account, Algorithm, ChapAnswer, ExpectedAnswer},
+    phase::{Authenticated, peer_name, peer_text},
+};
+use crate::{
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    failure::Failure,
+    wire::{
+        authentication::chap::{CHALLENGE, FAILURE, RESPONSE, SUCCESS},
+        packet::{ChapValue, Packet},
+    },
+};
 
-/// The side that is authenticated
+/// The client's side of a conversation of the CHAP family
 #[derive(Debug)]
 pub(crate) struct Conversation {
     algorithm: Algorithm,
@@ -29,34 +33,34 @@ pub(crate) struct Conversation {
 /// challenges, once there is no verdict to wait for, from which the answer is made anew.
 #[derive(Debug)]
 struct Exchange {
-    /// The challenge, and behind it the data of the answer, or what it is made from
+    /// The challenge, then the data of the answer, or the part from which the answer is made anew
     octets: Redacted<Box<[u8]>>,
     /// Octets of the challenge
     length: u8,
     /// True if the answer is to be made anew
     is_compact: bool,
     id: u8,
-    /// The answer's
+    /// The code of the answer
     code: u8,
-    /// The Failure that this is the answer to, and not a Challenge
+    /// The identifier of the Failure that this answers; `None` if it answers a Challenge
     refusal: Option<u8>,
-    /// Until the server's verdict
+    /// The data for the server's verdict, until it comes
     pending: Option<Box<Pending>>,
     /// Times the answer may still be repeated because the verdict seems lost
     repeats: u8,
 }
 
-/// The decision of a verdict
+/// The data by which the server's verdict is judged
 #[derive(Debug)]
 struct Pending {
-    proof: Proof,
+    expected: ExpectedAnswer,
     sent: Sent,
     peer_name: Box<str>,
 }
 
 /// The outcome of a packet
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum ChapOutcome {
     /// [`Conversation::answer`] is to be sent, perhaps once more
     Answer,
     /// The server took the answer, and gave its own proof where the algorithm has one
@@ -65,16 +69,16 @@ pub(crate) enum Step {
     Refused(Box<Refusal>),
 }
 
-/// A verdict in our favour
+/// A Success of the server
 #[derive(Debug)]
 pub(crate) struct Proven {
     pub(crate) authenticated: Authenticated,
     pub(crate) sent: Sent,
-    /// The answer was a Change-Password
+    /// True if the answer was a Change-Password
     pub(crate) changed_password: bool,
 }
 
-/// A verdict against us, and what could be said to it
+/// A Failure of the server, and the answers that are still possible
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// The failure that ends the link
@@ -84,7 +88,7 @@ pub(crate) struct Refusal {
     /// True if another login would be welcome
     pub(crate) wants_other_login: bool,
     id: u8,
-    /// The challenge that another answer has to be made of
+    /// The challenge for another answer
     challenge: Redacted<Box<[u8]>>,
     peer_name: Box<str>,
 }
@@ -94,12 +98,12 @@ impl Conversation {
         Self { algorithm, exchange: None }
     }
 
-    /// Returns whether nothing was answered yet
+    /// Returns true if nothing was answered yet
     pub(crate) const fn is_new(&self) -> bool {
         self.exchange.is_none()
     }
 
-    /// Returns whether a verdict is still to come
+    /// Returns true if a verdict is still to come
     pub(crate) fn is_pending(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.pending.is_some())
     }
@@ -124,12 +128,12 @@ impl Conversation {
         packet: &Packet<'_>,
         account: &Account,
         context: &mut Context,
-    ) -> Result<Step, Trouble> {
+    ) -> Result<ChapOutcome, PacketError> {
         match packet.code {
             CHALLENGE => self.handle_challenge(now, packet, account, context),
             SUCCESS => self.handle_success(packet),
             FAILURE => self.handle_failure(packet),
-            _ => Err(Trouble::Discard(Discard::OutOfPhase)),
+            _ => Err(PacketError::Discard(Discard::OutOfPhase)),
         }
     }
 
@@ -139,10 +143,10 @@ impl Conversation {
         packet: &Packet<'_>,
         account: &Account,
         context: &mut Context,
-    ) -> Result<Step, Trouble> {
+    ) -> Result<ChapOutcome, PacketError> {
         let chap = ChapValue::parse(packet.data)?;
         if !self.algorithm.takes(chap.value.len()) {
-            return Err(Trouble::Discard(Discard::Malformed));
+            return Err(PacketError::Discard(Discard::Malformed));
         }
         let is_repeated = |it: &Exchange| it.id == packet.id && it.challenge() == chap.value;
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| is_repeated(exchange)) {
@@ -150,14 +154,14 @@ impl Conversation {
         } else {
             let peer_challenge = context.random.draw();
             let answer = account.respond(self.algorithm, packet.id, chap.value, &peer_challenge);
-            let answer = answer.ok_or(Trouble::Discard(Discard::Malformed))?;
+            let answer = answer.ok_or(PacketError::Discard(Discard::Malformed))?;
             let exchange = Exchange::new(packet.id, chap.value, answer, peer_name(chap.name));
             self.exchange = Some(exchange(context.round_trips.stamp(now)));
         }
-        Ok(Step::Answer)
+        Ok(ChapOutcome::Answer)
     }
 
-    /// Returns whether a verdict is against us, or has not the proof that it should have
+    /// Returns true if a verdict is a Failure, or a Success without the server's proof
     pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
         let exchange = self.exchange.as_ref().filter(|exchange| exchange.id == packet.id);
         let Some(pending) = exchange.and_then(|exchange| exchange.pending.as_ref()) else {
@@ -170,42 +174,42 @@ impl Conversation {
         }
     }
 
-    /// RFC 2759 §5: without the right proof the server may be anyone
-    fn handle_success(&mut self, packet: &Packet<'_>) -> Result<Step, Trouble> {
+    /// Takes a Success, which in MS-CHAPv2 has to prove the server (RFC 2759 §5)
+    fn handle_success(&mut self, packet: &Packet<'_>) -> Result<ChapOutcome, PacketError> {
         let (code, pending) = self.conclude(packet.id)?;
         if !pending.is_proven_by(packet) {
             return Err(Failure::ServerNotAuthentic.into());
         }
-        let Pending { proof: Proof { keys, .. }, sent, peer_name } = *pending;
+        let Pending { expected: ExpectedAnswer { keys, .. }, sent, peer_name } = *pending;
         let changed_password = code != RESPONSE;
         if changed_password {
-            // Nothing is repeated any more, and it is large.
+            // The exchange is large, and nothing is repeated any more.
             self.exchange = None;
         }
         if let Some(exchange) = &mut self.exchange {
             exchange.compact();
         }
         let authenticated = Authenticated { keys, peer_name };
-        Ok(Step::Proven(Proven { authenticated, sent, changed_password }))
+        Ok(ChapOutcome::Proven(Proven { authenticated, sent, changed_password }))
     }
 
-    fn handle_failure(&mut self, packet: &Packet<'_>) -> Result<Step, Trouble> {
+    fn handle_failure(&mut self, packet: &Packet<'_>) -> Result<ChapOutcome, PacketError> {
         let was_answered = |it: &Exchange| it.refusal == Some(packet.id) && it.pending.is_some();
         if self.exchange.as_ref().is_some_and(was_answered) {
-            let repeated = self.repeat().map(|_| Step::Answer);
-            return repeated.ok_or(Trouble::Discard(Discard::OutOfPhase));
+            let repeated = self.repeat().map(|_| ChapOutcome::Answer);
+            return repeated.ok_or(PacketError::Discard(Discard::OutOfPhase));
         }
         let (_, pending) = self.conclude(packet.id)?;
         let challenge = self.exchange.as_ref().map(Exchange::challenge).unwrap_or_default();
         let refusal = Refusal::new(self.algorithm, packet, challenge, pending.peer_name);
-        Ok(Step::Refused(Box::new(refusal)))
+        Ok(ChapOutcome::Refused(Box::new(refusal)))
     }
 
     /// Returns the exchange that a verdict with this identifier is about, if it is still open
-    fn conclude(&mut self, id: u8) -> Result<(u8, Box<Pending>), Trouble> {
+    fn conclude(&mut self, id: u8) -> Result<(u8, Box<Pending>), PacketError> {
         let exchange = self.exchange.as_mut().filter(|exchange| exchange.id == id);
         let concluded = exchange.and_then(|it| Some((it.code, it.pending.take()?)));
-        concluded.ok_or(Trouble::Discard(Discard::OutOfPhase))
+        concluded.ok_or(PacketError::Discard(Discard::OutOfPhase))
     }
 
     /// Answers a refusal: with another login, or with the password changed from `old`
@@ -235,22 +239,22 @@ impl Conversation {
 }
 
 impl Pending {
-    /// Returns whether a Success has the server's proof, where the algorithm has one
+    /// Returns true if a Success has the server's proof, where the algorithm has one
     fn is_proven_by(&self, success: &Packet<'_>) -> bool {
-        let expected = self.proof.expected.as_ref();
-        expected.is_none_or(|it| AuthenticatorResponse::parse(success.data).as_ref() == Ok(it))
+        let response = self.expected.authenticator_response.as_ref();
+        response.is_none_or(|it| AuthenticatorResponse::parse(success.data).as_ref() == Ok(it))
     }
 }
 
 impl Exchange {
-    /// Lacks only when it was sent
+    /// Returns a function that makes the exchange from the time of sending
     fn new(
         id: u8,
         challenge: &[u8],
-        answer: Answer,
+        answer: ChapAnswer,
         peer_name: Box<str>,
     ) -> impl FnOnce(Sent) -> Self + use<> {
-        let Answer { code, data, proof } = answer;
+        let ChapAnswer { code, data, expected } = answer;
         let octets = Redacted([challenge, &data].concat().into());
         let length = u8::try_from(challenge.len()).unwrap_or(u8::MAX);
         move |sent| Self {
@@ -260,12 +264,12 @@ impl Exchange {
             id,
             code,
             refusal: None,
-            pending: Some(Box::new(Pending { proof, sent, peer_name })),
+            pending: Some(Box::new(Pending { expected, sent, peer_name })),
             repeats: MAX_REPEATS,
         }
     }
 
-    /// Keeps nothing but the challenge and our part of a Response of MS-CHAPv2
+    /// Keeps only the challenge, and our part of an MS-CHAPv2 Response
     fn compact(&mut self) {
         let ours = ChapValue::parse(self.answer()).ok().and_then(|chap| chap.value.get(..16));
         self.octets = Redacted([self.challenge(), ours.unwrap_or_default()].concat().into());
@@ -292,7 +296,7 @@ impl Exchange {
 }
 
 impl Refusal {
-    /// Reads a Failure, in whatever form
+    /// Reads a Failure, with the fields of MS-CHAP or as plain text
     fn new(
         algorithm: Algorithm,
         packet: &Packet<'_>,
@@ -304,9 +308,9 @@ impl Refusal {
             Some(said) => Failure::AuthFailed {
                 code: said.code,
                 retry: said.retry,
-                message: words(said.message.as_bytes()),
+                message: peer_text(said.message.as_bytes()),
             },
-            None => Failure::AuthFailed { code: 0, retry: false, message: words(packet.data) },
+            None => Failure::AuthFailed { code: 0, retry: false, message: peer_text(packet.data) },
         };
         let code = said.as_ref().map_or(0, |said| said.code);
         let is_ms_chap = algorithm != Algorithm::Md5;
@@ -332,8 +336,8 @@ impl Refusal {
 
 /// Returns the challenge to answer after a Failure: the one that it names (RFC 2433 §7, RFC 2759 §6)
 ///
-/// One that names none means, in MS-CHAPv1, a challenge both know how to make; in MS-CHAPv2, which has
-/// no such rule, the last one is all there is.
+/// If it names none, both ends of MS-CHAPv1 derive the next challenge from the last one. MS-CHAPv2
+/// has no such rule, so the last challenge is answered again.
 fn next_challenge(algorithm: Algorithm, named: Option<Vec<u8>>, answered: &[u8]) -> Box<[u8]> {
     match (named, <[u8; 8]>::try_from(answered)) {
         (Some(named), _) if algorithm.takes(named.len()) => named.into(),

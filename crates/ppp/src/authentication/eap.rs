@@ -5,35 +5,39 @@ use std::time::Instant;
 use pptp_mschap::Password;
 use pptp_packet::{Counter, Redacted};
 
-use super::Authenticated;
-use super::account::{Account, Algorithm};
-use super::conversation::{Conversation, Refusal, Step};
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::wire::authentication::eap::{
-    FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS,
+use super::{
+    account::{Account, Algorithm},
+    conversation::{ChapOutcome, Conversation, Refusal},
+    phase::Authenticated,
 };
-use crate::wire::authentication::{Typed, chap};
-use crate::wire::frame;
-use crate::wire::packet::{Packet, ParseError};
-use crate::wire::protocol::AuthenticationProtocol;
+use crate::{
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    failure::Failure,
+    wire::{
+        authentication::{
+            TypeData, chap,
+            eap::{FAILURE, IDENTITY, MSCHAP_V2, NAK, NOTIFICATION, REQUEST, RESPONSE, SUCCESS},
+        },
+        frame,
+        packet::{Packet, ParseError},
+        protocol::AuthenticationProtocol,
+    },
+};
 
-/// Answers one Request at a time; the server repeats what was lost
+/// The client's side of EAP: answers one Request at a time; the server repeats lost ones
 #[derive(Debug)]
 pub(crate) struct Eap {
     conversation: Conversation,
     stage: Stage,
     /// The latest Request and its answer: the same Request gets the same answer
-    last: Option<Last>,
-    /// The method that the server wanted last, and that we have not
+    last: Option<LastRequest>,
+    /// The latest method that the server asked for and that we do not have
     unwanted: Option<u8>,
     naks: u8,
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastRequest {
     id: u8,
     request: Redacted<Box<[u8]>>,
     /// Empty while the owner is asked
@@ -52,9 +56,9 @@ enum Stage {
 
 /// The outcome of a packet
 #[derive(Debug)]
-pub(crate) enum EapStep {
+pub(crate) enum EapOutcome {
     Nothing,
-    /// A Request was answered that was not there before
+    /// A new Request was answered
     Answered,
     PasswordChanged,
     Authenticated(Authenticated),
@@ -72,7 +76,7 @@ impl Eap {
         }
     }
 
-    /// Returns whether nothing was asked yet
+    /// Returns true if nothing was asked yet
     pub(crate) const fn is_new(&self) -> bool {
         self.last.is_none()
     }
@@ -83,21 +87,22 @@ impl Eap {
         packet: &Packet<'_>,
         account: &Account,
         context: &mut Context,
-    ) -> Result<EapStep, Trouble> {
+    ) -> Result<EapOutcome, PacketError> {
         match packet.code {
             REQUEST => self.handle_request(now, packet, account, context),
             SUCCESS => self.handle_success(now, context),
             FAILURE => Err(self.handle_failure()),
-            _ => Err(Trouble::Discard(Discard::OutOfPhase)),
+            _ => Err(PacketError::Discard(Discard::OutOfPhase)),
         }
     }
 
-    /// Returns whether a packet would end the link: a Failure, a verdict without its proof, a method too many
+    /// Returns true if a packet would end the link: a Failure, a Success without its proof, or one
+    /// method too many
     pub(crate) fn would_fail(&self, packet: &Packet<'_>) -> bool {
         if packet.code == FAILURE {
-            return matches!(self.handle_failure(), Trouble::Fail(_));
+            return matches!(self.handle_failure(), PacketError::Fail(_));
         }
-        let request = Typed::parse(packet).ok().filter(|_| packet.code == REQUEST);
+        let request = TypeData::parse(packet).ok().filter(|_| packet.code == REQUEST);
         let Some(request) = request.filter(|_| !self.is_repeated(packet)) else { return false };
         match request.kind {
             IDENTITY | NOTIFICATION | NAK => false,
@@ -109,9 +114,9 @@ impl Eap {
         }
     }
 
-    /// Returns whether this is the Request that was answered last
+    /// Returns true if this is the Request that was answered last
     fn is_repeated(&self, packet: &Packet<'_>) -> bool {
-        let is_same = |last: &Last| last.id == packet.id && **last.request == *packet.data;
+        let is_same = |last: &LastRequest| last.id == packet.id && **last.request == *packet.data;
         self.last.as_ref().is_some_and(is_same)
     }
 
@@ -131,45 +136,45 @@ impl Eap {
         packet: &Packet<'_>,
         account: &Account,
         context: &mut Context,
-    ) -> Result<EapStep, Trouble> {
-        let request = Typed::parse(packet)?;
+    ) -> Result<EapOutcome, PacketError> {
+        let request = TypeData::parse(packet)?;
         if let Some(last) = self.last.as_ref().filter(|_| self.is_repeated(packet)) {
             last.transmit(context);
-            return Ok(EapStep::Nothing);
+            return Ok(EapOutcome::Nothing);
         }
         match request.kind {
             IDENTITY => {
                 self.respond(now, packet, &[IDENTITY], account.user.as_bytes(), context);
-                Ok(EapStep::Answered)
+                Ok(EapOutcome::Answered)
             }
             NOTIFICATION => {
                 self.respond(now, packet, &[NOTIFICATION], &[], context);
-                Ok(EapStep::Answered)
+                Ok(EapOutcome::Answered)
             }
             MSCHAP_V2 => self.handle_method(now, packet, request.data.0, account, context),
-            NAK => Err(Trouble::Discard(Discard::Malformed)),
+            NAK => Err(PacketError::Discard(Discard::Malformed)),
             other => self.refuse_method(now, packet, other, context),
         }
     }
 
-    /// A Legacy Nak: that method not, but this one (RFC 3748 §5.3.1)
+    /// Refuses a method by a Legacy Nak that names MS-CHAPv2 (RFC 3748 §5.3.1)
     fn refuse_method(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
         method: u8,
         context: &mut Context,
-    ) -> Result<EapStep, Trouble> {
+    ) -> Result<EapOutcome, PacketError> {
         self.unwanted = Some(method);
         self.naks.increment();
         if self.naks > MAX_NAKS {
             return Err(refused_method(method).into());
         }
         self.respond(now, packet, &[NAK], &[MSCHAP_V2], context);
-        Ok(EapStep::Answered)
+        Ok(EapOutcome::Answered)
     }
 
-    /// Inside is a CHAP packet, header and all
+    /// Handles the CHAP packet, header included, inside a Request of our method
     fn handle_method(
         &mut self,
         now: Instant,
@@ -177,72 +182,76 @@ impl Eap {
         data: &[u8],
         account: &Account,
         context: &mut Context,
-    ) -> Result<EapStep, Trouble> {
+    ) -> Result<EapOutcome, PacketError> {
         let inner = self.inner(data)?;
         match self.conversation.handle_packet(now, &inner, account, context)? {
-            Step::Answer => {
+            ChapOutcome::Answer => {
                 if self.conversation.is_pending() && matches!(self.stage, Stage::Proven(_)) {
-                    // Challenged once more, although proven: that proof holds no longer.
+                    // A new challenge: the proof before it does not count any more.
                     self.stage = Stage::Talking;
                 }
                 self.respond_with_answer(now, packet, context);
-                Ok(EapStep::Answered)
+                Ok(EapOutcome::Answered)
             }
-            Step::Proven(proven) => {
+            ChapOutcome::Proven(proven) => {
                 self.stage = Stage::Proven(proven.authenticated);
                 self.respond(now, packet, &[MSCHAP_V2], &[chap::SUCCESS], context);
                 let changed = proven.changed_password;
-                Ok(if changed { EapStep::PasswordChanged } else { EapStep::Answered })
+                Ok(if changed { EapOutcome::PasswordChanged } else { EapOutcome::Answered })
             }
-            Step::Refused(refusal) => {
+            ChapOutcome::Refused(refusal) => {
                 self.remember(now, packet, Box::default(), context);
-                Ok(EapStep::Refused(refusal))
+                Ok(EapOutcome::Refused(refusal))
             }
         }
     }
 
     /// Takes a Success behind the server's proof only: before it, anyone may have sent it (RFC 3748 §4.2)
-    fn handle_success(&mut self, now: Instant, context: &mut Context) -> Result<EapStep, Trouble> {
+    fn handle_success(
+        &mut self,
+        now: Instant,
+        context: &mut Context,
+    ) -> Result<EapOutcome, PacketError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proven(authenticated) => {
                 self.note_answered(now, context);
-                Ok(EapStep::Authenticated(authenticated))
+                Ok(EapOutcome::Authenticated(authenticated))
             }
             stage => {
                 self.stage = stage;
-                Err(Trouble::Discard(Discard::OutOfPhase))
+                Err(PacketError::Discard(Discard::OutOfPhase))
             }
         }
     }
 
-    /// Nothing but a conversation under way can fail
-    fn handle_failure(&self) -> Trouble {
+    /// Handles a Failure, which counts only during a conversation
+    fn handle_failure(&self) -> PacketError {
         let is_over = matches!(self.stage, Stage::Over) && !self.conversation.is_pending();
         if self.last.is_none() || is_over {
-            return Trouble::Discard(Discard::OutOfPhase);
+            return PacketError::Discard(Discard::OutOfPhase);
         }
         let failed = || Failure::AuthFailed { code: 0, retry: false, message: String::new() };
         self.disagreement().unwrap_or_else(failed).into()
     }
 
-    /// The method that the server wanted and was refused, as long as it has not begun with ours
+    /// The failure for a method that was refused, while the server has not begun with ours
     pub(crate) fn disagreement(&self) -> Option<Failure> {
         self.unwanted.filter(|_| self.conversation.is_new()).map(refused_method)
     }
 
-    /// The Success was lost, which the server does not repeat (RFC 3748 §4.2)
+    /// Goes on without the Success, which was lost: the server does not repeat it (RFC 3748 §4.2)
     pub(crate) fn peer_went_ahead(
         &mut self,
         now: Instant,
         context: &mut Context,
     ) -> Option<Authenticated> {
         match self.handle_success(now, context) {
-            Ok(EapStep::Authenticated(authenticated)) => Some(authenticated),
+            Ok(EapOutcome::Authenticated(authenticated)) => Some(authenticated),
             _ => None,
         }
     }
 
-    /// Says that the refusal is understood; the server's Failure would follow
+    /// Acknowledges the refusal, after which the server's Failure would follow
     pub(crate) fn give_up(&mut self, context: &mut Context) {
         self.answer_last(&[MSCHAP_V2, chap::FAILURE], context);
     }
@@ -300,7 +309,7 @@ impl Eap {
         context: &mut Context,
     ) {
         self.note_answered(now, context);
-        self.last = Some(Last {
+        self.last = Some(LastRequest {
             id: request.id,
             request: Redacted(request.data.into()),
             response: Redacted(response),
@@ -316,7 +325,7 @@ impl Eap {
     }
 }
 
-impl Last {
+impl LastRequest {
     fn transmit(&self, context: &mut Context) {
         if !self.response.is_empty() {
             let data = &self.response;

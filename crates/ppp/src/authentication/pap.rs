@@ -4,17 +4,24 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::account::Account;
-use super::{Authenticated, Keys, Outcome, words};
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::wire::authentication::pap::{ACK, NAK, REQUEST};
-use crate::wire::authentication::{PapRequest, pap_message};
-use crate::wire::frame;
-use crate::wire::packet::Packet;
-use crate::wire::protocol::Protocol;
+use super::{
+    account::Account,
+    phase::{Authenticated, Keys, Outcome, peer_text},
+};
+use crate::{
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    failure::Failure,
+    wire::{
+        authentication::{
+            PapRequest,
+            pap::{ACK, NAK, REQUEST},
+            pap_message,
+        },
+        frame,
+        packet::Packet,
+        protocol::Protocol,
+    },
+};
 
 /// Sends the password until it is acknowledged
 #[derive(Debug)]
@@ -36,7 +43,7 @@ impl Pap {
         pap
     }
 
-    /// Each transmission has an identifier of its own (RFC 1334 §2.2.1)
+    /// Sends a request; each transmission has its own identifier (RFC 1334 §2.2.1)
     fn send(&mut self, now: Instant, account: &Account, context: &mut Context) {
         self.ids.1 = self.ids.1.wrapping_add(1);
         self.tries = self.tries.saturating_sub(1);
@@ -53,16 +60,16 @@ impl Pap {
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         let (first, last) = self.ids;
         if self.is_over || !(first..=last).contains(&packet.id) {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
-        let message = words(pap_message(packet.data));
+        let message = peer_text(pap_message(packet.data));
         match packet.code {
             ACK => {}
             NAK => return Err(Failure::AuthFailed { code: 0, retry: false, message }.into()),
-            _ => return Err(Trouble::Discard(Discard::OutOfPhase)),
+            _ => return Err(PacketError::Discard(Discard::OutOfPhase)),
         }
         if let Some(sent) = self.sent.take() {
             context.round_trips.answered(now, sent);
@@ -72,7 +79,8 @@ impl Pap {
         Ok(Outcome::Authenticated(Authenticated { keys: Keys::None, peer_name: Box::default() }))
     }
 
-    /// The Ack was lost: a server answers another request with the same (RFC 1334 §2.2.1)
+    /// Sends the request again, because the Ack was lost: a server answers it with the same Ack
+    /// (RFC 1334 §2.2.1)
     pub(crate) fn repeat(&mut self, now: Instant, account: &Account, context: &mut Context) {
         if !self.is_over && self.tries > 0 {
             self.send(now, account, context);

@@ -1,15 +1,29 @@
-//! The decisions of the owner of a link
+//! The configuration of a client's link, which its owner decides
+//!
+//! | module | content |
+//! |---|---|
+//! | `policy` | the authentication and the encryption that a client agrees to |
+//! | `questions` | the questions to the owner when a server refuses a login |
+//! | `quirks` | values that one kind of peer needs, learnt on the way |
 
 pub(crate) mod policy;
 pub(crate) mod questions;
+pub(crate) mod quirks;
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 
-use crate::config::policy::{AuthenticationPolicy, EncryptionPolicy};
-use crate::config::questions::Questions;
+use crate::config::{
+    policy::{AuthenticationPolicy, EncryptionPolicy},
+    questions::Questions,
+};
+
+/// The Maximum-Receive-Unit of both roles unless their owner names another
+pub(crate) const DEFAULT_MRU: u16 = 1400;
+
+/// Ethernet's 1500 octets less IPv4 20 and GRE 16
+pub(crate) const DEFAULT_CARRIER_LIMIT: u16 = 1464;
 
 /// The configuration of a client's link
 #[derive(Clone, Debug)]
@@ -18,15 +32,15 @@ pub struct ClientConfig {
     pub user: String,
     /// The secret shared with the server
     pub password: Password,
-    /// Which part of the user name goes into the challenge hash (RFC 2759 §4)
+    /// The part of the user name that goes into the challenge hash (RFC 2759 §4)
     pub hash_name: HashName,
     /// The encoding by which the password becomes octets before it is hashed, or sent by PAP
     pub password_encoding: PasswordEncoding,
-    /// Which authentication protocols are agreed to
+    /// The authentication protocols that are agreed to
     pub authentication: AuthenticationPolicy,
-    /// Which refusals the owner wants to be asked about
+    /// The refusals about which the owner is asked
     pub questions: Questions,
-    /// Which encryption is agreed to
+    /// The encryption that is agreed to
     pub encryption: EncryptionPolicy,
     /// Maximum-Receive-Unit we ask for, in octets of the Information field (RFC 1661 §6.1)
     ///
@@ -42,9 +56,9 @@ pub struct ClientConfig {
     pub proof: ProofPolicy,
     /// The addresses to ask IPCP for
     pub addresses: AddressRequest,
-    /// True if to ask for IPv6 too (RFC 5072): link-local addresses, if the server has IPV6CP
+    /// True if IPv6 is asked for too (RFC 5072): link-local addresses, if the server has IPV6CP
     pub ipv6: bool,
-    /// True if to ask the server to compress the PPP header of what it sends (RFC 1661 §6.5, §6.6)
+    /// True if the server is asked to compress the PPP headers of its frames (RFC 1661 §6.5, §6.6)
     ///
     /// Compressed headers are always taken, and sent to a server that asks for them.
     pub header_compression: bool,
@@ -98,7 +112,7 @@ pub struct AddressRequest {
 }
 
 impl Default for AddressRequest {
-    /// An address and two DNS servers of the server's choice
+    /// Returns a request for an address and two DNS servers of the server's choice
     fn default() -> Self {
         let any = Ipv4Addr::UNSPECIFIED;
         Self { address: any, primary_dns: Some(any), secondary_dns: Some(any) }
@@ -166,13 +180,8 @@ pub struct ProofPolicy {
 }
 
 impl Default for ProofPolicy {
-    /// Proofs are sent, and nothing is known
+    /// Returns a policy that sends proofs, to a peer of which nothing is known
     fn default() -> Self {
         Self { is_enabled: true, has_answered: false }
     }
 }
-
-/// The Maximum-Receive-Unit of both roles unless their owner names another
-pub(crate) const DEFAULT_MRU: u16 = 1400;
-/// Ethernet's 1500 octets less IPv4 20 and GRE 16
-pub(crate) const DEFAULT_CARRIER_LIMIT: u16 = 1464;

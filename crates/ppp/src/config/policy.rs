@@ -4,10 +4,10 @@ use pptp_mppe::{KeyStrength, StatefulReset};
 
 use crate::wire::protocol::AuthenticationProtocol;
 
-/// Which ways of proving who it is a client agrees to (RFC 1661 §6.2)
+/// The authentication protocols that a client agrees to (RFC 1661 §6.2)
 ///
-/// MS-CHAPv2 always, since only it proves the server too and makes keys that are worth something.
-/// A server that asks for anything weaker is asked for better first, even if the weaker is allowed.
+/// It always agrees to MS-CHAPv2, since only that proves the server too and makes keys that differ in each session. A
+/// server that asks for anything weaker is asked for better first, even if the weaker is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthenticationPolicy {
     /// MS-CHAPv2 inside EAP (RFC 3748); true: it is as strong as without
@@ -20,13 +20,13 @@ pub struct AuthenticationPolicy {
     pub insecure_pap: bool,
     /// True if an allowed protocol is agreed to at once, instead of asking for MS-CHAPv2 first
     ///
-    /// For pppd: a pppd that is asked for what it does not have asks for nothing any more, and then hangs
-    /// up because of that. It offers the best it has first.
-    pub at_first_asking: bool,
+    /// For pppd: if it is asked for a protocol that it does not have, it asks for none any more,
+    /// and then hangs up because of that. It offers its best protocol first.
+    pub accept_first_offer: bool,
 }
 
 impl AuthenticationPolicy {
-    /// Returns whether the client proves who it is in this way, if the server insists
+    /// Returns true if the client agrees to this protocol when the server insists
     pub const fn allows(&self, protocol: AuthenticationProtocol) -> bool {
         match protocol {
             AuthenticationProtocol::MsChapV2 => true,
@@ -40,46 +40,47 @@ impl AuthenticationPolicy {
 }
 
 impl Default for AuthenticationPolicy {
-    /// MS-CHAPv2, alone or in EAP
+    /// Returns the policy that agrees to MS-CHAPv2 only, alone or in EAP
     fn default() -> Self {
         Self {
             eap: true,
             insecure_mschap_v1: false,
             insecure_chap_md5: false,
             insecure_pap: false,
-            at_first_asking: false,
+            accept_first_offer: false,
         }
     }
 }
 
-/// Which encryption a client agrees to (RFC 3078)
+/// The encryption that a client agrees to (RFC 3078)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncryptionPolicy {
     /// The demand for encryption
     pub demand: EncryptionDemand,
     /// The shortest key; less than 128 bits is insecure
     pub insecure_least_key: KeyStrength,
-    /// The reset of stateful MPPE, where that will do if the server has no other; `None`: it will not do
+    /// The reset of stateful MPPE, if that is allowed with a server that has no other; `None`: not
+    /// allowed
     ///
     /// After a loss, keys are used twice: RFC 3078 says so itself.
     pub insecure_stateful: Option<StatefulReset>,
-    /// True if stateful MPPE is asked for at once, if it will do: for servers that hang up when they
-    /// are asked for stateless
+    /// True if stateful MPPE, where it is allowed, is asked for at once: for servers that hang up
+    /// when they are asked for stateless MPPE
     ///
-    /// One request cannot ask for both (RFC 3078 §2.1), and not every server says what it would
-    /// rather have.
+    /// One request cannot ask for both (RFC 3078 §2.1), and not every server names the mode that it
+    /// wants.
     pub insecure_stateful_first: bool,
 }
 
 impl EncryptionPolicy {
-    /// Returns whether a link of this authentication has to be encrypted, by the policy alone
+    /// Returns true if a link of this authentication has to be encrypted, by the policy alone
     pub(crate) fn is_required(self) -> bool {
         self.demand == EncryptionDemand::Require
     }
 }
 
 impl Default for EncryptionPolicy {
-    /// 128 bit, stateless, or no link
+    /// Returns the policy that a link has 128 bit stateless MPPE or ends
     fn default() -> Self {
         Self {
             demand: EncryptionDemand::Require,

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// Which refusals a client asks its owner about, instead of ending the link
+/// The refusals about which a client asks its owner, instead of ending the link
 ///
 /// Neither by default: the link ends with [`Failure::AuthFailed`](crate::Failure::AuthFailed) at
-/// once. The same password is never sent again, asked or not: accounts get locked that way, and each
-/// answer is something more to break.
+/// once. The same password is never sent again, asked or not: accounts get locked that way, and
+/// each answer helps an attacker to find the password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Questions {
     /// An expired password, for [`Link::change_password`](crate::Link::change_password)

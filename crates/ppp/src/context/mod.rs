@@ -1,4 +1,11 @@
-//! The means that every protocol of a link acts by: the way out, randomness, the count of round trips
+//! The state that all protocols of a link share: frames to send, randomness, counters
+//!
+//! | module | content |
+//! |---|---|
+//! | `random` | randomness from a seed |
+//! | `rate` | a rate limiter, and a window of the latest sequence numbers |
+//! | `round_trips` | the round trips of a negotiation, and measured round-trip times |
+//! | `stats` | the counters of a link |
 
 pub(crate) mod random;
 pub(crate) mod rate;
@@ -10,15 +17,21 @@ use std::time::Instant;
 use pptp_packet::{Counter, Queue, Redacted};
 use zeroize::Zeroizing;
 
-use crate::context::random::Random;
-use crate::context::rate::Rate;
-use crate::context::round_trips::RoundTrips;
-use crate::context::stats::{Discard, Stats};
-use crate::failure::Failure;
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet, ParseError};
+use crate::{
+    context::{
+        random::Random,
+        rate::Rate,
+        round_trips::RoundTrips,
+        stats::{Discard, Stats},
+    },
+    failure::Failure,
+    wire::{
+        frame,
+        packet::{Code, Packet, ParseError},
+    },
+};
 
-/// Shared by the protocols of one link, and lent to whichever of them acts
+/// The state that the protocols of one link share; it is lent to the one that acts
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) random: Random,
@@ -41,16 +54,15 @@ impl Context {
     }
 
     /// Notes that a frame of the peer comes in, which may be answered
-    pub(crate) fn hear(&mut self, now: Instant) {
+    pub(crate) fn note_frame(&mut self, now: Instant) {
         self.answers.renew(now);
     }
 
     /// Queues a packet of `protocol` to be sent
     ///
-    /// Beyond [`MAX_FRAMES`], and an answer beyond [`ANSWER_RATE`], it is dropped: whatever it was, the
-    /// way could have lost it too. A Configure-Request takes the place of another one that still waits:
-    /// if the way let the older one arrive last, the peer would take back its Configure-Ack of the
-    /// newer.
+    /// Beyond [`MAX_FRAMES`], and an answer beyond [`ANSWER_RATE`], it is dropped, as the line
+    /// could have lost it too. A Configure-Request takes the place of another one that still waits:
+    /// if the older one arrived last, the peer would take back its Configure-Ack of the newer.
     pub(crate) fn send(&mut self, protocol: u16, packet: &Packet<'_>) {
         if packet.code == u8::from(Code::ConfigureRequest) {
             self.outbox.retain(|frame| !is_request_before(frame, protocol, packet.id));
@@ -70,8 +82,8 @@ impl Context {
     }
 }
 
-/// Returns whether the peer decides how many of these there are: answers, and the requests of ours that its
-/// own ones prompt
+/// Returns true if the peer decides how many of these are sent: answers, and requests of ours that
+/// its requests prompt
 const fn is_answer(code: Code) -> bool {
     use Code::{
         CodeReject, ConfigureAck, ConfigureNak, ConfigureReject, ConfigureRequest, EchoReply,
@@ -90,7 +102,7 @@ const fn is_answer(code: Code) -> bool {
     )
 }
 
-/// Returns whether a frame holds another Configure-Request of `protocol` than the one with this identifier
+/// Returns true if a frame holds another Configure-Request of `protocol` than the one with this identifier
 fn is_request_before(frame: &[u8], protocol: u16, id: u8) -> bool {
     let [high, low] = protocol.to_be_bytes();
     let request = [high, low, Code::ConfigureRequest.into()];
@@ -99,20 +111,20 @@ fn is_request_before(frame: &[u8], protocol: u16, id: u8) -> bool {
 
 /// The reason that a packet is dropped, or ends the link
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum PacketError {
     /// The packet is dropped and counted
     Discard(Discard),
     /// The packet ends the link
     Fail(Failure),
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for PacketError {
     fn from(failure: Failure) -> Self {
         Self::Fail(failure)
     }
 }
 
-impl From<ParseError> for Trouble {
+impl From<ParseError> for PacketError {
     fn from(_: ParseError) -> Self {
         Self::Discard(Discard::Malformed)
     }
@@ -134,7 +146,7 @@ mod tests {
         let mut sent = 0;
         for second in 0..3 {
             for _ in 0..1000 {
-                context.hear(now + std::time::Duration::from_secs(second));
+                context.note_frame(now + std::time::Duration::from_secs(second));
                 let code = Code::EchoReply.into();
                 context.send(frame::LCP, &Packet { code, id: 1, data: &[] });
                 sent += std::iter::from_fn(|| context.poll_frame()).count();

@@ -1,7 +1,6 @@
 //! Randomness from a seed, without a generator's state kept
 
-use rand::rngs::ChaCha20Rng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng, rngs::ChaCha20Rng};
 
 /// Draws from a seed; each draw is a stream of its own
 ///
@@ -26,8 +25,8 @@ impl Random {
         octets
     }
 
-    /// Octets of a stream apart from all draws: they shift none of them
-    pub(crate) fn apart<const N: usize>(seed: [u8; 32]) -> [u8; N] {
+    /// Octets of a stream of its own, which does not change the draws
+    pub(crate) fn independent<const N: usize>(seed: [u8; 32]) -> [u8; N] {
         Self { seed, drawn: u64::MAX }.draw()
     }
 
@@ -54,7 +53,7 @@ mod tests {
         assert_ne!(first, one.draw());
         assert_eq!(first, two.draw());
         assert_ne!(first, Random::new([8; 32]).draw());
-        assert_ne!(first, Random::apart([7; 32]));
-        assert_ne!(Random::apart::<16>([7; 32]), Random::apart([8; 32]));
+        assert_ne!(first, Random::independent([7; 32]));
+        assert_ne!(Random::independent::<16>([7; 32]), Random::independent([8; 32]));
     }
 }

@@ -1,4 +1,4 @@
-//! Bounds in time: how often something may happen, and what came lately
+//! A rate limiter, and a window of the latest sequence numbers
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// So many in so many seconds
+    /// A limiter that allows `most` events in `seconds`
     pub(crate) const fn new((most, seconds): (u8, u8)) -> Self {
         Self { most, seconds, since: None, taken: 0 }
     }
 
-    /// Returns whether it may happen once more, now
+    /// Returns true if it may happen once more, now
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.renew(now);
         self.take_another()
@@ -34,7 +34,7 @@ impl Rate {
         }
     }
 
-    /// Returns whether it may happen once more in the period that was begun last
+    /// Returns true if it may happen once more in the period that was begun last
     pub(crate) fn take_another(&mut self) -> bool {
         if self.taken >= self.most {
             return false;
@@ -44,20 +44,20 @@ impl Rate {
     }
 }
 
-/// Which of the last 64 sequence numbers came in
+/// A window that notes which of the last 64 sequence numbers came in
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct ReplayWindow {
     highest: u32,
     /// Bit 0 is the highest, bit 1 the one before it
     seen: u64,
 }
 
-impl Window {
+impl ReplayWindow {
     pub(crate) const fn new() -> Self {
         Self { highest: 0, seen: 0 }
     }
 
-    /// Returns whether this sequence number came in before; one too old to know is taken for new
+    /// Returns true if this sequence number came in before; one too old to know is taken for new
     pub(crate) fn contains(&self, sequence: u32) -> bool {
         let behind = self.highest.wrapping_sub(sequence);
         self.seen.checked_shr(behind).is_some_and(|seen| seen & 1 == 1)
@@ -94,7 +94,7 @@ mod tests {
         fn a_number_is_known_again_while_it_is_recent(
             base: u32, offsets in proptest::collection::vec(0..60_u32, 1..50),
         ) {
-            let mut window = Window::new();
+            let mut window = ReplayWindow::new();
             let mut seen = std::collections::HashSet::new();
             for offset in offsets {
                 let sequence = base.wrapping_add(offset);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_to_know_is_taken_for_new() {
-        let mut window = Window::new();
+        let mut window = ReplayWindow::new();
         assert!(!window.contains(0));
         window.insert(0);
         window.insert(64);

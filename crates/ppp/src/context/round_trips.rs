@@ -40,14 +40,14 @@ impl RoundTrips {
         Sent { at: now, count: self.count }
     }
 
-    /// The answer to `sent` came in
+    /// Notes that the answer to `sent` came in
     pub(crate) fn answered(&mut self, now: Instant, sent: Sent) {
         let took = now.saturating_duration_since(sent.at);
         self.shortest = Some(self.shortest.map_or(took, |shortest| shortest.min(took)));
         self.count = self.count.max(sent.count.saturating_add(1));
     }
 
-    /// Returns whether an answer that came in now can be one to `sent`: a round trip has passed since
+    /// Returns true if an answer that came in now can be one to `sent`: a round trip has passed since
     ///
     /// A quarter of slack: round trips vary.
     pub(crate) fn may_be_answered(&self, now: Instant, sent: Sent) -> bool {
@@ -56,7 +56,7 @@ impl RoundTrips {
         sent.age(now) >= least
     }
 
-    /// The answer to one of several transmissions of the same request came in
+    /// Notes an answer to one of several transmissions of the same request
     ///
     /// It cannot be an answer to one sent less than a round trip ago, and of the others the peer
     /// may have dropped all but the last: pppd and accel-ppp are deaf to IPCP until their CCP is

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use pptp_packet::Counter;
 
-use crate::context::round_trips::RoundTripTime;
-use crate::liveness::path_monitor::Reachability;
+use crate::{context::round_trips::RoundTripTime, liveness::path_monitor::Reachability};
 
 /// The reason that a frame that came in was dropped
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +12,7 @@ use crate::liveness::path_monitor::Reachability;
 pub enum Discard {
     /// Not a PPP frame, or a packet in it that breaks its own lengths
     Malformed,
-    /// A control frame whose sequence number was there before
+    /// A control frame whose sequence number came before
     Duplicate,
     /// The frame's protocol does not belong to this phase (RFC 1661 §3.2)
     OutOfPhase,
@@ -29,7 +28,8 @@ pub enum Discard {
     UnknownProtocol,
     /// The link has ended, or was never opened
     Dead,
-    /// A control frame in the clear whose number is too far from what the peer has proven to be its own
+    /// A control frame in the clear whose number is too far from those that the peer has proven to
+    /// be its own
     OutsideWindow,
     /// A control frame in the clear that would end or restart the link: it waits until the peer was asked
     Unconfirmed,
@@ -63,7 +63,7 @@ pub struct Stats {
     pub stale_answers: u64,
     /// Echo-Requests sent
     pub echo_requests: u64,
-    /// Reset-Requests answered: the peer's decryptor lost its way
+    /// Reset-Requests answered: the peer's decryptor was out of step
     ///
     /// Those that were sent are counted by the decryptor.
     pub reset_requests: u64,

@@ -1,11 +1,10 @@
-//! The outcome of CCP, and the stances that a link may take towards it
+//! The outcome of CCP, and the policies that a link may have for it
 
 use std::fmt;
 
 use pptp_mppe::KeyStrength;
 
-use crate::config::policy::EncryptionPolicy;
-use crate::wire::protocol::MppeBits;
+use crate::{config::policy::EncryptionPolicy, wire::protocol::MppeBits};
 
 /// MPPE as it was agreed on (RFC 3078 §2.1)
 ///
@@ -21,7 +20,7 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// Returns whether the owner lets the link be encrypted in this way
+    /// Returns true if the owner lets the link be encrypted in this way
     pub(crate) fn is_allowed_by(self, policy: EncryptionPolicy) -> bool {
         self.strength >= policy.insecure_least_key
             && (!self.stateful || policy.insecure_stateful.is_some())
@@ -68,9 +67,9 @@ impl Agreed {
     }
 }
 
-/// The stance towards CCP once the authentication is over
+/// The policy for CCP once the authentication is over
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stance {
+pub(crate) enum CcpPolicy {
     /// CCP is opened, and without MPPE the link ends
     Require,
     /// CCP is opened, and without MPPE the link goes on in the clear
@@ -79,13 +78,13 @@ pub(crate) enum Stance {
     Listen,
     /// CCP is answered with Protocol-Reject
     Refuse,
-    /// CCP is not answered at all
+    /// CCP gets no answer at all
     #[cfg(feature = "server")]
     Ignore,
 }
 
 impl MppeBits {
-    /// The bits that mean this and nothing else
+    /// The MPPE bits that ask for exactly this encryption
     pub(crate) fn only(encryption: Encryption) -> Self {
         let stateless = if encryption.stateful { 0 } else { Self::STATELESS };
         Self::at_least(encryption.strength, encryption.strength).with(stateless)

@@ -8,10 +8,11 @@ use pptp_mppe::{
 };
 use pptp_mschap::StartKey;
 
-use crate::authentication::Keys;
-use crate::encryption::agreed::Encryption;
-use crate::encryption::wrong_key::Doubt;
-use crate::failure::WrongKey;
+use crate::{
+    authentication::Keys,
+    encryption::{agreed::Encryption, wrong_key::KeyMismatch},
+    failure::WrongKey,
+};
 
 /// Both directions of MPPE
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub(crate) struct Cipher {
     receive: Encryption,
     encryptor: Sealing,
     decryptor: Opening,
-    /// The evidence that the peer has other keys
-    pub(crate) doubt: Doubt,
+    /// The signs that the peer has other keys
+    pub(crate) mismatch: KeyMismatch,
 }
 
 #[derive(Debug)]
@@ -46,10 +47,10 @@ impl Cipher {
     ) -> Option<Self> {
         let encryptor = Sealing::new(&keys.start_keys(send.strength)?.send, send, reset);
         let decryptor = Opening::new(&keys.start_keys(receive.strength)?.receive, receive, reset);
-        Some(Self { send, receive, encryptor, decryptor, doubt: Doubt::default() })
+        Some(Self { send, receive, encryptor, decryptor, mismatch: KeyMismatch::default() })
     }
 
-    /// Returns whether this is what CCP has agreed on
+    /// Returns true if CCP has agreed on this cipher
     pub(crate) fn is_for(&self, send: Encryption, receive: Encryption) -> bool {
         (self.send, self.receive) == (send, receive)
     }
@@ -78,9 +79,9 @@ impl Cipher {
         }
     }
 
-    /// Takes the peer's Reset-Request: its decryptor lost its way
+    /// Takes a Reset-Request of the peer's decryptor
     ///
-    /// True if it should have found back by itself, since what we send is stateless.
+    /// True if the decryptor should have recovered by itself, since our encryption is stateless.
     pub(crate) fn handle_reset_request(&mut self) -> bool {
         match &mut self.encryptor {
             Sealing::Stateless(_) => true,
@@ -91,7 +92,7 @@ impl Cipher {
         }
     }
 
-    /// Returns whether the peer is to be asked for a reset now
+    /// Returns true if the peer is to be asked for a reset now
     pub(crate) fn poll_reset_request(&mut self, now: Instant) -> bool {
         match &mut self.decryptor {
             Opening::Stateless(_) => false,
@@ -121,15 +122,16 @@ impl Cipher {
         }
     }
 
-    /// The link is up: from now on packets of the peer should open
+    /// Notes that the link is up: from now on packets of the peer should open
     pub(crate) fn begin(&mut self) {
         let stats = *self.decryptor_stats();
-        self.doubt.begin(&stats);
+        self.mismatch.begin(&stats);
     }
 
-    /// Returns whether the packets of the peer that came since the link was up show another key
+    /// Returns the failure if the packets of the peer that came since the link was up show another
+    /// key
     pub(crate) fn wrong_key(&self) -> Option<WrongKey> {
-        self.doubt.unopened(self.decryptor_stats())
+        self.mismatch.unopened(self.decryptor_stats())
     }
 
     pub(crate) const fn decryptor_stats(&self) -> &pptp_mppe::Stats {

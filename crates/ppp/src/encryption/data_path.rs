@@ -11,16 +11,20 @@ use std::time::{Duration, Instant};
 use pptp_mppe::StatefulReset;
 use pptp_packet::PacketBuf;
 
-use super::agreed::{Encryption, Stance};
-use super::cipher::Cipher;
-use crate::authentication::Keys;
-use crate::wire::frame::{self, Form};
+use super::{
+    agreed::{CcpPolicy, Encryption},
+    cipher::Cipher,
+};
+use crate::{
+    authentication::Keys,
+    wire::frame::{self, Form},
+};
 
 /// The data path of one link, with the keys that it begins with
 #[derive(Debug)]
 pub(crate) struct DataPath {
-    route: Route,
-    stance: Stance,
+    state: PathState,
+    ccp_policy: CcpPolicy,
     /// The keys of the latest login, until a cipher is made of them
     keys: Option<Keys>,
     /// True if a cipher was ever made
@@ -30,7 +34,7 @@ pub(crate) struct DataPath {
 /// The state of the path
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Route {
+enum PathState {
     /// Closed: CCP has not decided yet
     Undecided {
         /// The time at which a peer that has said nothing of CCP gets a link in the clear
@@ -44,39 +48,39 @@ enum Route {
 
 /// The outcome of [`DataPath::encrypt`]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encrypting {
+pub(crate) enum EncryptOutcome {
     /// A cipher was made: the path is encrypted from now on
-    Begun,
+    Started,
     /// The path is encrypted already, in the same way
-    GoesOn,
+    Unchanged,
     /// The path is encrypted already, in another way, for which there are no keys
-    OtherKind,
+    OtherEncryption,
     /// The login left no keys of this strength
-    WithoutKeys,
+    NoKeys,
 }
 
 impl DataPath {
     /// The path of a link without a login: closed
     pub(crate) const fn new() -> Self {
-        let route = Route::Undecided { clear_at: None };
-        Self { route, stance: Stance::Require, keys: None, was_encrypted: false }
+        let state = PathState::Undecided { clear_at: None };
+        Self { state, ccp_policy: CcpPolicy::Require, keys: None, was_encrypted: false }
     }
 
     /// Begins with the keys of a login
     ///
-    /// `stance` is the policy's; a link that was encrypted before requires encryption whatever it says.
-    pub(crate) fn begin(&mut self, now: Instant, stance: Stance, keys: Keys) {
+    /// `ccp_policy` follows from the configuration; a link that was encrypted before requires encryption in any case.
+    pub(crate) fn begin(&mut self, now: Instant, ccp_policy: CcpPolicy, keys: Keys) {
         self.keys = match keys {
             Keys::None => None,
             keys => Some(keys),
         };
-        self.stance = if self.was_encrypted { Stance::Require } else { stance };
-        self.route = match self.stance {
-            Stance::Require => Route::Undecided { clear_at: None },
-            Stance::Prefer => Route::Undecided { clear_at: now.checked_add(CCP_SILENCE) },
-            Stance::Listen | Stance::Refuse => Route::Clear,
+        self.ccp_policy = if self.was_encrypted { CcpPolicy::Require } else { ccp_policy };
+        self.state = match self.ccp_policy {
+            CcpPolicy::Require => PathState::Undecided { clear_at: None },
+            CcpPolicy::Prefer => PathState::Undecided { clear_at: now.checked_add(CCP_SILENCE) },
+            CcpPolicy::Listen | CcpPolicy::Refuse => PathState::Clear,
             #[cfg(feature = "server")]
-            Stance::Ignore => Route::Clear,
+            CcpPolicy::Ignore => PathState::Clear,
         };
     }
 
@@ -87,7 +91,7 @@ impl DataPath {
     }
 
     fn close(&mut self) {
-        self.route = Route::Undecided { clear_at: None };
+        self.state = PathState::Undecided { clear_at: None };
     }
 
     /// Takes the keys of a login that was repeated before the first ones were used
@@ -111,28 +115,32 @@ impl DataPath {
         send: Encryption,
         receive: Encryption,
         reset: StatefulReset,
-    ) -> Encrypting {
-        if let Route::Encrypted(cipher) = &self.route {
+    ) -> EncryptOutcome {
+        if let PathState::Encrypted(cipher) = &self.state {
             let is_same = cipher.is_for(send, receive);
-            return if is_same { Encrypting::GoesOn } else { Encrypting::OtherKind };
+            return if is_same {
+                EncryptOutcome::Unchanged
+            } else {
+                EncryptOutcome::OtherEncryption
+            };
         }
         let keys = self.keys.take();
         let Some(cipher) = keys.and_then(|keys| Cipher::new(&keys, send, receive, reset)) else {
-            return Encrypting::WithoutKeys;
+            return EncryptOutcome::NoKeys;
         };
-        self.route = Route::Encrypted(cipher);
-        self.stance = Stance::Require;
+        self.state = PathState::Encrypted(cipher);
+        self.ccp_policy = CcpPolicy::Require;
         self.was_encrypted = true;
-        Encrypting::Begun
+        EncryptOutcome::Started
     }
 
     /// Opens the path in the clear; false, and nothing changes, where encryption is required
     ///
     /// Every path that was encrypted requires it.
     pub(crate) fn go_clear(&mut self) -> bool {
-        let may_be_clear = self.stance != Stance::Require;
+        let may_be_clear = self.ccp_policy != CcpPolicy::Require;
         if may_be_clear {
-            self.route = Route::Clear;
+            self.state = PathState::Clear;
         }
         may_be_clear
     }
@@ -145,33 +153,34 @@ impl DataPath {
     }
 
     /// Notes that the peer speaks CCP: no silence makes the link go in the clear then
-    pub(crate) const fn hear_ccp(&mut self) {
-        if let Route::Undecided { clear_at } = &mut self.route {
+    pub(crate) const fn note_ccp(&mut self) {
+        if let PathState::Undecided { clear_at } = &mut self.state {
             *clear_at = None;
         }
     }
 
     /// Turns an inner IP packet into a PPP frame of this form, in its headroom
     ///
-    /// False while the path is closed. `spoil` gets what was encrypted, for a server that errs.
+    /// False while the path is closed. `corrupt` gets the encrypted octets, for a server that
+    /// corrupts them.
     pub(crate) fn seal(
         &mut self,
         packet: &mut PacketBuf,
         form: Form,
-        spoil: impl FnOnce(&mut [u8]),
+        corrupt: impl FnOnce(&mut [u8]),
     ) -> bool {
         let is_ipv6 = packet.as_slice().first().is_some_and(|first| first >> 4 == 6);
         let inner = if is_ipv6 { frame::IPV6 } else { frame::IP };
-        let protocol = match &mut self.route {
-            Route::Encrypted(cipher) => {
+        let protocol = match &mut self.state {
+            PathState::Encrypted(cipher) => {
                 packet.prepend_slice(&inner.to_be_bytes());
                 let header = cipher.seal(packet.as_mut_slice());
-                spoil(packet.as_mut_slice());
+                corrupt(packet.as_mut_slice());
                 packet.prepend_slice(&header);
                 frame::MPPE
             }
-            Route::Clear => inner,
-            Route::Undecided { .. } => return false,
+            PathState::Clear => inner,
+            PathState::Undecided { .. } => return false,
         };
         match protocol.to_be_bytes() {
             [0, octet] if form.pfc => packet.prepend_slice(&[octet]),
@@ -185,49 +194,49 @@ impl DataPath {
 
     /// Returns the cipher, if the path is encrypted
     pub(crate) const fn cipher(&self) -> Option<&Cipher> {
-        match &self.route {
-            Route::Encrypted(cipher) => Some(cipher),
-            Route::Undecided { .. } | Route::Clear => None,
+        match &self.state {
+            PathState::Encrypted(cipher) => Some(cipher),
+            PathState::Undecided { .. } | PathState::Clear => None,
         }
     }
 
     /// Returns the cipher to work with, if the path is encrypted
     pub(crate) const fn cipher_mut(&mut self) -> Option<&mut Cipher> {
-        match &mut self.route {
-            Route::Encrypted(cipher) => Some(cipher),
-            Route::Undecided { .. } | Route::Clear => None,
+        match &mut self.state {
+            PathState::Encrypted(cipher) => Some(cipher),
+            PathState::Undecided { .. } | PathState::Clear => None,
         }
     }
 
-    /// Returns the stance towards CCP since the latest login
-    pub(crate) const fn stance(&self) -> Stance {
-        self.stance
+    /// Returns the policy for CCP since the latest login
+    pub(crate) const fn ccp_policy(&self) -> CcpPolicy {
+        self.ccp_policy
     }
 
-    /// Returns whether packets may pass; encrypted ones pass only while CCP is open
+    /// Returns true if packets may pass; encrypted ones pass only while CCP is open
     pub(crate) const fn is_open(&self, is_ccp_open: bool) -> bool {
-        match &self.route {
-            Route::Undecided { .. } => false,
-            Route::Encrypted(_) => is_ccp_open,
-            Route::Clear => true,
+        match &self.state {
+            PathState::Undecided { .. } => false,
+            PathState::Encrypted(_) => is_ccp_open,
+            PathState::Clear => true,
         }
     }
 
-    /// Returns whether packets go in the clear
+    /// Returns true if packets go in the clear
     pub(crate) const fn is_clear(&self) -> bool {
-        matches!(self.route, Route::Clear)
+        matches!(self.state, PathState::Clear)
     }
 
-    /// Returns whether packets go encrypted
+    /// Returns true if packets go encrypted
     pub(crate) const fn is_encrypted(&self) -> bool {
-        matches!(self.route, Route::Encrypted(_))
+        matches!(self.state, PathState::Encrypted(_))
     }
 
     /// The time at which a peer that has said nothing of CCP gets a link in the clear
     pub(crate) const fn clear_at(&self) -> Option<Instant> {
-        match &self.route {
-            Route::Undecided { clear_at } => *clear_at,
-            Route::Encrypted(_) | Route::Clear => None,
+        match &self.state {
+            PathState::Undecided { clear_at } => *clear_at,
+            PathState::Encrypted(_) | PathState::Clear => None,
         }
     }
 }
@@ -247,14 +256,15 @@ mod tests {
 
     const STATELESS: Encryption = Encryption { strength: KeyStrength::Bits128, stateful: false };
     const WEAK: Encryption = Encryption { strength: KeyStrength::Bits40, stateful: false };
-    const STANCES: [Stance; 4] = [Stance::Require, Stance::Prefer, Stance::Listen, Stance::Refuse];
+    const STANCES: [CcpPolicy; 4] =
+        [CcpPolicy::Require, CcpPolicy::Prefer, CcpPolicy::Listen, CcpPolicy::Refuse];
 
     fn keys() -> Keys {
         let [send, receive] = [1, 2].map(|octet| StartKey::new([octet; 16]));
         Keys::V2(Box::new(StartKeys { send, receive }))
     }
 
-    fn encrypt(path: &mut DataPath, encryption: Encryption) -> Encrypting {
+    fn encrypt(path: &mut DataPath, encryption: Encryption) -> EncryptOutcome {
         path.encrypt(encryption, encryption, StatefulReset::Rfc)
     }
 
@@ -271,39 +281,43 @@ mod tests {
     fn each_stance_begins_in_its_way() {
         let now = epoch();
         let silence = now + Duration::from_secs(9);
-        for (stance, is_clear, clear_at) in [
-            (Stance::Require, false, None),
-            (Stance::Prefer, false, Some(silence)),
-            (Stance::Listen, true, None),
-            (Stance::Refuse, true, None),
+        for (ccp_policy, is_clear, clear_at) in [
+            (CcpPolicy::Require, false, None),
+            (CcpPolicy::Prefer, false, Some(silence)),
+            (CcpPolicy::Listen, true, None),
+            (CcpPolicy::Refuse, true, None),
         ] {
             let mut path = DataPath::new();
             assert_eq!(header(&mut path), None, "before the login");
-            path.begin(now, stance, keys());
-            assert_eq!((path.stance(), path.is_clear()), (stance, is_clear), "{stance:?}");
-            assert_eq!(path.clear_at(), clear_at, "{stance:?}");
+            path.begin(now, ccp_policy, keys());
+            assert_eq!(
+                (path.ccp_policy(), path.is_clear()),
+                (ccp_policy, is_clear),
+                "{ccp_policy:?}"
+            );
+            assert_eq!(path.clear_at(), clear_at, "{ccp_policy:?}");
             let clear = is_clear.then_some([0xFF, 0x03, 0x00, 0x21]);
-            assert_eq!(header(&mut path), clear, "{stance:?}");
-            path.hear_ccp();
-            assert_eq!(path.clear_at(), None, "{stance:?}");
-            assert_eq!(path.go_clear(), stance != Stance::Require, "{stance:?}");
+            assert_eq!(header(&mut path), clear, "{ccp_policy:?}");
+            path.note_ccp();
+            assert_eq!(path.clear_at(), None, "{ccp_policy:?}");
+            assert_eq!(path.go_clear(), ccp_policy != CcpPolicy::Require, "{ccp_policy:?}");
         }
     }
 
     #[test]
     fn the_keys_of_a_login_serve_once() {
         let mut path = DataPath::new();
-        path.begin(epoch(), Stance::Require, Keys::None);
-        assert_eq!(encrypt(&mut path, STATELESS), Encrypting::WithoutKeys);
-        path.begin(epoch(), Stance::Require, keys());
-        assert_eq!(encrypt(&mut path, STATELESS), Encrypting::Begun);
+        path.begin(epoch(), CcpPolicy::Require, Keys::None);
+        assert_eq!(encrypt(&mut path, STATELESS), EncryptOutcome::NoKeys);
+        path.begin(epoch(), CcpPolicy::Require, keys());
+        assert_eq!(encrypt(&mut path, STATELESS), EncryptOutcome::Started);
         assert_eq!(header(&mut path), Some([0xFF, 0x03, 0x00, 0xFD]));
         path.renew_keys(keys());
-        assert_eq!(encrypt(&mut path, STATELESS), Encrypting::GoesOn);
-        assert_eq!(encrypt(&mut path, WEAK), Encrypting::OtherKind);
+        assert_eq!(encrypt(&mut path, STATELESS), EncryptOutcome::Unchanged);
+        assert_eq!(encrypt(&mut path, WEAK), EncryptOutcome::OtherEncryption);
         path.reset();
         assert_eq!((header(&mut path), path.cipher().is_none()), (None, true));
-        assert_eq!(encrypt(&mut path, STATELESS), Encrypting::WithoutKeys);
+        assert_eq!(encrypt(&mut path, STATELESS), EncryptOutcome::NoKeys);
     }
 
     proptest! {
@@ -316,20 +330,20 @@ mod tests {
             let (mut path, now) = (DataPath::new(), epoch());
             let mut stances = stances.into_iter().map(|at| STANCES[at]);
             let mut act = |path: &mut DataPath, action| match action {
-                0 => path.begin(now, stances.next().unwrap_or(Stance::Refuse), keys()),
-                1 => path.begin(now, stances.next().unwrap_or(Stance::Refuse), Keys::None),
+                0 => path.begin(now, stances.next().unwrap_or(CcpPolicy::Refuse), keys()),
+                1 => path.begin(now, stances.next().unwrap_or(CcpPolicy::Refuse), Keys::None),
                 2 => path.reset(),
                 3 => { encrypt(path, STATELESS); }
                 4 => { path.go_clear(); }
                 5 => path.wait_for_ccp(),
-                _ => path.hear_ccp(),
+                _ => path.note_ccp(),
             };
             for action in before {
                 act(&mut path, action);
             }
             if !path.is_encrypted() {
                 act(&mut path, 0);
-                prop_assert_eq!(encrypt(&mut path, STATELESS), Encrypting::Begun);
+                prop_assert_eq!(encrypt(&mut path, STATELESS), EncryptOutcome::Started);
             }
             for action in after {
                 act(&mut path, action);

@@ -1,25 +1,23 @@
-//! The evidence that the two ends have different MPPE keys
+//! The signs that the two ends have different MPPE keys
 //!
 //! MPPE has no checksum: with a wrong key an end finds noise where the inner protocol should be. A
-//! server tells by Protocol-Rejects of protocols that were never sent, and what it encrypts itself does not
-//! open here. The login can have gone well all the same: its proof is made of the password's hash, the
-//! keys of more than that.
+//! server tells by Protocol-Rejects of protocols that were never sent, and its own encrypted
+//! packets do not open here. The login may succeed all the same: its proof is made from the
+//! password's hash alone, the keys from more than that.
 
-use crate::failure::WrongKey;
-use crate::liveness::path_monitor::Complaint;
-use crate::wire::frame;
+use crate::{failure::WrongKey, liveness::path_monitor::Complaint, wire::frame};
 
-/// The evidence against the keys since MPPE came up
+/// The signs since MPPE came up that the two ends have different keys
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Doubt {
+pub(crate) struct KeyMismatch {
     /// Protocols that the peer rejected and that were never sent, 0 for none yet
     rejected: [u16; WrongKey::PROTOCOLS],
     /// Frames that did not open before the link was up: the peer sends none then
     early: u64,
 }
 
-impl Doubt {
-    /// The peer rejected a protocol, while all that is sent is encrypted
+impl KeyMismatch {
+    /// Notes that the peer rejected a protocol, while all packets are sent encrypted
     pub(crate) fn rejected(&mut self, protocol: u16) -> Option<WrongKey> {
         if SENT_PROTOCOLS.contains(&protocol) || self.rejected.contains(&protocol) {
             return None;
@@ -30,12 +28,12 @@ impl Doubt {
         all.then_some(WrongKey::RandomProtocols(self.rejected))
     }
 
-    /// The link is up: packets of the peer count from now on
+    /// Begins to count the packets of the peer, since the link is up
     pub(crate) const fn begin(&mut self, stats: &pptp_mppe::Stats) {
         self.early = stats.implausible;
     }
 
-    /// A packet of the peer could not be opened
+    /// Judges the packets of the peer that could not be opened
     pub(crate) const fn unopened(self, stats: &pptp_mppe::Stats) -> Option<WrongKey> {
         let packets = stats.implausible.saturating_sub(self.early);
         if stats.opened == 0 && packets >= MIN_PACKETS {
@@ -46,7 +44,7 @@ impl Doubt {
     }
 }
 
-/// Returns the complaint that a Protocol-Reject is, while all that is sent is encrypted
+/// Returns the complaint that a Protocol-Reject means, while all packets are sent encrypted
 ///
 /// One of a protocol that this end may have sent says nothing.
 pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
@@ -57,7 +55,7 @@ pub(crate) fn complaint(rejected: u16) -> Option<Complaint> {
     }
 }
 
-/// Packets, so that one that was forged does no harm
+/// Packets that have to fail: single ones may be forged
 const MIN_PACKETS: u64 = 8;
 
 /// The protocols that this end may have sent
@@ -80,11 +78,11 @@ mod tests {
 
     #[test]
     fn three_protocols_that_nobody_sent_are_a_wrong_key() {
-        let mut doubt = Doubt::default();
+        let mut mismatch = KeyMismatch::default();
         for protocol in [0x3B12, 0x8057, 0x3B12, frame::MPPE, 0x91C4] {
-            assert_eq!(doubt.rejected(protocol), None, "{protocol:04x}");
+            assert_eq!(mismatch.rejected(protocol), None, "{protocol:04x}");
         }
-        let told = doubt.rejected(0x77A0).expect("the third");
+        let told = mismatch.rejected(0x77A0).expect("the third");
         assert_eq!(told, WrongKey::RandomProtocols([0x3B12, 0x91C4, 0x77A0]));
         assert!(told.to_string().contains("3b12, 91c4 and 77a0"), "{told}");
     }
@@ -92,16 +90,22 @@ mod tests {
     #[test]
     fn packets_that_do_not_open_are_a_wrong_key_unless_one_did() {
         let mut stats = pptp_mppe::Stats::default();
-        let mut doubt = Doubt::default();
+        let mut mismatch = KeyMismatch::default();
         stats.implausible = MIN_PACKETS - 1;
-        assert_eq!(doubt.unopened(&stats), None);
+        assert_eq!(mismatch.unopened(&stats), None);
         stats.implausible = MIN_PACKETS;
-        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: MIN_PACKETS }));
-        doubt.begin(&stats);
-        assert_eq!(doubt.unopened(&stats), None, "those before the link was up do not count");
+        assert_eq!(
+            mismatch.unopened(&stats),
+            Some(WrongKey::NothingOpens { packets: MIN_PACKETS })
+        );
+        mismatch.begin(&stats);
+        assert_eq!(mismatch.unopened(&stats), None, "those before the link was up do not count");
         stats.implausible += MIN_PACKETS;
-        assert_eq!(doubt.unopened(&stats), Some(WrongKey::NothingOpens { packets: MIN_PACKETS }));
+        assert_eq!(
+            mismatch.unopened(&stats),
+            Some(WrongKey::NothingOpens { packets: MIN_PACKETS })
+        );
         stats.opened = 1;
-        assert_eq!(doubt.unopened(&stats), None);
+        assert_eq!(mismatch.unopened(&stats), None);
     }
 }

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Rule};
 /// The kinds of failure of a link, by who has to act before another connect may succeed
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The line or the server broke off: dialling again is all that can be done
+    /// The line or the server broke off: the client can only dial again
     Network,
     /// The server has no room, or no address, at the moment
     Busy,
@@ -20,11 +20,11 @@ pub enum Class {
 impl Failure {
     /// The failure's class
     ///
-    /// No arm stands for all others: a new failure has to be given its class here.
+    /// There is no wildcard arm, so that each new failure gets its class here.
     pub const fn class(&self) -> Class {
         match self {
             Self::AuthFailed { .. } => Class::Credentials,
-            // somebody may play the server: it must not hear this password once more
+            // the server may be a false one: it must not get this password again
             Self::ServerNotAuthentic => Class::Configuration,
             Self::AuthProtocolRefused { .. }
             | Self::AuthProtocolWithdrawn { .. }

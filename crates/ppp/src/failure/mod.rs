@@ -1,4 +1,13 @@
 //! The reason that a link ended
+//!
+//! | module | content |
+//! |---|---|
+//! | `class` | failures by who has to act |
+//! | `names` | the names of failures, for programs |
+//! | `assigned` | [`Assigned`]: the values that a server may not change |
+//! | `wrong_key` | [`WrongKey`]: the signs of different MPPE keys |
+//! | `ras` | the error codes of Windows, and their meanings |
+//! | `tests` | the texts and names of failures, word for word |
 
 mod assigned;
 pub(crate) mod class;
@@ -8,14 +17,15 @@ pub(crate) mod ras;
 mod tests;
 mod wrong_key;
 
-use std::fmt;
-use std::net::Ipv4Addr;
+use std::{fmt, net::Ipv4Addr};
 
 pub use assigned::Assigned;
 pub use wrong_key::WrongKey;
 
-use crate::liveness::path_monitor::NothingPasses;
-use crate::wire::protocol::{AuthenticationProtocol, MppeBits, Protocol};
+use crate::{
+    liveness::path_monitor::NothingPasses,
+    wire::protocol::{AuthenticationProtocol, MppeBits, Protocol},
+};
 
 /// The reason that a link ended
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +53,7 @@ pub enum Failure {
     /// The server gave its authentication protocol up when it was asked for MS-CHAPv2 instead
     ///
     /// The protocol would have been allowed:
-    /// [`at_first_asking`](crate::AuthenticationPolicy::at_first_asking) has it agreed to at once.
+    /// [`accept_first_offer`](crate::AuthenticationPolicy::accept_first_offer) has it agreed to at once.
     #[error("the server offered {offered}, and nothing any more when it was asked for MS-CHAPv2")]
     AuthProtocolWithdrawn {
         /// The protocol that it had asked for

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Rule};
 macro_rules! names {
     ($($failure:pat => $name:literal,)*) => {
         impl Failure {
-            /// The names of all failures there are, in the enum's order
+            /// The names of all failures, in the order of the enum
             pub const NAMES: &[&str] = &[$($name,)*];
 
             /// The failure's name, one word

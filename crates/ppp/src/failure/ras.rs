@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+/// The octets between the Magic-Number and the code
+pub(crate) const WINDOWS_MARK: [u8; 4] = [0x00, 0x3C, 0xCD, 0x74];
+
 /// An error code of Windows' Remote Access Service
 ///
 /// Displayed with its number and its meaning: `error 691 (wrong user name or password)`.
@@ -29,7 +32,7 @@ pub(crate) enum RasCause {
     Encryption,
     /// The line
     Network,
-    /// The peer has ended it, and that is all
+    /// The peer has ended the link, without a reason
     Ended,
     /// A number without a meaning here
     Unknown,
@@ -97,9 +100,6 @@ impl fmt::Display for RasCode {
         write!(f, "error {} ({})", self.0, self.meaning())
     }
 }
-
-/// The octets between the Magic-Number and the code
-pub(crate) const WINDOWS_MARK: [u8; 4] = [0x00, 0x3C, 0xCD, 0x74];
 
 #[cfg(test)]
 mod tests;

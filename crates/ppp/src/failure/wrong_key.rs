@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The evidence that the two ends have different MPPE keys
+/// The signs that the two ends have different MPPE keys
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WrongKey {

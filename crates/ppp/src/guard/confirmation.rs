@@ -1,9 +1,9 @@
 //! Holds frames that would end or restart the link until the peer has confirmed them
 //!
 //! Control frames are in the clear, so anyone who can send a datagram in the peer's name can write
-//! one. The peer itself knows better: one that has hung up or started over answers no Echo-Request
-//! and sends nothing that opens, and one that has not does both. So such a frame waits, and the peer
-//! is asked.
+//! one. The peer itself can tell: one that has hung up or started over answers no Echo-Request and
+//! sends nothing that opens, and one that has not does both. So such a frame waits, and the peer is
+//! asked.
 //!
 //! | what comes | what follows |
 //! |---|---|
@@ -21,13 +21,12 @@ use std::time::{Duration, Instant};
 
 use pptp_packet::Counter;
 
-use crate::wire::frame;
-use crate::wire::packet::Code;
+use crate::wire::{frame, packet::Code};
 
 /// The frames that are asked about, at most [`MAX_FRAMES`] with one of each protocol and code
 #[derive(Debug)]
 pub(crate) struct Confirmation {
-    frames: Vec<Doubtful>,
+    frames: Vec<HeldFrame>,
     /// Time between two Echo-Requests
     interval: Duration,
     /// The time of the latest Echo-Request
@@ -36,7 +35,7 @@ pub(crate) struct Confirmation {
 
 /// A frame that waits for its confirmation
 #[derive(Debug)]
-pub(crate) struct Doubtful {
+pub(crate) struct HeldFrame {
     /// The number of its protocol
     pub(crate) protocol: u16,
     /// Its packet; of several copies the latest, since the peer waits for an answer to that one
@@ -59,22 +58,22 @@ pub(crate) struct Doubtful {
 
 /// The next step of a confirmation
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum ConfirmationStep {
     /// Send an Echo-Request, and tell [`Confirmation::asked`]
     Ask,
     /// Act on this frame
-    Confirmed(Doubtful),
+    Confirmed(HeldFrame),
 }
 
 impl Confirmation {
-    /// No frame waits yet; `round_trip` is the shortest that was measured
+    /// A confirmation without frames; `round_trip` is the shortest that was measured
     pub(crate) fn new(round_trip: Option<Duration>) -> Self {
         let two = round_trip.unwrap_or_default().saturating_mul(2);
         let interval = two.clamp(MIN_INTERVAL, MAX_INTERVAL);
         Self { frames: Vec::new(), interval, asked_at: None }
     }
 
-    /// Returns whether no frame waits
+    /// Returns true if no frame waits
     pub(crate) const fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -82,7 +81,7 @@ impl Confirmation {
     /// Takes a frame that is not acted on yet; false if there is no room for it
     ///
     /// With `survives_answers` it may come from a peer whose LCP stays open.
-    pub(crate) fn doubt(
+    pub(crate) fn hold(
         &mut self,
         now: Instant,
         protocol: u16,
@@ -92,7 +91,7 @@ impl Confirmation {
     ) -> bool {
         let code = information.first();
         let is_copy =
-            |it: &&mut Doubtful| it.protocol == protocol && it.information.first() == code;
+            |it: &&mut HeldFrame| it.protocol == protocol && it.information.first() == code;
         if let Some(frame) = self.frames.iter_mut().find(is_copy) {
             frame.copy(now, information);
             return true;
@@ -100,12 +99,12 @@ impl Confirmation {
         if self.frames.len() >= MAX_FRAMES {
             return false;
         }
-        let frame = Doubtful::new(now, protocol, information, sequence);
-        self.frames.push(Doubtful { survives_answers, ..frame });
+        let frame = HeldFrame::new(now, protocol, information, sequence);
+        self.frames.push(HeldFrame { survives_answers, ..frame });
         true
     }
 
-    /// An Echo-Request with this identifier was sent
+    /// Notes that an Echo-Request with this identifier was sent
     pub(crate) fn asked(&mut self, now: Instant, id: u8) {
         self.asked_at = Some(now);
         for frame in self.frames.iter_mut().filter(|frame| frame.needs_question()) {
@@ -114,7 +113,7 @@ impl Confirmation {
         }
     }
 
-    /// The peer has answered the Echo-Request with this identifier
+    /// Notes that the peer has answered the Echo-Request with this identifier
     pub(crate) fn answered(&mut self, id: u8) {
         for frame in &mut self.frames {
             frame.is_answered |= frame.was_asked_by(id);
@@ -122,25 +121,25 @@ impl Confirmation {
         self.frames.retain(|frame| !frame.is_answered || frame.survives_answers);
     }
 
-    /// A packet with this number opened
+    /// Notes that a packet with this number opened
     pub(crate) fn opened(&mut self, sequence: u32) {
         self.frames.retain(|frame| sequence.wrapping_sub(frame.sequence).cast_signed() <= 0);
     }
 
     /// Takes out the oldest frame with which a peer ends the link, because the control connection has
     /// ended
-    pub(crate) fn take_last_words(&mut self) -> Option<Doubtful> {
-        let position = self.frames.iter().position(Doubtful::is_last_word)?;
+    pub(crate) fn take_ending_frame(&mut self) -> Option<HeldFrame> {
+        let position = self.frames.iter().position(HeldFrame::is_ending_frame)?;
         Some(self.frames.remove(position))
     }
 
-    /// Takes out the oldest frame, whatever is known of it
-    pub(crate) fn take_oldest(&mut self) -> Option<Doubtful> {
+    /// Takes out the oldest frame, confirmed or not
+    pub(crate) fn take_oldest(&mut self) -> Option<HeldFrame> {
         (!self.frames.is_empty()).then(|| self.frames.remove(0))
     }
 
     /// Performs the step that is due at `now`; called again until no step is left
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<ConfirmationStep> {
         let interval = self.interval;
         self.frames.retain(|frame| !frame.is_forgotten(now));
         for frame in &mut self.frames {
@@ -148,9 +147,9 @@ impl Confirmation {
         }
         let position = self.frames.iter().position(|frame| frame.is_confirmed(now, interval));
         if let Some(position) = position {
-            return Some(Step::Confirmed(self.frames.remove(position)));
+            return Some(ConfirmationStep::Confirmed(self.frames.remove(position)));
         }
-        self.ask_at().is_some_and(|at| at <= now).then_some(Step::Ask)
+        self.ask_at().is_some_and(|at| at <= now).then_some(ConfirmationStep::Ask)
     }
 
     /// The time at which [`Confirmation::handle_timeout`] has a step
@@ -167,7 +166,7 @@ impl Confirmation {
     }
 }
 
-impl Doubtful {
+impl HeldFrame {
     fn new(now: Instant, protocol: u16, information: &[u8], sequence: u32) -> Self {
         Self {
             protocol,
@@ -195,7 +194,7 @@ impl Doubtful {
         self.asked < MAX_QUESTIONS && !self.is_answered
     }
 
-    /// Returns whether an Echo-Request with this identifier was sent after the frame came
+    /// Returns true if an Echo-Request with this identifier was sent after the frame came
     fn was_asked_by(&self, id: u8) -> bool {
         self.first_question.is_some_and(|first| id.wrapping_sub(first) < MAX_ID_DISTANCE)
     }
@@ -204,7 +203,7 @@ impl Doubtful {
         self.information.first().copied().unwrap_or_default().into()
     }
 
-    fn is_last_word(&self) -> bool {
+    fn is_ending_frame(&self) -> bool {
         match self.protocol {
             frame::LCP | frame::CCP | frame::IPCP => self.code() == Code::TerminateRequest,
             frame::CHAP | frame::EAP => true,
@@ -225,12 +224,13 @@ impl Doubtful {
         self.asked >= MAX_QUESTIONS && self.silent_until(interval).is_some_and(|at| at <= now)
     }
 
-    /// Returns whether it has not come often enough for a peer whose LCP stays open
+    /// Returns true if it has not come often enough in time for a peer whose LCP stays open
     fn is_forgotten(&self, now: Instant) -> bool {
         self.is_answered && now.saturating_duration_since(self.since) >= MAX_WAIT
     }
 
-    /// A deadline that is seen much too late was slept through, and the answer may be there unread
+    /// Asks again after a sleep: a deadline that is seen much too late was slept through, and the
+    /// answer may be there unread
     fn ask_again_if_slept(&mut self, now: Instant, interval: Duration) {
         let due = self.silent_until(interval).filter(|_| !self.is_answered);
         if due.is_some_and(|due| now.saturating_duration_since(due) > SLEPT_THROUGH) {
@@ -256,12 +256,12 @@ const MAX_FRAMES: usize = 4;
 const MAX_QUESTIONS: u8 = 3;
 /// The shortest time between two Echo-Requests
 const MIN_INTERVAL: Duration = Duration::from_millis(200);
-/// The longest: a round trip of more than a second is not waited for twice
+/// The longest time between them: a round trip of more than a second is not waited for twice
 const MAX_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest silence that confirms
 const MIN_SILENCE: Duration = Duration::from_millis(1500);
 /// Times that a Configure-Request comes if LCP stays open, and the time between two that count: RFC
-/// 1661's restart timer of 3 s, less what a line may vary
+/// 1661's restart timer of 3 s, less the jitter of a line
 const MIN_COPIES: u8 = 4;
 const COPY_INTERVAL: Duration = Duration::from_millis(2500);
 /// The time for which such a Configure-Request is remembered

@@ -3,5 +3,5 @@
 //! The rules are in `machine::guard`; here is the state by which they judge.
 
 pub(crate) mod confirmation;
-pub(crate) mod near;
 pub(crate) mod pinned;
+pub(crate) mod sequence_window;

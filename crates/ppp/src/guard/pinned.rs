@@ -2,35 +2,39 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::AddressRequest;
-use crate::failure::{Assigned, Failure};
-use crate::negotiation::role_options::AddressFacts;
+use crate::{
+    config::AddressRequest,
+    failure::{Assigned, Failure},
+    negotiation::role_options::AddressFacts,
+};
 
-/// The addresses of the first time up, and what to ask for at the next dial
+/// The addresses of the first time that the link was up, and the request for the next dial
 ///
-/// IPCP is in the clear. Who is on the path after that can answer its requests before the server does;
-/// so another address or DNS server is not taken.
+/// IPCP is in the clear. An attacker who is on the path after that can answer its requests before
+/// the server does; so another address or DNS server is not taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pinned {
+pub(crate) struct PinnedAddresses {
     address: Ipv4Addr,
     dns: [Option<Ipv4Addr>; 2],
-    /// The request of the first time up behind the latest login: no other has been confirmed by one
+    /// The request of the first time that the link was up after the latest login, which confirmed
+    /// it
     pub(crate) request: AddressRequest,
 }
 
-impl Pinned {
+impl PinnedAddresses {
     pub(crate) fn new(facts: &AddressFacts) -> Self {
         let mut dns = facts.dns.iter().copied();
-        Self { address: facts.address, dns: [dns.next(), dns.next()], request: facts.request }
+        Self { address: facts.inner_address, dns: [dns.next(), dns.next()], request: facts.request }
     }
 
     /// Returns an error that names the first value that differs from the first time
     ///
-    /// One DNS server less is no other one: a server may reject the option when it is asked again.
+    /// A DNS server that is missing is no difference: a server may reject the option when it is
+    /// asked again.
     pub(crate) fn check(&self, facts: &AddressFacts) -> Result<(), Failure> {
         let changed = |assigned, old, new| Err(Failure::AddressChanged { assigned, old, new });
-        if facts.address != self.address {
-            return changed(Assigned::InnerAddress, Some(self.address), facts.address);
+        if facts.inner_address != self.address {
+            return changed(Assigned::InnerAddress, Some(self.address), facts.inner_address);
         }
         let other = facts.dns.iter().find(|server| !self.dns.contains(&Some(**server)));
         other.map_or(Ok(()), |other| {
@@ -50,7 +54,7 @@ mod tests {
 
     fn facts(address: u8, dns: &[u8]) -> AddressFacts {
         AddressFacts {
-            address: ip(address),
+            inner_address: ip(address),
             peer_address: None,
             dns: dns.iter().map(|last| ip(*last)).collect(),
             request: AddressRequest::default(),
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn another_address_or_dns_server_is_told_with_the_old_one() {
-        let pinned = Pinned::new(&facts(20, &[1, 2]));
+        let pinned = PinnedAddresses::new(&facts(20, &[1, 2]));
         for same in [&[1, 2][..], &[2, 1], &[1], &[2], &[]] {
             assert_eq!(pinned.check(&facts(20, same)), Ok(()), "{same:?}");
         }
@@ -71,7 +75,7 @@ mod tests {
         let (assigned, old) = (Assigned::DnsServer, Some(ip(1)));
         let failure = Failure::AddressChanged { assigned, old, new: ip(6) };
         assert_eq!(pinned.check(&facts(20, &[1, 6])), Err(failure));
-        let none = Pinned::new(&facts(20, &[])).check(&facts(20, &[6]));
+        let none = PinnedAddresses::new(&facts(20, &[])).check(&facts(20, &[6]));
         assert_eq!(none, Err(Failure::AddressChanged { assigned, old: None, new: ip(6) }));
     }
 }

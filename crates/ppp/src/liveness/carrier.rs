@@ -17,8 +17,8 @@ impl Carrier {
         self.heard = Some(now);
     }
 
-    /// Returns whether it was heard later than the link itself
-    pub(crate) fn outlives(&self, link: Option<Instant>) -> bool {
+    /// Returns true if it was heard later than the link itself
+    pub(crate) fn was_heard_after(&self, link: Option<Instant>) -> bool {
         self.heard.is_some_and(|heard| link.is_none_or(|link| heard > link))
     }
 }

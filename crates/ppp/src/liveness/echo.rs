@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use pptp_packet::Counter;
 
-use crate::config::EchoPolicy;
-use crate::wire::packet::Packet;
+use crate::{config::EchoPolicy, wire::packet::Packet};
 
-/// Asks a silent peer, and leaves one that sends anything alone
+/// The echoes of LCP: asks a silent peer, and does not ask one that sends anything
 #[derive(Debug)]
 pub(crate) struct Echo {
     /// A policy other than the default; boxed, since most links have the default
@@ -16,6 +15,8 @@ pub(crate) struct Echo {
     /// The next time to look; it is not moved by every packet
     deadline: Option<Instant>,
     unanswered: u8,
+    /// True from [`Self::ask_now`] until the peer is heard: the questions follow each other faster
+    is_urgent: bool,
     /// The time and the identifier of the latest Echo-Request
     asked: Option<Instant>,
     id: u8,
@@ -29,7 +30,7 @@ pub(crate) struct Echo {
 
 /// The action that a silence calls for
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Silence {
+pub(crate) enum EchoAction {
     /// An Echo-Request
     Ask,
     /// The end: this many were not answered
@@ -44,6 +45,7 @@ impl Echo {
             heard: None,
             deadline: None,
             unanswered: 0,
+            is_urgent: false,
             asked: None,
             id: 0,
             has_answered: false,
@@ -67,7 +69,7 @@ impl Echo {
         self.token.as_ref().map_or(&[], |token| token)
     }
 
-    /// Returns whether an Echo-Reply comes from a peer that has read one of our latest Echo-Requests
+    /// Returns true if an Echo-Reply comes from a peer that has read one of our latest Echo-Requests
     ///
     /// pppd, accel-ppp and RFC 1661 §5.8 repeat what the request had. A peer that cuts it off is known
     /// by its Magic-Number, which it has told in LCP alone; one that has none, by the identifier.
@@ -87,7 +89,7 @@ impl Echo {
         !self.repeats_token && reply.id == latest && peer_magic.is_none_or(has_magic)
     }
 
-    /// LCP is open
+    /// Starts the echoes, since LCP is open
     pub(crate) fn start(&mut self, now: Instant) {
         let silence = self.policy().silence;
         if silence.is_zero() {
@@ -97,23 +99,35 @@ impl Echo {
         self.deadline = now.checked_add(silence);
     }
 
-    /// The silence so far counts for nothing, although nothing came in
-    pub(crate) fn begin_anew(&mut self, now: Instant) {
-        self.unanswered = 0;
+    /// Asks the peer now, and then more often than by the policy, until it is heard
+    ///
+    /// The owner has a reason to think that it may be gone. Does nothing while the peer is asked in this way already,
+    /// before LCP is open, and where echoes are switched off.
+    pub(crate) const fn ask_now(&mut self, now: Instant) {
+        if self.deadline.is_some() && !self.is_urgent {
+            self.is_urgent = true;
+            self.unanswered = 0;
+            self.deadline = Some(now);
+        }
+    }
+
+    /// Begins the wait anew, as if the peer had just been heard
+    pub(crate) fn restart(&mut self, now: Instant) {
+        (self.unanswered, self.is_urgent) = (0, false);
         self.deadline = now.checked_add(self.policy().silence);
     }
 
-    /// The peer gets the time of one more Echo-Request
-    pub(crate) fn wait_once_more(&mut self, now: Instant) {
+    /// Gives the peer the time of one more Echo-Request
+    pub(crate) fn extend(&mut self, now: Instant) {
         self.deadline = now.checked_add(self.policy().interval.max(SLEPT_THROUGH));
     }
 
-    /// An Echo-Request leaves
+    /// Notes that an Echo-Request leaves
     pub(crate) const fn asked(&mut self, now: Instant, id: u8) {
         (self.asked, self.id) = (Some(now), id);
     }
 
-    /// An Echo-Reply came in; returns its round trip if it answers the latest request
+    /// Takes an Echo-Reply; returns its round trip if it answers the latest request
     pub(crate) fn answered(&mut self, now: Instant, id: u8) -> Option<Duration> {
         self.has_answered = true;
         let at = self.asked.take_if(|_| self.id == id)?;
@@ -129,12 +143,12 @@ impl Echo {
         self.has_answered
     }
 
-    /// Returns whether the latest Echo-Request is the last one before the peer counts as dead
+    /// Returns true if the latest Echo-Request is the last one before the peer counts as dead
     pub(crate) fn is_last_question(&self) -> bool {
         self.unanswered >= self.policy().unanswered
     }
 
-    /// LCP is not open any more
+    /// Stops the echoes, since LCP is not open any more
     pub(crate) const fn stop(&mut self) {
         self.deadline = None;
     }
@@ -142,27 +156,31 @@ impl Echo {
     /// Notes that a frame came in
     pub(crate) const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
-        self.unanswered = 0;
+        (self.unanswered, self.is_urgent) = (0, false);
     }
 
-    /// An owner that sees a deadline much too late has slept, and the answer may be there unread: the peer is
-    /// asked once more before it counts as dead.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Silence> {
+    /// Performs the action that is due at `now`
+    ///
+    /// An owner that sees a deadline much too late has slept, and the answer may be there unread:
+    /// the peer is asked once more before it counts as dead.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<EchoAction> {
         let struck = self.deadline.filter(|deadline| *deadline <= now)?;
         let policy = self.policy();
         let silent_until = self.heard.and_then(|heard| heard.checked_add(policy.silence));
-        if self.unanswered == 0 && silent_until.is_some_and(|until| until > now) {
+        if self.unanswered == 0 && !self.is_urgent && silent_until.is_some_and(|until| until > now)
+        {
             self.deadline = silent_until;
             return None;
         }
         let slept = now.saturating_duration_since(struck) > SLEPT_THROUGH;
         if self.unanswered >= policy.unanswered && !slept {
             self.deadline = None;
-            return Some(Silence::Dead(self.unanswered));
+            return Some(EchoAction::Dead(self.unanswered));
         }
         self.unanswered.increment();
-        self.deadline = now.checked_add(policy.interval);
-        Some(Silence::Ask)
+        let most = if self.is_urgent { URGENT_INTERVAL } else { Duration::MAX };
+        self.deadline = now.checked_add(policy.interval.min(most));
+        Some(EchoAction::Ask)
     }
 
     pub(crate) const fn deadline(&self) -> Option<Instant> {
@@ -172,6 +190,8 @@ impl Echo {
 
 /// Requests whose answers may still come
 const MAX_OUTSTANDING: u8 = 16;
+/// The time between two questions to a peer that may be gone: four times as long as a slow line's round trip
+const URGENT_INTERVAL: Duration = Duration::from_secs(3);
 /// A deadline seen so much later was slept through
 const SLEPT_THROUGH: Duration = Duration::from_secs(1);
 
@@ -183,7 +203,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// The moments at which something was done, in seconds
-    fn run(echo: &mut Echo, start: Instant, heard_at: &[u32]) -> Vec<(u32, Silence)> {
+    fn run(echo: &mut Echo, start: Instant, heard_at: &[u32]) -> Vec<(u32, EchoAction)> {
         let mut done = Vec::new();
         for second in 0..200 {
             let now = start + second * SECOND;
@@ -200,8 +220,8 @@ mod tests {
         let now = epoch();
         let mut echo = Echo::new(EchoPolicy::default());
         echo.start(now);
-        let asked = [30, 40, 50, 60].map(|second| (second, Silence::Ask));
-        let expected = [&asked[..], &[(70, Silence::Dead(4))]].concat();
+        let asked = [30, 40, 50, 60].map(|second| (second, EchoAction::Ask));
+        let expected = [&asked[..], &[(70, EchoAction::Dead(4))]].concat();
         assert_eq!(run(&mut echo, now, &[]), expected);
     }
 
@@ -211,7 +231,49 @@ mod tests {
         let mut echo = Echo::new(EchoPolicy::default());
         echo.start(now);
         let done = run(&mut echo, now, &[20, 45, 76, 100, 125, 150, 175]);
-        assert_eq!(done, [(75, Silence::Ask)], "30 s after 45, and answered at once");
+        assert_eq!(done, [(75, EchoAction::Ask)], "30 s after 45, and answered at once");
+    }
+
+    #[test]
+    fn a_peer_that_is_asked_now_is_dead_after_twelve_seconds_or_left_alone() {
+        let now = epoch();
+        let mut echo = Echo::new(EchoPolicy::default());
+        echo.ask_now(now);
+        assert_eq!(echo.deadline(), None, "LCP is not open");
+        let asked = [10, 13, 16, 19].map(|second| (second, EchoAction::Ask));
+        let dead = [&asked[..], &[(22, EchoAction::Dead(4))]].concat();
+        for (heard_at, expected) in
+            [(None, dead), (Some(11), vec![asked[0], (41, EchoAction::Ask)])]
+        {
+            let mut echo = Echo::new(EchoPolicy::default());
+            echo.start(now);
+            let mut done = Vec::new();
+            for second in 0..45 {
+                let at = now + second * SECOND;
+                if second == 10 || second == 14 && heard_at.is_none() {
+                    // a second call changes nothing
+                    echo.ask_now(at);
+                }
+                if heard_at == Some(second) {
+                    echo.heard(at);
+                }
+                done.extend(echo.handle_timeout(at).map(|action| (second, action)));
+            }
+            assert_eq!(done, expected);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_was_asked_by_the_policy_gets_all_its_chances_when_it_is_asked_now() {
+        let now = epoch();
+        let mut echo = Echo::new(EchoPolicy::default());
+        echo.start(now);
+        for second in [30, 40, 50, 60] {
+            assert_eq!(echo.handle_timeout(now + second * SECOND), Some(EchoAction::Ask));
+        }
+        echo.ask_now(now + 69 * SECOND);
+        let mut actions = (69..90).filter_map(|second| echo.handle_timeout(now + second * SECOND));
+        assert_eq!(actions.by_ref().take_while(|it| *it == EchoAction::Ask).count(), 4);
     }
 
     #[test]
@@ -220,9 +282,9 @@ mod tests {
         let mut echo = Echo::new(EchoPolicy::default());
         echo.start(now);
         for second in [30, 40, 50, 60] {
-            assert_eq!(echo.handle_timeout(now + second * SECOND), Some(Silence::Ask));
+            assert_eq!(echo.handle_timeout(now + second * SECOND), Some(EchoAction::Ask));
         }
-        assert_eq!(echo.handle_timeout(now + 3600 * SECOND), Some(Silence::Ask), "once more");
+        assert_eq!(echo.handle_timeout(now + 3600 * SECOND), Some(EchoAction::Ask), "once more");
         echo.heard(now + 3601 * SECOND);
         assert_eq!(echo.handle_timeout(now + 3610 * SECOND), None);
     }

@@ -16,42 +16,21 @@
 //! A link on which users get answers sends nothing of all this.
 
 mod evidence;
+mod reachability;
 mod round;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-use crate::liveness::proof::{Answer, Answered, Mark};
+use crate::liveness::proof::{Answered, Mark, ProofAnswer};
 pub(crate) use evidence::Complaint;
 use evidence::Evidence;
 pub use evidence::NothingPasses;
+pub use reachability::{Proof, Reachability};
 use round::Round;
-
-/// The knowledge of whether packets pass inside the link
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reachability {
-    /// The first proof is under way: the link came up less than 3 s ago
-    #[default]
-    Unknown,
-    /// Packets pass both ways
-    Proven(Proof),
-    /// The peer answered no proof, and nothing of it was opened yet; it may be fine all the same
-    Unproven,
-}
-
-/// The way in which the data path was proven
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Proof {
-    /// The peer's inner address answered a ping
-    Ping,
-    /// A router of the peer sent the ICMP error that a packet with a TTL of 1 draws
-    RouterError,
-    /// A packet of the remote network came in; no proof was answered
-    Traffic,
-}
+use schedule::{SILENCE_BEFORE_PROOF, Schedule, Tries};
 
 /// The state of the data path of one link
 #[derive(Debug)]
@@ -63,24 +42,19 @@ pub(crate) struct PathMonitor {
     is_provable: bool,
     /// True if a frame of ours has left since the latest complaint
     has_sent: bool,
-    /// True if users have sent since the latest round, and the peer is to be asked again for that
-    asks_again: bool,
-    /// Times that a peer that has never answered is still asked although users get answers
-    tries: u8,
     /// Number of the latest proof packet
     sequence: u16,
-    /// The first packet of a user since something of the peer opened
-    unanswered_since: Option<Instant>,
+    schedule: Schedule,
+    tries: Tries,
     /// The next time to look; it is not moved by every packet
     deadline: Option<Instant>,
-    latest_round: Option<Instant>,
     round: Option<Box<Round>>,
     evidence: Option<Box<Evidence>>,
 }
 
 /// The action that a deadline calls for
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ProofStep {
     /// Send proof packets; with an LCP Echo-Request beside them if `echo`
     Prove { echo: bool },
     /// The first proof was not answered within 3 s
@@ -91,7 +65,7 @@ pub(crate) enum Step {
 
 /// The packets of one attempt to prove the path
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Questions {
+pub(crate) struct AttemptPackets {
     /// Copies of each packet
     pub(crate) copies: u8,
     /// True if a packet that routers turn back goes with the ping
@@ -106,45 +80,44 @@ impl PathMonitor {
             reachability: Reachability::Unknown,
             is_provable,
             has_sent: false,
-            asks_again: false,
-            tries: MAX_UNPROVEN_TRIES,
             sequence: 0,
-            unanswered_since: None,
+            schedule: Schedule::new(),
+            tries: Tries::new(),
             deadline: None,
-            latest_round: None,
             round: None,
             evidence: None,
         }
     }
 
-    /// The link came up: the first proof begins
+    /// Begins the first proof, since the link came up
     pub(crate) fn start(&mut self, now: Instant, cookie: [u8; 8]) {
         self.stop();
         if self.is_enabled {
             self.mark = Mark { cookie };
             self.reachability = Reachability::Unknown;
-            self.tries = MAX_UNPROVEN_TRIES;
+            self.tries.renew();
             self.begin_round(now, true);
         }
     }
 
-    /// Packets do not pass any more: the link is negotiated anew, or has ended
+    /// Stops, since packets do not pass any more: the link is negotiated anew, or has ended
     pub(crate) fn stop(&mut self) {
         (self.round, self.evidence) = (None, None);
-        (self.unanswered_since, self.deadline, self.latest_round) = (None, None, None);
-        (self.has_sent, self.asks_again) = (false, false);
+        (self.has_sent, self.deadline) = (false, None);
+        self.schedule.stop();
+        self.tries.stop();
     }
 
     pub(crate) const fn reachability(&self) -> Reachability {
         self.reachability
     }
 
-    /// Returns whether the path is proven at all
+    /// Returns true if the path is proven at all
     pub(crate) const fn is_enabled(&self) -> bool {
         self.is_enabled
     }
 
-    /// Returns whether the peer has ever answered a proof, as far as is known
+    /// Returns true if the peer has ever answered a proof, as far as is known
     pub(crate) const fn is_provable(&self) -> bool {
         self.is_enabled && self.is_provable
     }
@@ -154,7 +127,7 @@ impl PathMonitor {
         self.mark
     }
 
-    /// A packet of a user leaves, which somebody has to answer or not
+    /// Notes that a packet of a user leaves, and if it wants an answer
     pub(crate) fn sent(&mut self, now: Instant, wants_answer: bool) {
         self.has_sent = true;
         if wants_answer {
@@ -162,47 +135,44 @@ impl PathMonitor {
         }
     }
 
-    /// A packet of the peer came in that did not open
+    /// Notes a packet of the peer that did not open
     ///
-    /// Somebody sends there, so that something should open: where nothing does, users may wait for what
-    /// they need not ask for again.
+    /// The remote network sends, so something should open. Where nothing does, users may wait for
+    /// data that they do not ask for again.
     pub(crate) fn unopened(&mut self, now: Instant) {
         self.wait_for_answer(now);
     }
 
     fn wait_for_answer(&mut self, now: Instant) {
-        if self.unanswered_since.is_none() && self.is_enabled {
-            self.unanswered_since = Some(now);
-            self.asks_again = !self.is_provable && self.tries > 0;
-            if self.deadline.is_none() {
-                self.deadline = now.checked_add(SILENCE_BEFORE_PROOF);
-            }
+        if self.is_enabled && self.schedule.wait_for_answer(now) {
+            self.tries.wait_for_answer(self.is_provable);
+            self.deadline = self.deadline.or_else(|| now.checked_add(SILENCE_BEFORE_PROOF));
         }
     }
 
-    /// A proof packet leaves
+    /// Notes that a proof packet leaves
     pub(crate) const fn sent_proof(&mut self) {
         self.has_sent = true;
     }
 
-    /// Returns whether complaints may mean that the two ends never had the same keys
+    /// Returns true if complaints may mean that the two ends never had the same keys
     ///
     /// Right after coming up, as long as nothing was proven; always where proofs are switched off.
     pub(crate) fn may_have_wrong_key(&self) -> bool {
         !self.is_enabled || self.is_first_proof_open()
     }
 
-    /// Returns whether the first proof has been asked for and has come to nothing yet
+    /// Returns true if the first proof has been asked for and has no result yet
     pub(crate) fn is_first_proof_open(&self) -> bool {
         let is_first = self.round.as_ref().is_some_and(|round| round.is_first());
         is_first && self.reachability == Reachability::Unknown
     }
 
-    /// A packet of the peer opened, and is no answer to a proof
+    /// Notes a packet of the peer that opened and is no answer to a proof
     ///
-    /// True if that is news: nothing had been proven so far.
+    /// True if it is the first sign that packets pass.
     pub(crate) fn opened(&mut self) -> bool {
-        self.unanswered_since = None;
+        self.schedule.answered();
         if self.evidence.is_some() && self.is_provable {
             // it says nothing of our own direction
         } else if self.round.as_ref().is_some_and(|round| !round.is_first()) {
@@ -224,10 +194,10 @@ impl PathMonitor {
             // an answer to a proof of an earlier round refutes nothing
             return None;
         }
-        self.unanswered_since = None;
+        self.schedule.answered();
         self.is_provable = true;
         self.end_round();
-        if answer == Answer::Reply {
+        if answer == ProofAnswer::EchoReply {
             self.reachability = Reachability::Proven(Proof::Ping);
         } else if self.reachability != Reachability::Proven(Proof::Ping) {
             self.reachability = Reachability::Proven(Proof::RouterError);
@@ -235,7 +205,7 @@ impl PathMonitor {
         took
     }
 
-    /// The peer answered the LCP Echo-Request with this identifier
+    /// Notes that the peer answered the LCP Echo-Request with this identifier
     pub(crate) fn echo_answered(&mut self, now: Instant, id: u8, round_trip: Duration) {
         let may_be_judged = self.is_provable;
         if let Some(round) = &mut self.round {
@@ -244,7 +214,7 @@ impl PathMonitor {
         }
     }
 
-    /// The peer says that it cannot open what we send
+    /// Notes that the peer says that it cannot open our packets
     ///
     /// Counted only after frames of ours; asks for a proof.
     pub(crate) fn complain(&mut self, now: Instant, complaint: Complaint, round_trip: Duration) {
@@ -258,13 +228,13 @@ impl PathMonitor {
             round.complained(now, evidence, round_trip);
             self.deadline = round.deadline();
         } else {
-            let earliest = self.latest_round.and_then(|at| at.checked_add(BETWEEN_ROUNDS));
+            let earliest = self.schedule.next_for_complaint();
             let at = earliest.map_or(now, |earliest| earliest.max(now));
             self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
         }
     }
 
-    /// Notes what was sent for [`Step::Prove`]: the number of the first proof packet, and the
+    /// Notes what was sent for [`ProofStep::Prove`]: the number of the first proof packet, and the
     /// identifier of the Echo-Request
     pub(crate) fn proving(&mut self, now: Instant, echo: Option<u8>) -> u16 {
         self.sequence = self.sequence.wrapping_add(1);
@@ -279,17 +249,17 @@ impl PathMonitor {
     ///
     /// One ping first: most servers need no more. Later attempts are sent twice, so that a line that loses
     /// packets is not taken for a silence: the Echo-Request beside them has to pass only once.
-    pub(crate) fn questions(&self) -> Questions {
+    pub(crate) fn attempt_packets(&self) -> AttemptPackets {
         let attempts = self.round.as_ref().map_or(0, |round| round.attempts());
         let is_first_round = self.round.as_ref().is_none_or(|round| round.is_first());
         let answers_pings =
             is_first_round || self.reachability == Reachability::Proven(Proof::Ping);
         let copies = if attempts > 0 && !is_first_round { 2 } else { 1 };
-        Questions { copies, asks_routers: attempts > 0 || !answers_pings }
+        AttemptPackets { copies, asks_routers: attempts > 0 || !answers_pings }
     }
 
     /// Performs the step that is due at `now`
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<ProofStep> {
         let struck = self.deadline.filter(|deadline| *deadline <= now)?;
         if self.round.is_none() {
             let due = self.next_round();
@@ -297,22 +267,20 @@ impl PathMonitor {
                 self.deadline = due;
                 return None;
             }
-            if std::mem::take(&mut self.asks_again) {
-                self.tries = self.tries.saturating_sub(1);
-            }
+            self.tries.use_one();
             self.begin_round(now, false);
         }
         let slept = now.saturating_duration_since(struck) > SLEPT_THROUGH;
-        let patience =
+        let max_wait =
             if self.is_provable || self.evidence.is_some() { PROVABLE_ATTEMPTS } else { 2 };
         let round = self.round.as_mut()?;
-        match round.handle_timeout(now, patience, slept) {
-            round::Due::Attempt { echo } => {
+        match round.handle_timeout(now, max_wait, slept) {
+            round::RoundAction::Attempt { echo } => {
                 // the deadline follows when it is sent
                 self.deadline = None;
-                return Some(Step::Prove { echo });
+                return Some(ProofStep::Prove { echo });
             }
-            round::Due::Dead => {
+            round::RoundAction::Dead => {
                 let (pings, echoes) = (round.attempts(), round.echoes());
                 let verdict = self
                     .evidence
@@ -321,17 +289,17 @@ impl PathMonitor {
                         evidence.verdict(pings)
                     });
                 self.stop();
-                return Some(Step::Dead(verdict));
+                return Some(ProofStep::Dead(verdict));
             }
-            round::Due::Over => {
+            round::RoundAction::Over => {
                 let was_first = round.is_first();
                 self.end_round();
                 if was_first && self.reachability == Reachability::Unknown {
                     self.reachability = Reachability::Unproven;
-                    return Some(Step::Unproven);
+                    return Some(ProofStep::Unproven);
                 }
             }
-            round::Due::Later => self.deadline = round.deadline(),
+            round::RoundAction::Later => self.deadline = round.deadline(),
         }
         None
     }
@@ -348,9 +316,9 @@ impl PathMonitor {
         is_news && self.is_enabled
     }
 
-    /// The time at which a proof was asked for since `heard`
+    /// The time of the latest proof that was asked for after `heard`
     pub(crate) fn asked_since(&self, heard: Option<Instant>) -> Option<Instant> {
-        self.latest_round.filter(|at| heard.is_none_or(|heard| *at > heard))
+        self.schedule.asked_since(heard)
     }
 
     /// Asks for a proof now, unless one is under way
@@ -361,8 +329,9 @@ impl PathMonitor {
     }
 
     fn begin_round(&mut self, now: Instant, is_first: bool) {
-        self.round = Some(Box::new(Round::new(now, is_first)));
-        self.latest_round = Some(now);
+        let by_routers = self.reachability == Reachability::Proven(Proof::RouterError);
+        self.round = Some(Box::new(Round::new(now, is_first, by_routers)));
+        self.schedule.begin(now);
         self.deadline = Some(now);
     }
 
@@ -373,29 +342,11 @@ impl PathMonitor {
 
     /// The time at which the next round is due
     fn next_round(&self) -> Option<Instant> {
-        let pause = if self.is_provable { BETWEEN_ROUNDS } else { BETWEEN_UNANSWERED_ROUNDS };
-        let pause = if self.evidence.is_some() { BETWEEN_ROUNDS } else { pause };
-        let earliest = self.latest_round.and_then(|at| at.checked_add(pause));
-        let wanted = match (&self.evidence, self.unanswered_since) {
-            (Some(evidence), _) => Some(evidence.since()),
-            (None, _) if self.asks_again && !self.is_provable => self.latest_round,
-            (None, since) => since.and_then(|since| since.checked_add(SILENCE_BEFORE_PROOF)),
-        };
-        wanted.map(|wanted| earliest.map_or(wanted, |earliest| earliest.max(wanted)))
+        let evidence = self.evidence.as_ref().map(|evidence| evidence.since());
+        self.schedule.next(evidence, self.is_provable, &self.tries)
     }
 }
 
-/// The time for which users send without an answer before a proof is asked for
-const SILENCE_BEFORE_PROOF: Duration = Duration::from_secs(3);
-/// The least time from one proof to the next
-///
-/// With the 4 s that a verdict takes, a path that dies right after a proof is found within 15 s.
-const BETWEEN_ROUNDS: Duration = Duration::from_secs(10);
-/// The least time between proofs with a peer that has never answered one
-const BETWEEN_UNANSWERED_ROUNDS: Duration = Duration::from_mins(1);
-/// Times that a peer that answers no proof is asked again while users get answers: the packets sent
-/// right after coming up may have been lost, and only a peer that has answered is judged by its silence
-const MAX_UNPROVEN_TRIES: u8 = 3;
 /// The most attempts of one proof with a peer that has answered one before, or that complains
 const PROVABLE_ATTEMPTS: u8 = round::MAX_ATTEMPTS;
 /// A deadline seen so much later was slept through, and answers may be there unread

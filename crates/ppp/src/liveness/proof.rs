@@ -3,29 +3,32 @@
 
 use std::net::Ipv4Addr;
 
+/// A destination that lies behind every peer and exists nowhere (TEST-NET-1, RFC 5737)
+pub(crate) const TEST_NET_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
 /// Octets of a proof packet: IPv4 header, ICMP header and the cookie
 pub(crate) const PROOF_LEN: usize = 36;
 
-/// The kind of packet by which a proof asks the peer for an answer
+/// The two kinds of packets that ask for a proof
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum ProofPacket {
     /// An Echo-Request to an address that should answer it
     Ping,
     /// An Echo-Request with a TTL of 1 to [`TEST_NET_ADDRESS`]: a router answers with an ICMP error
-    Expire,
+    ExpiringPing,
 }
 
 /// The answers that prove a path
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ProofAnswer {
     /// An Echo-Reply with our cookie
-    Reply,
+    EchoReply,
     /// An ICMP error that quotes our packet
-    Error,
+    IcmpError,
 }
 
 /// An answer, and the sequence number of the packet that it answers
-pub(crate) type Answered = (Answer, u16);
+pub(crate) type Answered = (ProofAnswer, u16);
 
 /// The fields that all proof packets of one link share
 ///
@@ -51,12 +54,12 @@ impl Mark {
     /// Builds the packet number `sequence` from `source` to `target`
     pub(crate) fn emit(
         self,
-        question: Question,
+        packet_kind: ProofPacket,
         source: Ipv4Addr,
         target: Ipv4Addr,
         sequence: u16,
     ) -> [u8; PROOF_LEN] {
-        let ttl = if question == Question::Expire { 1 } else { TTL };
+        let ttl = if packet_kind == ProofPacket::ExpiringPing { 1 } else { TTL };
         let [id_high, id_low] = self.identifier();
         let [high, low] = sequence.to_be_bytes();
         let mut icmp = [ECHO_REQUEST, 0, 0, 0, id_high, id_low, high, low, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -97,11 +100,11 @@ impl Mark {
         packet
     }
 
-    /// Recognises an answer to one of these packets, sent from `source`
+    /// Recognizes an answer to one of these packets, sent from `source`
     ///
-    /// An error quotes the header and 8 octets only, so it is recognised by its identifier and by where the
+    /// An error quotes the header and 8 octets only, so it is recognized by its identifier and by where the
     /// packet went: to `target`, or to [`TEST_NET_ADDRESS`].
-    pub(crate) fn recognise(
+    pub(crate) fn recognize(
         self,
         packet: &[u8],
         source: Ipv4Addr,
@@ -114,7 +117,8 @@ impl Mark {
         match *icmp.first()? {
             ECHO_REPLY => {
                 let sequence = self.sequence(icmp)?;
-                (icmp.get(8..16) == Some(&self.cookie)).then_some((Answer::Reply, sequence))
+                (icmp.get(8..16) == Some(&self.cookie))
+                    .then_some((ProofAnswer::EchoReply, sequence))
             }
             DESTINATION_UNREACHABLE | TIME_EXCEEDED => {
                 let (quoted, inner) = split(icmp.get(8..)?)?;
@@ -123,7 +127,7 @@ impl Mark {
                 let is_ours = quoted.get(12..16) == Some(&source.octets())
                     && inner.first() == Some(&ECHO_REQUEST)
                     && (went_to(TEST_NET_ADDRESS) || target().is_some_and(went_to));
-                is_ours.then_some((Answer::Error, sequence))
+                is_ours.then_some((ProofAnswer::IcmpError, sequence))
             }
             _ => None,
         }
@@ -166,9 +170,6 @@ fn put_checksum(octets: &mut [u8], at: usize) {
     }
 }
 
-/// A destination that lies behind every peer and exists nowhere (TEST-NET-1, RFC 5737)
-pub(crate) const TEST_NET_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-
 const TTL: u8 = 64;
 const ICMP: u8 = 1;
 const ECHO_REPLY: u8 = 0;
@@ -210,37 +211,39 @@ mod tests {
 
     #[test]
     fn a_ping_is_a_valid_echo_request() {
-        let packet = MARK.emit(Question::Ping, US, PEER, 0x1234);
+        let packet = MARK.emit(ProofPacket::Ping, US, PEER, 0x1234);
         assert_eq!((sum(&packet[..20]), sum(&packet[20..])), (0xFFFF, 0xFFFF));
         assert_eq!((packet[0], packet[3], packet[8], packet[9]), (0x45, 36, 64, 1));
         assert_eq!((&packet[12..16], &packet[16..20]), (&US.octets()[..], &PEER.octets()[..]));
         assert_eq!(packet[20..28], [8, 0, packet[22], packet[23], 7, 8, 0x12, 0x34]);
-        let expiring = MARK.emit(Question::Expire, US, TEST_NET_ADDRESS, 1);
+        let expiring = MARK.emit(ProofPacket::ExpiringPing, US, TEST_NET_ADDRESS, 1);
         assert_eq!((expiring[8], sum(&expiring[..20])), (1, 0xFFFF));
     }
 
     #[test]
-    fn answers_are_recognised_and_others_are_not() {
-        let packet = MARK.emit(Question::Ping, US, PEER, 7);
-        let recognise = |packet: &[u8]| MARK.recognise(packet, US, || Some(PEER));
-        assert_eq!(recognise(&reply(&packet)), Some((Answer::Reply, 7)));
+    fn answers_are_recognized_and_others_are_not() {
+        let packet = MARK.emit(ProofPacket::Ping, US, PEER, 7);
+        let recognize = |packet: &[u8]| MARK.recognize(packet, US, || Some(PEER));
+        assert_eq!(recognize(&reply(&packet)), Some((ProofAnswer::EchoReply, 7)));
         for kind in [DESTINATION_UNREACHABLE, TIME_EXCEEDED] {
-            assert_eq!(recognise(&error(&packet, kind)), Some((Answer::Error, 7)));
+            assert_eq!(recognize(&error(&packet, kind)), Some((ProofAnswer::IcmpError, 7)));
         }
-        assert_eq!(recognise(&packet), None, "our own packet");
-        assert_eq!(recognise(&error(&packet, 5)), None, "a redirect");
-        assert_eq!(MARK.recognise(&reply(&packet), PEER, || None), None, "for another address");
-        let elsewhere = error(&MARK.emit(Question::Ping, US, Ipv4Addr::new(192, 168, 1, 9), 7), 3);
-        assert_eq!(recognise(&elsewhere), None, "about a user's ping");
-        let beyond = error(&MARK.emit(Question::Expire, US, TEST_NET_ADDRESS, 8), TIME_EXCEEDED);
-        assert_eq!(MARK.recognise(&beyond, US, || None), Some((Answer::Error, 8)));
+        assert_eq!(recognize(&packet), None, "our own packet");
+        assert_eq!(recognize(&error(&packet, 5)), None, "a redirect");
+        assert_eq!(MARK.recognize(&reply(&packet), PEER, || None), None, "for another address");
+        let elsewhere =
+            error(&MARK.emit(ProofPacket::Ping, US, Ipv4Addr::new(192, 168, 1, 9), 7), 3);
+        assert_eq!(recognize(&elsewhere), None, "about a user's ping");
+        let beyond =
+            error(&MARK.emit(ProofPacket::ExpiringPing, US, TEST_NET_ADDRESS, 8), TIME_EXCEEDED);
+        assert_eq!(MARK.recognize(&beyond, US, || None), Some((ProofAnswer::IcmpError, 8)));
         let other = Mark { cookie: [9, 2, 3, 4, 5, 6, 7, 8] };
-        assert_eq!(other.recognise(&reply(&packet), US, || Some(PEER)), None, "a user's ping");
+        assert_eq!(other.recognize(&reply(&packet), US, || Some(PEER)), None, "a user's ping");
         for length in 0..reply(&packet).len() {
-            assert_eq!(recognise(&reply(&packet)[..length]), None, "{length}");
+            assert_eq!(recognize(&reply(&packet)[..length]), None, "{length}");
         }
         for length in 0..error(&packet, 11).len() {
-            assert_eq!(recognise(&error(&packet, 11)[..length]), None, "{length}");
+            assert_eq!(recognize(&error(&packet, 11)[..length]), None, "{length}");
         }
     }
 

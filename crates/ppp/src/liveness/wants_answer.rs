@@ -1,6 +1,6 @@
-//! A reader of IP packets that tells which of them ask for an answer
+//! A check if an IP packet asks for an answer
 
-/// Returns whether a packet asks for an answer, so that a missing answer is a silence
+/// Returns true if a packet asks for an answer, so that a missing answer is a silence
 ///
 /// A TCP segment without data, SYN or FIN asks for none (RFC 9293 §3.10.7.4), nor does an ICMP error or an
 /// Echo-Reply (RFC 1122 §3.2.2). Such a packet ends most exchanges. What cannot be read asks for one.
@@ -13,7 +13,7 @@ pub fn wants_answer(packet: &[u8]) -> bool {
     }
 }
 
-/// The header of an IPv4 packet that is no later fragment, and what follows up to its total length
+/// Splits an IPv4 packet that is no later fragment into its header and its payload
 fn split(packet: &[u8]) -> Option<(&[u8], &[u8])> {
     let first = packet.first().filter(|first| **first >> 4 == 4)?;
     let total = u16::from_be_bytes(*packet.get(2..4)?.first_chunk()?);

@@ -5,35 +5,39 @@
 
 use std::time::Instant;
 
-use pptp_mppe::is_plausible_ipv4;
-use pptp_packet::{Counter, PacketBuf};
+use pptp_packet::Counter;
 
-use crate::authentication::Keys;
-use crate::context::Trouble;
-use crate::context::stats::Discard;
-use crate::encryption::agreed::{Agreed, Encryption, Stance};
-use crate::encryption::cipher::Cipher;
-use crate::encryption::data_path::Encrypting;
-use crate::events::Phase;
-use crate::events::Received;
-use crate::failure::Failure;
-use crate::liveness::path_monitor::Complaint;
-use crate::machine::Machine;
+use crate::{
+    authentication::Keys,
+    context::PacketError,
+    encryption::{
+        agreed::{Agreed, CcpPolicy, Encryption},
+        cipher::Cipher,
+        data_path::EncryptOutcome,
+    },
+    failure::Failure,
+    liveness::path_monitor::Complaint,
+    machine::{Machine, role::Role},
+    negotiation::{
+        negotiator::Layer,
+        role_options::{EncryptionOptions, LinkOptions},
+    },
+    wire::{
+        frame,
+        options::Options,
+        packet::{Code, Packet},
+        protocol::Protocol,
+    },
+};
 #[cfg(feature = "server")]
-use crate::machine::role::IpcpStart;
-use crate::machine::role::Role;
-use crate::negotiation::negotiator::Layer;
-use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
-use crate::wire::frame;
-use crate::wire::packet::{Code, Options, Packet};
-use crate::wire::protocol::Protocol;
+use crate::{context::stats::Discard, machine::role::IpcpStart};
 
 impl<R: Role> Machine<R> {
-    /// Begins with what the authentication has left: CCP is opened, or packets go in the clear
+    /// Starts with the keys of the authentication: opens CCP, or lets packets go in the clear
     pub(super) fn start_encryption(&mut self, now: Instant, keys: Keys) {
         let has_keys = !matches!(keys, Keys::None);
-        self.data_path.begin(now, self.ccp.options.stance(has_keys), keys);
-        if matches!(self.data_path.stance(), Stance::Require | Stance::Prefer) {
+        self.data_path.begin(now, self.ccp.options.ccp_policy(has_keys), keys);
+        if matches!(self.data_path.ccp_policy(), CcpPolicy::Require | CcpPolicy::Prefer) {
             self.open_ccp(now);
         }
     }
@@ -41,35 +45,6 @@ impl<R: Role> Machine<R> {
     fn open_ccp(&mut self, now: Instant) {
         self.ccp.open(now, &mut self.context);
         self.ccp.up(now, &mut self.context);
-    }
-
-    /// Encrypts an inner packet, or leaves it in the clear if that was agreed; false while the link
-    /// is not up
-    pub(crate) fn seal(&mut self, packet: &mut PacketBuf) -> bool {
-        let (true, Some(link)) = (self.is_up(), &self.link) else { return false };
-        #[cfg(feature = "server")]
-        let spoil = |encrypted: &mut [u8]| self.role.garble(encrypted);
-        #[cfg(not(feature = "server"))]
-        let spoil = |_: &mut [u8]| {};
-        self.data_path.seal(packet, link.form, spoil)
-    }
-
-    /// Takes an IP packet in the clear, only if both ends agreed on a link in the clear
-    pub(super) fn take_clear<'p>(
-        &mut self,
-        now: Instant,
-        protocol: u16,
-        packet: &'p mut [u8],
-    ) -> Result<Received<'p>, Discard> {
-        if !(self.data_path.is_clear() && self.is_up() && self.wants(protocol)) {
-            return Err(Discard::Plaintext);
-        }
-        if protocol == frame::IP && !is_plausible_ipv4(packet) {
-            return Err(Discard::Implausible);
-        }
-        self.echo.heard(now);
-        self.ipcp.note_peer_is_open();
-        Ok(self.take_opened(now, packet))
     }
 
     /// Acts on a change of CCP's layer; `was_used`: the peer had encrypted before
@@ -96,7 +71,7 @@ impl<R: Role> Machine<R> {
 
     /// Ends the link, or goes on in the clear, since CCP got no answer
     pub(super) fn ccp_timed_out(&mut self, now: Instant) {
-        if self.data_path.stance() == Stance::Require {
+        if self.data_path.ccp_policy() == CcpPolicy::Require {
             self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ccp });
         } else {
             self.go_clear(now);
@@ -111,16 +86,16 @@ impl<R: Role> Machine<R> {
         let reset = self.ccp.options.stateful_reset();
         match self.data_path.encrypt(send, receive, reset) {
             // the options insist from here on: an LCP or CCP that begins anew must not offer the clear
-            Encrypting::Begun => {
-                self.ccp.options.insist();
+            EncryptOutcome::Started => {
+                self.ccp.options.require_encryption();
                 self.lcp.options.require_keys();
                 self.go_down(now);
             }
-            Encrypting::GoesOn => {}
-            Encrypting::OtherKind => return self.fail(now, Failure::EncryptionLost),
-            Encrypting::WithoutKeys => return self.fail(now, self.ccp.options.unavailable()),
+            EncryptOutcome::Unchanged => {}
+            EncryptOutcome::OtherEncryption => return self.fail(now, Failure::EncryptionLost),
+            EncryptOutcome::NoKeys => return self.fail(now, self.ccp.options.unavailable()),
         }
-        self.settled(now);
+        self.on_data_path_decided(now);
     }
 
     /// Goes on without CCP: in the clear if the policy lets it, otherwise the link ends
@@ -128,7 +103,7 @@ impl<R: Role> Machine<R> {
         if !self.data_path.go_clear() {
             return self.fail(now, self.ccp.options.unavailable());
         }
-        self.settled(now);
+        self.on_data_path_decided(now);
     }
 
     /// Goes on in the clear where CCP is still open: it is closed
@@ -137,8 +112,8 @@ impl<R: Role> Machine<R> {
         self.ccp.close(now, &mut self.context);
     }
 
-    /// Goes on once it is decided how packets go
-    pub(super) fn settled(&mut self, now: Instant) {
+    /// Goes on once the data path is decided
+    pub(super) fn on_data_path_decided(&mut self, now: Instant) {
         #[cfg(feature = "server")]
         if self.role.ipcp_start() == IpcpStart::ClosedAtFirst {
             self.ipcp.open(now, &mut self.context);
@@ -148,7 +123,7 @@ impl<R: Role> Machine<R> {
             self.begin_ipv6(now);
         }
         // a server that keeps IPCP closed until here has not heard one of our requests
-        self.ipcp.forgive_silence();
+        self.ipcp.reset_restart_counter();
         self.come_up(now);
     }
 
@@ -162,77 +137,20 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    pub(super) fn open_encrypted<'p>(
-        &mut self,
-        now: Instant,
-        arrival: pptp_mppe::Arrival,
-        information: &'p mut [u8],
-    ) -> Result<Received<'p>, Discard> {
-        let is_open = self.ccp.is_open();
-        let wants_ipv6 = self.wants(frame::IPV6);
-        let cipher = self.data_path.cipher_mut().filter(|_| is_open);
-        let cipher = cipher.ok_or(Discard::OutOfPhase)?;
-        let opened = match cipher.open(now, arrival, information) {
-            Ok(opened) => opened,
-            Err(discard) => {
-                self.undecryptable(now, arrival.sequence, discard);
-                return Err(Discard::Undecryptable(discard));
-            }
-        };
-        self.ccp.note_peer_is_open();
-        self.echo.heard(now);
-        if opened.protocol != frame::IP && !(opened.protocol == frame::IPV6 && wants_ipv6) {
-            return Err(Discard::InnerProtocol);
-        }
-        self.note_opened(now, arrival.sequence);
-        if self.phase != Phase::Up {
-            return Err(Discard::OutOfPhase);
-        }
-        self.ipcp.note_peer_is_open();
-        Ok(self.take_opened(now, opened.payload))
-    }
-
-    fn undecryptable(&mut self, now: Instant, sequence: u32, discard: pptp_mppe::Discard) {
-        let is_up = self.phase == Phase::Up;
-        // a late packet or a copy need not open, and a stranger does not hit a number nearby
-        let is_noise = discard == pptp_mppe::Discard::Implausible;
-        if is_up && is_noise && self.near.contains(now, sequence) {
-            self.path_monitor.unopened(now);
-        }
-        let cipher = self.data_path.cipher().filter(|_| is_up);
-        if let Some(wrong) = cipher.and_then(Cipher::wrong_key) {
-            self.give_up_decrypting(now, sequence, Failure::WrongKey(wrong));
-        } else if discard.is_fatal() {
-            self.give_up_decrypting(now, sequence, Failure::Undecryptable(discard));
-        } else {
-            self.ask_for_reset(now);
-        }
-    }
-
-    /// A stateful session that lost a frame is to begin anew (RFC 1962 §4.1)
-    fn ask_for_reset(&mut self, now: Instant) {
-        let is_due = |cipher: &mut Cipher| cipher.poll_reset_request(now);
-        if self.data_path.cipher_mut().is_some_and(is_due) {
-            self.id = self.id.wrapping_add(1);
-            let code = Code::ResetRequest.into();
-            self.context.send(frame::CCP, &Packet { code, id: self.id, data: &[] });
-        }
-    }
-
     pub(super) fn receive_ccp(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
         information: &[u8],
-    ) -> Result<(), Trouble> {
-        match self.data_path.stance() {
-            Stance::Require | Stance::Prefer => {}
-            Stance::Listen => self.listen_to_ccp(now, packet),
-            Stance::Refuse => return Err(self.refuse_ccp(now, packet, information)),
+    ) -> Result<(), PacketError> {
+        match self.data_path.ccp_policy() {
+            CcpPolicy::Require | CcpPolicy::Prefer => {}
+            CcpPolicy::Listen => self.open_ccp_on_request(now, packet),
+            CcpPolicy::Refuse => return Err(self.refuse_ccp(now, packet, information)),
             #[cfg(feature = "server")]
-            Stance::Ignore => return Err(Trouble::Discard(Discard::OutOfPhase)),
+            CcpPolicy::Ignore => return Err(PacketError::Discard(Discard::OutOfPhase)),
         }
-        self.data_path.hear_ccp();
+        self.data_path.note_ccp();
         match Code::from(packet.code) {
             Code::ResetRequest => self.answer_reset(now, packet),
             Code::ResetAck => {}
@@ -242,8 +160,8 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// The peer begins with CCP: so do we, and until it has come to something nothing is settled
-    fn listen_to_ccp(&mut self, now: Instant, packet: &Packet<'_>) {
+    /// Opens CCP when the peer begins with it; until CCP is open the data path is undecided
+    fn open_ccp_on_request(&mut self, now: Instant, packet: &Packet<'_>) {
         if Code::from(packet.code) == Code::ConfigureRequest && self.ccp.is_initial() {
             self.open_ccp(now);
             self.go_down(now);
@@ -251,7 +169,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    fn refuse_ccp(&mut self, now: Instant, packet: &Packet<'_>, information: &[u8]) -> Trouble {
+    fn refuse_ccp(&mut self, now: Instant, packet: &Packet<'_>, information: &[u8]) -> PacketError {
         if let (Code::ConfigureRequest, Ok(request)) =
             (Code::from(packet.code), Options::parse(packet.data))
         {
@@ -265,14 +183,14 @@ impl<R: Role> Machine<R> {
         now: Instant,
         code: Code,
         packet: &Packet<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PacketError> {
         let was_used = self.ccp.peer_is_open();
-        let may_be_clear = self.data_path.stance() != Stance::Require;
+        let may_be_clear = self.data_path.ccp_policy() != CcpPolicy::Require;
         let is_end = code == Code::TerminateRequest;
-        // what it was before the packet is taken
+        // taken from the state before the packet is handled
         let failure = (is_end && !may_be_clear).then(|| self.ended_by_peer(Protocol::Ccp, packet));
         let layer = match self.ccp.handle_packet(now, packet, &mut self.context) {
-            Err(Trouble::Fail(_)) if may_be_clear => {
+            Err(PacketError::Fail(_)) if may_be_clear => {
                 self.give_up_encryption(now);
                 return Ok(());
             }
@@ -300,7 +218,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Returns whether an encrypted packet is not opened, but answered as a server does that cannot open it
+    /// Returns true if an encrypted packet is not opened, but answered as a server does that cannot open it
     #[cfg(feature = "server")]
     pub(super) fn turns_mppe_away(&mut self, information: &[u8]) -> bool {
         if self.data_path.cipher().is_none() {
@@ -310,7 +228,7 @@ impl<R: Role> Machine<R> {
         self.role.turns_mppe_away(self.id, information, &mut self.context)
     }
 
-    /// Returns whether a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
+    /// Returns true if a request of IPCP gets a Terminate-Ack, as some servers do until their CCP is open
     #[cfg(feature = "server")]
     pub(super) fn turns_ipcp_away(&mut self, packet: &Packet<'_>) -> bool {
         let is_request = Code::from(packet.code) == Code::ConfigureRequest;
@@ -323,19 +241,19 @@ impl<R: Role> Machine<R> {
     }
 
     /// Goes on without CCP, which the peer does not know
-    pub(super) fn ccp_rejected(&mut self, now: Instant) -> Result<(), Trouble> {
+    pub(super) fn ccp_rejected(&mut self, now: Instant) -> Result<(), PacketError> {
         let failure = self.encryption_ended();
         if self.ccp.protocol_rejected(now, &mut self.context).is_none() {
             return Ok(());
         }
-        if self.data_path.stance() == Stance::Require {
+        if self.data_path.ccp_policy() == CcpPolicy::Require {
             return Err(failure.into());
         }
         self.go_clear(now);
         Ok(())
     }
 
-    /// The failure that it is if the peer closes CCP now
+    /// The failure of the link if the peer closes CCP now
     pub(super) fn encryption_ended(&self) -> Failure {
         if self.ccp.peer_is_open() {
             return Failure::EncryptionLost;
@@ -346,15 +264,15 @@ impl<R: Role> Machine<R> {
     /// Returns the reason that the peer may have to hang up now, as far as encryption goes
     pub(super) fn encryption_disagreement(&self) -> Option<Failure> {
         let options = &self.ccp.options;
-        if self.data_path.stance() == Stance::Refuse {
+        if self.data_path.ccp_policy() == CcpPolicy::Refuse {
             let offered = options.offered()?;
             return Some(Failure::EncryptionDemanded { offered: Some(offered) });
         }
         options.disagreement().filter(|_| !self.ccp.is_open())
     }
 
-    /// Answers at once, and in stateless mode too: after one packet it could not open, a Linux peer drops
-    /// everything until the Reset-Ack comes
+    /// Answers a Reset-Request at once, and in stateless mode too: after one packet it could not
+    /// open, a Linux peer drops everything until the Reset-Ack comes
     fn answer_reset(&mut self, now: Instant, request: &Packet<'_>) {
         let stats = &mut self.context.stats;
         stats.reset_requests.increment();

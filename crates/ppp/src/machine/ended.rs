@@ -1,15 +1,17 @@
 //! The reason that the peer ended the link: its words, its error code, or an earlier refusal
 
-use crate::authentication::Authentication;
-use crate::encryption::agreed::Stance;
-use crate::events::Event;
-use crate::failure::Failure;
-use crate::failure::ras::{RasCause, RasCode};
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::negotiation::role_options::{EncryptionOptions, LinkOptions};
-use crate::wire::packet::Packet;
-use crate::wire::protocol::Protocol;
+use crate::{
+    authentication::{Authentication, peer_text},
+    encryption::agreed::CcpPolicy,
+    events::Event,
+    failure::{
+        Failure,
+        ras::{RasCause, RasCode},
+    },
+    machine::{Machine, role::Role},
+    negotiation::role_options::{EncryptionOptions, LinkOptions},
+    wire::{packet::Packet, protocol::Protocol},
+};
 
 impl<R: Role> Machine<R> {
     /// The failure that a Terminate-Request of this protocol means
@@ -19,12 +21,12 @@ impl<R: Role> Machine<R> {
         match RasCode::parse(packet.data) {
             Some(code) => {
                 self.push(Event::PeerSaid(code));
-                self.meant_by(protocol, code)
+                self.failure_for_code(protocol, code)
             }
             None => match protocol {
                 Protocol::Lcp => self.disagreement().unwrap_or_else(|| terminated(packet)),
                 Protocol::Ccp => self.encryption_ended(),
-                _ => Failure::TerminatedByPeer { protocol, message: words(packet) },
+                _ => Failure::TerminatedByPeer { protocol, message: peer_text(packet.data) },
             },
         }
     }
@@ -41,9 +43,9 @@ impl<R: Role> Machine<R> {
 
     /// The failure that a code of Windows means
     ///
-    /// What was refused before goes first where it is about the same, since it tells more: before a
-    /// login was tried, 691 is not about the password.
-    fn meant_by(&self, protocol: Protocol, code: RasCode) -> Failure {
+    /// An earlier refusal of the same matter goes first, since it tells more: before a login was
+    /// tried, 691 is not about the password.
+    fn failure_for_code(&self, protocol: Protocol, code: RasCode) -> Failure {
         let message = String::new();
         match code.cause() {
             RasCause::Login => {
@@ -56,7 +58,8 @@ impl<R: Role> Machine<R> {
                 self.authentication_disagreement().unwrap_or(failure)
             }
             RasCause::Protocols => Failure::RejectedProtocol { protocol: needed(protocol) },
-            // 732 says that a negotiation does not converge: it is the one that it stands in
+            // 732 says that a negotiation does not converge: the negotiation of the protocol that
+            // carries it
             RasCause::Address if protocol == Protocol::Ccp => self.without_encryption(),
             RasCause::Address => Failure::NoAddress,
             RasCause::Encryption => self.without_encryption(),
@@ -70,14 +73,14 @@ impl<R: Role> Machine<R> {
 
     fn without_encryption(&self) -> Failure {
         let offered = self.ccp.options.offered();
-        match self.data_path.stance() {
-            Stance::Refuse => Failure::EncryptionDemanded { offered },
+        match self.data_path.ccp_policy() {
+            CcpPolicy::Refuse => Failure::EncryptionDemanded { offered },
             _ => Failure::EncryptionUnavailable { offered },
         }
     }
 }
 
-/// The network protocol that a server lacks which says so in this protocol
+/// The network protocol that a server lacks, if it says so in this protocol
 const fn needed(protocol: Protocol) -> Protocol {
     match protocol {
         Protocol::Ccp => Protocol::Ccp,
@@ -86,13 +89,5 @@ const fn needed(protocol: Protocol) -> Protocol {
 }
 
 fn terminated(packet: &Packet<'_>) -> Failure {
-    Failure::TerminatedByPeer { protocol: Protocol::Lcp, message: words(packet) }
+    Failure::TerminatedByPeer { protocol: Protocol::Lcp, message: peer_text(packet.data) }
 }
-
-fn words(packet: &Packet<'_>) -> String {
-    let message = packet.data.get(..MAX_MESSAGE).unwrap_or(packet.data);
-    String::from_utf8_lossy(message).into_owned()
-}
-
-/// Octets kept of a peer's last words
-const MAX_MESSAGE: usize = 256;

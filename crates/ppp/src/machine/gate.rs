@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use super::Machine;
-use super::early::EarlyFrame;
-use super::role::Role;
-use crate::authentication::Authentication;
-use crate::context::Trouble;
-use crate::context::stats::Discard;
-use crate::events::Phase;
-use crate::wire::frame;
+use super::{Machine, early::EarlyFrame, role::Role};
+use crate::{
+    authentication::Authentication,
+    context::{PacketError, stats::Discard},
+    events::Phase,
+    wire::frame,
+};
 
 impl<R: Role> Machine<R> {
     /// Turns away a frame that is too early, or keeps it for its phase
@@ -51,21 +50,21 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Takes the frames that were kept for the phase there is now
+    /// Takes the frames that were kept for the current phase
     pub(super) fn take_early(&mut self, now: Instant) {
         let phase = self.phase;
         let kept = self.early.take_if(|protocol| is_admitted(phase, protocol));
         for EarlyFrame { protocol, information } in kept {
             match self.take_control(now, protocol, &information) {
                 Ok(()) => {}
-                Err(Trouble::Discard(discard)) => self.context.stats.count(discard),
-                Err(Trouble::Fail(failure)) => return self.fail(now, failure),
+                Err(PacketError::Discard(discard)) => self.context.stats.count(discard),
+                Err(PacketError::Fail(failure)) => return self.fail(now, failure),
             }
         }
     }
 }
 
-/// Returns whether a phase lets in a control protocol (RFC 1661 §3.4, §3.5)
+/// Returns true if a phase lets in a control protocol (RFC 1661 §3.4, §3.5)
 const fn is_admitted(phase: Phase, protocol: u16) -> bool {
     matches!(
         (phase, protocol),

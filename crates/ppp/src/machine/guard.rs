@@ -1,8 +1,8 @@
 //! The rules for control frames of a link that is up and encrypted
 //!
-//! They are in the clear, and the carrier lets anybody send them. Three rules, in this order:
+//! They are in the clear, and the carrier lets anyone send them. Three rules, in this order:
 //!
-//! 1. A frame counts only [near](crate::guard::near) the last number that the peer has proven to be its own.
+//! 1. A frame counts only [near](crate::guard::sequence_window) the last number that the peer has proven to be its own.
 //! 2. One that would end the link or take a protocol out of the Opened state waits for its
 //!    [confirmation](crate::guard::confirmation).
 //! 3. Everything else counts at once: it changes nothing that anyone could use.
@@ -13,33 +13,35 @@ use std::time::Instant;
 
 use pptp_mppe::Arrival;
 
-use crate::authentication::Authentication;
-use crate::context::Trouble;
-use crate::context::stats::Discard;
-use crate::failure::Failure;
-use crate::guard::confirmation::{Confirmation, Doubtful, Step};
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet};
+use crate::{
+    authentication::Authentication,
+    context::{PacketError, stats::Discard},
+    failure::Failure,
+    guard::confirmation::{Confirmation, ConfirmationStep, HeldFrame},
+    machine::{Machine, role::Role},
+    wire::{
+        frame,
+        packet::{Code, Packet},
+    },
+};
 
 impl<R: Role> Machine<R> {
-    /// Returns whether control frames are judged by the three rules now
+    /// Returns true if control frames are judged by the three rules now
     pub(super) fn is_guarded(&self) -> bool {
         self.is_up() && self.role.guards() && self.data_path.is_encrypted()
     }
 
-    /// Returns whether a control frame is a copy of one that was accepted
+    /// Returns true if a control frame is a copy of one that was accepted
     ///
-    /// While the rules hold, a forged frame may have taken the number of a true one. So what the peer
-    /// depends on counts all the same: a copy of it does no harm.
+    /// While the rules hold, a forged frame may have taken the number of a true one. So frames on
+    /// which the peer depends are accepted all the same: a copy of one does no harm.
     pub(super) fn is_control_duplicate(
         &self,
         sequence: u32,
         protocol: u16,
         information: &[u8],
     ) -> bool {
-        self.window.contains(sequence)
+        self.replay_window.contains(sequence)
             && !(self.is_guarded() && self.may_come_twice(protocol, information))
     }
 
@@ -49,7 +51,7 @@ impl<R: Role> Machine<R> {
             (frame::LCP, Code::EchoRequest | Code::EchoReply)
             | (frame::CCP, Code::ResetRequest)
             | (frame::CHAP | frame::EAP, _) => true,
-            _ => self.would_disturb(protocol, &packet),
+            _ => self.would_end_or_restart(protocol, &packet),
         }
     }
 
@@ -66,45 +68,45 @@ impl<R: Role> Machine<R> {
         }
         let packet = Packet::parse(information).map_err(|_| Discard::Malformed)?;
         if protocol == frame::LCP && self.answers_our_echo(&packet) {
-            self.near.answered(now, arrival.sequence);
+            self.sequence_window.answered(now, arrival.sequence);
             return Ok(());
         }
-        if !self.near.contains(now, arrival.sequence) {
+        if !self.sequence_window.contains(now, arrival.sequence) {
             return Err(Discard::OutsideWindow);
         }
-        if !self.would_disturb(protocol, &packet) {
+        if !self.would_end_or_restart(protocol, &packet) {
             return Ok(());
         }
-        let survives_answers = self.may_start_over_alone(protocol, &packet);
-        if survives_answers && self.has_proven_nothing() {
+        let survives_answers = self.may_restart_while_lcp_stays_open(protocol, &packet);
+        if survives_answers && self.has_opened_nothing() {
             return Ok(());
         }
         let round_trip = self.context.round_trips.shortest();
         let new = || Box::new(Confirmation::new(round_trip));
         let confirmation = self.confirmation.get_or_insert_with(new);
         let sequence = arrival.sequence;
-        confirmation.doubt(now, protocol, information, sequence, survives_answers);
+        confirmation.hold(now, protocol, information, sequence, survives_answers);
         self.check_confirmation(now);
         Err(Discard::Unconfirmed)
     }
 
-    /// A control frame was accepted: until the rules hold, its number is as good as proven
+    /// Notes that a control frame was accepted: before the rules hold, its number counts as proven
     pub(super) fn note_control(&mut self, now: Instant, sequence: u32) {
         if !self.is_guarded() {
-            self.near.prove(now, sequence);
+            self.sequence_window.prove(now, sequence);
         }
     }
 
-    /// A packet of the peer opened, which proves its number
+    /// Notes that a packet of the peer opened, which proves its number
     pub(super) fn note_opened(&mut self, now: Instant, sequence: u32) {
-        self.near.prove(now, sequence);
+        self.sequence_window.prove(now, sequence);
         if let Some(confirmation) = &mut self.confirmation {
             confirmation.opened(sequence);
             self.drop_empty_confirmation();
         }
     }
 
-    /// The peer has answered the Echo-Request with this identifier
+    /// Notes that the peer has answered the Echo-Request with this identifier
     pub(super) fn note_echo_answer(&mut self, id: u8) {
         if let Some(confirmation) = &mut self.confirmation {
             confirmation.answered(id);
@@ -112,12 +114,13 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// The carrier's other channel says that the peer has ended the link: its last words count now
+    /// Acts on a frame that ends the link, since the carrier's signalling says that the peer has
+    /// ended it
     pub(crate) fn peer_hung_up(&mut self, now: Instant) {
-        let last_words = self.confirmation.as_mut().and_then(|it| it.take_last_words());
+        let ending_frame = self.confirmation.as_mut().and_then(|it| it.take_ending_frame());
         self.confirmation = None;
-        if let Some(last_words) = last_words {
-            self.act_on(now, &last_words);
+        if let Some(ending_frame) = ending_frame {
+            self.act_on(now, &ending_frame);
         }
     }
 
@@ -126,22 +129,22 @@ impl<R: Role> Machine<R> {
     pub(super) fn check_confirmation(&mut self, now: Instant) {
         while let Some(confirmation) = &mut self.confirmation {
             match confirmation.handle_timeout(now) {
-                Some(Step::Ask) => {
+                Some(ConfirmationStep::Ask) => {
                     let id = self.send_echo_request(now);
                     if let Some(confirmation) = &mut self.confirmation {
                         confirmation.asked(now, id);
                     }
                 }
-                Some(Step::Confirmed(frame)) => self.act_on(now, &frame),
+                Some(ConfirmationStep::Confirmed(frame)) => self.act_on(now, &frame),
                 None => break,
             }
         }
-        self.act_on_the_rest(now);
+        self.act_on_remaining(now);
         self.drop_empty_confirmation();
     }
 
-    /// The link is down because a frame was confirmed: what came behind it counts too
-    fn act_on_the_rest(&mut self, now: Instant) {
+    /// Acts on the other frames that wait, if a confirmed frame has taken the link down
+    fn act_on_remaining(&mut self, now: Instant) {
         while !self.is_guarded()
             && let Some(frame) = self.confirmation.as_mut().and_then(|it| it.take_oldest())
         {
@@ -149,11 +152,11 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    fn act_on(&mut self, now: Instant, frame: &Doubtful) {
+    fn act_on(&mut self, now: Instant, frame: &HeldFrame) {
         match self.take_control(now, frame.protocol, &frame.information) {
             Ok(()) => {}
-            Err(Trouble::Discard(discard)) => self.context.stats.count(discard),
-            Err(Trouble::Fail(failure)) => self.fail(now, failure),
+            Err(PacketError::Discard(discard)) => self.context.stats.count(discard),
+            Err(PacketError::Fail(failure)) => self.fail(now, failure),
         }
     }
 
@@ -163,17 +166,18 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Returns whether a packet that only the peer can have sent answers one of our Echo-Requests
+    /// Returns true if a packet that only the peer can have sent answers one of our Echo-Requests
     pub(super) fn answers_our_echo(&mut self, packet: &Packet<'_>) -> bool {
         let is_reply = Code::from(packet.code) == Code::EchoReply;
         let peer_magic = self.link.and_then(|link| link.peer_magic);
         is_reply && !self.is_our_own(packet) && self.echo.is_answer(self.id, packet, peer_magic)
     }
 
-    /// Returns whether acting on a packet would end the link or take a protocol out of the Opened state
+    /// Returns true if acting on a packet would end the link or take a protocol out of the Opened state
     ///
-    /// A Reset-Request and a Protocol-Reject of what was never sent are no more than evidence.
-    pub(super) fn would_disturb(&self, protocol: u16, packet: &Packet<'_>) -> bool {
+    /// A Reset-Request, and a Protocol-Reject of a protocol that was never sent, only lead to a
+    /// proof.
+    pub(super) fn would_end_or_restart(&self, protocol: u16, packet: &Packet<'_>) -> bool {
         let code = Code::from(packet.code);
         match (protocol, code) {
             (frame::LCP, Code::ProtocolReject) => self.would_reject_needed(packet),
@@ -193,10 +197,10 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Returns whether a Configure-Request may come from a peer whose LCP stays open
+    /// Returns true if a Configure-Request may come from a peer whose LCP stays open
     ///
     /// CCP's only until the peer has used its keys: they serve once.
-    fn may_start_over_alone(&self, protocol: u16, packet: &Packet<'_>) -> bool {
+    fn may_restart_while_lcp_stays_open(&self, protocol: u16, packet: &Packet<'_>) -> bool {
         Code::from(packet.code) == Code::ConfigureRequest
             && match protocol {
                 frame::CCP => !self.ccp.peer_is_open(),
@@ -205,15 +209,15 @@ impl<R: Role> Machine<R> {
             }
     }
 
-    /// Returns whether no packet of the peer has opened yet: it may not have come up at its end
+    /// Returns true if no packet of the peer has opened yet: it may not have come up at its end
     ///
     /// A Configure-Request that was overtaken by a later one takes its IPCP out of the Opened state.
     /// Then it asks anew, and nothing passes until it is answered.
-    fn has_proven_nothing(&self) -> bool {
+    fn has_opened_nothing(&self) -> bool {
         self.decryptor_stats().is_none_or(|stats| stats.opened == 0)
     }
 
-    /// Returns whether a Protocol-Reject names a protocol that the link cannot do without, or IPv6's while
+    /// Returns true if a Protocol-Reject names a protocol that the link cannot do without, or IPv6's while
     /// it is open
     fn would_reject_needed(&self, packet: &Packet<'_>) -> bool {
         let Some(protocol) = packet.data.first_chunk() else { return false };
@@ -233,7 +237,7 @@ impl<R: Role> Machine<R> {
     pub(super) fn give_up_decrypting(&mut self, now: Instant, sequence: u32, failure: Failure) {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let is_about_headers = failure == Failure::Undecryptable(pptp_mppe::Discard::ScoreLimit);
-        let may_be_forged = !self.near.contains(now, sequence)
+        let may_be_forged = !self.sequence_window.contains(now, sequence)
             || (has_opened && is_about_headers)
             || self.path_monitor.is_first_proof_open();
         if !(self.is_guarded() && may_be_forged) {

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use crate::events::Event;
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::wire::packet::Packet;
+use crate::{
+    authentication::peer_text,
+    events::Event,
+    machine::{Machine, role::Role},
+    wire::packet::Packet,
+};
 
 impl<R: Role> Machine<R> {
-    /// A Magic-Number, and a text that means nothing to a machine
+    /// Tells the owner an Identification: a Magic-Number, and a text for people
     pub(super) fn note_identification(&mut self, packet: &Packet<'_>) {
         if let Some((_, text)) = packet.data.split_first_chunk::<4>() {
-            self.tell(Event::Identification(words(text)));
+            self.push_remark(Event::Identification(peer_text(text)));
         }
     }
 
-    /// A Magic-Number, seconds, and perhaps a text; all ones are for ever
+    /// Tells the owner a Time-Remaining: a Magic-Number, seconds (all ones: for ever), and perhaps
+    /// a text
     pub(super) fn note_time_remaining(&mut self, packet: &Packet<'_>) {
         let seconds = packet.data.split_first_chunk::<4>().map(|(_, rest)| rest);
         let Some((seconds, text)) = seconds.and_then(<[u8]>::split_first_chunk::<4>) else {
@@ -25,13 +28,6 @@ impl<R: Role> Machine<R> {
             u32::MAX => Duration::MAX,
             seconds => Duration::from_secs(seconds.into()),
         };
-        self.tell(Event::TimeRemaining { left, message: words(text) });
+        self.push_remark(Event::TimeRemaining { left, message: peer_text(text) });
     }
 }
-
-fn words(text: &[u8]) -> String {
-    String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text)).into_owned()
-}
-
-/// Octets kept of a text
-const MAX_TEXT: usize = 256;

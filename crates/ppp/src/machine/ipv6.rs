@@ -2,17 +2,16 @@
 
 use std::time::Instant;
 
-use crate::context::Trouble;
-use crate::events::Phase;
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::negotiation::ipv6cp::Ipv6Addresses;
-use crate::negotiation::negotiator::Layer;
-use crate::wire::frame;
-use crate::wire::packet::Packet;
+use crate::{
+    context::PacketError,
+    events::Phase,
+    machine::{Machine, role::Role},
+    negotiation::{ipv6cp::Ipv6Addresses, negotiator::Layer},
+    wire::{frame, packet::Packet},
+};
 
 impl<R: Role> Machine<R> {
-    /// Wants IPv6 from now on, if it is wanted at all and the link is wide enough (RFC 8200 §5)
+    /// Begins IPV6CP, if IPv6 is wanted and the MRU is large enough for it (RFC 8200 §5)
     pub(super) fn begin_ipv6(&mut self, now: Instant) {
         let is_wide_enough = self.link.is_some_and(|link| link.mru.min(link.peer_mru) >= MIN_MRU);
         if let Some(ipv6cp) = self.ipv6cp.as_mut().filter(|_| is_wide_enough) {
@@ -21,7 +20,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// The layer below is gone
+    /// Ends IPV6CP, since LCP is down
     pub(super) fn end_ipv6(&mut self, now: Instant) {
         if let Some(ipv6cp) = &mut self.ipv6cp {
             ipv6cp.down(now, &mut self.context);
@@ -32,13 +31,13 @@ impl<R: Role> Machine<R> {
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PacketError> {
         let Some(ipv6cp) = &mut self.ipv6cp else { return Ok(()) };
         let layer = match ipv6cp.handle_packet(now, packet, &mut self.context) {
             Ok(layer) => layer,
-            Err(Trouble::Discard(discard)) => return Err(Trouble::Discard(discard)),
-            // it cannot be had, and IPv4 goes on
-            Err(Trouble::Fail(_)) => ipv6cp.protocol_rejected(now, &mut self.context),
+            Err(PacketError::Discard(discard)) => return Err(PacketError::Discard(discard)),
+            // IPv6 is not possible, and IPv4 goes on
+            Err(PacketError::Fail(_)) => ipv6cp.protocol_rejected(now, &mut self.context),
         };
         self.ipv6_changed(layer);
         self.echo.heard(now);
@@ -52,7 +51,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Returns whether packets of this protocol are taken
+    /// Returns true if packets of this protocol are taken
     pub(super) fn wants(&self, protocol: u16) -> bool {
         let has_ipv6 = || self.ipv6cp.as_ref().is_some_and(|ipv6cp| ipv6cp.is_open());
         protocol == frame::IP || (protocol == frame::IPV6 && has_ipv6())

@@ -1,4 +1,20 @@
-//! The phases of a link: what starts what, what ends it, and what comes out
+//! The machine of a link: its state and its outputs
+//!
+//! | module | content |
+//! |---|---|
+//! | `role` | the differences between a client and a server |
+//! | `phases` | the phases of a link: their order, their start and their end |
+//! | `receive` | the frames that come in: one function for each protocol |
+//! | `gate`, `early` | the frames that a phase lets in, and those that came too early |
+//! | `guard` | the rules for control frames of a link that is up and encrypted |
+//! | `encryption` | the packets of CCP, and what follows from them |
+//! | `packets` | inner packets, on the way out and on the way in |
+//! | `mtu` | the MTU of inner packets |
+//! | `proving` | the proofs that packets pass |
+//! | `timeouts` | the deadlines of a link, and what is due at them |
+//! | `ipv6` | IPv6 beside IPv4 |
+//! | `identification` | remarks of the peer that ask for nothing (RFC 1570 §2) |
+//! | `ended` | the reason that the peer ended the link |
 
 mod early;
 mod encryption;
@@ -8,46 +24,46 @@ mod guard;
 mod identification;
 mod ipv6;
 mod mtu;
+mod packets;
 mod phases;
 mod proving;
 mod receive;
 pub(crate) mod role;
+mod timeouts;
 
-use std::fmt;
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use pptp_packet::{Counter, Queue};
 
 use zeroize::Zeroizing;
 
-use crate::authentication::Authentication;
-use crate::config::ProofPolicy;
-use crate::context::Context;
-use crate::context::rate::{Rate, Window};
-use crate::context::stats::Stats;
-use crate::encryption::cipher::Cipher;
-use crate::encryption::data_path::DataPath;
-use crate::events::{Event, Phase, Timer};
-use crate::failure::Failure;
-use crate::guard::confirmation::Confirmation;
-use crate::guard::near::Near;
-use crate::guard::pinned::Pinned;
-use crate::liveness::carrier::Carrier;
-use crate::liveness::echo::{Echo, Silence};
-use crate::liveness::path_monitor::{PathMonitor, Reachability};
-use crate::liveness::pending_proofs::PendingProofs;
-use crate::machine::early::EarlyFrames;
-use crate::machine::role::Role;
-use crate::negotiation::ipv6cp::Ipv6cp;
-use crate::negotiation::negotiator::{Layer, Negotiator};
-use crate::negotiation::role_options::LinkFacts;
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet};
-use crate::wire::protocol::Protocol;
+use crate::{
+    config::ProofPolicy,
+    context::{
+        Context,
+        rate::{Rate, ReplayWindow},
+        stats::Stats,
+    },
+    encryption::{cipher::Cipher, data_path::DataPath},
+    events::{Event, Phase},
+    guard::{confirmation::Confirmation, pinned::PinnedAddresses, sequence_window::SequenceWindow},
+    liveness::{
+        carrier::Carrier,
+        echo::Echo,
+        path_monitor::{PathMonitor, Reachability},
+        pending_proofs::PendingProofs,
+    },
+    machine::{early::EarlyFrames, role::Role},
+    negotiation::{ipv6cp::Ipv6cp, negotiator::Negotiator, role_options::LinkFacts},
+    wire::{
+        frame,
+        packet::{Code, Packet},
+    },
+};
 
 /// A link of one role
 ///
-/// What comes in is in `receive`; here is what follows from it.
+/// The inputs are in `receive`, the phases in `phases`, the deadlines in `timeouts`.
 pub(crate) struct Machine<R: Role> {
     pub(crate) role: R,
     phase: Phase,
@@ -65,7 +81,7 @@ pub(crate) struct Machine<R: Role> {
     link: Option<LinkFacts>,
     data_path: DataPath,
     /// Control frames that came in lately
-    window: Window,
+    replay_window: ReplayWindow,
     /// Control frames that came before their phase
     early: EarlyFrames,
     /// Boxed, as the next one: hardly any link has them
@@ -73,9 +89,9 @@ pub(crate) struct Machine<R: Role> {
     /// Identifier of our latest Echo-Request or Protocol-Reject
     id: u8,
     /// The numbers that control frames may have while the link is up
-    near: Near,
+    sequence_window: SequenceWindow,
     /// The addresses of the first time up
-    pinned: Option<Box<Pinned>>,
+    pinned: Option<Box<PinnedAddresses>>,
     /// True if the link has not been up since the latest login
     is_new_login: bool,
     /// Frames that wait for a confirmation; boxed, since hardly any link has some
@@ -96,7 +112,7 @@ impl<R: Role> fmt::Debug for Machine<R> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 impl<R: Role> Machine<R> {
     /// Returns the `Debug` output of each part, in both forms
     pub(crate) fn details(&self) -> String {
@@ -143,11 +159,11 @@ impl<R: Role> Machine<R> {
             context: Context::new(seed),
             link: None,
             data_path: DataPath::new(),
-            window: Window::new(),
+            replay_window: ReplayWindow::new(),
             early: EarlyFrames::default(),
             protocol_rejects: None,
             id: parts.id,
-            near: Near::default(),
+            sequence_window: SequenceWindow::default(),
             pinned: None,
             is_new_login: false,
             confirmation: None,
@@ -187,59 +203,9 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Performs all that is due at `now`
-    ///
-    /// From the lowest layer up: LCP and the login may end the link, which makes the rest needless, and
-    /// CCP goes before IPCP, since an IPCP that gives up would hide the failure of CCP.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.phase != Phase::Dead {
-            self.handle_negotiation_timeout(now);
-        }
-        // a link that has just ended asks no more questions
-        if self.phase != Phase::Dead {
-            self.handle_liveness_timeout(now);
-        }
-    }
-
-    /// Repeats requests, and gives up the protocols that had no answer
-    fn handle_negotiation_timeout(&mut self, now: Instant) {
-        if self.lcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
-            return self.give_up_lcp(now);
-        }
-        if let Err(failure) = self.authentication.handle_timeout(now, &mut self.context) {
-            return self.fail(now, failure);
-        }
-        #[cfg(feature = "server")]
-        if let (Some(keys), Phase::Authentication) = (self.role.due(now), self.phase) {
-            self.begin_network(now, keys);
-        }
-        if self.ccp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
-            self.ccp_timed_out(now);
-        }
-        if self.ipcp.handle_timeout(now, &mut self.context) == Some(Layer::Finished) {
-            return self.fail(now, Failure::NegotiationTimeout { protocol: Protocol::Ipcp });
-        }
-        if let Some(ipv6cp) = &mut self.ipv6cp {
-            let layer = ipv6cp.handle_timeout(now, &mut self.context);
-            self.ipv6_changed(layer);
-        }
-    }
-
-    /// Probes an open link: resets, Echo-Requests, proofs, confirmations
-    fn handle_liveness_timeout(&mut self, now: Instant) {
-        self.check_encryption_deadlines(now);
-        match self.echo.handle_timeout(now) {
-            Some(Silence::Ask) => {
-                self.send_echo_request(now);
-                if self.echo.is_last_question() && !self.echo.has_answered() {
-                    self.push(Event::AskCarrier);
-                }
-            }
-            Some(Silence::Dead(unanswered)) => self.fall_silent(now, unanswered),
-            None => {}
-        }
-        self.check_path(now);
-        self.check_confirmation(now);
+    /// Asks the peer for a sign of life at the next [`Self::handle_timeout`]
+    pub(crate) const fn check_peer(&mut self, now: Instant) {
+        self.echo.ask_now(now);
     }
 
     pub(crate) fn poll_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
@@ -248,34 +214,6 @@ impl<R: Role> Machine<R> {
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let lcp = match self.phase {
-            Phase::Dead => return None,
-            Phase::Terminating => Timer::Terminate,
-            _ => Timer::Restart(Protocol::Lcp),
-        };
-        let cipher = self.data_path.cipher();
-        let ipv6cp = self.ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.deadline());
-        let confirmation = self.confirmation.as_ref().and_then(|it| it.deadline());
-        let deadlines = [
-            (self.lcp.deadline(), lcp),
-            (self.authentication.deadline(), Timer::Authentication),
-            (self.ccp.deadline(), Timer::Restart(Protocol::Ccp)),
-            (self.ipcp.deadline(), Timer::Restart(Protocol::Ipcp)),
-            (ipv6cp, Timer::Restart(Protocol::Ipv6cp)),
-            (self.echo.deadline(), Timer::Echo),
-            (self.path_monitor.deadline(), Timer::Proof),
-            (cipher.and_then(Cipher::kept_keys), Timer::KeptKeys),
-            (cipher.and_then(Cipher::reset_request), Timer::ResetRequest),
-            (self.data_path.clear_at(), Timer::Encryption),
-            #[cfg(feature = "server")]
-            (self.role.deadline(), Timer::Authentication),
-            (confirmation, Timer::Confirmation),
-        ];
-        let deadlines = deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
-        deadlines.min_by_key(|(at, _)| *at)
     }
 
     /// Notes that a packet of a user leaves, which wants an answer or does not
@@ -350,8 +288,8 @@ impl<R: Role> Machine<R> {
         self.push(Event::Phase(phase));
     }
 
-    /// Tells a remark on which nothing depends: an owner that does not look does not get it
-    fn tell(&mut self, event: Event) {
+    /// Tells a remark on which nothing depends; it is dropped if the owner does not poll
+    fn push_remark(&mut self, event: Event) {
         if self.events.len() < MAX_REMARKS {
             self.push(event);
         }
@@ -360,14 +298,14 @@ impl<R: Role> Machine<R> {
     /// Tells the owner an event, unless the link has ended: nothing is told behind the end
     fn push(&mut self, event: Event) {
         if self.phase != Phase::Dead {
-            self.push_also_dead(event);
+            self.push_even_if_dead(event);
         }
     }
 
     /// Tells an event; the end itself is told by a link that is dead already
     ///
-    /// An owner that does not look loses the oldest events: the last one tells how it ended.
-    fn push_also_dead(&mut self, event: Event) {
+    /// An owner that does not poll loses the oldest events: the last one tells how it ended.
+    fn push_even_if_dead(&mut self, event: Event) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
         }
@@ -375,9 +313,9 @@ impl<R: Role> Machine<R> {
     }
 }
 
-/// Events that wait for an owner that does not look
+/// Events that wait for an owner that does not poll
 const MAX_EVENTS: usize = 32;
-/// Events behind which a mere remark of the peer is not told
+/// Waiting events with which a remark of the peer is dropped
 const MAX_REMARKS: usize = 4;
 /// Protocol-Rejects in a second
 const PROTOCOL_REJECT_RATE: (u8, u8) = (10, 1);

@@ -5,7 +5,7 @@ use crate::negotiation::role_options::LinkFacts;
 /// Octets of the largest inner packet: it has to fit the Information field that either end and the
 /// carrier allow, and if it is encrypted, the inner protocol and MPPE's header with it
 ///
-/// Not below what IPv4 wants of every link, unless the peer will not take that much.
+/// Not below the minimum of IPv4, unless the peer takes less.
 pub(super) fn mtu(link: &LinkFacts, carrier_limit: u16, is_encrypted: bool) -> u16 {
     let overhead = if is_encrypted { MPPE_OVERHEAD } else { 0 };
     let carrier = carrier_limit.saturating_sub(link.form.header_len());
@@ -22,8 +22,7 @@ const MIN_MTU: u16 = 576;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::frame;
-    use crate::wire::protocol::AuthenticationProtocol;
+    use crate::wire::{frame, protocol::AuthenticationProtocol};
 
     fn link(mru: u16, peer_mru: u16) -> LinkFacts {
         let form = frame::Form::default();

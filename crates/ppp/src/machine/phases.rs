@@ -1,25 +1,31 @@
-//! The phases of a link: what starts what, and what ends it
+//! The phases of a link: their order, their start and their end
 
 use std::time::Instant;
 
 use pptp_packet::Counter;
 
-use super::Machine;
-use super::mtu::mtu;
-use super::role::{IpcpStart, Role};
-use crate::authentication::{Authenticated, Authentication, Keys, Outcome};
-use crate::context::rate::Rate;
-use crate::encryption::cipher::Cipher;
-use crate::events::{Event, Negotiated, Phase};
-use crate::failure::{Failure, Rule};
-use crate::guard::pinned::Pinned;
-use crate::negotiation::negotiator::Layer;
-use crate::negotiation::role_options::{AddressOptions, LinkFacts, LinkOptions};
+use super::{
+    Machine,
+    mtu::mtu,
+    role::{IpcpStart, Role},
+};
 #[cfg(feature = "server")]
 use crate::wire::frame;
 #[cfg(feature = "server")]
 use crate::wire::packet::Packet;
-use crate::wire::protocol::Protocol;
+use crate::{
+    authentication::{Authenticated, Authentication, Keys, Outcome},
+    context::rate::Rate,
+    encryption::cipher::Cipher,
+    events::{Event, Negotiated, Phase},
+    failure::{Failure, Rule},
+    guard::pinned::PinnedAddresses,
+    negotiation::{
+        negotiator::Layer,
+        role_options::{AddressOptions, LinkFacts, LinkOptions},
+    },
+    wire::protocol::Protocol,
+};
 
 impl<R: Role> Machine<R> {
     /// Acts on a change of LCP's layer
@@ -113,7 +119,7 @@ impl<R: Role> Machine<R> {
     pub(super) fn begin_network(&mut self, now: Instant, keys: Keys) {
         self.enter(Phase::Network);
         #[cfg(feature = "server")]
-        for (protocol, data) in self.role.farewell() {
+        for (protocol, data) in self.role.terminate_requests() {
             self.send_terminate_request(protocol, &data);
         }
         self.start_encryption(now, keys);
@@ -131,7 +137,7 @@ impl<R: Role> Machine<R> {
             IpcpStart::DeafAtFirst => {}
         }
         if self.data_path.is_clear() {
-            self.settled(now);
+            self.on_data_path_decided(now);
         }
     }
 
@@ -177,7 +183,7 @@ impl<R: Role> Machine<R> {
         if let Some(pinned) = self.pinned.as_ref().filter(|_| self.role.pins_addresses()) {
             pinned.check(&facts)?;
         }
-        let now = Pinned::new(&facts);
+        let now = PinnedAddresses::new(&facts);
         match &mut self.pinned {
             Some(pinned) if is_new_login => pinned.request = now.request,
             Some(_) => {}
@@ -205,9 +211,9 @@ impl<R: Role> Machine<R> {
             pfc: link.form.pfc,
             acfc: link.form.acfc,
             authentication: link.authentication,
-            peer_name: self.peer_name.to_string(),
+            peer_name: self.peer_name.clone(),
             encryption,
-            address: addresses.address,
+            inner_address: addresses.inner_address,
             peer_address: addresses.peer_address,
             dns: addresses.dns,
             request: self.pinned.as_ref().map_or(addresses.request, |pinned| pinned.request),
@@ -223,7 +229,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Returns whether the link may be negotiated anew once more
+    /// Returns true if the link may be negotiated anew once more
     fn renegotiates(&mut self, now: Instant) -> bool {
         if self.phase == Phase::Up {
             let stats = &mut self.context.stats;
@@ -262,7 +268,7 @@ impl<R: Role> Machine<R> {
         self.confirmation = None;
         self.forget_encryption();
         self.authentication.stop();
-        self.push_also_dead(event);
+        self.push_even_if_dead(event);
     }
 }
 

@@ -4,20 +4,22 @@ use std::time::{Duration, Instant};
 
 use pptp_packet::{Counter, PacketBuf};
 
-use crate::events::Event;
-use crate::events::Received;
-use crate::failure::Failure;
-use crate::liveness::carrier::Carrier;
-use crate::liveness::path_monitor::{Complaint, Questions, Reachability, Step};
-use crate::liveness::pending_proofs::PendingProofs;
-use crate::liveness::proof::{Answer, Question, TEST_NET_ADDRESS};
-use crate::machine::Machine;
-use crate::machine::role::Role;
-use crate::negotiation::role_options::AddressOptions;
-use crate::wire::protocol::AuthenticationProtocol;
+use crate::{
+    events::{Event, Received},
+    failure::Failure,
+    liveness::{
+        carrier::Carrier,
+        path_monitor::{AttemptPackets, Complaint, ProofStep, Reachability},
+        pending_proofs::PendingProofs,
+        proof::{ProofAnswer, ProofPacket, TEST_NET_ADDRESS},
+    },
+    machine::{Machine, role::Role},
+    negotiation::role_options::AddressOptions,
+    wire::protocol::AuthenticationProtocol,
+};
 
 impl<R: Role> Machine<R> {
-    /// The link came up: the path is proven once
+    /// Begins to prove the path, since the link came up
     pub(super) fn begin_proof(&mut self, now: Instant) {
         let cookie = self.context.random.draw();
         self.path_monitor.start(now, cookie);
@@ -52,16 +54,16 @@ impl<R: Role> Machine<R> {
                 break;
             }
             match self.path_monitor.handle_timeout(now) {
-                Some(Step::Prove { echo }) => self.prove(now, echo),
-                Some(Step::Unproven) => self.push(Event::Reachable(Reachability::Unproven)),
-                Some(Step::Dead(verdict)) => self.fail(now, Failure::NothingPasses(verdict)),
+                Some(ProofStep::Prove { echo }) => self.prove(now, echo),
+                Some(ProofStep::Unproven) => self.push(Event::Reachable(Reachability::Unproven)),
+                Some(ProofStep::Dead(verdict)) => self.fail(now, Failure::NothingPasses(verdict)),
                 None => {}
             }
         }
     }
 
     fn prove(&mut self, now: Instant, echo: bool) {
-        let Questions { copies, asks_routers } = self.path_monitor.questions();
+        let AttemptPackets { copies, asks_routers } = self.path_monitor.attempt_packets();
         let echo = echo.then(|| self.send_echo_request(now));
         let sequence = self.path_monitor.proving(now, echo);
         let target = self.ping_target();
@@ -78,31 +80,32 @@ impl<R: Role> Machine<R> {
                 && !address.is_loopback()
                 && !address.is_broadcast()
                 && !address.is_multicast()
-                && *address != facts.address
+                && *address != facts.inner_address
         };
         let mut candidates = facts.peer_address.iter().chain(&facts.dns);
         candidates.find(|address| is_usable(address)).copied()
     }
 
-    fn next_question(&mut self) -> Option<(Question, std::net::Ipv4Addr)> {
+    fn next_proof_packet(&mut self) -> Option<(ProofPacket, std::net::Ipv4Addr)> {
         if self.proofs.is_empty() {
             return None;
         }
         let target = self.ping_target();
         let PendingProofs { pings, expires, .. } = &mut self.proofs;
-        let (left, question) = match target {
-            Some(target) if *pings > 0 => (pings, (Question::Ping, target)),
-            _ => (expires, (Question::Expire, TEST_NET_ADDRESS)),
+        let (left, proof_packet) = match target {
+            Some(target) if *pings > 0 => (pings, (ProofPacket::Ping, target)),
+            _ => (expires, (ProofPacket::ExpiringPing, TEST_NET_ADDRESS)),
         };
         *left = left.checked_sub(1)?;
-        Some(question)
+        Some(proof_packet)
     }
 
     /// The next proof packet, sealed
     pub(crate) fn poll_proof(&mut self) -> Option<Vec<u8>> {
-        let (question, target) = self.next_question()?;
+        let (proof_packet, target) = self.next_proof_packet()?;
         let source = self.ipcp.options.address();
-        let octets = self.path_monitor.mark().emit(question, source, target, self.proofs.sequence);
+        let octets =
+            self.path_monitor.mark().emit(proof_packet, source, target, self.proofs.sequence);
         let mut packet = PacketBuf::new();
         packet.reset(octets.len()).copy_from_slice(&octets);
         if !self.seal(&mut packet) {
@@ -114,7 +117,7 @@ impl<R: Role> Machine<R> {
         Some(packet.as_slice().to_vec())
     }
 
-    /// Takes an inner packet of the peer: life, or the answer to a proof
+    /// Takes an inner packet of the peer: one for users, or the answer to a proof
     pub(super) fn take_opened<'p>(&mut self, now: Instant, packet: &'p mut [u8]) -> Received<'p> {
         if packet.get(9) == Some(&ICMP) && self.take_answer(now, packet) {
             return Received::Proof;
@@ -128,12 +131,12 @@ impl<R: Role> Machine<R> {
     fn take_answer(&mut self, now: Instant, packet: &[u8]) -> bool {
         let source = self.ipcp.options.address();
         let target = || self.ping_target();
-        let Some(answered) = self.path_monitor.mark().recognise(packet, source, target) else {
+        let Some(answered) = self.path_monitor.mark().recognize(packet, source, target) else {
             return false;
         };
         let before = self.path_monitor.reachability();
         let took = self.path_monitor.answered(now, answered);
-        if let (Some(took), (Answer::Reply, _)) = (took, answered) {
+        if let (Some(took), (ProofAnswer::EchoReply, _)) = (took, answered) {
             self.context.stats.ping_round_trip.measured(took);
         }
         let reachability = self.path_monitor.reachability();
@@ -143,7 +146,7 @@ impl<R: Role> Machine<R> {
         true
     }
 
-    /// The peer says that it cannot open what we send
+    /// Handles a complaint: the peer says that it cannot open our packets
     pub(super) fn complain(&mut self, now: Instant, complaint: Complaint) {
         let round_trip = self.context.round_trips.shortest().unwrap_or_default();
         self.path_monitor.complain(now, complaint, round_trip);
@@ -159,38 +162,38 @@ impl<R: Role> Machine<R> {
         self.path_monitor.echo_answered(now, id, took.unwrap_or_default().max(shortest));
     }
 
-    /// The peer has left Echo-Requests unanswered for as long as the policy allows
+    /// Handles a peer that has left Echo-Requests unanswered for as long as the policy allows
     ///
     /// One that has never answered any is not dead for that. If it has answered proofs it is asked for one
     /// more; otherwise its carrier judges, which was asked together with the last of them
     /// ([`Event::AskCarrier`]).
-    pub(super) fn fall_silent(&mut self, now: Instant, unanswered: u8) {
+    pub(super) fn on_peer_silent(&mut self, now: Instant, unanswered: u8) {
         let heard = self.echo.last_heard();
-        let is_mute = !self.echo.has_answered() && self.carrier.outlives(heard);
+        let is_mute = !self.echo.has_answered() && self.carrier.was_heard_after(heard);
         if is_mute && !self.path_monitor.is_provable() {
-            // to be heard again before the next verdict
+            // the carrier has to be heard again before the next verdict
             self.carrier = Carrier::NEW;
-            return self.echo.begin_anew(now);
+            return self.echo.restart(now);
         }
-        if is_mute && self.may_yet_prove(now, heard) {
-            return self.echo.wait_once_more(now);
+        if is_mute && self.awaits_proof(now, heard) {
+            return self.echo.extend(now);
         }
         self.fail(now, Failure::EchoTimeout { unanswered });
     }
 
-    /// Returns whether a proof that was asked for in this silence may still be answered; asks for one if none was
-    fn may_yet_prove(&mut self, now: Instant, heard: Option<Instant>) -> bool {
+    /// Returns true if a proof that was asked for in this silence may still be answered; asks for one if none was
+    fn awaits_proof(&mut self, now: Instant, heard: Option<Instant>) -> bool {
         let Some(asked) = self.path_monitor.asked_since(heard) else {
             self.path_monitor.ask(now);
             self.check_path(now);
             return true;
         };
         let round_trip = self.context.round_trips.shortest().unwrap_or_default();
-        let patience = PROOF_WAIT.max(round_trip.saturating_mul(3));
-        now.saturating_duration_since(asked) < patience
+        let max_wait = PROOF_WAIT.max(round_trip.saturating_mul(3));
+        now.saturating_duration_since(asked) < max_wait
     }
 
-    /// Returns whether the peer has proven itself and both directions are encrypted, so that nothing of ours can
+    /// Returns true if the peer has proven itself and both directions are encrypted, so that nothing of ours can
     /// come back to us
     pub(super) fn has_authentic_peer(&self) -> bool {
         let is_proven = self.link.is_some_and(|link| {

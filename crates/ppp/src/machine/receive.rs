@@ -4,22 +4,22 @@ use std::time::Instant;
 
 use pptp_mppe::Arrival;
 
-use crate::authentication::Authentication;
-use crate::context::Trouble;
-use crate::context::rate::Rate;
-use crate::context::stats::Discard;
-use crate::encryption::wrong_key;
-use crate::events::Phase;
-use crate::events::Received;
-use crate::failure::Failure;
-use crate::liveness::path_monitor::Complaint;
 #[cfg(feature = "server")]
 use crate::machine::role::IpcpStart;
-use crate::machine::role::Role;
-use crate::machine::{Machine, PROTOCOL_REJECT_RATE};
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet};
-use crate::wire::protocol::Protocol;
+use crate::{
+    authentication::Authentication,
+    context::{PacketError, rate::Rate, stats::Discard},
+    encryption::wrong_key,
+    events::{Phase, Received},
+    failure::Failure,
+    liveness::path_monitor::Complaint,
+    machine::{Machine, PROTOCOL_REJECT_RATE, role::Role},
+    wire::{
+        frame,
+        packet::{Code, Packet},
+        protocol::Protocol,
+    },
+};
 
 impl<R: Role> Machine<R> {
     pub(crate) fn handle_frame<'p>(
@@ -28,7 +28,7 @@ impl<R: Role> Machine<R> {
         arrival: Arrival,
         frame: &'p mut [u8],
     ) -> Received<'p> {
-        self.context.hear(now);
+        self.context.note_frame(now);
         let received = self.receive(now, arrival, frame);
         self.take_early(now);
         received.unwrap_or_else(|discard| {
@@ -61,7 +61,7 @@ impl<R: Role> Machine<R> {
             _ => {
                 self.judge_control(now, arrival, protocol, information)?;
                 self.receive_control(now, protocol, information)?;
-                self.window.insert(arrival.sequence);
+                self.replay_window.insert(arrival.sequence);
                 self.note_control(now, arrival.sequence);
                 Ok(Received::Control)
             }
@@ -77,8 +77,8 @@ impl<R: Role> Machine<R> {
         self.pass_gate(now, protocol, information)?;
         match self.take_control(now, protocol, information) {
             Ok(()) => Ok(()),
-            Err(Trouble::Discard(discard)) => Err(discard),
-            Err(Trouble::Fail(failure)) => {
+            Err(PacketError::Discard(discard)) => Err(discard),
+            Err(PacketError::Fail(failure)) => {
                 self.fail(now, failure);
                 Ok(())
             }
@@ -91,7 +91,7 @@ impl<R: Role> Machine<R> {
         now: Instant,
         protocol: u16,
         information: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PacketError> {
         let packet = Packet::parse(information);
         match protocol {
             frame::LCP => self.receive_lcp(now, &packet?),
@@ -105,7 +105,7 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+    fn receive_lcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), PacketError> {
         match Code::from(packet.code) {
             Code::ProtocolReject => self.receive_protocol_reject(now, packet)?,
             Code::EchoRequest => self.answer_echo(packet)?,
@@ -121,12 +121,14 @@ impl<R: Role> Machine<R> {
             Code::TimeRemaining => self.note_time_remaining(packet),
             #[cfg(feature = "server")]
             Code::ConfigureNak | Code::ConfigureReject if self.role.is_deaf() => {
-                return Err(Trouble::Discard(Discard::OutOfPhase));
+                return Err(PacketError::Discard(Discard::OutOfPhase));
             }
             code => {
                 let layer = self.lcp.handle_packet(now, packet, &mut self.context)?;
                 if code == Code::TerminateRequest && self.phase != Phase::Terminating {
-                    self.end_by_peer(packet);
+                    // the peer hung up; an earlier refusal may be the reason
+                    let failure = self.ended_by_peer(Protocol::Lcp, packet);
+                    self.end_with(failure);
                     return Ok(());
                 }
                 self.lcp_changed(now, layer);
@@ -136,15 +138,9 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// The peer hung up; if it was asked for too much before, that is why
-    fn end_by_peer(&mut self, packet: &Packet<'_>) {
-        let failure = self.ended_by_peer(Protocol::Lcp, packet);
-        self.end_with(failure);
-    }
-
-    fn answer_echo(&mut self, request: &Packet<'_>) -> Result<(), Trouble> {
+    fn answer_echo(&mut self, request: &Packet<'_>) -> Result<(), PacketError> {
         let (Some(link), true) = (&self.link, self.lcp.answers_echo()) else {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         };
         let magic = link.magic.unwrap_or_default().to_be_bytes();
         #[cfg(feature = "server")]
@@ -158,7 +154,7 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Returns whether an Echo-Reply came back to its sender: the line is looped, and no peer is there
+    /// Returns true if an Echo-Reply came back to its sender: the line is looped, and no peer is there
     ///
     /// A link whose peer has proven that it knows the password, and that is encrypted both ways, is not
     /// looped: there a reply with our Magic-Number comes of a peer that copies it (RFC 1661 §5.8 wants
@@ -176,10 +172,10 @@ impl<R: Role> Machine<R> {
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
-    ) -> Result<(), Trouble> {
-        let protocol = packet.data.first_chunk().ok_or(Trouble::Discard(Discard::Malformed))?;
+    ) -> Result<(), PacketError> {
+        let protocol = packet.data.first_chunk().ok_or(PacketError::Discard(Discard::Malformed))?;
         if !self.lcp.is_open() {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         let protocol = match u16::from_be_bytes(*protocol) {
             frame::CCP => return self.ccp_rejected(now),
@@ -195,18 +191,23 @@ impl<R: Role> Machine<R> {
                 }
                 return Ok(());
             }
-            // what we never sent
-            other => return self.doubt_keys(now, other),
+            // a protocol that we never sent
+            other => return self.on_unsent_protocol_rejected(now, other),
         };
         Err(Failure::RejectedProtocol { protocol }.into())
     }
 
-    /// Random protocols right after CCP came up: the peer opens what we encrypt with another key
+    /// Handles a Protocol-Reject of a protocol that was never sent
     ///
-    /// Later the same means that the peer has lost the way, or is forged: it is evidence that asks for
-    /// a proof. So it is where anybody may have sent them and a packet has opened: both keys come of
-    /// one login.
-    fn doubt_keys(&mut self, now: Instant, rejected: u16) -> Result<(), Trouble> {
+    /// Right after CCP came up, several such protocols mean that the peer opens our packets with another key.
+    /// Later one such frame means that the peer is out of step, or that the frame is forged: it is evidence,
+    /// and a proof is asked for. The same holds where anyone may have sent the frame and a packet
+    /// has opened, since both keys come from one login.
+    fn on_unsent_protocol_rejected(
+        &mut self,
+        now: Instant,
+        rejected: u16,
+    ) -> Result<(), PacketError> {
         let has_opened = self.decryptor_stats().is_some_and(|stats| stats.opened > 0);
         let may_have_wrong_key =
             self.path_monitor.may_have_wrong_key() && !(self.is_guarded() && has_opened);
@@ -214,7 +215,7 @@ impl<R: Role> Machine<R> {
         let Some(complaint) = wrong_key::complaint(rejected) else { return Ok(()) };
         if complaint == Complaint::UnsentProtocol
             && may_have_wrong_key
-            && let Some(wrong) = cipher.doubt.rejected(rejected)
+            && let Some(wrong) = cipher.mismatch.rejected(rejected)
         {
             return Err(Failure::WrongKey(wrong).into());
         }
@@ -222,15 +223,16 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// Takes packets of the agreed protocol alone: an old pppd failed over EAP that it had not asked for
+    /// Takes packets of the agreed protocol only: an old pppd failed on EAP that it had not asked
+    /// for
     fn receive_authentication(
         &mut self,
         now: Instant,
         protocol: u16,
         packet: &Packet<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PacketError> {
         if self.authentication.protocol() != Some(protocol) {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         let lcp_ack = self.lcp.ack();
         let authentication = &mut self.authentication;
@@ -240,13 +242,13 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Trouble> {
+    fn receive_ipcp(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), PacketError> {
         #[cfg(feature = "server")]
         if self.turns_ipcp_away(packet) {
             return Ok(());
         }
         #[cfg(feature = "server")]
-        self.hear_ipcp(now);
+        self.open_ipcp_on_request(now);
         let layer = self.ipcp.handle_packet(now, packet, &mut self.context)?;
         if Code::from(packet.code) == Code::TerminateRequest {
             return Err(self.ended_by_peer(Protocol::Ipcp, packet).into());
@@ -260,9 +262,9 @@ impl<R: Role> Machine<R> {
         Ok(())
     }
 
-    /// A server that was deaf to IPCP begins when the client's request comes
+    /// Opens IPCP when the client's request comes, in a server that was deaf to IPCP
     #[cfg(feature = "server")]
-    fn hear_ipcp(&mut self, now: Instant) {
+    fn open_ipcp_on_request(&mut self, now: Instant) {
         let is_deaf = self.role.ipcp_start() == IpcpStart::DeafAtFirst && self.ipcp.is_initial();
         if is_deaf && (self.ccp.is_open() || self.data_path.is_clear()) {
             self.ipcp.open(now, &mut self.context);
@@ -270,13 +272,13 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    /// Told to the peer, though not for ever (RFC 1661 §5.7)
+    /// Rejects a protocol that is not known, at a limited rate (RFC 1661 §5.7)
     pub(super) fn reject_protocol(
         &mut self,
         now: Instant,
         protocol: u16,
         information: &[u8],
-    ) -> Trouble {
+    ) -> PacketError {
         let new = || Box::new(Rate::new(PROTOCOL_REJECT_RATE));
         let may = self.protocol_rejects.get_or_insert_with(new).take(now);
         if let (true, Some(link)) = (may, &self.link) {
@@ -286,6 +288,6 @@ impl<R: Role> Machine<R> {
             let code = Code::ProtocolReject.into();
             self.context.send(frame::LCP, &Packet { code, id: self.id, data: &data });
         }
-        Trouble::Discard(Discard::UnknownProtocol)
+        PacketError::Discard(Discard::UnknownProtocol)
     }
 }

@@ -1,9 +1,11 @@
 //! The role of one end of a link: the differences between a client and a server
 
-use crate::authentication::Authentication;
 #[cfg(feature = "server")]
 use crate::authentication::Keys;
-use crate::negotiation::role_options::{AddressOptions, EncryptionOptions, LinkOptions};
+use crate::{
+    authentication::Authentication,
+    negotiation::role_options::{AddressOptions, EncryptionOptions, LinkOptions},
+};
 
 /// One of the two ends of a link, as types: a client's build has nothing of the server's
 pub(crate) trait Role: std::fmt::Debug {
@@ -38,23 +40,23 @@ pub(crate) trait Role: std::fmt::Debug {
         None
     }
 
-    /// Returns whether CCP and IPCP are discarded for now, and not kept either
+    /// Returns true if CCP and IPCP are discarded for now, and not kept either
     #[cfg(feature = "server")]
     fn is_deaf_to_network(&self) -> bool {
         false
     }
 
-    /// A Configure-Ack of CCP came in
+    /// Notes a Configure-Ack of CCP
     #[cfg(feature = "server")]
     fn note_ccp_ack(&mut self, _now: std::time::Instant) {}
 
-    /// Returns whether a request of IPCP is answered by Terminate-Ack until CCP is open
+    /// Returns true if a request of IPCP is answered by Terminate-Ack until CCP is open
     #[cfg(feature = "server")]
     fn turns_ipcp_away(&self) -> bool {
         false
     }
 
-    /// Returns whether an encrypted packet is not opened but answered, with this identifier
+    /// Returns true if an encrypted packet is not opened but answered, with this identifier
     #[cfg(feature = "server")]
     fn turns_mppe_away(
         &mut self,
@@ -65,9 +67,9 @@ pub(crate) trait Role: std::fmt::Debug {
         false
     }
 
-    /// Spoils what was encrypted, so that the peer cannot open it
+    /// Corrupts an encrypted packet, so that the peer cannot open it
     #[cfg(feature = "server")]
-    fn garble(&self, _encrypted: &mut [u8]) {}
+    fn corrupt(&self, _encrypted: &mut [u8]) {}
 
     /// The Magic-Number of an Echo-Reply; `None`: there is no reply
     #[cfg(feature = "server")]
@@ -75,13 +77,13 @@ pub(crate) trait Role: std::fmt::Debug {
         Some(own)
     }
 
-    /// Returns whether control frames are judged before they count while the link is up: see
+    /// Returns true if control frames are judged before they count while the link is up: see
     /// [`guard`](crate::machine::guard)
     fn guards(&self) -> bool {
         false
     }
 
-    /// Returns whether another inner address or DNS server ends a link that was up
+    /// Returns true if another inner address or DNS server ends a link that was up
     fn pins_addresses(&self) -> bool {
         false
     }
@@ -92,16 +94,16 @@ pub(crate) trait Role: std::fmt::Debug {
         Vec::new()
     }
 
-    /// Returns whether Naks and Rejects of LCP are not heard
+    /// Returns true if Naks and Rejects of LCP are not heard
     #[cfg(feature = "server")]
     fn is_deaf(&self) -> bool {
         false
     }
 
-    /// The Terminate-Requests with which the link is ended as soon as the login is through: protocols
-    /// and data
+    /// The Terminate-Requests with which the link is ended as soon as the login is complete:
+    /// protocols and data
     #[cfg(feature = "server")]
-    fn farewell(&self) -> Vec<(u16, Vec<u8>)> {
+    fn terminate_requests(&self) -> Vec<(u16, Vec<u8>)> {
         Vec::new()
     }
 }
@@ -111,10 +113,10 @@ pub(crate) trait Role: std::fmt::Debug {
 pub(crate) enum IpcpStart {
     /// IPCP begins at once, beside CCP
     AtOnce,
-    /// Closed, and so answering Terminate-Ack, until CCP is open
+    /// IPCP is closed, and answers Terminate-Ack, until CCP is open
     #[cfg(feature = "server")]
     ClosedAtFirst,
-    /// Deaf until CCP is open, and then waiting for the client
+    /// IPCP is deaf until CCP is open, and then waits for the client
     #[cfg(feature = "server")]
     DeafAtFirst,
 }

@@ -18,7 +18,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Returns whether the restart timer runs in this state (RFC 1661 §4.1)
+    /// Returns true if the restart timer runs in this state (RFC 1661 §4.1)
     pub(crate) const fn is_timed(self) -> bool {
         matches!(
             self,
@@ -26,7 +26,7 @@ impl State {
         )
     }
 
-    /// Returns whether the layer below is up
+    /// Returns true if the layer below is up
     pub(crate) const fn is_lower_up(self) -> bool {
         !matches!(self, Self::Initial | Self::Starting)
     }
@@ -34,7 +34,7 @@ impl State {
 
 /// Events of the automaton, in the RFC's order (RFC 1661 §4.3)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum AutomatonEvent {
     Up,
     Down,
     Open,
@@ -115,7 +115,7 @@ impl Actions {
 pub(crate) type Transition = Option<(Actions, State)>;
 
 /// Returns the transition of `event` in `state`
-pub(crate) fn transition(state: State, event: Event) -> Transition {
+pub(crate) fn transition(state: State, event: AutomatonEvent) -> Transition {
     *TABLE.get(event as usize)?.get(state as usize)?
 }
 
@@ -186,8 +186,7 @@ const TABLE: [[Transition; 10]; 16] = table! {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::Actions as A;
-    use super::*;
+    use super::{Actions as A, *};
 
     /// The table of RFC 1661 §4.1: actions / next state, or a dash where the event cannot happen
     const TEXT: &str = "
@@ -222,23 +221,23 @@ pub(crate) mod tests {
         State::Opened,
     ];
 
-    pub(crate) const EVENTS: [Event; 16] = [
-        Event::Up,
-        Event::Down,
-        Event::Open,
-        Event::Close,
-        Event::TimeoutPositive,
-        Event::TimeoutNegative,
-        Event::RcrGood,
-        Event::RcrBad,
-        Event::Rca,
-        Event::Rcn,
-        Event::Rtr,
-        Event::Rta,
-        Event::Ruc,
-        Event::RxjGood,
-        Event::RxjBad,
-        Event::Rxr,
+    pub(crate) const EVENTS: [AutomatonEvent; 16] = [
+        AutomatonEvent::Up,
+        AutomatonEvent::Down,
+        AutomatonEvent::Open,
+        AutomatonEvent::Close,
+        AutomatonEvent::TimeoutPositive,
+        AutomatonEvent::TimeoutNegative,
+        AutomatonEvent::RcrGood,
+        AutomatonEvent::RcrBad,
+        AutomatonEvent::Rca,
+        AutomatonEvent::Rcn,
+        AutomatonEvent::Rtr,
+        AutomatonEvent::Rta,
+        AutomatonEvent::Ruc,
+        AutomatonEvent::RxjGood,
+        AutomatonEvent::RxjBad,
+        AutomatonEvent::Rxr,
     ];
 
     fn action(name: &str) -> Actions {

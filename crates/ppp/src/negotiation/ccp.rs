@@ -3,29 +3,35 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 use pptp_packet::Counter;
 
-use crate::config::policy::{EncryptionDemand, EncryptionPolicy};
-use crate::context::random::Random;
-use crate::encryption::agreed::{Agreed, Encryption, Stance};
-use crate::failure::Failure;
-use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
-use crate::negotiation::role_options::EncryptionOptions;
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::{MppeBits, Protocol};
+use crate::{
+    config::policy::{EncryptionDemand, EncryptionPolicy},
+    context::random::Random,
+    encryption::agreed::{Agreed, CcpPolicy, Encryption},
+    failure::Failure,
+    negotiation::{
+        negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet},
+        role_options::EncryptionOptions,
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::{MppeBits, Protocol},
+    },
+};
 
 /// The MPPE option
 pub(crate) const MPPE: u8 = 18;
 
 /// CCP of a client, within its policy
 ///
-/// Our request tells what we can receive (RFC 1962 §2): every strength that the policy allows, which
-/// by default is one. The peer's request is acknowledged if it names one strength that will do; a
-/// request for several is answered with the strongest of them that both have, any other with what we
-/// would like best. MPPC is never acknowledged.
+/// Our request tells what we can receive (RFC 1962 §2): every strength that the policy allows,
+/// which by default is one. The peer's request is acknowledged if it names one strength that is
+/// allowed; a request for several is answered with the strongest of them that both have, any other
+/// with our first choice. MPPC is never acknowledged.
 #[derive(Debug)]
 pub(crate) struct Ccp {
     policy: EncryptionPolicy,
-    /// The link was encrypted once, so that it is never in the clear again
+    /// True if the link was encrypted once, so that it is never in the clear again
     was_encrypted: bool,
     /// The bits of our request; `None`: it has no MPPE option
     request: Option<MppeBits>,
@@ -35,11 +41,11 @@ pub(crate) struct Ccp {
     refusals: u8,
     /// Requests of ours refused for it
     refused: u8,
-    /// The peer's request was acknowledged without encryption
+    /// True if the peer's request was acknowledged without encryption
     has_given_up: bool,
-    /// The peer's request, acknowledged: what it can receive
+    /// The encryption of the peer's acknowledged request, which it can receive
     send: Option<Encryption>,
-    /// Our request, acknowledged
+    /// The encryption of our acknowledged request, which we can receive
     receive: Option<Encryption>,
 }
 
@@ -62,7 +68,7 @@ impl Ccp {
         ccp
     }
 
-    /// Returns whether a link in the clear will do
+    /// Returns true if a link in the clear is allowed
     fn may_be_clear(&self) -> bool {
         !self.was_encrypted && !self.policy.is_required()
     }
@@ -76,16 +82,17 @@ impl Ccp {
         self.policy.insecure_stateful.is_some() && self.policy.insecure_stateful_first
     }
 
-    /// Returns the strongest offered strength that will do
+    /// Returns the strongest offered strength that is allowed
     fn strongest(&self, offered: MppeBits) -> Option<KeyStrength> {
         offered.strengths().find(|strength| *strength >= self.policy.insecure_least_key)
     }
 
-    /// Returns whether the peer's own request may be acknowledged
+    /// Returns true if the peer's own request may be acknowledged
     ///
-    /// What will do but is not what we would like best only if the peer was asked for that already.
+    /// A request that is allowed, but is not our first choice, only if the peer was asked for our
+    /// first choice before.
     ///
-    /// Nor is it if ours has been given up: one direction alone is not to be encrypted.
+    /// It may not if ours has been given up: one direction alone must not be encrypted.
     fn agrees_to(&self, offered: MppeBits) -> bool {
         let is_liked = |it: Encryption| it.stateful == self.wants_stateful();
         match offered.exactly().filter(|it| it.is_allowed_by(self.policy)) {
@@ -94,12 +101,12 @@ impl Ccp {
         }
     }
 
-    /// Returns whether our own request is for MPPE
+    /// Returns true if our own request is for MPPE
     fn asks(&self) -> bool {
         self.request.is_some_and(|bits| !bits.is_none())
     }
 
-    /// Returns whether the peer was asked for MPPE in vain, and that will do
+    /// Returns true if the peer was asked for MPPE in vain, and a link in the clear is allowed
     fn may_give_up(&self) -> bool {
         let has_asked = self.refusals > 0 || self.policy.demand == EncryptionDemand::InsecureAllow;
         self.may_be_clear() && has_asked
@@ -108,7 +115,8 @@ impl Ccp {
     fn refuse(&mut self, offered: Option<MppeBits>) -> Result<Judgement, Failure> {
         self.offered = offered.or(self.offered);
         let common = offered.and_then(|offered| self.strongest(offered));
-        // who offers something else is asked once: a server that would yield agrees to our request
+        // a peer that offers something else is asked once: a server that would yield agrees to our
+        // request
         let has_said_so = self.refusals > 0 || offered.is_none();
         if !self.asks() || common.is_none() && has_said_so && self.may_give_up() {
             return Ok(Judgement::Reject);
@@ -122,8 +130,8 @@ impl Ccp {
         Ok(Judgement::Nak(wanted.0.to_be_bytes().into()))
     }
 
-    /// Returns the bits to ask for after the peer has said what it would rather have
-    fn chosen(&self, offered: MppeBits) -> Option<MppeBits> {
+    /// Returns the bits to ask for after the peer has named its own
+    fn next_request(&self, offered: MppeBits) -> Option<MppeBits> {
         let strength = self.strongest(offered)?;
         let encryption = Encryption { strength, stateful: !offered.is_stateless() };
         encryption.is_allowed_by(self.policy).then(|| MppeBits::only(encryption))
@@ -160,7 +168,7 @@ impl OptionSet for Ccp {
         }
     }
 
-    /// A request without MPPE would leave our packets to the peer in the clear
+    /// Asks for MPPE if the peer's request has none, which would leave our packets in the clear
     fn missing(&mut self, request: &Options<'_>) -> Result<OptionsBuf, Failure> {
         let mut missing = OptionsBuf::default();
         if request.find(MPPE).is_none()
@@ -177,20 +185,22 @@ impl OptionSet for Ccp {
         self.has_given_up = self.send.is_none();
     }
 
-    /// A peer that acknowledges several strengths at once has the strongest in mind
+    /// Takes the strongest if the peer acknowledges several strengths at once
     fn on_ack(&mut self) -> Result<(), Failure> {
-        self.receive = self.request.and_then(|bits| self.chosen(bits)).and_then(MppeBits::exactly);
+        self.receive =
+            self.request.and_then(|bits| self.next_request(bits)).and_then(MppeBits::exactly);
         Ok(())
     }
 
-    /// Asks for the peer's wish if that will do, and otherwise for ours
+    /// Asks for the MPPE of the peer's Nak if that is allowed, and otherwise for ours
     fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
         let offered = bits(options);
         self.offered = offered.or(self.offered);
         self.refused.increment();
-        // the better kind is asked for once more: some servers yield, but not one direction alone
+        // the better kind is asked for once more: some servers yield, but not for one direction
+        // alone
         let is_first = self.refused == 1 && !self.has_given_up;
-        if let Some(chosen) = offered.and_then(|offered| self.chosen(offered)) {
+        if let Some(chosen) = offered.and_then(|offered| self.next_request(offered)) {
             self.request = Some(if is_first { self.with_mode(chosen) } else { chosen });
         } else if self.may_be_clear() && !is_first {
             self.request = offered.filter(|offered| offered.is_none());
@@ -211,12 +221,12 @@ impl OptionSet for Ccp {
 }
 
 impl EncryptionOptions for Ccp {
-    fn stance(&self, has_keys: bool) -> Stance {
+    fn ccp_policy(&self, has_keys: bool) -> CcpPolicy {
         match self.policy.demand {
-            _ if !self.may_be_clear() => Stance::Require,
-            EncryptionDemand::InsecurePrefer if has_keys => Stance::Prefer,
-            EncryptionDemand::InsecureAllow if has_keys => Stance::Listen,
-            _ => Stance::Refuse,
+            _ if !self.may_be_clear() => CcpPolicy::Require,
+            EncryptionDemand::InsecurePrefer if has_keys => CcpPolicy::Prefer,
+            EncryptionDemand::InsecureAllow if has_keys => CcpPolicy::Listen,
+            _ => CcpPolicy::Refuse,
         }
     }
 
@@ -244,7 +254,7 @@ impl EncryptionOptions for Ccp {
         Agreed::new(self.send, self.receive)
     }
 
-    fn insist(&mut self) {
+    fn require_encryption(&mut self) {
         self.was_encrypted = true;
     }
 
@@ -253,12 +263,12 @@ impl EncryptionOptions for Ccp {
     }
 }
 
-/// 128 bits alone
-const STRONGEST: MppeBits = MppeBits(0x40);
-
 pub(crate) fn bits(options: &Options<'_>) -> Option<MppeBits> {
     options.find(MPPE).and_then(|option| option.u32()).map(MppeBits)
 }
+
+/// 128 bits alone
+const STRONGEST: MppeBits = MppeBits(0x40);
 
 #[cfg(test)]
 mod tests {

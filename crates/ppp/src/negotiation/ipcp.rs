@@ -4,14 +4,20 @@ use std::net::Ipv4Addr;
 
 use pptp_packet::Counter;
 
-use crate::config::AddressRequest;
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
-use crate::negotiation::role_options::{AddressFacts, AddressOptions};
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
+use crate::{
+    config::AddressRequest,
+    context::random::Random,
+    failure::Failure,
+    negotiation::{
+        negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet},
+        role_options::{AddressFacts, AddressOptions},
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
+};
 
 pub(crate) const IP_ADDRESS: u8 = 3;
 pub(crate) const PRIMARY_DNS: u8 = 129;
@@ -77,7 +83,7 @@ impl Ipcp {
         DNS_OPTIONS.into_iter().zip(&mut self.dns)
     }
 
-    /// The server would rather give us this address, which it may say so many times
+    /// Takes the address of the server's Nak; fails after [`MAX_FAILURE`] Naks
     fn nak_address(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
         self.address_naks.increment();
         let is_last = self.address_naks >= MAX_FAILURE && address != self.address;
@@ -88,17 +94,17 @@ impl Ipcp {
         Ok(())
     }
 
-    /// Better no DNS than no link: what was asked for is not asked for any more, nor believed
+    /// Stops asking for DNS servers, since a link without them is better than none
     ///
-    /// Some servers Nak with the same values again and again, since they do not know their own DNS servers yet;
-    /// the values are placeholders then.
+    /// The values so far are dropped: some servers Nak with the same values again and again, since
+    /// they do not know their DNS servers yet, and the values are placeholders.
     fn give_up_dns(&mut self) {
         for dns in self.dns.iter_mut().filter(|dns| dns.wanted) {
             (dns.wanted, dns.address) = (false, Ipv4Addr::UNSPECIFIED);
         }
     }
 
-    /// Returns whether the server asks for another value of a DNS option that is in our request
+    /// Returns true if the server asks for another value of a DNS option that is in our request
     fn concerns_dns(&self, naks: &Options<'_>) -> bool {
         let has_value = |kind| naks.find(kind).is_some_and(|option| address(&option).is_some());
         self.each_dns().any(|(kind, dns)| dns.wanted && has_value(kind))
@@ -109,7 +115,8 @@ impl OptionSet for Ipcp {
     const PROTOCOL: Protocol = Protocol::Ipcp;
     const NUMBER: u16 = frame::IPCP;
 
-    /// Asks for what it had: a server that agrees spares every socket, and a round trip
+    /// Asks for the values of the last negotiation: if the server agrees, sockets live on, and a
+    /// round trip is saved
     fn restart(&mut self, _: &mut Random) {
         *self = Self::new(self.address_request());
     }
@@ -123,7 +130,8 @@ impl OptionSet for Ipcp {
         request
     }
 
-    /// The peer's address is but a label; compression of headers is worth nothing under MPPE
+    /// Takes any address of the peer, which is only a label; rejects header compression, which is
+    /// of no use under MPPE
     fn judge(
         &mut self,
         option: &ConfigurationOption<'_>,
@@ -144,7 +152,7 @@ impl OptionSet for Ipcp {
         if is_usable(self.address) { Ok(()) } else { Err(Failure::NoAddress) }
     }
 
-    /// Values for what was asked; DNS servers also if they were not asked for
+    /// Takes the values of the server's Nak; DNS servers also if they were not asked for
     ///
     /// DNS is given up when a Nak changes nothing of our request, or at the third Nak of it.
     fn on_nak(&mut self, options: &Options<'_>, _: &mut Random) -> Result<(), Failure> {
@@ -180,7 +188,6 @@ impl OptionSet for Ipcp {
 }
 
 impl AddressOptions for Ipcp {
-    /// pppd with one DNS server gives it as primary and as secondary
     fn address(&self) -> Ipv4Addr {
         self.address
     }
@@ -188,9 +195,10 @@ impl AddressOptions for Ipcp {
     fn facts(&self) -> AddressFacts {
         let dns = self.dns.iter().map(|dns| dns.address);
         let mut dns: Vec<_> = dns.filter(|address| is_usable(*address)).collect();
+        // pppd with one DNS server gives it as primary and as secondary
         dns.dedup();
         AddressFacts {
-            address: self.address,
+            inner_address: self.address,
             peer_address: self.peer_address,
             dns,
             request: self.address_request(),
@@ -198,20 +206,20 @@ impl AddressOptions for Ipcp {
     }
 }
 
-/// Configure-Naks of a DNS option after which no more is asked for: one for zeros, and one that corrects the first
-const MAX_DNS_NAKS: u8 = 3;
-
 pub(crate) fn address(option: &ConfigurationOption<'_>) -> Option<Ipv4Addr> {
     option.u32().map(Ipv4Addr::from_bits)
 }
 
-/// Returns whether a host can have this address
+/// Returns true if a host can have this address
 fn is_usable(address: Ipv4Addr) -> bool {
     !(address.is_unspecified()
         || address.is_broadcast()
         || address.is_multicast()
         || address.is_loopback())
 }
+
+/// Configure-Naks of a DNS option after which no more is asked for: one for zeros, and one that corrects the first
+const MAX_DNS_NAKS: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -245,7 +253,8 @@ mod tests {
             primary_dns: Some(DNS),
             secondary_dns: Some(Ipv4Addr::UNSPECIFIED),
         };
-        let expected = AddressFacts { address: GIVEN, peer_address: None, dns: vec![DNS], request };
+        let expected =
+            AddressFacts { inner_address: GIVEN, peer_address: None, dns: vec![DNS], request };
         assert_eq!(ipcp.facts(), expected);
         ipcp.restart(&mut Random::new([0; 32]));
         assert_eq!(ipcp.address_request(), request, "a renegotiation asks for what there was");
@@ -309,7 +318,7 @@ mod tests {
         assert_eq!(ipcp.request().into_vec(), list(&[zero]));
         assert_eq!(ipcp.facts().dns, [] as [Ipv4Addr; 0], "placeholders are not believed");
         nak(&mut ipcp, &[(3, GIVEN)]).unwrap();
-        assert_eq!((ipcp.on_ack(), ipcp.facts().address), (Ok(()), GIVEN));
+        assert_eq!((ipcp.on_ack(), ipcp.facts().inner_address), (Ok(()), GIVEN));
     }
 
     #[test]
@@ -330,7 +339,7 @@ mod tests {
             nak(&mut ipcp, &[(129, Ipv4Addr::new(10, 0, 0, n))]).unwrap();
         }
         assert_eq!(nak(&mut ipcp, &[(3, GIVEN), (129, DNS)]), Ok(()));
-        assert_eq!((ipcp.on_ack(), ipcp.facts().address), (Ok(()), GIVEN));
+        assert_eq!((ipcp.on_ack(), ipcp.facts().inner_address), (Ok(()), GIVEN));
     }
 
     #[test]

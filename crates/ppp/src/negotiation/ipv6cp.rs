@@ -2,15 +2,19 @@
 
 use std::net::Ipv6Addr;
 
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::negotiator::Negotiator;
-use crate::negotiation::negotiator::option_set::{Judgement, OptionSet};
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
-
-const INTERFACE_IDENTIFIER: u8 = 1;
+use crate::{
+    context::random::Random,
+    failure::Failure,
+    negotiation::negotiator::{
+        Negotiator,
+        option_set::{Judgement, OptionSet},
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
+};
 
 /// The link-local addresses of both ends, as IPV6CP agreed on them (RFC 5072 §5)
 ///
@@ -28,7 +32,7 @@ pub struct Ipv6Addresses {
 pub(crate) struct Ipv6cp {
     own: Identifier,
     peer: Identifier,
-    /// The peer does not want to hear of identifiers: there is no address then
+    /// True if the peer rejects identifiers: there is no address then
     is_rejected: bool,
 }
 
@@ -71,17 +75,13 @@ impl Ipv6cp {
         let (address, peer_address) = (self.own.link_local(), self.peer.link_local());
         told.then_some(Ipv6Addresses { address, peer_address })
     }
-
-    fn suggest(&self, random: &mut Random) -> Identifier {
-        Identifier::other_than(self.own, random)
-    }
 }
 
 impl OptionSet for Ipv6cp {
     const PROTOCOL: Protocol = Protocol::Ipv6cp;
     const NUMBER: u16 = frame::IPV6CP;
 
-    /// An identifier stays as long as the link: sockets may be bound to its address
+    /// Keeps the identifier for as long as the link lives: sockets may be bound to its address
     fn restart(&mut self, random: &mut Random) {
         let own = self.own;
         *self = Self { own, ..Self::default() };
@@ -98,7 +98,7 @@ impl OptionSet for Ipv6cp {
         request
     }
 
-    /// RFC 5072 §4.1: zero asks for one, and no two ends have the same
+    /// Judges the peer's identifier: zero asks for one, and both ends must differ (RFC 5072 §4.1)
     fn judge(
         &mut self,
         option: &ConfigurationOption<'_>,
@@ -106,7 +106,9 @@ impl OptionSet for Ipv6cp {
     ) -> Result<Judgement, Failure> {
         Ok(match Identifier::of(option) {
             Some(peer) if !peer.is_none() && peer != self.own => Judgement::Ack,
-            Some(_) => Judgement::Nak(self.suggest(random).0.to_be_bytes().into()),
+            Some(_) => {
+                Judgement::Nak(Identifier::other_than(self.own, random).0.to_be_bytes().into())
+            }
             None => Judgement::Reject,
         })
     }
@@ -134,6 +136,8 @@ const LINK_LOCAL: u64 = 0xFE80_0000_0000_0000;
 
 /// The bit that says an identifier is unique all over the world, which a random one is not
 const UNIVERSAL: u64 = 0x0200_0000_0000_0000;
+
+const INTERFACE_IDENTIFIER: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -1,209 +1,33 @@
-//! LCP's options: MRU, Magic-Number, the compressions, and who authenticates how (RFC 1661 §6)
+//! LCP's options: MRU, Magic-Number, the compressions, and the authentication protocol (RFC 1661
+//! §6)
+
+pub(crate) mod common;
 
 use pptp_packet::Counter;
 
-use crate::config::ClientConfig;
-use crate::config::policy::{AuthenticationPolicy, EncryptionDemand};
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
-use crate::negotiation::role_options::{LinkFacts, LinkOptions};
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::{AuthenticationProtocol, Protocol};
+use common::Common;
 
-pub(crate) const MRU: u8 = 1;
-const ACCM: u8 = 2;
+use crate::{
+    config::{
+        ClientConfig,
+        policy::{AuthenticationPolicy, EncryptionDemand},
+        quirks::Quirks,
+    },
+    context::random::Random,
+    failure::Failure,
+    negotiation::{
+        negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet},
+        role_options::{LinkFacts, LinkOptions},
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::{AuthenticationProtocol, Protocol},
+    },
+};
+
+/// The type of the option Authentication-Protocol (RFC 1661 §6.2)
 pub(crate) const AUTHENTICATION_PROTOCOL: u8 = 3;
-pub(crate) const MAGIC_NUMBER: u8 = 5;
-const PFC: u8 = 7;
-const ACFC: u8 = 8;
-
-/// The MRU of a peer that names none (RFC 1661 §6.1)
-pub(crate) const DEFAULT_MRU: u16 = 1500;
-/// No real link has a smaller one; pppd's limit too
-const MIN_MRU: u16 = 128;
-
-/// LCP options that neither role treats differently
-#[derive(Debug)]
-pub(crate) struct Common {
-    wanted_mru: u16,
-    preferred_mru: u16,
-    wants_mru: bool,
-    wants_magic: bool,
-    /// The compression of headers that we want, and the part that the peer has not rejected
-    preferred_form: frame::Form,
-    wanted_form: frame::Form,
-    magic: u32,
-    peer_mru: u16,
-    peer_magic: Option<u32>,
-    form: frame::Form,
-    /// The Magic-Number we last proposed to the peer in a Configure-Nak
-    proposed: Option<u32>,
-    /// Times in a row that our own Magic-Number came back
-    echoes: u8,
-}
-
-impl Common {
-    pub(crate) const fn new(mru: u16) -> Self {
-        Self {
-            wanted_mru: mru,
-            preferred_mru: mru,
-            wants_mru: true,
-            wants_magic: true,
-            preferred_form: frame::Form { acfc: false, pfc: false },
-            wanted_form: frame::Form { acfc: false, pfc: false },
-            magic: 0,
-            peer_mru: DEFAULT_MRU,
-            peer_magic: None,
-            form: frame::Form { acfc: false, pfc: false },
-            proposed: None,
-            echoes: 0,
-        }
-    }
-
-    /// Asks the peer to compress its headers, or does not
-    pub(crate) const fn compressing(self, wanted: bool) -> Self {
-        let form = frame::Form { acfc: wanted, pfc: wanted };
-        Self { preferred_form: form, ..self }
-    }
-
-    /// Does without a Magic-Number
-    #[cfg(feature = "server")]
-    pub(crate) const fn forgo_magic(&mut self) {
-        self.wants_magic = false;
-    }
-
-    pub(crate) fn facts(&self, authentication: AuthenticationProtocol) -> LinkFacts {
-        LinkFacts {
-            authentication,
-            mru: if self.wants_mru { self.wanted_mru } else { DEFAULT_MRU },
-            magic: self.wants_magic.then_some(self.magic),
-            peer_mru: self.peer_mru,
-            peer_magic: self.peer_magic,
-            form: self.form,
-        }
-    }
-
-    pub(crate) fn restart(&mut self, random: &mut Random) {
-        let echoes = self.echoes;
-        let form = self.preferred_form;
-        *self = Self { preferred_form: form, wanted_form: form, ..Self::new(self.preferred_mru) };
-        self.echoes = echoes;
-        self.magic = random.magic();
-    }
-
-    pub(crate) fn request(&self) -> OptionsBuf {
-        let mut request = OptionsBuf::default();
-        if self.wants_mru {
-            request.push(MRU, &self.wanted_mru.to_be_bytes());
-        }
-        if self.wants_magic {
-            request.push(MAGIC_NUMBER, &self.magic.to_be_bytes());
-        }
-        if self.wanted_form.pfc {
-            request.push(PFC, &[]);
-        }
-        if self.wanted_form.acfc {
-            request.push(ACFC, &[]);
-        }
-        request
-    }
-
-    pub(crate) fn judge(
-        &mut self,
-        option: &ConfigurationOption<'_>,
-        random: &mut Random,
-    ) -> Result<Judgement, Failure> {
-        Ok(match (option.kind, option.value.len()) {
-            (MRU, _) => self.judge_mru(option),
-            (MAGIC_NUMBER, _) => return self.judge_magic(option, random),
-            // No octet is escaped in GRE, so that any map will do.
-            (ACCM, 4) | (PFC | ACFC, 0) => Judgement::Ack,
-            _ => Judgement::Reject,
-        })
-    }
-
-    fn judge_mru(&self, option: &ConfigurationOption<'_>) -> Judgement {
-        match option.u16() {
-            Some(mru) if mru >= MIN_MRU => Judgement::Ack,
-            _ => Judgement::Nak(self.preferred_mru.to_be_bytes().into()),
-        }
-    }
-
-    /// A peer with our own Magic-Number may be ourselves (RFC 1661 §6.4)
-    fn judge_magic(
-        &mut self,
-        option: &ConfigurationOption<'_>,
-        random: &mut Random,
-    ) -> Result<Judgement, Failure> {
-        match option.u32() {
-            Some(magic) if magic != 0 && !(self.wants_magic && magic == self.magic) => {
-                self.echoes = 0;
-                return Ok(Judgement::Ack);
-            }
-            Some(magic) if magic != 0 => self.count_echo()?,
-            _ => {}
-        }
-        let proposed = random.magic();
-        self.proposed = Some(proposed);
-        Ok(Judgement::Nak(proposed.to_be_bytes().into()))
-    }
-
-    fn count_echo(&mut self) -> Result<(), Failure> {
-        self.echoes.increment();
-        if self.echoes >= MAX_ECHOES { Err(Failure::Loopback) } else { Ok(()) }
-    }
-
-    pub(crate) fn on_ack_sent(&mut self, request: &Options<'_>) {
-        let number = |kind| request.find(kind).and_then(|option| option.u32());
-        self.peer_mru = request.find(MRU).and_then(|option| option.u16()).unwrap_or(DEFAULT_MRU);
-        self.peer_magic = number(MAGIC_NUMBER);
-        self.form.pfc = request.find(PFC).is_some();
-        self.form.acfc = request.find(ACFC).is_some();
-    }
-
-    pub(crate) fn on_nak(
-        &mut self,
-        options: &Options<'_>,
-        random: &mut Random,
-    ) -> Result<(), Failure> {
-        for option in options {
-            match option.kind {
-                MRU => self.take_mru(option.u16()),
-                MAGIC_NUMBER => {
-                    let magic = option.u32();
-                    if magic.is_some() && (magic == self.proposed || magic == Some(self.magic)) {
-                        self.count_echo()?;
-                    }
-                    self.magic = random.magic();
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The peer would like to send less, or more; more than an Ethernet frame we do not take
-    fn take_mru(&mut self, hint: Option<u16>) {
-        self.wanted_mru = match hint {
-            Some(mru) if (MIN_MRU..=DEFAULT_MRU).contains(&mru) => mru,
-            _ => self.wanted_mru,
-        };
-    }
-
-    pub(crate) fn on_reject(&mut self, options: &Options<'_>) {
-        for option in options {
-            match option.kind {
-                MRU => self.wants_mru = false,
-                MAGIC_NUMBER => self.wants_magic = false,
-                PFC => self.wanted_form.pfc = false,
-                ACFC => self.wanted_form.acfc = false,
-                _ => {}
-            }
-        }
-    }
-}
 
 /// LCP of the side that has to authenticate itself
 #[derive(Debug)]
@@ -218,7 +42,7 @@ pub(crate) struct Lcp {
     offered: Option<AuthenticationProtocol>,
     /// The protocols that it asked for, and was asked for MS-CHAPv2 instead
     declined: Declined,
-    /// Times it was told no
+    /// Times that it was refused
     refusals: u8,
 }
 
@@ -259,9 +83,10 @@ impl Lcp {
         }
     }
 
-    /// Agrees to an allowed protocol without asking for a better one first
-    pub(crate) const fn agree_at_first_asking(&mut self) {
-        self.policy.at_first_asking = true;
+    /// Puts the peer's quirks into the policy
+    pub(crate) fn apply(&mut self, quirks: Quirks) {
+        self.policy.accept_first_offer =
+            quirks.accept_first_offer.unwrap_or(self.policy.accept_first_offer);
     }
 
     fn refused(&self) -> Failure {
@@ -280,14 +105,16 @@ impl Lcp {
         protocol.leaves_keys() || !self.wants_keys
     }
 
-    /// MS-CHAPv2 at once, something else that is allowed once the server insists
+    /// Returns true if this protocol is agreed to now: MS-CHAPv2 at once, another allowed one once
+    /// the server insists
     fn agrees_to(&self, protocol: AuthenticationProtocol) -> bool {
-        let insists = self.policy.at_first_asking || self.declined.contain(protocol);
+        let insists = self.policy.accept_first_offer || self.declined.contain(protocol);
         let may_be = self.policy.allows(protocol) && self.has_keys(protocol);
         protocol == AuthenticationProtocol::MsChapV2 || may_be && insists
     }
 
-    /// A Nak with MS-CHAPv2 as long as RFC 1661 lets us, then a Reject, then the end
+    /// Judges the authentication protocol: a Nak with MS-CHAPv2 as often as RFC 1661 allows, then a
+    /// Reject, then the end
     fn judge_authentication(
         &mut self,
         option: &ConfigurationOption<'_>,
@@ -343,7 +170,7 @@ impl OptionSet for Lcp {
         }
     }
 
-    fn insists(&self) -> Option<Failure> {
+    fn on_peer_insists(&self) -> Option<Failure> {
         LinkOptions::disagreement(self)
     }
 
@@ -364,7 +191,7 @@ impl OptionSet for Lcp {
 }
 
 impl LinkOptions for Lcp {
-    /// A server that asks for nothing has not to prove anything either
+    /// Returns the outcome of LCP; a server that asks for no authentication proves nothing either
     fn facts(&self) -> Result<LinkFacts, Failure> {
         match self.agreed {
             Some(protocol) => Ok(self.common.facts(protocol)),
@@ -382,14 +209,11 @@ impl LinkOptions for Lcp {
     }
 }
 
-/// Our own Magic-Number this often in a row: the line is looped back
-const MAX_ECHOES: u8 = 10;
-
 #[cfg(test)]
 mod tests {
     use pptp_mschap::Password;
 
-    use super::*;
+    use super::{common::MAGIC_NUMBER, *};
 
     fn lcp() -> (Lcp, Random) {
         let mut random = Random::new([1; 32]);
@@ -440,7 +264,7 @@ mod tests {
     fn a_magic_number_of_zero_or_our_own_is_refused() {
         assert!(matches!(judge(5, &[0; 4]), Judgement::Nak(_)));
         let (mut lcp, mut random) = lcp();
-        let own = lcp.common.magic.to_be_bytes();
+        let own = lcp.common.magic().to_be_bytes();
         let option = ConfigurationOption { kind: MAGIC_NUMBER, value: &own };
         let Judgement::Nak(other) = lcp.judge(&option, &mut random).unwrap() else { panic!() };
         assert_ne!(other, own);

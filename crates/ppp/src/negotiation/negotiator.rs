@@ -1,4 +1,4 @@
-//! Drives the automaton of one protocol: identifiers, the restart timer, who answered what
+//! Drives the automaton of one protocol: identifiers, the restart timer, requests and their answers
 
 #[cfg(test)]
 mod every_cell;
@@ -12,13 +12,13 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::negotiation::automaton::{Actions, Event, State, transition};
-use crate::wire::packet::{Code, Packet};
+use crate::{
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    negotiation::automaton::{Actions, AutomatonEvent, State, transition},
+    wire::packet::{Code, Packet},
+};
 use option_set::{Judgement, OptionSet};
-use repeat_policy::{Repeats, TurnedAway};
+use repeat_policy::{RepeatPolicy, TurnedAway};
 
 /// The change of a layer (RFC 1661 §4.4)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub(crate) enum Layer {
     Finished,
 }
 
-/// The automaton of one protocol with all it remembers
+/// The automaton of one protocol, with its memory of both ends
 #[derive(Debug)]
 pub(crate) struct Negotiator<O> {
     pub(crate) options: O,
-    repeats: Repeats,
+    repeats: RepeatPolicy,
     /// The state of a request that was answered by Terminate-Ack
     turned_away: TurnedAway,
     state: State,
@@ -49,7 +49,7 @@ pub(crate) struct Negotiator<O> {
     /// Identifier and options of the peer's request that we acknowledged last
     acknowledged: Option<(u8, Box<[u8]>)>,
     /// Our latest Nak or Reject
-    refusal: Option<Box<Refusal>>,
+    refusal: Option<Box<SentRefusal>>,
     /// Our latest Configure-Ack
     ack: Option<Sent>,
     /// True if something came from the peer that it sends in the Opened state only
@@ -64,9 +64,9 @@ pub(crate) struct Negotiator<O> {
     rounds: u8,
 }
 
-/// A Configure-Nak or -Reject of ours, and what it refused
+/// A Configure-Nak or -Reject of ours, and the request that it refused
 #[derive(Debug)]
-struct Refusal {
+struct SentRefusal {
     /// Identifier and options of the request
     id: u8,
     request: Box<[u8]>,
@@ -79,7 +79,7 @@ struct Refusal {
 
 /// The answer to a packet that came in
 #[derive(Debug)]
-enum Answer<'a> {
+enum Reply<'a> {
     None,
     Ack(&'a Packet<'a>),
     /// Configure-Nak or -Reject with these options
@@ -94,7 +94,7 @@ impl<O: OptionSet> Negotiator<O> {
     pub(crate) fn new(options: O) -> Self {
         Self {
             options,
-            repeats: Repeats::ByTimer,
+            repeats: RepeatPolicy::ByTimer,
             turned_away: TurnedAway::No,
             state: State::Initial,
             id: 0,
@@ -119,50 +119,50 @@ impl<O: OptionSet> Negotiator<O> {
         self.state
     }
 
-    /// Begins with this identifier; with 1 otherwise
+    /// Returns the negotiator with this first identifier instead of 1
     pub(crate) fn counting_from(self, first: u8) -> Self {
         let id = first.wrapping_sub(1);
         Self { id, reject_id: id, ..self }
     }
 
-    /// The layer below is up
+    /// Performs the event Up: the layer below is up
     pub(crate) fn up(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
-        self.perform(now, Event::Up, &Answer::None, context)
+        self.perform(now, AutomatonEvent::Up, &Reply::None, context)
     }
 
-    /// The layer below is down
+    /// Performs the event Down: the layer below is down
     pub(crate) fn down(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
-        self.perform(now, Event::Down, &Answer::None, context)
+        self.perform(now, AutomatonEvent::Down, &Reply::None, context)
     }
 
-    /// The protocol is wanted
+    /// Performs the event Open: the protocol is wanted
     pub(crate) fn open(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
-        self.perform(now, Event::Open, &Answer::None, context)
+        self.perform(now, AutomatonEvent::Open, &Reply::None, context)
     }
 
-    /// The protocol is not wanted any more
+    /// Performs the event Close: the protocol is not wanted any more
     pub(crate) fn close(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
-        self.perform(now, Event::Close, &Answer::None, context)
+        self.perform(now, AutomatonEvent::Close, &Reply::None, context)
     }
 
-    /// The peer rejected the protocol as a whole
+    /// Performs the event RXJ-: the peer rejected the protocol as a whole
     pub(crate) fn protocol_rejected(
         &mut self,
         now: Instant,
         context: &mut Context,
     ) -> Option<Layer> {
-        self.perform(now, Event::RxjBad, &Answer::None, context)
+        self.perform(now, AutomatonEvent::RxjBad, &Reply::None, context)
     }
 
-    /// A packet of this protocol came in
+    /// Handles a packet of this protocol
     pub(crate) fn handle_packet(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
+    ) -> Result<Option<Layer>, PacketError> {
         if !self.state.is_lower_up() {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         match Code::from(packet.code) {
             Code::ConfigureRequest => self.handle_request(now, packet, context),
@@ -171,15 +171,15 @@ impl<O: OptionSet> Negotiator<O> {
                 self.handle_refusal(now, code, packet, context)
             }
             Code::TerminateRequest => {
-                Ok(self.perform(now, Event::Rtr, &Answer::Id(packet.id), context))
+                Ok(self.perform(now, AutomatonEvent::Rtr, &Reply::Id(packet.id), context))
             }
             Code::TerminateAck => Ok(self.handle_terminate_ack(now, packet, context)),
             Code::CodeReject => self.handle_code_reject(now, packet, context),
-            _ => Ok(self.perform(now, Event::Ruc, &Answer::Reject(packet), context)),
+            _ => Ok(self.perform(now, AutomatonEvent::Ruc, &Reply::Reject(packet), context)),
         }
     }
 
-    /// Returns whether acting on a packet would take the protocol out of the Opened state, or end the link
+    /// Returns true if acting on a packet would take the protocol out of the Opened state, or end the link
     ///
     /// Answers to our request are stale in that state, and so is a Terminate-Ack of it. The request
     /// that we have acknowledged may come again because our Ack was lost: the same Ack does.
@@ -196,9 +196,9 @@ impl<O: OptionSet> Negotiator<O> {
         }
     }
 
-    /// The peer may have been deaf so far: its silence does not count, and the request that it may have
-    /// heard is the first of [`MAX_CONFIGURE`]
-    pub(crate) const fn forgive_silence(&mut self) {
+    /// Counts the latest request as the first of [`MAX_CONFIGURE`], since the peer may have been
+    /// deaf so far
+    pub(crate) const fn reset_restart_counter(&mut self) {
         if matches!(self.state, State::ReqSent | State::AckSent) {
             self.restart = MAX_CONFIGURE.saturating_sub(1);
         }
@@ -208,8 +208,12 @@ impl<O: OptionSet> Negotiator<O> {
     pub(crate) fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Option<Layer> {
         self.deadline.filter(|deadline| *deadline <= now)?;
         self.deadline = None;
-        let event = if self.restart > 0 { Event::TimeoutPositive } else { Event::TimeoutNegative };
-        self.perform(now, event, &Answer::None, context)
+        let event = if self.restart > 0 {
+            AutomatonEvent::TimeoutPositive
+        } else {
+            AutomatonEvent::TimeoutNegative
+        };
+        self.perform(now, event, &Reply::None, context)
     }
 
     /// Notes a packet that the peer sends in its Opened state only
@@ -217,9 +221,9 @@ impl<O: OptionSet> Negotiator<O> {
         self.peer_is_open |= self.is_open();
     }
 
-    /// Returns whether an Echo-Request is to be answered
+    /// Returns true if an Echo-Request is to be answered
     pub(crate) fn answers_echo(&self) -> bool {
-        let reaction = transition(self.state, Event::Rxr);
+        let reaction = transition(self.state, AutomatonEvent::Rxr);
         reaction.is_some_and(|(actions, _)| actions.contain(Actions::SER))
     }
 
@@ -231,12 +235,12 @@ impl<O: OptionSet> Negotiator<O> {
         matches!(self.state, State::Initial)
     }
 
-    /// Returns whether the peer has been seen in its Opened state since ours was entered
+    /// Returns true if the peer has been seen in its Opened state since ours was entered
     pub(crate) const fn peer_is_open(&self) -> bool {
         self.peer_is_open
     }
 
-    /// Returns whether this is the request we acknowledged last
+    /// Returns true if this is the request we acknowledged last
     pub(crate) fn has_acknowledged(&self, packet: &Packet<'_>) -> bool {
         let same = |(id, data): &(u8, Box<[u8]>)| *id == packet.id && **data == *packet.data;
         self.acknowledged.as_ref().is_some_and(same)
@@ -255,12 +259,14 @@ impl<O: OptionSet> Negotiator<O> {
     fn perform(
         &mut self,
         now: Instant,
-        event: Event,
-        answer: &Answer<'_>,
+        event: AutomatonEvent,
+        answer: &Reply<'_>,
         context: &mut Context,
     ) -> Option<Layer> {
         let (actions, next) = transition(self.state, event)?;
-        if actions.contain(Actions::SCR) && matches!(event, Event::Up | Event::Open) {
+        if actions.contain(Actions::SCR)
+            && matches!(event, AutomatonEvent::Up | AutomatonEvent::Open)
+        {
             self.begin(context);
         }
         self.state = next;
@@ -281,7 +287,7 @@ impl<O: OptionSet> Negotiator<O> {
         layers.into_iter().find(|(action, _)| actions.contain(*action)).map(|(_, layer)| layer)
     }
 
-    /// A negotiation begins: nothing of the one before it counts
+    /// Begins a negotiation, and forgets the one before it
     fn begin(&mut self, context: &mut Context) {
         self.options.restart(&mut context.random);
         self.naks = 0;
@@ -291,7 +297,7 @@ impl<O: OptionSet> Negotiator<O> {
     }
 }
 
-/// Returns whether every implementation has to know a code (RFC 1661 §5.6)
+/// Returns true if every implementation has to know a code (RFC 1661 §5.6)
 const fn is_needed(code: u8) -> bool {
     matches!(code, 1..=7)
 }
@@ -309,8 +315,8 @@ const MAX_TERMINATE: u8 = 2;
 const MAX_ROUNDS: u8 = 24;
 /// Times the same request gets the same refusal: as often as its timer sends it (RFC 1661 §4.6)
 const MAX_REPEATS: u8 = MAX_CONFIGURE;
-/// Times the same request comes again behind its refusal, from a peer that has answered ours, until it
-/// counts as deaf to what was refused: 12 s by the restart timer. At a loss of 30 % each way, one
+/// Times the same request comes again behind its refusal, from a peer that has answered ours, until
+/// it counts as deaf to the refusal: 12 s by the restart timer. At a loss of 30 % each way, one
 /// peer in a hundred that is not deaf looks like that.
 const MAX_DEAF: u8 = 4;
 /// Transmissions of one request whose time is remembered

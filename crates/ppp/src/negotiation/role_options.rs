@@ -1,16 +1,20 @@
-//! The options of LCP, CCP and IPCP as a link sees them, whichever role has them
+//! The options of LCP, CCP and IPCP as a link sees them, in both roles
 
 use std::net::Ipv4Addr;
 
 use pptp_mppe::StatefulReset;
 
 use super::negotiator::option_set::OptionSet;
-use crate::config::AddressRequest;
-use crate::encryption::agreed::{Agreed, Stance};
-use crate::failure::Failure;
-use crate::wire::frame;
-use crate::wire::packet::Options;
-use crate::wire::protocol::{AuthenticationProtocol, MppeBits};
+use crate::{
+    config::AddressRequest,
+    encryption::agreed::{Agreed, CcpPolicy},
+    failure::Failure,
+    wire::{
+        frame,
+        options::Options,
+        protocol::{AuthenticationProtocol, MppeBits},
+    },
+};
 
 /// The outcome of LCP
 #[derive(Clone, Copy, Debug)]
@@ -27,18 +31,18 @@ pub(crate) struct LinkFacts {
 /// The outcome of IPCP
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddressFacts {
-    pub(crate) address: Ipv4Addr,
+    pub(crate) inner_address: Ipv4Addr,
     pub(crate) peer_address: Option<Ipv4Addr>,
     pub(crate) dns: Vec<Ipv4Addr>,
     pub(crate) request: AddressRequest,
 }
 
-/// LCP's options, whichever role has them
+/// The options of LCP in one of the two roles
 pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
     /// Returns the outcome of LCP once it is open, or why that is not enough
     fn facts(&self) -> Result<LinkFacts, Failure>;
 
-    /// The link is encrypted from now on: an authentication that leaves no keys will not do
+    /// Requires an authentication that leaves keys, since the link is encrypted from now on
     fn require_keys(&mut self) {}
 
     /// Returns the reason that the peer may have to hang up while LCP is negotiated
@@ -47,7 +51,7 @@ pub(crate) trait LinkOptions: OptionSet + std::fmt::Debug {
     }
 }
 
-/// CCP's options, whichever role has them
+/// The options of CCP in one of the two roles
 pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
     /// Returns the failure of a link whose CCP does not open
     fn unavailable(&self) -> Failure;
@@ -55,23 +59,23 @@ pub(crate) trait EncryptionOptions: OptionSet + std::fmt::Debug {
     fn disagreement(&self) -> Option<Failure> {
         None
     }
-    /// The stance towards CCP once the authentication is over
-    fn stance(&self, has_keys: bool) -> Stance;
+    /// The policy for CCP once the authentication is over
+    fn ccp_policy(&self, has_keys: bool) -> CcpPolicy;
     /// Returns the outcome of CCP for both directions, once it is open
     fn agreed(&self) -> Agreed;
-    /// A Configure-Request of the peer is not even judged, since CCP as a whole is refused
+    /// Notes a Configure-Request of the peer that is not judged, since CCP as a whole is refused
     fn note_refused(&mut self, _request: &Options<'_>) {}
     /// Returns the latest offer of the peer that was not agreed to
     fn offered(&self) -> Option<MppeBits> {
         None
     }
-    /// The link is encrypted from now on: it never goes on in the clear
-    fn insist(&mut self) {}
+    /// Requires encryption, since the link is encrypted from now on
+    fn require_encryption(&mut self) {}
     /// Returns the way in which a stateful session is reset
     fn stateful_reset(&self) -> StatefulReset;
 }
 
-/// IPCP's options, whichever role has them
+/// The options of IPCP in one of the two roles
 pub(crate) trait AddressOptions: OptionSet + std::fmt::Debug {
     /// Our own address, as it is now
     fn address(&self) -> Ipv4Addr;

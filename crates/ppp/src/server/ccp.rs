@@ -3,21 +3,29 @@
 use pptp_mppe::{KeyStrength, StatefulReset};
 use pptp_packet::Counter;
 
-use crate::context::random::Random;
-use crate::encryption::agreed::{Agreed, Encryption, Stance};
-use crate::failure::Failure;
-use crate::negotiation::ccp::{MPPE, bits};
-use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
-use crate::negotiation::role_options::EncryptionOptions;
-use crate::server::behavior::{ServerEncryption, ServerOrder};
-use crate::server::config::ServerConfig;
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::{MppeBits, Protocol};
+use crate::{
+    context::random::Random,
+    encryption::agreed::{Agreed, CcpPolicy, Encryption},
+    failure::Failure,
+    negotiation::{
+        ccp::{MPPE, bits},
+        negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet},
+        role_options::EncryptionOptions,
+    },
+    server::{
+        behavior::{ServerEncryption, ServerOrder},
+        config::ServerConfig,
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::{MppeBits, Protocol},
+    },
+};
 
 /// The options of a server's CCP
 #[derive(Debug)]
-pub(crate) struct Ccp {
+pub(crate) struct ServerCcp {
     encryption: ServerEncryption,
     yields: bool,
     first_offer: Option<MppeBits>,
@@ -33,7 +41,7 @@ pub(crate) struct Ccp {
     receive: Option<Encryption>,
 }
 
-impl Ccp {
+impl ServerCcp {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let first_offer =
             config.extras.first_offer.or_else(|| first_offer(config.order, config.encryption));
@@ -54,12 +62,12 @@ impl Ccp {
         }
     }
 
-    /// The bits this server has no link without
+    /// The MPPE bits that this server requires
     fn wanted(&self) -> Option<MppeBits> {
         self.encryption.mppe().map(MppeBits::only)
     }
 
-    /// Returns whether a Configure-Nak of the client makes us ask for this
+    /// Returns true if a Configure-Nak of the client makes us ask for this
     fn gives_in_to(&self, wish: MppeBits) -> bool {
         let is_among = |offer: MppeBits| offer.0 & wish.0 == wish.0;
         let yields = self.yields && self.encryption != ServerEncryption::None;
@@ -67,7 +75,7 @@ impl Ccp {
     }
 }
 
-impl OptionSet for Ccp {
+impl OptionSet for ServerCcp {
     const PROTOCOL: Protocol = Protocol::Ccp;
     const NUMBER: u16 = frame::CCP;
 
@@ -142,17 +150,17 @@ impl OptionSet for Ccp {
     }
 }
 
-impl EncryptionOptions for Ccp {
+impl EncryptionOptions for ServerCcp {
     fn unavailable(&self) -> Failure {
         Failure::EncryptionUnavailable { offered: self.offered }
     }
 
-    fn stance(&self, _: bool) -> Stance {
+    fn ccp_policy(&self, _: bool) -> CcpPolicy {
         match self.encryption {
-            ServerEncryption::NoCcp => Stance::Refuse,
-            ServerEncryption::Silent => Stance::Ignore,
-            _ if self.wanted().is_some() => Stance::Require,
-            _ => Stance::Prefer,
+            ServerEncryption::NoCcp => CcpPolicy::Refuse,
+            ServerEncryption::Silent => CcpPolicy::Ignore,
+            _ if self.wanted().is_some() => CcpPolicy::Require,
+            _ => CcpPolicy::Prefer,
         }
     }
 
@@ -184,7 +192,8 @@ impl ServerEncryption {
     }
 }
 
-/// RRAS offers all it has and lets itself be talked down; without encryption MPPC is left
+/// The first offer: RRAS offers every strength and agrees to less; without encryption it offers
+/// MPPC
 fn first_offer(order: ServerOrder, encryption: ServerEncryption) -> Option<MppeBits> {
     match (order, encryption) {
         (ServerOrder::Rras, ServerEncryption::Mppe128) => Some(MppeBits::ANY),

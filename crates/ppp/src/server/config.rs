@@ -1,14 +1,18 @@
-//! The decisions of the owner of a server's link
+//! The configuration of a server's link, which its owner decides
 
 use std::net::Ipv4Addr;
 
 use pptp_mschap::{HashName, Password};
 
-use super::behavior::{ServerAuthentication, ServerEncryption, ServerOrder};
-use super::slow_start::SlowStart;
-use crate::config::{DEFAULT_CARRIER_LIMIT, DEFAULT_MRU, EchoPolicy};
-use crate::failure::ras::RasCode;
-use crate::wire::protocol::{MppeBits, Protocol};
+use super::{
+    behavior::{ServerAuthentication, ServerEncryption, ServerOrder},
+    startup_delays::StartupDelays,
+};
+use crate::{
+    config::{DEFAULT_CARRIER_LIMIT, DEFAULT_MRU, EchoPolicy},
+    failure::ras::RasCode,
+    wire::protocol::{MppeBits, Protocol},
+};
 
 /// The configuration of a server's link
 #[derive(Clone, Debug)]
@@ -17,7 +21,7 @@ pub struct ServerConfig {
     pub name: String,
     /// The accounts that may connect: user names and their secrets
     pub secrets: Vec<(String, Password)>,
-    /// Which part of the user name goes into the challenge hash
+    /// The part of the user name that goes into the challenge hash
     pub hash_name: HashName,
     /// The server's own inner address
     pub address: Ipv4Addr,
@@ -41,7 +45,8 @@ pub struct ServerConfig {
     pub authentication: ServerAuthentication,
     /// The encryption that the server has
     pub encryption: ServerEncryption,
-    /// True if another kind of MPPE will do if the client asks for it in a Configure-Nak, or again
+    /// True if another kind of MPPE is agreed to, if the client asks for it in a Configure-Nak, or
+    /// again
     pub encryption_yields: bool,
 }
 
@@ -92,7 +97,7 @@ pub struct Extras {
     /// The offer of its first CCP Configure-Request, instead of the one that its encryption implies
     pub first_offer: Option<MppeBits>,
     /// The times at which it starts CCP and IPCP behind the login; at once by default
-    pub slow_start: Option<SlowStart>,
+    pub startup_delays: Option<StartupDelays>,
     /// True if it answers the client's IPCP Configure-Request with Terminate-Ack until CCP is open, though it
     /// sends its own
     pub turns_ipcp_away: bool,
@@ -104,7 +109,7 @@ pub struct Extras {
     pub identification: Option<String>,
     /// The Terminate-Requests, each with an error code of Windows, with which it ends the link as soon as
     /// the login is through
-    pub farewell: Vec<(Protocol, RasCode)>,
+    pub terminate_requests: Vec<(Protocol, RasCode)>,
     /// The seconds that the link will last, sent once it is up (RFC 1570 §2.2)
     pub seconds_remaining: Option<u32>,
 }

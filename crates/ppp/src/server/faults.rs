@@ -1,18 +1,22 @@
 //! Failures of a server's data path that can be switched while its link is up
 
-use crate::context::Context;
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet};
+use crate::{
+    context::Context,
+    wire::{
+        frame,
+        packet::{Code, Packet},
+    },
+};
 
 /// Failures of a server, each of them switched while the link is up
 ///
 /// None of them by default. LCP goes on as usual, but for [`LinkFaults::echoes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkFaults {
-    /// The server opens nothing that the client encrypts, and says it in this way
+    /// The answer to encrypted packets of the client, if the server opens none of them
     pub deaf: Option<Deafness>,
-    /// The server encrypts what it sends so that the client cannot open it
-    pub garbles: bool,
+    /// True if the server corrupts its encrypted packets, so that the client cannot open them
+    pub corrupts: bool,
     /// The answer to the client's LCP Echo-Requests
     pub echoes: Echoes,
 }

@@ -2,20 +2,26 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::AddressRequest;
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::ipcp::{IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address};
-use crate::negotiation::negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet};
-use crate::negotiation::role_options::{AddressFacts, AddressOptions};
-use crate::server::config::{Extras, ServerConfig};
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
+use crate::{
+    config::AddressRequest,
+    context::random::Random,
+    failure::Failure,
+    negotiation::{
+        ipcp::{IP_ADDRESS, PRIMARY_DNS, SECONDARY_DNS, address},
+        negotiator::option_set::{Judgement, MAX_FAILURE, OptionSet},
+        role_options::{AddressFacts, AddressOptions},
+    },
+    server::config::{Extras, ServerConfig},
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
+};
 
-/// Our address, and what the client is given
+/// Our address, and the values given to the client
 #[derive(Debug)]
-pub(crate) struct Ipcp {
+pub(crate) struct ServerIpcp {
     address: Ipv4Addr,
     assigned: Ipv4Addr,
     dns: Vec<Ipv4Addr>,
@@ -29,7 +35,7 @@ pub(crate) struct Ipcp {
     extras: Vec<(u8, Vec<u8>)>,
 }
 
-impl Ipcp {
+impl ServerIpcp {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         Self {
             address: config.address,
@@ -54,7 +60,7 @@ impl Ipcp {
     }
 }
 
-impl OptionSet for Ipcp {
+impl OptionSet for ServerIpcp {
     const PROTOCOL: Protocol = Protocol::Ipcp;
     const NUMBER: u16 = frame::IPCP;
 
@@ -128,14 +134,14 @@ impl OptionSet for Ipcp {
     }
 }
 
-impl AddressOptions for Ipcp {
+impl AddressOptions for ServerIpcp {
     fn address(&self) -> Ipv4Addr {
         self.address
     }
 
     fn facts(&self) -> AddressFacts {
         AddressFacts {
-            address: self.address,
+            inner_address: self.address,
             peer_address: Some(self.assigned),
             dns: self.dns.clone(),
             request: AddressRequest::default(),

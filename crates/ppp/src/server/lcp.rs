@@ -1,19 +1,30 @@
 //! LCP of the side that authenticates the other
 
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::lcp::{AUTHENTICATION_PROTOCOL, Common, MAGIC_NUMBER};
-use crate::negotiation::negotiator::option_set::{Judgement, OptionSet};
-use crate::negotiation::role_options::{LinkFacts, LinkOptions};
-use crate::server::behavior::{OnNak, ServerAuthentication, ServerOrder};
-use crate::server::config::{Extras, ServerConfig};
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::{AuthenticationProtocol, Protocol};
+use crate::{
+    context::random::Random,
+    failure::Failure,
+    negotiation::{
+        lcp::{
+            AUTHENTICATION_PROTOCOL,
+            common::{Common, MAGIC_NUMBER},
+        },
+        negotiator::option_set::{Judgement, OptionSet},
+        role_options::{LinkFacts, LinkOptions},
+    },
+    server::{
+        behavior::{OnNak, ServerAuthentication, ServerOrder},
+        config::{Extras, ServerConfig},
+    },
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::{AuthenticationProtocol, Protocol},
+    },
+};
 
 /// Beside MRU and Magic-Number the options that a real server asks for
 #[derive(Debug)]
-pub(crate) struct Lcp {
+pub(crate) struct ServerLcp {
     common: Common,
     order: ServerOrder,
     configured: Extras,
@@ -25,7 +36,7 @@ pub(crate) struct Lcp {
 
 type Extra = (u8, &'static [u8]);
 
-impl Lcp {
+impl ServerLcp {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         Self {
             common: Common::new(config.mru),
@@ -52,14 +63,14 @@ impl Lcp {
     }
 }
 
-impl OptionSet for Lcp {
+impl OptionSet for ServerLcp {
     const PROTOCOL: Protocol = Protocol::Lcp;
     const NUMBER: u16 = frame::LCP;
 
     fn restart(&mut self, random: &mut Random) {
         self.common.restart(random);
         if self.configured.rejects_magic {
-            self.common.forgo_magic();
+            self.common.drop_magic();
         }
         let usual = if self.configured.omits_usual_options { &[] } else { extras(self.order) };
         let usual = usual.iter().map(|(kind, value)| (*kind, value.to_vec()));
@@ -112,7 +123,7 @@ impl OptionSet for Lcp {
     }
 }
 
-impl LinkOptions for Lcp {
+impl LinkOptions for ServerLcp {
     fn facts(&self) -> Result<LinkFacts, Failure> {
         let refused = Failure::AuthProtocolRefused { offered: None };
         self.asked.map(|protocol| self.common.facts(protocol)).ok_or(refused)

@@ -1,4 +1,13 @@
 //! The side that authenticates and assigns addresses, in the manner of three real servers
+//!
+//! | module | content |
+//! |---|---|
+//! | `config` | the configuration of a server's link |
+//! | `behavior` | the manner of a server: order of messages, encryption, authentication |
+//! | `lcp`, `ccp`, `ipcp` | the options of the three protocols, as a server negotiates them |
+//! | `authentication` | the check of a login: PAP, the CHAP family, MS-CHAPv2 in EAP |
+//! | `startup_delays` | the start of the network phase in accel-ppp's manner, late and at first deaf |
+//! | `faults` | failures of the data path that can be switched while the link is up |
 
 mod authentication;
 pub(crate) mod behavior;
@@ -7,26 +16,26 @@ pub(crate) mod config;
 pub(crate) mod faults;
 mod ipcp;
 mod lcp;
-pub(crate) mod slow_start;
+pub(crate) mod startup_delays;
 
 use std::time::Instant;
 
-use crate::authentication::Keys;
-use crate::context::Context;
-use crate::context::random::Random;
-use crate::failure::ras::RasCode;
-use crate::liveness::echo::Echo;
-use crate::machine::role::{IpcpStart, Role};
-use crate::machine::{Machine, Parts};
-use crate::negotiation::ipv6cp;
-use crate::negotiation::negotiator::Negotiator;
-use crate::wire::frame;
-use crate::wire::packet::Code;
-use crate::wire::protocol::Protocol;
+use crate::{
+    authentication::Keys,
+    context::{Context, random::Random},
+    failure::ras::RasCode,
+    liveness::echo::Echo,
+    machine::{
+        Machine, Parts,
+        role::{IpcpStart, Role},
+    },
+    negotiation::{ipv6cp, negotiator::Negotiator},
+    wire::{frame, packet::Code, protocol::Protocol},
+};
 use behavior::{OnNak, ServerOrder};
 use config::ServerConfig;
 use faults::{Deafness, Echoes, LinkFaults};
-use slow_start::{SlowStart, Start};
+use startup_delays::{Start, StartupDelays};
 
 /// The side that authenticates the other and assigns its address
 #[derive(Debug)]
@@ -34,19 +43,19 @@ pub(crate) struct Server {
     order: ServerOrder,
     identification: Option<String>,
     seconds_remaining: Option<u32>,
-    slow_start: Option<SlowStart>,
+    startup_delays: Option<StartupDelays>,
     turns_ipcp_away: bool,
     start: Start,
     faults: LinkFaults,
     is_deaf: bool,
-    farewell: Vec<(Protocol, RasCode)>,
+    terminate_requests: Vec<(Protocol, RasCode)>,
 }
 
 impl Role for Server {
-    type Lcp = lcp::Lcp;
+    type Lcp = lcp::ServerLcp;
     type Authentication = authentication::Authenticator;
-    type Ccp = ccp::Ccp;
-    type Ipcp = ipcp::Ipcp;
+    type Ccp = ccp::ServerCcp;
+    type Ipcp = ipcp::ServerIpcp;
 
     fn ipcp_start(&self) -> IpcpStart {
         match self.order {
@@ -57,7 +66,7 @@ impl Role for Server {
     }
 
     fn postpone(&mut self, now: Instant, keys: Keys, random: &mut Random) -> Option<Keys> {
-        let Some(times) = &self.slow_start else { return Some(keys) };
+        let Some(times) = &self.startup_delays else { return Some(keys) };
         self.start.postpone(now, keys, times, random);
         None
     }
@@ -91,8 +100,8 @@ impl Role for Server {
         deaf.is_some()
     }
 
-    fn garble(&self, encrypted: &mut [u8]) {
-        if self.faults.garbles {
+    fn corrupt(&self, encrypted: &mut [u8]) {
+        if self.faults.corrupts {
             for octet in encrypted {
                 *octet = !*octet;
             }
@@ -107,9 +116,9 @@ impl Role for Server {
         self.is_deaf
     }
 
-    fn farewell(&self) -> Vec<(u16, Vec<u8>)> {
-        let farewell = self.farewell.iter();
-        farewell.map(|(protocol, code)| (protocol.number(), code.data())).collect()
+    fn terminate_requests(&self) -> Vec<(u16, Vec<u8>)> {
+        let terminate_requests = self.terminate_requests.iter();
+        terminate_requests.map(|(protocol, code)| (protocol.number(), code.data())).collect()
     }
 
     /// Returns remarks with the Magic-Number 0, which stands for an end without one
@@ -138,7 +147,7 @@ impl Machine<Server> {
         self.role.faults = faults;
     }
 
-    /// Has the client prove once more who it is
+    /// Asks the client to prove once more who it is
     pub(crate) fn challenge(&mut self, now: Instant) {
         self.authentication.challenge_again(now, &mut self.context);
     }
@@ -152,16 +161,16 @@ pub(crate) fn machine(config: ServerConfig, seed: [u8; 32]) -> Machine<Server> {
             order: config.order,
             identification: config.extras.identification.clone(),
             seconds_remaining: config.extras.seconds_remaining,
-            slow_start: config.extras.slow_start.clone(),
+            startup_delays: config.extras.startup_delays.clone(),
             turns_ipcp_away: config.extras.turns_ipcp_away,
             start: Start::default(),
             faults: LinkFaults::default(),
             is_deaf: config.authentication.on_nak == OnNak::Deaf,
-            farewell: config.extras.farewell.clone(),
+            terminate_requests: config.extras.terminate_requests.clone(),
         },
-        lcp: Negotiator::new(lcp::Lcp::new(&config)).counting_from(first_identifier),
-        ccp: Negotiator::new(ccp::Ccp::new(&config)),
-        ipcp: Negotiator::new(ipcp::Ipcp::new(&config)),
+        lcp: Negotiator::new(lcp::ServerLcp::new(&config)).counting_from(first_identifier),
+        ccp: Negotiator::new(ccp::ServerCcp::new(&config)),
+        ipcp: Negotiator::new(ipcp::ServerIpcp::new(&config)),
         ipv6cp: ipv6cp::negotiator(config.ipv6),
         echo: Echo::new(config.echo),
         id: 0,

@@ -1,8 +1,10 @@
 //! Every option at every edge of its length, missing and twice, in the peer's answers to our own
 //! Configure-Requests: Ack, Nak and Reject; and twice in its requests
 
-use super::options::{PROTOCOLS, asked, waiting_for};
-use super::script::{Script, Sent, last_request};
+use super::{
+    options::{PROTOCOLS, asked, waiting_for},
+    script::{Script, Sent, last_request},
+};
 use crate::{Discard, Failure, frame};
 
 const ACK: u8 = 2;

@@ -1,18 +1,17 @@
 //! Every method of authentication, a client of this crate against a server of it
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_mppe::{Arrival, Order};
 use pptp_mschap::{HashName, Password, PasswordEncoding};
 use pptp_packet::PacketBuf;
 
 use super::wire::Wire;
-use crate::AuthenticationProtocol::{ChapMd5, Eap, EapMethod, MsChapV1, MsChapV2, Pap};
 use crate::{
-    AuthenticationPolicy, AuthenticationProtocol, ClientConfig, EncryptionDemand, Event, Failure,
-    Link, OnNak, Phase, Question, Questions, Received, ServerAuthentication, ServerConfig,
-    ServerOrder,
+    AuthenticationPolicy, AuthenticationProtocol,
+    AuthenticationProtocol::{ChapMd5, Eap, EapMethod, MsChapV1, MsChapV2, Pap},
+    ClientConfig, EncryptionDemand, Event, Failure, Link, OnNak, Phase, Question, Questions,
+    Quirks, Received, ServerAuthentication, ServerConfig, ServerOrder,
 };
 
 const DELAY: Duration = Duration::from_millis(20);
@@ -25,7 +24,7 @@ fn anything() -> AuthenticationPolicy {
         insecure_mschap_v1: true,
         insecure_chap_md5: true,
         insecure_pap: true,
-        at_first_asking: false,
+        accept_first_offer: false,
     }
 }
 
@@ -190,12 +189,12 @@ fn pppd_asks_once_and_is_agreed_with_at_once_if_so_told() {
         assert_eq!(wire.client.failure(), Some(&expected), "{}", wire.ladder);
 
         let mut config = client();
-        config.authentication.at_first_asking = true;
+        config.authentication.accept_first_offer = true;
         let wire = dial(config, server(withdrawing.clone()));
         assert!(got_through(&wire), "{protocol}\n{}", wire.ladder);
 
         let mut wire = self::wire(client(), server(withdrawing));
-        wire.client.link.agree_at_first_asking();
+        wire.client.link.apply(Quirks { accept_first_offer: Some(true) });
         wire.connect().run(SECONDS);
         assert!(got_through(&wire), "{protocol}\n{}", wire.ladder);
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use pptp_mschap::Password;
 use pptp_packet::PacketBuf;
 
-use super::connect::{client_config, server_config, wire};
-use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, last_request};
-use super::wire::Wire;
-use crate::wire::packet::Code;
+use super::{
+    connect::{client_config, server_config, wire},
+    script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, last_request},
+    wire::Wire,
+};
 use crate::{
     ClientConfig, Discard, Event, Extras, Ipv6Addresses, Phase, Received, ServerConfig,
-    ServerOrder, frame,
+    ServerOrder, frame, wire::packet::Code,
 };
 
 const ORDERS: [ServerOrder; 3] = [ServerOrder::Pppd, ServerOrder::AccelPpp, ServerOrder::Rras];

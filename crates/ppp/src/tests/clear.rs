@@ -5,8 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{ADDRESSES, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::wire::packet::Code;
-use crate::{ClientConfig, Discard, EncryptionDemand, Failure, Stats, frame};
+use crate::{ClientConfig, Discard, EncryptionDemand, Failure, Stats, frame, wire::packet::Code};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,6 @@
 //! A client and a server of this crate, joined by a line
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use pptp_mppe::{Arrival, KeyStrength, Order};
 use pptp_mschap::Password;
@@ -74,8 +73,8 @@ fn every_fact_negotiated_is_told() {
         let wire = connected(order);
         let (_, client) = wire.client.up().unwrap();
         let (_, server) = wire.server.up().unwrap();
-        assert_eq!((client.address, client.peer_address), (ADDRESS, Some(GATEWAY)));
-        assert_eq!((server.address, server.peer_address), (GATEWAY, Some(ADDRESS)));
+        assert_eq!((client.inner_address, client.peer_address), (ADDRESS, Some(GATEWAY)));
+        assert_eq!((server.inner_address, server.peer_address), (GATEWAY, Some(ADDRESS)));
         assert_eq!(client.dns, DNS);
         assert_eq!((client.mru, client.peer_mru, client.mtu), (1400, 1400, 1396));
         assert_eq!((client.magic, client.peer_magic), (server.peer_magic, server.magic));

@@ -4,8 +4,7 @@ use pptp_mppe::{Discard as Mppe, KeyStrength};
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::wire::packet::Code;
-use crate::{ClientConfig, Discard, Failure, frame};
+use crate::{ClientConfig, Discard, Failure, frame, wire::packet::Code};
 
 /// An encrypted frame without the D and A bits that a stateless session has in each
 const NOT_FLUSHED: [u8; 12] = [0x00, 0xFD, 0x10, 0x00, 1, 2, 3, 4, 5, 6, 7, 8];
@@ -65,8 +64,7 @@ mod stateful {
     use pptp_packet::PacketBuf;
 
     use super::*;
-    use crate::tests::wire::Wire;
-    use crate::{Link, Received, ServerConfig, ServerEncryption};
+    use crate::{Link, Received, ServerConfig, ServerEncryption, tests::wire::Wire};
 
     const PACKET: &[u8] = b"\x45\0\0\x14\0\0\0\0\x40\x01\x66\xE7\x0A\0\0\x01\x0A\0\0\x02";
 

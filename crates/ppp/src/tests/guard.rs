@@ -5,8 +5,7 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent};
-use crate::wire::packet::Code;
-use crate::{ClientConfig, Discard, Event, Failure, Phase, Protocol, frame};
+use crate::{ClientConfig, Discard, Event, Failure, Phase, Protocol, frame, wire::packet::Code};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -129,7 +128,7 @@ fn answer(script: &mut Script, question: &Sent) {
     script.send(frame::LCP, Code::EchoReply, question.id, &data);
 }
 
-/// Returns whether the link stands as it stood
+/// Returns true if the link stands as it stood
 fn is_unmoved(script: &mut Script) -> bool {
     let is_remark =
         |event: &Event| matches!(event, Event::Identification(_) | Event::TimeRemaining { .. });

@@ -1,8 +1,10 @@
 //! Names, values and texts of the authentication protocols at every length that a frame can have:
 //! what does not fit is malformed, what fits is answered as a short one is, and little of it is kept
 
-use super::authenticators::{agreed_with, config};
-use super::script::{Script, Sent};
+use super::{
+    authenticators::{agreed_with, config},
+    script::{Script, Sent},
+};
 use crate::{Discard, Failure, frame};
 
 /// Octets of data behind a header, up to what its length field can say
@@ -29,7 +31,7 @@ fn chap(size: u8, value: usize, name: usize) -> Vec<u8> {
     [&[size][..], &octets].concat()
 }
 
-/// Returns whether a challenge of so many octets can be answered
+/// Returns true if a challenge of so many octets can be answered
 fn is_challenge(protocol: &[u8], size: usize) -> bool {
     match protocol {
         MS_CHAP_V1 => size == 8,
@@ -165,9 +167,9 @@ fn a_packets_own_length_at_its_edges() {
 #[cfg(feature = "server")]
 mod server {
     use super::*;
-    use crate::wire::packet::{ChapValue, Code, Packet};
     use crate::{
         AuthenticationProtocol, Link, Password, Phase, ServerAuthentication, ServerConfig,
+        wire::packet::{ChapValue, Code, Packet},
     };
 
     /// A server that waits for the login by this protocol

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::script::{LCP_REQUEST, MPPE_128, Script};
-use crate::wire::packet::Code;
-use crate::{Failure, Phase, Protocol, frame};
+use crate::{Failure, Phase, Protocol, frame, wire::packet::Code};
 
 const PAP_WANTED: &[u8] = &[3, 4, 0xC0, 0x23];
 const NAK: u8 = 3;

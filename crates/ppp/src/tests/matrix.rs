@@ -4,8 +4,7 @@
 //! it has; the last row is of servers that yield to a Configure-Nak. Every set of opt-ins is tried on
 //! every cell: it comes up with exactly those that its table entry names, and with no fewer.
 
-use std::fmt::Write;
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use pptp_mppe::{Arrival, KeyStrength, Order, StatefulReset};
 use pptp_mschap::Password;
@@ -57,7 +56,7 @@ impl OptIns {
         strengths.into_iter().flat_map(|least| (0..32).map(move |bits| of(least, bits))).collect()
     }
 
-    /// Returns whether these are all that `needed` are, and maybe more
+    /// Returns true if these are all that `needed` are, and maybe more
     fn include(self, needed: Self) -> bool {
         self.pap >= needed.pap
             && self.chap_md5 >= needed.chap_md5
@@ -213,7 +212,7 @@ const COLUMNS: [Column; 10] = [
     },
 ];
 
-/// Returns the table's word about a cell; `None`: it never comes up
+/// Returns the options that this cell needs to come up; `None` if no option helps
 fn needed(row: Row, of_row: OptIns, column: &Column) -> Option<OptIns> {
     match row {
         Row::Yields if column.has_better => Some(NONE),

@@ -30,7 +30,7 @@ mod wrong_key;
 
 use std::time::Instant;
 
-/// Virtual time has to begin somewhere
+/// Returns the beginning of virtual time
 #[expect(clippy::disallowed_methods, reason = "the one moment that all others are counted from")]
 pub(crate) fn epoch() -> Instant {
     Instant::now()

@@ -1,8 +1,7 @@
 //! Every option of every protocol at every edge of its length, missing, and twice
 
 use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script, Sent, last_request};
-use crate::wire::packet::Code;
-use crate::{ClientConfig, Discard, frame};
+use crate::{ClientConfig, Discard, frame, wire::packet::Code};
 
 const ACK: u8 = 2;
 const NAK: u8 = 3;

@@ -4,22 +4,22 @@
 //! On a line that loses a fifth of what it gets ten transmissions of one request may all be in vain; of
 //! a thousand pairs that go together at most one may end so.
 
-use std::cell::RefCell;
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use pptp_mppe::{KeyStrength, StatefulReset};
 use pptp_mschap::Password;
-use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::{
+    prelude::*,
+    sample::{select, subsequence},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 
-use super::matrix::packets_pass;
-use super::wire::Wire;
-use crate::AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
+use super::{matrix::packets_pass, wire::Wire};
 use crate::{
-    AddressRequest, AuthenticationPolicy, ClientConfig, EchoPolicy, EncryptionDemand,
-    EncryptionPolicy, Extras, Failure, Link, OnNak, ServerAuthentication, ServerConfig,
-    ServerEncryption, ServerOrder,
+    AddressRequest, AuthenticationPolicy,
+    AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap},
+    ClientConfig, EchoPolicy, EncryptionDemand, EncryptionPolicy, Extras, Failure, Link, OnNak,
+    ServerAuthentication, ServerConfig, ServerEncryption, ServerOrder,
 };
 
 /// Pairs that are tried; a release build has the time for all of them
@@ -45,13 +45,13 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 fn authentication_policy() -> impl Strategy<Value = AuthenticationPolicy> {
-    any::<[bool; 5]>().prop_map(|[eap, mschap_v1, chap_md5, pap, at_first_asking]| {
+    any::<[bool; 5]>().prop_map(|[eap, mschap_v1, chap_md5, pap, accept_first_offer]| {
         AuthenticationPolicy {
             eap,
             insecure_mschap_v1: mschap_v1,
             insecure_chap_md5: chap_md5,
             insecure_pap: pap,
-            at_first_asking,
+            accept_first_offer,
         }
     })
 }
@@ -195,7 +195,7 @@ fn authentication(
     let will_do =
         |it: &AuthenticationProtocol| policy.allows(*it) && (it.leaves_keys() || !wants_keys);
     let (first, others) = server.protocols.split_first()?;
-    if *first == MsChapV2 || policy.at_first_asking && will_do(first) {
+    if *first == MsChapV2 || policy.accept_first_offer && will_do(first) {
         return Some(*first);
     }
     match server.on_nak {
@@ -203,7 +203,7 @@ fn authentication(
         OnNak::Insist => Some(*first).filter(will_do),
         OnNak::Yield if others.contains(&MsChapV2) => Some(MsChapV2),
         OnNak::Yield => {
-            let at_once = others.iter().find(|it| policy.at_first_asking && will_do(it));
+            let at_once = others.iter().find(|it| policy.accept_first_offer && will_do(it));
             // the last one is asked for again and again
             at_once.or_else(|| server.protocols.last().filter(|it| will_do(it))).copied()
         }
@@ -221,7 +221,7 @@ const fn insisted(encryption: ServerEncryption) -> Option<(KeyStrength, bool)> {
     }
 }
 
-/// Returns whether the two have a way to go on behind an authentication that leaves keys, or does not
+/// Returns true if the two have a way to go on behind an authentication that leaves keys, or does not
 fn encryption(client: EncryptionPolicy, server: &ServerConfig, has_keys: bool) -> bool {
     let is_alike = |(strength, is_stateful): (KeyStrength, bool)| {
         strength >= client.insecure_least_key
@@ -245,7 +245,7 @@ fn are_compatible(client: &ClientConfig, server: &ServerConfig) -> bool {
         .is_some_and(|it| knows && encryption(client.encryption, server, it.leaves_keys()))
 }
 
-/// Returns whether the server has not a word to say behind its Success, so that a client waits for one that
+/// Returns true if the server has not a word to say behind its Success, so that a client waits for one that
 /// was lost in vain: it does not repeat its Response by a timer (RFC 1994 section 4.2 would let it)
 const fn falls_silent(server: &ServerConfig) -> bool {
     matches!(server.order, ServerOrder::AccelPpp)
@@ -301,7 +301,7 @@ fn check(
     let [client, server] = [&wire.client, &wire.server].map(|end| end.up().unwrap().1.clone());
     prop_assert_eq!(client.encryption, server.encryption);
     prop_assert_eq!(
-        (client.address, client.mru, client.magic),
+        (client.inner_address, client.mru, client.magic),
         (server.peer_address.unwrap(), server.peer_mru, server.peer_magic)
     );
     packets_pass(&mut wire, client.encryption);

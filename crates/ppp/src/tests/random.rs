@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use pptp_mppe::{Arrival, Order};
-use proptest::collection::vec;
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*};
 
-use super::authenticators::{agreed_with, config};
-use super::script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script};
-use crate::wire::frame;
-use crate::wire::packet::Packet;
-use crate::{ClientConfig, Questions};
+use super::{
+    authenticators::{agreed_with, config},
+    script::{LCP_REQUEST, MPPE_128, PEER_ADDRESS, Script},
+};
+use crate::{
+    ClientConfig, Questions,
+    wire::{frame, packet::Packet},
+};
 
 /// Something a bad peer does
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use pptp_mschap::Password;
 
 use super::script::{Script, last_request};
-use crate::wire::packet::Code;
 use crate::{
     AuthenticationProtocol, ClientConfig, Event, Failure, Phase, Protocol, RasCode, frame,
+    wire::packet::Code,
 };
 
 fn data(code: u32) -> Vec<u8> {
@@ -175,7 +175,7 @@ fn a_server_deaf_to_our_refusal_of_pap_is_given_up_when_it_has_asked_five_times(
     }
 }
 
-/// It may have heard nothing of ours at all: then it is the line, which others judge
+/// The peer may have received nothing of ours: then the line is at fault, which other tests cover
 #[test]
 fn a_server_that_has_answered_nothing_of_ours_is_not_called_deaf() {
     let mut script = Script::new();

@@ -9,8 +9,10 @@ use pptp_mschap::{
 };
 
 use super::epoch;
-use crate::wire::packet::{ChapValue, Code, Packet};
-use crate::{ClientConfig, Discard, Event, Failure, Link, Received, frame};
+use crate::{
+    ClientConfig, Discard, Event, Failure, Link, Received, frame,
+    wire::packet::{ChapValue, Code, Packet},
+};
 
 pub(crate) const LCP_REQUEST: &[u8] = &[1, 4, 0x05, 0x78, 3, 5, 0xC2, 0x23, 0x81, 5, 6, 9, 9, 9, 9];
 pub(crate) const MPPE_128: &[u8] = &[18, 6, 0x01, 0, 0, 0x40];

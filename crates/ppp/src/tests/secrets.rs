@@ -1,19 +1,18 @@
 //! The output of `Debug` while a login is under way
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use pptp_mschap::Password;
 
 use super::wire::Wire;
-use crate::AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap};
-use crate::wire::frame;
-use crate::wire::packet::{ChapValue, Packet};
 use crate::{
-    AuthenticationPolicy, ClientConfig, EncryptionDemand, Event, Link, Phase, ServerAuthentication,
-    ServerConfig,
+    AuthenticationPolicy,
+    AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap},
+    ClientConfig, EncryptionDemand, Event, Link, Phase, ServerAuthentication, ServerConfig,
+    wire::{
+        frame,
+        packet::{ChapValue, Packet},
+    },
 };
 
 const PASSWORD: &str = "correct horse";
@@ -29,7 +28,7 @@ fn wire(protocol: AuthenticationProtocol) -> Wire {
         insecure_mschap_v1: true,
         insecure_chap_md5: true,
         insecure_pap: true,
-        at_first_asking: false,
+        accept_first_offer: false,
     };
     config.encryption.demand = EncryptionDemand::InsecureAllow;
     let server = ServerConfig {
@@ -64,7 +63,7 @@ fn login_octets(frame: &[u8]) -> Option<Vec<u8>> {
     .filter(is_long)
 }
 
-/// Returns whether `told` has eight of these octets in a row, in whatever way `Debug` may write them
+/// Returns true if `told` has eight of these octets in a row, in whatever way `Debug` may write them
 ///
 /// Looked for at each eighth octet: what is told is told whole.
 fn tells(told: &str, octets: &[u8]) -> bool {

@@ -1,12 +1,13 @@
 //! Two links joined by a line in virtual time
 
-use std::collections::VecDeque;
-use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use pptp_mppe::{Arrival, Order};
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::epoch;
 use crate::{Event, Failure, Link, Negotiated, Received};

@@ -3,8 +3,7 @@
 use pptp_mppe::{Encryptor, KeyStrength};
 
 use super::script::Script;
-use crate::wire::packet::Code;
-use crate::{Discard, Failure, WrongKey, frame};
+use crate::{Discard, Failure, WrongKey, frame, wire::packet::Code};
 
 #[test]
 fn a_server_that_finds_random_protocols_in_our_packets_has_another_key() {

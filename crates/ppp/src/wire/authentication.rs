@@ -39,7 +39,7 @@ pub(crate) mod eap {
     pub(crate) const MSCHAP_V2: u8 = 26;
 }
 
-/// The data of a PAP Authenticate-Request: who, and the password itself (RFC 1334 §2.2.1)
+/// The data of a PAP Authenticate-Request: the user name, and the password itself (RFC 1334 §2.2.1)
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PapRequest<'a> {
     pub(crate) peer_id: &'a [u8],
@@ -47,9 +47,9 @@ pub(crate) struct PapRequest<'a> {
 }
 
 impl PapRequest<'_> {
-    /// Appends both; what does not fit its length field is cut off
+    /// Appends both; each is cut off if it does not fit its length field
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
-        // reserved at once: a vector that grows leaves a copy of what it held behind
+        // reserved at once: a vector that grows leaves a copy of its octets behind
         let length = self.peer_id.len().saturating_add(self.password.len()).saturating_add(2);
         out.reserve_exact(length);
         for field in [self.peer_id, self.password] {
@@ -145,12 +145,12 @@ impl PasswordChanged {
 
 /// An EAP packet with a type: a Request or a Response (RFC 3748 §4.1)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Typed<'a> {
+pub(crate) struct TypeData<'a> {
     pub(crate) kind: u8,
     pub(crate) data: Redacted<&'a [u8]>,
 }
 
-impl<'a> Typed<'a> {
+impl<'a> TypeData<'a> {
     pub(crate) fn parse(packet: &Packet<'a>) -> Result<Self, ParseError> {
         let (kind, data) = packet.data.split_first().ok_or(ParseError::new("EAP packet"))?;
         Ok(Self { kind: *kind, data: Redacted(data) })
@@ -165,8 +165,7 @@ const NT_RESPONSE_IS_VALID: u16 = 1;
 #[cfg(test)]
 mod tests {
     use pptp_mschap::{NtHash, Password, PasswordEncoding};
-    use proptest::collection::vec;
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -186,7 +185,7 @@ mod tests {
             let _ = PapRequest::parse(&octets);
             let _ = pap_message(&octets);
             let _ = PasswordChanged::parse(code, &octets);
-            let _ = Typed::parse(&Packet { code, id: 0, data: &octets });
+            let _ = TypeData::parse(&Packet { code, id: 0, data: &octets });
         }
     }
 

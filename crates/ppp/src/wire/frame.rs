@@ -1,10 +1,12 @@
 //! The PPP header in its four forms, and the protocol numbers (RFC 1661 §2, §6.5, §6.6)
 
-use nom::branch::alt;
-use nom::bytes::complete::tag;
-use nom::combinator::{map, opt, verify};
-use nom::number::complete::{be_u8, be_u16};
-use nom::{IResult, Parser};
+use nom::{
+    IResult, Parser,
+    branch::alt,
+    bytes::complete::tag,
+    combinator::{map, opt, verify},
+    number::complete::{be_u8, be_u16},
+};
 
 use crate::wire::packet::{Packet, ParseError};
 
@@ -34,7 +36,7 @@ pub const EAP: u16 = 0xC227;
 /// The first number of a control protocol; those below carry network-layer packets (RFC 1661 §2)
 pub const FIRST_CONTROL_PROTOCOL: u16 = 0x4000;
 
-/// Returns whether a frame carries a control protocol: one from [`FIRST_CONTROL_PROTOCOL`] on
+/// Returns true if a frame carries a control protocol: one from [`FIRST_CONTROL_PROTOCOL`] on
 ///
 /// Looks at the first octets alone. An odd first octet is a protocol field that was compressed to one
 /// octet (RFC 1661 §6.5), as the FD of an encrypted packet, and control protocols are never compressed
@@ -44,7 +46,7 @@ pub const fn is_control_frame(frame: &[u8]) -> bool {
     matches!(frame, [0xFF, 0x03, high, ..] | [high, ..] if *high >= first && *high & 1 == 0)
 }
 
-/// Returns whether a frame answers an LCP packet: Configure-Ack, -Nak, -Reject or Code-Reject
+/// Returns true if a frame answers an LCP packet: Configure-Ack, -Nak, -Reject or Code-Reject
 pub const fn is_lcp_answer(frame: &[u8]) -> bool {
     matches!(frame, [0xFF, 0x03, 0xC0, 0x21, 2..=4 | 7, ..] | [0xC0, 0x21, 2..=4 | 7, ..])
 }
@@ -52,7 +54,7 @@ pub const fn is_lcp_answer(frame: &[u8]) -> bool {
 /// Address and control field: all stations, unnumbered information
 pub const ADDRESS_AND_CONTROL: [u8; 2] = [0xFF, 0x03];
 
-/// Which of the two compressions of a PPP header are used when sending
+/// The compressions of the PPP header that are used when sending
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {
     /// Address-and-Control-Field-Compression: FF03 is left out
@@ -120,8 +122,7 @@ const HEADERS: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 

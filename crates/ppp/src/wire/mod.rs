@@ -4,5 +4,6 @@
 
 pub(crate) mod authentication;
 pub mod frame;
+pub mod options;
 pub mod packet;
 pub(crate) mod protocol;

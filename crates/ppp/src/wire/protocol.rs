@@ -117,12 +117,12 @@ impl AuthenticationProtocol {
         }
     }
 
-    /// Returns whether MPPE has keys to begin with after it (RFC 3079)
+    /// Returns true if MPPE has keys to begin with after it (RFC 3079)
     pub const fn leaves_keys(self) -> bool {
         matches!(self, Self::MsChapV1 | Self::MsChapV2 | Self::Eap)
     }
 
-    /// Returns whether the server has proven too that it knows the password
+    /// Returns true if the server has proven too that it knows the password
     pub const fn proves_server(self) -> bool {
         matches!(self, Self::MsChapV2 | Self::Eap)
     }
@@ -189,7 +189,7 @@ impl MppeBits {
         offered.map(|(_, strength)| strength)
     }
 
-    /// The two spellings of "nothing"
+    /// Returns true if no strength and no compression is named, with or without the stateless bit
     pub const fn is_none(self) -> bool {
         self.0 & !Self::STATELESS == 0
     }

@@ -1,3 +1,5 @@
+//! Tests of the error codes of Windows
+
 use super::*;
 
 /// As RRAS sends it: its Magic-Number, the mark, the code

@@ -28,9 +28,9 @@ impl Bench {
         Self { confirmation, start, now: start, id: 250, asked, confirmed }
     }
 
-    fn doubt(&mut self, protocol: u16, information: &[u8], sequence: u32) -> bool {
+    fn hold(&mut self, protocol: u16, information: &[u8], sequence: u32) -> bool {
         let alone = protocol == frame::IPCP && information.first() == Some(&1);
-        let taken = self.confirmation.doubt(self.now, protocol, information, sequence, alone);
+        let taken = self.confirmation.hold(self.now, protocol, information, sequence, alone);
         self.settle();
         taken
     }
@@ -40,12 +40,12 @@ impl Bench {
         let at = (self.now - self.start).as_millis();
         for _ in 0..20 {
             match self.confirmation.handle_timeout(self.now) {
-                Some(Step::Ask) => {
+                Some(ConfirmationStep::Ask) => {
                     self.id = self.id.wrapping_add(1);
                     self.asked.push((at, self.id));
                     self.confirmation.asked(self.now, self.id);
                 }
-                Some(Step::Confirmed(frame)) => {
+                Some(ConfirmationStep::Confirmed(frame)) => {
                     self.confirmed.push((at, frame.protocol, frame.information));
                 }
                 None => {
@@ -77,7 +77,7 @@ impl Bench {
 #[test]
 fn three_questions_without_an_answer_confirm_after_1500_ms() {
     let mut bench = Bench::new(20);
-    assert!(bench.doubt(frame::LCP, TERMINATE, 10));
+    assert!(bench.hold(frame::LCP, TERMINATE, 10));
     bench.run(60_000);
     assert_eq!(bench.asked, [(0, 251), (200, 252), (400, 253)]);
     assert_eq!(bench.confirmed, [(1500, frame::LCP, TERMINATE.into())]);
@@ -88,7 +88,7 @@ fn three_questions_without_an_answer_confirm_after_1500_ms() {
 fn questions_are_two_round_trips_apart_and_each_has_that_time() {
     for (round_trip, interval) in [(150, 300), (600, 1200), (5000, 2000)] {
         let mut bench = Bench::new(round_trip);
-        bench.doubt(frame::LCP, TERMINATE, 10);
+        bench.hold(frame::LCP, TERMINATE, 10);
         bench.run(60_000);
         let times: Vec<_> = bench.asked.iter().map(|(at, _)| *at).collect();
         assert_eq!(times, [0, interval, 2 * interval], "{round_trip}");
@@ -101,7 +101,7 @@ fn questions_are_two_round_trips_apart_and_each_has_that_time() {
 fn the_answer_to_any_question_refutes_and_an_older_answer_does_not() {
     for answered in [251, 252, 253] {
         let mut bench = Bench::new(20);
-        bench.doubt(frame::LCP, TERMINATE, 10);
+        bench.hold(frame::LCP, TERMINATE, 10);
         bench.run(500);
         bench.answer(250);
         assert!(!bench.confirmation.is_empty(), "asked before the frame came");
@@ -117,7 +117,7 @@ fn a_packet_with_a_later_number_refutes_and_an_earlier_one_does_not() {
         [(10, 11, true), (10, 10, false), (10, 9, false), (u32::MAX, 0, true), (0, u32::MAX, false)]
     {
         let mut bench = Bench::new(20);
-        bench.doubt(frame::LCP, REQUEST, base);
+        bench.hold(frame::LCP, REQUEST, base);
         bench.confirmation.opened(opened);
         assert_eq!(bench.confirmation.is_empty(), is_refuted, "{base} {opened}");
     }
@@ -126,9 +126,9 @@ fn a_packet_with_a_later_number_refutes_and_an_earlier_one_does_not() {
 #[test]
 fn a_frame_that_comes_later_has_questions_of_its_own() {
     let mut bench = Bench::new(20);
-    bench.doubt(frame::IPCP, TERMINATE, 10);
+    bench.hold(frame::IPCP, TERMINATE, 10);
     bench.run(1000);
-    bench.doubt(frame::LCP, TERMINATE, 11);
+    bench.hold(frame::LCP, TERMINATE, 11);
     bench.answer(253);
     bench.run(10_000);
     assert_eq!(bench.asked.len(), 6);
@@ -139,9 +139,9 @@ fn a_frame_that_comes_later_has_questions_of_its_own() {
 #[test]
 fn the_latest_copy_counts_and_the_first_one_is_timed() {
     let mut bench = Bench::new(20);
-    bench.doubt(frame::LCP, &[1, 9, 0, 4], 10);
+    bench.hold(frame::LCP, &[1, 9, 0, 4], 10);
     bench.run(1000);
-    bench.doubt(frame::LCP, &[1, 10, 0, 4], 11);
+    bench.hold(frame::LCP, &[1, 10, 0, 4], 11);
     bench.run(10_000);
     let expected: (u128, u16, Box<[u8]>) = (1500, frame::LCP, [1, 10, 0, 4].into());
     assert_eq!((bench.asked.len(), bench.confirmed), (3, vec![expected]));
@@ -153,7 +153,7 @@ fn a_network_protocol_alone_begins_anew_at_the_fourth_request() {
     for round in 0..4 {
         bench.run(3000 * round);
         assert!(bench.confirmed.is_empty());
-        bench.doubt(frame::IPCP, REQUEST, 10 + u32::try_from(round).unwrap());
+        bench.hold(frame::IPCP, REQUEST, 10 + u32::try_from(round).unwrap());
         bench.answer(251);
     }
     bench.run(20_000);
@@ -168,24 +168,24 @@ fn a_network_protocol_alone_does_not_begin_anew_for_less() {
     let mut ccp = Bench::new(20);
     for round in 0..8 {
         ccp.run(3000 * round);
-        ccp.doubt(frame::CCP, REQUEST, 10);
+        ccp.hold(frame::CCP, REQUEST, 10);
         ccp.answer(ccp.id);
     }
     let mut burst = Bench::new(20);
     for _ in 0..100 {
-        burst.doubt(frame::IPCP, REQUEST, 10);
+        burst.hold(frame::IPCP, REQUEST, 10);
         burst.answer(251);
     }
     let mut few = Bench::new(20);
     for round in 0..3 {
         few.run(3000 * round);
-        few.doubt(frame::IPCP, REQUEST, 10);
+        few.hold(frame::IPCP, REQUEST, 10);
         few.answer(251);
     }
     let mut alive = Bench::new(20);
     for round in 0..8 {
         alive.run(3000 * round);
-        alive.doubt(frame::IPCP, REQUEST, 10);
+        alive.hold(frame::IPCP, REQUEST, 10);
         alive.answer(alive.id);
         if round % 3 == 2 {
             alive.confirmation.opened(11);
@@ -204,9 +204,9 @@ fn four_frames_wait_and_no_more() {
     let codes = [5, 6, 7, 1, 5, 6].map(|code| [code, 1, 0, 4]);
     for (number, code) in codes.iter().enumerate() {
         let protocol = if number < 4 { frame::LCP } else { frame::IPCP };
-        assert_eq!(bench.doubt(protocol, code, 10), number < 4);
+        assert_eq!(bench.hold(protocol, code, 10), number < 4);
     }
-    assert!(bench.doubt(frame::LCP, TERMINATE, 12), "a copy needs no room");
+    assert!(bench.hold(frame::LCP, TERMINATE, 12), "a copy needs no room");
     bench.run(10_000);
     assert_eq!(bench.confirmed.len(), 4);
     assert_eq!(bench.asked.len(), 4, "three for all but the first, which had one before");
@@ -215,17 +215,17 @@ fn four_frames_wait_and_no_more() {
 #[test]
 fn the_end_of_the_call_takes_last_words_and_no_new_beginning() {
     let mut bench = Bench::new(20);
-    bench.doubt(frame::LCP, REQUEST, 9);
-    assert!(bench.confirmation.take_last_words().is_none());
-    bench.doubt(frame::LCP, TERMINATE, 10);
-    let words = bench.confirmation.take_last_words().unwrap();
+    bench.hold(frame::LCP, REQUEST, 9);
+    assert!(bench.confirmation.take_ending_frame().is_none());
+    bench.hold(frame::LCP, TERMINATE, 10);
+    let words = bench.confirmation.take_ending_frame().unwrap();
     assert_eq!(*words.information, *TERMINATE);
 }
 
 #[test]
 fn whoever_slept_asks_again() {
     let mut bench = Bench::new(20);
-    bench.doubt(frame::LCP, TERMINATE, 10);
+    bench.hold(frame::LCP, TERMINATE, 10);
     bench.run(400);
     bench.now += Duration::from_hours(1);
     bench.settle();

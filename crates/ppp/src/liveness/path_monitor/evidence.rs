@@ -1,7 +1,9 @@
 //! The complaints of a peer that cannot open our packets
 
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use pptp_packet::Counter;
 
@@ -93,7 +95,7 @@ impl Evidence {
         self.latest.saturating_duration_since(self.since)
     }
 
-    /// Returns whether these are enough complaints, over a time in which a peer recovers by itself if it can
+    /// Returns true if these are enough complaints, over a time in which a peer recovers by itself if it can
     ///
     /// A Linux peer drops everything from its Reset-Request to our Reset-Ack, a round trip.
     pub(crate) fn is_enough(&self, least: Duration, round_trip: Duration) -> bool {

@@ -1,13 +1,18 @@
-//! A proof: pings with LCP echoes beside them, until one is answered or the case is clear
+//! A proof: pings with LCP echoes beside them, until one is answered or the path is judged dead
 
 use std::time::{Duration, Instant};
 
 use super::evidence::Evidence;
 
+/// The most pings of one proof
+pub(crate) const MAX_ATTEMPTS: u8 = 10;
+
 /// A proof that waits for its answer
 #[derive(Debug)]
 pub(crate) struct Round {
     is_first: bool,
+    /// True if only routers' errors answer, which may not be asked for as often as pings
+    by_routers: bool,
     began: Instant,
     attempts: Vec<Attempt>,
     next: Option<Instant>,
@@ -30,7 +35,7 @@ struct Attempt {
 
 /// The next action of a round
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum RoundAction {
     /// Another ping
     Attempt { echo: bool },
     /// The end of the link
@@ -42,9 +47,10 @@ pub(crate) enum Due {
 }
 
 impl Round {
-    pub(crate) const fn new(now: Instant, is_first: bool) -> Self {
+    pub(crate) const fn new(now: Instant, is_first: bool, by_routers: bool) -> Self {
         Self {
             is_first,
+            by_routers,
             began: now,
             attempts: Vec::new(),
             next: Some(now),
@@ -88,10 +94,11 @@ impl Round {
     fn pause(&self) -> Duration {
         let pauses: &[u64] = if self.is_first { &FIRST_PAUSES_MILLIS } else { &[] };
         let pause = pauses.get(self.attempts.len().saturating_sub(1)).copied();
-        Duration::from_millis(pause.unwrap_or(PAUSE_MILLIS))
+        let later = if self.by_routers { ROUTER_PAUSE_MILLIS } else { PAUSE_MILLIS };
+        Duration::from_millis(pause.unwrap_or(later))
     }
 
-    /// An Echo-Request was answered
+    /// Notes that an Echo-Request was answered
     ///
     /// The line works. If that goes on, pings that stay without an answer do so inside the link. A line
     /// that loses echoes as well needs more of them. Where echoes came late the answers to the pings have as
@@ -117,7 +124,7 @@ impl Round {
         }
     }
 
-    /// The peer complained once more
+    /// Notes that the peer complained once more
     ///
     /// The line may have become slower than any round trip that was measured: no ping counts as
     /// unanswered before an Echo-Request beside it was answered, or the longest time has passed that an
@@ -133,15 +140,15 @@ impl Round {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant, most: u8, slept: bool) -> Due {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, most: u8, slept: bool) -> RoundAction {
         if self.verdict.is_some_and(|verdict| verdict <= now) {
             if !slept {
-                return Due::Dead;
+                return RoundAction::Dead;
             }
             self.verdict = now.checked_add(LAST_PING_WAIT);
         }
         if self.next.is_none_or(|next| next > now) {
-            return Due::Later;
+            return RoundAction::Later;
         }
         let is_silent = self.echoes() == 0 && !self.is_complained_of;
         let most = if is_silent { most.min(SILENT_ATTEMPTS) } else { most };
@@ -152,28 +159,31 @@ impl Round {
             self.attempts() >= most
         };
         match (is_over, self.attempts() >= most) {
-            (true, _) if self.verdict.is_none() => Due::Over,
-            (false, false) => Due::Attempt { echo: !self.is_first },
+            (true, _) if self.verdict.is_none() => RoundAction::Over,
+            (false, false) => RoundAction::Attempt { echo: !self.is_first },
             _ => {
                 let end = self.is_first.then(|| self.began.checked_add(FIRST_PROOF_TIME)).flatten();
                 self.next = end.filter(|end| *end > now);
-                Due::Later
+                RoundAction::Later
             }
         }
     }
 }
 
-/// The time after coming up in which the path is proven, or is told as unproven
+/// The time after coming up in which the path is proven, or is reported as unproven
 const FIRST_PROOF_TIME: Duration = Duration::from_secs(3);
 /// Pauses of the first proof, those of a SYN: pppd's interface takes packets some milliseconds late
 const FIRST_PAUSES_MILLIS: [u64; 5] = [100, 200, 400, 500, 800];
 const FIRST_ATTEMPTS: u8 = 6;
 /// Pause of a later proof, in milliseconds
 const PAUSE_MILLIS: u64 = 1000;
-/// The most pings of one proof while no echo is answered either: it is the line
+/// Pause of a later proof that only routers' errors can answer
+///
+/// Routers limit their errors. Linux gives one away each second, or each two seconds where it has no route for the
+/// packet. There a question that it does not answer costs half of an answer: asked each second it never answers again.
+const ROUTER_PAUSE_MILLIS: u64 = 3000;
+/// The most pings of one proof while no echo is answered either: the line is down then
 const SILENT_ATTEMPTS: u8 = 5;
-/// The most pings of one proof
-pub(crate) const MAX_ATTEMPTS: u8 = 10;
 /// Answered echoes beside unanswered pings that condemn a link, if none was lost between them
 const MIN_ECHOES: usize = 4;
 /// Unanswered pings that condemn a link whose peer complains

@@ -1,8 +1,7 @@
 //! A data path against a peer in a few lines, in virtual time
 
 use super::*;
-use crate::liveness::proof::Answer;
-use crate::tests::epoch;
+use crate::{liveness::proof::ProofAnswer, tests::epoch};
 
 const RTT: Duration = Duration::from_millis(40);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -14,6 +13,8 @@ enum Peer {
     Answers,
     /// Answers no ping, and turns back what its router must
     Routes,
+    /// Does so as Linux does it that has no route for them: in the measure of [`Errors`]
+    Limits,
     /// Opens our packets, and answers no ping
     Mute,
     /// Opens nothing, and says so by this complaint
@@ -30,6 +31,9 @@ struct Scene {
     peer: Peer,
     /// True if LCP echoes are answered
     echoes: bool,
+    /// True if the line loses all that the peer sends
+    loses_inwards: bool,
+    errors: Errors,
     round_trip: Duration,
     /// The shortest round trip that was measured, where the line has become slower since
     measured: Option<Duration>,
@@ -43,6 +47,15 @@ struct Scene {
     loss: u64,
     seed: u64,
     news: Vec<(Duration, Reachability)>,
+}
+
+/// The time that Linux has saved up for ICMP errors to one host
+///
+/// `ip_error` takes a second for each packet without a route, and `inet_peer_xrlim_allow` another one of the same
+/// savings. If that is not there, the first is gone all the same.
+struct Errors {
+    saved: Duration,
+    since: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +78,8 @@ impl Scene {
             began: now,
             peer,
             echoes: true,
+            loses_inwards: false,
+            errors: Errors { saved: Duration::ZERO, since: None },
             round_trip: RTT,
             measured: None,
             user: false,
@@ -82,7 +97,7 @@ impl Scene {
         self.now - self.began
     }
 
-    /// Returns whether the line loses the next packet
+    /// Returns true if the line loses the next packet
     fn is_lost(&mut self) -> bool {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.seed >> 33) % 100 < self.loss
@@ -90,7 +105,7 @@ impl Scene {
 
     /// Something of the peer comes in a round trip later, unless the line loses it
     fn arrive(&mut self, what: Coming) {
-        if !self.is_lost() {
+        if !self.is_lost() && !self.loses_inwards {
             self.coming.push((self.now + self.round_trip, what));
         }
     }
@@ -111,28 +126,34 @@ impl Scene {
     fn send(&mut self, answered: bool) {
         self.path.sent(self.now, true);
         self.frame(None);
-        if answered && matches!(self.peer, Peer::Answers | Peer::Routes | Peer::Mute) {
+        if answered && !matches!(self.peer, Peer::Complains(_) | Peer::Deaf) {
             self.arrive(Coming::Data);
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &ProofStep) {
         match *step {
-            Step::Prove { echo } => {
+            ProofStep::Prove { echo } => {
                 let echo = echo.then(|| {
                     self.next_echo = self.next_echo.wrapping_add(1);
                     self.next_echo
                 });
-                let questions = self.path.questions();
+                let packets = self.path.attempt_packets();
                 let sequence = self.path.proving(self.now, echo);
                 self.path.sent_proof();
                 self.pings.push(self.elapsed());
-                for _ in 0..questions.copies {
+                for _ in 0..packets.copies {
                     self.frame(Some(sequence));
                 }
-                let expiring = if questions.asks_routers { questions.copies } else { 0 };
+                let expiring = if packets.asks_routers { packets.copies } else { 0 };
                 for _ in 0..expiring {
-                    if self.peer == Peer::Routes && !self.is_lost() {
+                    let is_lost = self.is_lost();
+                    let is_turned_back = match self.peer {
+                        _ if is_lost => false,
+                        Peer::Limits => self.errors.may_leave(self.now),
+                        peer => peer == Peer::Routes,
+                    };
+                    if is_turned_back {
                         self.arrive(Coming::Expired(sequence));
                     }
                 }
@@ -142,8 +163,8 @@ impl Scene {
                     self.arrive(Coming::Echo(echo));
                 }
             }
-            Step::Unproven => self.news.push((self.elapsed(), Reachability::Unproven)),
-            Step::Dead(verdict) => self.end = Some((self.elapsed(), verdict)),
+            ProofStep::Unproven => self.news.push((self.elapsed(), Reachability::Unproven)),
+            ProofStep::Dead(verdict) => self.end = Some((self.elapsed(), verdict)),
         }
     }
 
@@ -151,10 +172,10 @@ impl Scene {
         let before = self.path.reachability();
         match coming {
             Coming::Pong(sequence) => {
-                self.path.answered(self.now, (Answer::Reply, sequence));
+                self.path.answered(self.now, (ProofAnswer::EchoReply, sequence));
             }
             Coming::Expired(sequence) => {
-                self.path.answered(self.now, (Answer::Error, sequence));
+                self.path.answered(self.now, (ProofAnswer::IcmpError, sequence));
             }
             Coming::Echo(id) => self.path.echo_answered(self.now, id, self.round_trip),
             Coming::Complaint(complaint) => {
@@ -191,6 +212,15 @@ impl Scene {
             }
             self.now += MILLISECOND;
         }
+    }
+}
+
+impl Errors {
+    fn may_leave(&mut self, now: Instant) -> bool {
+        let saved = self.since.map_or(Duration::MAX, |since| self.saved + (now - since));
+        (self.saved, self.since) = (saved.min(5 * SECOND), Some(now));
+        let mut take = || self.saved.checked_sub(SECOND).map(|left| self.saved = left).is_some();
+        take() && take()
     }
 }
 
@@ -239,9 +269,36 @@ fn users_whose_host_is_dead_cost_a_ping_in_ten_seconds() {
     assert!(pauses.skip(1).all(|pause| pause >= 10 * SECOND));
 }
 
-/// Returns the time from the first lost packet until a path that dies at `after` is found
-fn found(peer: Peer, before: Duration, answered: bool) -> (Duration, NothingPasses) {
-    let mut scene = Scene::new(Peer::Answers, false);
+/// Seen once in a soak: 16 s in which nothing came back, and the server, which had answered all the time, had no
+/// errors left when the line was there again
+#[test]
+fn a_server_that_limits_its_errors_is_not_silent_after_an_outage() {
+    for quarter in 120..164 {
+        let mut scene = Scene::new(Peer::Limits, false);
+        scene.user = true;
+        scene.run(quarter * SECOND / 4, false);
+        assert_eq!(scene.path.reachability(), Reachability::Proven(Proof::RouterError));
+        (scene.echoes, scene.loses_inwards) = (false, true);
+        scene.run(16 * SECOND, false);
+        (scene.echoes, scene.loses_inwards) = (true, false);
+        scene.run(60 * SECOND, false);
+        assert_eq!(scene.end, None, "{quarter}");
+    }
+}
+
+#[test]
+fn a_path_that_only_routers_prove_is_found_within_twenty_three_seconds() {
+    for (first, quarter) in (40..=100).flat_map(|it| [(Peer::Routes, it), (Peer::Limits, it)]) {
+        let (took, verdict) = found(first, Peer::Deaf, quarter * SECOND / 4, false);
+        assert!(took <= 23 * SECOND, "{took:?} {quarter} {verdict}");
+        assert!(matches!(verdict, NothingPasses::Silence { .. }), "{verdict}");
+    }
+}
+
+/// Returns the time from the first lost packet until a path to `first` is found that dies after `before`, when `peer`
+/// is there instead
+fn found(first: Peer, peer: Peer, before: Duration, answered: bool) -> (Duration, NothingPasses) {
+    let mut scene = Scene::new(first, false);
     scene.user = true;
     scene.run(before, answered);
     scene.peer = peer;
@@ -262,7 +319,7 @@ fn a_path_that_dies_is_found_within_fifteen_seconds_whenever_it_dies() {
     for peer in peers {
         for quarter in 40..=100 {
             for answered in [true, false] {
-                let (took, verdict) = found(peer, quarter * SECOND / 4, answered);
+                let (took, verdict) = found(Peer::Answers, peer, quarter * SECOND / 4, answered);
                 assert!(took <= 15 * SECOND, "{took:?} {quarter} {answered} {verdict}");
                 assert_eq!(matches!(verdict, NothingPasses::Silence { .. }), peer == Peer::Deaf);
             }
@@ -461,7 +518,10 @@ fn whoever_slept_through_a_verdict_waits_once_more() {
     }
     scene.now += 5 * SECOND;
     let step = scene.path.handle_timeout(scene.now);
-    assert!(matches!(step, None | Some(Step::Prove { .. })), "the answers may be there unread");
+    assert!(
+        matches!(step, None | Some(ProofStep::Prove { .. })),
+        "the answers may be there unread"
+    );
     scene.peer = Peer::Answers;
     let sequence = scene.path.sequence;
     scene.take(Coming::Pong(sequence));
@@ -488,7 +548,7 @@ fn an_idle_path_is_small() {
 /// Seen once in half an hour of bad weather: 14 s of standing still, and the pings' answers behind the echoes'
 #[test]
 fn the_pings_of_a_peer_that_stood_still_have_as_much_time_as_its_echoes_took() {
-    let (began, mut round) = (epoch(), Round::new(epoch(), false));
+    let (began, mut round) = (epoch(), Round::new(epoch(), false, false));
     for number in 0..5_u8 {
         round.attempted(began + u32::from(number) * SECOND, number.into(), Some(number));
     }
@@ -497,6 +557,6 @@ fn the_pings_of_a_peer_that_stood_still_have_as_much_time_as_its_echoes_took() {
         round.echo_answered(resumed, id, RTT, true);
     }
     let at = |after| resumed + after;
-    assert_ne!(round.handle_timeout(at(5999 * MILLISECOND), 10, false), round::Due::Dead);
-    assert_eq!(round.handle_timeout(at(6 * SECOND), 10, false), round::Due::Dead);
+    assert_ne!(round.handle_timeout(at(5999 * MILLISECOND), 10, false), round::RoundAction::Dead);
+    assert_eq!(round.handle_timeout(at(6 * SECOND), 10, false), round::RoundAction::Dead);
 }

@@ -4,15 +4,20 @@
 //! The table itself is compared with the RFC's beside it, in `automaton`.
 
 use super::*;
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::negotiation::automaton::{
-    Transition,
-    tests::{EVENTS, STATES},
+use crate::{
+    context::random::Random,
+    failure::Failure,
+    frame,
+    negotiation::automaton::{
+        Transition,
+        tests::{EVENTS, STATES},
+    },
+    tests::epoch,
+    wire::{
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
 };
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
-use crate::{frame, tests::epoch};
 
 /// A protocol with two options: one that will do, and one that will not
 #[derive(Debug)]
@@ -73,38 +78,38 @@ impl Lab {
     }
 
     /// Returns the input that makes an event happen; there is none where the RFC has a dash
-    fn cause(&mut self, event: Event) -> Option<Layer> {
+    fn cause(&mut self, event: AutomatonEvent) -> Option<Layer> {
         let Self { negotiator, context, now } = self;
         let code = match event {
-            Event::Up => return negotiator.up(*now, context),
-            Event::Down => return negotiator.down(*now, context),
-            Event::Open => return negotiator.open(*now, context),
-            Event::Close => return negotiator.close(*now, context),
-            Event::TimeoutPositive => return self.time_out(COUNTER),
-            Event::TimeoutNegative => return self.time_out(0),
-            Event::RxjBad => return negotiator.protocol_rejected(*now, context),
-            Event::RcrGood | Event::RcrBad => Code::ConfigureRequest,
-            Event::Rca => Code::ConfigureAck,
-            Event::Rcn => Code::ConfigureNak,
-            Event::Rtr => Code::TerminateRequest,
-            Event::Rta => Code::TerminateAck,
-            Event::Ruc => Code::Unknown(99),
-            Event::RxjGood => Code::CodeReject,
+            AutomatonEvent::Up => return negotiator.up(*now, context),
+            AutomatonEvent::Down => return negotiator.down(*now, context),
+            AutomatonEvent::Open => return negotiator.open(*now, context),
+            AutomatonEvent::Close => return negotiator.close(*now, context),
+            AutomatonEvent::TimeoutPositive => return self.time_out(COUNTER),
+            AutomatonEvent::TimeoutNegative => return self.time_out(0),
+            AutomatonEvent::RxjBad => return negotiator.protocol_rejected(*now, context),
+            AutomatonEvent::RcrGood | AutomatonEvent::RcrBad => Code::ConfigureRequest,
+            AutomatonEvent::Rca => Code::ConfigureAck,
+            AutomatonEvent::Rcn => Code::ConfigureNak,
+            AutomatonEvent::Rtr => Code::TerminateRequest,
+            AutomatonEvent::Rta => Code::TerminateAck,
+            AutomatonEvent::Ruc => Code::Unknown(99),
+            AutomatonEvent::RxjGood => Code::CodeReject,
             // LCP's alone: the link asks whether one is to be answered
-            Event::Rxr => return None,
+            AutomatonEvent::Rxr => return None,
         };
         let data: &[u8] = match event {
-            Event::RcrGood => &GOOD,
-            Event::RcrBad => &BAD,
-            Event::RxjGood => &[99],
+            AutomatonEvent::RcrGood => &GOOD,
+            AutomatonEvent::RcrBad => &BAD,
+            AutomatonEvent::RxjGood => &[99],
             _ => &[],
         };
         // an answer names our request; a Terminate-Ack that does is old news where one was answered
-        let id = if matches!(event, Event::Rca | Event::Rcn) { OURS } else { 77 };
+        let id = if matches!(event, AutomatonEvent::Rca | AutomatonEvent::Rcn) { OURS } else { 77 };
         let packet = Packet { code: code.into(), id, data };
         let result = negotiator.handle_packet(*now, &packet, context);
         if !negotiator.state.is_lower_up() {
-            assert!(matches!(result, Err(Trouble::Discard(Discard::OutOfPhase))));
+            assert!(matches!(result, Err(PacketError::Discard(Discard::OutOfPhase))));
             return None;
         }
         result.unwrap()
@@ -116,7 +121,7 @@ impl Lab {
         self.negotiator.handle_timeout(self.now, &mut self.context)
     }
 
-    /// Codes of the packets sent, and identifiers
+    /// Takes the packets that wait to be sent; returns code and identifier of each
     fn sent(&mut self) -> Vec<(Code, u8)> {
         let frames = std::iter::from_fn(|| self.context.poll_frame());
         let code = |mut octets: zeroize::Zeroizing<Vec<u8>>| {
@@ -130,8 +135,8 @@ impl Lab {
 }
 
 /// Returns the packets that the actions of a cell send, in the order in which they are performed
-fn sends(actions: Actions, event: Event) -> Vec<(Code, u8)> {
-    let resent = event == Event::TimeoutPositive;
+fn sends(actions: Actions, event: AutomatonEvent) -> Vec<(Code, u8)> {
+    let resent = event == AutomatonEvent::TimeoutPositive;
     let request = if resent { OURS } else { OURS + 1 };
     [
         (Actions::SCR, Code::ConfigureRequest, request),
@@ -141,7 +146,7 @@ fn sends(actions: Actions, event: Event) -> Vec<(Code, u8)> {
         (
             Actions::STA,
             Code::TerminateAck,
-            if matches!(event, Event::Rca | Event::Rcn) { OURS } else { 77 },
+            if matches!(event, AutomatonEvent::Rca | AutomatonEvent::Rcn) { OURS } else { 77 },
         ),
         (Actions::SCJ, Code::CodeReject, 1),
     ]
@@ -152,13 +157,13 @@ fn sends(actions: Actions, event: Event) -> Vec<(Code, u8)> {
 }
 
 /// RFC 1661 section 4.6: what the counter stands at, each transmission being one less
-fn counter(actions: Actions, event: Event) -> u8 {
+fn counter(actions: Actions, event: AutomatonEvent) -> u8 {
     let terminates = actions.contain(Actions::STR);
     let before = match event {
         _ if actions.contain(Actions::ZRC) => 0,
         _ if actions.contain(Actions::IRC) && terminates => MAX_TERMINATE,
         _ if actions.contain(Actions::IRC) => MAX_CONFIGURE,
-        Event::TimeoutNegative => 0,
+        AutomatonEvent::TimeoutNegative => 0,
         _ => COUNTER,
     };
     before - u8::from(terminates || actions.contain(Actions::SCR))
@@ -181,7 +186,7 @@ fn layer(actions: Actions) -> Option<Layer> {
     layers.into_iter().find(|(action, _)| actions.contain(*action)).map(|(_, layer)| layer)
 }
 
-fn check(state: State, event: Event, cell: Transition) {
+fn check(state: State, event: AutomatonEvent, cell: Transition) {
     let context = format!("{event:?} in {state:?}");
     let mut lab = Lab::new(state);
     let answers = lab.negotiator.answers_echo();
@@ -194,7 +199,7 @@ fn check(state: State, event: Event, cell: Transition) {
     let (counter, deadline) = (counter(actions, event), deadline(&lab, actions, next, before));
     let stands = (lab.negotiator.restart, lab.negotiator.deadline);
     assert_eq!(stands, (counter, deadline), "{context}");
-    if event == Event::Rxr {
+    if event == AutomatonEvent::Rxr {
         assert_eq!(answers, actions.contain(Actions::SER), "{context}");
     }
 }
@@ -216,7 +221,9 @@ fn rfc1661_section_4_1_all_160_cells_are_performed() {
 #[test]
 fn an_answer_to_a_request_that_had_one_moves_nothing() {
     for state in [State::ReqSent, State::AckRcvd, State::AckSent, State::Opened] {
-        for (event, was_answered) in [(Event::Rca, true), (Event::Rcn, true), (Event::Rcn, false)] {
+        for (event, was_answered) in
+            [(AutomatonEvent::Rca, true), (AutomatonEvent::Rcn, true), (AutomatonEvent::Rcn, false)]
+        {
             let mut lab = Lab::new(state);
             lab.negotiator.answered = was_answered;
             lab.negotiator.id = if was_answered { OURS } else { OURS + 1 };

@@ -1,18 +1,25 @@
 //! The options of one protocol, as the negotiator asks for them
 
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
+use crate::{
+    context::random::Random,
+    failure::Failure,
+    wire::{
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
+};
 
-/// The options of a protocol: what makes LCP, CCP and IPCP differ
+/// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
+pub(crate) const MAX_FAILURE: u8 = 5;
+
+/// The options of a protocol, in which LCP, CCP and IPCP differ
 pub(crate) trait OptionSet {
-    /// Which protocol it is
+    /// The protocol that has these options
     const PROTOCOL: Protocol;
     /// Its number in a PPP header
     const NUMBER: u16;
 
-    /// Negotiation begins from scratch: back to what the configuration wants
+    /// Sets the options back to the configuration, since negotiation begins from scratch
     fn restart(&mut self, random: &mut Random);
     /// The options of our Configure-Request
     fn request(&self) -> OptionsBuf;
@@ -32,19 +39,20 @@ pub(crate) trait OptionSet {
     }
     /// Notes that a Configure-Nak with these values was sent
     fn on_nak_sent(&mut self, _naks: &Options<'_>) {}
-    /// The end, if the peer hears us and sends a request again and again that we refused
-    fn insists(&self) -> Option<Failure> {
+    /// Returns the failure, if any, of a peer that hears us and sends a refused request again and
+    /// again
+    fn on_peer_insists(&self) -> Option<Failure> {
         None
     }
-    /// The peer's request is about to be acknowledged: its values hold
+    /// Takes the values of the peer's request, which is about to be acknowledged
     fn on_ack_sent(&mut self, request: &Options<'_>);
-    /// The peer acknowledged our request
+    /// Notes that the peer acknowledged our request
     fn on_ack(&mut self) -> Result<(), Failure> {
         Ok(())
     }
-    /// The peer wants other values in our request
+    /// Handles a Configure-Nak: the peer wants other values in our request
     fn on_nak(&mut self, options: &Options<'_>, random: &mut Random) -> Result<(), Failure>;
-    /// The peer does not take these options in our request
+    /// Handles a Configure-Reject: the peer does not take these options in our request
     fn on_reject(&mut self, options: &Options<'_>) -> Result<(), Failure>;
 }
 
@@ -56,6 +64,3 @@ pub(crate) enum Judgement {
     Nak(Vec<u8>),
     Reject,
 }
-
-/// Configure-Naks after which an option that is not acceptable is rejected (RFC 1661 §4.6)
-pub(crate) const MAX_FAILURE: u8 = 5;

@@ -5,14 +5,18 @@ use std::time::Instant;
 use pptp_packet::Counter;
 
 use super::{
-    Answer, Judgement, Layer, MAX_DEAF, MAX_REPEATS, MAX_ROUNDS, Negotiator, OptionSet, Refusal,
+    Judgement, Layer, MAX_DEAF, MAX_REPEATS, MAX_ROUNDS, Negotiator, OptionSet, Reply, SentRefusal,
     TurnedAway, is_needed,
 };
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::negotiation::automaton::{Event, State};
-use crate::wire::packet::{Code, Options, OptionsBuf, Packet};
+use crate::{
+    context::{Context, PacketError, stats::Discard},
+    failure::Failure,
+    negotiation::automaton::{AutomatonEvent, State},
+    wire::{
+        options::{Options, OptionsBuf},
+        packet::{Code, Packet},
+    },
+};
 
 impl<O: OptionSet> Negotiator<O> {
     pub(super) fn handle_request(
@@ -20,10 +24,10 @@ impl<O: OptionSet> Negotiator<O> {
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
+    ) -> Result<Option<Layer>, PacketError> {
         let options = Options::parse(packet.data)?;
         if matches!(self.state, State::Closed | State::Closing | State::Stopping) {
-            return Ok(self.perform(now, Event::RcrGood, &Answer::Id(packet.id), context));
+            return Ok(self.perform(now, AutomatonEvent::RcrGood, &Reply::Id(packet.id), context));
         }
         if self.is_repeated(packet) || self.is_renamed(packet) {
             self.was_renamed |= !self.is_repeated(packet);
@@ -45,10 +49,10 @@ impl<O: OptionSet> Negotiator<O> {
         };
         self.note_refusal(now, packet, &answer, context);
         let event = match answer {
-            Answer::Ack(_) => Event::RcrGood,
-            _ => Event::RcrBad,
+            Reply::Ack(_) => AutomatonEvent::RcrGood,
+            _ => AutomatonEvent::RcrBad,
         };
-        if !matches!(answer, Answer::Refuse(Code::ConfigureNak, ..)) {
+        if !matches!(answer, Reply::Refuse(Code::ConfigureNak, ..)) {
             // Before our Ack: behind it the peer may be open, and start over. Not beside a Nak: on
             // a looped line our own request, sent again, would look like another's.
             self.prompt(now, context);
@@ -56,15 +60,15 @@ impl<O: OptionSet> Negotiator<O> {
         Ok(self.perform(now, event, &answer, context))
     }
 
-    /// Returns whether this is the request we acknowledged, sent again because our Configure-Ack was lost
+    /// Returns true if this is the request we acknowledged, sent again because our Configure-Ack was lost
     ///
-    /// RFC 1661 would have both ends start over. Once more the same Ack does, as long as the peer
-    /// has shown no sign of being open: then it waits for that Ack and for nothing else.
+    /// By RFC 1661 both ends would start over. It is enough to send the same Ack again, as long as
+    /// the peer has shown no sign of being open: then it waits for that Ack and for nothing else.
     pub(super) fn is_repeated(&self, packet: &Packet<'_>) -> bool {
         self.is_open() && !self.peer_is_open && self.has_acknowledged(packet)
     }
 
-    /// Returns whether it is that request under another identifier, for the first time
+    /// Returns true if it is that request under another identifier, for the first time
     ///
     /// A peer that had our Ack, but not yet our request, sends its own anew after 3 s (RFC 1661's
     /// Timeout in Ack-Rcvd). If that is lost and ours gets through meanwhile, it comes when all is
@@ -78,30 +82,32 @@ impl<O: OptionSet> Negotiator<O> {
     /// Repeats the answer to a request that came again because that answer was lost
     ///
     /// It is no further refusal: the peer has not heard of this one yet.
-    fn refuse_again<'a>(&mut self, packet: &Packet<'_>) -> Option<Answer<'a>> {
-        let is_same = |it: &&mut Box<Refusal>| it.id == packet.id && *it.request == *packet.data;
+    fn refuse_again<'a>(&mut self, packet: &Packet<'_>) -> Option<Reply<'a>> {
+        let is_same =
+            |it: &&mut Box<SentRefusal>| it.id == packet.id && *it.request == *packet.data;
         let refusal = self.refusal.as_mut().filter(is_same)?;
         refusal.repeats.increment();
         let may_be = refusal.repeats < MAX_REPEATS;
-        may_be.then(|| Answer::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
+        may_be.then(|| Reply::Refuse(refusal.code, refusal.id, refusal.options.to_vec()))
     }
 
-    /// A peer that hears our requests, and not our refusal, will not hear it the next time either
+    /// Fails if the peer hears our requests but not our refusal: it will not hear the next one
+    /// either
     fn check_deafness(&self, context: &Context) -> Result<(), Failure> {
         let repeats = self.refusal.as_ref().map_or(0, |refusal| refusal.repeats);
         let is_deaf = context.round_trips.count() > 0 && repeats >= MAX_DEAF;
-        self.options.insists().filter(|_| is_deaf).map_or(Ok(()), Err)
+        self.options.on_peer_insists().filter(|_| is_deaf).map_or(Ok(()), Err)
     }
 
     fn note_refusal(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
-        answer: &Answer<'_>,
+        answer: &Reply<'_>,
         context: &mut Context,
     ) {
-        let Answer::Refuse(code, id, options) = answer else { return };
-        self.refusal = Some(Box::new(Refusal {
+        let Reply::Refuse(code, id, options) = answer else { return };
+        self.refusal = Some(Box::new(SentRefusal {
             id: *id,
             request: packet.data.into(),
             code: *code,
@@ -116,7 +122,7 @@ impl<O: OptionSet> Negotiator<O> {
         packet: &'a Packet<'a>,
         options: &Options<'a>,
         context: &mut Context,
-    ) -> Result<Answer<'a>, Failure> {
+    ) -> Result<Reply<'a>, Failure> {
         let (mut naks, mut rejects) = (OptionsBuf::default(), OptionsBuf::default());
         let max_failure = self.options.max_failure();
         for option in options {
@@ -145,7 +151,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
         self.naks = 0;
         self.options.on_ack_sent(options);
-        Ok(Answer::Ack(packet))
+        Ok(Reply::Ack(packet))
     }
 
     fn refuse<'a>(
@@ -153,12 +159,12 @@ impl<O: OptionSet> Negotiator<O> {
         code: Code,
         packet: &Packet<'_>,
         options: OptionsBuf,
-    ) -> Result<Answer<'a>, Failure> {
+    ) -> Result<Reply<'a>, Failure> {
         self.next_round()?;
-        Ok(Answer::Refuse(code, packet.id, options.into_vec()))
+        Ok(Reply::Refuse(code, packet.id, options.into_vec()))
     }
 
-    /// Negotiations that refuse each other's options for ever do not converge (RFC 1661 §4.6)
+    /// Counts a refusal; fails if both ends refuse each other's options for ever (RFC 1661 §4.6)
     fn next_round(&mut self) -> Result<(), Failure> {
         self.rounds.increment();
         if self.rounds > MAX_ROUNDS {
@@ -172,14 +178,14 @@ impl<O: OptionSet> Negotiator<O> {
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
+    ) -> Result<Option<Layer>, PacketError> {
         if !self.take_answer(now, packet, context)? {
             return Ok(None);
         }
         if self.awaits_answer() {
             self.options.on_ack()?;
         }
-        Ok(self.perform(now, Event::Rca, &Answer::Id(packet.id), context))
+        Ok(self.perform(now, AutomatonEvent::Rca, &Reply::Id(packet.id), context))
     }
 
     pub(super) fn handle_refusal(
@@ -188,7 +194,7 @@ impl<O: OptionSet> Negotiator<O> {
         code: Code,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
+    ) -> Result<Option<Layer>, PacketError> {
         let options = Options::parse(packet.data)?;
         if !self.take_answer(now, packet, context)? {
             return Ok(None);
@@ -200,14 +206,14 @@ impl<O: OptionSet> Negotiator<O> {
                 _ => self.options.on_reject(&options)?,
             }
         }
-        Ok(self.perform(now, Event::Rcn, &Answer::Id(packet.id), context))
+        Ok(self.perform(now, AutomatonEvent::Rcn, &Reply::Id(packet.id), context))
     }
 
     const fn awaits_answer(&self) -> bool {
         matches!(self.state, State::ReqSent | State::AckRcvd | State::AckSent | State::Opened)
     }
 
-    /// Returns whether an Ack, Nak or Reject is the first answer to our latest request
+    /// Returns true if an Ack, Nak or Reject is the first answer to our latest request
     ///
     /// Every other one is stale, and ignored: answers cross requests that are sent again.
     fn take_answer(
@@ -215,7 +221,7 @@ impl<O: OptionSet> Negotiator<O> {
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, PacketError> {
         if !self.awaits_answer() {
             return Ok(true);
         }
@@ -225,7 +231,7 @@ impl<O: OptionSet> Negotiator<O> {
         }
         let is_ack = packet.code == u8::from(Code::ConfigureAck);
         if is_ack && *packet.data != *self.request {
-            return Err(Trouble::Discard(Discard::Malformed));
+            return Err(PacketError::Discard(Discard::Malformed));
         }
         self.answered = true;
         context.round_trips.answered_one_of(now, &self.transmissions);
@@ -234,8 +240,10 @@ impl<O: OptionSet> Negotiator<O> {
         Ok(true)
     }
 
-    /// A Terminate-Ack with the identifier of our request says that the peer was closed when that
-    /// came; if the request has been answered since, it is old news
+    /// Handles a Terminate-Ack
+    ///
+    /// One with the identifier of our request says that the peer was closed when that came. It is
+    /// stale if the request has been answered since.
     pub(super) fn handle_terminate_ack(
         &mut self,
         now: Instant,
@@ -248,7 +256,7 @@ impl<O: OptionSet> Negotiator<O> {
             return None;
         }
         self.note_turned_away(now, packet, context);
-        self.perform(now, Event::Rta, &Answer::None, context)
+        self.perform(now, AutomatonEvent::Rta, &Reply::None, context)
     }
 
     /// Notes a Terminate-Ack, if it answers the latest transmission: the one before may have been answered
@@ -265,11 +273,11 @@ impl<O: OptionSet> Negotiator<O> {
         now: Instant,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Option<Layer>, Trouble> {
-        let code = *packet.data.first().ok_or(Trouble::Discard(Discard::Malformed))?;
+    ) -> Result<Option<Layer>, PacketError> {
+        let code = *packet.data.first().ok_or(PacketError::Discard(Discard::Malformed))?;
         if is_needed(code) {
             return Err(Failure::RejectedCode { protocol: O::PROTOCOL, code }.into());
         }
-        Ok(self.perform(now, Event::RxjGood, &Answer::None, context))
+        Ok(self.perform(now, AutomatonEvent::RxjGood, &Reply::None, context))
     }
 }

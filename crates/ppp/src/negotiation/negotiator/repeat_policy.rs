@@ -2,14 +2,14 @@
 
 /// The occasions on which an unanswered request is sent again
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeats {
+pub(super) enum RepeatPolicy {
     /// Every 3 s
     ByTimer,
     /// At once when a request of the peer comes, too
     Prompted,
     /// At once when a request of the peer comes, and by the timer for the first time after 1 s
     PromptedAndEarly,
-    /// When a request of the peer comes and the answer is overdue, and for the first time after 1 s
+    /// Also when a request of the peer comes and the answer is overdue, and for the first time after 1 s
     OverdueAndEarly,
 }
 

@@ -2,59 +2,60 @@
 
 use std::time::{Duration, Instant};
 
-use super::option_set::OptionSet;
-use super::repeat_policy::{Repeats, TurnedAway};
-use super::{Negotiator, RESTART};
-use crate::context::Context;
-use crate::negotiation::automaton::State;
+use super::{
+    Negotiator, RESTART,
+    option_set::OptionSet,
+    repeat_policy::{RepeatPolicy, TurnedAway},
+};
+use crate::{context::Context, negotiation::automaton::State};
 
 impl<O: OptionSet> Negotiator<O> {
-    /// A Configure-Request of the peer makes us send ours again at once, if it is still unanswered
+    /// Makes a negotiator that sends an unanswered request again at once when one of the peer comes
     ///
     /// Some servers are deaf at first: pppd empties its terminal when it starts, and keeps IPCP
     /// closed until CCP is open. Their own request tells that they listen now, three seconds before
     /// our restart timer would.
     pub(crate) fn prompted(options: O) -> Self {
-        Self { repeats: Repeats::Prompted, ..Self::new(options) }
+        Self { repeats: RepeatPolicy::Prompted, ..Self::new(options) }
     }
 
-    /// Prompts as [`Self::prompted`], and repeats by the timer for the first time after 1 s or two round trips
+    /// Makes one that prompts as [`Self::prompted`], and repeats first after 1 s or two round trips
     ///
     /// Later repeats follow every 3 s, so that none is sent when a peer's timer of 3 s strikes: pppd's timer starts
     /// together with ours. With pptpd, of 25 logins that had lost our first CCP request 5 came up and carried nothing
     /// while both timers struck together: pptpd holds our Configure-Ack until our repeat arrives, pppd's repeat then
     /// crosses it, and its kernel switches the decryptor off.
     pub(crate) fn prompted_and_early(options: O) -> Self {
-        Self { repeats: Repeats::PromptedAndEarly, ..Self::new(options) }
+        Self { repeats: RepeatPolicy::PromptedAndEarly, ..Self::new(options) }
     }
 
-    /// Repeats early, and prompts only if our request has waited longer than a round trip for its answer
+    /// Makes one that repeats early, and prompts only if our request has waited longer than a round trip for its answer
     ///
     /// A peer that had heard it would have answered before it sent its own. accel-ppp discards what comes between its
     /// Success and its own Configure-Request. pppd's own request comes with the Success, and a second one of ours may
     /// then reach a pppd whose CCP is open, which ends the link: with pptpd 12 of 12 logins that had lost the first
     /// one did ("MPPE disabled").
     pub(crate) fn overdue_and_early(options: O) -> Self {
-        Self { repeats: Repeats::OverdueAndEarly, ..Self::new(options) }
+        Self { repeats: RepeatPolicy::OverdueAndEarly, ..Self::new(options) }
     }
 
-    /// The peer shows that it listens now: see [`Negotiator::prompted`]
+    /// Sends an unanswered request again, since the peer listens now: see [`Negotiator::prompted`]
     ///
     /// Not a retransmission by the timer, so the restart counter stays.
     pub(crate) fn prompt(&mut self, now: Instant, context: &mut Context) {
         let may_be = match self.repeats {
-            Repeats::ByTimer => false,
-            Repeats::Prompted | Repeats::PromptedAndEarly => true,
-            Repeats::OverdueAndEarly => self.is_overdue(now, context),
+            RepeatPolicy::ByTimer => false,
+            RepeatPolicy::Prompted | RepeatPolicy::PromptedAndEarly => true,
+            RepeatPolicy::OverdueAndEarly => self.is_overdue(now, context),
         };
         if may_be && self.waits_for_answer() {
             self.transmit_request(now, context);
         }
     }
 
-    /// The peer was closed when our request came, and may be open now: it is asked again at once
+    /// Sends our request again at once, if the peer was closed when it came and may be open now
     ///
-    /// Once for each request: a peer that stays closed is asked by the timer.
+    /// It does so once for each request: a peer that stays closed is asked by the timer.
     pub(crate) fn ask_again_if_turned_away(&mut self, now: Instant, context: &mut Context) {
         if self.turned_away == TurnedAway::Yes && self.waits_for_answer() {
             self.turned_away = TurnedAway::AskedAgain;
@@ -66,7 +67,7 @@ impl<O: OptionSet> Negotiator<O> {
         matches!(self.state, State::ReqSent | State::AckSent) && !self.answered
     }
 
-    /// Returns whether the answer to our latest request should have come by now
+    /// Returns true if the answer to our latest request should have come by now
     ///
     /// A quarter of a round trip and 1 ms of slack: round trips vary. More slack would let more logins at accel-ppp wait
     /// for the timer; less of it would disturb more logins at pptpd that have lost a packet.
@@ -83,7 +84,7 @@ impl<O: OptionSet> Negotiator<O> {
 
     /// Time until the request that is about to be sent is sent again
     pub(super) fn restart_time(&self, context: &Context) -> Duration {
-        if matches!(self.repeats, Repeats::ByTimer | Repeats::Prompted) {
+        if matches!(self.repeats, RepeatPolicy::ByTimer | RepeatPolicy::Prompted) {
             return RESTART;
         }
         let usual = if self.transmissions.is_empty() { FIRST_RESTART } else { RESTART };

@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use super::{
-    Answer, MAX_CONFIGURE, MAX_REJECTED, MAX_TERMINATE, MAX_TRANSMISSIONS, Negotiator, OptionSet,
-    RESTART, TERMINATE_RESTART, TurnedAway,
+    MAX_CONFIGURE, MAX_REJECTED, MAX_TERMINATE, MAX_TRANSMISSIONS, Negotiator, OptionSet, RESTART,
+    Reply, TERMINATE_RESTART, TurnedAway,
 };
-use crate::context::Context;
-use crate::negotiation::automaton::{Actions, Event};
-use crate::wire::packet::{Code, Packet};
+use crate::{
+    context::Context,
+    negotiation::automaton::{Actions, AutomatonEvent},
+    wire::packet::{Code, Packet},
+};
 
 impl<O: OptionSet> Negotiator<O> {
     pub(super) fn set_restart_counter(&mut self, now: Instant, actions: Actions) {
@@ -26,8 +28,8 @@ impl<O: OptionSet> Negotiator<O> {
         &mut self,
         now: Instant,
         actions: Actions,
-        event: Event,
-        answer: &Answer<'_>,
+        event: AutomatonEvent,
+        answer: &Reply<'_>,
         context: &mut Context,
     ) {
         if actions.contain(Actions::SCR) {
@@ -37,16 +39,16 @@ impl<O: OptionSet> Negotiator<O> {
             self.send_terminate_request(now, context);
         }
         match answer {
-            Answer::Ack(packet) if actions.contain(Actions::SCA) => {
+            Reply::Ack(packet) if actions.contain(Actions::SCA) => {
                 self.send_ack(now, packet, context);
             }
-            Answer::Refuse(code, id, data) if actions.contain(Actions::SCN) => {
+            Reply::Refuse(code, id, data) if actions.contain(Actions::SCN) => {
                 Self::send_packet(*code, *id, data, context);
             }
-            Answer::Id(id) if actions.contain(Actions::STA) => {
+            Reply::Id(id) if actions.contain(Actions::STA) => {
                 Self::send_packet(Code::TerminateAck, *id, &[], context);
             }
-            Answer::Reject(packet) if actions.contain(Actions::SCJ) => {
+            Reply::Reject(packet) if actions.contain(Actions::SCJ) => {
                 self.send_code_reject(packet, context);
             }
             _ => {}
@@ -54,8 +56,8 @@ impl<O: OptionSet> Negotiator<O> {
     }
 
     /// Sends the same request with the same identifier if the timer asks, otherwise a new one
-    fn send_request(&mut self, now: Instant, event: Event, context: &mut Context) {
-        if event != Event::TimeoutPositive || self.answered {
+    fn send_request(&mut self, now: Instant, event: AutomatonEvent, context: &mut Context) {
+        if event != AutomatonEvent::TimeoutPositive || self.answered {
             self.id = self.id.wrapping_add(1);
             self.request = self.options.request().into_vec().into();
             self.answered = false;

@@ -3,12 +3,16 @@
 mod repeats;
 
 use super::*;
-use crate::context::random::Random;
-use crate::failure::Failure;
-use crate::tests::epoch;
-use crate::wire::frame;
-use crate::wire::packet::{ConfigurationOption, Options, OptionsBuf};
-use crate::wire::protocol::Protocol;
+use crate::{
+    context::random::Random,
+    failure::Failure,
+    tests::epoch,
+    wire::{
+        frame,
+        options::{ConfigurationOption, Options, OptionsBuf},
+        protocol::Protocol,
+    },
+};
 
 /// The options of our request
 const OURS: &[u8] = &[1, 3, 9];
@@ -81,7 +85,7 @@ impl OptionSet for Two {
 type Sent = (Code, u8, Vec<u8>);
 
 /// The outcome of a packet
-type Outcome = Result<Option<Layer>, Trouble>;
+type Outcome = Result<Option<Layer>, PacketError>;
 
 /// A negotiator, and its clock
 struct Lab {
@@ -184,7 +188,7 @@ fn rfc1661_section_4_2_nothing_comes_in_before_the_layer_below_is_up() {
         }
         for code in EVERY_CODE {
             let outcome = lab.receive(code, 1, GOOD);
-            assert_eq!(outcome, Err(Trouble::Discard(Discard::OutOfPhase)), "{code:?}");
+            assert_eq!(outcome, Err(PacketError::Discard(Discard::OutOfPhase)), "{code:?}");
         }
         assert!(lab.sent().is_empty() && lab.negotiator.options.0.is_empty());
     }
@@ -319,7 +323,7 @@ fn the_twenty_fifth_refusal_of_either_side_ends_the_negotiation() {
         assert_eq!(lab.answer(round, UNKNOWN).0, Code::ConfigureReject);
     }
     let failure = Failure::NoAgreement { protocol: Protocol::Ipcp };
-    assert_eq!(lab.receive(Code::ConfigureRequest, 99, UNKNOWN), Err(Trouble::Fail(failure)));
+    assert_eq!(lab.receive(Code::ConfigureRequest, 99, UNKNOWN), Err(PacketError::Fail(failure)));
 }
 
 #[test]
@@ -376,13 +380,13 @@ fn rfc1661_section_4_4_a_layer_that_the_peer_ends_is_over_three_seconds_later() 
 fn an_answer_goes_out_where_the_table_has_its_action_and_nowhere_else() {
     let packet = Packet { code: 1, id: 5, data: GOOD };
     let answers = [
-        (Answer::Ack(&packet), Event::RcrGood),
-        (Answer::Refuse(Code::ConfigureNak, 5, vec![]), Event::RcrBad),
-        (Answer::Id(5), Event::Rtr),
-        (Answer::Reject(&packet), Event::Ruc),
+        (Reply::Ack(&packet), AutomatonEvent::RcrGood),
+        (Reply::Refuse(Code::ConfigureNak, 5, vec![]), AutomatonEvent::RcrBad),
+        (Reply::Id(5), AutomatonEvent::Rtr),
+        (Reply::Reject(&packet), AutomatonEvent::Ruc),
     ];
     for (answer, its_event) in answers {
-        for event in [its_event, Event::RxjGood] {
+        for event in [its_event, AutomatonEvent::RxjGood] {
             let mut lab = Lab::requesting();
             lab.negotiator.perform(lab.now, event, &answer, &mut lab.context);
             assert_eq!(lab.sent().len(), usize::from(event == its_event), "{answer:?}");

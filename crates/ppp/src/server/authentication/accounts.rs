@@ -31,7 +31,7 @@ impl Accounts {
         }
     }
 
-    /// Returns whether this is the password of that user, as PAP tells it
+    /// Returns true if this is the password of that user, as PAP tells it
     pub(crate) fn has(&self, user: &[u8], password: &[u8]) -> bool {
         let secret = self.password(user).map(|secret| secret.octets(self.encoding));
         secret.is_some_and(|secret| bool::from(secret.ct_eq(password)))

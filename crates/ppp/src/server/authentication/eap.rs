@@ -2,28 +2,32 @@
 
 use pptp_packet::Redacted;
 
-use super::accounts::Accounts;
-use super::examination::{CHALLENGE, Examination, Verdict};
-use crate::authentication::{Algorithm, Authenticated};
-use crate::context::random::Random;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::server::behavior::ServerBehavior;
-pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
-use crate::wire::authentication::eap::{
-    IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE,
+use super::{
+    accounts::Accounts,
+    chap_verifier::{CHALLENGE, ChapVerifier, Verdict},
 };
-use crate::wire::authentication::{Typed, chap};
-use crate::wire::frame;
-use crate::wire::packet::Packet;
-use crate::wire::protocol::AuthenticationProtocol;
+pub(super) use crate::wire::authentication::eap::{FAILURE, SUCCESS};
+use crate::{
+    authentication::{Algorithm, Authenticated},
+    context::{Context, PacketError, random::Random, stats::Discard},
+    failure::Failure,
+    server::behavior::ServerBehavior,
+    wire::{
+        authentication::{
+            TypeData, chap,
+            eap::{IDENTITY, MD5_CHALLENGE, MSCHAP_V2, NAK, REQUEST, RESPONSE},
+        },
+        frame,
+        packet::Packet,
+        protocol::AuthenticationProtocol,
+    },
+};
 
-/// Asks one thing at a time, until it is answered
+/// The server's side of EAP: sends one Request at a time, until it is answered
 #[derive(Debug)]
-pub(crate) struct Eap {
-    examination: Examination,
-    stage: Stage,
+pub(crate) struct ServerEap {
+    verifier: ChapVerifier,
+    stage: ServerEapStage,
     id: u8,
     /// Type and data of the open Request
     request: Redacted<Vec<u8>>,
@@ -32,31 +36,31 @@ pub(crate) struct Eap {
 }
 
 #[derive(Debug)]
-enum Stage {
+enum ServerEapStage {
     Identity,
     Proposal(u8),
     Method,
     /// The client has to acknowledge our proof
     Passed(Authenticated),
-    /// The client has to acknowledge that it is out
+    /// The client has to acknowledge the refusal
     Refused(Failure),
     Over,
 }
 
 /// The outcome of a Response
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum EapProgress {
     /// There is a Request to be sent
     Ask,
     Succeed(Authenticated),
     Fail(Failure),
 }
 
-impl Eap {
+impl ServerEap {
     pub(crate) fn new(id: u8, behavior: &ServerBehavior) -> Self {
         let mut eap = Self {
-            examination: Examination::new(Algorithm::MsChapV2, behavior),
-            stage: Stage::Identity,
+            verifier: ChapVerifier::new(Algorithm::MsChapV2, behavior),
+            stage: ServerEapStage::Identity,
             id: 0,
             request: Redacted(Vec::new()),
             proposals: behavior.authentication.eap_proposals.clone(),
@@ -66,7 +70,7 @@ impl Eap {
     }
 
     pub(crate) fn restart(&mut self, id: u8) {
-        self.stage = Stage::Identity;
+        self.stage = ServerEapStage::Identity;
         self.id = id;
         self.request = Redacted(vec![IDENTITY]);
     }
@@ -78,7 +82,7 @@ impl Eap {
 
     /// Sends Success or Failure
     pub(crate) fn conclude(&mut self, code: u8, context: &mut Context) {
-        self.stage = Stage::Over;
+        self.stage = ServerEapStage::Over;
         context.send(frame::EAP, &Packet { code, id: self.id, data: &[] });
     }
 
@@ -88,57 +92,63 @@ impl Eap {
         behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
-    ) -> Result<Step, Trouble> {
+    ) -> Result<EapProgress, PacketError> {
         if packet.code != RESPONSE || packet.id != self.id {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
-        let response = Typed::parse(packet)?;
-        match (std::mem::replace(&mut self.stage, Stage::Over), response.kind, response.data.0) {
-            (Stage::Identity, IDENTITY, _) => Ok(self.propose(behavior, random)),
-            (Stage::Proposal(_), NAK, wanted)
+        let response = TypeData::parse(packet)?;
+        match (
+            std::mem::replace(&mut self.stage, ServerEapStage::Over),
+            response.kind,
+            response.data.0,
+        ) {
+            (ServerEapStage::Identity, IDENTITY, _) => Ok(self.propose(behavior, random)),
+            (ServerEapStage::Proposal(_), NAK, wanted)
                 if wanted.contains(&MSCHAP_V2) && behavior.authentication.eap_has_mschap_v2 =>
             {
                 Ok(self.propose(behavior, random))
             }
-            (Stage::Proposal(method), ..) => {
+            (ServerEapStage::Proposal(method), ..) => {
                 let offered = Some(AuthenticationProtocol::EapMethod(method));
-                Ok(Step::Fail(Failure::AuthProtocolRefused { offered }))
+                Ok(EapProgress::Fail(Failure::AuthProtocolRefused { offered }))
             }
-            (Stage::Method, MSCHAP_V2, data) => {
-                self.stage = Stage::Method;
+            (ServerEapStage::Method, MSCHAP_V2, data) => {
+                self.stage = ServerEapStage::Method;
                 self.examine(data, behavior, accounts, random)
             }
-            (Stage::Passed(authenticated), MSCHAP_V2, [chap::SUCCESS]) => {
-                Ok(Step::Succeed(authenticated))
+            (ServerEapStage::Passed(authenticated), MSCHAP_V2, [chap::SUCCESS]) => {
+                Ok(EapProgress::Succeed(authenticated))
             }
-            (Stage::Refused(failure), MSCHAP_V2, [chap::FAILURE]) => Ok(Step::Fail(failure)),
+            (ServerEapStage::Refused(failure), MSCHAP_V2, [chap::FAILURE]) => {
+                Ok(EapProgress::Fail(failure))
+            }
             (stage, ..) => {
                 self.stage = stage;
-                Err(Trouble::Discard(Discard::OutOfPhase))
+                Err(PacketError::Discard(Discard::OutOfPhase))
             }
         }
     }
 
-    fn ask(&mut self, request: Vec<u8>) -> Step {
+    fn ask(&mut self, request: Vec<u8>) -> EapProgress {
         self.id = self.id.wrapping_add(1);
         self.request = Redacted(request);
-        Step::Ask
+        EapProgress::Ask
     }
 
-    fn propose(&mut self, behavior: &ServerBehavior, random: &mut Random) -> Step {
+    fn propose(&mut self, behavior: &ServerBehavior, random: &mut Random) -> EapProgress {
         if !self.proposals.is_empty() {
             let method = self.proposals.remove(0);
-            self.stage = Stage::Proposal(method);
-            // What the others say first does not matter: none of them gets an answer.
+            self.stage = ServerEapStage::Proposal(method);
+            // The data of the other methods do not matter: no client answers those.
             let challenge: [u8; 16] = random.draw();
             let rest = if method == MD5_CHALLENGE { &challenge[..] } else { &[] };
             let length = u8::try_from(rest.len()).unwrap_or_default();
             return self.ask([&[method, length], rest].concat());
         }
-        self.stage = Stage::Method;
-        self.examination.challenge(self.id.wrapping_add(1), random);
-        let data = self.examination.challenge_data(&behavior.name);
-        let id = self.examination.id();
+        self.stage = ServerEapStage::Method;
+        self.verifier.challenge(self.id.wrapping_add(1), random);
+        let data = self.verifier.challenge_data(&behavior.name);
+        let id = self.verifier.id();
         self.ask(enclose(&Packet { code: CHALLENGE, id, data: &data }))
     }
 
@@ -148,15 +158,15 @@ impl Eap {
         behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
-    ) -> Result<Step, Trouble> {
+    ) -> Result<EapProgress, PacketError> {
         let inner = Packet::parse(data)?;
-        let verdict = self.examination.judge(&inner, behavior, accounts, random)?;
+        let verdict = self.verifier.judge(&inner, behavior, accounts, random)?;
         self.stage = match verdict {
-            Verdict::Repeated | Verdict::Again => Stage::Method,
-            Verdict::Passed(authenticated) => Stage::Passed(authenticated),
-            Verdict::Refused(failure) => Stage::Refused(failure),
+            Verdict::Repeated | Verdict::Again => ServerEapStage::Method,
+            Verdict::Passed(authenticated) => ServerEapStage::Passed(authenticated),
+            Verdict::Refused(failure) => ServerEapStage::Refused(failure),
         };
-        let request = self.examination.verdict().map(|verdict| enclose(&verdict));
+        let request = self.verifier.verdict().map(|verdict| enclose(&verdict));
         Ok(self.ask(request.unwrap_or_default()))
     }
 }

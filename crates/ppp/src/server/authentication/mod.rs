@@ -1,33 +1,34 @@
 //! The side that authenticates the other: PAP, the CHAP family, and MS-CHAPv2 in EAP
 
 mod accounts;
+mod chap_verifier;
 mod eap;
-mod examination;
 
 use std::time::{Duration, Instant};
 
 use accounts::Accounts;
-use eap::Eap;
-use examination::{Examination, Verdict};
+use chap_verifier::{ChapVerifier, Verdict};
+use eap::ServerEap;
 
-use crate::authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name};
-use crate::context::round_trips::Sent;
-use crate::context::stats::Discard;
-use crate::context::{Context, Trouble};
-use crate::failure::Failure;
-use crate::server::behavior::ServerBehavior;
-use crate::server::config::ServerConfig;
-use crate::wire::authentication::{PapRequest, pap};
-use crate::wire::frame;
-use crate::wire::packet::{Code, Packet};
-use crate::wire::protocol::{AuthenticationProtocol, Protocol};
+use crate::{
+    authentication::{Algorithm, Authenticated, Authentication, Keys, Outcome, peer_name},
+    context::{Context, PacketError, round_trips::Sent, stats::Discard},
+    failure::Failure,
+    server::{behavior::ServerBehavior, config::ServerConfig},
+    wire::{
+        authentication::{PapRequest, pap},
+        frame,
+        packet::{Code, Packet},
+        protocol::{AuthenticationProtocol, Protocol},
+    },
+};
 
 /// The side that authenticates
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     behavior: ServerBehavior,
     accounts: Accounts,
-    method: Method,
+    method: ServerMethod,
     /// Identifier of the latest Challenge or EAP Request
     id: u8,
     is_authenticated: bool,
@@ -37,11 +38,11 @@ pub(crate) struct Authenticator {
 }
 
 #[derive(Debug)]
-enum Method {
+enum ServerMethod {
     None,
     Pap,
-    Chap(Examination),
-    Eap(Box<Eap>),
+    Chap(ChapVerifier),
+    Eap(Box<ServerEap>),
 }
 
 impl Authenticator {
@@ -54,7 +55,7 @@ impl Authenticator {
                 order: config.order,
                 authentication: config.authentication,
             },
-            method: Method::None,
+            method: ServerMethod::None,
             id: 0,
             is_authenticated: false,
             tries: 0,
@@ -62,16 +63,16 @@ impl Authenticator {
         }
     }
 
-    /// Has the client prove once more who it is (RFC 1994 §4.1); PAP has no such thing
+    /// Asks the client to prove once more who it is (RFC 1994 §4.1); PAP cannot do that
     pub(crate) fn challenge_again(&mut self, now: Instant, context: &mut Context) {
         if !self.is_authenticated {
             return;
         }
         self.id = self.id.wrapping_add(1);
         match &mut self.method {
-            Method::Chap(examination) => examination.challenge(self.id, &mut context.random),
-            Method::Eap(eap) => eap.restart(self.id),
-            Method::Pap | Method::None => return,
+            ServerMethod::Chap(verifier) => verifier.challenge(self.id, &mut context.random),
+            ServerMethod::Eap(eap) => eap.restart(self.id),
+            ServerMethod::Pap | ServerMethod::None => return,
         }
         self.ask(now, context);
     }
@@ -86,13 +87,13 @@ impl Authenticator {
         let times = if self.behavior.authentication.repeats_challenges { 2 } else { 1 };
         for _ in 0..times {
             match &self.method {
-                Method::Chap(examination) => {
-                    let data = examination.challenge_data(&self.behavior.name);
-                    let (code, id) = (examination::CHALLENGE, examination.id());
+                ServerMethod::Chap(verifier) => {
+                    let data = verifier.challenge_data(&self.behavior.name);
+                    let (code, id) = (chap_verifier::CHALLENGE, verifier.id());
                     context.send(frame::CHAP, &Packet { code, id, data: &data });
                 }
-                Method::Eap(eap) => eap.transmit(context),
-                Method::Pap | Method::None => self.deadline = None,
+                ServerMethod::Eap(eap) => eap.transmit(context),
+                ServerMethod::Pap | ServerMethod::None => self.deadline = None,
             }
         }
     }
@@ -101,9 +102,9 @@ impl Authenticator {
         &mut self,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         if packet.code != pap::REQUEST {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         let request = PapRequest::parse(packet.data)?;
         let is_known = self.accounts.has(request.peer_id, request.password);
@@ -128,10 +129,10 @@ impl Authenticator {
         &mut self,
         packet: &Packet<'_>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
-        let Method::Chap(examination) = &mut self.method else { return Ok(Outcome::Nothing) };
+    ) -> Result<Outcome, PacketError> {
+        let ServerMethod::Chap(verifier) = &mut self.method else { return Ok(Outcome::Nothing) };
         let verdict =
-            examination.judge(packet, &self.behavior, &mut self.accounts, &mut context.random)?;
+            verifier.judge(packet, &self.behavior, &mut self.accounts, &mut context.random)?;
         self.deadline = None;
         match (&verdict, self.behavior.authentication.refuses_with) {
             (Verdict::Refused(_), Some(code)) => {
@@ -140,7 +141,7 @@ impl Authenticator {
                 context.send(frame::LCP, &Packet { code, id, data: &data });
             }
             _ => {
-                if let Some(packet) = examination.verdict() {
+                if let Some(packet) = verifier.verdict() {
                     context.send(frame::CHAP, &packet);
                 }
             }
@@ -167,19 +168,21 @@ impl Authentication for Authenticator {
         self.id = self.id.wrapping_add(1);
         self.tries = MAX_TRIES;
         self.method = match protocol {
-            AuthenticationProtocol::Pap => Method::Pap,
-            AuthenticationProtocol::Eap => Method::Eap(Box::new(Eap::new(self.id, &self.behavior))),
-            other => Algorithm::of(other).map_or(Method::None, |algorithm| {
-                let mut examination = Examination::new(algorithm, &self.behavior);
-                examination.challenge(self.id, &mut context.random);
-                Method::Chap(examination)
+            AuthenticationProtocol::Pap => ServerMethod::Pap,
+            AuthenticationProtocol::Eap => {
+                ServerMethod::Eap(Box::new(ServerEap::new(self.id, &self.behavior)))
+            }
+            other => Algorithm::of(other).map_or(ServerMethod::None, |algorithm| {
+                let mut verifier = ChapVerifier::new(algorithm, &self.behavior);
+                verifier.challenge(self.id, &mut context.random);
+                ServerMethod::Chap(verifier)
             }),
         };
         self.ask(now, context);
     }
 
     fn stop(&mut self) {
-        self.method = Method::None;
+        self.method = ServerMethod::None;
         self.is_authenticated = false;
         self.deadline = None;
         self.tries = 0;
@@ -187,10 +190,10 @@ impl Authentication for Authenticator {
 
     fn protocol(&self) -> Option<u16> {
         match &self.method {
-            Method::None => None,
-            Method::Pap => Some(frame::PAP),
-            Method::Chap(_) => Some(frame::CHAP),
-            Method::Eap(_) => Some(frame::EAP),
+            ServerMethod::None => None,
+            ServerMethod::Pap => Some(frame::PAP),
+            ServerMethod::Chap(_) => Some(frame::CHAP),
+            ServerMethod::Eap(_) => Some(frame::EAP),
         }
     }
 
@@ -200,26 +203,26 @@ impl Authentication for Authenticator {
         packet: &Packet<'_>,
         _: Option<Sent>,
         context: &mut Context,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, PacketError> {
         match &mut self.method {
-            Method::None => Err(Trouble::Discard(Discard::OutOfPhase)),
-            Method::Pap => self.handle_pap(packet, context),
-            Method::Chap(_) => self.handle_chap(packet, context),
-            Method::Eap(eap) => {
+            ServerMethod::None => Err(PacketError::Discard(Discard::OutOfPhase)),
+            ServerMethod::Pap => self.handle_pap(packet, context),
+            ServerMethod::Chap(_) => self.handle_chap(packet, context),
+            ServerMethod::Eap(eap) => {
                 let random = &mut context.random;
                 let step = eap.handle_packet(packet, &self.behavior, &mut self.accounts, random)?;
                 self.deadline = None;
                 match step {
-                    eap::Step::Ask => {
+                    eap::EapProgress::Ask => {
                         self.tries = MAX_TRIES;
                         self.ask(now, context);
                         Ok(Outcome::Nothing)
                     }
-                    eap::Step::Succeed(authenticated) => {
+                    eap::EapProgress::Succeed(authenticated) => {
                         eap.conclude(eap::SUCCESS, context);
                         Ok(self.passed(authenticated))
                     }
-                    eap::Step::Fail(failure) => {
+                    eap::EapProgress::Fail(failure) => {
                         eap.conclude(eap::FAILURE, context);
                         Err(failure.into())
                     }
@@ -231,7 +234,7 @@ impl Authentication for Authenticator {
     fn handle_timeout(&mut self, now: Instant, context: &mut Context) -> Result<(), Failure> {
         match self.deadline {
             Some(deadline) if deadline <= now && self.tries == 0 => {
-                let is_eap = matches!(self.method, Method::Eap(_));
+                let is_eap = matches!(self.method, ServerMethod::Eap(_));
                 let protocol = if is_eap { Protocol::Eap } else { Protocol::Chap };
                 Err(Failure::NegotiationTimeout { protocol })
             }

@@ -1,10 +1,11 @@
 //! accel-ppp's start of the network phase: deaf at first, then with a decryptor that comes late
 
-use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
-use crate::authentication::Keys;
-use crate::context::random::Random;
+use crate::{authentication::Keys, context::random::Random};
 
 /// Times of a server that starts its network phase as accel-ppp does
 ///
@@ -13,8 +14,8 @@ use crate::context::random::Random;
 /// kernel of CCP only afterwards: a Configure-Ack that is faster is not seen, the decryptor stays off, and each
 /// encrypted packet of the client is answered by a Protocol-Reject of 0x00FD, as long as the link lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlowStart {
-    /// Time from the CHAP Success to the start of CCP: what comes meanwhile is discarded
+pub struct StartupDelays {
+    /// Time from the CHAP Success to the start of CCP: packets that come meanwhile are discarded
     pub deaf: RangeInclusive<Duration>,
     /// Time from the server's CCP Configure-Request on within which a Configure-Ack is not seen
     pub unready: RangeInclusive<Duration>,
@@ -25,9 +26,9 @@ pub struct SlowStart {
 pub(super) struct Start {
     /// The start of the network phase, the keys for it, and how long the kernel is unready from then on
     waiting: Option<(Instant, Keys, Duration)>,
-    /// A Configure-Ack of CCP before this moment is not seen by the kernel
+    /// The time before which the kernel does not see a Configure-Ack of CCP
     ready_at: Option<Instant>,
-    /// The decryptor stayed off
+    /// True if the decryptor stayed off
     pub(super) missed_ack: bool,
 }
 
@@ -37,7 +38,7 @@ impl Start {
         &mut self,
         now: Instant,
         keys: Keys,
-        times: &SlowStart,
+        times: &StartupDelays,
         random: &mut Random,
     ) {
         let at = now.checked_add(draw(&times.deaf, random)).unwrap_or(now);
@@ -46,7 +47,7 @@ impl Start {
         self.waiting = Some((at, keys, unready));
     }
 
-    /// The keys, once the moment has come
+    /// The keys, once the network phase is to begin
     pub(super) fn due(&mut self, now: Instant) -> Option<Keys> {
         let (_, keys, unready) = self.waiting.take_if(|(at, ..)| *at <= now)?;
         self.ready_at = now.checked_add(unready);
@@ -61,7 +62,7 @@ impl Start {
         self.waiting.is_some()
     }
 
-    /// A Configure-Ack of CCP came in: the first one decides
+    /// Notes a Configure-Ack of CCP; only the first one counts
     pub(super) fn note_ack(&mut self, now: Instant) {
         self.missed_ack |= self.ready_at.take().is_some_and(|ready_at| now < ready_at);
     }
@@ -82,7 +83,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn started(now: Instant, seed: u8) -> (Instant, Start) {
-        let times = SlowStart { deaf: 5 * MS..=20 * MS, unready: MS..=4 * MS };
+        let times = StartupDelays { deaf: 5 * MS..=20 * MS, unready: MS..=4 * MS };
         let mut start = Start::default();
         start.postpone(now, Keys::None, &times, &mut Random::new([seed; 32]));
         (start.deadline().unwrap(), start)

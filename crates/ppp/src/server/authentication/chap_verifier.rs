@@ -1,4 +1,4 @@
-//! Challenge and verdict of the CHAP family: what `Conversation` is the other side of
+//! Challenge and verdict of the CHAP family: the other side of the client's `Conversation`
 
 use pptp_mschap::{
     AuthenticatorResponse, Password, Side, challenge_hash, master_key, md5_response, nt_response,
@@ -8,24 +8,26 @@ use pptp_packet::Redacted;
 use subtle::ConstantTimeEq;
 
 use super::accounts::Accounts;
-use crate::authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name};
-use crate::context::Trouble;
-use crate::context::random::Random;
-use crate::context::stats::Discard;
-use crate::failure::Failure;
-use crate::server::behavior::{ServerBehavior, ServerOrder};
-use crate::wire::authentication::PasswordChanged;
 pub(super) use crate::wire::authentication::chap::CHALLENGE;
-use crate::wire::authentication::chap::{
-    CHANGE_PASSWORD_V1, CHANGE_PASSWORD_V2, FAILURE, RESPONSE, SUCCESS,
+use crate::{
+    authentication::{Algorithm, Authenticated, Keys, V1Keys, peer_name},
+    context::{PacketError, random::Random, stats::Discard},
+    failure::Failure,
+    server::behavior::{ServerBehavior, ServerOrder},
+    wire::{
+        authentication::{
+            PasswordChanged,
+            chap::{CHANGE_PASSWORD_V1, CHANGE_PASSWORD_V2, FAILURE, RESPONSE, SUCCESS},
+        },
+        packet::{ChapValue, Packet},
+    },
 };
-use crate::wire::packet::{ChapValue, Packet};
 
-/// One client's examination
+/// The verifier of one client's answers, for the CHAP family
 #[derive(Debug)]
-pub(crate) struct Examination {
+pub(crate) struct ChapVerifier {
     algorithm: Algorithm,
-    /// The challenges that an answer may be made of; behind a refusal there is one more
+    /// The challenges that may be answered; after a refusal there is one more
     id: u8,
     challenge: Redacted<Vec<u8>>,
     retries: u8,
@@ -46,13 +48,13 @@ pub(crate) enum Verdict {
     Refused(Failure),
 }
 
-/// An answer that was right
-struct Right {
+/// A correct answer
+struct CorrectAnswer {
     proof: Option<AuthenticatorResponse>,
     keys: Keys,
 }
 
-impl Examination {
+impl ChapVerifier {
     pub(crate) const fn new(algorithm: Algorithm, behavior: &ServerBehavior) -> Self {
         Self {
             algorithm,
@@ -99,13 +101,13 @@ impl Examination {
         behavior: &ServerBehavior,
         accounts: &mut Accounts,
         random: &mut Random,
-    ) -> Result<Verdict, Trouble> {
+    ) -> Result<Verdict, PacketError> {
         if self.verdict.as_ref().is_some_and(|(id, ..)| *id == packet.id) {
             return Ok(Verdict::Repeated);
         }
         let is_final = self.verdict.as_ref().is_some_and(|(_, code, _)| *code == SUCCESS);
         if is_final || packet.id != self.id {
-            return Err(Trouble::Discard(Discard::OutOfPhase));
+            return Err(PacketError::Discard(Discard::OutOfPhase));
         }
         match (packet.code, self.expired.take()) {
             (RESPONSE, None) => {
@@ -117,13 +119,13 @@ impl Examination {
                 let right = self.check_change(code, packet.data, &user, accounts);
                 Ok(self.decide_change(right, &user, behavior))
             }
-            _ => Err(Trouble::Discard(Discard::OutOfPhase)),
+            _ => Err(PacketError::Discard(Discard::OutOfPhase)),
         }
     }
 
     fn decide(
         &mut self,
-        right: Option<Right>,
+        right: Option<CorrectAnswer>,
         user: &[u8],
         behavior: &ServerBehavior,
         random: &mut Random,
@@ -146,7 +148,7 @@ impl Examination {
 
     fn decide_change(
         &mut self,
-        right: Option<Right>,
+        right: Option<CorrectAnswer>,
         user: &[u8],
         behavior: &ServerBehavior,
     ) -> Verdict {
@@ -158,13 +160,14 @@ impl Examination {
         Verdict::Refused(Failure::AuthFailed { code: 709, retry: false, message: String::new() })
     }
 
-    fn pass(&mut self, right: Right, user: &[u8], behavior: &ServerBehavior) -> Verdict {
+    fn pass(&mut self, right: CorrectAnswer, user: &[u8], behavior: &ServerBehavior) -> Verdict {
         let text = behavior.success(right.proof);
         self.verdict = Some((self.id, SUCCESS, Redacted(text)));
         Verdict::Passed(Authenticated { keys: right.keys, peer_name: peer_name(user) })
     }
 
-    /// The next answer has to be to the challenge that the refusal names, one identifier further
+    /// Refuses an answer; the next one has to answer the challenge of the refusal, with the next
+    /// identifier
     fn refuse(&mut self, code: u32, behavior: &ServerBehavior, random: &mut Random) -> Failure {
         let is_last = code == 691 && self.retries == 0;
         if !is_last {
@@ -179,14 +182,14 @@ impl Examination {
         Failure::AuthFailed { code, retry, message }
     }
 
-    fn check(&self, chap: &ChapValue<'_>, accounts: &Accounts) -> Option<Right> {
+    fn check(&self, chap: &ChapValue<'_>, accounts: &Accounts) -> Option<CorrectAnswer> {
         let password = accounts.password(chap.name)?;
         match self.algorithm {
             Algorithm::Md5 => {
                 let secret = password.octets(accounts.encoding);
                 let expected = md5_response(self.id, &secret, &self.challenge);
                 let is_right: bool = expected.ct_eq(chap.value).into();
-                is_right.then_some(Right { proof: None, keys: Keys::None })
+                is_right.then_some(CorrectAnswer { proof: None, keys: Keys::None })
             }
             Algorithm::MsChapV1 => {
                 let ([0, ..], Some(([nt @ .., 1], []))) =
@@ -212,7 +215,7 @@ impl Examination {
         body: &[u8],
         user: &[u8],
         accounts: &mut Accounts,
-    ) -> Option<Right> {
+    ) -> Option<CorrectAnswer> {
         let changed = PasswordChanged::parse(code, body)?;
         let old = accounts.password(user)?.nt_hash(accounts.encoding);
         let new = changed.change.open(&old)?;
@@ -233,11 +236,11 @@ impl Examination {
         response: &[u8; 24],
         password: &Password,
         accounts: &Accounts,
-    ) -> Option<Right> {
+    ) -> Option<CorrectAnswer> {
         let hash = password.nt_hash(accounts.encoding);
         let challenge = self.challenge.as_slice().try_into().ok()?;
         let expected = nt_response(&challenge, &hash);
-        bool::from(expected.ct_eq(response)).then(|| Right {
+        bool::from(expected.ct_eq(response)).then(|| CorrectAnswer {
             proof: None,
             keys: Keys::V1(Box::new(V1Keys {
                 bits_128: v1_start_key_128(&hash, &challenge),
@@ -253,12 +256,12 @@ impl Examination {
         user: &[u8],
         password: &Password,
         accounts: &Accounts,
-    ) -> Option<Right> {
+    ) -> Option<CorrectAnswer> {
         let hash = password.nt_hash(accounts.encoding);
         let challenge = self.challenge.as_slice().try_into().ok()?;
         let challenge = challenge_hash(peer_challenge, &challenge, user, accounts.hash_name);
         let expected = nt_response(&challenge, &hash);
-        bool::from(expected.ct_eq(response)).then(|| Right {
+        bool::from(expected.ct_eq(response)).then(|| CorrectAnswer {
             proof: Some(AuthenticatorResponse::new(&hash, response, &challenge)),
             keys: Keys::V2(Box::new(master_key(&hash, response).start_keys(Side::Server))),
         })
@@ -266,7 +269,7 @@ impl Examination {
 }
 
 impl ServerBehavior {
-    /// Windows gives the proof without a word
+    /// The text of a Success: the proof, and unless the server is Windows a message
     fn success(&self, proof: Option<AuthenticatorResponse>) -> String {
         if let Some(text) = &self.authentication.success_text {
             return text.clone();
