@@ -183,7 +183,7 @@ impl Stack {
         self.shared.ready = false;
     }
 
-    /// Tells once that a turn is due because a socket was used
+    /// Returns true once if a turn is due because a socket was used
     ///
     /// It is true after connect, listen, a write that may leave, a read that reopens the window,
     /// shutdown, drop, and an option that moves a deadline.
@@ -213,7 +213,7 @@ impl Stack {
         self.shared.engine.mtu()
     }
 
-    /// Tells whether there is no socket, no packet to send, and no task that waits
+    /// Returns true if there is no socket, no packet to send, and no task that waits
     ///
     /// Connections that were dropped and are still being flushed count as sockets; those of which
     /// only the memory of TIME-WAIT is left do not.
@@ -225,7 +225,7 @@ impl Stack {
             && !self.udp.has_held()
     }
 
-    /// Tells whether the last octets of all sockets have left
+    /// Returns true if the last octets of all sockets have left
     ///
     /// All datagrams have left, and the peers have acknowledged all octets and the FIN of the connections that
     /// were shut down or dropped.
@@ -247,7 +247,7 @@ impl Stack {
         self.shared.random.next()
     }
 
-    /// Tells whether the link has brought any packet yet
+    /// Returns true if the link has brought any packet yet
     pub(crate) const fn is_proven(&self) -> bool {
         self.shared.stats.packets_in > 0
     }
@@ -284,8 +284,8 @@ impl Stack {
     /// Fails the sockets that are bound to an address that the stack has lost
     fn abandon(&mut self, old: Ipv4Addr) {
         let error = SocketError::AddressChanged { old };
-        self.tcp.abandon(old, error, &mut self.shared);
-        self.udp.abandon(old, error, &mut self.shared);
+        self.tcp.abandon(old.into(), error, &mut self.shared);
+        self.udp.abandon(old.into(), error, &mut self.shared);
         self.echoes.fail_all(error, &mut self.shared);
         self.fragments.clear();
     }

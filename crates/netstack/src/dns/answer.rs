@@ -110,7 +110,7 @@ impl Reply {
     }
 }
 
-/// Tells whether a server has this code for a query whose EDNS it does not know (RFC 6891 §7)
+/// Returns true if a server has this code for a query whose EDNS it does not know (RFC 6891 §7)
 pub(crate) const fn lacks_edns(code: u8) -> bool {
     matches!(code, FORMAT_ERROR | NOT_IMPLEMENTED)
 }

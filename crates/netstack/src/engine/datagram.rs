@@ -1,16 +1,15 @@
 //! IP datagrams, TCP segments and UDP datagrams, as they come in
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use smoltcp::wire::{Icmpv4Packet, IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
 
-use smoltcp::wire::{
-    Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TCP_HEADER_LEN, TcpPacket, UdpPacket,
-};
+use super::ip_address;
+use crate::ip::{Address, Endpoint, TCP_HEADER};
 
-/// An IPv4 datagram (RFC 791 §3.1) with a good header, and no fragment
+/// An IP datagram with a good header, and no fragment
 #[derive(Debug)]
 pub(crate) struct Datagram<'p> {
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: Address,
+    pub(crate) destination: Address,
     pub(crate) protocol: Protocol,
     pub(crate) payload: &'p [u8],
 }
@@ -24,6 +23,7 @@ pub(crate) enum Unusable {
 }
 
 impl<'p> Datagram<'p> {
+    /// Reads an IPv4 datagram (RFC 791 §3.1)
     pub(crate) fn parse(packet: &'p [u8]) -> Result<Self, Unusable> {
         let ip = Ipv4Packet::new_checked(packet).map_err(|_| Unusable::Malformed)?;
         if ip.version() != 4 || !ip.verify_checksum() {
@@ -33,8 +33,8 @@ impl<'p> Datagram<'p> {
             return Err(Unusable::Fragment);
         }
         Ok(Self {
-            source: ip.src_addr(),
-            destination: ip.dst_addr(),
+            source: ip.src_addr().into(),
+            destination: ip.dst_addr().into(),
             protocol: ip.next_header().into(),
             payload: ip.payload(),
         })
@@ -43,15 +43,15 @@ impl<'p> Datagram<'p> {
     /// A TCP segment (RFC 9293 §3.1) with a good checksum
     pub(crate) fn tcp(&self) -> Option<Segment> {
         let tcp = TcpPacket::new_checked(self.payload).ok()?;
-        if !tcp.verify_checksum(&self.source.into(), &self.destination.into()) {
+        if !tcp.verify_checksum(&ip_address(self.source)?, &ip_address(self.destination)?) {
             return None;
         }
-        let has_options = usize::from(tcp.header_len()) > TCP_HEADER_LEN; // nearly none has
+        let has_options = usize::from(tcp.header_len()) > TCP_HEADER; // nearly none has
         let options = has_options.then(|| tcp.options_summary()).transpose().ok()?;
         let options = options.as_ref();
         Some(Segment {
-            local: SocketAddrV4::new(self.destination, tcp.dst_port()),
-            peer: SocketAddrV4::new(self.source, tcp.src_port()),
+            local: Endpoint::new(self.destination, tcp.dst_port()),
+            peer: Endpoint::new(self.source, tcp.src_port()),
             syn: tcp.syn(),
             acknowledges: tcp.ack(),
             fin: tcp.fin(),
@@ -69,7 +69,7 @@ impl<'p> Datagram<'p> {
     /// A UDP datagram (RFC 768) with a good checksum: source port, destination port, payload
     pub(crate) fn udp(&self) -> Option<(u16, u16, &'p [u8])> {
         let udp = UdpPacket::new_checked(self.payload).ok()?;
-        let (source, destination) = (IpAddress::Ipv4(self.source), self.destination.into());
+        let (source, destination) = (ip_address(self.source)?, ip_address(self.destination)?);
         if udp.checksum() != 0 && !udp.verify_checksum(&source, &destination) {
             return None;
         }
@@ -115,8 +115,8 @@ impl From<u8> for Protocol {
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "the header's control bits")]
 pub(crate) struct Segment {
-    pub(crate) local: SocketAddrV4,
-    pub(crate) peer: SocketAddrV4,
+    pub(crate) local: Endpoint,
+    pub(crate) peer: Endpoint,
     pub(crate) syn: bool,
     pub(crate) acknowledges: bool,
     pub(crate) fin: bool,

@@ -1,12 +1,12 @@
 //! The buffer of a UDP socket
 
-use std::net::SocketAddrV4;
-
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
+
+use crate::ip::Endpoint;
 
 /// A ring of datagrams, each with an address
 pub(crate) struct DatagramRing {
-    ring: PacketBuffer<'static, SocketAddrV4>,
+    ring: PacketBuffer<'static, Endpoint>,
 }
 
 impl DatagramRing {
@@ -17,7 +17,7 @@ impl DatagramRing {
     }
 
     /// Adds a datagram; false if there is no room
-    pub(crate) fn push(&mut self, payload: &[u8], address: SocketAddrV4) -> bool {
+    pub(crate) fn push(&mut self, payload: &[u8], address: Endpoint) -> bool {
         self.ring.enqueue(payload.len(), address).is_ok_and(|room| {
             room.copy_from_slice(payload);
             true
@@ -25,12 +25,12 @@ impl DatagramRing {
     }
 
     /// Returns the oldest datagram, which stays
-    pub(crate) fn peek(&mut self) -> Option<(SocketAddrV4, &[u8])> {
+    pub(crate) fn peek(&mut self) -> Option<(Endpoint, &[u8])> {
         self.ring.peek().ok().map(|(address, payload)| (*address, payload))
     }
 
     /// Removes the oldest datagram and returns it
-    pub(crate) fn pop(&mut self) -> Option<(SocketAddrV4, &[u8])> {
+    pub(crate) fn pop(&mut self) -> Option<(Endpoint, &[u8])> {
         self.ring.dequeue().ok().map(|(address, payload)| (address, &*payload))
     }
 
@@ -38,7 +38,7 @@ impl DatagramRing {
         self.ring.is_empty()
     }
 
-    /// Tells whether there is no room for one more datagram, however small
+    /// Returns true if there is no room for one more datagram, however small
     pub(crate) fn is_full(&self) -> bool {
         self.ring.is_full()
     }

@@ -21,9 +21,8 @@ use pptp_packet::Egress;
 use smoltcp::{
     iface::{Config, Interface, SocketSet},
     time::Instant,
-    wire::{HardwareAddress, IpCidr, Ipv4Cidr},
+    wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, Ipv4Cidr},
 };
-use std::net::Ipv4Addr;
 
 use self::port::{Port, Unplugged};
 pub(crate) use self::{
@@ -36,7 +35,7 @@ pub(crate) use self::{
 };
 use crate::{
     SocketError,
-    ip::Addresses,
+    ip::{Address, Addresses, Endpoint},
     shared::time::{NEVER, Time},
 };
 
@@ -103,14 +102,26 @@ impl Engine {
     }
 
     /// Joins a multicast group
-    pub(crate) fn join(&mut self, group: Ipv4Addr) -> Result<(), SocketError> {
+    pub(crate) fn join(&mut self, group: Address) -> Result<(), SocketError> {
+        let group = ip_address(group).ok_or(SocketError::Ipv6)?;
         self.interface.join_multicast_group(group).map_err(|_| SocketError::MulticastGroup)
     }
 
     /// Leaves a multicast group, if it was joined
-    pub(crate) fn leave(&mut self, group: Ipv4Addr) {
-        let _ = self.interface.leave_multicast_group(group);
+    pub(crate) fn leave(&mut self, group: Address) {
+        if let Some(group) = ip_address(group) {
+            let _ = self.interface.leave_multicast_group(group);
+        }
     }
+}
+
+/// smoltcp's form of an address; `None` for IPv6, which it is built without
+fn ip_address(address: Address) -> Option<IpAddress> {
+    address.v4().map(IpAddress::Ipv4)
+}
+
+fn ip_endpoint(endpoint: Endpoint) -> Option<IpEndpoint> {
+    Some(IpEndpoint::new(ip_address(endpoint.address())?, endpoint.port()))
 }
 
 fn to_smoltcp(time: Time) -> Instant {

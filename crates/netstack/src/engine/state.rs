@@ -38,17 +38,17 @@ impl From<tcp::State> for State {
 }
 
 impl State {
-    /// Tells whether the handshake is complete
+    /// Returns true if the handshake is complete
     pub(crate) const fn is_synchronized(self) -> bool {
         !matches!(self, Self::Closed | Self::Listen | Self::SynSent | Self::SynReceived)
     }
 
-    /// Tells whether the peer's FIN has come
+    /// Returns true if the peer's FIN has come
     pub(crate) const fn peer_finished(self) -> bool {
         matches!(self, Self::CloseWait | Self::LastAck | Self::Closing | Self::TimeWait)
     }
 
-    /// Tells whether the FIN of this side is queued or was sent
+    /// Returns true if the FIN of this side is queued or was sent
     pub(crate) const fn finished(self) -> bool {
         matches!(
             self,

@@ -1,17 +1,14 @@
 //! The state machine of one TCP connection
 
-use std::net::SocketAddrV4;
-
 use pptp_packet::Egress;
 use smoltcp::{
     iface::{PollResult, SocketHandle, SocketSet},
     socket::tcp::{CongestionControl as Controller, Socket, SocketBuffer},
     time::Duration,
-    wire::{IpAddress, IpEndpoint},
 };
 
-use super::{Engine, State, from_smoltcp, port::Port, to_smoltcp};
-use crate::{CongestionControl, SocketError, shared::time::Time};
+use super::{Engine, State, from_smoltcp, ip_endpoint, port::Port, to_smoltcp};
+use crate::{CongestionControl, SocketError, ip::Endpoint, shared::time::Time};
 
 /// The state machine of one TCP connection, with its buffers
 ///
@@ -41,25 +38,30 @@ impl TcpEngine {
     pub(crate) fn connect(
         &mut self,
         engine: &mut Engine,
-        local: SocketAddrV4,
-        peer: SocketAddrV4,
+        local: Endpoint,
+        peer: Endpoint,
     ) -> Result<(), SocketError> {
         let context = engine.interface.context();
-        let started = self.socket_mut().connect(context, endpoint(peer), endpoint(local));
+        let (Some(peer), Some(local)) = (ip_endpoint(peer), ip_endpoint(local)) else {
+            return Err(SocketError::Ipv6);
+        };
+        let started = self.socket_mut().connect(context, peer, local);
         started.map_err(|_| SocketError::InvalidDestination)
     }
 
     /// Waits for a SYN to this address and port
-    pub(crate) fn listen(&mut self, local: SocketAddrV4) {
-        // fails for an open socket and for port 0 only
-        let _ = self.socket_mut().listen(endpoint(local));
+    pub(crate) fn listen(&mut self, local: Endpoint) {
+        if let Some(local) = ip_endpoint(local) {
+            // fails for an open socket and for port 0 only
+            let _ = self.socket_mut().listen(local);
+        }
     }
 
     pub(crate) fn state(&self) -> State {
         self.socket().state().into()
     }
 
-    /// Tells whether a reset is still to leave for a connection that has ended
+    /// Returns true if a reset is still to leave for a connection that has ended
     pub(crate) fn has_peer(&self) -> bool {
         self.socket().remote_endpoint().is_some()
     }
@@ -197,10 +199,6 @@ impl Engine {
     pub(crate) fn tcp_deadline(&mut self, connection: &TcpEngine, now: Time) -> Time {
         from_smoltcp(self.interface.poll_at(to_smoltcp(now), &connection.set))
     }
-}
-
-fn endpoint(address: SocketAddrV4) -> IpEndpoint {
-    IpEndpoint::new(IpAddress::Ipv4(*address.ip()), address.port())
 }
 
 /// The only socket of its set

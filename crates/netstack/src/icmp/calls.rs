@@ -1,6 +1,6 @@
 //! The calls of echo requests
 
-use std::{io, net::Ipv4Addr, task::Poll, time::Duration};
+use std::{io, task::Poll, time::Duration};
 
 use super::{
     Echoes,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     SocketError,
+    ip::Address,
     shared::{Shared, queue::Ticket, table::Id},
 };
 
@@ -19,7 +20,7 @@ pub(crate) struct IcmpCalls<'a> {
 
 impl IcmpCalls<'_> {
     /// Starts an echo request to `to`, in an IP packet of `packet_len` octets
-    pub(crate) fn echo(&mut self, to: Ipv4Addr, packet_len: usize) -> io::Result<Id> {
+    pub(crate) fn echo(&mut self, to: Address, packet_len: usize) -> io::Result<Id> {
         let Self { echoes, shared } = self;
         if packet_len > shared.engine.mtu().min(MAX_ECHO_LEN) {
             return Err(crate::error::message_too_long());

@@ -1,15 +1,20 @@
 //! Echo requests on their way (RFC 792)
 
-use std::{net::Ipv4Addr, task::Poll, time::Duration};
+use std::{task::Poll, time::Duration};
 
 use pptp_packet::{Egress, Waiters};
 
-use crate::{SocketError, engine::EchoRequest, shared::time::Time};
+use crate::{
+    SocketError,
+    engine::EchoRequest,
+    ip::{Address, ECHO_HEADER, IPV4_HEADER, Version},
+    shared::time::Time,
+};
 
 /// An echo request and its outcome
 #[derive(Debug)]
 pub(super) struct Echo {
-    pub(super) to: Ipv4Addr,
+    pub(super) to: Address,
     pub(super) ident: u16,
     /// Octets behind the ICMP header
     data_len: usize,
@@ -22,14 +27,14 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    /// A request in an IP packet of `packet_len` octets, which is within 28 and [`MAX_ECHO_LEN`]
-    pub(super) fn new(to: Ipv4Addr, ident: u16, packet_len: usize) -> Self {
-        let data_len = packet_len.saturating_sub(HEADERS);
+    /// A request in an IP packet of `packet_len` octets, which is between both headers and [`MAX_ECHO_LEN`]
+    pub(super) fn new(to: Address, ident: u16, packet_len: usize) -> Self {
+        let data_len = packet_len.saturating_sub(headers(to.version()));
         let waiters = Waiters::default();
         Self { to, ident, data_len, waiters, queued: false, sent: Vec::new(), outcome: None }
     }
 
-    pub(super) fn is_of(&self, to: Ipv4Addr, ident: u16, sequence: u16) -> bool {
+    pub(super) fn is_of(&self, to: Address, ident: u16, sequence: u16) -> bool {
         (self.to, self.ident) == (to, ident) && self.sent_at(sequence).is_some()
     }
 
@@ -51,7 +56,7 @@ impl Echo {
         self.outcome.map_or(Poll::Pending, Poll::Ready)
     }
 
-    pub(super) fn egress(&mut self, from: Ipv4Addr, now: Time, out: &mut impl Egress) {
+    pub(super) fn egress(&mut self, from: Address, now: Time, out: &mut impl Egress) {
         self.sent.push(now);
         let request = EchoRequest {
             source: from,
@@ -64,13 +69,21 @@ impl Echo {
     }
 }
 
-/// Octets of the IP header and the ICMP header
-const HEADERS: usize = 28;
-
 /// Octets of an IP packet with as much data as the ping program sends
-pub(crate) const DEFAULT_ECHO_LEN: usize = HEADERS + 56;
+pub(crate) fn default_echo_len(to: Address) -> usize {
+    headers(to.version()).saturating_add(DEFAULT_DATA)
+}
+
+/// Octets of the IP header and the ICMP header
+const fn headers(version: Version) -> usize {
+    version.header_len().saturating_add(ECHO_HEADER)
+}
 
 /// Octets of the largest echo request in an IP packet: no tunnel's MTU is above
-pub(super) const MAX_ECHO_LEN: usize = HEADERS + DATA.len();
+pub(super) const MAX_ECHO_LEN: usize = 1500;
 
-const DATA: &[u8] = &[0x2A; 1500 - HEADERS];
+/// Octets of data that the ping program sends
+const DEFAULT_DATA: usize = 56;
+
+/// As much as fits the largest packet behind the shorter header
+const DATA: &[u8] = &[0x2A; MAX_ECHO_LEN - IPV4_HEADER - ECHO_HEADER];

@@ -1,8 +1,12 @@
 //! ICMP messages (RFC 792)
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
-use crate::{SocketError, engine::Protocol};
+use crate::{
+    SocketError,
+    engine::Protocol,
+    ip::{Address, Endpoint},
+};
 
 /// An ICMP message (RFC 792) that some socket waits for
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +45,9 @@ impl Icmp {
 /// eight octets behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quoted {
-    Tcp { local: SocketAddrV4, peer: SocketAddrV4, sequence: i32 },
-    Udp { local: SocketAddrV4, peer: SocketAddrV4 },
-    Echo { to: Ipv4Addr, ident: u16, sequence: u16 },
+    Tcp { local: Endpoint, peer: Endpoint, sequence: i32 },
+    Udp { local: Endpoint, peer: Endpoint },
+    Echo { to: Address, ident: u16, sequence: u16 },
 }
 
 impl Quoted {
@@ -81,9 +85,9 @@ impl Quoted {
         let header = usize::from(version_ihl & 0x0F).checked_mul(4)?;
         let &[p0, p1, p2, p3, p4, p5, p6, p7, ..] = packet.get(header..)? else { return None };
         let port = |high, low| u16::from_be_bytes([high, low]);
-        let to = Ipv4Addr::new(d0, d1, d2, d3);
-        let local = SocketAddrV4::new(Ipv4Addr::new(s0, s1, s2, s3), port(p0, p1));
-        let peer = SocketAddrV4::new(to, port(p2, p3));
+        let to = Ipv4Addr::new(d0, d1, d2, d3).into();
+        let local = Endpoint::new(Ipv4Addr::new(s0, s1, s2, s3).into(), port(p0, p1));
+        let peer = Endpoint::new(to, port(p2, p3));
         match Protocol::from(protocol) {
             Protocol::Tcp => {
                 let sequence = i32::from_be_bytes([p4, p5, p6, p7]);
@@ -140,7 +144,8 @@ mod tests {
     }
 
     fn parse(payload: &[u8]) -> Option<Icmp> {
-        let (source, destination) = (Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(10, 0, 0, 1));
+        let source = Ipv4Addr::new(192, 168, 1, 1).into();
+        let destination = Ipv4Addr::new(10, 0, 0, 1).into();
         let datagram = Datagram { source, destination, protocol: Protocol::Icmp, payload };
         datagram.icmp().and_then(Icmp::parse)
     }
@@ -202,7 +207,7 @@ mod tests {
         fn arbitrary_octets_never_panic(octets: Vec<u8>) {
             let _ = Datagram::parse(&octets);
             let _ = Quoted::parse(&octets);
-            let (source, destination) = (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+            let (source, destination) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
             let payload = &octets[..];
             let datagram = Datagram { source, destination, protocol: Protocol::Icmp, payload };
             let _ = (datagram.tcp(), datagram.udp(), datagram.icmp().map(Icmp::parse));

@@ -1,21 +1,26 @@
 //! ICMP: messages and echo requests
+//!
+//! | module | content |
+//! |---|---|
+//! | `message` | ICMP messages, and the packets that errors quote (RFC 792) |
+//! | `echo` | echo requests on their way |
+//! | `calls` | the calls of users |
 
 mod calls;
 mod echo;
 mod message;
-
-use std::net::Ipv4Addr;
 
 use pptp_packet::{Egress, Waiters};
 
 use self::echo::Echo;
 pub(crate) use self::{
     calls::IcmpCalls,
-    echo::DEFAULT_ECHO_LEN,
+    echo::default_echo_len,
     message::{Icmp, Quoted},
 };
 use crate::{
     SocketError,
+    ip::Address,
     shared::{
         Shared,
         counter::count,
@@ -49,7 +54,7 @@ impl Echoes {
     /// Composes an echo request
     pub(crate) fn egress(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
         if let Some(echo) = self.echoes.get_mut(id) {
-            echo.egress(shared.addresses.first, shared.now, out);
+            echo.egress(shared.addresses.source(), shared.now, out);
             count(&mut shared.stats.packets_out);
         }
     }
@@ -57,7 +62,7 @@ impl Echoes {
     /// Takes in an echo reply
     pub(crate) fn on_reply(
         &mut self,
-        from: Ipv4Addr,
+        from: Address,
         ident: u16,
         sequence: u16,
         shared: &mut Shared,
@@ -73,7 +78,7 @@ impl Echoes {
     /// Fails the request that an ICMP message complains of
     pub(crate) fn on_unreachable(
         &mut self,
-        to: Ipv4Addr,
+        to: Address,
         ident: u16,
         sequence: u16,
         error: SocketError,

@@ -1,10 +1,10 @@
 //! Both ends of a connection
 
-use std::net::SocketAddrV4;
+use super::Endpoint;
 
-/// Both ends of a connection
+/// Both ends of a connection, of either version of IP, in 36 octets
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Flow {
-    pub(crate) local: SocketAddrV4,
-    pub(crate) peer: SocketAddrV4,
+    pub(crate) local: Endpoint,
+    pub(crate) peer: Endpoint,
 }

@@ -52,7 +52,7 @@ impl Fragments {
     }
 }
 
-/// Tells whether the stack has sockets for a protocol
+/// Returns true if the stack has sockets for a protocol
 pub(crate) const fn is_reassembled(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Tcp | Protocol::Udp | Protocol::Icmp)
 }

@@ -1,8 +1,8 @@
 //! Addresses that no packet on the wire may have ("martians", RFC 1122 §3.2.1.3, RFC 1812 §5.3.7)
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
-use super::addresses::Addresses;
+use super::{Address, Addresses, Endpoint, IPV4_HEADER};
 use crate::SocketError;
 
 /// The address that makes a packet a martian
@@ -13,11 +13,12 @@ pub(crate) enum Martian {
 }
 
 impl Addresses {
-    /// Returns which address of a packet that came in is one that it cannot have
+    /// The address of an IPv4 packet that came in which is one that it cannot have
     ///
     /// Asked before anything else is read of the packet, so that no fragment of such a datagram is kept.
     pub(crate) fn martian(&self, packet: &[u8]) -> Option<Martian> {
-        let &[version_ihl, .., s0, s1, s2, s3, d0, d1, d2, d3] = packet.first_chunk::<20>()?;
+        let &[version_ihl, .., s0, s1, s2, s3, d0, d1, d2, d3] =
+            packet.first_chunk::<IPV4_HEADER>()?;
         if version_ihl >> 4 != 4 {
             return None;
         }
@@ -28,22 +29,22 @@ impl Addresses {
         (!is_sendable(destination)).then_some(Martian::Destination)
     }
 
-    /// Tells whether a packet that came in claims a source that no other host can have
+    /// Returns true if a packet that came in claims a source that no other host can have
     ///
     /// 0/8, 127/8, 240/4 with the limited broadcast address, a group, this host itself, or everyone in its subnet.
     /// A subnet that is not known has no broadcast address here: another host may have it.
     pub(super) fn is_martian_source(&self, source: Ipv4Addr) -> bool {
         !is_sendable(source)
             || source.is_multicast()
-            || self.own(source)
-            || self.is_broadcast(source)
+            || self.own_v4(source)
+            || self.is_broadcast_v4(source)
     }
 
     /// Fails if no packet from here can get there, or if its port is 0
-    pub(crate) fn check_peer(&self, peer: SocketAddrV4) -> Result<(), SocketError> {
-        self.check_destination(*peer.ip())?;
+    pub(crate) fn check_peer(&self, peer: Endpoint) -> Result<(), SocketError> {
+        let address = self.check_v4(peer.address())?;
         if peer.port() == 0 {
-            return Err(SocketError::PortZero { address: *peer.ip() });
+            return Err(SocketError::PortZero { address });
         }
         Ok(())
     }
@@ -51,11 +52,17 @@ impl Addresses {
     /// Fails if no packet from here can get there: an invalid address, or this host's own
     ///
     /// A packet to an address of this host would come back with it as its source, if it came back.
-    pub(crate) fn check_destination(&self, address: Ipv4Addr) -> Result<(), SocketError> {
-        if self.own(address) {
+    pub(crate) fn check_destination(&self, address: Address) -> Result<(), SocketError> {
+        self.check_v4(address).map(drop)
+    }
+
+    fn check_v4(&self, address: Address) -> Result<Ipv4Addr, SocketError> {
+        let address = address.v4().ok_or(SocketError::Ipv6)?;
+        if self.own_v4(address) {
             return Err(SocketError::OwnAddress { address });
         }
-        check_sendable(address)
+        check_sendable(address)?;
+        Ok(address)
     }
 }
 
@@ -120,7 +127,10 @@ mod tests {
 
     #[test]
     fn destinations_that_no_packet_can_reach() {
-        let check = |text: &str| ADDRESSES.check_destination(text.parse().unwrap());
+        let check = |text: &str| {
+            let address = text.parse::<Ipv4Addr>().unwrap();
+            ADDRESSES.check_destination(address.into())
+        };
         for text in ["192.168.1.1", "192.168.1.255", "224.0.0.251", "255.255.255.255", "8.8.8.8"] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
@@ -131,5 +141,12 @@ mod tests {
         assert_eq!(check("127.1.2.3"), Err(SocketError::Loopback { address: loopback }));
         assert_eq!(check("240.0.0.1"), Err(SocketError::ReservedAddress { address: reserved }));
         assert_eq!(check("192.168.1.201"), Err(SocketError::OwnAddress { address: own }));
+    }
+
+    #[test]
+    fn ipv6_is_turned_away() {
+        let peer = "[fe80::1]:80".parse::<Endpoint>().unwrap();
+        assert_eq!(ADDRESSES.check_peer(peer), Err(SocketError::Ipv6));
+        assert_eq!(ADDRESSES.check_destination(peer.address()), Err(SocketError::Ipv6));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::Address;
 use crate::{
     SocketError,
     engine::Engine,
@@ -10,11 +11,11 @@ use crate::{
 
 /// The groups the stack listens to, and when the engine has to speak of them (IGMP version 2, RFC 2236)
 ///
-/// the engine answers a router's query some time later, but has no deadline for it.
+/// The engine answers a router's query some time later, but has no deadline for it.
 #[derive(Debug, Default)]
 pub(crate) struct Multicast {
     /// Each group with the number of sockets that joined it
-    groups: Vec<(Ipv4Addr, u32)>,
+    groups: Vec<(Address, u32)>,
     due: Option<Time>,
     /// Time between two reports, and how many are still to come
     reports: (Time, u32),
@@ -23,7 +24,7 @@ pub(crate) struct Multicast {
 impl Multicast {
     pub(crate) fn join(
         &mut self,
-        group: Ipv4Addr,
+        group: Address,
         engine: &mut Engine,
         now: Time,
     ) -> Result<(), SocketError> {
@@ -37,7 +38,7 @@ impl Multicast {
         Ok(())
     }
 
-    pub(crate) fn leave(&mut self, group: Ipv4Addr, engine: &mut Engine, now: Time) {
+    pub(crate) fn leave(&mut self, group: Address, engine: &mut Engine, now: Time) {
         let Some(at) = self.groups.iter().position(|(joined, _)| *joined == group) else { return };
         let Some((_, members)) = self.groups.get_mut(at) else { return };
         *members = members.saturating_sub(1);
@@ -58,12 +59,12 @@ impl Multicast {
         self.due = if self.groups.is_empty() { None } else { Some(0) };
     }
 
-    /// Tells whether any socket listens to the group
-    pub(crate) fn holds(&self, group: Ipv4Addr) -> bool {
+    /// Returns true if any socket listens to the group
+    pub(crate) fn holds(&self, group: Address) -> bool {
         self.groups.iter().any(|(joined, _)| *joined == group)
     }
 
-    /// A membership query has come in: its times are those at which the engine will report
+    /// Takes note of a membership query: its times are those at which the engine will report
     pub(crate) fn handle_query(&mut self, message: &[u8], now: Time) {
         let &[0x11, response_time, _, _, g0, g1, g2, g3, ..] = message else { return };
         if self.groups.is_empty() {

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::{net::Ipv4Addr, ops::Range};
+use std::ops::Range;
 
+use super::{Address, IPV4_HEADER, Version};
 use crate::{
     Stats,
     engine::{Fragment, Key, Protocol, complete_header},
@@ -138,7 +139,7 @@ impl Reassembly {
     }
 
     /// The datagram that makes room for a new one of `newcomer`'s
-    fn victim(&self, newcomer: Ipv4Addr) -> usize {
+    fn victim(&self, newcomer: Address) -> usize {
         if let Some(at) = self.partials.iter().position(|partial| partial.collected.is_none()) {
             return at;
         }
@@ -153,7 +154,7 @@ impl Reassembly {
 }
 
 impl Fragment<'_> {
-    /// Tells whether a host or router that keeps to the RFCs could have made it
+    /// Returns true if a host or router that keeps to the RFCs could have made it
     ///
     /// All fragments but the last carry a multiple of eight octets, and each carries some (RFC 791
     /// §3.2). The datagram is no larger than 65,535 octets. The first fragment carries the transport's
@@ -211,7 +212,7 @@ impl Collected {
         self.progress()
     }
 
-    /// Tells whether earlier fragments say that the datagram ends somewhere else
+    /// Returns true if earlier fragments say that the datagram ends somewhere else
     fn contradicts(&self, end: usize, is_last: bool) -> bool {
         if is_last {
             self.reach >= end || self.end.is_some_and(|known| known != end)
@@ -245,9 +246,9 @@ impl Collected {
     }
 
     fn keep(&mut self, fragment: &Fragment<'_>) {
-        let needed = HEADER.saturating_add(fragment.end());
+        let needed = IPV4_HEADER.saturating_add(fragment.end());
         if self.datagram.len() < needed {
-            let room = needed.next_power_of_two().min(HEADER.saturating_add(MAX_PAYLOAD));
+            let room = needed.next_power_of_two().min(IPV4_HEADER.saturating_add(MAX_PAYLOAD));
             self.datagram.reserve_exact(room.saturating_sub(self.datagram.len()));
             self.datagram.resize(needed, 0);
         }
@@ -256,14 +257,14 @@ impl Collected {
         {
             *header = *fragment.header;
         }
-        let start = HEADER.saturating_add(fragment.offset);
+        let start = IPV4_HEADER.saturating_add(fragment.offset);
         if let Some(room) = self.datagram.get_mut(start..needed) {
             room.copy_from_slice(fragment.octets);
         }
     }
 
     fn payload(&self, start: usize, end: usize) -> Option<&[u8]> {
-        self.datagram.get(HEADER.saturating_add(start)..HEADER.saturating_add(end))
+        self.datagram.get(IPV4_HEADER.saturating_add(start)..IPV4_HEADER.saturating_add(end))
     }
 
     fn progress(&self) -> Added {
@@ -286,11 +287,8 @@ const MAX_DATAGRAMS: usize = 4;
 /// fragments, and no order of theirs makes more than 60 pieces
 const MAX_PIECES: usize = 128;
 
-/// Octets of a header without options
-const HEADER: usize = 20;
-
 /// Octets of the largest payload of an IP datagram whose header has no options (RFC 791 §3.1)
-const MAX_PAYLOAD: usize = 65_535 - HEADER;
+const MAX_PAYLOAD: usize = Version::V4.max_payload();
 
 /// The time for all fragments of a datagram, in microseconds
 const LIFETIME: Time = 30_000_000;

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
-use crate::SocketError;
+use crate::{SocketError, ip::Endpoint};
 
 /// An address and port in the stack's network, or a name and port that stand for some
 ///
@@ -158,10 +158,10 @@ impl Address for (String, u16) {
     }
 }
 
-/// The IPv4 form of an address; this is the one place that turns IPv6 away
-pub(super) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, SocketError> {
+/// The inner form of an address; this is the one place that turns users' IPv6 addresses away
+pub(super) fn endpoint(addr: SocketAddr) -> Result<Endpoint, SocketError> {
     match addr {
-        SocketAddr::V4(addr) => Ok(addr),
+        SocketAddr::V4(addr) => Ok(addr.into()),
         SocketAddr::V6(_) => Err(SocketError::Ipv6),
     }
 }

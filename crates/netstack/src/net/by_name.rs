@@ -2,18 +2,15 @@
 //!
 //! They stand apart from the sockets because a lookup is made of sockets itself.
 
-use std::{
-    io,
-    net::{SocketAddr, SocketAddrV4},
-};
+use std::{io, net::SocketAddr};
 
 use super::{
-    address::{AddressError, Target, ToInnerAddr, v4},
+    address::{AddressError, Target, ToInnerAddr, endpoint},
     handle::Net,
     stream::TcpStream,
     udp::UdpSocket,
 };
-use crate::TcpOptions;
+use crate::{TcpOptions, ip::Endpoint};
 
 impl Net {
     /// Connects to a TCP server
@@ -63,7 +60,7 @@ impl UdpSocket {
     pub async fn connect(&self, addr: impl ToInnerAddr) -> io::Result<()> {
         let mut last = AddressError::NoAddress.into();
         for address in addr.target()?.all(self.net()).await? {
-            match v4(address).map_err(Into::into).and_then(|peer| self.connect_to(peer)) {
+            match endpoint(address).map_err(Into::into).and_then(|peer| self.connect_to(peer)) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = error,
             }
@@ -90,12 +87,12 @@ impl UdpSocket {
 
 impl Target {
     /// The address to take if there can be one only
-    async fn first(self, net: &Net) -> io::Result<SocketAddrV4> {
+    async fn first(self, net: &Net) -> io::Result<Endpoint> {
         if let Self::Address(address) = self {
-            return Ok(v4(address)?);
+            return Ok(endpoint(address)?);
         }
         let addresses = self.all(net).await?;
-        Ok(v4(*addresses.first().ok_or(AddressError::NoAddress)?)?)
+        Ok(endpoint(*addresses.first().ok_or(AddressError::NoAddress)?)?)
     }
 
     /// The addresses to try, in this order

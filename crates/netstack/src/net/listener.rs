@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, SocketAddrV4},
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -11,7 +11,12 @@ use super::{
     stream::{Connection, TcpStream},
     wait::{self, Wait},
 };
-use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
+use crate::{
+    Stack,
+    ip::{Endpoint, Flow},
+    shared::table::Id,
+    stack::Waiting,
+};
 
 /// A port on which TCP connections come in
 ///
@@ -20,11 +25,11 @@ use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
 pub struct TcpListener {
     net: Net,
     id: Id,
-    local: SocketAddrV4,
+    local: Endpoint,
 }
 
 impl TcpListener {
-    pub(super) const fn new(net: Net, id: Id, local: SocketAddrV4) -> Self {
+    pub(super) const fn new(net: Net, id: Id, local: Endpoint) -> Self {
         Self { net, id, local }
     }
 
@@ -57,7 +62,7 @@ impl TcpListener {
     }
 
     fn accepted(&self, (id, flow): (Id, Flow)) -> (TcpStream, SocketAddr) {
-        let stream = TcpStream::new(Connection::new(self.net.clone(), id, flow));
+        let stream = TcpStream::new(Connection::new(self.net.clone(), id));
         (stream, flow.peer.into())
     }
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::time::timeout;
 
 use super::{
-    address::v4,
+    address::endpoint,
     handle::Net,
     listener::TcpListener,
     stream::{Connection, TcpStream},
@@ -21,9 +21,9 @@ impl Net {
         addr: SocketAddr,
         options: &TcpOptions,
     ) -> io::Result<TcpStream> {
-        let peer = v4(addr)?;
-        let (id, flow) = self.with(|stack| stack.tcp()?.connect(peer, options))?;
-        let connection = Connection::new(self.clone(), id, flow);
+        let peer = endpoint(addr)?;
+        let id = self.with(|stack| stack.tcp()?.connect(peer, options))?;
+        let connection = Connection::new(self.clone(), id);
         let connected =
             Wait::new(self, Waiting::TcpWrite(id), |stack| stack.tcp()?.poll_connected(id));
         let connected = timeout(options.connect_timeout, connected).await;
@@ -47,7 +47,7 @@ impl Net {
         backlog: usize,
         options: TcpOptions,
     ) -> io::Result<TcpListener> {
-        let local = v4(addr)?;
+        let local = endpoint(addr)?;
         let (id, local) = self.with(|stack| stack.tcp()?.listen(local, backlog, options))?;
         Ok(TcpListener::new(self.clone(), id, local))
     }
@@ -61,7 +61,7 @@ impl Net {
     /// `AddrInUse`, `AddrNotAvailable`, or the reason if the stack has been shut down.
     #[expect(clippy::needless_pass_by_value, reason = "options as of the other sockets")]
     pub fn udp_bind(&self, addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
-        let local = v4(addr)?;
+        let local = endpoint(addr)?;
         let (id, local) = self.with(|stack| stack.udp()?.bind(local, &options))?;
         Ok(UdpSocket::new(self.clone(), id, local))
     }

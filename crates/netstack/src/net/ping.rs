@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{handle::Net, wait::Wait};
 use crate::{
-    SocketError, icmp::DEFAULT_ECHO_LEN, shared::fresh_link::FreshLinkDelays, stack::Waiting,
+    SocketError, icmp::default_echo_len, shared::fresh_link::FreshLinkDelays, stack::Waiting,
 };
 
 impl Net {
@@ -24,7 +24,7 @@ impl Net {
     ///
     /// Dropping the future forgets the request.
     pub async fn ping(&self, addr: Ipv4Addr, timeout: Duration) -> io::Result<Duration> {
-        self.ping_sized(addr, DEFAULT_ECHO_LEN, timeout).await
+        self.ping_sized(addr, default_echo_len(addr.into()), timeout).await
     }
 
     /// Sends one echo request in an IP packet of `packet_len` octets, both headers included; 28 is the least
@@ -44,7 +44,7 @@ impl Net {
         packet_len: usize,
         timeout: Duration,
     ) -> io::Result<Duration> {
-        let id = self.with(|stack| stack.icmp()?.echo(addr, packet_len))?;
+        let id = self.with(|stack| stack.icmp()?.echo(addr.into(), packet_len))?;
         let _forget = Forget { net: self, id };
         let reply = Wait::new(self, Waiting::Echo(id), |stack| stack.icmp()?.poll(id));
         let reply = self.repeating(reply, || self.with(|stack| stack.icmp_after_end().repeat(id)));

@@ -1,4 +1,15 @@
 //! The state that all protocols of a stack share
+//!
+//! | module | content |
+//! |---|---|
+//! | `counter` | the count of an event, and of a packet that is sent as a copy |
+//! | `freed_ports` | ports that were freed lately |
+//! | `fresh_link` | the times of repetitions over a link that has brought nothing yet |
+//! | `queue` | the places in the queue of sockets with something to send |
+//! | `random` | numbers that no other host can predict |
+//! | `reply_limiter` | the rate limit of answers to packets that are for no socket |
+//! | `table` | sockets by number |
+//! | `time` | the time of a stack, in microseconds |
 
 pub(crate) mod counter;
 pub(crate) mod freed_ports;
@@ -9,7 +20,7 @@ pub(crate) mod reply_limiter;
 pub(crate) mod table;
 pub(crate) mod time;
 
-use std::{collections::VecDeque, net::Ipv4Addr};
+use std::collections::VecDeque;
 
 use pptp_packet::{Egress, Wakers};
 
@@ -20,7 +31,7 @@ use self::{
 use crate::{
     SocketError, Stats,
     engine::Engine,
-    ip::{Addresses, Multicast},
+    ip::{Address, Addresses, Multicast},
 };
 
 /// The state that all protocols of a stack share
@@ -65,7 +76,7 @@ impl Shared {
     }
 
     /// Fails if no socket of this stack can have the address
-    pub(crate) fn check_own(&self, address: Ipv4Addr) -> Result<(), SocketError> {
+    pub(crate) fn check_own(&self, address: Address) -> Result<(), SocketError> {
         if address.is_unspecified() || self.addresses.own(address) {
             Ok(())
         } else {
@@ -73,8 +84,8 @@ impl Shared {
         }
     }
 
-    /// Tells whether a datagram to this destination is for this host too
-    pub(crate) fn is_reached_at(&self, destination: Ipv4Addr) -> bool {
+    /// Returns true if a datagram to this destination is for this host too
+    pub(crate) fn is_reached_at(&self, destination: Address) -> bool {
         self.addresses.own(destination)
             || self.addresses.was_broadcast(destination)
             || self.multicast.holds(destination)

@@ -17,7 +17,7 @@ impl ReplyLimiter {
         Self { since: 0, left: MAX_REPLIES }
     }
 
-    /// Tells whether one more packet may be answered, and counts it
+    /// Returns true if one more packet may be answered, and counts it
     pub(crate) const fn answers(&mut self, now: Time) -> bool {
         if now.saturating_sub(self.since) >= SECOND {
             self.since = now;

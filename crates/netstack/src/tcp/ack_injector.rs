@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{BareSegment, Control, Segment, State},
-    ip::Flow,
+    ip::{Flow, IPV6_HEADER, TCP_HEADER, header_len},
     shared::time::Time,
 };
 
@@ -65,7 +65,8 @@ impl AckInjector {
     pub(super) fn on_segment(&mut self, segment: &Segment, mtu: usize, now: Time) {
         if segment.syn {
             self.scale = segment.scale.unwrap_or(0).min(MAX_SCALE);
-            let path = u32::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u32::MAX);
+            let headers = segment.local.address().version().header_len().saturating_add(TCP_HEADER);
+            let path = u32::try_from(mtu.saturating_sub(headers)).unwrap_or(u32::MAX);
             let most = segment.most.map_or(DEFAULT_MSS, u32::from);
             self.congestion.set_smss(most.min(path));
         }
@@ -97,7 +98,7 @@ impl AckInjector {
 
     /// Composes the next acknowledgment for the engine, if it is to be given one
     ///
-    /// `state` is its own state, and `queued` whether it has octets that are not acknowledged.
+    /// `state` is its own state, and `queued` is true if it has octets that are not acknowledged.
     pub(super) fn compose(
         &mut self,
         flow: Flow,
@@ -180,13 +181,21 @@ impl AckInjector {
 
 /// A segment without octets that the peer has not sent, for the engine
 #[derive(Debug)]
-pub(super) struct SyntheticSegment(pub(super) [u8; HEADERS]);
+pub(super) struct SyntheticSegment {
+    octets: [u8; MAX_HEADERS],
+    len: usize,
+}
 
 impl SyntheticSegment {
     pub(super) fn of(segment: &BareSegment) -> Self {
-        let mut synthetic = Self([0; HEADERS]);
+        let mut synthetic = Self { octets: [0; MAX_HEADERS], len: 0 };
         segment.compose_for_engine(&mut synthetic);
         synthetic
+    }
+
+    /// The IP packet
+    pub(super) fn packet(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -196,8 +205,11 @@ impl Egress for SyntheticSegment {
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        match self.0.get_mut(..len) {
-            Some(octets) => fill(octets),
+        match self.octets.get_mut(..len) {
+            Some(octets) => {
+                self.len = len;
+                fill(octets)
+            }
             None => fill(&mut vec![0; len]),
         }
     }
@@ -220,9 +232,9 @@ impl Sent {
         self.sequence.wrapping_add(octets).wrapping_add(i32::from(self.syn))
     }
 
-    /// Reads an IP packet without options (RFC 791 §3.1) that holds a TCP segment (RFC 9293 §3.1)
+    /// Reads an IP packet that holds a TCP segment (RFC 9293 §3.1)
     fn of(packet: &[u8]) -> Option<Self> {
-        let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;
+        let tcp = packet.get(header_len(packet)?..)?;
         let (_ports, rest) = tcp.split_first_chunk::<4>()?;
         let (sequence, rest) = rest.split_first_chunk()?;
         let (acknowledgment, rest) = rest.split_first_chunk()?;
@@ -276,11 +288,8 @@ const DUPLICATES: u8 = 3;
 /// The largest window scale (RFC 7323 §2.3)
 const MAX_SCALE: u8 = 14;
 
-/// Octets of an IP header without options (RFC 791 §3.1)
-const IP_HEADER: usize = 20;
-
-/// Octets of both headers without options
-const HEADERS: usize = 40;
+/// Octets of both headers without options, of the version with the longer one
+const MAX_HEADERS: usize = IPV6_HEADER + TCP_HEADER;
 
 /// Control bits (RFC 9293 §3.1)
 const FIN: u8 = 0x01;

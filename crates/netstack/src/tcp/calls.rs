@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
-    net::SocketAddrV4,
     task::Poll,
     time::Duration,
 };
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     SocketError, TcpOptions,
     engine::TcpEngine,
-    ip::{Flow, HOP_LIMIT, hop_limit, overlap},
+    ip::{Endpoint, Flow, HOP_LIMIT, hop_limit, overlap},
     shared::{Shared, table::Id, time::micros},
 };
 
@@ -29,24 +28,22 @@ pub(crate) struct TcpCalls<'a> {
 
 impl TcpCalls<'_> {
     /// Starts a connection to `peer`
-    pub(crate) fn connect(
-        &mut self,
-        peer: SocketAddrV4,
-        options: &TcpOptions,
-    ) -> io::Result<(Id, Flow)> {
+    pub(crate) fn connect(&mut self, peer: Endpoint, options: &TcpOptions) -> io::Result<Id> {
         self.shared.addresses.check_peer(peer)?;
-        if peer.ip().is_multicast() || self.shared.addresses.is_broadcast(*peer.ip()) {
+        let to = peer.address();
+        if to.is_multicast() || self.shared.addresses.is_broadcast(to) {
             return Err(SocketError::NetworkUnreachable.into());
         }
-        let address = options.local_address.unwrap_or(self.shared.addresses.first);
+        let address =
+            options.local_address.map_or_else(|| self.shared.addresses.source(), Into::into);
         if !self.shared.addresses.own(address) {
             return Err(SocketError::AddressNotAvailable.into());
         }
-        let flow = |port| Flow { local: SocketAddrV4::new(address, port), peer };
-        let (Shared { random, freed, .. }, Tcp { flows, closing, listeners, .. }) =
+        let flow = |port| Flow { local: Endpoint::new(address, port), peer };
+        let (Shared { random, freed, .. }, Tcp { flows, connections, closing, listeners, .. }) =
             (&mut *self.shared, &*self.tcp);
         let taken = |port| {
-            flows.contains_key(&flow(port))
+            flows.get(&flow(port), connections).is_some()
                 || closing.holds(&flow(port))
                 || listeners.iter().any(|(_, listener)| overlap(listener.local, flow(port).local))
         };
@@ -57,9 +54,14 @@ impl TcpCalls<'_> {
         let mut engine = engine.with_initial_number(initial, addresses, *now);
         connection.connect(&mut engine)?;
         let id = self.tcp.connections.insert(connection);
-        self.tcp.flows.insert(flow, id);
+        self.tcp.flows.insert(id, &self.tcp.connections);
         self.tcp.schedule(id, self.shared);
-        Ok((id, flow))
+        Ok(id)
+    }
+
+    /// Both ends of a connection, for as long as it has a user
+    pub(crate) fn flow(&mut self, id: Id) -> io::Result<Flow> {
+        Ok(self.connection(id)?.flow)
     }
 
     pub(crate) fn poll_connected(&self, id: Id) -> Poll<io::Result<()>> {
@@ -193,13 +195,13 @@ impl TcpCalls<'_> {
     /// Listens on an address and port, a random port if it is 0
     pub(crate) fn listen(
         &mut self,
-        local: SocketAddrV4,
+        local: Endpoint,
         backlog: usize,
         options: TcpOptions,
-    ) -> io::Result<(Id, SocketAddrV4)> {
+    ) -> io::Result<(Id, Endpoint)> {
         let (Shared { random, freed, .. }, Tcp { listeners, .. }) = (&mut *self.shared, &*self.tcp);
         let taken = |port| {
-            let local = SocketAddrV4::new(*local.ip(), port);
+            let local = Endpoint::new(local.address(), port);
             listeners.iter().any(|(_, listener)| overlap(listener.local, local))
         };
         let port = match local.port() {
@@ -207,8 +209,8 @@ impl TcpCalls<'_> {
             port if taken(port) => return Err(SocketError::AddressInUse.into()),
             port => port,
         };
-        self.shared.check_own(*local.ip())?;
-        let local = SocketAddrV4::new(*local.ip(), port);
+        self.shared.check_own(local.address())?;
+        let local = Endpoint::new(local.address(), port);
         let id = self.tcp.listeners.insert(Listener::new(local, backlog, options));
         self.shared.ready = true;
         Ok((id, local))

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pptp_packet::Egress;
 
-use crate::{engine::Segment, shared::time::Time};
+use crate::{engine::Segment, ip::header_len, shared::time::Time};
 
 /// A gap in the octets that a connection has received, and the duplicate ACKs that wait
 ///
@@ -85,7 +85,7 @@ impl Egress for Reply {
 
 /// Returns the acknowledgment number of a packet of ours that is only an ACK
 fn acknowledgment(packet: &[u8]) -> Option<i32> {
-    let (_, tcp) = packet.split_first_chunk::<IP_HEADER>()?;
+    let tcp = packet.get(header_len(packet)?..)?;
     match tcp {
         [_, _, _, _, _, _, _, _, a, b, c, d, _, ACK, ..] => {
             Some(i32::from_be_bytes([*a, *b, *c, *d]))
@@ -93,9 +93,6 @@ fn acknowledgment(packet: &[u8]) -> Option<i32> {
         _ => None,
     }
 }
-
-/// Octets of the IP header, which has no options in what we send (RFC 791 §3.1)
-const IP_HEADER: usize = 20;
 
 /// TCP's control bits with no other set (RFC 9293 §3.1)
 const ACK: u8 = 0x10;
@@ -111,20 +108,19 @@ const MAX_DELAYED: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
-
     use super::*;
 
     /// A reply of the stack that acknowledges this number, with these control bits
     fn reply(acknowledgment: i32, bits: u8) -> Vec<u8> {
         let mut packet = vec![0; 40];
+        packet[0] = 0x45;
         packet[28..32].copy_from_slice(&acknowledgment.to_be_bytes());
         packet[33] = bits;
         packet
     }
 
     fn segment(sequence: i32) -> Segment {
-        let end = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
+        let end = "127.0.0.1:1".parse().unwrap();
         Segment {
             local: end,
             peer: end,

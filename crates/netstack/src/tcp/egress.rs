@@ -2,12 +2,7 @@
 
 use pptp_packet::Egress;
 
-use super::{
-    Tcp,
-    ack_injector::{SyntheticSegment, Watch},
-    connection::Cause,
-    delayed_dup_acks::Reply,
-};
+use super::{Tcp, ack_injector::Watch, connection::Cause, delayed_dup_acks::Reply};
 use crate::shared::{Shared, counter::send_copy, table::Id, time::NEVER};
 
 impl Tcp {
@@ -29,11 +24,11 @@ impl Tcp {
             send_copy(&packet, stats, out);
             return true;
         }
-        while let Some((SyntheticSegment(packet), socket)) = connection.inject() {
-            engine.tcp_ingress(socket, &packet, *now, &mut 0, &mut Reply::default());
+        while let Some((synthetic, socket)) = connection.inject() {
+            engine.tcp_ingress(socket, synthetic.packet(), *now, &mut 0, &mut Reply::default());
         }
         let Some(socket) = connection.socket_mut() else {
-            self.set_deadline(id, NEVER);
+            self.deadlines.set(id, NEVER);
             return false;
         };
         let mut watch = Watch { out, sent: None, syn: None, keeps_syn: !is_proven };

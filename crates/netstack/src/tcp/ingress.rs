@@ -4,7 +4,6 @@ use pptp_packet::Egress;
 
 use super::{
     Tcp,
-    ack_injector::SyntheticSegment,
     closing::{self, Answer},
     connection::{Cause, Connection, Holder},
     delayed_dup_acks::Reply,
@@ -35,7 +34,7 @@ impl Tcp {
             return count(&mut shared.stats.unclaimed);
         }
         let flow = Flow { local: segment.local, peer: segment.peer };
-        if let Some(id) = self.flows.get(&flow).copied() {
+        if let Some(id) = self.flows.get(&flow, &self.connections) {
             return self.give_to_connection(id, &segment, packet, shared, out);
         }
         let answer = self.closing.handle(&segment, shared.now);
@@ -121,9 +120,9 @@ impl Tcp {
     fn challenge(&mut self, id: Id, shared: &mut Shared, out: &mut impl Egress) {
         let Shared { engine, stats, now, .. } = &mut *shared;
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let SyntheticSegment(packet) = connection.challenge();
+        let challenge = connection.challenge();
         let Some(socket) = connection.socket_mut() else { return };
-        engine.tcp_ingress(socket, &packet, *now, &mut stats.packets_out, out);
+        engine.tcp_ingress(socket, challenge.packet(), *now, &mut stats.packets_out, out);
     }
 
     fn open_from_listener(
@@ -147,7 +146,7 @@ impl Tcp {
         let mut connection = Connection::new(flow, holder, &entry.options, initial, shared.now);
         connection.listen();
         let id = self.connections.insert(connection);
-        self.flows.insert(flow, id);
+        self.flows.insert(id, &self.connections);
         let one = shared.engine.with_initial_number(initial, &shared.addresses, shared.now);
         let usual = std::mem::replace(&mut shared.engine, one);
         self.give_to_connection(id, segment, packet, shared, out);

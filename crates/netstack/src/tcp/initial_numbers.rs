@@ -1,6 +1,6 @@
 //! Initial sequence numbers (RFC 6528)
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::{
     ip::Flow,
@@ -25,11 +25,13 @@ impl InitialNumbers {
 
     /// The initial sequence number of a connection that begins now
     pub(super) fn number(&self, flow: &Flow, now: Time) -> i32 {
-        let mut ends = [0; 12];
-        for (into, end) in ends.chunks_exact_mut(6).zip([flow.local, flow.peer]) {
-            let [a, b, c, d] = end.ip().octets();
-            let [high, low] = end.port().to_be_bytes();
-            into.copy_from_slice(&[a, b, c, d, high, low]);
+        let mut ends = Vec::with_capacity(size_of::<Flow>());
+        for end in [flow.local, flow.peer] {
+            match end.address().into() {
+                IpAddr::V4(address) => ends.extend(address.octets()),
+                IpAddr::V6(address) => ends.extend(address.octets()),
+            }
+            ends.extend(end.port().to_be_bytes());
         }
         low_half(sip_hash(self.key, &ends)).wrapping_add(low_half(now / TICK))
     }
@@ -65,9 +67,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::ip::Endpoint;
 
     fn flow(port: u16) -> Flow {
-        let local = std::net::SocketAddrV4::new([192, 168, 1, 234].into(), port);
+        let local = Endpoint::new(std::net::Ipv4Addr::new(192, 168, 1, 234).into(), port);
         Flow { local, peer: "192.168.1.1:80".parse().unwrap() }
     }
 
@@ -95,10 +98,12 @@ mod tests {
         };
         let all = [
             other(|_| {}),
-            other(|flow| flow.local.set_port(50_001)),
-            other(|flow| flow.peer.set_port(81)),
-            other(|flow| flow.local.set_ip([192, 168, 1, 235].into())),
-            other(|flow| flow.peer.set_ip([192, 168, 1, 2].into())),
+            other(|flow| flow.local = "192.168.1.234:50001".parse().unwrap()),
+            other(|flow| flow.peer = "192.168.1.1:81".parse().unwrap()),
+            other(|flow| flow.local = "192.168.1.235:50000".parse().unwrap()),
+            other(|flow| flow.peer = "192.168.1.2:80".parse().unwrap()),
+            other(|flow| flow.local = "[::c0a8:1ea]:50000".parse().unwrap()),
+            other(|flow| flow.peer = "[::c0a8:101]:80".parse().unwrap()),
             other(|flow| std::mem::swap(&mut flow.local, &mut flow.peer)),
         ];
         assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), all.len());

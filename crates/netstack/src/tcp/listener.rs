@@ -1,10 +1,14 @@
 //! A port on which connections come in
 
-use std::{collections::VecDeque, net::SocketAddrV4};
+use std::collections::VecDeque;
 
 use pptp_packet::Waiters;
 
-use crate::{SocketError, TcpOptions, ip::overlap, shared::table::Id};
+use crate::{
+    SocketError, TcpOptions,
+    ip::{Endpoint, overlap},
+    shared::table::Id,
+};
 
 /// A port on which connections come in
 ///
@@ -12,7 +16,7 @@ use crate::{SocketError, TcpOptions, ip::overlap, shared::table::Id};
 /// SYN comes, so that a backlog costs nothing until it is used.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) local: SocketAddrV4,
+    pub(super) local: Endpoint,
     pub(super) options: TcpOptions,
     /// Connections whose handshake is complete, the oldest first
     pub(super) accepted: VecDeque<Id>,
@@ -24,7 +28,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(local: SocketAddrV4, backlog: usize, options: TcpOptions) -> Self {
+    pub(super) fn new(local: Endpoint, backlog: usize, options: TcpOptions) -> Self {
         Self {
             local,
             options,
@@ -36,12 +40,12 @@ impl Listener {
         }
     }
 
-    /// Tells whether a SYN to this address and port is for this listener
-    pub(super) fn takes(&self, local: SocketAddrV4) -> bool {
+    /// Returns true if a SYN to this address and port is for this listener
+    pub(super) fn takes(&self, local: Endpoint) -> bool {
         self.failed.is_none() && overlap(self.local, local)
     }
 
-    /// Tells whether the backlog is full; a further SYN is dropped, and the peer repeats it
+    /// Returns true if the backlog is full; a further SYN is dropped, and the peer repeats it
     pub(super) fn is_full(&self) -> bool {
         self.waiting >= self.backlog
     }

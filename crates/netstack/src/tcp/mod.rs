@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `ingress`, `egress` | a segment's way in, and one packet's way out |
 //! | `connection` | one connection: the engine's socket, and the state beside it |
+//! | `deadlines` | the times at which connections want their next turns |
+//! | `flows` | the connections that segments are for, by their flows |
 //! | `sequence_numbers` | the judgement of segments by their numbers (RFC 5961) |
-//! | `congestion`, `rtt` | our own congestion controller |
+//! | `congestion`, `rtt` | our own congestion controller: losses, its window, and the round-trip time |
 //! | `ack_injector` | the acknowledgments by which it steers the engine |
 //! | `delayed_dup_acks` | duplicate acknowledgments that wait for a late segment |
 //! | `fresh_syn` | the SYNs of a link that has brought nothing yet |
@@ -18,8 +20,10 @@ mod calls;
 mod closing;
 mod congestion;
 mod connection;
+mod deadlines;
 mod delayed_dup_acks;
 mod egress;
+mod flows;
 mod fresh_syn;
 mod ingress;
 mod initial_numbers;
@@ -27,20 +31,20 @@ mod listener;
 mod rtt;
 mod sequence_numbers;
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
-
 use pptp_packet::Waiters;
 
 pub(crate) use self::calls::TcpCalls;
 use self::{
     closing::Closing,
     connection::{Cause, Connection, Holder, Transition},
+    deadlines::Deadlines,
+    flows::Flows,
     initial_numbers::InitialNumbers,
     listener::Listener,
 };
 use crate::{
     SocketError,
-    ip::Flow,
+    ip::{Address, Flow},
     shared::{
         Shared,
         queue::Ticket,
@@ -54,9 +58,8 @@ use crate::{
 pub(crate) struct Tcp {
     initial: InitialNumbers,
     connections: Table<Connection>,
-    /// The time at which each connection wants a turn, by its number
-    deadlines: Vec<Time>,
-    flows: BTreeMap<Flow, Id>,
+    deadlines: Deadlines,
+    flows: Flows,
     closing: Closing,
     listeners: Table<Listener>,
 }
@@ -66,8 +69,8 @@ impl Tcp {
         Self {
             initial: InitialNumbers::new(random),
             connections: Table::new(),
-            deadlines: Vec::new(),
-            flows: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            flows: Flows::default(),
             closing: Closing::default(),
             listeners: Table::new(),
         }
@@ -82,12 +85,12 @@ impl Tcp {
         !self.connections.is_empty()
     }
 
-    /// Tells whether there is neither a connection nor a listener
+    /// Returns true if there is neither a connection nor a listener
     pub(crate) fn is_empty(&self) -> bool {
         self.connections.is_empty() && self.listeners.is_empty() && self.flows.is_empty()
     }
 
-    /// Tells whether the peers have acknowledged everything on the connections that were shut down or dropped
+    /// Returns true if the peers have acknowledged everything on the connections that were shut down or dropped
     pub(crate) fn is_flushed(&self) -> bool {
         !self.connections.iter().any(|(_, connection)| connection.is_parting())
     }
@@ -111,27 +114,28 @@ impl Tcp {
     /// Puts the connections whose time has come into the queue, and forgets those that are over
     pub(crate) fn queue_due(&mut self, shared: &mut Shared) {
         self.closing.sweep(shared.now);
-        for at in 0..self.deadlines.len() {
-            if self.deadlines.get(at).is_some_and(|deadline| *deadline <= shared.now) {
-                self.enqueue(Id::try_from(at).unwrap_or(Id::MAX), shared);
+        let Self { deadlines, connections, .. } = self;
+        for id in deadlines.due(shared.now) {
+            if let Some(connection) = connections.get_mut(id) {
+                shared.enqueue(&mut connection.queued, Ticket::Tcp(id));
             }
         }
     }
 
     /// The time at which a connection wants its next turn
     pub(crate) fn deadline(&self) -> Time {
-        let connections = self.deadlines.iter().copied().min().unwrap_or(NEVER);
-        connections.min(self.closing.next())
+        self.deadlines.next().min(self.closing.next())
     }
 
     /// Fails the sockets that are bound to an address that is no longer the stack's
-    pub(crate) fn abandon(&mut self, old: Ipv4Addr, error: SocketError, shared: &mut Shared) {
-        let flows = self.flows.iter().filter(|(flow, _)| *flow.local.ip() == old);
-        for id in flows.map(|(_, id)| *id).collect::<Vec<_>>() {
+    pub(crate) fn abandon(&mut self, old: Address, error: SocketError, shared: &mut Shared) {
+        let is_bound =
+            |id: &Id| self.connections.get(*id).is_some_and(|it| it.flow.local.address() == old);
+        for id in self.flows.iter().filter(is_bound).collect::<Vec<_>>() {
             self.fail(id, error, shared);
         }
         for (_, listener) in self.listeners.iter_mut() {
-            if *listener.local.ip() == old {
+            if listener.local.address() == old {
                 listener.failed = Some(error);
                 listener.acceptors.wake(&mut shared.wakes);
             }
@@ -158,7 +162,7 @@ impl Tcp {
         }
         self.flows.clear();
         self.closing.clear();
-        self.deadlines = Vec::new();
+        self.deadlines.clear();
     }
 
     /// Ends the connection whose own SYN an ICMP message complains of
@@ -173,7 +177,7 @@ impl Tcp {
         error: SocketError,
         shared: &mut Shared,
     ) {
-        let Some(id) = self.flows.get(&flow).copied() else { return };
+        let Some(id) = self.flows.get(&flow, &self.connections) else { return };
         if self.connections.get(id).is_some_and(|it| it.is_syn(sequence)) {
             self.fail(id, error, shared);
         }
@@ -193,7 +197,7 @@ impl Tcp {
             Transition::Lives => {}
             Transition::Established => self.hand_to_listener(id, shared),
             Transition::Retired { kept, time_wait } => {
-                self.flows.remove(&flow);
+                self.flows.remove(&flow, &self.connections);
                 if let Some(numbers) = time_wait {
                     self.closing.insert(flow, numbers, true, shared.now);
                 }
@@ -215,7 +219,7 @@ impl Tcp {
         if at <= shared.now {
             self.enqueue(id, shared);
             shared.ready = true;
-        } else if at < self.set_deadline(id, at) {
+        } else if at < self.deadlines.set(id, at) {
             shared.ready = true;
         }
     }
@@ -226,7 +230,7 @@ impl Tcp {
     /// for a packet that it does not compose.
     fn note_deadline(&mut self, id: Id, shared: &mut Shared) {
         let at = self.wanted(id, shared);
-        self.set_deadline(id, at.max(shared.now.saturating_add(1_000)));
+        self.deadlines.set(id, at.max(shared.now.saturating_add(1_000)));
     }
 
     fn wanted(&self, id: Id, shared: &mut Shared) -> Time {
@@ -234,15 +238,6 @@ impl Tcp {
         let Some(connection) = self.connections.get(id) else { return NEVER };
         let engines = connection.socket().map_or(NEVER, |socket| engine.tcp_deadline(socket, *now));
         engines.min(connection.deadline())
-    }
-
-    /// Sets the time at which a connection wants its next turn; returns the time before the change
-    fn set_deadline(&mut self, id: Id, at: Time) -> Time {
-        let index = usize::try_from(id).unwrap_or(usize::MAX);
-        if at != NEVER && self.deadlines.len() <= index {
-            self.deadlines.resize(index.saturating_add(1), NEVER);
-        }
-        self.deadlines.get_mut(index).map_or(NEVER, |deadline| std::mem::replace(deadline, at))
     }
 
     /// Hands an incoming connection whose handshake is complete to its listener
@@ -262,12 +257,13 @@ impl Tcp {
         connection.kill(error);
         connection.readers.wake(&mut shared.wakes);
         connection.writers.wake(&mut shared.wakes);
-        self.flows.remove(&connection.flow);
         let gone = match connection.holder {
             Holder::User => false,
             Holder::Backlog(_) => !connection.is_established(),
             Holder::None { .. } => true,
         };
+        let flow = connection.flow;
+        self.flows.remove(&flow, &self.connections);
         if gone {
             self.remove(id, shared);
         } else {
@@ -276,6 +272,11 @@ impl Tcp {
     }
 
     fn remove(&mut self, id: Id, shared: &mut Shared) {
+        let Some(flow) = self.connections.get(id).map(|connection| connection.flow) else { return };
+        // before the connection itself, which has the flow that the list is in the order of
+        if self.flows.get(&flow, &self.connections) == Some(id) {
+            self.flows.remove(&flow, &self.connections);
+        }
         let Some(connection) = self.connections.remove(id) else { return };
         shared.freed.push(connection.flow.local.port());
         if let Holder::Backlog(listener) = connection.holder
@@ -284,15 +285,12 @@ impl Tcp {
             listener.waiting = listener.waiting.saturating_sub(1);
             listener.accepted.retain(|accepted| *accepted != id);
         }
-        if self.flows.get(&connection.flow) == Some(&id) {
-            self.flows.remove(&connection.flow);
-        }
         if connection.queued {
             shared.queue.retain(|ticket| *ticket != Ticket::Tcp(id));
         }
-        self.set_deadline(id, NEVER);
+        self.deadlines.set(id, NEVER);
         if self.connections.is_empty() {
-            self.deadlines = Vec::new();
+            self.deadlines.clear();
         }
         debug_assert!(
             connection.readers.is_empty() && connection.writers.is_empty(),

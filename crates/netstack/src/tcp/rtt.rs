@@ -6,7 +6,7 @@ use crate::shared::time::Time;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rtt {
     min: u32,
-    /// The last two; the lesser one is taken, in case one packet was held up
+    /// The last two measurements; the smaller one counts, in case one packet was delayed
     last: [u32; 2],
     srtt: u32,
     rttvar: u32,
@@ -43,7 +43,7 @@ impl Rtt {
         share.clamp(MIN_SHARE, WHOLE_WINDOW)
     }
 
-    /// Tells whether the RTT has grown by a queue (RFC 9406 §4.2)
+    /// Returns true if the RTT has grown by a queue (RFC 9406 §4.2)
     pub(super) fn has_queue(&self) -> bool {
         self.recent() > self.min.saturating_add((self.min / 8).clamp(4_000, 16_000))
     }

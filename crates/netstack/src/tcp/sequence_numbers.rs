@@ -77,7 +77,7 @@ impl Numbers {
         self.unread
     }
 
-    /// Tells whether the peer's window is closed
+    /// Returns true if the peer's window is closed
     pub(super) const fn is_window_closed(&self) -> bool {
         self.window == 0
     }
@@ -165,13 +165,13 @@ pub(super) const fn judge_reset(segment: &Segment, receive: Receive) -> Verdict 
 }
 
 impl Receive {
-    /// Tells whether a sequence number is in the window
+    /// Returns true if a sequence number is in the window
     pub(super) const fn holds(self, number: i32) -> bool {
         let offset = number.wrapping_sub(self.next);
         !offset.is_negative() && offset.cast_unsigned() < self.window
     }
 
-    /// Tells whether a segment has a number in the window (RFC 9293 §3.4, table 6)
+    /// Returns true if a segment has a number in the window (RFC 9293 §3.4, table 6)
     fn accepts(self, segment: &Segment) -> bool {
         let first = segment.sequence;
         if segment.octets == 0 {

@@ -1,21 +1,23 @@
 //! The buffers of UDP sockets
 
-use std::net::SocketAddrV4;
-
-use crate::{UdpOptions, engine::DatagramRing};
+use crate::{
+    UdpOptions,
+    engine::DatagramRing,
+    ip::{Endpoint, UDP_HEADER, Version},
+};
 
 /// The buffers of a UDP socket
 pub(super) struct Buffers {
     pub(super) receive: DatagramRing,
     send: DatagramRing,
     /// A datagram that is larger than all of `send`: it is alone on its way
-    large: Option<(SocketAddrV4, Box<[u8]>)>,
+    large: Option<(Endpoint, Box<[u8]>)>,
 }
 
 impl Buffers {
     /// Buffers of the sizes in `options`, but at least one packet of full size each
-    pub(super) fn new(options: &UdpOptions, mtu: usize) -> Self {
-        let buffer = |octets: usize| ring(octets.max(max_payload(mtu)));
+    pub(super) fn new(options: &UdpOptions, version: Version, mtu: usize) -> Self {
+        let buffer = |octets: usize| ring(octets.max(max_payload(version, mtu)));
         Self {
             receive: buffer(options.receive_buffer),
             send: buffer(options.send_buffer),
@@ -26,7 +28,7 @@ impl Buffers {
     /// Queues a datagram, if there is room
     ///
     /// One that is larger than the whole send buffer waits beside it, if nothing else waits.
-    pub(super) fn queue(&mut self, payload: &[u8], to: SocketAddrV4) -> bool {
+    pub(super) fn queue(&mut self, payload: &[u8], to: Endpoint) -> bool {
         if self.large.is_some() {
             return false;
         }
@@ -39,7 +41,7 @@ impl Buffers {
     }
 
     /// The datagram that was sent first of those that are here
-    pub(super) fn oldest(&mut self) -> Option<(SocketAddrV4, &[u8])> {
+    pub(super) fn oldest(&mut self) -> Option<(Endpoint, &[u8])> {
         match &self.large {
             Some((to, payload)) => Some((*to, payload)),
             None => self.send.peek(),
@@ -64,11 +66,11 @@ impl Buffers {
 }
 
 /// Octets of payload that fit one packet
-fn max_payload(mtu: usize) -> usize {
-    mtu.saturating_sub(HEADERS)
+const fn max_payload(version: Version, mtu: usize) -> usize {
+    mtu.saturating_sub(version.header_len()).saturating_sub(UDP_HEADER)
 }
 
-/// A ring for so many octets of payload
+/// Makes a ring for so many octets of payload
 ///
 /// One entry for 256 octets: small datagrams fill it by their number, as they fill the kernel's
 /// buffers by the memory each takes.
@@ -80,6 +82,3 @@ fn ring(octets: usize) -> DatagramRing {
 
 /// The largest buffer, as of TCP
 const MAX_BUFFER: usize = 16 << 20;
-
-/// Octets of an IPv4 and a UDP header
-const HEADERS: usize = 28;

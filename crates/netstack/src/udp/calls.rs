@@ -1,17 +1,13 @@
 //! The calls of UDP sockets
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddrV4},
-    task::Poll,
-};
+use std::{io, task::Poll};
 
 use tokio::io::Ready;
 
 use super::{Udp, socket::UdpSocket};
 use crate::{
     SocketError, UdpOptions,
-    ip::{hop_limit, overlap},
+    ip::{Address, Endpoint, hop_limit, overlap},
     shared::{Shared, table::Id},
 };
 
@@ -25,14 +21,14 @@ impl UdpCalls<'_> {
     /// Binds to an address and port, a random port if it is 0
     pub(crate) fn bind(
         &mut self,
-        local: SocketAddrV4,
+        local: Endpoint,
         options: &UdpOptions,
-    ) -> io::Result<(Id, SocketAddrV4)> {
-        self.shared.check_own(*local.ip())?;
+    ) -> io::Result<(Id, Endpoint)> {
+        self.shared.check_own(local.address())?;
         let (Shared { random, freed, .. }, Udp { sockets, ports, .. }) =
             (&mut *self.shared, &*self.udp);
         let taken = |port| {
-            let local = SocketAddrV4::new(*local.ip(), port);
+            let local = Endpoint::new(local.address(), port);
             let bound = ports.range((port, 0)..=(port, Id::MAX));
             bound.filter_map(|(_, id)| sockets.get(*id)).any(|socket| overlap(socket.local, local))
         };
@@ -41,19 +37,19 @@ impl UdpCalls<'_> {
             port if taken(port) => return Err(SocketError::AddressInUse.into()),
             port => port,
         };
-        let local = SocketAddrV4::new(*local.ip(), port);
+        let local = Endpoint::new(local.address(), port);
         let id = self.udp.sockets.insert(UdpSocket::new(local, options, self.shared.engine.mtu()));
         self.udp.ports.insert((port, id));
         Ok((id, local))
     }
 
-    pub(crate) fn connect(&mut self, id: Id, peer: SocketAddrV4) -> io::Result<()> {
+    pub(crate) fn connect(&mut self, id: Id, peer: Endpoint) -> io::Result<()> {
         self.shared.addresses.check_peer(peer)?;
         self.socket(id)?.connect(peer);
         Ok(())
     }
 
-    pub(crate) fn peer(&mut self, id: Id) -> io::Result<SocketAddrV4> {
+    pub(crate) fn peer(&mut self, id: Id) -> io::Result<Endpoint> {
         Ok(self.socket(id)?.peer.ok_or(SocketError::NotConnected)?)
     }
 
@@ -62,7 +58,7 @@ impl UdpCalls<'_> {
         id: Id,
         peek: bool,
         read: impl FnOnce(&[u8]) -> usize,
-    ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
+    ) -> Poll<io::Result<(usize, Endpoint)>> {
         self.socket(id)?.recv(peek, read)
     }
 
@@ -70,7 +66,7 @@ impl UdpCalls<'_> {
         &mut self,
         id: Id,
         payload: &[u8],
-        to: Option<SocketAddrV4>,
+        to: Option<Endpoint>,
     ) -> Poll<io::Result<usize>> {
         if self.udp.is_held_up(id) {
             return self
@@ -82,9 +78,10 @@ impl UdpCalls<'_> {
         let socket = self.socket(id)?;
         let sent = socket.send(payload, to, &addresses);
         if matches!(sent, Poll::Ready(Ok(_))) {
-            let (source, looped) = (socket.source(&addresses), socket.multicast_loop);
-            let group = to.or(socket.peer).filter(|to| looped && to.ip().is_multicast());
+            let looped = socket.multicast_loop;
+            let group = to.or(socket.peer).filter(|to| looped && to.address().is_multicast());
             if let Some(group) = group {
+                let source = socket.source(&addresses);
                 self.udp.deliver(source, group, false, payload, self.shared);
             }
             self.udp.count_held(id, payload.len());
@@ -95,7 +92,7 @@ impl UdpCalls<'_> {
     }
 
     /// The address and port that it is bound to; with a peer, those that its datagrams leave from
-    pub(crate) fn local(&mut self, id: Id) -> io::Result<SocketAddrV4> {
+    pub(crate) fn local(&mut self, id: Id) -> io::Result<Endpoint> {
         let addresses = self.shared.addresses;
         let socket = self.socket(id)?;
         Ok(if socket.peer.is_some() { socket.source(&addresses) } else { socket.local })
@@ -167,7 +164,7 @@ impl UdpCalls<'_> {
         Ok(())
     }
 
-    pub(crate) fn join(&mut self, id: Id, group: Ipv4Addr) -> io::Result<()> {
+    pub(crate) fn join(&mut self, id: Id, group: Address) -> io::Result<()> {
         if !group.is_multicast() {
             return Err(SocketError::MulticastGroup.into());
         }
@@ -181,7 +178,7 @@ impl UdpCalls<'_> {
         Ok(())
     }
 
-    pub(crate) fn leave(&mut self, id: Id, group: Ipv4Addr) -> io::Result<()> {
+    pub(crate) fn leave(&mut self, id: Id, group: Address) -> io::Result<()> {
         let groups = &mut self.socket(id)?.groups;
         let at = groups.iter().position(|joined| *joined == group);
         groups.swap_remove(at.ok_or(SocketError::AddressNotAvailable)?);

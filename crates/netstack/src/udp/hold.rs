@@ -72,17 +72,17 @@ impl Udp {
         false
     }
 
-    /// Tells whether datagrams wait for the path to open
+    /// Returns true if datagrams wait for the path to open
     pub(crate) fn has_held(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| !hold.is_empty())
     }
 
-    /// Tells whether a datagram of this socket waits
+    /// Returns true if a datagram of this socket waits
     fn holds(&self, id: Id) -> bool {
         self.hold.is_some() && self.sockets.get(id).is_some_and(|socket| !socket.repeats)
     }
 
-    /// Tells whether a datagram of this socket would have to wait and there is no room for it
+    /// Returns true if a datagram of this socket would have to wait and there is no room for it
     pub(super) fn is_held_up(&self, id: Id) -> bool {
         self.holds(id) && self.hold.as_ref().is_some_and(|hold| hold.is_full())
     }

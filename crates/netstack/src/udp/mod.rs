@@ -1,4 +1,11 @@
 //! UDP: sockets, datagrams, fragments on their way out
+//!
+//! | module | content |
+//! |---|---|
+//! | `socket`, `buffers` | one socket, and its buffers |
+//! | `calls` | the calls of users |
+//! | `hold` | datagrams that wait for a path to open |
+//! | `packets` | the IP packets that a datagram leaves in |
 
 mod buffers;
 mod calls;
@@ -6,10 +13,7 @@ mod hold;
 mod packets;
 mod socket;
 
-use std::{
-    collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddrV4},
-};
+use std::collections::BTreeSet;
 
 use pptp_packet::{Egress, Waiters};
 
@@ -21,7 +25,7 @@ use self::{
 use crate::{
     SocketError,
     engine::Datagram,
-    ip::Identification,
+    ip::{Address, Endpoint, Identification},
     shared::{
         Shared,
         counter::count,
@@ -75,8 +79,8 @@ impl Udp {
         let Some((from, to, payload)) = datagram.udp() else {
             return count(&mut shared.stats.malformed);
         };
-        let source = SocketAddrV4::new(datagram.source, from);
-        let destination = SocketAddrV4::new(datagram.destination, to);
+        let source = Endpoint::new(datagram.source, from);
+        let destination = Endpoint::new(datagram.destination, to);
         if !shared.is_reached_at(datagram.destination) {
             return count(&mut shared.stats.unclaimed);
         }
@@ -89,8 +93,8 @@ impl Udp {
     /// Gives a datagram to every socket that takes it; false if none does
     fn deliver(
         &mut self,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: Endpoint,
+        destination: Endpoint,
         all: bool,
         payload: &[u8],
         shared: &mut Shared,
@@ -111,8 +115,8 @@ impl Udp {
     /// Tells the sockets whose datagram an ICMP message complains of, if they are connected
     pub(crate) fn on_unreachable(
         &mut self,
-        local: SocketAddrV4,
-        peer: SocketAddrV4,
+        local: Endpoint,
+        peer: Endpoint,
         error: SocketError,
         shared: &mut Shared,
     ) {
@@ -121,7 +125,7 @@ impl Udp {
             if let Some(socket) = self.sockets.get_mut(*id)
                 && socket.peer == Some(peer)
             {
-                socket.tell(error, &mut shared.wakes);
+                socket.push_error(error, &mut shared.wakes);
             }
         }
     }
@@ -146,9 +150,9 @@ impl Udp {
     }
 
     /// Fails the sockets that are bound to an address that is no longer the stack's
-    pub(crate) fn abandon(&mut self, old: Ipv4Addr, error: SocketError, shared: &mut Shared) {
+    pub(crate) fn abandon(&mut self, old: Address, error: SocketError, shared: &mut Shared) {
         for (_, socket) in self.sockets.iter_mut() {
-            if *socket.local.ip() == old {
+            if socket.local.address() == old {
                 socket.kill(error, &mut shared.wakes);
             }
         }

@@ -1,10 +1,11 @@
 //! The IP packets that a UDP datagram leaves in
 
-use std::net::SocketAddrV4;
-
 use pptp_packet::Egress;
 
-use crate::engine::{IpHeader, compose_udp, udp_checksum};
+use crate::{
+    engine::{IpHeader, compose_udp, udp_checksum},
+    ip::{Endpoint, UDP_HEADER, Version},
+};
 
 /// A UDP datagram (RFC 768) on its way out, in one IP packet or in several (RFC 791 §3.2)
 ///
@@ -12,8 +13,8 @@ use crate::engine::{IpHeader, compose_udp, udp_checksum};
 /// cut them further.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing<'a> {
-    pub(super) from: SocketAddrV4,
-    pub(super) to: SocketAddrV4,
+    pub(super) from: Endpoint,
+    pub(super) to: Endpoint,
     pub(super) ttl: u8,
     pub(super) identification: u16,
     pub(super) payload: &'a [u8],
@@ -33,11 +34,12 @@ impl Outgoing<'_> {
     /// `start` is 0 or the result of the last call, and the MTU may differ from that call's. `None` if
     /// nothing is left behind this packet.
     pub(super) fn compose(&self, start: usize, mtu: usize, out: &mut impl Egress) -> Option<usize> {
-        let place = place(self.len(), start, mtu);
+        let header = self.to.address().version().header_len();
+        let place = place(self.len(), start, mtu.saturating_sub(header));
         let octets = place.end.saturating_sub(place.start);
-        out.compose(IP_HEADER.saturating_add(octets), |room| {
+        out.compose(header.saturating_add(octets), |room| {
             self.emit_ip(place, octets, room);
-            let room = room.get_mut(IP_HEADER..).unwrap_or_default();
+            let room = room.get_mut(header..).unwrap_or_default();
             if place.start == 0 && place.is_last {
                 compose_udp(self.from, self.to, self.payload, room);
             } else {
@@ -54,8 +56,8 @@ impl Outgoing<'_> {
 
     fn emit_ip(&self, place: Place, octets: usize, room: &mut [u8]) {
         let header = IpHeader {
-            source: *self.from.ip(),
-            destination: *self.to.ip(),
+            source: self.from.address(),
+            destination: self.to.address(),
             hop_limit: self.ttl,
             identification: self.identification,
             payload_len: octets,
@@ -82,16 +84,16 @@ impl Outgoing<'_> {
         let ([s0, s1], [d0, d1]) = (self.from.port().to_be_bytes(), self.to.port().to_be_bytes());
         let [l0, l1] = length.to_be_bytes();
         let header = [s0, s1, d0, d1, l0, l1, 0, 0];
-        let sum = udp_checksum(*self.from.ip(), *self.to.ip(), length, &header, self.payload);
+        let (from, to) = (self.from.address(), self.to.address());
+        let sum = udp_checksum(from, to, length, &header, self.payload);
         let [c0, c1] = sum.to_be_bytes();
         [s0, s1, d0, d1, l0, l1, c0, c1]
     }
 }
 
-/// The largest place in an IP payload of `len` octets that fits one packet; but for the last one it ends at a
-/// multiple of eight
-const fn place(len: usize, start: usize, mtu: usize) -> Place {
-    let room = mtu.saturating_sub(IP_HEADER);
+/// The largest place in an IP payload of `len` octets that fits one packet's `room` for it; but for the last one it
+/// ends at a multiple of eight
+const fn place(len: usize, start: usize, room: usize) -> Place {
     let rest = len.saturating_sub(start);
     if rest <= room {
         return Place { start, end: len, is_last: true };
@@ -99,12 +101,10 @@ const fn place(len: usize, start: usize, mtu: usize) -> Place {
     Place { start, end: start.saturating_add(room & !7), is_last: false }
 }
 
-/// Octets of the largest datagram's payload (RFC 768, RFC 791 §3.1)
-pub(super) const MAX_PAYLOAD: usize = 65_535 - IP_HEADER - UDP_HEADER;
-
-const IP_HEADER: usize = 20;
-
-const UDP_HEADER: usize = 8;
+/// Octets of the largest datagram's payload (RFC 768, RFC 791 §3.1, RFC 8200 §3)
+pub(super) const fn max_payload(version: Version) -> usize {
+    version.max_payload().saturating_sub(UDP_HEADER)
+}
 
 #[cfg(test)]
 mod tests {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_largest_datagram_fits_the_field_of_its_length() {
-        let payload: Vec<_> = (0..MAX_PAYLOAD).map(|at| at.to_be_bytes()[7]).collect();
+        let payload: Vec<_> = (0..max_payload(Version::V4)).map(|at| at.to_be_bytes()[7]).collect();
         for (mtu, count) in [(68, 1365), (1396, 48), (65_534, 2), (65_535, 1)] {
             let packets = packets(&payload, &[mtu]);
             assert_eq!(packets.len(), count, "{mtu}");

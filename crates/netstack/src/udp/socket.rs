@@ -1,22 +1,18 @@
 //! UDP sockets
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddrV4},
-    task::Poll,
-};
+use std::{io, task::Poll};
 
 use pptp_packet::{Egress, Waiters, Wakers};
 use tokio::io::Ready;
 
 use super::{
     buffers::Buffers,
-    packets::{MAX_PAYLOAD, Outgoing},
+    packets::{Outgoing, max_payload},
 };
 use crate::{
     SocketError, UdpOptions,
     error::{destination_required, message_too_long},
-    ip::{Addresses, HOP_LIMIT, Identification},
+    ip::{Address, Addresses, Endpoint, HOP_LIMIT, Identification},
 };
 
 /// A UDP socket: two rings of datagrams, each with the other side's address
@@ -24,15 +20,15 @@ use crate::{
 /// The engine's own is not used: it gives a broadcast to one socket only, knows no connected sockets,
 /// and drops a datagram over the MTU without an error.
 pub(super) struct UdpSocket {
-    pub(super) local: SocketAddrV4,
-    pub(super) peer: Option<SocketAddrV4>,
+    pub(super) local: Endpoint,
+    pub(super) peer: Option<Endpoint>,
     pub(super) broadcast: bool,
     pub(super) ttl: u8,
     /// The time to live of datagrams to a group; with 0 they stay in this host
     pub(super) multicast_ttl: u8,
     /// True if this host's own members of a group receive its datagrams
     pub(super) multicast_loop: bool,
-    pub(super) groups: Vec<Ipv4Addr>,
+    pub(super) groups: Vec<Address>,
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
     pub(super) queued: bool,
@@ -55,7 +51,7 @@ pub(super) struct UdpSocket {
 /// The progress of a datagram that leaves in fragments
 #[derive(Debug, Clone, Copy)]
 struct Underway {
-    from: SocketAddrV4,
+    from: Endpoint,
     identification: u16,
     /// The start of the next fragment
     start: usize,
@@ -71,7 +67,7 @@ pub(super) enum Sent {
 }
 
 impl UdpSocket {
-    pub(super) fn new(local: SocketAddrV4, options: &UdpOptions, mtu: usize) -> Self {
+    pub(super) fn new(local: Endpoint, options: &UdpOptions, mtu: usize) -> Self {
         Self {
             local,
             peer: None,
@@ -89,33 +85,28 @@ impl UdpSocket {
             failed: None,
             refused: false,
             underway: None,
-            buffers: Some(Buffers::new(options, mtu)),
+            buffers: Some(Buffers::new(options, local.address().version(), mtu)),
         }
     }
 
-    pub(super) fn connect(&mut self, peer: SocketAddrV4) {
+    pub(super) fn connect(&mut self, peer: Endpoint) {
         (self.peer, self.pending_error) = (Some(peer), None);
     }
 
-    /// Tells whether a datagram is for this socket
-    pub(super) fn takes(&self, source: SocketAddrV4, destination: SocketAddrV4, all: bool) -> bool {
-        let (own, to) = (self.local.ip(), destination.ip());
+    /// Returns true if a datagram is for this socket; `all` if it is for every socket on its port
+    pub(super) fn takes(&self, source: Endpoint, destination: Endpoint, all: bool) -> bool {
+        let (own, to) = (self.local.address(), destination.address());
         self.local.port() == destination.port()
             && self.peer.is_none_or(|peer| peer == source)
             && if to.is_multicast() {
-                self.groups.contains(to)
+                self.groups.contains(&to)
             } else {
-                all || own.is_unspecified() || own == to
+                own.covers(to) || (all && own.version() == to.version())
             }
     }
 
     /// Keeps a datagram for its reader; false if there is no room
-    pub(super) fn receive(
-        &mut self,
-        source: SocketAddrV4,
-        payload: &[u8],
-        wakes: &mut Wakers,
-    ) -> bool {
+    pub(super) fn receive(&mut self, source: Endpoint, payload: &[u8], wakes: &mut Wakers) -> bool {
         let kept = self.buffers.as_mut().is_some_and(|it| it.receive.push(payload, source));
         self.readers.wake(wakes);
         kept
@@ -128,7 +119,7 @@ impl UdpSocket {
         &mut self,
         peek: bool,
         read: impl FnOnce(&[u8]) -> usize,
-    ) -> Poll<io::Result<(usize, SocketAddrV4)>> {
+    ) -> Poll<io::Result<(usize, Endpoint)>> {
         self.check()?;
         let Some(buffers) = &mut self.buffers else { return Poll::Pending };
         let result = if peek {
@@ -143,17 +134,17 @@ impl UdpSocket {
     pub(super) fn send(
         &mut self,
         payload: &[u8],
-        to: Option<SocketAddrV4>,
+        to: Option<Endpoint>,
         addresses: &Addresses,
     ) -> Poll<io::Result<usize>> {
         self.check()?;
         let to = to.or(self.peer).ok_or_else(destination_required)?;
         addresses.check_peer(to)?;
-        if addresses.is_broadcast(*to.ip()) && !self.broadcast {
+        if addresses.is_broadcast(to.address()) && !self.broadcast {
             return Poll::Ready(Err(SocketError::BroadcastNotEnabled.into()));
         }
         let Some(buffers) = &mut self.buffers else { return Poll::Pending };
-        if payload.len() > MAX_PAYLOAD {
+        if payload.len() > max_payload(to.address().version()) {
             return Poll::Ready(Err(message_too_long()));
         }
         if buffers.queue(payload, to) {
@@ -195,10 +186,10 @@ impl UdpSocket {
     }
 
     /// The address and port that datagrams leave from
-    pub(super) fn source(&self, addresses: &Addresses) -> SocketAddrV4 {
-        let bound = self.local.ip();
-        let address = if bound.is_unspecified() { addresses.first } else { *bound };
-        SocketAddrV4::new(address, self.local.port())
+    pub(super) fn source(&self, addresses: &Addresses) -> Endpoint {
+        let bound = self.local.address();
+        let address = if bound.is_unspecified() { addresses.source() } else { bound };
+        Endpoint::new(address, self.local.port())
     }
 
     pub(super) fn has_egress(&self) -> bool {
@@ -221,7 +212,7 @@ impl UdpSocket {
         let begun = self.underway.take().filter(|underway| underway.from == from);
         let Some(buffers) = &mut self.buffers else { return Sent::Nothing };
         let Some((to, payload)) = buffers.oldest() else { return Sent::Nothing };
-        let ttl = if to.ip().is_multicast() { self.multicast_ttl } else { self.ttl };
+        let ttl = if to.address().is_multicast() { self.multicast_ttl } else { self.ttl };
         let (mut sent, mut next) = (Sent::Nothing, None);
         if ttl > 0 {
             let is_first = begun.is_none();
@@ -251,7 +242,7 @@ impl UdpSocket {
     }
 
     /// Wakes the reader and the writer with the error of an ICMP message about the peer
-    pub(super) fn tell(&mut self, error: SocketError, wakes: &mut Wakers) {
+    pub(super) fn push_error(&mut self, error: SocketError, wakes: &mut Wakers) {
         self.pending_error = Some(error);
         self.readers.wake(wakes);
         self.writers.wake(wakes);

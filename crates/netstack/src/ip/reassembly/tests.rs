@@ -1,4 +1,6 @@
-use std::collections::BTreeMap;
+//! Tests of the reassembly
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use proptest::prelude::*;
 
@@ -12,12 +14,17 @@ const SECOND: Time = 1_000_000;
 /// A datagram's fragments come from here
 fn key(host: u8, identification: u16) -> Key {
     let source = Ipv4Addr::new(192, 168, 1, host);
-    Key { source, destination: CLIENT, protocol: Protocol::Udp, identification }
+    Key {
+        source: source.into(),
+        destination: CLIENT.into(),
+        protocol: Protocol::Udp,
+        identification: identification.into(),
+    }
 }
 
 /// The header of a fragment: only its first fragment's counts, so that each names its own
-fn header(mark: u8) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
+fn header(mark: u8) -> [u8; IPV4_HEADER] {
+    let mut header = [0; IPV4_HEADER];
     (header[0], header[1], header[6], header[8]) = (0x4F, mark, 0x20, 64);
     header
 }
@@ -190,7 +197,7 @@ fn what_differs_in_any_part_of_the_key_is_another_datagram() {
     let others = [
         key(3, 2),
         key(4, 1),
-        Key { destination: Ipv4Addr::BROADCAST, ..one },
+        Key { destination: Ipv4Addr::BROADCAST.into(), ..one },
         Key { protocol: Protocol::Icmp, ..one },
     ];
     for other in others {
@@ -224,7 +231,8 @@ fn thirty_seconds_from_the_first_fragment_on_a_datagram_is_given_up() {
 /// The datagrams that are still held, by host and identification
 fn held(bench: &Bench) -> Vec<(u8, u16)> {
     let keys = bench.reassembly.partials.iter().map(|partial| partial.key);
-    keys.map(|key| (key.source.octets()[3], key.identification)).collect()
+    keys.map(|key| (key.source.mapped_octets()[15], key.identification.try_into().unwrap()))
+        .collect()
 }
 
 #[test]

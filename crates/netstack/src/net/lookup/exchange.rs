@@ -23,7 +23,7 @@ use crate::{
         question::Key,
         work::Work,
     },
-    net::{address::v4, handle::Net, udp::UdpSocket},
+    net::{address::endpoint, handle::Net, udp::UdpSocket},
     shared::fresh_link::FreshLinkDelays,
 };
 
@@ -31,7 +31,7 @@ use crate::{
 /// (RFC 6891 §6.2.5, as of DNS Flag Day 2020)
 const PAYLOAD: u16 = 1232;
 
-/// Octets of an answer over UDP that are taken
+/// Size of the receive buffer for an answer over UDP, in octets
 const BUFFER: usize = 4096;
 
 /// Datagrams of one socket that one poll looks at, before others have their turn
@@ -111,7 +111,7 @@ impl Net {
     ) -> io::Result<Sent> {
         let options = UdpOptions { receive_buffer: BUFFER, send_buffer: 512, broadcast: false };
         let socket = self.udp_bind((Ipv4Addr::UNSPECIFIED, 0).into(), options)?.repeats()?;
-        socket.connect_to(v4(server)?)?;
+        socket.connect_to(endpoint(server)?)?;
         let (octets, asked) = self.query(subject, edns)?;
         socket.send(&octets).await?;
         Ok(Sent { socket, asked })

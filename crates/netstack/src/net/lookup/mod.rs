@@ -1,4 +1,11 @@
 //! Names: DNS over UDP and TCP (RFC 1035)
+//!
+//! | module | content |
+//! |---|---|
+//! | `asker` | the wait of one lookup for a question that others may share |
+//! | `asker_tests` | its tests, in every order that several threads could take |
+//! | `exchange` | the exchange with one DNS server: UDP, EDNS, and TCP |
+//! | `bound` | [`MAX_DNS_WORK`]: the bound on the work of one poll |
 
 mod asker;
 mod bound;

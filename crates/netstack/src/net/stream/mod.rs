@@ -19,7 +19,7 @@ use super::{
     split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
     wait::{self, Wait},
 };
-use crate::{Stack, ip::Flow, shared::table::Id, stack::Waiting};
+use crate::{Stack, shared::table::Id, stack::Waiting};
 
 /// A TCP connection
 ///
@@ -41,7 +41,6 @@ pub struct TcpStream {
 pub(super) struct Connection {
     net: Net,
     id: Id,
-    flow: Flow,
 }
 
 impl TcpStream {
@@ -51,12 +50,12 @@ impl TcpStream {
 
     /// The address and port on this side
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.connection.flow.local.into())
+        self.with(|stack, id| stack.tcp_after_end().flow(id)).map(|flow| flow.local.into())
     }
 
     /// The address and port of the peer
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.connection.flow.peer.into())
+        self.with(|stack, id| stack.tcp_after_end().flow(id)).map(|flow| flow.peer.into())
     }
 
     /// The error by which the connection ended, if it did
@@ -186,7 +185,7 @@ impl TcpStream {
         (OwnedReadHalf::new(other), OwnedWriteHalf::new(self))
     }
 
-    /// Tells whether both are streams of one connection
+    /// Returns true if both are streams of one connection
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.connection, &other.connection)
     }
@@ -272,8 +271,8 @@ impl AsyncWrite for TcpStream {
 }
 
 impl Connection {
-    pub(super) const fn new(net: Net, id: Id, flow: Flow) -> Self {
-        Self { net, id, flow }
+    pub(super) const fn new(net: Net, id: Id) -> Self {
+        Self { net, id }
     }
 }
 

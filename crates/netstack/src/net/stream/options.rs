@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use super::TcpStream;
 
 impl TcpStream {
-    /// Tells whether small segments leave at once
+    /// Returns true if small segments leave at once
     pub fn nodelay(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.tcp()?.nodelay(id))
     }

@@ -5,19 +5,19 @@ mod receive;
 
 use std::{
     io,
-    net::{SocketAddr, SocketAddrV4},
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
 use tokio::io::{Interest, Ready};
 
 use super::{
-    address::v4,
+    address::endpoint,
     handle::Net,
     ready::ready,
     wait::{self, Wait},
 };
-use crate::{Stack, shared::table::Id, stack::Waiting};
+use crate::{Stack, ip::Endpoint, shared::table::Id, stack::Waiting};
 
 /// A UDP socket
 ///
@@ -39,11 +39,11 @@ use crate::{Stack, shared::table::Id, stack::Waiting};
 pub struct UdpSocket {
     net: Net,
     id: Id,
-    local: SocketAddrV4,
+    local: Endpoint,
 }
 
 impl UdpSocket {
-    pub(super) const fn new(net: Net, id: Id, local: SocketAddrV4) -> Self {
+    pub(super) const fn new(net: Net, id: Id, local: Endpoint) -> Self {
         Self { net, id, local }
     }
 
@@ -71,7 +71,7 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.peer(id)).map(Into::into)
     }
 
-    pub(super) fn connect_to(&self, peer: SocketAddrV4) -> io::Result<()> {
+    pub(super) fn connect_to(&self, peer: Endpoint) -> io::Result<()> {
         self.with(|stack, id| stack.udp()?.connect(id, peer))
     }
 
@@ -102,12 +102,12 @@ impl UdpSocket {
         buf: &[u8],
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.poll_send_datagram(cx, buf, Some(v4(target)?))
+        self.poll_send_datagram(cx, buf, Some(endpoint(target)?))
     }
 
     /// The form of [`UdpSocket::send_to`] that does not wait
     pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.try_send_datagram(buf, Some(v4(target)?))
+        self.try_send_datagram(buf, Some(endpoint(target)?))
     }
 
     /// Waits until the socket is ready for something of `interest`, and returns its readiness
@@ -151,7 +151,7 @@ impl UdpSocket {
     pub(super) async fn send_datagram(
         &self,
         buf: &[u8],
-        to: Option<SocketAddrV4>,
+        to: Option<Endpoint>,
     ) -> io::Result<usize> {
         let id = self.id;
         let send = |stack: &mut Stack| stack.udp()?.send(id, buf, to);
@@ -162,13 +162,13 @@ impl UdpSocket {
         &self,
         cx: &Context<'_>,
         buf: &[u8],
-        to: Option<SocketAddrV4>,
+        to: Option<Endpoint>,
     ) -> Poll<io::Result<usize>> {
         let waiting = Waiting::UdpWrite(self.id);
         wait::poll(&self.net, waiting, cx, |stack| stack.udp()?.send(self.id, buf, to))
     }
 
-    fn try_send_datagram(&self, buf: &[u8], to: Option<SocketAddrV4>) -> io::Result<usize> {
+    fn try_send_datagram(&self, buf: &[u8], to: Option<Endpoint>) -> io::Result<usize> {
         wait::attempt(&self.net, |stack| stack.udp()?.send(self.id, buf, to))
     }
 

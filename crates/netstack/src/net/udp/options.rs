@@ -15,7 +15,7 @@ impl UdpSocket {
         self.with(|stack, id| stack.udp()?.set_ttl(id, ttl))
     }
 
-    /// Tells whether datagrams may be sent to a broadcast address
+    /// Returns true if datagrams may be sent to a broadcast address
     pub fn broadcast(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.udp()?.broadcast(id))
     }
@@ -37,15 +37,15 @@ impl UdpSocket {
     /// `InvalidInput` if it is no group, or if the stack holds eight groups already; `AddrInUse` if
     /// this socket has joined it.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.with(|stack, id| stack.udp()?.join(id, group))
+        self.with(|stack, id| stack.udp()?.join(id, group.into()))
     }
 
     /// Leaves a multicast group that this socket has joined
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, _interface: Ipv4Addr) -> io::Result<()> {
-        self.with(|stack, id| stack.udp()?.leave(id, group))
+        self.with(|stack, id| stack.udp()?.leave(id, group.into()))
     }
 
-    /// Tells whether the sockets of this stack receive the datagrams that this one sends to their groups
+    /// Returns true if the sockets of this stack receive the datagrams that this one sends to their groups
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.with(|stack, id| stack.udp()?.multicast_loop(id))
     }

@@ -11,7 +11,6 @@ use super::{Connection, lifecycle::End};
 use crate::{
     SocketError,
     engine::{State, TcpEngine},
-    shared::copy,
 };
 
 impl Connection {
@@ -53,13 +52,10 @@ impl Connection {
             }
             return read;
         }
-        let unread = self.unread.get(self.read..).unwrap_or_default();
-        let count = copy(unread, into);
-        if !peek {
-            self.read = self.read.saturating_add(count);
-            if self.read >= self.unread.len() {
-                (self.unread, self.read) = (Vec::new(), 0);
-            }
+        let Some(unread) = &mut self.unread else { return 0 };
+        let count = if peek { unread.peek(into) } else { unread.read(into) };
+        if unread.is_empty() {
+            self.unread = None;
         }
         count
     }
@@ -83,14 +79,14 @@ impl Connection {
         if written == 0 { Poll::Pending } else { Poll::Ready(Ok(written)) }
     }
 
-    /// Tells whether a read would not wait
+    /// Returns true if a read would not wait
     pub(crate) fn is_readable(&self) -> bool {
         self.end.is_some()
             || self.socket().is_some_and(|socket| socket.can_recv() || !socket.may_recv())
                 && !self.poll_connected().is_pending()
     }
 
-    /// Tells whether a write would not wait
+    /// Returns true if a write would not wait
     pub(crate) fn is_writable(&self) -> bool {
         self.end.is_some()
             || self.socket().is_some_and(|socket| socket.can_send() || !socket.may_send())
@@ -122,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// Tells whether a third of the buffer is free, so that writers are not woken for every acknowledged segment
+    /// Returns true if a third of the buffer is free, so that writers are not woken for every acknowledged segment
     pub(super) fn may_wake_writers(&self) -> bool {
         self.is_writable()
             && self.socket().is_none_or(|socket| {

@@ -2,7 +2,7 @@
 
 use pptp_packet::Wakers;
 
-use super::{Connection, Holder};
+use super::{Connection, Holder, unread::Unread};
 use crate::{
     SocketError,
     engine::{State, TcpEngine},
@@ -73,11 +73,10 @@ impl Connection {
     /// Frees the buffers at once; every call gives `end` from now on
     pub(crate) fn kill(&mut self, error: SocketError) {
         self.finish(error);
-        (self.socket, self.dup_acks) = (None, None);
-        (self.unread, self.read) = (Vec::new(), 0);
+        (self.socket, self.dup_acks, self.unread) = (None, None, None);
     }
 
-    /// Tells whether the connection was dropped or shut down and the peer has not acknowledged all of it
+    /// Returns true if the connection was dropped or shut down and the peer has not acknowledged all of it
     pub(crate) fn is_parting(&self) -> bool {
         let parts = |socket: &TcpEngine| {
             matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
@@ -151,9 +150,9 @@ impl Connection {
         if let Some(socket) = self.socket_mut()
             && kept
         {
-            let mut unread = vec![0; socket.recv_queue()];
-            socket.peek(&mut unread);
-            (self.unread, self.read) = (unread, 0);
+            let mut octets = vec![0; socket.recv_queue()];
+            socket.peek(&mut octets);
+            self.unread = Unread::new(octets);
         }
         (self.socket, self.dup_acks) = (None, None);
         Transition::Retired { kept, time_wait }

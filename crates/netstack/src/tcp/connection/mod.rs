@@ -1,9 +1,18 @@
 //! TCP connections
+//!
+//! | module | content |
+//! |---|---|
+//! | `io` | reads and writes, and the readiness for them |
+//! | `unread` | octets that came before the end and are not yet read |
+//! | `lifecycle` | the transitions of a connection and its end |
+//! | `numbers` | the acceptance of segments by their numbers |
+//! | `timers` | linger, keepalive, and the deadlines of a connection |
 
 mod io;
 mod lifecycle;
 mod numbers;
 mod timers;
+mod unread;
 
 use pptp_packet::Waiters;
 
@@ -11,6 +20,7 @@ pub(crate) use self::lifecycle::{Cause, Transition};
 use self::{
     lifecycle::End,
     timers::{LONGEST, MAX_LINGER, keepalive, lingering, patient},
+    unread::Unread,
 };
 use super::{
     ack_injector::{AckInjector, Sent},
@@ -52,9 +62,7 @@ pub(super) struct Connection {
     /// The engine's socket; `None` once no segment is to be sent or received any more
     socket: Option<TcpEngine>,
     /// Octets that came before the end and are not yet read
-    unread: Vec<u8>,
-    /// Octets of `unread` that were read
-    read: usize,
+    unread: Option<Box<Unread>>,
     /// The state at the last update
     was: State,
     established: bool,
@@ -97,8 +105,7 @@ impl Connection {
             end: None,
             numbers: Numbers::new(initial),
             socket: Some(socket),
-            unread: Vec::new(),
-            read: 0,
+            unread: None,
             was: State::Closed,
             established: false,
             heard: now,

@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::{
     engine::{BareSegment, Control, Segment, State, TcpEngine},
+    ip::header_len,
     tcp::{
         ack_injector::{Sent, SyntheticSegment},
         closing::FinalNumbers,
@@ -66,7 +67,7 @@ impl Connection {
         })
     }
 
-    /// Tells whether a datagram with this sequence number was our SYN (RFC 5927 §4.1)
+    /// Returns true if a datagram with this sequence number was our SYN (RFC 5927 §4.1)
     pub(crate) fn is_syn(&self, sequence: i32) -> bool {
         self.is_connecting() && self.numbers.unacknowledged().wrapping_sub(1) == sequence
     }
@@ -82,7 +83,7 @@ impl Connection {
         self.numbers.on_sent(sent.sequence, sent.end());
     }
 
-    /// Tells whether there are octets to send and the peer has no room for them
+    /// Returns true if there are octets to send and the peer has no room for them
     ///
     /// It owes an acknowledgment then only for a probe that was sent (RFC 9293 §3.8.6.1: as long as it
     /// answers them, the connection stays).
@@ -114,7 +115,7 @@ impl Connection {
 /// The checksum is not made good: it was verified, and the engine does not look at it.
 fn with_window(packet: &[u8], window: u16) -> Vec<u8> {
     let mut copy = packet.to_vec();
-    let header = copy.first().map_or(0, |first| usize::from(first & 0x0F).saturating_mul(4));
+    let header = header_len(packet).unwrap_or(0);
     let field = header.saturating_add(14)..header.saturating_add(16);
     if let Some(field) = copy.get_mut(field) {
         field.copy_from_slice(&window.to_be_bytes());

@@ -123,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// Tells whether the peer owes an acknowledgment; for a SYN the caller's own timeout is the limit
+    /// Returns true if the peer owes an acknowledgment; for a SYN the caller's own timeout is the limit
     pub(super) fn owes(&self) -> bool {
         self.socket().is_some_and(|socket| match socket.state() {
             State::Closed | State::Listen | State::SynSent | State::TimeWait => false,
