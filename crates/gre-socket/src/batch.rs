@@ -204,7 +204,7 @@ impl SendBatch {
         self.waiting.push_back(outgoing);
     }
 
-    /// True if [`SendBatch::take_slot`] would give a slot
+    /// Returns true if [`SendBatch::take_slot`] would give a slot
     pub fn has_room(&self) -> bool {
         self.slots.has_room()
     }
@@ -224,7 +224,7 @@ impl SendBatch {
         self.waiting.len()
     }
 
-    /// True if nothing is waiting
+    /// Returns true if nothing is waiting
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

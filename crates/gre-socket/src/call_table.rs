@@ -1,4 +1,4 @@
-//! From the Call ID of a datagram to its tunnel
+//! The table of calls, by Call ID
 
 use std::{fmt, net::Ipv4Addr, time::Instant};
 
@@ -45,7 +45,7 @@ impl<T> CallTable<T> {
         self.insert_with(rng, peer, now, |_| value)
     }
 
-    /// Inserts like [`CallTable::insert`] a value that has to know its Call ID
+    /// Inserts a value that has to know its Call ID, like [`CallTable::insert`]
     pub fn insert_with(
         &mut self,
         rng: &mut impl Rng,
@@ -61,7 +61,7 @@ impl<T> CallTable<T> {
         Ok(call_id)
     }
 
-    /// Ends the call; its ID rests for [`CALL_ID_QUARANTINE`] from `now`
+    /// Ends the call; its ID is in quarantine for [`CALL_ID_QUARANTINE`] from `now`
     pub fn remove(&mut self, call_id: u16, now: Instant) -> Option<T> {
         let [high, low] = call_id.to_be_bytes();
         let place = self.pages.get_mut(usize::from(high))?;
@@ -70,7 +70,7 @@ impl<T> CallTable<T> {
         if page.is_empty() {
             *place = None;
         }
-        self.ids.rest(call_id, now);
+        self.ids.quarantine(call_id, now);
         Some(entry.value)
     }
 
@@ -112,7 +112,7 @@ impl<T> CallTable<T> {
         self.ids.in_use()
     }
 
-    /// True if there is no call
+    /// Returns true if there is no call
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,6 +1,9 @@
 //! The interface between a client and a network that is not the kernel's
 
-use std::{fmt, io, net::SocketAddrV4};
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -33,6 +36,12 @@ pub trait VirtualHost: fmt::Debug + Send + Sync + 'static {
         &self,
         server: SocketAddrV4,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddrV4)>> + Send;
+
+    /// Returns the addresses of a name; `None` in a network without names
+    fn resolve(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+        let _ = name;
+        None
+    }
 
     /// Random octets, the seed of all random choices of the client; different at each call
     fn random_seed(&self) -> [u8; 32];

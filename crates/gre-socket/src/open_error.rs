@@ -1,8 +1,8 @@
-//! Reasons for which there is no raw socket
+//! Reasons why there is no raw socket
 
 use std::{io, net::Ipv4Addr, path::PathBuf};
 
-/// Reason for which there is no raw socket
+/// The reason why there is no raw socket
 ///
 /// Each message ends with the kernel's own words, where it had some.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ mod open;
 /// A raw socket of IP protocol 47, shared by all tunnels of a driver
 ///
 /// It takes datagrams of GRE version 1 with a key only (a BPF filter drops the others in the
-/// kernel), sends without Don't Fragment, and hears of ICMP.
+/// kernel), sends without Don't Fragment, and receives ICMP errors.
 #[derive(Debug)]
 pub struct RawSocket {
     socket: Socket,
@@ -196,7 +196,7 @@ impl GreSocket for RawSocket {
     }
 }
 
-/// Has the runtime watch a socket until the returned value is dropped
+/// Lets the runtime watch a socket until the returned value is dropped
 fn watch(socket: BorrowedFd<'_>) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.try_clone_to_owned()?.into())
 }
@@ -230,7 +230,7 @@ fn send_all(
     true
 }
 
-/// True if the kernel makes this error of an ICMP message
+/// Returns true if the kernel reports an ICMP message by this error
 ///
 /// It returns such an error from whichever call is next, so it belongs to no datagram there. The error
 /// queue has it too, with its destination.

@@ -1,3 +1,5 @@
+//! The shares of the Call IDs among several sockets
+
 /// The Call IDs that one of several sockets serves: those of one residue modulo the number of sockets
 ///
 /// Each socket's filter drops the calls of the others in the kernel, and its
@@ -9,7 +11,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// All Call IDs: the shard of a socket that is alone
+    /// All Call IDs: the shard of a single socket
     pub const ALL: Self = Self { index: 0, of: 1 };
 
     /// The shards of `count` sockets; one if `count` is 0
@@ -18,7 +20,7 @@ impl Shard {
         (0..of).map(move |index| Self { index, of })
     }
 
-    /// True if a call with this ID belongs to this shard
+    /// Returns true if a call with this ID belongs to this shard
     pub fn contains(self, call_id: u16) -> bool {
         call_id.checked_rem(self.of.into()) == Some(self.index.into())
     }

@@ -29,7 +29,7 @@ pub trait GreSocket: Send + Sync + 'static {
         failed: impl FnMut(u32, io::Error),
     ) -> io::Result<bool>;
 
-    /// Gives the network's reports about datagrams sent earlier to `each`
+    /// Passes the network's reports about earlier datagrams to `each`
     ///
     /// To be called when [`GreSocket::readable`] returned, as [`GreSocket::receive`] is: it returns
     /// at once while reports are left. Returns how many reports were taken, a bounded number at a

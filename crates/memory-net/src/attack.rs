@@ -1,8 +1,8 @@
-//! An attacker on a network in memory, who sends in the name of others, and may see their datagrams
+//! An attacker on a network in memory, who sends in the name of others and may see their datagrams
 
-use std::{fmt, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
-use crate::{Host, errno::ENOPROTOOPT, gre::Report, network::Network, network::now};
+use crate::{Host, Network, clock::now, errno::ENOPROTOOPT, inbox::Report, wiretap::Wiretap};
 
 impl Network {
     /// Sends a GRE datagram in the name of `source`, as an attacker off the path can
@@ -21,7 +21,7 @@ impl Network {
         &self,
         tap: impl FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
     ) {
-        self.with_state(|state| state.wiretap = Some(Wiretap(Box::new(tap))));
+        self.with_state(|state| state.wiretap = Some(Wiretap::new(tap)));
     }
 }
 
@@ -40,12 +40,12 @@ impl Network {
         let icmp = (3, 2);
         let report =
             Report { destination, peer_call_id, reporter: destination, icmp, raw_os_error };
-        self.with_state(|state| state.hand_report(host, now(), report));
+        self.with_state(|state| state.deliver_report(host, now(), report));
     }
 }
 
 impl Host {
-    /// Writes octets into the open connections of this host with `peer`, in that one's name
+    /// Writes octets into the open connections of this host with `peer`, in the name of `peer`
     ///
     /// An attacker who guesses TCP's sequence numbers can do this, and nothing else. The octets
     /// arrive one latency later, behind earlier octets of the stream, as many as the window has
@@ -54,22 +54,5 @@ impl Host {
         for connection in self.with_state(|host| host.connections.open()) {
             connection.forge(peer, self.address(), now(), octets);
         }
-    }
-}
-
-/// An attacker on the path: see [`Network::wiretap_gre`]
-pub(super) struct Wiretap(Box<Tap>);
-
-type Tap = dyn FnMut(Ipv4Addr, Ipv4Addr, &[u8]) -> Vec<Vec<u8>> + Send;
-
-impl Wiretap {
-    pub(super) fn see(&mut self, from: Ipv4Addr, to: Ipv4Addr, gre: &[u8]) -> Vec<Vec<u8>> {
-        (self.0)(from, to, gre)
-    }
-}
-
-impl fmt::Debug for Wiretap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wiretap")
     }
 }

@@ -1,9 +1,8 @@
-//! Faults of a host: a cable pulled out, a power failure, a path that swallows large packets
+//! Faults of a host: a cable pulled out, a power failure, a path that drops large packets
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
-use crate::{Host, network::now};
+use crate::{Host, clock::now};
 
 impl Host {
     /// Adds to the latency of everything that is sent to this host from now on
@@ -13,10 +12,10 @@ impl Host {
         self.with_state(|host| host.delay = extra);
     }
 
-    /// Swallows GRE to and from this host in IP packets of more octets than that, or lifts it
+    /// Drops GRE to and from this host in IP packets of more octets than that, or lifts it
     ///
     /// A path whose routers neither fragment nor report does this: a "black hole".
-    pub fn swallow_gre(&self, larger_than: Option<usize>) {
+    pub fn drop_large_gre(&self, larger_than: Option<usize>) {
         self.with_state(|host| host.largest = larger_than.unwrap_or(usize::MAX));
     }
 
@@ -31,8 +30,8 @@ impl Host {
     ///
     /// A write would block before each octet, which a kernel may do at any place. So it is seen if
     /// a program continues where it was.
-    pub fn stammer(&self) {
-        self.with_state(|host| host.stammers = true);
+    pub fn move_single_octets(&self) {
+        self.with_state(|host| host.moves_single_octets = true);
     }
 
     /// Lets this host send GRE from `address` too, as a host with a second line does

@@ -11,15 +11,20 @@
 )]
 
 mod attack;
+mod clock;
 mod errno;
 mod faults;
 mod gre;
+mod host;
+mod inbox;
 mod network;
 mod tcp;
 mod trace;
+mod wiretap;
 
 pub use gre::MemorySocket;
-pub use network::{Blocked, Host, Impairment, Network};
+pub use host::Host;
+pub use network::{Blocked, Impairment, Network};
 pub use tcp::{MemoryListener, MemoryStream};
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ use tokio::{
 mod connection;
 mod pipe;
 
-use crate::network::{Network, now};
+use crate::{Network, clock::now};
 use connection::{Connection, Side};
-use pipe::{End, Reading};
+use pipe::{End, ReadOutcome};
 
 pub(super) use connection::Connections;
 
@@ -35,7 +35,7 @@ pub struct MemoryStream {
     side: Side,
     /// The timer until octets on their way arrive; made when it is first waited for
     timer: Option<Pin<Box<Sleep>>>,
-    /// True if the pause before the next octet of a [stammering](super::Host::stammer) host is over
+    /// True if the pause before the next octet is over, in a host that moves single octets
     has_paused: bool,
 }
 
@@ -67,7 +67,7 @@ impl MemoryStream {
         self.connection.address(self.side.other())
     }
 
-    /// A pause before each octet that a stammering host writes
+    /// A pause before each octet that a host with single octets writes
     #[expect(clippy::disallowed_methods, reason = "its own task, and no lock is held")]
     fn poll_pause(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.has_paused = !self.has_paused;
@@ -112,7 +112,7 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if buf.remaining() > 1 && self.connection.stammers(self.side) {
+        if buf.remaining() > 1 && self.connection.moves_single_octets(self.side) {
             let mut octet = [0];
             let mut one = ReadBuf::new(&mut octet);
             let read = ready!(self.as_mut().poll_read(cx, &mut one));
@@ -121,9 +121,9 @@ impl AsyncRead for MemoryStream {
         }
         loop {
             match self.connection.read(self.side, now(), cx, buf) {
-                Reading::Done(outcome) => return Poll::Ready(outcome),
-                Reading::Due(due) => ready!(self.poll_due(cx, due)),
-                Reading::Nothing => return Poll::Pending,
+                ReadOutcome::Done(outcome) => return Poll::Ready(outcome),
+                ReadOutcome::Due(due) => ready!(self.poll_due(cx, due)),
+                ReadOutcome::Nothing => return Poll::Pending,
             }
         }
     }
@@ -136,7 +136,7 @@ impl AsyncWrite for MemoryStream {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         if let [first, ..] = octets
-            && self.connection.stammers(self.side)
+            && self.connection.moves_single_octets(self.side)
         {
             ready!(self.poll_pause(cx));
             return self.connection.write(self.side, now(), cx, &[*first]);
@@ -237,7 +237,7 @@ impl Backlog {
         }
     }
 
-    /// True if it takes connections
+    /// Returns true if it takes connections
     pub(super) fn is_open(&self) -> bool {
         self.waiting().is_some()
     }
@@ -264,5 +264,5 @@ enum Next {
     Nothing,
 }
 
-/// Connections that wait at a listener at most
+/// The most connections that may wait at one listener
 const MAX_CONNECTIONS: usize = 1024;

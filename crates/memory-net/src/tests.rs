@@ -1,3 +1,5 @@
+//! Tests of the network in memory, and their helpers
+
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},

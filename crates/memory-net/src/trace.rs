@@ -9,9 +9,9 @@ use std::{
 use pptp_gre::enhanced_call_id;
 use tokio::time::Instant;
 
-use crate::network::now;
+use crate::clock::now;
 
-/// Everything that was sent, and when, as one number
+/// A digest of everything that was sent, with the times
 #[derive(Debug)]
 pub(super) struct Trace {
     began: Instant,
@@ -30,7 +30,7 @@ impl Trace {
         (now() - self.began, ends, octets).hash(&mut self.hasher);
     }
 
-    /// A datagram arrives at a host as it was sent
+    /// Notes that a datagram arrives at a host as it was sent
     pub(super) fn arrive(&mut self, to: Ipv4Addr, gre: &[u8], due: Instant) {
         if let Some(call_id) = enhanced_call_id(gre).filter(|_| has_sequence_number(gre)) {
             let arrival = self.arrivals.entry((to, call_id)).or_insert(due);
@@ -47,7 +47,7 @@ impl Trace {
     }
 }
 
-/// True if there is a payload: else it is a bare acknowledgment (RFC 2637 §4.1, the bit S)
+/// Returns true if there is a payload: else it is a bare acknowledgment (RFC 2637 §4.1, the bit S)
 fn has_sequence_number(gre: &[u8]) -> bool {
     gre.first().is_some_and(|flags| flags & 0x10 != 0)
 }

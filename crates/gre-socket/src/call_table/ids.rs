@@ -17,28 +17,28 @@ use crate::Shard;
 /// the new one.
 pub const CALL_ID_QUARANTINE: Duration = Duration::from_mins(2);
 
-/// The error that all Call IDs of the shard are in use or at rest
+/// The error that all Call IDs of the shard are in use or in quarantine
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no Call ID is free: {in_use} in use, {at_rest} at rest after their calls ended")]
+#[error("no Call ID is free: {in_use} in use, {in_quarantine} at rest after their calls ended")]
 pub struct Exhausted {
     /// IDs of calls in the table
     pub in_use: usize,
     /// IDs of calls that ended less than [`CALL_ID_QUARANTINE`] ago
-    pub at_rest: usize,
+    pub in_quarantine: usize,
 }
 
 /// The numbers that a Call ID of a shard can be
 pub(super) struct CallIds {
-    /// A bit for each of 65,536, set while it is in use or at rest, or if it belongs to another shard
+    /// A bit for each of 65,536, set while it is in use or in quarantine, or if it belongs to another shard
     taken: Box<[u64; WORDS]>,
-    /// Numbers at rest, those with the longest rest first; each number is here once at most
-    resting: VecDeque<(Instant, u16)>,
+    /// Numbers in quarantine, those that have been there longest first; none is here twice
+    quarantined: VecDeque<(Instant, u16)>,
     in_use: usize,
 }
 
 impl CallIds {
     pub(super) fn new(shard: Shard) -> Self {
-        let mut ids = Self { taken: Box::new([0; WORDS]), resting: VecDeque::new(), in_use: 0 };
+        let mut ids = Self { taken: Box::new([0; WORDS]), quarantined: VecDeque::new(), in_use: 0 };
         let is_ours = |id| id != 0 && shard.contains(id);
         (0..=u16::MAX).filter(|id| !is_ours(*id)).for_each(|id| ids.set(id, true));
         ids
@@ -46,19 +46,19 @@ impl CallIds {
 
     /// Takes the first free number at or after a random one
     pub(super) fn take(&mut self, rng: &mut impl Rng, now: Instant) -> Result<u16, Exhausted> {
-        self.end_rests(now);
+        self.end_quarantines(now);
         let [.., high, low] = rng.next_u32().to_be_bytes();
         let id = self
             .free_from(u16::from_be_bytes([high, low]))
-            .ok_or(Exhausted { in_use: self.in_use, at_rest: self.resting.len() })?;
+            .ok_or(Exhausted { in_use: self.in_use, in_quarantine: self.quarantined.len() })?;
         self.set(id, true);
         self.in_use.increment();
         Ok(id)
     }
 
-    /// Lets a number that was taken rest until [`CALL_ID_QUARANTINE`] after `now`
-    pub(super) fn rest(&mut self, id: u16, now: Instant) {
-        self.resting.push_back((now, id));
+    /// Keeps a number that was taken in quarantine until [`CALL_ID_QUARANTINE`] after `now`
+    pub(super) fn quarantine(&mut self, id: u16, now: Instant) {
+        self.quarantined.push_back((now, id));
         self.in_use = self.in_use.saturating_sub(1);
     }
 
@@ -66,12 +66,12 @@ impl CallIds {
         self.in_use
     }
 
-    fn end_rests(&mut self, now: Instant) {
-        while let Some(&(since, id)) = self.resting.front() {
+    fn end_quarantines(&mut self, now: Instant) {
+        while let Some(&(since, id)) = self.quarantined.front() {
             if now.saturating_duration_since(since) < CALL_ID_QUARANTINE {
                 break;
             }
-            self.resting.pop_front();
+            self.quarantined.pop_front();
             self.set(id, false);
         }
     }
@@ -99,7 +99,7 @@ impl fmt::Debug for CallIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallIds")
             .field("in_use", &self.in_use)
-            .field("at_rest", &self.resting.len())
+            .field("in_quarantine", &self.quarantined.len())
             .finish_non_exhaustive()
     }
 }

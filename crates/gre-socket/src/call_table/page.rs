@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-/// A sparse set: `places` says where in `entries` an ID is, and the entry there says whether that
-/// is true, so `places` needs no mark for "nowhere"
+/// A sparse set of calls
+///
+/// `places` gives an ID's index in `entries`. The ID is in the set if the entry at that index has
+/// it, so `places` needs no mark for absent IDs.
 pub(super) struct Page<T> {
     places: [u8; 256],
     entries: Vec<Entry<T>>,

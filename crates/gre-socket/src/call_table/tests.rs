@@ -1,3 +1,5 @@
+//! Tests of the call table and of its Call IDs
+
 use std::collections::HashMap;
 
 use proptest::{collection::vec, prelude::*};
@@ -62,7 +64,7 @@ fn every_id_but_zero_is_given_once_and_then_none() {
     }
     assert!(!seen[0]);
     assert_eq!(table.len(), 65_535);
-    let exhausted = Exhausted { in_use: 65_535, at_rest: 0 };
+    let exhausted = Exhausted { in_use: 65_535, in_quarantine: 0 };
     assert_eq!(table.insert(&mut rng, PEER, (), now), Err(exhausted));
     assert_eq!(table.iter().count(), 65_535);
 }
@@ -79,7 +81,7 @@ fn an_id_rests_120_seconds() {
     table.remove(second, start + CALL_ID_QUARANTINE / 2).unwrap();
 
     let too_soon = start + std::time::Duration::from_millis(119_999);
-    let exhausted = Exhausted { in_use: 65_533, at_rest: 2 };
+    let exhausted = Exhausted { in_use: 65_533, in_quarantine: 2 };
     assert_eq!(table.insert(&mut rng, PEER, (), too_soon), Err(exhausted));
     assert_eq!(table.insert(&mut rng, PEER, (), start + CALL_ID_QUARANTINE), Ok(first));
     assert!(table.insert(&mut rng, PEER, (), start + CALL_ID_QUARANTINE).is_err());

@@ -19,7 +19,7 @@ pub(super) fn kernel_drops(inode: u64) -> Option<u64> {
     drops_in(&fs::read_to_string("/proc/self/net/raw").ok()?, inode)
 }
 
-/// The last column of the line that has `inode` in its tenth
+/// Reads the last column of the line whose tenth column is `inode`
 fn drops_in(table: &str, inode: u64) -> Option<u64> {
     let line = table.lines().skip(1).find(|line| {
         line.split_ascii_whitespace().nth(9).and_then(|field| field.parse().ok()) == Some(inode)

@@ -137,7 +137,8 @@ fn address(outgoing: &Outgoing) -> SockaddrIn {
     SocketAddrV4::new(outgoing.destination, 0).into()
 }
 
-/// Takes the next entry of the error queue, which is `None` unless it comes of an ICMP message
+/// Takes the next entry of the error queue; the entry is `None` unless it comes from an ICMP
+/// message
 ///
 /// Errors that this host itself found were returned when the datagram was sent.
 pub(super) fn failure(socket: BorrowedFd<'_>) -> io::Result<Option<DeliveryFailure>> {

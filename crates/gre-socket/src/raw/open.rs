@@ -1,4 +1,4 @@
-//! Opening the raw socket, and everything that is set on it
+//! The opening of the raw socket, and its options
 
 use std::{
     io,
@@ -38,7 +38,7 @@ pub(super) fn open_for_later(options: &SocketOptions) -> Result<OwnedFd, OpenErr
     Ok(socket.into())
 }
 
-/// Sets everything that is set on the socket
+/// Sets all options of the socket
 pub(super) fn prepare(socket: &Socket, options: &SocketOptions) -> Result<(), OpenError> {
     prepare_with(socket, &filter(options.shard), options)
 }
@@ -56,7 +56,7 @@ fn prepare_with(
     // A raw socket sends with Don't Fragment otherwise.
     set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)
         .map_err(|error| failed("IP_MTU_DISCOVER")(error.into()))?;
-    // Without it a socket that is not connected never hears of ICMP.
+    // Without it a socket that is not connected receives no ICMP errors.
     setsockopt(socket, sockopt::Ipv4RecvErr, &true)
         .map_err(|error| failed("IP_RECVERR")(error.into()))?;
     set_buffers(socket, options.receive_buffer)?;
@@ -148,7 +148,7 @@ fn filter(shard: Shard) -> [SockFilter; 12] {
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 2),
         SockFilter::new(JUMP_IF_EQUAL, 0, 5, 0x880B),
         SockFilter::new(LOAD_HALF_BEHIND_HEADER, 0, 0, 6), // the Call ID
-        // who asked for its call with 0 may be in any shard
+        // a call that was asked for with Call ID 0 may be in any shard
         SockFilter::new(JUMP_IF_EQUAL, 2, 0, 0),
         SockFilter::new(MODULO, 0, 0, shard.modulus()),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, shard.residue()),
@@ -156,9 +156,6 @@ fn filter(shard: Shard) -> [SockFilter; 12] {
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
-
-/// Drops every datagram
-const DROP_ALL: [SockFilter; 1] = [SockFilter::new(RETURN, 0, 0, 0)];
 
 const RETURN: u16 = 0x06; // ret #k
 
@@ -178,6 +175,9 @@ const SEND_BUFFER: usize = 1 << 20;
 
 /// IP protocol 47
 const GRE: i32 = 47;
+
+/// Drops every datagram
+const DROP_ALL: [SockFilter; 1] = [SockFilter::new(RETURN, 0, 0, 0)];
 
 #[cfg(test)]
 mod tests {

@@ -14,14 +14,12 @@ use std::{
 
 use tokio::{io::ReadBuf, time::Instant};
 
-use super::{
-    Network, now,
-    pipe::{End, Pipe, Reading},
-};
+use super::pipe::{End, Pipe, ReadOutcome};
+use crate::{Network, clock::now};
 
 /// A connection between two hosts
 #[derive(Debug)]
-pub(in super::super) struct Connection {
+pub(crate) struct Connection {
     network: Network,
     number: u64,
     dialler: Half,
@@ -51,7 +49,7 @@ impl Connection {
         let (network, number) = (network.clone(), network.next_number());
         let it = Arc::new(Self { network, number, dialler: half(from), listener: half(to) });
         for end in [from, to] {
-            it.network.host(*end.ip()).with_state(|host| host.connections.add(&it));
+            it.network.with_host(*end.ip(), |host| host.connections.add(&it));
         }
         it
     }
@@ -60,9 +58,9 @@ impl Connection {
         self.half(side).address
     }
 
-    /// True if the host of `side` takes one octet at a time
-    pub(super) fn stammers(&self, side: Side) -> bool {
-        self.network.host(*self.address(side).ip()).with_state(|host| host.stammers)
+    /// Returns true if the host of `side` takes one octet at a time
+    pub(super) fn moves_single_octets(&self, side: Side) -> bool {
+        self.network.with_host(*self.address(side).ip(), |host| host.moves_single_octets)
     }
 
     pub(super) fn read(
@@ -71,9 +69,9 @@ impl Connection {
         now: Instant,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Reading {
+    ) -> ReadOutcome {
         if self.is_forgotten_by(side) {
-            return Reading::Nothing;
+            return ReadOutcome::Nothing;
         }
         self.half(side.other()).written.read(now, cx, buf)
     }
@@ -101,13 +99,7 @@ impl Connection {
     }
 
     /// Adds octets from `peer` to `host` that `peer` did not write, if these are its ends
-    pub(in super::super) fn forge(
-        &self,
-        peer: Ipv4Addr,
-        host: Ipv4Addr,
-        now: Instant,
-        octets: &[u8],
-    ) {
+    pub(crate) fn forge(&self, peer: Ipv4Addr, host: Ipv4Addr, now: Instant, octets: &[u8]) {
         let ends = |side: Side| (*self.address(side).ip(), *self.address(side.other()).ip());
         for side in Side::BOTH.into_iter().filter(|side| ends(*side) == (peer, host)) {
             self.half(side).written.forge(now, self.latency(side), octets);
@@ -126,24 +118,24 @@ impl Connection {
         if !self.is_forgotten_by(side) {
             let latency = self.latency(side);
             self.half(side).written.end(now(), latency, end);
-            self.half(side.other()).written.abandon(now(), latency, end);
+            self.half(side.other()).written.close_reader(now(), latency, end);
         }
     }
 
-    /// True if `side` has octets to read
+    /// Returns true if `side` has octets to read
     pub(super) fn has_arrived(&self, side: Side, now: Instant) -> bool {
         self.half(side.other()).written.has_arrived(now)
     }
 
     /// Stops everything on its way
-    pub(in super::super) fn hold(&self, now: Instant) {
+    pub(crate) fn hold(&self, now: Instant) {
         for side in Side::BOTH {
             self.half(side).written.hold(now);
         }
     }
 
     /// Lets everything pass again, if both hosts are plugged in
-    pub(in super::super) fn resume(&self, now: Instant) {
+    pub(crate) fn resume(&self, now: Instant) {
         for side in Side::BOTH {
             let Some(latency) = self.latency(side) else { return };
             let arrival = self.half(side).written.resume(now, latency);
@@ -154,12 +146,12 @@ impl Connection {
     }
 
     /// Resets the connection as a firewall does
-    pub(in super::super) fn reset(&self, now: Instant) {
+    pub(crate) fn reset(&self, now: Instant) {
         self.reset_at(now + self.latency(Side::Dialler).unwrap_or_default());
     }
 
     /// Makes this host forget the connection; it answers anything that arrives later with a reset
-    pub(in super::super) fn forget(&self, host: Ipv4Addr) {
+    pub(crate) fn forget(&self, host: Ipv4Addr) {
         for side in Side::BOTH.into_iter().filter(|side| *self.address(*side).ip() == host) {
             self.half(side).forgotten.store(true, Ordering::Relaxed);
             let arrival = self.half(side.other()).written.next_arrival(now());
@@ -176,7 +168,7 @@ impl Connection {
     }
 
     fn latency(&self, from: Side) -> Option<Duration> {
-        self.network.passage(*self.address(from).ip(), *self.address(from.other()).ip())
+        self.network.path_latency(*self.address(from).ip(), *self.address(from.other()).ip())
     }
 
     fn is_forgotten_by(&self, side: Side) -> bool {
@@ -194,8 +186,8 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         for side in Side::BOTH {
-            let host = self.network.host(*self.address(side).ip());
-            host.with_state(|host| host.connections.remove(self.number));
+            let address = *self.address(side).ip();
+            self.network.with_host(address, |host| host.connections.remove(self.number));
         }
     }
 }
@@ -213,10 +205,10 @@ impl Side {
 
 /// The open connections of a host, in the order in which they were opened
 #[derive(Debug, Default)]
-pub(in super::super) struct Connections(BTreeMap<u64, Weak<Connection>>);
+pub(crate) struct Connections(BTreeMap<u64, Weak<Connection>>);
 
 impl Connections {
-    pub(in super::super) fn open(&self) -> Vec<Arc<Connection>> {
+    pub(crate) fn open(&self) -> Vec<Arc<Connection>> {
         self.0.values().filter_map(Weak::upgrade).collect()
     }
 

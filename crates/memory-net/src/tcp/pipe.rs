@@ -13,7 +13,7 @@ use tokio::{io::ReadBuf, time::Instant};
 
 /// Octets from a writer to a reader, who sees them when they are due
 #[derive(Debug, Default)]
-pub(super) struct Pipe(Mutex<State>);
+pub(super) struct Pipe(Mutex<PipeState>);
 
 /// The end of a direction
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,10 @@ pub(super) enum End {
 }
 
 /// Result of a read
-pub(super) enum Reading {
+pub(super) enum ReadOutcome {
     /// Octets were read, or the end was reached
     Done(io::Result<()>),
-    /// Something arrives then
+    /// The next octets arrive at this time
     Due(Instant),
     /// Nothing is on its way
     Nothing,
@@ -38,26 +38,26 @@ impl Pipe {
         now: Instant,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Reading {
+    ) -> ReadOutcome {
         let mut wakers = Wakers::new();
         let mut state = self.state();
         if buf.remaining() == 0 {
-            return Reading::Done(Ok(()));
+            return ReadOutcome::Done(Ok(()));
         }
         if state.is_reset(now) {
-            return Reading::Done(End::Reset.as_read());
+            return ReadOutcome::Done(End::Reset.as_read());
         }
         if state.take(now, buf) > 0 {
             state.writer.wake(&mut wakers);
-            return Reading::Done(Ok(()));
+            return ReadOutcome::Done(Ok(()));
         }
-        match state.end {
+        match state.writer_end {
             Some((ending, end)) if ending.is_due(now) && state.segments.is_empty() => {
-                return Reading::Done(end.as_read());
+                return ReadOutcome::Done(end.as_read());
             }
             _ => state.reader.set_polled(cx.waker(), &mut wakers),
         }
-        state.due().map_or(Reading::Nothing, Reading::Due)
+        state.due().map_or(ReadOutcome::Nothing, ReadOutcome::Due)
     }
 
     /// Takes octets that arrive after `latency`, or once something passes again
@@ -72,7 +72,7 @@ impl Pipe {
     ) -> Poll<io::Result<usize>> {
         let mut wakers = Wakers::new();
         let mut state = self.state();
-        match (state.end, state.abandoned) {
+        match (state.writer_end, state.reader_end) {
             _ if state.is_reset(now) => return Poll::Ready(Err(End::Reset.as_write())),
             (Some(_), _) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             (None, Some((known, end))) if known.is_due(now) => {
@@ -88,7 +88,7 @@ impl Pipe {
             return Poll::Pending;
         }
         let octets = octets.get(..room).unwrap_or(octets);
-        state.put(Passing::new(now, latency), octets);
+        state.put(InTransit::new(now, latency), octets);
         state.reader.wake(&mut wakers);
         Poll::Ready(Ok(octets.len()))
     }
@@ -97,36 +97,37 @@ impl Pipe {
     pub(super) fn forge(&self, now: Instant, latency: Option<Duration>, octets: &[u8]) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
-        if state.end.is_some() || state.abandoned.is_some() || state.reset.is_some() {
+        if state.writer_end.is_some() || state.reader_end.is_some() || state.reset.is_some() {
             return;
         }
         let room = WINDOW.saturating_sub(state.unread);
-        state.put(Passing::new(now, latency), octets.get(..room).unwrap_or(octets));
+        state.put(InTransit::new(now, latency), octets.get(..room).unwrap_or(octets));
         state.reader.wake(&mut wakers);
     }
 
-    /// Ends it from the writer's side, once all written octets have arrived; a reset overrides that
+    /// Ends the direction from the writer's side, once all written octets have arrived; a reset
+    /// overrides that
     pub(super) fn end(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
-        if state.end.is_none_or(|(_, before)| before == End::Eof && end == End::Reset) {
-            let passing = state.behind_the_last(Passing::new(now, latency));
-            state.end = Some((passing, end));
+        if state.writer_end.is_none_or(|(_, before)| before == End::Eof && end == End::Reset) {
+            let transit = state.after_last(InTransit::new(now, latency));
+            state.writer_end = Some((transit, end));
         }
         state.reader.wake(&mut wakers);
     }
 
-    /// Ends it from the reader's side; the writer knows it when it has passed
-    pub(super) fn abandon(&self, now: Instant, latency: Option<Duration>, end: End) {
+    /// Ends the direction from the reader's side; the writer learns it when that has arrived
+    pub(super) fn close_reader(&self, now: Instant, latency: Option<Duration>, end: End) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
-        state.abandoned.get_or_insert_with(|| (Passing::new(now, latency), end));
+        state.reader_end.get_or_insert_with(|| (InTransit::new(now, latency), end));
         state.segments = VecDeque::new();
         state.unread = 0;
         state.writer.wake(&mut wakers);
     }
 
-    /// Ends it for both, who know it then
+    /// Ends the direction for both sides, which learn it at `at`
     pub(super) fn reset(&self, at: Instant) {
         let mut wakers = Wakers::new();
         let mut state = self.state();
@@ -137,7 +138,7 @@ impl Pipe {
 
     /// Drops everything that has not arrived
     pub(super) fn hold(&self, now: Instant) {
-        self.state().passing().for_each(|passing| passing.hold(now));
+        self.state().transit().for_each(|transit| transit.hold(now));
     }
 
     /// Sends again all that was held up; returns the time at which the first of it arrives
@@ -145,11 +146,11 @@ impl Pipe {
         let mut wakers = Wakers::new();
         let mut state = self.state();
         let (mut last, mut first) = (None, None);
-        for passing in state.passing() {
-            if passing.resume(now, latency, last) {
-                first = first.or(passing.due);
+        for transit in state.transit() {
+            if transit.resume(now, latency, last) {
+                first = first.or(transit.due);
             }
-            last = passing.due;
+            last = transit.due;
         }
         state.reader.wake(&mut wakers);
         state.writer.wake(&mut wakers);
@@ -158,15 +159,15 @@ impl Pipe {
 
     /// The time at which the next octets on their way arrive
     pub(super) fn next_arrival(&self, now: Instant) -> Option<Instant> {
-        self.state().passing().filter_map(|passing| passing.due).find(|due| *due > now)
+        self.state().transit().filter_map(|transit| transit.due).find(|due| *due > now)
     }
 
-    /// True if there are octets to read
+    /// Returns true if there are octets to read
     pub(super) fn has_arrived(&self, now: Instant) -> bool {
-        self.state().segments.front().is_some_and(|segment| segment.passing.is_due(now))
+        self.state().segments.front().is_some_and(|segment| segment.transit.is_due(now))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PipeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,27 +189,27 @@ impl End {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipeState {
     segments: VecDeque<Segment>,
     /// Octets in `segments` that were not read
     unread: usize,
-    /// The writer's end of it, on its way to the reader
-    end: Option<(Passing, End)>,
-    /// The reader's end of it, on its way to the writer
-    abandoned: Option<(Passing, End)>,
+    /// The end by the writer, on its way to the reader
+    writer_end: Option<(InTransit, End)>,
+    /// The end by the reader, on its way to the writer
+    reader_end: Option<(InTransit, End)>,
     /// The time at which both ends know that it is over
     reset: Option<Instant>,
     reader: Waiters,
     writer: Waiters,
 }
 
-impl State {
+impl PipeState {
     /// Moves octets that have arrived into `buf`; returns how many were moved
     fn take(&mut self, now: Instant, buf: &mut ReadBuf<'_>) -> usize {
         let before = buf.remaining();
         while buf.remaining() > 0
             && let Some(segment) =
-                self.segments.front_mut().filter(|segment| segment.passing.is_due(now))
+                self.segments.front_mut().filter(|segment| segment.transit.is_due(now))
         {
             let unread = segment.octets.get(segment.read..).unwrap_or_default();
             let moved = unread.get(..buf.remaining()).unwrap_or(unread);
@@ -223,27 +224,27 @@ impl State {
         moved
     }
 
-    fn put(&mut self, passing: Passing, octets: &[u8]) {
+    fn put(&mut self, transit: InTransit, octets: &[u8]) {
         if octets.is_empty() {
             return;
         }
-        let passing = self.behind_the_last(passing);
+        let transit = self.after_last(transit);
         self.unread = self.unread.saturating_add(octets.len());
-        self.segments.push_back(Segment { passing, octets: octets.to_vec(), read: 0 });
+        self.segments.push_back(Segment { transit, octets: octets.to_vec(), read: 0 });
     }
 
     /// The delivery time of the next octets, which do not overtake earlier ones
-    fn behind_the_last(&self, passing: Passing) -> Passing {
-        let Some(last) = self.segments.back() else { return passing };
-        let due = passing.due.zip(last.passing.due).map(|(due, last)| due.max(last));
-        Passing { due, ..passing }
+    fn after_last(&self, transit: InTransit) -> InTransit {
+        let Some(last) = self.segments.back() else { return transit };
+        let due = transit.due.zip(last.transit.due).map(|(due, last)| due.max(last));
+        InTransit { due, ..transit }
     }
 
     /// Everything on its way, in order; the reader's end, which goes the other way, last
-    fn passing(&mut self) -> impl Iterator<Item = &mut Passing> {
-        let segments = self.segments.iter_mut().map(|segment| &mut segment.passing);
-        let ends = [&mut self.end, &mut self.abandoned].into_iter().flatten();
-        segments.chain(ends.map(|(passing, _)| passing))
+    fn transit(&mut self) -> impl Iterator<Item = &mut InTransit> {
+        let segments = self.segments.iter_mut().map(|segment| &mut segment.transit);
+        let ends = [&mut self.writer_end, &mut self.reader_end].into_iter().flatten();
+        segments.chain(ends.map(|(transit, _)| transit))
     }
 
     fn is_reset(&self, now: Instant) -> bool {
@@ -253,8 +254,8 @@ impl State {
     /// The time of the next arrival
     fn due(&self) -> Option<Instant> {
         let next = match self.segments.front() {
-            Some(segment) => segment.passing.due,
-            None => self.end.and_then(|(passing, _)| passing.due),
+            Some(segment) => segment.transit.due,
+            None => self.writer_end.and_then(|(transit, _)| transit.due),
         };
         next.into_iter().chain(self.reset).min()
     }
@@ -262,20 +263,20 @@ impl State {
 
 #[derive(Debug)]
 struct Segment {
-    passing: Passing,
+    transit: InTransit,
     octets: Vec<u8>,
     read: usize,
 }
 
 /// Something on its way
 #[derive(Clone, Copy, Debug)]
-struct Passing {
+struct InTransit {
     sent: Instant,
     /// The time at which it arrives; `None` while nothing passes
     due: Option<Instant>,
 }
 
-impl Passing {
+impl InTransit {
     fn new(now: Instant, latency: Option<Duration>) -> Self {
         Self { sent: now, due: latency.map(|latency| now + latency) }
     }

@@ -27,7 +27,7 @@ async fn a_black_hole_swallows_what_is_large_both_ways() {
     let (mut a, mut b) = (gre(&network.host(A)), gre(&network.host(B)));
     // an IP header and twelve octets
     for (largest, passes) in [(Some(32), true), (Some(31), false), (None, true)] {
-        network.host(B).swallow_gre(largest);
+        network.host(B).drop_large_gre(largest);
         send(&mut a, B, [1]);
         send(&mut b, A, [2]);
         sleep(LATENCY).await;
