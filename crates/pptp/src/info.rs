@@ -10,50 +10,30 @@
 //! # }
 //! ```
 
-use std::{
-    net::{Ipv4Addr, SocketAddrV4},
-    time::Duration,
-};
+use std::{net::SocketAddrV4, ops::Deref};
 
-use pptp_tunnel::{AddressRequest, AuthenticationProtocol, Facts, Quirks, Reachability};
 #[doc(inline)]
-pub use pptp_tunnel::{Assigned, ConnectTimeline, Encryption, Ipv6Addresses, Proof};
+pub use pptp_tunnel::{
+    AddressRequest, Assigned, ConnectTimeline, Encryption, Facts, Ipv6Addresses, Proof,
+};
+use pptp_tunnel::{Quirks, Reachability};
 
-use crate::known_path::KnownPath;
 #[doc(inline)]
 pub use crate::state::Redial;
+use crate::{known_path::KnownPath, known_quirks::KnownQuirks};
 
-/// The result of the negotiation
+/// The result of the negotiation: its [`Facts`], and the server that they were agreed with
+///
+/// The fields of [`Facts`] are read as if they were its own: `info.inner_address`, `info.mtu`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {
-    /// Our address in the remote network
-    pub inner_address: Ipv4Addr,
-    /// The server's address in the remote network, if it told one: no more than a label
-    pub peer_address: Option<Ipv4Addr>,
+    /// Everything that was negotiated
+    pub facts: Facts,
     /// The server's outer address
     pub server: SocketAddrV4,
-    /// DNS servers of the remote network
-    pub dns: Vec<Ipv4Addr>,
-    /// The link-local addresses of IPv6, if it was asked for and the server has it
-    pub ipv6: Option<Ipv6Addresses>,
-    /// The largest IP packet that fits the tunnel, in octets
-    pub mtu: u16,
-    /// The protocol of our login: MS-CHAPv2, unless an insecure option allows less
-    pub authentication: AuthenticationProtocol,
-    /// The encryption of both directions; `None`: they are in the clear, which only an insecure
-    /// option allows
-    pub encryption: Option<Encryption>,
-    /// From the start of the connect to the first moment in which IP packets could flow
-    pub connect_time: Duration,
-    /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
-    pub round_trips: u16,
-    /// The time that each phase took
-    pub timeline: ConnectTimeline,
-    pub(crate) request: AddressRequest,
     pub(crate) path: KnownPath,
-    /// Boxed: hardly any server has some
-    pub(crate) quirks: Option<Box<Quirks>>,
+    pub(crate) quirks: Option<KnownQuirks>,
 }
 
 impl Info {
@@ -62,29 +42,22 @@ impl Info {
         self.path.reachability()
     }
 
-    /// Returns the quirks by which the server was recognised, for [`TunnelConfig::resuming`]
+    /// Returns the quirks by which the server was recognized, for [`TunnelConfig::resuming`]
     ///
     /// [`TunnelConfig::resuming`]: crate::TunnelConfig::resuming
     pub fn quirks(&self) -> Option<&Quirks> {
-        self.quirks.as_deref()
+        self.quirks.as_ref().map(KnownQuirks::get)
     }
 
-    pub(crate) fn new(server: SocketAddrV4, facts: &Facts, quirks: Option<Box<Quirks>>) -> Self {
-        Self {
-            inner_address: facts.address,
-            peer_address: facts.peer_address,
-            server,
-            dns: facts.dns.clone(),
-            ipv6: facts.ipv6,
-            mtu: facts.mtu,
-            authentication: facts.authentication,
-            encryption: facts.encryption,
-            connect_time: facts.connect_time,
-            round_trips: facts.round_trips,
-            timeline: facts.timeline.clone(),
-            request: facts.request,
-            path: KnownPath::new(0),
-            quirks,
-        }
+    pub(crate) fn new(server: SocketAddrV4, facts: &Facts, quirks: Option<KnownQuirks>) -> Self {
+        Self { facts: facts.clone(), server, path: KnownPath::new(0), quirks }
+    }
+}
+
+impl Deref for Info {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
     }
 }

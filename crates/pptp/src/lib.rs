@@ -49,36 +49,51 @@
 //! should grow from [`retry_after`](TunnelError::retry_after) on, differ by chance from site to site, and begin
 //! anew once a tunnel has been up for a while: a server may accept each login and end it at once.
 //! [`TunnelConfig::resuming`] takes over what was learned of the server. Ask [`Tunnel::info`] for it at the end
-//! of the tunnel: only then is it known whether the server answers proofs.
+//! of the tunnel: only then is it known whether the server answers proofs. Wait for [`Connecting::hung_up`]
+//! before the next connect: a server with one session for each login refuses a second one, which costs an hour.
 //!
 //! ```no_run
-//! # use pptp::{Class, Client, TunnelConfig};
-//! # use std::time::{Duration, Instant};
-//! # async fn example(client: Client, mut config: TunnelConfig) {
-//! let mut failures = 0;
-//! let reason = loop {
-//!     let began = Instant::now();
-//!     let reason = match client.connect(config.clone()).await {
-//!         Ok(tunnel) => {
-//!             // here its users get it, until it ends
-//!             let reason = tunnel.closed().await;
-//!             config = config.resuming(&tunnel.info());
-//!             tunnel.hung_up().await;
-//!             reason
-//!         }
-//!         Err(reason) => reason,
-//!     };
-//!     failures = if began.elapsed() > Duration::from_mins(5) { 0 } else { failures + 1 };
-//!     match reason.retry_after() {
+//! use std::time::Duration;
+//!
+//! use pptp::{Class, Client, TunnelConfig, TunnelError};
+//! use tokio::time::{Instant, sleep}; // tokio's clock, so that tests in virtual time hold
+//!
+//! /// Keeps a site connected; returns the reason why that is of no use any more
+//! async fn keep_up(client: Client, mut config: TunnelConfig) -> TunnelError {
+//!     let (mut doublings, mut refusals) = (0, 0);
+//!     loop {
+//!         let began = Instant::now();
+//!         let connecting = client.connect(config.clone());
+//!         let hung_up = connecting.hung_up();
+//!         let reason = match connecting.await {
+//!             Ok(tunnel) => {
+//!                 refusals = 0;
+//!                 // here its users get it, until it ends
+//!                 let reason = tunnel.closed().await;
+//!                 config = config.resuming(&tunnel.info());
+//!                 reason
+//!             }
+//!             Err(reason) => reason,
+//!         };
+//!         hung_up.await;
 //!         // a refused login may be an old session of ours, but not four times: ask people
-//!         _ if reason.class() == Class::Credentials && failures > 3 => break reason,
-//!         Some(pause) => tokio::time::sleep(pause * 2_u32.pow(failures.min(6))).await,
-//!         None => break reason,
+//!         refusals += u32::from(reason.class() == Class::Credentials);
+//!         let Some(first_pause) = reason.retry_after().filter(|_| refusals < 4) else {
+//!             return reason;
+//!         };
+//!         if began.elapsed() > Duration::from_mins(5) {
+//!             doublings = 0;
+//!         }
+//!         let pause = first_pause * 2_u32.pow(doublings); // of a second: 1, 2, 4 … 64 s
+//!         doublings = (doublings + 1).min(6);
+//!         // a program with many sites adds a chance: `pause.mul_f64(1.0 + 0.25 * rand::random::<f64>())`
+//!         sleep(pause.min(Duration::from_hours(24))).await;
 //!     }
-//! };
-//! println!("given up: {reason}");
-//! # }
+//! }
 //! ```
+//!
+//! [`Client::close`] ends each tunnel with a reason of [`Class::OwnDeed`], which has no pause: so such loops end with
+//! the program, but for those that sleep.
 //!
 //! # Up means that packets pass
 //!
@@ -88,7 +103,7 @@
 //!
 //! Later the tunnel asks again, but only when programs send and nothing comes back, or when the server says
 //! that it cannot open our packets. If the server answers LCP and yet nothing passes, the tunnel ends within 15 s
-//! with [`LinkFailure::NothingPasses`](error::LinkFailure::NothingPasses). A server or a line that is silent
+//! (23 s if it answers no ping) with [`LinkFailure::NothingPasses`](error::LinkFailure::NothingPasses). A server or a line that is silent
 //! altogether is found by unanswered echoes, 70 s after its last frame; [`TunnelConfig::echo`] and
 //! [`TunnelConfig::control_echo`] make that sooner. A dead host behind a living server ends nothing.
 //!
@@ -111,9 +126,19 @@
 //! |---|---|
 //! | who has to act first? | [`TunnelError::class`]: the network, the operator, the owner of the password, … |
 //! | when to dial again? | [`TunnelError::retry_after`]: the least pause; `None` means not with this configuration |
+//! | in a word? | [`TunnelError::retry`]: soon, later, never, or on request |
 //! | is it the password? | [`Class::Credentials`]; a refused login has a pause of an hour, since it may be an old session |
-//! | what to tell people? | [`TunnelError::advice`]: one sentence |
+//! | what to tell people? | `Display`: name, words, phase and advice; [`TunnelError::told`] the words alone, [`TunnelError::advice`] the advice alone |
 //! | what was it exactly? | [`TunnelError::failure`], one of the types in [`error`] |
+//!
+//! | class | least pause | for example |
+//! |---|---|---|
+//! | [`Network`](Class::Network) | 1 s to a minute | a lost connection; a server that does not listen |
+//! | [`Busy`](Class::Busy) | half a minute | all lines of the server are taken |
+//! | [`Operator`](Class::Operator) | a minute to ten | no MPPE; PAP only |
+//! | [`Credentials`](Class::Credentials) | an hour; none if the account is disabled | error 691 |
+//! | [`Host`](Class::Host) | 1 s to a minute | no file descriptor left on this machine |
+//! | [`Configuration`](Class::Configuration), [`OwnDeed`](Class::OwnDeed) | none | a wrong option; hung up on this side |
 //!
 //! A socket whose tunnel has ended fails with an [`io::Error`](std::io::Error) that has the [`TunnelError`] in
 //! it. [`TunnelError::from_io`] finds it, [`TunnelError::find`] does so in the errors of other libraries, and
@@ -184,14 +209,13 @@
 //! this crate that needs a newer Rust is a minor version.
 
 // The private modules: `client` has the client and its builder, `connect` a tunnel's way up (control task, redials,
-// names, questions about the login), `driver` the task that moves all packets, `tunnel`, `weak_tunnel` and `raw_ip`
-// the handles that users hold, `known_path` whether packets pass, `summary` the `Debug` output of handles.
+// names, questions about the login), `tunnel_shared` what a tunnel's driver, tasks and handles share, `state` its
+// states, `tunnel`, `weak_tunnel`, `raw_ip` and `hung_up` the handles that users hold, `known_path` whether packets
+// pass, `known_quirks` the quirks of a server, `summary` the `Debug` output of handles.
 mod client;
-mod clock;
 pub mod config;
 mod connect;
 pub mod doctor;
-mod driver;
 pub mod error;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
@@ -199,6 +223,7 @@ pub mod fuzzing;
 mod hung_up;
 pub mod info;
 mod known_path;
+mod known_quirks;
 pub mod net;
 pub mod quirks;
 mod raw_ip;
@@ -207,18 +232,20 @@ mod state;
 pub mod stats;
 mod summary;
 mod tunnel;
+mod tunnel_shared;
 mod weak_tunnel;
 
 #[doc(inline)]
 pub use pptp_gre_socket::VirtualHost;
 #[doc(inline)]
-pub use pptp_tunnel::{Class, Password, Reachability, TunnelError};
+pub use pptp_tunnel::{Class, Password, Reachability};
 
 #[cfg(target_os = "linux")]
 pub use crate::client::open_raw_socket;
 pub use crate::{
     client::{Client, ClientBuilder, ClientError},
     connect::Connecting,
+    error::TunnelError,
     hung_up::HungUp,
     raw_ip::IpPackets,
     state::State,

@@ -7,7 +7,7 @@
 //! ```
 //! use pptp::{
 //!     TunnelConfig,
-//!     quirks::{Pattern, Quirks, Recognition},
+//!     quirks::{ControlQuirks, Pattern, Recognition},
 //! };
 //!
 //! let old_router = Recognition {
@@ -15,10 +15,12 @@
 //!     vendor: Some(Pattern::Contains("acme".into())),
 //!     host_name: None,
 //!     firmware: None,
-//!     quirks: Quirks { zero_call_id: Some(true), ..Quirks::NONE },
+//!     quirks: ControlQuirks { zero_call_id: Some(true), ..ControlQuirks::NONE }.into(),
 //! };
 //! let config = TunnelConfig::new("vpn.example.com", "testuser", "test123").recognize(old_router);
 //! ```
+//!
+//! [`Quirks`] has a part for the control connection and one for PPP. Each is a [`Quirks`] by `.into()`.
 
 #[doc(inline)]
-pub use pptp_tunnel::{Pattern, Peer, Quirks, Recognition, Recognized};
+pub use pptp_tunnel::{ControlQuirks, LinkQuirks, Pattern, Peer, Quirks, Recognition, Recognized};

@@ -1,3 +1,5 @@
+//! Raw IP packets of a tunnel, for a program with a TCP/IP stack of its own
+
 use std::{
     io,
     pin::Pin,
@@ -6,9 +8,10 @@ use std::{
 };
 
 use crate::{
-    driver::tunnel_shared::{RawPort, Side, TunnelHandle},
     summary::debug_as_summary,
+    tunnel_shared::{RawPort, Side, TunnelHandle},
 };
+use pptp_driver::Session;
 
 /// The tunnel's IP packets themselves, for those who bring their own TCP/IP stack
 ///
@@ -53,7 +56,7 @@ impl IpPackets {
     ///
     /// # Errors
     /// `InvalidInput` if the packet is empty or larger than the tunnel's MTU, or one of IPv6 and
-    /// [`Info::ipv6`](crate::Info::ipv6) has no addresses; else the reason for which
+    /// [`Facts::ipv6`](crate::info::Facts::ipv6) has no addresses; else the reason for which
     /// the tunnel ended.
     ///
     /// # Cancel safety
@@ -73,7 +76,7 @@ debug_as_summary! {
 impl Drop for IpPackets {
     fn drop(&mut self) {
         // its wakers are other people's code: not under the lock
-        let port = self.handle.shared.lock().sockets.take_raw();
+        let port = self.handle.shared.lock().packet_users.take_raw();
         drop(port);
     }
 }
@@ -130,7 +133,7 @@ impl<F> Drop for Wait<'_, F> {
         }
         let shared = &self.packets.handle.shared;
         let mut wakers = shared.driver().wakers();
-        if let Some(port) = shared.lock().sockets.raw_mut() {
+        if let Some(port) = shared.lock().packet_users.raw_mut() {
             port.waiters(self.side).leave(&mut self.key, &mut wakers);
         }
     }

@@ -1,8 +1,12 @@
+//! The states of a tunnel, and the way in which they are told
+
 use std::{fmt, net::SocketAddrV4};
 
 use pptp_packet::panics;
-use pptp_tunnel::{AuthenticationProtocol, Phase, TunnelError};
+use pptp_tunnel::{AuthenticationProtocol, Phase};
 use tokio::sync::watch;
+
+use crate::TunnelError;
 
 /// The state of a tunnel
 ///
@@ -67,7 +71,7 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Redial {
-    /// The server was recognised as one of this kind, which wants other words from the start on
+    /// The server was recognized as one of this kind, which wants other words from the start on
     Recognized {
         /// The kind's name, see [`Recognition`](crate::quirks::Recognition)
         kind: String,

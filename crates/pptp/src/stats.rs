@@ -19,9 +19,6 @@ pub use pptp_tunnel::{
     GreStats, LinkStats, MppeDiscard, MppeStats, RoundTripTime, Stats as TunnelStats,
 };
 
-#[doc(inline)]
-pub use crate::client::ClientStats;
-
 /// The counts of all that has passed through a tunnel
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
@@ -56,4 +53,26 @@ impl Stats {
     pub const fn ping(&self) -> RoundTripTime {
         self.tunnel.link.ping_round_trip
     }
+}
+
+/// Figures of the sockets that a client's tunnels share
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientStats {
+    /// The receive buffers that the kernel granted, in octets
+    pub receive_buffer: usize,
+    /// Datagrams that the kernel dropped because such a buffer was full
+    pub kernel_drops: u64,
+    /// Datagrams for none of our calls, or not from the server of the call
+    pub unknown_call: u64,
+    /// Turns that panicked, each of which ended its tunnel
+    pub panics: u64,
+    /// Wakers of users' tasks that panicked when they were woken or dropped: a fault of their executor,
+    /// which costs that task its wake-up, and no other task anything
+    pub wake_panics: u64,
+    /// Times that nothing was received for a millisecond or more, because datagrams that led to
+    /// nothing had taken a twelfth of the time: somebody floods
+    pub pauses: u64,
+    /// Turns of tunnels: one for all that came for a tunnel in a batch, and for each deadline and wake
+    pub turns: u64,
 }

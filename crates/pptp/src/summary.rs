@@ -6,9 +6,10 @@ use std::{
 };
 
 use crate::{
-    driver::tunnel_shared::{TunnelHandle, TunnelShared},
     state::{StateName, short},
+    tunnel_shared::{TunnelHandle, TunnelShared},
 };
+use pptp_driver::Session;
 
 /// A tunnel in one line: name, state, addresses
 ///
@@ -25,7 +26,7 @@ impl<'a> Summary<'a> {
         Self {
             name: &tunnel.name,
             state: tunnel.state.with(StateName::of).unwrap_or(StateName::Down("")),
-            server: tunnel.route().map(|route| route.server),
+            server: tunnel.dialled().map(|dialled| dialled.server),
             inner_address: tunnel.lock().negotiated.info().map(|info| info.inner_address),
         }
     }

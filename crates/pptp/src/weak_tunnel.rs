@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use pptp_driver::Session;
 use tokio::sync::watch;
 
-use crate::{State, Tunnel, driver::tunnel_shared::TunnelHandle};
+use crate::{State, Tunnel, tunnel_shared::TunnelHandle};
 
 /// A tunnel of a [`Client`](crate::Client), held without keeping it up
 ///
@@ -63,7 +64,7 @@ impl WeakTunnel {
 
     /// Begins to hang the tunnel up properly, also while it connects, and does not wait for it
     ///
-    /// Its users see [`Failure::Closed`](crate::error::Failure::Closed).
+    /// Its users see [`TunnelFailure::Closed`](crate::error::TunnelFailure::Closed).
     pub fn hang_up(&self) {
         if let Some(handle) = self.handle.upgrade() {
             handle.shared.hang_up();

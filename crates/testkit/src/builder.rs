@@ -1,3 +1,5 @@
+//! The options of a server, as its owner sets them
+
 use std::{io, net::Ipv4Addr};
 
 use pptp_control::AfterCallClear;
@@ -8,58 +10,16 @@ use pptp_ppp::{
 use pptp_tunnel::{Acknowledgments, GreBehavior};
 
 use crate::{
-    Control, Dhcp, Faults, ROUTER, Server,
+    Closes, Control, Dhcp, Faults, ROUTER, Server,
     ground::Ground,
     lan::{MAX_ADDRESSES, MTU},
+    options::Options,
 };
 
 /// The options of a [`Server`]
 #[derive(Debug, Clone)]
 pub struct ServerBuilder {
     pub(crate) options: Options,
-}
-
-/// Options of a server before it starts
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) building: u32,
-    pub(crate) seed: u64,
-    pub(crate) secrets: Vec<(String, Password)>,
-    pub(crate) hash_name: HashName,
-    pub(crate) control: Control,
-    pub(crate) order: ServerOrder,
-    pub(crate) authentication: ServerAuthentication,
-    pub(crate) encryption: ServerEncryption,
-    pub(crate) encryption_yields: bool,
-    pub(crate) echo: EchoPolicy,
-    pub(crate) mru: u16,
-    pub(crate) dns: Vec<Ipv4Addr>,
-    pub(crate) sessions: usize,
-    pub(crate) mute_gre: bool,
-    pub(crate) faults: Faults,
-    pub(crate) dhcp: Option<Dhcp>,
-    pub(crate) ipv6: bool,
-    pub(crate) extras: Extras,
-    pub(crate) moves_clients: bool,
-    pub(crate) challenge_name: String,
-    pub(crate) gre: GreBehavior,
-    pub(crate) says_twice: bool,
-    pub(crate) closes: Option<Closes>,
-    pub(crate) gre_source: Option<Ipv4Addr>,
-    pub(crate) gre_checksums: bool,
-}
-
-/// Moments at which a server closes its control connections by itself, without a reason given
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Closes {
-    /// At once after a client has connected: pptpd whose connections are all in use
-    AtOnce,
-    /// After the request for the control connection, instead of an answer
-    AtStartRequest,
-    /// After the request for the call, instead of an answer
-    AtCallRequest,
-    /// After the answer to that request, before any PPP: pptpd whose pppd does not start
-    BehindCallReply,
 }
 
 impl ServerBuilder {
@@ -90,6 +50,8 @@ impl ServerBuilder {
             closes: None,
             gre_source: None,
             gre_checksums: false,
+            one_session: false,
+            newest_session: false,
         };
         Self { options }.order(ServerOrder::Pppd)
     }
@@ -216,6 +178,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn extras(mut self, extras: Extras) -> Self {
         self.options.extras = extras;
+        self
+    }
+
+    /// Makes the server refuse a login (error 691) while an earlier session of the account lives
+    ///
+    /// As RADIUS servers and accel-ppp do that allow one session an account. A session whose client has vanished lives
+    /// until the server's echoes find that out: see [`Self::echo`].
+    #[must_use]
+    pub const fn one_session(mut self) -> Self {
+        self.options.one_session = true;
+        self
+    }
+
+    /// Makes the server end an account's earlier session when another comes up
+    ///
+    /// As accel-ppp does with `single-session=replace`.
+    #[must_use]
+    pub const fn newest_session(mut self) -> Self {
+        self.options.newest_session = true;
         self
     }
 

@@ -56,7 +56,7 @@ impl Faults {
     pub(crate) const fn link(self) -> LinkFaults {
         LinkFaults {
             deaf: self.deaf,
-            garbles: matches!(self.mute, Some(Muteness::Garbled)),
+            corrupts: matches!(self.mute, Some(Muteness::Garbled)),
             echoes: self.lcp_echoes,
         }
     }

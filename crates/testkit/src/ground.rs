@@ -7,13 +7,10 @@ use std::{
 };
 
 use pptp_gre_socket::{EitherSocket, RawSocket, SocketOptions};
-use pptp_memory_net::{self as memory, MemorySocket};
+use pptp_memory_net as memory;
 use tokio::net::TcpSocket;
 
-use crate::connection::Listener;
-
-/// The GRE socket of a server: the kernel's, or one in memory
-pub(crate) type ServerSocket = EitherSocket<RawSocket, MemorySocket>;
+use crate::{listener::Listener, socket::BareSocket};
 
 /// The place where a server's sockets are opened
 #[derive(Debug, Clone)]
@@ -24,7 +21,7 @@ pub(crate) enum Ground {
 
 impl Ground {
     /// The two sockets of a server
-    pub(crate) fn open(&self, address: Ipv4Addr) -> io::Result<(Listener, ServerSocket)> {
+    pub(crate) fn open(&self, address: Ipv4Addr) -> io::Result<(Listener, BareSocket)> {
         match self {
             Self::Memory(network) => {
                 let host = network.host(address);

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     net::Ipv4Addr,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Pool(Arc<Mutex<Leases>>);
 
 #[derive(Debug)]
 struct Leases {
+    /// All addresses for clients
+    range: Range<Ipv4Addr>,
     free: VecDeque<Ipv4Addr>,
     taken: BTreeMap<Ipv4Addr, u16>,
 }
@@ -56,8 +59,15 @@ impl Leases {
 impl Pool {
     /// The first `count` addresses
     pub(crate) fn new(count: usize) -> Self {
-        let addresses = (u32::from(FIRST_ADDRESS)..).map(Ipv4Addr::from);
-        let leases = Leases { free: addresses.take(count).collect(), taken: BTreeMap::new() };
+        let free: VecDeque<_> =
+            (u32::from(FIRST_ADDRESS)..).map(Ipv4Addr::from).take(count).collect();
+        let range = Range {
+            start: FIRST_ADDRESS,
+            end: free
+                .back()
+                .map_or(FIRST_ADDRESS, |last| Ipv4Addr::from(u32::from(*last).saturating_add(1))),
+        };
+        let leases = Leases { range, free, taken: BTreeMap::new() };
         Self(Arc::new(Mutex::new(leases)))
     }
 
@@ -74,6 +84,15 @@ impl Pool {
         let mut leases = self.lock();
         leases.free.retain(|free| *free != address);
         !leases.taken.contains_key(&address)
+    }
+
+    /// Gives an address that was kept for a host back to the clients, if it is one of theirs
+    pub(crate) fn release(&self, address: Ipv4Addr) {
+        let mut leases = self.lock();
+        let is_free = leases.free.contains(&address) || leases.taken.contains_key(&address);
+        if leases.range.contains(&address) && !is_free {
+            leases.free.push_back(address);
+        }
     }
 
     /// Takes back all addresses of a call
@@ -176,6 +195,10 @@ mod tests {
         assert!(!pool.reserve(FIRST_ADDRESS), "a call has it");
         pool.give_back_all(7);
         assert_eq!(pool.take(9), Some(FIRST_ADDRESS), "and gives it back for the next");
+        for address in [second, second, FIRST_ADDRESS, DEVICE] {
+            pool.release(address);
+        }
+        assert_eq!((pool.take(10), pool.take(11)), (Some(second), None), "a client's, once");
     }
 
     #[test]

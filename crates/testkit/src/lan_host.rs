@@ -13,7 +13,8 @@ use pptp_netstack::{Net, TcpListener, TcpOptions, TcpStream, ToInnerAddr, UdpOpt
 ///
 /// Its calls are those of `pptp`'s `Tunnel`, and its sockets have the names of `tokio::net`. It answers pings, and
 /// refuses connections to ports on which nothing listens, as any host does. Clones are the same host. The host stays
-/// in the network until the server is dropped, also without a handle to it.
+/// in the network, also without a handle to it, until it is [removed](crate::Server::remove_host) or the server is
+/// dropped.
 #[derive(Clone)]
 pub struct LanHost {
     pub(crate) address: Ipv4Addr,
@@ -31,7 +32,7 @@ impl LanHost {
     /// `port` 0 chooses one. At most `backlog` connections, 1 to 4,096, wait for [`TcpListener::accept`].
     ///
     /// # Errors
-    /// `AddrInUse`; `NotConnected` if the server was dropped.
+    /// `AddrInUse`; `NotConnected` if the host was removed, or the server dropped.
     pub fn tcp_listen(&self, port: u16, backlog: usize) -> io::Result<TcpListener> {
         self.tcp_listen_with(port, backlog, TcpOptions::default())
     }
@@ -75,7 +76,7 @@ impl LanHost {
     /// ```
     ///
     /// # Errors
-    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; `NotConnected` if the server was dropped.
+    /// As [`tokio::net::TcpStream::connect`]; `TimedOut` after 10 s; `NotConnected` if the host was removed, or the server dropped.
     ///
     /// # Cancel safety
     /// A connection half open is reset.
@@ -98,7 +99,7 @@ impl LanHost {
     /// A UDP socket on the host's address; `port` 0 chooses one
     ///
     /// # Errors
-    /// `AddrInUse`; `NotConnected` if the server was dropped.
+    /// `AddrInUse`; `NotConnected` if the host was removed, or the server dropped.
     pub fn udp_bind(&self, port: u16) -> io::Result<UdpSocket> {
         self.udp_bind_with(port, UdpOptions::default())
     }
@@ -114,7 +115,7 @@ impl LanHost {
     /// Sends one ICMP echo request and returns the time until its reply
     ///
     /// # Errors
-    /// `TimedOut` after `timeout`; `NotConnected` if the server was dropped.
+    /// `TimedOut` after `timeout`; `NotConnected` if the host was removed, or the server dropped.
     ///
     /// # Cancel safety
     /// A reply that comes later is ignored.

@@ -19,7 +19,8 @@
 //! | 192.168.1.254 | none | drops all packets: the [`BLACK_HOLE`] |
 //! | any other | ICMP | the router says "host unreachable", 100 times a second to a client |
 //!
-//! Hosts of your own are added by [`Server::add_host`], at any address; they have the calls of `pptp`'s `Tunnel`.
+//! Hosts of your own are added by [`Server::add_host`], at any address, and taken out by [`Server::remove_host`]; they
+//! have the calls of `pptp`'s `Tunnel`.
 //! [`Server::net`] makes sockets of the two hosts that are always there.
 //!
 //! Each client gets an address of its own from 192.168.1.20 on, and can itself be reached from the
@@ -49,12 +50,14 @@
 //! [`Profile::NaksDnsForever`], [`Profile::TurnsIpcpAway`]. Their times and numbers can be chosen by [`Extras`].
 //!
 //! A whole server fails by [`Server::power_off`] (silence), by [`Server::restart`], and when it is dropped (as a
-//! process that is killed). Lines fail by [`memory::Network::set_impairment`] and [`memory::Host`]: they lose, delay
-//! and reorder GRE. The control connection is TCP, and loses nothing.
+//! process that is killed). Lines fail by [`memory::Network::set_impairment`]: they lose, delay and reorder GRE. The
+//! control connection is TCP, and loses nothing. [`memory::Host::unplug`] and [`memory::Host::plug_in`] cut a line for a
+//! while. Accounts change by [`Server::set_secret`].
 //!
 //! Servers live in a [`memory::Network`], without privileges and real time, or on real sockets.
 //! All time is tokio's: with the clock paused an hour passes in an instant, and a run has the same
-//! outcome each time.
+//! outcome each time. A test is `#[tokio::test(start_paused = true)]`, with tokio's features `macros`, `rt`, `test-util`
+//! and `io-util`.
 //!
 //! ```
 //! use std::{net::Ipv4Addr, time::Duration};
@@ -164,9 +167,11 @@
 )]
 
 mod builder;
+mod building;
+mod client;
+mod clients;
 mod connection;
 pub mod content;
-mod driver;
 mod faults;
 mod fragment;
 mod ground;
@@ -174,19 +179,22 @@ mod hosts;
 mod ipv6;
 mod lan;
 mod lan_host;
+mod listener;
 mod nat;
-mod outlet;
+mod options;
 mod profile;
 mod router;
 mod server;
-mod session;
+mod socket;
 mod stacks;
 mod stats;
 mod tasks;
 mod unreachable;
+mod writer;
 
 pub use pptp_control::{
-    AfterCallClear, OutgoingCallResult, Quirks, ServerConfig as Control, StartResult,
+    AfterCallClear, OutgoingCallResult, Quirks as ControlQuirks, ServerConfig as Control,
+    StartResult,
 };
 pub use pptp_memory_net as memory;
 pub use pptp_netstack::{
@@ -195,18 +203,19 @@ pub use pptp_netstack::{
 pub use pptp_ppp::{
     AuthenticationProtocol, Deafness, EchoPolicy, Echoes, Extras, HashName, OnNak,
     PasswordEncoding, Protocol, RasCode, ServerAuthentication, ServerEncryption, ServerOrder,
-    SlowStart, StatefulReset,
+    StartupDelays, StatefulReset,
 };
 pub use pptp_tunnel::{Acknowledgments, MppeBits, TunnelError};
 
 pub use crate::{
-    builder::{Closes, ServerBuilder},
+    builder::ServerBuilder,
     faults::{Faults, Muteness},
     hosts::Dhcp,
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     lan_host::LanHost,
     nat::Nat,
+    options::Closes,
     profile::{GRE_ELSEWHERE, Profile},
     server::Server,
-    stats::{Ended, Stats},
+    stats::{Ended, LoggedIn, Stats},
 };

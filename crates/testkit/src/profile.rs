@@ -3,11 +3,11 @@
 use std::{net::Ipv4Addr, ops::RangeInclusive, time::Duration};
 
 use pptp_ppp::{
-    Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder, SlowStart,
+    Extras, MppeBits, OnNak, ServerAuthentication, ServerEncryption, ServerOrder, StartupDelays,
 };
 use pptp_tunnel::{Acknowledgments, AuthenticationProtocol, RasCode, StatefulReset};
 
-use crate::{Closes, Control, Quirks, ServerBuilder};
+use crate::{Closes, Control, ControlQuirks, ServerBuilder};
 
 /// A real server, as logs of its sessions show it
 ///
@@ -47,7 +47,7 @@ pub enum Profile {
     /// It discards CCP and IPCP for 1 to 30 ms, the time from its CHAP Success to its CCP
     /// Configure-Request. A Configure-Ack that comes within 0 to 2.4 ms after that request is not seen
     /// by its kernel. Then the kernel never opens the client's encrypted packets, and the server answers
-    /// each with a Protocol-Reject of 0x00FD ([`SlowStart`]). The times follow from
+    /// each with a Protocol-Reject of 0x00FD ([`StartupDelays`]). The times follow from
     /// [`ServerBuilder::seed`]. So the round trip decides how many tunnels fail in this way: one in six
     /// with 2 ms, none from 3 ms on.
     AccelPppOnBusyMachine,
@@ -69,7 +69,7 @@ pub enum Profile {
     /// Orckit's ATUR3, an ADSL modem that serves only its provider's own relay
     ///
     /// Any Start-Control-Connection-Request and Outgoing-Call-Request but those of
-    /// [`Quirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. Real PPP
+    /// [`ControlQuirks::ORCKIT`] are refused, and the call begins with the client's Set-Link-Info. Real PPP
     /// through it comes from the provider.
     Orckit,
     /// Windows RRAS that refuses a login, as it often does, by a Terminate-Request of LCP with error 691,
@@ -107,7 +107,7 @@ impl ServerBuilder {
             Profile::MikroTik => mikrotik(self),
             Profile::AccelPpp => accel_ppp(self),
             Profile::AccelPppOnBusyMachine => accel_ppp(self).extras(Extras {
-                slow_start: Some(SlowStart { deaf: DEAF, unready: UNREADY }),
+                startup_delays: Some(StartupDelays { deaf: DEAF, unready: UNREADY }),
                 ..Extras::default()
             }),
             Profile::NaksDnsForever => {
@@ -219,7 +219,7 @@ fn deaf_pap(builder: ServerBuilder) -> ServerBuilder {
 fn orckit(builder: ServerBuilder) -> ServerBuilder {
     builder.control(Control {
         vendor: "Orckit ATUR3".to_owned(),
-        insists_on: Quirks::ORCKIT,
+        insists_on: ControlQuirks::ORCKIT,
         ..Control::default()
     })
 }

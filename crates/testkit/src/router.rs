@@ -1,30 +1,23 @@
 //! The router from the building's network into the tunnels
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
-    time::Instant,
-};
+use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc, time::Instant};
 
-use pptp_packet::{Counter, Egress, PacketBuf};
+use pptp_packet::{Counter, Egress};
 
 use crate::{
-    fragment::fragments,
-    lan::{Pool, destination, is_everyone, is_igmp},
-    outlet::Outlet,
-    session::Session,
+    client::Client,
+    clients::Clients,
+    lan::{destination, is_everyone, is_igmp},
 };
 
-/// The building's router: finds the session of each packet that leaves the building
+/// The building's router: finds the client of each packet that leaves the building
 pub(crate) struct Router<'a> {
-    pub(crate) sessions: &'a mut BTreeMap<u16, Session>,
-    pub(crate) pool: &'a Pool,
-    /// The packet for every client; the building's hosts wait while there is one
-    pub(crate) relay: &'a mut Option<Relay>,
-    pub(crate) outlet: &'a mut Outlet,
+    clients: &'a Clients,
     pub(crate) now: Instant,
-    /// Counts packets without a receiver
-    pub(crate) undeliverable: &'a mut u64,
+    /// The number of packets without a receiver
+    pub(crate) undeliverable: u64,
+    /// A client for which too many packets wait: the hosts wait for it
+    pub(crate) full: Option<Arc<Client>>,
     /// The other hosts of the building, where there are any
     pub(crate) inside: Option<Inside>,
 }
@@ -37,104 +30,71 @@ pub(crate) struct Inside {
     pub(crate) packets: VecDeque<Vec<u8>>,
 }
 
-impl Inside {
-    /// Keeps a copy of a packet for everyone for the other hosts; the packet itself is for the clients
-    fn copy(&mut self, packet: &[u8]) {
-        if !is_igmp(packet) {
-            self.packets.push_back(packet.to_vec());
-        }
+impl<'a> Router<'a> {
+    pub(crate) const fn new(clients: &'a Clients, now: Instant) -> Self {
+        Self { clients, now, undeliverable: 0, full: None, inside: None }
     }
-}
 
-/// A packet for every client, and its progress
-#[derive(Debug)]
-pub(crate) struct Relay {
-    packet: Vec<u8>,
-    /// The next Call ID; clients with smaller ones have got it
-    next: u16,
-}
-
-impl Router<'_> {
-    /// Sends the packet for every client on, as far as there is room
-    pub(crate) fn relay(&mut self) {
-        let Some(Relay { packet, next }) = self.relay.take() else { return };
-        for (call_id, session) in self.sessions.range_mut(next..) {
-            if !session.is_up() {
-                continue;
-            }
-            let room = self.outlet.has_room_for_hosts();
-            let Some(mut copy) = room.then(|| self.outlet.take_slot()).flatten() else {
-                *self.relay = Some(Relay { packet, next: *call_id });
-                return;
-            };
-            copy.reset(packet.len()).copy_from_slice(&packet);
-            if !session.deliver(self.now, copy, self.outlet) {
-                self.undeliverable.increment();
-            }
+    /// Sends a packet to its client, or to all of them if it is for everyone
+    pub(crate) fn send(&mut self, packet: Vec<u8>) {
+        match destination(&packet) {
+            Some(to) if is_everyone(to) => self.send_to_all(packet),
+            Some(to) => self.send_to(to, packet),
+            None => self.undeliverable.increment(),
         }
     }
 
-    fn deliver(&mut self, to: Ipv4Addr, packet: PacketBuf) -> bool {
+    fn send_to(&mut self, to: Ipv4Addr, packet: Vec<u8>) {
         if let Some(inside) = self.inside.as_mut().filter(|inside| inside.hosts.contains(&to)) {
-            inside.packets.push_back(packet.as_slice().to_vec());
-            self.outlet.put_back(packet);
-            return true;
+            inside.packets.push_back(packet);
+            return;
         }
-        let call = self.pool.call(to);
-        let Some(session) = call.and_then(|call_id| self.sessions.get_mut(&call_id)) else {
-            return self.refuse(packet);
-        };
-        let Some(fragments) = fragments(packet.as_slice(), session.mtu()) else {
-            return session.deliver(self.now, packet, self.outlet);
-        };
-        self.outlet.put_back(packet);
-        fragments.iter().all(|fragment| {
-            // those of one packet find room in the half that is the sessions' own
-            self.outlet.take_slot().is_some_and(|mut slot| {
-                slot.reset(fragment.len()).copy_from_slice(fragment);
-                session.deliver(self.now, slot, self.outlet)
-            })
-        })
+        let call = self.clients.pool().call(to);
+        match call.and_then(|call_id| self.clients.get(call_id)) {
+            Some(client) => {
+                let is_sent = client.send(packet);
+                self.note(client, is_sent);
+            }
+            None => self.undeliverable.increment(),
+        }
     }
 
-    fn deliver_to_all(&mut self, packet: PacketBuf) -> bool {
+    fn send_to_all(&mut self, packet: Vec<u8>) {
+        if is_igmp(&packet) {
+            return;
+        }
+        for client in self.clients.all() {
+            if client.is_up() {
+                let is_sent = client.send_whole(packet.clone());
+                self.note(client, is_sent);
+            }
+        }
         if let Some(inside) = &mut self.inside {
-            inside.copy(packet.as_slice());
+            // the other hosts get it, too
+            inside.packets.push_back(packet);
         }
-        if self.relay.is_some() {
-            return self.refuse(packet);
-        }
-        if !is_igmp(packet.as_slice()) {
-            *self.relay = Some(Relay { packet: packet.as_slice().to_vec(), next: 0 });
-        }
-        self.outlet.put_back(packet);
-        self.relay();
-        true
     }
 
-    fn refuse(&mut self, packet: PacketBuf) -> bool {
-        self.outlet.put_back(packet);
-        false
+    fn note(&mut self, client: Arc<Client>, is_sent: bool) {
+        if !is_sent {
+            self.undeliverable.increment();
+        }
+        if client.is_full() {
+            self.full = Some(client);
+        }
     }
 }
 
 impl Egress for Router<'_> {
     fn has_room(&self) -> bool {
         let is_full = self.inside.as_ref().is_some_and(|inside| inside.packets.len() >= MAX_INSIDE);
-        !is_full && self.relay.is_none() && self.outlet.has_room_for_hosts()
+        !is_full && self.full.as_ref().is_none_or(|client| !client.is_full())
     }
 
     fn compose<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        let Some(mut packet) = self.outlet.take_slot() else { return fill(&mut vec![0; len]) };
-        let filled = fill(packet.reset(len));
-        let delivered = match destination(packet.as_slice()) {
-            Some(to) if is_everyone(to) => self.deliver_to_all(packet),
-            Some(to) => self.deliver(to, packet),
-            None => self.refuse(packet),
-        };
-        if !delivered {
-            self.undeliverable.increment();
-        }
+        let mut packet = vec![0; len];
+        let filled = fill(&mut packet);
+        self.send(packet);
         filled
     }
 }

@@ -1,20 +1,37 @@
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+//! A server, from its start on: the calls of its owner
 
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pptp_driver::{DriverHandle, Randomness};
+use pptp_gre_socket::Shard;
 use pptp_memory_net::MemoryListener;
 use pptp_netstack::{Local, Net, StackConfig};
+use pptp_ppp::Password;
+use pptp_tunnel::RasCode;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
+    runtime,
     sync::{mpsc, watch},
     time::timeout,
 };
 
 use crate::{
-    DEVICE, Faults, LanHost, ROUTER, ServerBuilder, Stats,
-    builder::Options,
-    connection::{self, Listener},
-    driver::{Driver, Orders},
+    DEVICE, Faults, LanHost, LoggedIn, ROUTER, ServerBuilder, Stats,
+    building::Building,
+    client::Client,
+    clients::Clients,
+    connection,
     ground::Ground,
     hosts,
     lan::{MTU, PREFIX_LEN, Pool, may_be_added},
+    listener::Listener,
+    options::Options,
+    socket::{ServerSocket, SocketState},
     stacks::{AddedHosts, Stacks},
     tasks::Tasks,
 };
@@ -46,9 +63,9 @@ pub struct Server {
 #[derive(Debug)]
 struct Running {
     net: Net,
-    pool: Pool,
+    clients: Arc<Clients>,
+    socket: Arc<SocketState>,
     forge: mpsc::Sender<Vec<u8>>,
-    orders: watch::Sender<Orders>,
     stats: watch::Receiver<Stats>,
     /// The listener, stopped directly so that the port is free before the tasks are gone
     listener: Option<Arc<MemoryListener>>,
@@ -73,26 +90,30 @@ impl Running {
         };
         let (net, lan) = Local::new(config);
         hosts::start(options.building, options.dhcp.clone(), &net, &tasks)?;
-        let (to_driver, clients) = mpsc::channel(FROM_CLIENTS);
-        let first =
-            Orders { mute_gre: options.mute_gre, faults: options.faults, ..Orders::default() };
-        let (orders, given) = watch::channel(first);
         let (published, stats) = watch::channel(Stats::default());
         let (forge, forged) = mpsc::channel(MAX_FORGED);
         let pool = Pool::new(options.sessions);
         for added in added.all().keys() {
             pool.reserve(*added);
         }
-        let network = (Stacks::new(lan, Arc::clone(added)), pool.clone());
-        let clients = (clients, forged);
-        let driver = Driver::new(options, address, socket, network, clients, given, published);
+        let state = Arc::<SocketState>::default();
+        let socket = ServerSocket::new(socket, Arc::clone(&state), &options);
+        let rng = Mutex::new(StdRng::seed_from_u64(options.seed));
+        let seed = move || rng.lock().unwrap_or_else(PoisonError::into_inner).random();
+        let randomness = Randomness::Virtual(Box::new(seed));
+        let runtime = runtime::Handle::current();
+        let (handle, driver) = DriverHandle::new(Shard::ALL, randomness, socket, runtime);
+        let network = (Stacks::new(lan, Arc::clone(added)), pool);
+        let clients = Arc::new(Clients::new(options, address, handle, network, published));
+        state.set_clients(Arc::downgrade(&clients));
         tasks.spawn(driver.run());
+        tasks.spawn(Building::new(Arc::clone(&clients), forged).run());
         let shared = match &listener {
             Listener::Memory(listener) => Some(Arc::clone(listener)),
             Listener::Tcp(_) => None,
         };
-        accepting.spawn(connection::accept(listener, to_driver, tasks.clone()));
-        Ok(Self { net, pool, forge, orders, stats, listener: shared, accepting, tasks })
+        accepting.spawn(connection::accept(listener, Arc::clone(&clients), tasks.clone()));
+        Ok(Self { net, clients, socket: state, forge, stats, listener: shared, accepting, tasks })
     }
 
     /// Ends all tasks, which let go of their sockets when they are polled next
@@ -195,6 +216,7 @@ impl Server {
         self.running.stop();
         self.running.gone().await;
         self.options.seed = self.options.seed.wrapping_add(NEXT_SEED);
+        self.running.clients.change_secrets(|secrets| self.options.secrets.clone_from(secrets));
         self.running =
             Running::start(self.options.clone(), &self.ground, self.address, &self.added)?;
         if std::mem::take(&mut self.is_off)
@@ -209,41 +231,43 @@ impl Server {
     ///
     /// [`Server::idle`] waits until that is done. New clients may connect meanwhile.
     pub fn hang_up_all(&self) {
-        self.running.orders.send_modify(|orders| orders.hang_ups = orders.hang_ups.wrapping_add(1));
+        self.running.clients.all().iter().for_each(Client::close);
+    }
+
+    /// Hangs up the clients of one account properly; the others do not notice
+    pub fn hang_up(&self, user: &str) {
+        let all = self.running.clients.all();
+        all.iter().filter(|client| client.is_user(user)).for_each(Client::close);
     }
 
     /// Negotiates PPP anew with all clients, as servers do that change keys or accounts in service
     ///
     /// Clients keep their addresses, and their sockets.
     pub fn renegotiate_all(&self) {
-        self.running
-            .orders
-            .send_modify(|orders| orders.renegotiations = orders.renegotiations.wrapping_add(1));
+        self.running.clients.all().iter().for_each(Client::renegotiate);
     }
 
     /// Challenges all clients that are connected once more (RFC 1994 §4.1)
     ///
     /// Their tunnels stay up if they answer rightly, and keep their keys.
     pub fn challenge_all(&self) {
-        self.running
-            .orders
-            .send_modify(|orders| orders.challenges = orders.challenges.wrapping_add(1));
+        self.running.clients.all().iter().for_each(Client::challenge);
     }
 
     /// Ends the links of all clients with this error code of Windows, as RRAS does
     ///
     /// The server waits for them to hang up.
     pub fn terminate_all(&self, code: u32) {
-        self.running.orders.send_modify(|orders| {
-            orders.terminations = (orders.terminations.0.wrapping_add(1), code);
-        });
+        for client in self.running.clients.all() {
+            client.terminate(RasCode(code));
+        }
     }
 
     /// Makes the server send no GRE any more, or lifts that
     ///
     /// A firewall that forgets a connection has this effect: clients have to notice it themselves.
     pub fn mute_gre(&self, mute: bool) {
-        self.running.orders.send_modify(|orders| orders.mute_gre = mute);
+        self.running.socket.set_mute(mute);
     }
 
     /// Switches failures on and off, for all clients from now on
@@ -251,7 +275,44 @@ impl Server {
     /// This is a server, or a path to it, that fails in part: the control connection and LCP go on, but
     /// packets do not pass inside the tunnels.
     pub fn set_faults(&self, faults: Faults) {
-        self.running.orders.send_modify(|orders| orders.faults = faults);
+        self.running.clients.set_faults(faults);
+    }
+
+    /// Sets the password of an account, or adds the account, for clients that connect from now on
+    ///
+    /// Clients that are connected stay. [`Server::restart`] keeps the accounts.
+    ///
+    /// ```
+    /// # use std::net::Ipv4Addr;
+    /// # use pptp::{Client, TunnelConfig};
+    /// # use pptp_testkit::{Server, memory};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let network = memory::Network::new(0);
+    /// # let client = Client::builder().memory(network.host(Ipv4Addr::new(10, 99, 0, 1))).build()?;
+    /// let server = Server::builder(7).serve_memory(&network, Ipv4Addr::new(10, 99, 0, 7))?;
+    /// let config = TunnelConfig::new("10.99.0.7", "testuser", "test123");
+    /// let tunnel = client.connect(config.clone()).await?;
+    /// server.set_secret("testuser", "another");
+    /// let refused = client.connect(config).await.unwrap_err();
+    /// assert_eq!(refused.name(), "AuthFailed");
+    /// assert!(tunnel.tcp_connect(([192, 168, 1, 3], 80)).await.is_ok(), "this one stays");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_secret(&self, user: impl Into<String>, password: impl Into<String>) {
+        let user = user.into();
+        self.running.clients.change_secrets(|secrets| {
+            secrets.retain(|(name, _)| *name != user);
+            secrets.push((user, Password::new(password)));
+        });
+    }
+
+    /// Removes an account, for clients that connect from now on
+    ///
+    /// A client of the account that is connected stays. Without accounts every login is refused.
+    pub fn remove_secret(&self, user: &str) {
+        self.running.clients.change_secrets(|secrets| secrets.retain(|(name, _)| name != user));
     }
 
     /// Hangs up all clients, waits until they are gone (10 s at most), and stops
@@ -298,6 +359,11 @@ impl Server {
     /// The server's statistics so far
     pub fn stats(&self) -> Stats {
         self.running.stats.borrow().clone()
+    }
+
+    /// The clients that have logged in and are connected, those being hung up included
+    pub fn logged_in(&self) -> Vec<LoggedIn> {
+        self.running.clients.all().iter().filter_map(|client| client.logged_in()).collect()
     }
 
     /// Sends an IP packet to a client as a hostile host of the building may: any source, any octets
@@ -349,9 +415,21 @@ impl Server {
     /// added one) or a client has the address; `InvalidInput` if it is that of no single host.
     pub fn add_host(&self, address: Ipv4Addr) -> io::Result<LanHost> {
         may_be_added(address)?;
-        let is_free = self.running.pool.reserve(address);
+        let is_free = self.running.clients.pool().reserve(address);
         let added = is_free.then(|| self.added.add(address, self.options.seed)).flatten();
         added.ok_or_else(|| io::ErrorKind::AddrInUse.into())
+    }
+
+    /// Takes a host of [`Self::add_host`] out of the network; returns false if there is none at this address
+    ///
+    /// Its sockets end as if its power were cut: an open connection of a client times out, and new ones hear "host
+    /// unreachable" of the router. Another host may be added at the address.
+    pub fn remove_host(&self, address: Ipv4Addr) -> bool {
+        let is_removed = self.added.remove(address);
+        if is_removed {
+            self.running.clients.pool().release(address);
+        }
+        is_removed
     }
 
     /// The sockets of the two hosts that are always there, for services of a test's own, and to reach what clients
@@ -399,10 +477,7 @@ impl Drop for Server {
     }
 }
 
-/// Pieces of control connections that wait for the driver; beyond them the readers wait
-const FROM_CLIENTS: usize = 256;
-
-/// Forged packets that wait for the driver
+/// Forged packets that wait for the building
 const MAX_FORGED: usize = 64;
 
 /// The difference between a server's seed and that of its next start

@@ -25,13 +25,11 @@ pub(crate) struct Stacks {
     /// Of the router and the device, which share one
     main: LocalLink,
     added: Arc<AddedHosts>,
-    /// The number of turns so far; each begins with another stack
-    turns: usize,
 }
 
 impl Stacks {
     pub(crate) const fn new(main: LocalLink, added: Arc<AddedHosts>) -> Self {
-        Self { main, added, turns: 0 }
+        Self { main, added }
     }
 
     /// Waits until a turn is due
@@ -69,7 +67,10 @@ impl Stacks {
     }
 
     /// Composes what the hosts have to send, and hands them what they send to each other
-    pub(crate) fn turn(&mut self, now: Instant, router: &mut Router<'_>) {
+    ///
+    /// The turn with this number begins with another stack than the one before.
+    pub(crate) fn turn(&self, number: usize, router: &mut Router<'_>) {
+        let now = router.now;
         let added = self.added.all();
         if added.is_empty() {
             self.main.turn(now, router);
@@ -79,8 +80,7 @@ impl Stacks {
         router.inside = Some(Inside { hosts, packets: VecDeque::new() });
         let mut links = Vec::from([&self.main]);
         links.extend(added.values().map(Arc::as_ref));
-        let first = self.turns.checked_rem(links.len()).unwrap_or_default();
-        self.turns = self.turns.wrapping_add(1);
+        let first = number.checked_rem(links.len()).unwrap_or_default();
         links.rotate_left(first);
         for link in links {
             link.turn(now, router);
@@ -119,6 +119,16 @@ impl AddedHosts {
         drop(links);
         self.changed.notify_one();
         Some(LanHost { address, net })
+    }
+
+    /// Removes a host, whose sockets end; returns false if there is none at this address
+    pub(crate) fn remove(&self, address: Ipv4Addr) -> bool {
+        let removed = self.lock().remove(&address);
+        // its stack is shut down when the last turn of it is over: not under the lock
+        let was_there = removed.is_some();
+        drop(removed);
+        self.changed.notify_one();
+        was_there
     }
 
     /// All hosts, in the order of their addresses

@@ -1,3 +1,5 @@
+//! The statistics of a server
+
 use std::net::Ipv4Addr;
 
 use pptp_ppp::{Failure as LinkFailure, Protocol};
@@ -27,6 +29,18 @@ pub struct Stats {
     pub undeliverable: u64,
     /// The ends of control connections, the latest last; the last 1024 of them
     pub ended: Vec<Ended>,
+}
+
+/// A client that has logged in, and is connected
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoggedIn {
+    /// The name of its account
+    pub user: String,
+    /// Its outer address
+    pub client: Ipv4Addr,
+    /// Its address in the building
+    pub inner_address: Option<Ipv4Addr>,
 }
 
 /// The end of one client's control connection

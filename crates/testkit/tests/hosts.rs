@@ -161,6 +161,25 @@ async fn what_is_for_everyone_reaches_clients_and_hosts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_is_removed_is_gone_and_may_come_back() {
+    let world = World::new();
+    let plc = world.server.add_host(PLC).unwrap();
+    serve_echo(&plc);
+    let tunnel = world.connect().await;
+    let mut stream = tunnel.tcp_connect((PLC, 7)).await.unwrap();
+    assert!(world.server.remove_host(PLC));
+    assert!(!world.server.remove_host(PLC), "there is none any more");
+    stream.write_all(b"hello").await.unwrap();
+    let error = stream.read_exact(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut, "an open connection tries on: {error}");
+    let error = tunnel.tcp_connect((PLC, 7)).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::HostUnreachable, "{error}");
+    assert!(plc.udp_bind(0).is_err(), "its own handle is of no more use");
+    serve_echo(&world.server.add_host(PLC).unwrap());
+    is_echoed(&tunnel, PLC).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_outlives_what_befalls_the_server_but_not_the_server() {
     let mut world = World::new();
     let plc = world.server.add_host(PLC).unwrap();

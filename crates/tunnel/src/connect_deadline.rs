@@ -1,3 +1,5 @@
+//! The deadline of a connect, which stands still while the owner is asked
+
 use std::time::{Duration, Instant};
 
 /// Until when a connect has to be over

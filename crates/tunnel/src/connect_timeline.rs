@@ -1,3 +1,5 @@
+//! The times of a connect's phases
+
 use std::{
     fmt,
     time::{Duration, Instant},

@@ -1,3 +1,5 @@
+//! The events of a tunnel for its owner, and the facts of its negotiation
+
 use std::{
     net::Ipv4Addr,
     time::{Duration, Instant},
@@ -49,27 +51,28 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// Our inner address
-    pub address: Ipv4Addr,
-    /// The peer's inner address, if it told one: no more than a label
+    /// Our address in the remote network
+    pub inner_address: Ipv4Addr,
+    /// The peer's address in the remote network, if it told one: no more than a label
     pub peer_address: Option<Ipv4Addr>,
     /// DNS servers of the remote network
     pub dns: Vec<Ipv4Addr>,
-    /// The request for a reconnect that leaves the server nothing to change
+    /// The addresses to ask for at a reconnect, so that the server has nothing to change
     pub request: AddressRequest,
-    /// The link-local addresses of IPv6, if both ends want it
+    /// The link-local addresses of IPv6, if it was asked for and the peer has it
     pub ipv6: Option<Ipv6Addresses>,
-    /// Octets of the largest IP packet that fits
+    /// The largest IP packet that fits the tunnel, in octets
     pub mtu: u16,
-    /// The name that the peer gave in its challenge
-    pub peer_name: String,
-    /// The protocol of the client's login
+    /// The name that the peer gave when it was proven who is who: the server's own for a client
+    pub peer_name: Box<str>,
+    /// The protocol of the client's login: MS-CHAPv2, unless an insecure option allows less
     pub authentication: AuthenticationProtocol,
-    /// The encryption of both directions; `None`: they are in the clear
+    /// The encryption of both directions; `None`: they are in the clear, which only an insecure
+    /// option allows
     pub encryption: Option<Encryption>,
-    /// The time from the start of the connect to the first time up
+    /// From the start of the connect to the first moment in which IP packets could flow
     pub connect_time: Duration,
-    /// Round trips of the connect, TCP's included
+    /// Round trips between TCP's SYN and that moment, of messages that had to wait for each other
     pub round_trips: u16,
     /// The time that each phase took
     pub timeline: ConnectTimeline,
@@ -78,7 +81,7 @@ pub struct Facts {
 impl Facts {
     pub(crate) fn new(negotiated: Negotiated, round_trips: u16, timeline: ConnectTimeline) -> Self {
         Self {
-            address: negotiated.address,
+            inner_address: negotiated.inner_address,
             peer_address: negotiated.peer_address,
             dns: negotiated.dns,
             request: negotiated.request,

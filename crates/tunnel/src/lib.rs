@@ -18,6 +18,7 @@
 //! | `connect_deadline`, `connect_timeline` | the time that a connect may take, and took |
 //! | `event` | [`Event`], [`Facts`], [`Stats`] and the reasons for deadlines |
 //! | `failure` | [`TunnelError`]: failure, layer, codes, class, retry and advice |
+//! | `quirks` | [`Quirks`] of servers, and the [`Recognition`] of their kinds |
 //! | `recorder`, `transcript` | the flight recorder, and the story of a connect that it tells |
 #![cfg_attr(
     not(test),
@@ -39,6 +40,7 @@ mod connect_timeline;
 mod event;
 mod failure;
 mod gre_probe;
+mod quirks;
 mod recorder;
 #[cfg(all(test, feature = "server"))]
 mod tests;
@@ -47,7 +49,7 @@ mod tunnel;
 
 #[cfg(feature = "server")]
 pub use pptp_control::{AfterCallClear, ServerConfig as ControlServerConfig};
-pub use pptp_control::{Failed as ControlFailure, Pattern, Peer, Quirks, Recognition, Recognized};
+pub use pptp_control::{Failure as ControlFailure, Peer, Quirks as ControlQuirks, Recognized};
 // what the failures and figures below are made of, so that their users need no other crate
 pub use pptp_control::{
     ControlType, DisconnectResult, GeneralError, OutgoingCallResult,
@@ -59,12 +61,12 @@ pub use pptp_ppp::{
     AddressRequest, Assigned, AuthenticationPolicy, AuthenticationProtocol, EchoPolicy, Encryption,
     EncryptionDemand, EncryptionPolicy, Failure as LinkFailure, HashName, Ipv6Addresses,
     KeyStrength, MppeBits, NothingPasses, Password, PasswordEncoding, Proof, ProofPolicy, Question,
-    Questions, RasCode, Reachability, RoundTripTime, StatefulReset, WrongKey,
+    Questions, Quirks as LinkQuirks, RasCode, Reachability, RoundTripTime, StatefulReset, WrongKey,
 };
 #[cfg(feature = "server")]
 pub use pptp_ppp::{
     Deafness, Echoes, Extras, LinkFaults, OnNak, ServerAuthentication,
-    ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder, SlowStart,
+    ServerConfig as LinkServerConfig, ServerEncryption, ServerOrder, StartupDelays,
 };
 pub use pptp_ppp::{
     DecryptorStats as MppeStats, MppeDiscard, Protocol as LinkProtocol, Rule as LinkRule,
@@ -77,6 +79,7 @@ pub use crate::{
     connect_timeline::{ConnectTimeline, Phase},
     event::{Event, Facts, NotNow, Stats, Timer},
     failure::{Class, Code, Failure, Layer, Retry, TunnelError},
+    quirks::{Pattern, Quirks, Recognition},
     recorder::{Kind as RecordKind, Record, Recorder},
     transcript::Transcript,
     tunnel::{Config, GreError, Tunnel},

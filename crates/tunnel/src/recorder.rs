@@ -5,58 +5,20 @@
 //! Runs of zero octets (a Start-Control-Connection-Request is nine tenths padding) are stored as
 //! their length. What would tell a secret (the value of a CHAP response) is stored as zeros.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    time::{Duration, Instant},
-};
+mod record;
+mod sensitivity;
+mod zero_runs;
+
+use std::{collections::VecDeque, fmt, time::Instant};
 
 use pptp_packet::Counter;
 
-/// The kind of a record
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// Octets of the control connection, sent
-    ControlSent,
-    /// Octets of the control connection, received
-    ControlReceived,
-    /// A PPP frame without MPPE, sent
-    FrameSent,
-    /// A PPP frame without MPPE, received
-    FrameReceived,
-}
-
-/// One moment of the wire
-///
-/// `Debug` leaves the octets out, which have the server's challenge among them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Time since the tunnel was made, to the millisecond
-    pub at: Duration,
-    /// The kind of its content, and the direction
-    pub kind: Kind,
-    /// A frame's GRE sequence number (RFC 2637 §4.1)
-    pub sequence: Option<u32>,
-    /// The octets, secrets zeroed
-    pub octets: Vec<u8>,
-}
-
-impl fmt::Debug for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, kind, sequence, octets } = self;
-        let length = octets.len();
-        write!(f, "Record {{ {at:?}, {kind:?}, sequence {sequence:?}, {length} octets }}")
-    }
-}
-
-impl Record {
-    /// Returns true if some of the octets told a secret, and are zeros here
-    pub fn is_redacted(&self) -> bool {
-        self.kind.is_frame()
-            && matches!(Sensitivity::of(&self.octets), Sensitivity::Secret { open } if open < self.octets.len())
-    }
-}
+pub use self::record::{Kind, Record};
+use self::{
+    record::RECORD_HEADER,
+    sensitivity::{Sensitivity, is_control_echo},
+    zero_runs::squeeze,
+};
 
 /// A bounded memory of control messages and PPP control frames
 #[derive(Clone)]
@@ -77,9 +39,6 @@ impl fmt::Debug for Recorder {
         write!(f, "Recorder({stored} of {} octets)", self.capacity)
     }
 }
-
-/// Kind 1, milliseconds 4, stored length 2
-const RECORD_HEADER: usize = 7;
 
 impl Recorder {
     /// The default size, in octets
@@ -131,7 +90,7 @@ impl Recorder {
         let latest: Vec<u8> = self.latest.iter().copied().collect();
         let mut records = Vec::new();
         for mut part in [self.connect.as_slice(), &latest] {
-            while let Some((record, rest)) = read_record(part) {
+            while let Some((record, rest)) = Record::read(part) {
                 records.push(record);
                 part = rest;
             }
@@ -225,128 +184,14 @@ fn growth(held: (usize, usize), size: usize, most: usize) -> usize {
     if wanted > capacity { doubled.saturating_sub(length) } else { 0 }
 }
 
-/// Returns the part of a PPP frame that may be kept
-enum Sensitivity {
-    Open,
-    Echo,
-    /// The first `open` octets may be kept
-    Secret {
-        open: usize,
-    },
-}
-
-impl Sensitivity {
-    fn of(frame: &[u8]) -> Self {
-        let (open, body) = match frame {
-            [0xFF, 0x03, body @ ..] => (ADDRESS_TO_LENGTH, body),
-            body => (PROTOCOL_TO_LENGTH, body),
-        };
-        match body {
-            [0xC0, 0x21, 9..=11, ..] => Self::Echo,
-            // EAP-MSCHAPv2: what CHAP's rules below say, behind the header of its own
-            [0xC2, 0x27, 2, _, _, _, 26, 2 | 5..=7, ..] => {
-                Self::Secret { open: open.saturating_add(TYPE_TO_INNER_LENGTH) }
-            }
-            // acknowledgments without a value, and what is no method at all
-            [0xC2, 0x27, 2, _, _, _, 26, _] | [0xC2, 0x27, 2, _, _, _, 1..=3, ..] => Self::Open,
-            // CHAP Response and Change-Password, PAP Authenticate-Request, other EAP methods
-            [0xC2, 0x23, 2 | 5..=7, ..] | [0xC0, 0x23, 1, ..] | [0xC2, 0x27, 2, ..] => {
-                Self::Secret { open }
-            }
-            _ => Self::Open,
-        }
-    }
-}
-
-/// Protocol 2, code 1, identifier 1, length 2
-const PROTOCOL_TO_LENGTH: usize = 6;
-/// The same behind address 1 and control 1
-const ADDRESS_TO_LENGTH: usize = 8;
-/// EAP's type 1, operation code 1, identifier 1, length 2
-const TYPE_TO_INNER_LENGTH: usize = 5;
-
-/// Returns true if these octets are one Echo-Request or Echo-Reply (RFC 2637 §2.5, §2.6)
-fn is_control_echo(octets: &[u8]) -> bool {
-    matches!(octets.len(), 16 | 20) && matches!(octets.get(8..10), Some([0, 5 | 6]))
-}
-
-/// Stores `octets`, then `zeros` zero octets; each run of zeros becomes a zero and its length
-fn squeeze(octets: &[u8], zeros: usize, into: &mut Vec<u8>) {
-    let mut run: u8 = 0;
-    let hidden = std::iter::repeat_n(&0, zeros);
-    for octet in octets.iter().chain(hidden) {
-        if *octet == 0 && run < u8::MAX {
-            run.increment();
-            continue;
-        }
-        if run > 0 {
-            into.extend([0, run]);
-        }
-        run = u8::from(*octet == 0);
-        if *octet != 0 {
-            into.push(*octet);
-        }
-    }
-    if run > 0 {
-        into.extend([0, run]);
-    }
-}
-
-fn unsqueeze(stored: &[u8]) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut stored = stored.iter();
-    while let Some(octet) = stored.next() {
-        if *octet == 0 {
-            let run = stored.next().copied().unwrap_or(0);
-            octets.extend(std::iter::repeat_n(0, run.into()));
-        } else {
-            octets.push(*octet);
-        }
-    }
-    octets
-}
-
-fn read_record(part: &[u8]) -> Option<(Record, &[u8])> {
-    let ([kind, time @ .., high, low], rest) = part.split_first_chunk::<RECORD_HEADER>()?;
-    let (stored, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-    let kind = Kind::from_stored(*kind);
-    let (sequence, squeezed) = match stored.split_first_chunk() {
-        Some((sequence, squeezed)) if kind.is_frame() => {
-            (Some(u32::from_be_bytes(*sequence)), squeezed)
-        }
-        _ => (None, stored),
-    };
-    let at = Duration::from_millis(u32::from_be_bytes(*time).into());
-    Some((Record { at, kind, sequence, octets: unsqueeze(squeezed) }, rest))
-}
-
-impl Kind {
-    /// Returns true if it is of a PPP frame, and not of the control connection
-    pub const fn is_frame(self) -> bool {
-        matches!(self, Self::FrameSent | Self::FrameReceived)
-    }
-
-    /// Returns true if we sent it
-    pub const fn is_sent(self) -> bool {
-        matches!(self, Self::ControlSent | Self::FrameSent)
-    }
-
-    const fn from_stored(octet: u8) -> Self {
-        match octet {
-            0 => Self::ControlSent,
-            1 => Self::ControlReceived,
-            2 => Self::FrameSent,
-            _ => Self::FrameReceived,
-        }
-    }
-}
-
 #[cfg(test)]
 mod bounds;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::{zero_runs::unsqueeze, *};
 
     fn recorder() -> (Recorder, Instant) {
         let now = Instant::now();

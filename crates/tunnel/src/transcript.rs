@@ -5,7 +5,8 @@ use std::time::Duration;
 use pptp_packet::Counter;
 use pptp_ppp::{
     AuthenticationProtocol, MppeBits, frame,
-    packet::{Code, Options, Packet},
+    options::Options,
+    packet::{Code, Packet},
 };
 
 use crate::{Record, RecordKind as Kind};

@@ -1,3 +1,5 @@
+//! The tunnel as one state machine: control connection, GRE and PPP in their order
+
 mod events;
 mod login;
 mod ordered;
@@ -17,10 +19,11 @@ use pptp_packet::Queue;
 use pptp_ppp::{ClientConfig, Link, Password, Phase as LinkPhase};
 
 use crate::{
-    ConnectTimeline, Event, Failure, Phase, Stats, Timer,
+    ConnectTimeline, Event, Failure, Phase, Quirks, Recognition, Stats, Timer,
     connect_deadline::ConnectDeadline,
     event::Counters,
     gre_probe::GreProbe,
+    quirks::Kinds,
     recorder::{Kind, Recorder},
 };
 
@@ -32,10 +35,14 @@ pub use serving::{Acknowledgments, GreBehavior, ServerConfig};
 /// The options of a tunnel that a client dials
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The options of the control connection
+    /// The options of the control connection; its quirks and its recognizer are taken from the fields below
     pub control: pptp_control::Config,
     /// The user, the password and the options of PPP
     pub link: ClientConfig,
+    /// Known quirks of this server, which take precedence over those of a recognized one
+    pub quirks: Quirks,
+    /// Kinds of servers to recognize by their Start-Control-Connection-Reply, in this order
+    pub recognitions: Vec<Recognition>,
     /// Until when the connect has to be over, and how long that was in all, for the error
     pub connect_deadline: Option<(Instant, Duration)>,
     /// The bounds of reordering, which stateful MPPE needs, and packets in the clear
@@ -50,6 +57,8 @@ impl Config {
         Self {
             control: pptp_control::Config::default(),
             link: ClientConfig::new(user, password),
+            quirks: Quirks::NONE,
+            recognitions: Recognition::KNOWN.to_vec(),
             connect_deadline: None,
             reordering: Reordering::default(),
             recorder: Recorder::DEFAULT_CAPACITY,
@@ -65,7 +74,8 @@ impl Config {
 /// - inputs: [`handle_control`](Self::handle_control), [`handle_control_eof`](Self::handle_control_eof),
 ///   [`handle_gre`](Self::handle_gre), [`handle_gre_error`](Self::handle_gre_error),
 ///   [`handle_timeout`](Self::handle_timeout)
-/// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`seal`](Self::seal)
+/// - commands: [`close`](Self::close), [`renegotiate`](Self::renegotiate), [`check_peer`](Self::check_peer),
+///   [`seal`](Self::seal)
 /// - outputs: [`poll_ip`](Self::poll_ip), [`poll_event`](Self::poll_event), [`poll_frames`](Self::poll_frames),
 ///   [`poll_gre`](Self::poll_gre), [`poll_control`](Self::poll_control),
 ///   [`poll_timeout`](Self::poll_timeout)
@@ -86,6 +96,8 @@ pub struct Tunnel {
     /// From the Outgoing-Call-Reply on
     session: Option<Session>,
     peer_call_id: Option<u16>,
+    /// Of a client, until the Start-Control-Connection-Reply
+    kinds: Option<Box<Kinds>>,
     /// While frames need their order; boxed, since most tunnels do without
     ordered: Option<Box<Ordered>>,
     /// Not as by default
@@ -141,11 +153,16 @@ impl Tunnel {
         timeline: ConnectTimeline,
         now: Instant,
     ) -> Self {
-        let control = ControlConnection::connect(config.control, call_id, call_id, now);
+        let Quirks { control: quirks, link: link_quirks } = config.quirks;
+        let kinds = Kinds::new(link_quirks, config.recognitions);
+        let control =
+            pptp_control::Config { quirks, recognizer: kinds.recognizer(), ..config.control };
+        let control = ControlConnection::connect(control, call_id, call_id, now);
         let link = Link::client(config.link, seed);
         let recorder = Recorder::new(timeline.started(), config.recorder);
         let mut tunnel = Self::new(control, link, timeline, recorder);
         tunnel.is_client = true;
+        tunnel.kinds = Some(Box::new(kinds));
         let reordering = Some(config.reordering).filter(|it| *it != Reordering::default());
         tunnel.reordering = reordering.map(Box::new);
         tunnel.connect_deadline = config.connect_deadline.map(ConnectDeadline::new).map(Box::new);
@@ -179,6 +196,7 @@ impl Tunnel {
             link,
             session: None,
             peer_call_id: None,
+            kinds: None,
             ordered: None,
             reordering: None,
             early: Vec::new(),
@@ -256,6 +274,17 @@ impl Tunnel {
     pub fn renegotiate(&mut self, now: Instant) {
         self.link.renegotiate(now);
         self.link_events(now);
+    }
+
+    /// Asks the peer for a sign of life now, since it may be gone: over LCP and over the control connection
+    ///
+    /// Requests leave with the next [`handle_timeout`](Self::handle_timeout). A peer that is gone is noticed within
+    /// 12 s, and a host that has forgotten the control connection after a round trip. Does nothing before LCP is open.
+    pub fn check_peer(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::Up | Stage::Renegotiating) {
+            self.link.check_peer(now);
+            self.control.send_echo_request(now);
+        }
     }
 
     /// The next thing to know, oldest first

@@ -1,18 +1,22 @@
+//! The options of a client
+
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
 use std::{net::Ipv4Addr, sync::Arc};
 
 #[cfg(target_os = "linux")]
+use pptp_driver::{DriverHandle, Randomness};
+#[cfg(target_os = "linux")]
 use pptp_gre_socket::{OpenError, RawSocket};
 use pptp_gre_socket::{Shard, SocketOptions, VirtualHost};
 
-#[cfg(target_os = "linux")]
-use crate::driver::{driver_shared::Randomness, tunnel_shared::TunnelShared};
 use crate::{
     Client, ClientError,
+    client::drivers::shared_driver,
     connect::network::{Network, VirtualNetwork},
-    driver::handle::DriverHandle,
 };
+#[cfg(target_os = "linux")]
+use crate::{client::drivers::start_driver, tunnel_shared::TunnelShared};
 
 /// The options of a [`Client`]
 ///
@@ -139,8 +143,7 @@ impl ClientBuilder {
         let (drivers, network) = match carrier {
             Carrier::Open => {
                 let options_of = |shard| SocketOptions { shard, ..options.clone() };
-                let drivers = Shard::split(drivers)
-                    .map(|shard| DriverHandle::for_options(&options_of(shard)));
+                let drivers = Shard::split(drivers).map(|shard| shared_driver(&options_of(shard)));
                 (drivers.collect::<Result<_, _>>()?, Network::Kernel(options))
             }
             #[cfg(target_os = "linux")]
@@ -208,7 +211,7 @@ fn take_over(
     let start = |(socket, shard)| {
         let options = SocketOptions { shard, ..options.clone() };
         let open = || RawSocket::from_fd(socket, &options);
-        DriverHandle::start(shard, Randomness::System, open)
+        start_driver(shard, Randomness::System, open)
     };
     sockets.into_iter().zip(Shard::split(drivers)).map(start).collect()
 }

@@ -1,3 +1,5 @@
+//! The reasons why a client could not be made
+
 use pptp_gre_socket::OpenError;
 
 /// The reason why a client could not be made, or is of no more use

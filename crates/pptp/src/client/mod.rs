@@ -1,5 +1,16 @@
+//! The client that users hold, its options, its drivers and the list of its tunnels
+//!
+//! | module | content |
+//! |---|---|
+//! | `builder` | [`ClientBuilder`]: the options of a client |
+//! | `drivers` | the start of a driver, and the drivers that further clients may share |
+//! | `error` | [`ClientError`]: the reasons why a client could not be made |
+//! | `registry` | the list of one client's tunnels |
+
 mod builder;
+pub(crate) mod drivers;
 mod error;
+pub(crate) mod registry;
 
 use std::{
     fmt,
@@ -9,10 +20,12 @@ use std::{
     },
 };
 
+use pptp_driver::{DriverHandle, DriverShared};
 use pptp_gre_socket::{NullSocket, Shard};
-use pptp_tunnel::{Failure, Phase};
+use pptp_tunnel::{Failure as TunnelFailure, Phase};
 use tokio::sync::watch;
 
+use self::{drivers::start_driver, registry::Registry};
 use crate::{
     Connecting, State, TunnelConfig, WeakTunnel,
     connect::{
@@ -20,12 +33,8 @@ use crate::{
         login::Login,
         network::Network,
     },
-    driver::{
-        driver_shared::DriverShared,
-        handle::DriverHandle,
-        registry::Registry,
-        tunnel_shared::{TunnelHandle, TunnelShared},
-    },
+    stats::ClientStats,
+    tunnel_shared::{TunnelHandle, TunnelShared},
 };
 
 #[cfg(target_os = "linux")]
@@ -74,7 +83,7 @@ impl Client {
     pub(crate) fn without_gre(network: Network) -> Result<Self, ClientError> {
         let nowhere = || Ok::<_, ClientError>(NullSocket);
         let randomness = network.randomness();
-        let driver = DriverHandle::start(Shard::ALL, randomness, nowhere)?;
+        let driver = start_driver(Shard::ALL, randomness, nowhere)?;
         Ok(Self {
             drivers: [driver].into(),
             next: Arc::default(),
@@ -108,7 +117,7 @@ impl Client {
         if self.registry.enter(served.0.number, &handle) {
             runtime.spawn(control_task::run(served, self.network.clone(), config));
         } else {
-            served.0.abandon(Failure::Closed);
+            served.0.abandon(TunnelFailure::Closed.into());
         }
         Connecting::new(handle, receiver)
     }
@@ -132,7 +141,7 @@ impl Client {
     ///
     /// Properly, as [`Tunnel::close`](crate::Tunnel::close) does, all at the same time, and also those
     /// that still connect and those whose sockets are in use: at most 11 s. The client is of no use
-    /// afterwards: a connect ends at once with [`Failure::Closed`]. Other clients that share its
+    /// afterwards: a connect ends at once with [`TunnelFailure::Closed`]. Other clients that share its
     /// socket are left alone.
     ///
     /// # Cancel safety
@@ -236,26 +245,4 @@ impl fmt::Debug for Client {
         let tunnels = self.registry.len();
         write!(f, "Client {{ drivers: {}, tunnels: {tunnels} }}", self.drivers.len())
     }
-}
-
-/// Figures of the sockets that a client's tunnels share
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClientStats {
-    /// The receive buffers that the kernel granted, in octets
-    pub receive_buffer: usize,
-    /// Datagrams that the kernel dropped because such a buffer was full
-    pub kernel_drops: u64,
-    /// Datagrams for none of our calls, or not from the server of the call
-    pub unknown_call: u64,
-    /// Turns that panicked, each of which ended its tunnel
-    pub panics: u64,
-    /// Wakers of users' tasks that panicked when they were woken or dropped: a fault of their executor,
-    /// which costs that task its wake-up, and no other task anything
-    pub wake_panics: u64,
-    /// Times that nothing was received for a millisecond or more, because datagrams that led to
-    /// nothing had taken a twelfth of the time: somebody floods
-    pub pauses: u64,
-    /// Turns of tunnels: one for all that came for a tunnel in a batch, and for each deadline and wake
-    pub turns: u64,
 }

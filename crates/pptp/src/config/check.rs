@@ -3,11 +3,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use pptp_tunnel::{
-    AuthenticationPolicy, EncryptionDemand, EncryptionPolicy, Failure, Quirks, Recorder, Reordering,
+    AuthenticationPolicy, ControlQuirks, EncryptionDemand, EncryptionPolicy, Recorder, Reordering,
 };
 
 use super::TunnelConfig;
-use crate::connect::network::split_port;
+use crate::{connect::network::split_port, error::Failure};
 
 impl TunnelConfig {
     /// Checks whether a tunnel can be dialled with this, as far as that is possible before the dial
@@ -18,7 +18,7 @@ impl TunnelConfig {
     pub fn check(&self) -> Result<(), Failure> {
         split_port(&self.server)?;
         let pptp_tunnel::Config { link, recorder, reordering, .. } = &self.machine;
-        let Quirks { host_name, phone_number, .. } = &self.own_texts;
+        let ControlQuirks { host_name, phone_number, .. } = &self.own_texts;
         let fits = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| text.len() <= 64);
         let AuthenticationPolicy { insecure_pap, insecure_chap_md5, .. } = link.authentication;
         let options = [
@@ -69,8 +69,8 @@ const WANTED_CONTROL_ECHO: &str = "an interval and a patience of 1 s to 24 h eac
 const WANTED_ENCRYPTION: &str = "encryption that is not required, since it leaves no keys for any,";
 const WANTED_PASSWORD: &str = "a password of at most 255 octets";
 /// Returns true if the frames that wait take little memory, and little time from those that follow
-fn is_reasonable(Reordering { depth, patience }: Reordering) -> bool {
-    depth <= 1024 && patience <= Duration::from_secs(10)
+fn is_reasonable(Reordering { depth, max_wait }: Reordering) -> bool {
+    depth <= 1024 && max_wait <= Duration::from_secs(10)
 }
 
 const WANTED_REORDERING: &str = "at most 1024 frames and 10 s";

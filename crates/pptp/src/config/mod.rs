@@ -16,6 +16,7 @@
 
 mod callbacks;
 mod check;
+mod security;
 
 use std::{borrow::Cow, net::Ipv4Addr, time::Duration};
 
@@ -24,7 +25,7 @@ pub use pptp_tunnel::{
     AuthenticationProtocol, EchoPolicy, EncryptionDemand, HashName, KeyStrength, MppeBits,
     PasswordEncoding, StatefulReset,
 };
-use pptp_tunnel::{Password, Quirks, Recognition, Reordering};
+use pptp_tunnel::{ControlQuirks, Password, Quirks, Recognition, Reordering};
 
 #[doc(inline)]
 pub use crate::connect::{Credentials, RefusedLogin};
@@ -47,7 +48,7 @@ pub struct TunnelConfig {
     /// The options of the protocol, all but those that each dial sets
     pub(crate) machine: pptp_tunnel::Config,
     /// The host name and the phone number of the caller, which override all other quirks
-    pub(crate) own_texts: Quirks,
+    pub(crate) own_texts: ControlQuirks,
     /// The quirks that an earlier tunnel to this server learned
     pub(crate) remembered: Quirks,
     /// Of an earlier tunnel: see [`Info`]
@@ -70,10 +71,17 @@ impl TunnelConfig {
             connect_timeout: Duration::from_secs(30),
             callbacks: Callbacks::default(),
             machine: pptp_tunnel::Config::new(&user, Password::new(password)),
-            own_texts: Quirks::NONE,
+            own_texts: ControlQuirks::NONE,
             remembered: Quirks::NONE,
             proof_memory: 0,
         }
+    }
+
+    /// The password, in place of that of [`Self::new`]: for one that is read anew before each connect
+    #[must_use]
+    pub fn password(mut self, password: Password) -> Self {
+        self.machine.link.password = password;
+        self
     }
 
     /// The tunnel's name in logs and errors; the server's name by default
@@ -167,7 +175,7 @@ impl TunnelConfig {
 
     /// Asks the server for IPv6 too (RFC 5072); off by default
     ///
-    /// A server that has it gives link-local addresses, [`Info::ipv6`](crate::Info::ipv6), and its
+    /// A server that has it gives link-local addresses, [`Facts::ipv6`](crate::info::Facts::ipv6), and its
     /// packets pass through [`Tunnel::ip_packets`](crate::Tunnel::ip_packets): the tunnel's own
     /// sockets are IPv4's. A server without IPv6, or one that takes less than 1280 octets, is
     /// used without it.
@@ -213,21 +221,21 @@ impl TunnelConfig {
     /// The quirks that this server is known to have, from the first message on
     ///
     /// [`client_host_name`](Self::client_host_name) and [`phone_number`](Self::phone_number) go
-    /// before it, and it goes before what is recognised or remembered.
+    /// before it, and it goes before what is recognized or remembered.
     #[must_use]
-    pub fn quirks(mut self, quirks: Quirks) -> Self {
-        self.machine.control.quirks = quirks;
+    pub fn quirks(mut self, quirks: impl Into<Quirks>) -> Self {
+        self.machine.quirks = quirks.into();
         self
     }
 
-    /// Adds a kind of server to recognise by its Start-Control-Connection-Reply; it goes before
+    /// Adds a kind of server to recognize by its Start-Control-Connection-Reply; it goes before
     /// those that are [known](Recognition::KNOWN)
     ///
     /// A server that should have been spoken to otherwise before that reply is dialled once more:
     /// [`State::Redialling`](crate::State::Redialling) says so.
     #[must_use]
     pub fn recognize(mut self, recognition: Recognition) -> Self {
-        let recognitions = &mut self.machine.control.recognitions;
+        let recognitions = &mut self.machine.recognitions;
         let place = recognitions.len().saturating_sub(Recognition::KNOWN.len());
         recognitions.insert(place, recognition);
         self
@@ -249,113 +257,13 @@ impl TunnelConfig {
         self
     }
 
-    /// The form of `DOMAIN\user` that goes into the MS-CHAPv2 hash (RFC 2759 §4); without the domain by default
-    #[must_use]
-    pub const fn hash_name(mut self, form: HashName) -> Self {
-        self.machine.link.hash_name = form;
-        self
-    }
-
-    /// The way in which the password becomes UTF-16 for its hash (RFC 2759 §8.3), and octets for PAP and CHAP-MD5
-    ///
-    /// Without effect on a password in ASCII.
-    #[must_use]
-    pub const fn password_encoding(mut self, encoding: PasswordEncoding) -> Self {
-        self.machine.link.password_encoding = encoding;
-        self
-    }
-
-    /// Allows or forbids MS-CHAPv2 inside EAP, where the server insists on it (RFC 3748); allowed by default
-    ///
-    /// It is as strong as without EAP, and takes three round trips more.
-    #[must_use]
-    pub const fn eap(mut self, allow: bool) -> Self {
-        self.machine.link.authentication.eap = allow;
-        self
-    }
-
-    /// Agrees to MS-CHAPv1 where the server insists on it (RFC 2433); it does not by default
-    ///
-    /// Insecure: the server proves nothing, so that anyone may play it. Who records one login finds the
-    /// password's hash by trying 2^56 keys at most, and has with it all that was ever encrypted. MPPE's key of 128
-    /// bits is the same in both directions, and those of 40 and 56 are the same in every session.
-    #[must_use]
-    pub const fn insecure_mschap_v1(mut self) -> Self {
-        self.machine.link.authentication.insecure_mschap_v1 = true;
-        self
-    }
-
-    /// Agrees to CHAP with MD5 where the server insists on it (RFC 1994); it does not by default
-    ///
-    /// Insecure: the server proves nothing, and who records one login can try passwords against it, a
-    /// billion in a second. It leaves no keys for MPPE, so that
-    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
-    #[must_use]
-    pub const fn insecure_chap_md5(mut self) -> Self {
-        self.machine.link.authentication.insecure_chap_md5 = true;
-        self
-    }
-
-    /// Agrees to PAP where the server insists on it (RFC 1334); it does not by default
-    ///
-    /// Insecure: the password is sent in the clear to anyone who asks for it. It leaves no keys for MPPE, so that
-    /// [`insecure_encryption`](Self::insecure_encryption) has to allow a tunnel in the clear too.
-    #[must_use]
-    pub const fn insecure_pap(mut self) -> Self {
-        self.machine.link.authentication.insecure_pap = true;
-        self
-    }
-
-    /// The demand for encryption (RFC 3078); it is required by default
-    ///
-    /// Insecure with every other demand: what goes through the tunnel can be read and changed by
-    /// anyone on the way to the server, also where the server would have encrypted, since an
-    /// attacker on that way decides. A tunnel that was encrypted never goes on in the clear.
-    /// [`Info::encryption`] tells what came of it.
-    #[must_use]
-    pub const fn insecure_encryption(mut self, demand: EncryptionDemand) -> Self {
-        self.machine.link.encryption.demand = demand;
-        self
-    }
-
-    /// The shortest MPPE key (RFC 3078 §2.1); 128 bits by default
-    ///
-    /// Insecure below 128: keys of 40 bits are found by trial within seconds, those of 56 within
-    /// hours. The longest key that both ends have is agreed on.
-    #[must_use]
-    pub const fn insecure_least_key(mut self, least: KeyStrength) -> Self {
-        self.machine.link.encryption.insecure_least_key = least;
-        self
-    }
-
-    /// Agrees to stateful MPPE where the server has no stateless (RFC 3078 §7.3); it does not by default
-    ///
-    /// Insecure: after a loss, key stream is used twice, which gives away the packets that were encrypted with it.
-    /// Slow too: a lost frame stops the tunnel for a round trip, and frames are put in order
-    /// first ([`Self::reorder_buffer`]). `reset` has to be what the server does; servers on Linux are
-    /// [`StatefulReset::Linux`].
-    #[must_use]
-    pub const fn insecure_stateful_mppe(mut self, reset: StatefulReset) -> Self {
-        self.machine.link.encryption.insecure_stateful = Some(reset);
-        self
-    }
-
-    /// The same, and asks for stateful MPPE at once: for servers that hang up when they are asked for
-    /// stateless
-    #[must_use]
-    pub const fn insecure_stateful_mppe_first(mut self, reset: StatefulReset) -> Self {
-        self.machine.link.encryption.insecure_stateful = Some(reset);
-        self.machine.link.encryption.insecure_stateful_first = true;
-        self
-    }
-
     /// The number of frames that wait for one that was overtaken, and the time; 64 and 300 ms by default
     ///
     /// Only where order counts: with stateful MPPE and in the clear. Stateless MPPE takes late packets
     /// as they come, and none of them waits. With 0 no frame waits, and late ones are lost.
     #[must_use]
-    pub const fn reorder_buffer(mut self, depth: u16, patience: Duration) -> Self {
-        self.machine.reordering = Reordering { depth, patience };
+    pub const fn reorder_buffer(mut self, depth: u16, max_wait: Duration) -> Self {
+        self.machine.reordering = Reordering { depth, max_wait };
         self
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use pptp_driver::{Session, now};
 use pptp_tunnel::{Password, Question};
 
 use crate::{
     State,
-    clock::now,
     connect::login::{Callbacks, Credentials, RefusedLogin},
-    driver::tunnel_shared::TunnelShared,
+    tunnel_shared::TunnelShared,
 };
 
 impl TunnelShared {

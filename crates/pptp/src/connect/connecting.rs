@@ -1,3 +1,5 @@
+//! The future of a connect
+
 use std::{
     future::Future,
     net::SocketAddrV4,
@@ -6,12 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use pptp_tunnel::{Peer, TunnelError};
+use pptp_driver::Session;
+use pptp_tunnel::Peer;
 use tokio::sync::watch;
 
 use crate::{
-    HungUp, State, Stats, Tunnel, driver::tunnel_shared::TunnelHandle, record::FlightRecord,
-    state::Redial, summary::debug_as_summary,
+    HungUp, State, Stats, Tunnel, TunnelError, record::FlightRecord, state::Redial,
+    summary::debug_as_summary, tunnel_shared::TunnelHandle,
 };
 
 /// A connect under way: a future of the [`Tunnel`]
@@ -49,7 +52,7 @@ impl Connecting {
     /// The phases as they are reached
     ///
     /// A `watch` holds the latest value: one who looks late may miss a phase;
-    /// [`Info::timeline`](crate::Info::timeline) and [`TunnelError`] have them all.
+    /// [`Facts::timeline`](crate::info::Facts::timeline) and [`TunnelError`] have them all.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
@@ -61,7 +64,7 @@ impl Connecting {
 
     /// The server's address, as soon as TCP is open to it
     pub fn server(&self) -> Option<SocketAddrV4> {
-        self.handle.shared.route().map(|route| route.server)
+        self.handle.shared.dialled().map(|dialled| dialled.server)
     }
 
     /// Returns the server's own words about itself, if it came so far (RFC 2637 §2.2); also after a failure

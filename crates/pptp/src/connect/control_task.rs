@@ -8,7 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pptp_tunnel::{ConnectTimeline, Failure, Phase, Tunnel as Machine, TunnelError};
+use pptp_driver::{Session, now};
+use pptp_tunnel::{ConnectTimeline, Failure as TunnelFailure, Phase, Tunnel as Machine};
 use tokio::{
     io::{AsyncWriteExt, ReadBuf},
     time::{timeout, timeout_at},
@@ -17,13 +18,13 @@ use tokio::{
 use tracing::Instrument;
 
 use crate::{
-    State, TunnelConfig,
-    clock::now,
+    State, TunnelConfig, TunnelError,
     connect::{
+        dialling::Dialling,
         network::{Network, Octets, Opened},
-        redial::Dialling,
     },
-    driver::tunnel_shared::{Route, TunnelShared, stopped},
+    error::Failure,
+    tunnel_shared::{Dialled, TunnelShared, stopped},
 };
 
 /// Dials, and then serves the control connection until the tunnel has ended
@@ -46,14 +47,14 @@ pub(crate) fn run(
     }
 }
 
-type Dialled = Pin<Box<dyn Future<Output = Option<Box<dyn Octets>>> + Send>>;
+type DialFuture = Pin<Box<dyn Future<Output = Option<Box<dyn Octets>>> + Send>>;
 
 /// [`open`], logged as the tunnel's
 fn dial_within(
     tunnel: &Arc<TunnelShared>,
     dialling: Box<Dialling>,
     timeline: ConnectTimeline,
-) -> Dialled {
+) -> DialFuture {
     let span = tunnel.span.clone();
     Box::pin(open(Arc::clone(tunnel), dialling, timeline).instrument(span))
 }
@@ -68,9 +69,9 @@ async fn open(
     let dialled = tokio::select! {
         biased;
         dialled = timeout_at(deadline, dial(&tunnel, &mut dialling, &mut timeline)) => dialled,
-        () = abandoned(&tunnel) => Ok(Err(Failure::Closed)),
+        () = abandoned(&tunnel) => Ok(Err(TunnelFailure::Closed.into())),
     };
-    match dialled.unwrap_or(Err(Failure::ConnectTimeout { limit })) {
+    match dialled.unwrap_or(Err(TunnelFailure::ConnectTimeout { limit }.into())) {
         Ok(octets) => {
             timeline.enter(now(), Phase::ControlConnection);
             start(&tunnel, dialling, timeline);
@@ -86,14 +87,14 @@ async fn open(
 }
 
 /// The next dial, when the control connection there was has hung up for that
-fn redial(tunnel: &Arc<TunnelShared>) -> Option<Dialled> {
+fn redial(tunnel: &Arc<TunnelShared>) -> Option<DialFuture> {
     let mut inner = tunnel.lock();
     let (dialling, timeline) = inner.dial.take_redial()?;
     inner.protocol.take_control_out();
     drop(inner);
     let timeline = timeline.unwrap_or_else(|| ConnectTimeline::new(now()));
-    if let Some(route) = tunnel.route() {
-        tunnel.driver().release(route.call_id, now());
+    if let Some(dialled) = tunnel.dialled() {
+        tunnel.driver().release(dialled.call_id, now());
     }
     Some(dial_within(tunnel, dialling, timeline))
 }
@@ -128,7 +129,7 @@ async fn dial(
     let driver = tunnel.driver();
     let entered = driver.enter(*server.ip(), tunnel, now());
     let call_id = entered.map_err(|_| Failure::CallIdsExhausted)?;
-    tunnel.set_route(Route { server, local, call_id });
+    tunnel.set_dialled(Dialled { server, local, call_id });
     if dialling.has_zero_call_id() && !driver.enter_zero(*server.ip(), call_id) {
         return Err(Failure::CallIdsExhausted);
     }
@@ -142,9 +143,10 @@ async fn abandoned(tunnel: &TunnelShared) {
 }
 
 fn start(tunnel: &Arc<TunnelShared>, dialling: Box<Dialling>, timeline: ConnectTimeline) {
-    let Some(route) = tunnel.route() else { return };
+    let Some(dialled) = tunnel.dialled() else { return };
     let config = dialling.machine_config();
-    let machine = Machine::connect(config, route.call_id, tunnel.driver().seed(), timeline, now());
+    let machine =
+        Machine::connect(config, dialled.call_id, tunnel.driver().seed(), timeline, now());
     let abandoned = {
         let mut inner = tunnel.lock();
         let since = now().saturating_duration_since(machine.timeline().started());

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddrV4;
 
-use pptp_tunnel::{ConnectTimeline, Peer, Quirks, TunnelError};
+use pptp_tunnel::{ConnectTimeline, Peer};
 
-use crate::{connect::redial::Dialling, state::Redial};
+use crate::{TunnelError, connect::dialling::Dialling, known_quirks::KnownQuirks, state::Redial};
 
 /// The state of a connect; boxed, since a tunnel that is up hardly ever has any of it
 #[derive(Default)]
@@ -24,7 +24,9 @@ struct State {
 
 /// The knowledge that a connect leaves to the tunnel that is up
 pub(crate) struct Lesson {
-    pub(crate) quirks: Option<Box<Quirks>>,
+    /// The server that was reached
+    pub(crate) server: SocketAddrV4,
+    pub(crate) quirks: Option<KnownQuirks>,
     pub(crate) proof_memory: u8,
     pub(crate) proves_path: bool,
 }
@@ -50,9 +52,10 @@ impl DialState {
     }
 
     /// Decides whether the server is dialled once more after this end, and returns why
-    pub(crate) fn redial(&mut self, server: SocketAddrV4, error: &TunnelError) -> Option<Redial> {
+    pub(crate) fn redial(&mut self, error: &pptp_tunnel::TunnelError) -> Option<Redial> {
         let state = self.0.as_mut()?;
-        let why = state.dialling.as_mut()?.again(server, error)?;
+        let dialling = state.dialling.as_mut()?;
+        let why = dialling.again(dialling.server?, error)?;
         state.redials = true;
         state.redialled.push(why.clone());
         Some(why)
@@ -72,10 +75,10 @@ impl DialState {
     }
 
     /// The reason for the end of the connect, with what an earlier dial of it found out
-    pub(crate) fn explained(&self, error: TunnelError) -> TunnelError {
+    pub(crate) fn explained(&self, error: pptp_tunnel::TunnelError) -> TunnelError {
         match self.0.as_ref().and_then(|state| state.dialling.as_ref()) {
-            Some(dialling) => dialling.explained(error),
-            None => error,
+            Some(dialling) => dialling.explained(error).into(),
+            None => error.into(),
         }
     }
 
@@ -84,6 +87,7 @@ impl DialState {
         let dialling = self.0.as_mut().and_then(|state| state.dialling.take())?;
         self.0.take_if(|state| state.redialled.is_empty());
         Some(Lesson {
+            server: dialling.server?,
             quirks: dialling.lesson(peer),
             proof_memory: dialling.config.proof_memory.saturating_sub(1),
             proves_path: dialling.config.machine.link.proof.is_enabled,

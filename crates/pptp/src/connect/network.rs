@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use pptp_driver::{DriverHandle, Randomness};
 use pptp_gre_socket::{Shard, SocketOptions, VirtualHost};
-use pptp_tunnel::Failure;
 use socket2::{Domain, Socket, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -18,9 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    ClientError,
-    connect::resolver::Resolver,
-    driver::{driver_shared::Randomness, handle::DriverHandle, tunnel_shared::TunnelShared},
+    ClientError, client::drivers::start_driver, connect::resolver::Resolver, error::Failure,
+    tunnel_shared::TunnelShared,
 };
 
 /// An open control connection's octets
@@ -66,6 +65,9 @@ pub(crate) trait VirtualNetwork: fmt::Debug + Send + Sync {
     /// Opens a control connection
     fn connect(&self, server: SocketAddrV4) -> Connecting<'_>;
 
+    /// Returns the addresses of a name; `None` in a network without names
+    fn resolve(&self, name: &str) -> Option<Vec<Ipv4Addr>>;
+
     /// Octets that all random choices follow from
     fn seed(&self) -> [u8; 32];
 }
@@ -77,7 +79,7 @@ impl<H: VirtualHost> VirtualNetwork for H {
     fn start(self: Arc<Self>) -> Result<Arc<DriverHandle<TunnelShared>>, ClientError> {
         let host = Arc::clone(&self);
         let randomness = Randomness::Virtual(Box::new(move || host.random_seed()));
-        DriverHandle::start(Shard::ALL, randomness, || self.open_gre())
+        start_driver(Shard::ALL, randomness, || self.open_gre())
     }
 
     fn connect(&self, server: SocketAddrV4) -> Connecting<'_> {
@@ -85,6 +87,10 @@ impl<H: VirtualHost> VirtualNetwork for H {
             let (stream, local) = self.connect_tcp(server).await?;
             Ok(Opened { octets: Box::new(stream), server, local: Some(local) })
         })
+    }
+
+    fn resolve(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
+        VirtualHost::resolve(self, name)
     }
 
     fn seed(&self) -> [u8; 32] {
@@ -99,9 +105,12 @@ impl Network {
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return Ok(vec![SocketAddrV4::new(address, port)]);
         }
-        if matches!(self, Self::Virtual(_)) {
-            let reason = "the network in memory has addresses only".into();
-            return Err(Failure::NameNotResolved { name: host.into(), reason });
+        if let Self::Virtual(network) = self {
+            let found = network.resolve(host).ok_or_else(|| Failure::NameNotResolved {
+                name: host.into(),
+                reason: "the network in memory has addresses only".into(),
+            })?;
+            return Ok(found.into_iter().map(|it| SocketAddrV4::new(it, port)).collect());
         }
         let found = Resolver::of_process().addresses(host).await;
         let found = found.map_err(|unresolved| Failure::NameNotResolved {

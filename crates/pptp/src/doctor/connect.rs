@@ -1,9 +1,9 @@
 //! The connect, step by step, as it is told by the one that everybody uses
 
-use pptp_tunnel::{ConnectTimeline, Failure, TunnelError};
+use pptp_tunnel::ConnectTimeline;
 
-use super::{Report, finding::Step, host::Host, progress::Progress, sight::Sight};
-use crate::{Client, Connecting, Info, State, Tunnel, TunnelConfig};
+use super::{finding::Step, host::Host, progress::Progress, report::Report, sight::Sight};
+use crate::{Client, Connecting, Info, State, Tunnel, TunnelConfig, TunnelError, error::Failure};
 
 /// Connects, and reports each step when it is through; `None` if one failed
 pub(super) async fn connect(
@@ -78,5 +78,5 @@ async fn follow(
 
 /// A failure before anything is dialled
 pub(super) fn undialled(failure: Failure) -> TunnelError {
-    TunnelError::new(failure, ConnectTimeline::new(crate::clock::now()))
+    TunnelError::new(failure, ConnectTimeline::new(pptp_driver::now()))
 }

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use pptp_tunnel::{Layer, Phase, TunnelError};
+use pptp_tunnel::{Layer, Phase};
+
+use crate::TunnelError;
 
 /// One thing that the doctor looked at, and what came of it
 ///

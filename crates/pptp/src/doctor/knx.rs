@@ -5,18 +5,24 @@ use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
 };
 
-use super::target::{Answer, exchange};
+use super::answer::{Answer, exchange};
 use crate::Tunnel;
 
 /// Asks a device to describe itself (ISO 22510 §7.6)
 ///
 /// First with our inner address and port as the control endpoint, as most programs do. If that is not
 /// answered, with 0.0.0.0:0 ("route back"), to which the answer goes where the question came from.
-/// Each question leaves from a port of its own, so that a late answer is not taken for the other's.
-pub(super) async fn describe(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<Answer> {
-    match ask(tunnel, host, port, Endpoint::Ours).await {
+/// Each question leaves from a port of its own, so that a late answer is not taken for the other's, and is sent `tries`
+/// times at most.
+pub(super) async fn describe(
+    tunnel: &Tunnel,
+    host: &str,
+    port: u16,
+    tries: u8,
+) -> io::Result<Answer> {
+    match ask(tunnel, (host, port), Endpoint::Ours, tries).await {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            ask(tunnel, host, port, Endpoint::RouteBack).await
+            ask(tunnel, (host, port), Endpoint::RouteBack, tries).await
         }
         answered => answered,
     }
@@ -28,14 +34,19 @@ enum Endpoint {
     RouteBack,
 }
 
-async fn ask(tunnel: &Tunnel, host: &str, port: u16, endpoint: Endpoint) -> io::Result<Answer> {
+async fn ask(
+    tunnel: &Tunnel,
+    device: (&str, u16),
+    endpoint: Endpoint,
+    tries: u8,
+) -> io::Result<Answer> {
     let socket = tunnel.udp_bind(0)?;
-    socket.connect((host, port)).await?;
+    socket.connect(device).await?;
     let control = match (endpoint, socket.local_addr()?) {
         (Endpoint::Ours, SocketAddr::V4(ours)) => ours,
         _ => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
     };
-    let answer = exchange(&socket, &description_request(control)).await?;
+    let answer = exchange(&socket, &description_request(control), tries).await?;
     let name = device_name(&answer);
     let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no KNXnet/IP"))?;
     Ok(match endpoint {

@@ -1,5 +1,21 @@
 //! The doctor, which examines each layer in turn, and finds out why a connection fails
+//!
+//! | module | content |
+//! |---|---|
+//! | `plan` | the examination: its steps, their order, and the steps that are skipped |
+//! | `finding` | [`Finding`], [`Step`] and [`Verdict`]: one result |
+//! | `report` | the way of the findings to their reader |
+//! | `host` | the obstacles on this machine, as its kernel tells them in files |
+//! | `connect` | the connect, followed step by step |
+//! | `progress` | the steps of a connect that are through, and their times |
+//! | `sight` | the visible part of a connect, in words |
+//! | `inside` | the checks behind a tunnel that is up |
+//! | `path` | the largest packet that gets through, found with pings |
+//! | `target` | [`Target`]: the targets behind a tunnel, and how they are reached |
+//! | `answer` | questions to a target over UDP, and their answers |
+//! | `knx` | the question to a KNXnet/IP device |
 
+mod answer;
 mod connect;
 mod finding;
 mod host;
@@ -8,6 +24,7 @@ mod knx;
 mod path;
 mod plan;
 mod progress;
+mod report;
 mod sight;
 mod target;
 
@@ -29,6 +46,7 @@ pub use self::{
 use self::{
     host::Host,
     plan::{Dial, Plan, Subject},
+    report::Report,
 };
 use crate::{Client, ClientBuilder, Tunnel, TunnelConfig};
 
@@ -44,7 +62,7 @@ use crate::{Client, ClientBuilder, Tunnel, TunnelConfig};
 /// call, and skips only what needs that socket. [`Tunnel::doctor`] examines a tunnel that is up.
 ///
 /// To be polled within a tokio runtime. Takes as long as the connect (10 s if GRE is blocked,
-/// [`TunnelConfig::connect_timeout`] at most), 40 s for the largest packet, 16 s for the target and
+/// [`TunnelConfig::connect_timeout`] at most), 40 s for the largest packet, 24 s for the target and
 /// 9 s for the hang-up, at most.
 ///
 /// ```no_run
@@ -75,7 +93,7 @@ impl Tunnel {
     /// layer: at [`Step::Encryption`] for a tunnel through which nothing passes.
     ///
     /// The pings and questions, fewer than 100 packets, pass beside everything else. Takes at most 40 s
-    /// for the largest packet and 16 s for the target.
+    /// for the largest packet and 24 s for the target.
     ///
     /// ```no_run
     /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), &'static str> {
@@ -109,7 +127,7 @@ pub struct Doctor {
 impl Doctor {
     fn new(subject: Subject) -> Self {
         let (sender, findings) = mpsc::channel(MAX_FINDINGS);
-        let plan = Plan { subject, target: None, report: Report(sender) };
+        let plan = Plan { subject, target: None, report: Report::new(sender) };
         Self { stage: Stage::Planned(Box::new(plan)), findings }
     }
 
@@ -207,23 +225,6 @@ enum Stage {
 }
 
 type Examination = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The sending end of the findings
-struct Report(mpsc::Sender<Finding>);
-
-impl Report {
-    async fn tell(&self, finding: Finding) {
-        // without the doctor itself this future is gone too, so there always is a listener
-        let _ = self.0.send(finding).await;
-    }
-
-    /// Nothing of these steps could be looked at
-    async fn skip(&self, steps: impl IntoIterator<Item = Step>) {
-        for step in steps {
-            self.tell(Finding::not_reached(step)).await;
-        }
-    }
-}
 
 /// More than there are steps: nothing waits for a reader that is busy
 const MAX_FINDINGS: usize = 64;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Report,
     connect::{self, undialled},
     finding::{Finding, Step, Verdict},
     host::Host,
     inside,
+    report::Report,
     target::Target,
 };
 use crate::{

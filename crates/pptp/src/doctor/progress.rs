@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pptp_tunnel::{Failure, Phase, Transcript, TunnelError};
+use pptp_tunnel::{Failure, Phase, Transcript};
 use tokio::time::Instant;
 
 use super::{
-    Report,
     finding::{Finding, Step, Verdict},
+    report::Report,
     sight::{OFFERED, Sight},
 };
-use crate::TunnelConfig;
+use crate::{TunnelConfig, TunnelError};
 
 const ZERO: Duration = Duration::ZERO;
 
@@ -71,7 +71,8 @@ impl<'a> Progress<'a> {
         self.left.retain(|left| *left != step);
         self.report.tell(failed(step, took, error, sight)).await;
         for left in std::mem::take(&mut self.left) {
-            let heard = matches!(error.failure, Failure::GreBlocked { heard: true, .. });
+            let heard =
+                matches!(error.failure.tunnel(), Some(Failure::GreBlocked { heard: true, .. }));
             let finding = match left {
                 Step::GreIn if heard => passed(left, ZERO, sight, self.config),
                 _ => Finding::not_reached(left),
@@ -105,12 +106,12 @@ fn passed(step: Step, took: Duration, sight: &Sight, config: &TunnelConfig) -> F
 
 /// Returns the step at which the failure shows: GRE has two directions
 fn failing_step(error: &TunnelError) -> Step {
-    match &error.failure {
-        Failure::GreBlocked { after, heard, send_error } => {
+    match error.failure.tunnel() {
+        Some(Failure::GreBlocked { after, heard, send_error }) => {
             let is_ours = after.is_zero() || *heard || send_error.is_some();
             if is_ours { Step::GreOut } else { Step::GreIn }
         }
-        Failure::GreFromElsewhere { .. } | Failure::GreUnsupported { .. } => Step::GreIn,
+        Some(Failure::GreFromElsewhere { .. } | Failure::GreUnsupported { .. }) => Step::GreIn,
         _ => Step::of_error(error),
     }
 }
@@ -118,7 +119,9 @@ fn failing_step(error: &TunnelError) -> Step {
 fn failed(step: Step, took: Duration, error: &TunnelError, sight: &Sight) -> Finding {
     let mut finding = Finding::failure(step, took, error);
     let more = match step {
-        Step::GreIn if !matches!(error.failure, Failure::GreBlocked { .. }) => sight.gre_out(),
+        Step::GreIn if !matches!(error.failure.tunnel(), Some(Failure::GreBlocked { .. })) => {
+            sight.gre_out()
+        }
         Step::GreOut | Step::GreIn => sight.gre(),
         Step::Authentication => sight.authentication(),
         Step::Encryption => sight.encryption(),
@@ -127,7 +130,7 @@ fn failed(step: Step, took: Duration, error: &TunnelError, sight: &Sight) -> Fin
     if !more.is_empty() && !finding.seen.contains(OFFERED) {
         finding.seen = format!("{}; {more}", finding.seen);
     }
-    if let Failure::GreBlocked { send_error: Some(words), .. } = &error.failure
+    if let Some(Failure::GreBlocked { send_error: Some(words), .. }) = error.failure.tunnel()
         && words.contains(EPERM)
     {
         finding = finding.advise(

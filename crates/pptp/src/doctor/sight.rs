@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use pptp_tunnel::{AuthenticationProtocol, MppeBits, Peer, Transcript};
+use pptp_tunnel::{AuthenticationProtocol, Facts, MppeBits, Peer, Transcript};
 
 use super::finding::Step;
 use crate::{Connecting, Info, Stats, TunnelConfig, state::Redial};
@@ -79,7 +79,7 @@ impl Sight {
         let mut seen =
             format!("vendor {vendor:?}, host name {host_name:?}, firmware {firmware:#06x}");
         if let Some(recognized) = recognized {
-            seen = format!("{seen}, recognised as {}", recognized.name);
+            seen = format!("{seen}, recognized as {recognized}");
         }
         for redial in &self.redials {
             let how = match redial {
@@ -157,7 +157,7 @@ fn name(server: &str) -> String {
 }
 
 fn addresses(info: &Info) -> String {
-    let Info { inner_address, peer_address, dns, mtu, .. } = info;
+    let Facts { inner_address, peer_address, dns, mtu, .. } = &info.facts;
     let peer = peer_address.map_or_else(|| "none".into(), |peer| peer.to_string());
     let dns: Vec<_> = dns.iter().map(ToString::to_string).collect();
     let dns = if dns.is_empty() { "none".into() } else { dns.join(", ") };

@@ -5,10 +5,11 @@ use std::{fmt, io, net::Ipv4Addr, str::FromStr, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::{
+    answer::{Answer, MAX_TRIES, REPLY_TIMEOUT, exchange},
     finding::{Finding, Step, Verdict},
     knx,
 };
-use crate::{Tunnel, net::UdpSocket};
+use crate::Tunnel;
 
 /// Something behind the tunnel that is to be reached
 ///
@@ -59,6 +60,31 @@ pub enum Target {
 }
 
 impl Target {
+    /// Tries to reach it through a tunnel, and tells in words what it answered
+    ///
+    /// It looks at nothing else, unlike [`Tunnel::doctor`]. A ping and a question over UDP are sent twice at most, 2 s
+    /// apart; a KNXnet/IP server is asked once in each way. So it takes 4 s at most, but 10 s for a TCP port that is
+    /// silent, and the time to look up a name.
+    ///
+    /// ```no_run
+    /// # async fn example(tunnel: pptp::Tunnel) -> Result<(), Box<dyn std::error::Error>> {
+    /// let target: pptp::doctor::Target = "knx:192.168.1.3".parse()?;
+    /// println!("{target} {}", target.reach(&tunnel).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tunnel::tcp_connect`]; `TimedOut` if nothing answers, also where UDP is free to be silent; `InvalidData` if
+    /// something else than KNXnet/IP answers.
+    ///
+    /// # Cancel safety
+    /// An answer that comes later is ignored.
+    pub async fn reach(&self, tunnel: &Tunnel) -> io::Result<String> {
+        let tries = if matches!(self, Self::Knx { .. }) { 1 } else { MAX_TRIES };
+        Ok(self.answer(tunnel, tries).await?.seen)
+    }
+
     /// Its address, if it is one
     pub(super) fn address(&self) -> Option<Ipv4Addr> {
         self.host().parse().ok()
@@ -76,7 +102,7 @@ impl Target {
     /// Tries to reach it, for 15 s at most
     pub(super) async fn examine(&self, tunnel: &Tunnel) -> Finding {
         let (began, fragments_before) = (Instant::now(), fragments(tunnel));
-        let answer = timeout(MAX_TIME, self.reach(tunnel)).await;
+        let answer = timeout(MAX_TIME, self.answer(tunnel, MAX_TRIES)).await;
         let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let found = |verdict, seen| Finding::new(Step::Target, verdict, began.elapsed(), seen);
         match answer {
@@ -104,12 +130,13 @@ impl Target {
         }
     }
 
-    async fn reach(&self, tunnel: &Tunnel) -> io::Result<Answer> {
+    /// Asks it; each question is sent `tries` times at most
+    async fn answer(&self, tunnel: &Tunnel, tries: u8) -> io::Result<Answer> {
         match self {
             Self::Tcp { host, port } => connect(tunnel, host, *port).await,
-            Self::Udp { host, port, payload } => ask(tunnel, host, *port, payload).await,
-            Self::Ping { host } => ping(tunnel, host).await,
-            Self::Knx { host, port } => knx::describe(tunnel, host, *port).await,
+            Self::Udp { host, port, payload } => ask(tunnel, (host, *port), payload, tries).await,
+            Self::Ping { host } => ping(tunnel, host, tries).await,
+            Self::Knx { host, port } => knx::describe(tunnel, host, *port, tries).await,
         }
     }
 
@@ -122,21 +149,6 @@ impl Target {
 /// IP fragments that came in so far
 fn fragments(tunnel: &Tunnel) -> u64 {
     tunnel.stats().stack.map_or(0, |stack| stack.fragments_in)
-}
-
-/// The answer of a target
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// In words
-    pub(super) seen: String,
-    /// The advice, if not everything is as it should be
-    pub(super) advice: Option<&'static str>,
-}
-
-impl From<String> for Answer {
-    fn from(seen: String) -> Self {
-        Self { seen, advice: None }
-    }
 }
 
 impl FromStr for Target {
@@ -193,39 +205,26 @@ async fn connect(tunnel: &Tunnel, host: &str, port: u16) -> io::Result<Answer> {
     tunnel.tcp_connect((host, port)).await.map(|_| "accepts".to_owned().into())
 }
 
-async fn ask(tunnel: &Tunnel, host: &str, port: u16, payload: &[u8]) -> io::Result<Answer> {
+async fn ask(tunnel: &Tunnel, place: (&str, u16), payload: &[u8], tries: u8) -> io::Result<Answer> {
     let socket = tunnel.udp_bind(0)?;
-    socket.connect((host, port)).await?;
-    let answer = exchange(&socket, payload).await?;
+    socket.connect(place).await?;
+    let answer = exchange(&socket, payload, tries).await?;
     Ok(format!("answers with {} octets", answer.len()).into())
 }
 
-async fn ping(tunnel: &Tunnel, host: &str) -> io::Result<Answer> {
+async fn ping(tunnel: &Tunnel, host: &str, tries: u8) -> io::Result<Answer> {
     let address = match host.parse() {
         Ok(address) => address,
         Err(_) => *tunnel.lookup_host(host).await?.first().ok_or(io::ErrorKind::NotFound)?,
     };
     let mut last = io::ErrorKind::TimedOut.into();
-    for _ in 0..MAX_TRIES {
+    for _ in 0..tries {
         match tunnel.ping(address, REPLY_TIMEOUT).await {
             Ok(took) => return Ok(format!("answers after {} ms", took.as_millis()).into()),
             Err(error) => last = error,
         }
     }
     Err(last)
-}
-
-/// Sends `question` until something comes back
-pub(super) async fn exchange(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut answer = vec![0; MAX_DATAGRAM];
-    for _ in 0..MAX_TRIES {
-        socket.send(question).await?;
-        if let Ok(received) = timeout(REPLY_TIMEOUT, socket.recv(&mut answer)).await {
-            answer.truncate(received?);
-            return Ok(answer);
-        }
-    }
-    Err(io::ErrorKind::TimedOut.into())
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -247,11 +246,6 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// Of a name that has many addresses, none of which answers
 const MAX_TIME: Duration = Duration::from_secs(15);
-/// Of one question
-const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
-const MAX_TRIES: u8 = 2;
-/// The octets of the largest UDP datagram, which comes in fragments if it exceeds the tunnel's MTU
-const MAX_DATAGRAM: usize = 65_507;
 /// The port of KNXnet/IP
 const KNX_PORT: u16 = 3671;
 

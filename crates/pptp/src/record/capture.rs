@@ -1,3 +1,5 @@
+//! A capture of the packets inside a tunnel
+
 use std::{
     future::poll_fn,
     io,
@@ -6,6 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use pptp_driver::Session;
 use pptp_packet::Wakers;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -13,7 +16,7 @@ use super::{
     captures::{CaptureOptions, Captures, Tap},
     pcapng::{self, Interface},
 };
-use crate::{driver::tunnel_shared::TunnelShared, summary::debug_as_summary};
+use crate::{summary::debug_as_summary, tunnel_shared::TunnelShared};
 
 /// The tunnel's IP packets as they pass, decrypted, as a file in pcapng that grows
 ///
@@ -57,7 +60,7 @@ impl Capture {
         let address = inner.negotiated.info().map(|info| info.inner_address);
         let snap_length = options.snap_length_or_all();
         Interface { name: &shared.name, address, snap_length }.write(&mut blocks);
-        let id = inner.sockets.captures_mut().add(options);
+        let id = inner.packet_users.captures_mut().add(options);
         drop(inner);
         Self { shared, id, blocks, read: 0, concluded: false }
     }
@@ -80,13 +83,13 @@ impl Capture {
     pub fn stop(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut wakers = shared.driver().wakers();
-        self.conclude(shared.lock().sockets.captures_mut(), "stopped", &mut wakers);
+        self.conclude(shared.lock().packet_users.captures_mut(), "stopped", &mut wakers);
     }
 
     /// Packets that found no room so far
     pub fn dropped(&self) -> u64 {
         let inner = self.shared.lock();
-        inner.sockets.captures().tap(self.id).map_or(0, Tap::dropped)
+        inner.packet_users.captures().tap(self.id).map_or(0, Tap::dropped)
     }
 
     /// Waits for something to read; false at the end
@@ -101,7 +104,7 @@ impl Capture {
         let mut wakers = shared.driver().wakers();
         let mut inner = shared.lock();
         let ended = inner.ending.error().map(ToString::to_string);
-        let captures = inner.sockets.captures_mut();
+        let captures = inner.packet_users.captures_mut();
         let Some(tap) = captures.tap_mut(self.id) else { return Poll::Ready(false) };
         self.read = 0;
         tap.exchange(&mut self.blocks);
@@ -144,7 +147,7 @@ impl Drop for Capture {
     fn drop(&mut self) {
         let mut wakers = self.shared.driver().wakers();
         let mut inner = self.shared.lock();
-        if let Some(tap) = inner.sockets.captures_mut().remove(self.id) {
+        if let Some(tap) = inner.packet_users.captures_mut().remove(self.id) {
             tap.forget(&mut wakers);
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use pptp_packet::{Waiters, Wakers};
 
 use super::pcapng::{Direction, Packet, Statistics};
-use crate::clock::now;
+use pptp_driver::now;
 
 /// The bounds of a [`Capture`](crate::record::Capture)
 ///

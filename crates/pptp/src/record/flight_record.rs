@@ -1,3 +1,5 @@
+//! The flight record: the messages of a tunnel that were kept, as a pcapng file
+
 use std::{
     fmt::{self, Write as _},
     net::{Ipv4Addr, SocketAddrV4},

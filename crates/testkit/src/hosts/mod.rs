@@ -1,4 +1,13 @@
 //! Hosts behind the server: the services of the router and of the device
+//!
+//! | module | content |
+//! |---|---|
+//! | `dns`, `dhcp` | the servers of the router: names, and DHCPINFORM |
+//! | `http` | the web server of the device, for the pages of a building |
+//! | `echo` | the echo service (RFC 862) |
+//! | `sink` | a service that takes octets and answers their SHA-256 |
+//! | `source` | a service that sends as many octets as it is asked for |
+//! | `knx` | the device's KNXnet/IP: search and description |
 
 mod dhcp;
 mod dns;

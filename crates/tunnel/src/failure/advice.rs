@@ -1,6 +1,6 @@
-use std::io;
+//! The advice for people, for each failure
 
-use pptp_control::{Failed as ControlFailure, GeneralError, OutgoingCallResult, StartResult};
+use pptp_control::{Failure as ControlFailure, GeneralError, OutgoingCallResult, StartResult};
 use pptp_ppp::{AuthenticationProtocol, Failure as LinkFailure, Protocol, RasCode};
 
 use super::Failure;
@@ -10,24 +10,6 @@ impl Failure {
     /// Returns the advice, in one sentence without a period
     pub const fn advice(&self) -> &'static str {
         match self {
-            Self::InvalidServer { .. } => "give the server as host or host:port",
-            Self::InvalidOption { .. } => "change the option that is named",
-            Self::NameNotResolved { .. } => {
-                "check the spelling and this machine's name servers, or give the server's IPv4 address"
-            }
-            Self::OuterIpv6 { .. } => "give the server's IPv4 address",
-            Self::CallIdsExhausted => {
-                "hang up tunnels that are not needed; a Call ID is free again some seconds after its tunnel"
-            }
-            Self::TooManyFiles { .. } => "raise it: ulimit -n, or LimitNOFILE= in systemd",
-            Self::TcpRefused { .. } => {
-                "nothing listens there: is this the PPTP server, and is PPTP switched on?"
-            }
-            Self::TcpFailed { kind: io::ErrorKind::ConnectionReset, .. } => {
-                "what listens there resets at once: its limit of connections is reached, or an access list or a \
-                 firewall does not let this client in"
-            }
-            Self::TcpFailed { .. } => NO_TCP,
             Self::Control(failure) => control_advice(failure),
             Self::GreBlocked { heard: true, .. } => {
                 "the server's GRE arrives and ours does not: let IP protocol 47 leave this machine and pass \
@@ -49,16 +31,21 @@ impl Failure {
             Self::ConnectTimeout { .. } => {
                 "look at where the time went; a slow line needs a longer connect timeout"
             }
-            Self::RuntimeShutDown => "keep the runtime until the client's tunnels are closed",
             Self::Closed => "nothing: this side hung up",
-            Self::Internal { .. } => "please report this",
         }
     }
 
-    /// Returns the advice for a hang-up of the peer, or for a limit of time, in the middle of something
-    pub(super) const fn advice_in(&self, phase: Phase) -> &'static str {
+    /// Returns the advice for a failure in `phase`, where the peer may have said an error code of Windows
+    pub const fn advice_in(&self, phase: Phase, ras_code: Option<RasCode>) -> &'static str {
+        match ras_code {
+            Some(code) => self.advice_after(code, phase),
+            None => self.advice_during(phase),
+        }
+    }
+
+    /// Returns the advice for a hang-up of the peer in the middle of something
+    const fn advice_during(&self, phase: Phase) -> &'static str {
         match phase {
-            Phase::TcpConnect if matches!(self, Self::ConnectTimeout { .. }) => NO_TCP,
             _ if !self.is_hang_up() => self.advice(),
             Phase::ControlConnection if self.is_connection_lost() => {
                 "its limit of connections is reached, or an access list does not let this client in: dial \
@@ -84,16 +71,13 @@ impl Failure {
     }
 }
 
-/// The advice for a host that does not answer TCP
-const NO_TCP: &str = "check the address, the route and firewalls for TCP port 1723";
-
 impl Failure {
     const fn is_connection_lost(&self) -> bool {
         matches!(self, Self::Control(ControlFailure::ConnectionLost))
     }
 
     /// The advice where the peer has said an error code of Windows
-    pub(super) const fn advice_after(&self, RasCode(code): RasCode, phase: Phase) -> &'static str {
+    const fn advice_after(&self, RasCode(code): RasCode, phase: Phase) -> &'static str {
         let is_encryption = matches!(
             self,
             Self::Link(
@@ -103,7 +87,7 @@ impl Failure {
         let is_known =
             matches!(self, Self::Link(LinkFailure::AuthProtocolRefused { offered: Some(_) }));
         match code {
-            _ if is_known => self.advice_in(phase),
+            _ if is_known => self.advice_during(phase),
             732 | 741..=743 if is_encryption => {
                 "let the server's network policy allow strong encryption (MPPE 128 bit): it and this client \
                  have none in common"
@@ -126,7 +110,7 @@ impl Failure {
                 "switch MS-CHAPv2 on at the server and in its network policy: it and this client have no \
                  authentication protocol in common"
             }
-            _ => self.advice_in(phase),
+            _ => self.advice_during(phase),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The class of each failure: who has to act first
+
 use pptp_control::Class as ControlClass;
 use pptp_ppp::Class as LinkClass;
 
@@ -74,20 +76,12 @@ impl Failure {
     /// new failure has to be given its class.
     pub const fn class(&self) -> Class {
         match self {
-            Self::Closed | Self::RuntimeShutDown => Class::OwnDeed,
-            Self::InvalidServer { .. } | Self::InvalidOption { .. } | Self::OuterIpv6 { .. } => {
-                Class::Configuration
-            }
-            Self::CallIdsExhausted | Self::TooManyFiles { .. } | Self::Internal { .. } => {
-                Class::Host
-            }
+            Self::Closed => Class::OwnDeed,
             Self::GreBlocked { send_error: Some(_), .. } => Class::Host,
             Self::GreFromElsewhere { .. } | Self::GreUnsupported { .. } => Class::Operator,
-            Self::NameNotResolved { .. }
-            | Self::TcpRefused { .. }
-            | Self::TcpFailed { .. }
-            | Self::GreBlocked { send_error: None, .. }
-            | Self::ConnectTimeout { .. } => Class::Network,
+            Self::GreBlocked { send_error: None, .. } | Self::ConnectTimeout { .. } => {
+                Class::Network
+            }
             Self::Control(failure) => match failure.class() {
                 ControlClass::Network => Class::Network,
                 ControlClass::Busy => Class::Busy,

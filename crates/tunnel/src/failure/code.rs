@@ -1,6 +1,8 @@
+//! The numbers of the protocols in each failure
+
 use std::{borrow::Cow, fmt};
 
-use pptp_control::{Failed as ControlFailure, GeneralError};
+use pptp_control::{Failure as ControlFailure, GeneralError};
 use pptp_ppp::{Failure as LinkFailure, RasCode, WrongKey, packet};
 
 use super::Failure;
@@ -29,7 +31,7 @@ impl fmt::Display for Code {
 
 impl Code {
     /// The number in the data of a Terminate-Request, as Windows sends it
-    pub(super) fn of_windows(RasCode(number): RasCode) -> Self {
+    fn of_windows(RasCode(number): RasCode) -> Self {
         let name = RasCode(number).meaning();
         code("Data of Terminate-Request", name, number, "RFC 1661 §5.5")
     }
@@ -47,6 +49,14 @@ impl Failure {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Returns the codes that the peer sent; the error code of Windows that it said goes first
+    pub fn codes_with(&self, ras_code: Option<RasCode>) -> Vec<Code> {
+        let Some(said) = ras_code.map(Code::of_windows) else { return self.codes() };
+        // a login that was refused by it had no CHAP Failure
+        let others = self.codes().into_iter().filter(|code| code.number != said.number);
+        std::iter::once(said.clone()).chain(others).collect()
     }
 
     /// The most telling of [`Self::codes`]

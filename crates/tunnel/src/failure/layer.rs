@@ -1,6 +1,8 @@
+//! The layer of each failure, and the phase that it belongs to
+
 use std::fmt;
 
-use pptp_control::Failed as ControlFailure;
+use pptp_control::Failure as ControlFailure;
 use pptp_ppp::{Failure as LinkFailure, Protocol};
 
 use super::Failure;
@@ -139,21 +141,28 @@ impl fmt::Display for Layer {
 impl Failure {
     /// Returns the layer that failed; `None` if it is not one layer's: a connect that took too long
     ///
-    /// [`TunnelError::layer`](crate::TunnelError::layer) knows the phase, and so always has one.
+    /// With the phase, [`Self::layer_in`], there always is one.
     pub const fn layer(&self) -> Option<Layer> {
         Some(match self {
-            Self::InvalidServer { .. } | Self::InvalidOption { .. } => Layer::Configuration,
-            Self::NameNotResolved { .. } | Self::OuterIpv6 { .. } => Layer::Name,
-            Self::CallIdsExhausted | Self::TooManyFiles { .. } => Layer::Host,
-            Self::TcpRefused { .. } | Self::TcpFailed { .. } => Layer::Tcp,
             Self::Control(failure) => control_layer(failure),
             Self::GreBlocked { .. }
             | Self::GreFromElsewhere { .. }
             | Self::GreUnsupported { .. } => Layer::Gre,
             Self::Link(failure) => link_layer(failure),
             Self::ConnectTimeout { .. } => return None,
-            Self::RuntimeShutDown | Self::Closed | Self::Internal { .. } => Layer::Program,
+            Self::Closed => Layer::Program,
         })
+    }
+
+    /// Returns the layer that failed in `phase`
+    ///
+    /// A peer that hangs up in the middle of something does so because of that: the layer is the one
+    /// that was being negotiated.
+    pub const fn layer_in(&self, phase: Phase) -> Layer {
+        match self.layer() {
+            Some(layer) if !self.is_hang_up() || matches!(phase, Phase::Up) => layer,
+            _ => Layer::of_phase(phase),
+        }
     }
 
     /// Returns true if the peer hung up, so that the step at that moment is to blame

@@ -10,25 +10,19 @@
 //! | `code` | the codes on the wire, by their RFC's names |
 //! | `retry` | the time to dial again |
 //! | `advice` | the sentence for people |
-//! | `io_error` | its way into an [`io::Error`] and out of it |
 //!
-//! Those of PPP and of the control connection have names of their own: `failure` in pptp-ppp, `failed` in
+//! Those of PPP and of the control connection have names of their own: `failure` in pptp-ppp and in
 //! pptp-control.
 
 mod advice;
 mod class;
 mod code;
-mod io_error;
 mod layer;
 mod retry;
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddrV4},
-    time::Duration,
-};
+use std::{net::Ipv4Addr, time::Duration};
 
-use pptp_control::Failed as ControlFailure;
+use pptp_control::Failure as ControlFailure;
 use pptp_ppp::{Failure as LinkFailure, RasCode};
 
 pub use self::{class::Class, code::Code, layer::Layer, retry::Retry};
@@ -65,25 +59,7 @@ impl TunnelError {
 
     /// Returns the failure in words, with the moment and the peer's number, as far as known
     pub fn told(&self) -> String {
-        let Self { failure, .. } = self;
-        let moment = self.moment().map_or_else(String::new, |moment| format!(" {moment}"));
-        let is_told = |code: &RasCode| matches!(failure, Failure::Link(LinkFailure::AuthFailed { code: told, .. }) if *told == code.0);
-        let said = self.ras_code.filter(|code| !is_told(code));
-        let said = said.map_or_else(String::new, |code| format!("; Windows says: {code}"));
-        format!("{failure}{moment}{said}")
-    }
-
-    /// Returns the moment at which a TCP connection was closed, if that says why
-    const fn moment(&self) -> Option<&'static str> {
-        if !matches!(self.failure, Failure::Control(ControlFailure::ConnectionLost)) {
-            return None;
-        }
-        match self.phase {
-            Phase::ControlConnection => Some("before it said a word"),
-            Phase::Call => Some("when it was asked for the call"),
-            Phase::LinkControl => Some("after it took the call, before PPP had begun"),
-            _ => None,
-        }
+        self.failure.told_in(self.phase, self.ras_code)
     }
 
     /// The failure's name, one word: for programs that read logs
@@ -91,23 +67,14 @@ impl TunnelError {
         self.failure.name()
     }
 
-    /// The layer that failed
-    ///
-    /// A peer that hangs up in the middle of something does so because of that: the layer is the one
-    /// that was being negotiated.
+    /// The layer that failed: see [`Failure::layer_in`]
     pub const fn layer(&self) -> Layer {
-        match self.failure.layer() {
-            Some(layer) if !self.failure.is_hang_up() || matches!(self.phase, Phase::Up) => layer,
-            _ => Layer::of_phase(self.phase),
-        }
+        self.failure.layer_in(self.phase)
     }
 
-    /// Returns the codes that the peer sent: see [`Failure::codes`]; the error code of Windows goes first
+    /// Returns the codes that the peer sent: see [`Failure::codes_with`]
     pub fn codes(&self) -> Vec<Code> {
-        let Some(said) = self.ras_code.map(Code::of_windows) else { return self.failure.codes() };
-        // a login that was refused by it had no CHAP Failure
-        let others = self.failure.codes().into_iter().filter(|code| code.number != said.number);
-        std::iter::once(said.clone()).chain(others).collect()
+        self.failure.codes_with(self.ras_code)
     }
 
     /// Returns whether dialling again may help
@@ -117,99 +84,25 @@ impl TunnelError {
 
     /// Returns the least time before the next dial: see [`Failure::retry_after`]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.failure.retry_after_in(self.phase)
+        self.failure.retry_after()
     }
 
     /// Returns the advice, in one sentence without a period
     pub const fn advice(&self) -> &'static str {
-        match self.ras_code {
-            Some(code) => self.failure.advice_after(code, self.phase),
-            None => self.failure.advice_in(self.phase),
-        }
-    }
-
-    /// The kind of I/O error that calls on the tunnel fail with
-    pub const fn io_kind(&self) -> io::ErrorKind {
-        match self.failure {
-            Failure::Closed => io::ErrorKind::NotConnected,
-            Failure::ConnectTimeout { .. }
-            | Failure::GreBlocked { .. }
-            | Failure::GreFromElsewhere { .. }
-            | Failure::GreUnsupported { .. } => io::ErrorKind::TimedOut,
-            _ => io::ErrorKind::ConnectionAborted,
-        }
+        self.failure.advice_in(self.phase, self.ras_code)
     }
 
     fn hint(&self) -> String {
-        let times = match self.failure {
-            Failure::ConnectTimeout { .. } => format!("; {}", self.timeline),
-            Failure::Closed => return String::new(),
-            _ => String::new(),
-        };
-        format!("{times}; {}", self.advice())
+        self.failure.hint(self.advice(), &self.timeline)
     }
 }
 
-/// The failure of a tunnel, for people and for programs
+/// The failure of a tunnel's protocols, for people and for programs
+///
+/// The owner of the tunnel has failures of its own before and around them: names, TCP, files, the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The server's name is not of the form `host` or `host:port`
-    #[error("{server:?} is not a server: host or host:port is wanted")]
-    InvalidServer {
-        /// As it was given
-        server: String,
-    },
-    /// An option has a value that no tunnel can have
-    #[error("the option {option} cannot be used as it is: {wanted} is wanted")]
-    InvalidOption {
-        /// The option
-        option: &'static str,
-        /// The value that is wanted
-        wanted: &'static str,
-    },
-    /// The server's name could not be resolved
-    #[error("the name {name:?} could not be resolved: {reason}")]
-    NameNotResolved {
-        /// The name
-        name: String,
-        /// The resolver's words
-        reason: String,
-    },
-    /// The server has IPv6 addresses only
-    #[error("{server} has no IPv4 address: PPTP's GRE is defined over IPv4 only")]
-    OuterIpv6 {
-        /// As it was given
-        server: String,
-    },
-    /// All 65,535 Call IDs are in use, or were until a moment ago
-    #[error("all Call IDs are in use")]
-    CallIdsExhausted,
-    /// The process may not open another socket
-    #[error(
-        "too many open files: the limit of {limit} is reached, at least {} are needed, one for each tunnel",
-        limit.saturating_add(1)
-    )]
-    TooManyFiles {
-        /// The limit of open files (`RLIMIT_NOFILE`)
-        limit: u64,
-    },
-    /// Nothing listens on the server's port
-    #[error("{address} refused the TCP connection")]
-    TcpRefused {
-        /// The address tried last
-        address: SocketAddrV4,
-    },
-    /// The TCP connection could not be opened
-    #[error("no TCP connection to {address}: {reason}")]
-    TcpFailed {
-        /// The address tried last
-        address: SocketAddrV4,
-        /// The kind of I/O error
-        kind: io::ErrorKind,
-        /// The kernel's words
-        reason: String,
-    },
     /// The control connection or its call failed (RFC 2637)
     #[error(transparent)]
     Control(#[from] ControlFailure),
@@ -250,39 +143,15 @@ pub enum Failure {
         /// The time that it was allowed to take
         limit: Duration,
     },
-    /// The runtime that the client's driver ran on was shut down
-    #[error("the runtime of the client was shut down")]
-    RuntimeShutDown,
     /// The tunnel was hung up on our side
     #[error("the tunnel was closed on this side")]
     Closed,
-    /// A fault of this library: the tunnel's turn panicked
-    #[error("internal error: {message}")]
-    Internal {
-        /// The panic's message
-        message: String,
-    },
 }
 
 impl Failure {
     /// The names of the failures that are of no other crate, in the enum's order
-    const NAMES: [&str; 15] = [
-        "InvalidServer",
-        "InvalidOption",
-        "NameNotResolved",
-        "OuterIpv6",
-        "CallIdsExhausted",
-        "TooManyFiles",
-        "TcpRefused",
-        "TcpFailed",
-        "GreBlocked",
-        "GreFromElsewhere",
-        "GreUnsupported",
-        "ConnectTimeout",
-        "RuntimeShutDown",
-        "Closed",
-        "Internal",
-    ];
+    const NAMES: [&str; 5] =
+        ["GreBlocked", "GreFromElsewhere", "GreUnsupported", "ConnectTimeout", "Closed"];
 
     /// The names of all failures there are
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -295,23 +164,44 @@ impl Failure {
     /// The failure's name, one word
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::InvalidServer { .. } => "InvalidServer",
-            Self::InvalidOption { .. } => "InvalidOption",
-            Self::NameNotResolved { .. } => "NameNotResolved",
-            Self::OuterIpv6 { .. } => "OuterIpv6",
-            Self::CallIdsExhausted => "CallIdsExhausted",
-            Self::TooManyFiles { .. } => "TooManyFiles",
-            Self::TcpRefused { .. } => "TcpRefused",
-            Self::TcpFailed { .. } => "TcpFailed",
             Self::Control(failure) => failure.name(),
             Self::GreBlocked { .. } => "GreBlocked",
             Self::GreFromElsewhere { .. } => "GreFromElsewhere",
             Self::GreUnsupported { .. } => "GreUnsupported",
             Self::Link(failure) => failure.name(),
             Self::ConnectTimeout { .. } => "ConnectTimeout",
-            Self::RuntimeShutDown => "RuntimeShutDown",
             Self::Closed => "Closed",
-            Self::Internal { .. } => "Internal",
+        }
+    }
+
+    /// Returns the failure in words, with the moment and the peer's number, as far as known
+    pub fn told_in(&self, phase: Phase, ras_code: Option<RasCode>) -> String {
+        let moment = self.moment(phase).map_or_else(String::new, |moment| format!(" {moment}"));
+        let is_told = |code: &RasCode| matches!(self, Self::Link(LinkFailure::AuthFailed { code: told, .. }) if *told == code.0);
+        let said = ras_code.filter(|code| !is_told(code));
+        let said = said.map_or_else(String::new, |code| format!("; Windows says: {code}"));
+        format!("{self}{moment}{said}")
+    }
+
+    /// Returns the end of an error's text: the advice, and where the time went if that is the matter
+    pub fn hint(&self, advice: &str, timeline: &ConnectTimeline) -> String {
+        match self {
+            Self::ConnectTimeout { .. } => format!("; {timeline}; {advice}"),
+            Self::Closed => String::new(),
+            _ => format!("; {advice}"),
+        }
+    }
+
+    /// Returns the moment at which a TCP connection was closed, if that says why
+    const fn moment(&self, phase: Phase) -> Option<&'static str> {
+        if !matches!(self, Self::Control(ControlFailure::ConnectionLost)) {
+            return None;
+        }
+        match phase {
+            Phase::ControlConnection => Some("before it said a word"),
+            Phase::Call => Some("when it was asked for the call"),
+            Phase::LinkControl => Some("after it took the call, before PPP had begun"),
+            _ => None,
         }
     }
 }

@@ -1,10 +1,11 @@
+//! The pause before another dial, for each failure
+
 use std::time::Duration;
 
-use pptp_control::{Failed as ControlFailure, OutgoingCallResult, StartResult};
+use pptp_control::{Failure as ControlFailure, OutgoingCallResult, StartResult};
 use pptp_ppp::Failure as LinkFailure;
 
 use super::{Class, Failure};
-use crate::Phase;
 
 /// The chances of another dial, in a word: [`retry_after`](Failure::retry_after) has the time, and
 /// [`Class`] the one who has to act
@@ -20,15 +21,22 @@ pub enum Retry {
     OnRequest,
 }
 
+impl Retry {
+    /// The chances of another dial after a failure with this pause, of this class
+    pub const fn of(pause: Option<Duration>, class: Class) -> Self {
+        match pause {
+            None if matches!(class, Class::OwnDeed) => Self::OnRequest,
+            None => Self::Never,
+            Some(pause) if pause.as_secs() < CONFIGURATION_TIME.as_secs() => Self::Soon,
+            Some(_) => Self::Later,
+        }
+    }
+}
+
 impl Failure {
     /// The chances of another dial
     pub const fn retry(&self) -> Retry {
-        match self.retry_after() {
-            None if matches!(self.class(), Class::OwnDeed) => Retry::OnRequest,
-            None => Retry::Never,
-            Some(pause) if pause.as_secs() < CONFIGURATION_TIME.as_secs() => Retry::Soon,
-            Some(_) => Retry::Later,
-        }
+        Retry::of(self.retry_after(), self.class())
     }
 
     /// Returns the least time before the next dial; `None`: never with this configuration, or not at all since
@@ -42,32 +50,13 @@ impl Failure {
     /// down; and an attempt an hour locks no account.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::InvalidServer { .. } | Self::InvalidOption { .. } | Self::OuterIpv6 { .. } => {
-                None
-            }
             Self::Control(failure) => Some(control_pause(failure)),
             Self::Link(failure) => link_pause(failure),
-            Self::NameNotResolved { .. } | Self::TcpRefused { .. } | Self::TcpFailed { .. } => {
-                Some(RESTART_TIME)
-            }
             Self::GreBlocked { .. }
             | Self::GreFromElsewhere { .. }
-            | Self::GreUnsupported { .. }
-            | Self::CallIdsExhausted
-            | Self::TooManyFiles { .. } => Some(CONFIGURATION_TIME),
-            Self::RuntimeShutDown | Self::Closed => None,
-            Self::ConnectTimeout { .. } | Self::Internal { .. } => Some(RETRY_AT_ONCE),
-        }
-    }
-
-    /// Returns the least time before the next dial after a failure in `phase`
-    ///
-    /// A host that does not answer TCP has the pause of [`Failure::TcpFailed`], whether the kernel gave up first or
-    /// the connect's own limit.
-    pub(super) const fn retry_after_in(&self, phase: Phase) -> Option<Duration> {
-        match (self, phase) {
-            (Self::ConnectTimeout { .. }, Phase::TcpConnect) => Some(RESTART_TIME),
-            _ => self.retry_after(),
+            | Self::GreUnsupported { .. } => Some(CONFIGURATION_TIME),
+            Self::Closed => None,
+            Self::ConnectTimeout { .. } => Some(RETRY_AT_ONCE),
         }
     }
 }

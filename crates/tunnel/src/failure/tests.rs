@@ -1,3 +1,5 @@
+//! Rows of all failures of the state machine: their names, texts, layers and codes
+
 use std::{collections::BTreeSet, time::Instant};
 
 use pptp_control::{
@@ -9,8 +11,7 @@ use pptp_ppp::{
 };
 
 use super::{
-    Layer::{Authentication, Call, Configuration, ControlConnection, Encryption},
-    Layer::{Gre, Host, Link, Name, Network, Program, Tcp},
+    Layer::{Authentication, Call, ControlConnection, Encryption, Gre, Link, Network, Program},
     Retry::{Later, Never, OnRequest, Soon},
     *,
 };
@@ -31,39 +32,19 @@ fn table() -> Vec<Row> {
 }
 
 fn own() -> Vec<Row> {
-    let address: SocketAddrV4 = "192.0.2.1:1723".parse().unwrap();
-    let (name, text, limit) = (String::from("vpn.example"), String::new, Duration::from_secs(30));
-    let refused = Failure::TcpRefused { address };
-    let kind = io::ErrorKind::TimedOut;
-    let failed = Failure::TcpFailed { address, kind, reason: "timed out".into() };
+    let limit = Duration::from_secs(30);
     let gre = |after, heard| Failure::GreBlocked { after, heard, send_error: None };
     let from = "192.0.2.7".parse().unwrap();
-    let elsewhere = Failure::GreFromElsewhere { from, server: *address.ip() };
+    let elsewhere = Failure::GreFromElsewhere { from, server: "192.0.2.1".parse().unwrap() };
     let unsupported = Failure::GreUnsupported { flags: 0xB001, protocol: 0x880B };
     vec![
-        (Failure::InvalidServer { server: text() }, Some(Configuration), None, Never, "host:port"),
-        (
-            Failure::InvalidOption { option: "mru", wanted: "less" },
-            Some(Configuration),
-            None,
-            Never,
-            "option",
-        ),
-        (Failure::NameNotResolved { name, reason: text() }, Some(Name), None, Soon, "spelling"),
-        (Failure::OuterIpv6 { server: "::1".into() }, Some(Name), None, Never, "IPv4"),
-        (Failure::CallIdsExhausted, Some(Host), None, Later, "hang up"),
-        (Failure::TooManyFiles { limit: 1024 }, Some(Host), None, Later, "ulimit"),
-        (refused, Some(Tcp), None, Soon, "switched on"),
-        (failed, Some(Tcp), None, Soon, "firewalls"),
         (gre(Duration::ZERO, false), Some(Gre), Some(2), Later, "protocol 47"),
         (gre(limit, false), Some(Gre), None, Later, "both ways"),
         (gre(limit, true), Some(Gre), None, Later, "ours does not"),
         (Failure::ConnectTimeout { limit }, None, None, Soon, "where the time went"),
         (elsewhere, Some(Gre), None, Later, "address that was dialled"),
         (unsupported, Some(Gre), None, Later, "checksums"),
-        (Failure::RuntimeShutDown, Some(Program), None, OnRequest, "runtime"),
         (Failure::Closed, Some(Program), None, OnRequest, "this side"),
-        (Failure::Internal { message: text() }, Some(Program), None, Soon, "report"),
     ]
 }
 
@@ -326,29 +307,8 @@ fn an_error_of_a_tunnel_is_that_of_its_failure() {
         let error = TunnelError::new(failure.clone(), ConnectTimeline::new(Instant::now()));
         assert_eq!(error.codes(), failure.codes());
         assert_eq!((error.retry(), error.retry_after()), (failure.retry(), failure.retry_after()));
-        assert_eq!(error.advice(), failure.advice_in(Phase::Resolve));
+        assert_eq!(error.advice(), failure.advice_in(Phase::Resolve, None));
     }
-}
-
-#[test]
-fn calls_on_a_tunnel_that_is_down_fail_with_its_error() {
-    let error = |failure| TunnelError::new(failure, ConnectTimeline::new(Instant::now()));
-    let limit = Duration::from_secs(30);
-    let gre = Failure::GreBlocked { after: limit, heard: false, send_error: None };
-    for (failure, kind) in [
-        (Failure::Closed, io::ErrorKind::NotConnected),
-        (Failure::ConnectTimeout { limit }, io::ErrorKind::TimedOut),
-        (gre, io::ErrorKind::TimedOut),
-        (ControlFailure::ConnectionLost.into(), io::ErrorKind::ConnectionAborted),
-    ] {
-        let error = error(failure);
-        let io = error.to_io();
-        assert_eq!(io.kind(), kind);
-        let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<TunnelError>());
-        assert_eq!(inner, Some(&error), "with all that it tells");
-    }
-    let closed = error(Failure::Closed).to_string();
-    assert!(closed.ends_with("(phase: name resolution)"), "nothing to be done: {closed}");
 }
 
 #[test]
@@ -361,25 +321,7 @@ fn a_timeout_tells_where_the_time_went() {
         TunnelError::new(Failure::ConnectTimeout { limit: Duration::from_secs(3) }, timeline);
     let text = error.to_string();
     assert!(text.contains("name resolution 7 ms, TCP connect 2993 ms"), "{text}");
-    assert_eq!(error.layer(), Tcp);
-}
-
-/// A host without power answers nothing: 30 s of ours end before the kernel's 127 s
-#[test]
-fn a_host_that_does_not_answer_tcp_has_one_advice_and_one_pause_whichever_limit_ends_it() {
-    let limit = Duration::from_secs(30);
-    let in_phase = |phase| {
-        let start = Instant::now();
-        let mut timeline = ConnectTimeline::new(start);
-        timeline.enter(start, phase);
-        TunnelError::new(Failure::ConnectTimeout { limit }, timeline)
-    };
-    let tcp = in_phase(Phase::TcpConnect);
-    assert!(tcp.advice().contains("TCP port 1723"), "{}", tcp.advice());
-    assert_eq!(tcp.retry_after(), Some(Duration::from_secs(10)));
-    let later = in_phase(Phase::LinkControl);
-    assert!(later.advice().contains("where the time went"), "{}", later.advice());
-    assert_eq!(later.retry_after(), Some(Duration::from_secs(1)));
+    assert_eq!(error.layer(), Layer::Tcp);
 }
 
 mod class;

@@ -1,5 +1,7 @@
 //! Whatever is recorded, the recorder stays within its size and tells what it holds in order
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -22,11 +22,11 @@ fn the_round_trips_told_are_the_time_it_took() {
         assert_eq!(at, expected * ROUND_TRIP, "{order:?}");
         assert_eq!(u32::from(facts.round_trips), expected, "{order:?}");
         assert_eq!(facts.connect_time, at);
-        assert_eq!((facts.address, facts.peer_address), (ADDRESS, Some(GATEWAY)));
+        assert_eq!((facts.inner_address, facts.peer_address), (ADDRESS, Some(GATEWAY)));
         assert_eq!((facts.mtu, &*facts.peer_name), (1396, "pptpd"));
         let (at, facts) = pair.server.up().expect("up");
         assert!(at <= expected * ROUND_TRIP + DELAY, "{order:?}");
-        assert_eq!((facts.address, facts.peer_address), (GATEWAY, Some(ADDRESS)));
+        assert_eq!((facts.inner_address, facts.peer_address), (GATEWAY, Some(ADDRESS)));
     }
 }
 

@@ -6,7 +6,7 @@ use pptp_ppp::ServerOrder;
 use super::pair::*;
 use crate::{Failure, GreError, Phase};
 
-/// When the Outgoing-Call-Reply is there
+/// The time at which the Outgoing-Call-Reply is there
 const CALLED: std::time::Duration = ms(120);
 
 fn send_error(failure: &Failure) -> Option<&str> {

@@ -1,8 +1,8 @@
 //! Every number that is told to people, at the ends of its range: nothing is cut off, nothing wraps
 
 use pptp_control::{
-    ControlType, DisconnectResult, Failed, GeneralError, OutgoingCallResult, ParseError,
-    PeerMisbehaved, StartResult, StopReason,
+    ControlType, DisconnectResult, Failure as ControlFailure, GeneralError, OutgoingCallResult,
+    ParseError, PeerMisbehaved, StartResult, StopReason,
 };
 use pptp_gre::ParseError as GreParseError;
 use pptp_ppp::{AuthenticationProtocol, Failure as LinkFailure, MppeBits, Protocol, WrongKey};
@@ -11,28 +11,39 @@ use crate::Failure;
 
 fn control(result: u8, wide: u16) -> [(Failure, String); 8] {
     let error = GeneralError::from(result);
-    let wrong = |error| Failure::from(Failed::from(PeerMisbehaved::from(error)));
+    let wrong = |error| Failure::from(ControlFailure::from(PeerMisbehaved::from(error)));
     [
         (
-            Failed::ControlRefused { result: StartResult::from(result), error }.into(),
+            ControlFailure::ControlRefused { result: StartResult::from(result), error }.into(),
             result.to_string(),
         ),
         (
-            Failed::CallRefused { result: OutgoingCallResult::from(result), error, cause: wide }
-                .into(),
+            ControlFailure::CallRefused {
+                result: OutgoingCallResult::from(result),
+                error,
+                cause: wide,
+            }
+            .into(),
             wide.to_string(),
         ),
         (
-            Failed::CallDisconnected { result: DisconnectResult::from(result), error, cause: wide }
-                .into(),
+            ControlFailure::CallDisconnected {
+                result: DisconnectResult::from(result),
+                error,
+                cause: wide,
+            }
+            .into(),
             wide.to_string(),
         ),
-        (Failed::StoppedByPeer { reason: StopReason::from(result) }.into(), result.to_string()),
-        (Failed::VersionUnsupported { version: wide }.into(), format!("{wide:#06x}")),
+        (
+            ControlFailure::StoppedByPeer { reason: StopReason::from(result) }.into(),
+            result.to_string(),
+        ),
+        (ControlFailure::VersionUnsupported { version: wide }.into(), format!("{wide:#06x}")),
         (wrong(ParseError::Length(wide)), wide.to_string()),
         (wrong(ParseError::UnknownType(wide)), wide.to_string()),
         (
-            Failed::from(PeerMisbehaved::OutOfPhase(ControlType::from(wide))).into(),
+            ControlFailure::from(PeerMisbehaved::OutOfPhase(ControlType::from(wide))).into(),
             wide.to_string(),
         ),
     ]

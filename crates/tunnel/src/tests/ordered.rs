@@ -63,7 +63,7 @@ fn packets_that_are_overtaken_come_out_in_their_order() {
 fn a_lost_packet_is_waited_for_no_longer_than_its_patience() {
     for (reordering, waited) in [
         (Reordering::default(), ms(300)),
-        (Reordering { patience: ms(50), ..Reordering::default() }, ms(50)),
+        (Reordering { max_wait: ms(50), ..Reordering::default() }, ms(50)),
         (Reordering { depth: 0, ..Reordering::default() }, Duration::ZERO),
     ] {
         let mut pair = pair(CLEAR, reordering);

@@ -135,7 +135,7 @@ impl End {
         })
     }
 
-    /// When and why it went down; told once at most
+    /// The time and the reason of its end; told once at most
     pub(crate) fn down(&self) -> Option<(Duration, &TunnelError)> {
         let mut all = self.events.iter().filter_map(|(at, event)| match event {
             Event::Down(error) => Some((*at, error)),
@@ -162,7 +162,7 @@ impl End {
         }
     }
 
-    /// When something is to be done here, and for what, as the owner of a tunnel sees it
+    /// The next deadline and its reason, as the owner of a tunnel sees them
     fn next(&self) -> Option<Instant> {
         self.inbound.iter().map(|(at, _)| *at).chain(self.deadline).min()
     }

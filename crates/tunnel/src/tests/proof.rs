@@ -144,3 +144,47 @@ fn a_server_that_answers_no_lcp_echo_lives_while_its_control_connection_does() {
         "its control connection, asked with the last echo, is silent too"
     );
 }
+
+/// The machine slept: the server may have dropped the tunnel long ago
+#[test]
+fn a_server_that_is_gone_is_found_within_twelve_seconds_when_it_is_asked() {
+    let mut pair = proving(ServerOrder::Pppd);
+    run(&mut pair, secs(20));
+    pair.server.fall_silent();
+    pair.server.judge(|_, _| Fate::lost());
+    pair.client.tunnel.check_peer(pair.now);
+    pair.client_turn();
+    pair.run(secs(11));
+    assert!(pair.client.down().is_none());
+    pair.run(secs(2));
+    assert_eq!(pair.client.down().expect("down").1.name(), "EchoTimeout");
+}
+
+#[test]
+fn a_server_that_is_asked_and_there_stays_and_is_left_alone() {
+    let mut pair = proving(ServerOrder::Pppd);
+    run(&mut pair, secs(20));
+    let before = pair.client.tunnel.stats().link.echo_requests;
+    pair.client.tunnel.check_peer(pair.now);
+    pair.client_turn();
+    run(&mut pair, secs(25));
+    assert!(pair.client.down().is_none());
+    assert_eq!(pair.client.tunnel.stats().link.echo_requests, before + 1);
+}
+
+/// Some servers answer no LCP echo: their control connection speaks for them
+#[test]
+fn a_server_that_answers_no_lcp_echo_lives_when_it_is_asked() {
+    let mut pair = proving(ServerOrder::Pppd);
+    pair.server.judge(|_, datagram| {
+        let is_echo_reply = datagram.windows(5).any(|some| *some == [0xFF, 0x03, 0xC0, 0x21, 10]);
+        if is_echo_reply { Fate::lost() } else { Fate::Arrives(vec![DELAY]) }
+    });
+    pair.run(secs(5));
+    for _ in 0..10 {
+        pair.client.tunnel.check_peer(pair.now);
+        pair.client_turn();
+        pair.run(secs(20));
+    }
+    assert!(pair.client.down().is_none());
+}

@@ -10,7 +10,7 @@ use crate::{Failure, GreError, Phase};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
-/// When the Outgoing-Call-Reply is there
+/// The time at which the Outgoing-Call-Reply is there
 const CALLED: std::time::Duration = ms(120);
 
 /// A datagram of the client's call, with these octets before the payload length

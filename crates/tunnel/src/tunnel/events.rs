@@ -13,11 +13,10 @@ impl Tunnel {
     pub(super) fn control_events(&mut self, now: Instant) {
         while let Some(event) = self.control.poll_event() {
             match event {
-                ControlEvent::Established(_) => {
+                ControlEvent::Established(peer) => {
                     self.enter(now, Phase::Call);
-                    if self.peer().is_some_and(|peer| peer.vendor == PPTPD) {
-                        // Asked for what it has not, its pppd asks for nothing, and hangs up.
-                        self.link.agree_at_first_asking();
+                    if let Some(kinds) = self.kinds.take() {
+                        self.link.apply(kinds.of_link(&peer));
                     }
                 }
                 ControlEvent::CallConnected { peer_call_id, window, .. } => {
@@ -105,7 +104,7 @@ impl Tunnel {
                 LinkEvent::TimeRemaining { left, message } => {
                     self.events.push_back(Event::TimeRemaining { left, message });
                 }
-                LinkEvent::AskCarrier => self.control.ask(now),
+                LinkEvent::AskCarrier => self.control.send_echo_request(now),
                 LinkEvent::Closed => self.control.close(now, StopReason::StopLocalShutdown),
                 LinkEvent::PeerSaid(code) => said = Some(code),
                 LinkEvent::Down { failure, .. } => self.link_down(now, failure, said),
@@ -179,7 +178,7 @@ impl Tunnel {
     ///
     /// A connection that is lost, or stopped as a whole, may have been so for any reason.
     fn explained(&self, failure: Failure) -> Failure {
-        use pptp_control::Failed::CallDisconnected;
+        use pptp_control::Failure::CallDisconnected;
         let is_negotiating = matches!(self.stage, Stage::Connecting | Stage::Renegotiating);
         let is_disconnected = matches!(failure, Failure::Control(CallDisconnected { .. }));
         let may_be_explained = self.is_client && is_negotiating && is_disconnected;
@@ -214,15 +213,12 @@ impl Tunnel {
 /// The time by which GRE may lag behind TCP with the reason for an end
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
-/// The vendor string of pptpd
-const PPTPD: &str = "linux";
-
 /// TCP's handshake, Start-Control-Connection-Request and Outgoing-Call-Request
 const CONTROL_ROUND_TRIPS: u16 = 3;
 
 /// Returns true if the peer has ended the call or the control connection
 const fn is_by_peer(failure: &Failure) -> bool {
-    use pptp_control::Failed::{CallDisconnected, ConnectionLost, StoppedByPeer};
+    use pptp_control::Failure::{CallDisconnected, ConnectionLost, StoppedByPeer};
     matches!(
         failure,
         Failure::Control(CallDisconnected { .. } | StoppedByPeer { .. } | ConnectionLost)

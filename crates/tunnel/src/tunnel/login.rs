@@ -34,25 +34,6 @@ impl Tunnel {
         self.link_events(now);
     }
 
-    /// Has the client prove once more who it is (RFC 1994 §4.1); does nothing in a client
-    #[cfg(feature = "server")]
-    pub fn challenge(&mut self, now: Instant) {
-        self.link.challenge(now);
-        self.link_events(now);
-    }
-
-    /// Switches failures of a server's PPP on and off; does nothing in a client
-    #[cfg(feature = "server")]
-    pub fn set_faults(&mut self, faults: pptp_ppp::LinkFaults) {
-        self.link.set_faults(faults);
-    }
-
-    /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
-    #[cfg(feature = "server")]
-    pub fn terminate(&mut self, code: pptp_ppp::RasCode) {
-        self.link.terminate(code);
-    }
-
     /// The owner's time to think is not the connect's
     fn answered(&mut self, now: Instant) {
         if let Some(deadline) = &mut self.connect_deadline {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pptp_gre::{Evidence, Header, Placed, ReorderBuffer, Verdict};
+use pptp_gre::{Header, Placed, ReorderBuffer, Requirement, Verdict};
 use pptp_ppp::Negotiated;
 
 use super::Tunnel;
@@ -35,7 +35,7 @@ impl Ordered {
     fn open(&mut self, sequence: u32, is_behind: bool) {
         let next = self.opened.map(|opened| opened.wrapping_add(1));
         if !is_behind || next != self.buffer.next() {
-            self.buffer.go_on(sequence);
+            self.buffer.continue_after(sequence);
             self.opened = Some(sequence);
         }
     }
@@ -84,7 +84,7 @@ impl Tunnel {
     ) -> Option<&'p mut [u8]> {
         let ordered = self.ordered.as_deref_mut()?;
         let sequence = verdict.sequence;
-        let is_behind = if verdict.evidence == Evidence::Decrypted {
+        let is_behind = if verdict.requirement == Requirement::DecryptedPayload {
             if ordered.is_clear {
                 return None;
             }

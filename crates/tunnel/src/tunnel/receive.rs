@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Instant};
 
-use pptp_gre::{Discard, Evidence, Header, ParseError, Session, Verdict};
+use pptp_gre::{Discard, Header, ParseError, Requirement, Session, Verdict};
 use pptp_packet::Counter;
 use pptp_ppp::{
     Arrival, Order, Received,
@@ -125,7 +125,7 @@ impl Tunnel {
                 self.link_events(now);
                 return Some(Opened::Proof);
             }
-            Received::Control if verdict.evidence == Evidence::Accepted => {
+            Received::Control if verdict.requirement == Requirement::AcceptedPayload => {
                 session.commit(now, verdict);
                 if let Some(ordered) = &mut self.ordered {
                     ordered.pass(now, verdict.sequence);

@@ -1,4 +1,6 @@
-//! The options of a server's tunnel, and the ways in which real servers differ in GRE
+//! A server's tunnel: its options, its commands, and the ways in which real servers differ in GRE
+
+use std::time::Instant;
 
 use pptp_gre::Session;
 
@@ -50,6 +52,22 @@ impl GreBehavior {
 }
 
 impl Tunnel {
+    /// Has the client prove once more who it is (RFC 1994 §4.1); does nothing in a client
+    pub fn challenge(&mut self, now: Instant) {
+        self.link.challenge(now);
+        self.link_events(now);
+    }
+
+    /// Switches failures of a server's PPP on and off; does nothing in a client
+    pub fn set_faults(&mut self, faults: pptp_ppp::LinkFaults) {
+        self.link.set_faults(faults);
+    }
+
+    /// Ends the link with an error code of Windows, as RRAS does; does nothing in a client
+    pub fn terminate(&mut self, code: pptp_ppp::RasCode) {
+        self.link.terminate(code);
+    }
+
     /// Drops an owed acknowledgment, if the server never sends any; called before anything is sent
     pub(super) fn withhold_acknowledgment(&mut self) {
         if self.gre_behavior.acknowledgments == Acknowledgments::Never

@@ -14,11 +14,11 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use crate::clock::now;
+use pptp_driver::now;
 
-use self::book::{Book, Told};
+use self::lookup_table::{LookupTable, Told};
 
-mod book;
+mod lookup_table;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ pub(crate) const MAX_ADDRESSES: usize = 16;
 
 /// Looks names up, each once however many wait for it
 pub(crate) struct Resolver {
-    book: Mutex<Book>,
+    table: Mutex<LookupTable>,
     start: Box<dyn Fn(Worker) -> io::Result<()> + Send + Sync>,
 }
 
@@ -72,7 +72,7 @@ impl Resolver {
     pub(crate) fn new(
         start: impl Fn(Worker) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { book: Mutex::default(), start: Box::new(start) })
+        Arc::new(Self { table: Mutex::default(), start: Box::new(start) })
     }
 
     /// The resolver of this process, which asks the system's
@@ -90,7 +90,7 @@ impl Resolver {
     /// A lookup that has not begun, and that nothing else waits for, is given up.
     pub(crate) async fn addresses(self: &Arc<Self>, name: &str) -> Outcome {
         let name = Arc::from(name.to_ascii_lowercase());
-        let old = self.book().last_good(&name, now());
+        let old = self.table().last_good(&name, now());
         let mut question = self.ask(&name);
         let Some((addresses, since)) = old else { return question.answer().await };
         let why = match timeout(CLIENT_RESPONSE_TIMEOUT, question.answer()).await {
@@ -108,7 +108,7 @@ impl Resolver {
 
     /// Asks for a name, together with all others that ask for it now
     fn ask(self: &Arc<Self>, name: &Arc<str>) -> Question {
-        let (outcome, wants_worker) = self.book().ask(name);
+        let (outcome, wants_worker) = self.table().ask(name);
         if wants_worker {
             self.hire();
         }
@@ -121,13 +121,13 @@ impl Resolver {
         waiting.send_replace(Some(outcome));
     }
 
-    /// Starts a worker, for which the book has a place already
+    /// Starts a worker, for which the table has a place already
     fn hire(self: &Arc<Self>) {
         let worker = Worker { resolver: Arc::clone(self), has_place: true };
         // a worker that cannot be started is dropped, and gives its place back
         if let Err(error) = (self.start)(worker) {
             let why = Unresolved::Temporary(format!("no thread for a name lookup: {error}"));
-            let unserved = self.book().take_unserved();
+            let unserved = self.table().take_unserved();
             for waiting in unserved {
                 Self::tell(&waiting, Err(why.clone()));
             }
@@ -135,14 +135,14 @@ impl Resolver {
     }
 
     fn finish(&self, name: &Arc<str>, outcome: Outcome) {
-        let waiting = self.book().finish(name, &outcome, now());
+        let waiting = self.table().finish(name, &outcome, now());
         if let Some(waiting) = waiting {
             Self::tell(&waiting, outcome);
         }
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, LookupTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,7 +174,7 @@ impl Question {
 impl Drop for Question {
     fn drop(&mut self) {
         self.outcome = None;
-        self.resolver.book().forget_unwanted(&self.name);
+        self.resolver.table().forget_unwanted(&self.name);
     }
 }
 
@@ -189,8 +189,8 @@ pub(crate) struct Worker {
 impl Worker {
     /// The next lookup, if one waits
     pub(crate) fn next(&mut self) -> Option<Lookup> {
-        let name = self.resolver.book().begin_next();
-        // the book has given the place to others in the same moment in which it saw that none waits
+        let name = self.resolver.table().begin_next();
+        // the table has given the place to others in the same moment in which it saw that none waits
         self.has_place = name.is_some();
         Some(Lookup { resolver: Arc::clone(&self.resolver), name: name?, is_told: false })
     }
@@ -199,7 +199,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.has_place {
-            self.resolver.book().leave();
+            self.resolver.table().leave();
         }
     }
 }

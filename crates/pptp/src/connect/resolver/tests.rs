@@ -1,3 +1,5 @@
+//! Tests of the resolver
+
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -91,7 +93,7 @@ fn for_now() -> Outcome {
 }
 
 fn counts(resolver: &Resolver) -> (usize, usize, usize) {
-    resolver.book().counts()
+    resolver.table().counts()
 }
 
 /// Its outcome, and what that took
@@ -223,23 +225,23 @@ async fn old_addresses_are_used_for_a_day_and_no_longer() {
 
 #[test]
 fn the_oldest_name_makes_room_and_a_name_has_few_addresses() {
-    let mut book = Book::default();
+    let mut table = LookupTable::default();
     let start = now();
     let name = |n: usize| Arc::from(format!("site{n}.example"));
     let many = (0..100).map(|n| IpAddr::from(Ipv4Addr::new(198, 51, 100, n))).collect();
     let many: Outcome = Ok(many);
     let mut look_up = |n: usize| {
         let name = name(n);
-        let _asks = book.ask(&name);
-        assert_eq!(book.begin_next(), Some(Arc::clone(&name)));
+        let _asks = table.ask(&name);
+        assert_eq!(table.begin_next(), Some(Arc::clone(&name)));
         let now = start + Duration::from_secs(n as u64);
-        assert!(book.finish(&name, &many, now).is_some());
+        assert!(table.finish(&name, &many, now).is_some());
     };
     (0..=MAX_NAMES).for_each(&mut look_up);
     let now = start + Duration::from_secs(MAX_NAMES as u64);
-    assert_eq!(book.counts(), (0, 0, MAX_NAMES));
-    assert!(book.last_good(&name(0), now).is_none(), "the oldest");
-    let (addresses, _) = book.last_good(&name(1), now).expect("the next");
+    assert_eq!(table.counts(), (0, 0, MAX_NAMES));
+    assert!(table.last_good(&name(0), now).is_none(), "the oldest");
+    let (addresses, _) = table.last_good(&name(1), now).expect("the next");
     assert_eq!(addresses.len(), MAX_ADDRESSES);
 }
 
@@ -248,7 +250,7 @@ async fn a_lookup_that_is_asked_for_again_is_not_told_twice() {
     let resolver = Resolver::new(|_| Ok(()));
     let name = Arc::from("vpn.example");
     let mut first = resolver.ask(&name);
-    assert!(resolver.book().begin_next().is_some());
+    assert!(resolver.table().begin_next().is_some());
     let lookup =
         Lookup { resolver: Arc::clone(&resolver), name: Arc::clone(&name), is_told: false };
     drop(lookup);

@@ -1,3 +1,5 @@
+//! A flight record read back by another reader of pcapng
+
 use pcap_parser::{
     Block,
     pcapng::{OptionCode, parse_block_le},

@@ -8,21 +8,11 @@ use super::{
 /// The classes that failures of this name have, in the order of the table
 fn classes() -> Vec<(&'static str, &'static [Class])> {
     vec![
-        ("InvalidServer", &[Configuration]),
-        ("InvalidOption", &[Configuration]),
-        ("NameNotResolved", &[Network]),
-        ("OuterIpv6", &[Configuration]),
-        ("CallIdsExhausted", &[Host]),
-        ("TooManyFiles", &[Host]),
-        ("TcpRefused", &[Network]),
-        ("TcpFailed", &[Network]),
         ("GreBlocked", &[Network, Network, Network]),
         ("ConnectTimeout", &[Network]),
         ("GreFromElsewhere", &[Operator]),
         ("GreUnsupported", &[Operator]),
-        ("RuntimeShutDown", &[OwnDeed]),
         ("Closed", &[OwnDeed]),
-        ("Internal", &[Host]),
         ("NotPptp", &[Operator]),
         ("NoControlReply", &[Network]),
         ("VersionUnsupported", &[Operator]),

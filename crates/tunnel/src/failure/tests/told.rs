@@ -90,13 +90,6 @@ fn the_advice_after_a_code_fits_the_failure() {
     assert!(with(tls, 919).contains("no certificates"));
 }
 
-#[test]
-fn a_connection_that_is_reset_at_once_is_no_matter_of_routes() {
-    let (address, kind) = ("192.0.2.1:1723".parse().unwrap(), io::ErrorKind::ConnectionReset);
-    let failure = Failure::TcpFailed { address, kind, reason: "reset".into() };
-    assert!(failure.advice().contains("limit of connections"), "{}", failure.advice());
-}
-
 /// pppd's CCP goes down first at each orderly end, so that its words are about MPPE
 #[test]
 fn pppds_words_at_a_hang_up_are_not_about_encryption() {
