@@ -1,0 +1,75 @@
+//! The counters of a site over all its dials and tunnels
+
+use std::net::SocketAddrV4;
+
+use pptp::Tunnel;
+
+use crate::status::{DialCounts, Traffic};
+
+/// The counters of a site over all its dials and tunnels
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    dials: DialCounts,
+    /// A dial was begun, and its result is not known
+    is_open: bool,
+    reached: Option<SocketAddrV4>,
+    /// The traffic of the tunnels that are gone
+    past: Traffic,
+    /// The present tunnel, until nothing is left of it on the wire: so no packet is missing from the sum
+    tunnel: Option<Tunnel>,
+}
+
+impl Counters {
+    pub(super) fn dial_began(&mut self) {
+        self.dials.begun = self.dials.begun.saturating_add(1);
+        self.is_open = true;
+    }
+
+    /// Notes that TCP is open to the server
+    pub(super) const fn reached(&mut self, server: SocketAddrV4) {
+        self.reached = Some(server);
+    }
+
+    /// Notes the dial's tunnel, also if the dial was given up meanwhile
+    pub(super) fn tunnel(&mut self, tunnel: &Tunnel) {
+        self.tunnel = Some(tunnel.clone());
+    }
+
+    pub(super) fn dial_led_up(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.dials.up = self.dials.up.saturating_add(1);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, name: &'static str) {
+        if std::mem::take(&mut self.is_open) {
+            self.dials.count_failure(name);
+        }
+    }
+
+    /// Notes that nothing of the dial or of the tunnel is left on the wire
+    pub(super) fn left(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.dials.given_up = self.dials.given_up.saturating_add(1);
+        }
+        self.past = self.traffic();
+        self.tunnel = None;
+    }
+
+    pub(super) const fn dials(&self) -> &DialCounts {
+        &self.dials
+    }
+
+    /// The server's outer address that was reached last
+    pub(super) const fn reached_last(&self) -> Option<SocketAddrV4> {
+        self.reached
+    }
+
+    /// The traffic of all tunnels, the present one included
+    pub(super) fn traffic(&self) -> Traffic {
+        match &self.tunnel {
+            Some(tunnel) => self.past.plus(&Traffic::of(&tunnel.stats())),
+            None => self.past,
+        }
+    }
+}
