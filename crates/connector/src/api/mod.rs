@@ -1,0 +1,42 @@
+//! The control interface: HTTP and JSON on a unix socket
+//!
+//! | file | content |
+//! |---|---|
+//! | `control` | the daemon as the control interface sees it |
+//! | `server` | connections: their number, their times |
+//! | `stall` | the end of a connection whose client reads nothing |
+//! | `routes` | the routes |
+//! | `query` | the queries of requests |
+//! | `problem` | errors |
+//! | `view` | the JSON objects |
+//! | `describe` | the objects of sites and tunnels, made of what a fleet knows |
+//! | `groups` | sites that are not up, in groups |
+//! | `event_log` | the events since the start of the daemon |
+//! | `stream` | answers without an end that is known |
+//! | `wall` | times of the calendar |
+//!
+//! Each program that may open the socket may do everything. No route returns a secret.
+
+mod control;
+mod describe;
+mod event_log;
+mod groups;
+mod problem;
+pub mod query;
+mod routes;
+mod server;
+mod stall;
+mod stream;
+pub mod view;
+mod wall;
+
+pub(crate) use self::wall::date;
+pub use self::{
+    control::{
+        BoxFuture, Control, DaemonFacts, ListenerStatus, ReloadError, ReloadOptions, ReloadProblem,
+        ReloadReport,
+    },
+    event_log::{EventId, EventLog, InvalidId, LoggedEvent, Reader},
+    problem::Problem,
+    server::{Peer, Server},
+};

@@ -1,0 +1,152 @@
+//! The control socket of a command that runs a daemon
+
+use std::{
+    env, fs,
+    hash::{BuildHasher, RandomState},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::process::geteuid;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{client::Failure, exit::Exit};
+use crate::{
+    api,
+    daemon::Daemon,
+    settings::UnixSocket,
+    unix::{self, BoundSocket},
+};
+
+/// The control interface of a daemon, on a socket
+#[derive(Debug)]
+pub(super) struct Serving {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A folder for a control socket that only this user can enter, gone with its owner
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Serving {
+    /// Serves the control interface on a socket
+    pub(super) fn begin(daemon: &Arc<Daemon>, socket: BoundSocket) -> Self {
+        let stop = CancellationToken::new();
+        let server = api::Server::new(Arc::clone(daemon) as _, stop.clone());
+        let task = tokio::spawn(async move { server.serve(&socket).await });
+        Self { stop, task }
+    }
+
+    /// Ends it
+    pub(super) async fn end(self) {
+        self.stop.cancel();
+        // it has nothing to lose
+        let _ = self.task.await;
+    }
+}
+
+impl Folder {
+    /// Makes a folder in that of the user's session, or else among the temporary ones
+    pub(super) fn make(command: &str) -> Result<Self, Failure> {
+        let session = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let parent = session.filter(|folder| is_ours(folder)).unwrap_or_else(env::temp_dir);
+        let made = Self::make_in(&parent, command, random);
+        made.map_err(|error| {
+            let message = format!("cannot make a folder in {}: {error}", parent.display());
+            Failure::new(Exit::Program, message)
+        })
+    }
+
+    /// Makes a folder with a random name
+    fn make_in(parent: &Path, command: &str, mut chance: impl FnMut() -> u64) -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+        for _ in 0..NAMES {
+            let folder = parent.join(format!("pptp-{command}-{:016x}", chance()));
+            match fs::DirBuilder::new().mode(0o700).create(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+                made => return made.map(|()| Self(folder)),
+            }
+        }
+        Err(last)
+    }
+
+    /// Returns the control socket in it
+    pub(super) fn socket(&self) -> UnixSocket {
+        UnixSocket::private(self.0.join("control.sock"))
+    }
+
+    /// Binds the control socket in it
+    pub(super) fn bind(&self) -> Result<BoundSocket, Failure> {
+        let bound = unix::bind(&self.socket());
+        bound.map_err(|error| Failure::new(Exit::Program, error.to_string()))
+    }
+
+    /// Returns the beginning of a command that asks this daemon
+    pub(super) fn ask(&self) -> String {
+        let program = env::args().next().unwrap_or_else(|| "pptp-connector".to_owned());
+        format!("{program} --socket {}", self.socket().path.display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // it is a temporary folder: what is left there harms nothing
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Returns true if a folder is there, of this user alone
+fn is_ours(folder: &Path) -> bool {
+    folder.is_absolute()
+        && fs::metadata(folder).is_ok_and(|facts| {
+            facts.is_dir()
+                && facts.uid() == geteuid().as_raw()
+                && facts.mode().trailing_zeros() >= 6
+        })
+}
+
+/// Returns a random number: the keys of a hasher are random
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Names that are tried: a second one is needed only where another has been guessed
+const NAMES: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_has_a_name_that_nobody_foresees_and_is_for_its_owner_alone() {
+        let (one, two) = (Folder::make("test").unwrap(), Folder::make("test").unwrap());
+        assert!(!one.0.ends_with(format!("pptp-test-{}", std::process::id())));
+        assert_ne!(one.0, two.0);
+        assert_eq!(fs::metadata(&one.0).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_left_alone_and_another_is_tried() {
+        let parent = Folder::make("taken").unwrap();
+        fs::create_dir(parent.0.join("pptp-x-0000000000000001")).unwrap();
+        let mut numbers = 1..;
+        let folder = Folder::make_in(&parent.0, "x", || numbers.next().unwrap()).unwrap();
+        assert!(folder.0.ends_with("pptp-x-0000000000000002"));
+        let error = Folder::make_in(&parent.0, "x", || 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn the_folder_of_a_session_is_taken_only_from_its_user() {
+        let folder = Folder::make("session").unwrap();
+        assert!(is_ours(&folder.0));
+        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!is_ours(&folder.0) && !is_ours(Path::new("relative")));
+    }
+}

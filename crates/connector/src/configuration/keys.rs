@@ -1,0 +1,207 @@
+//! The keys of a configuration: its reader, its reference and its schema come of these lines
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use ipnet::IpNet;
+use pptp_fleet::Probe;
+
+use super::{
+    reader::{Found, section},
+    values::{
+        ConnectWord, EncodingWord, ForwardTarget, Mode, Number, PasswordKey, SelectorTerm, Sha256,
+        Time,
+    },
+};
+use crate::settings::{Insecure, Listen, TargetRule};
+
+section! {
+    /// The keys of a site; `[defaults]` and templates have them too, but for `template` and `address`
+    SiteKeys {
+        /// The template whose keys this site has, unless it says otherwise
+        template: String,
+        /// The PPTP server: host or host:port; a name is resolved anew at each dial
+        server: String,
+        /// The user at the server
+        user: String,
+        /// The password, or better its place
+        password: PasswordKey,
+        /// Labels, by which proxies and commands choose the site
+        labels: BTreeMap<String, String>,
+        /// Names of its hosts, which come before the site's own DNS
+        hosts: BTreeMap<String, Ipv4Addr>,
+        /// When it is dialled: always, for the first client (and hung up after `idle`), or by `up` alone
+        connect: ConnectWord = "\"always\"",
+        /// The time without a client after which an on-demand site is hung up
+        idle: Time<10, 86_400> = "\"10m\"",
+        /// False: it is not dialled at all
+        enabled: bool = "true",
+        /// The time that a client waits for the site if it is not up
+        wait: Time<0, 600> = "\"10s\"",
+        /// True: other sites have the same server and user on purpose, and the server allows them all at a time
+        share_login: bool = "false",
+        /// The weaker logins and encryptions that it agrees to
+        insecure: Vec<Insecure> = "[]",
+        /// The largest PPP payload asked of the server, in octets
+        mru: Number<576, 1500> = "1400",
+        /// The silence after which the tunnel is given up and dialled anew
+        dead_after: Time<10, 3600> = "\"70s\"",
+        /// The time that a dial may take in all
+        connect_timeout: Time<1, 600> = "\"30s\"",
+        /// The inner address to ask for; the server may give another
+        inner_address: Ipv4Addr,
+        /// True: the server is asked for DNS servers
+        request_dns: bool = "true",
+        /// The host name to send to the server; some choose a group by it
+        client_host_name: String,
+        /// The phone number to send to the server
+        phone_number: String,
+        /// The form in which the password is hashed; Windows and RFC 2759 have UTF-16
+        password_encoding: EncodingWord = "\"utf-16\"",
+        /// True: the server is asked to leave out parts of PPP's header
+        header_compression: bool = "false",
+        /// False: the tunnel does not find out by itself that no packet passes
+        path_proof: bool = "true",
+        /// The device behind it that is asked now and then whether it is there; it reports, and nothing is dialled anew
+        probe: Probe,
+        /// The address at which its forwards without `listen` listen, at the port of their target
+        address: Ipv4Addr,
+        /// Local ports that lead to one target behind the site each
+        forward: Vec<Found<ForwardKeys>> = "[]",
+    }
+}
+
+section! {
+    /// A local port that leads to one target behind a site
+    ForwardKeys {
+        /// The place where clients are accepted; port 0 is one that the system chooses, and `show` tells it
+        listen: Listen = "`address` and the port of the target",
+        /// The target: its host is an address, a name of `hosts`, or a name of the site's own DNS
+        to: ForwardTarget,
+        /// The networks of the clients that may use it; needed if it can be reached from other machines
+        clients: Vec<IpNet> = "all that reach it",
+        /// Connections, or UDP clients, at a time
+        connections: Number<1, 65_535> = "256",
+        /// TCP: the silence after which a connection is reset. UDP: the silence after which a client is forgotten
+        idle: Time<1, 604_800> = "TCP: none; UDP: \"5m\"",
+        /// UDP: true: answers of any host of the site are passed, not only the target's
+        any_source: bool = "false",
+    }
+}
+
+section! {
+    /// A SOCKS or HTTP proxy into the sites
+    ProxyKeys {
+        /// The place of a SOCKS 5 proxy
+        socks: Listen,
+        /// The place of an HTTP proxy
+        http: Listen,
+        /// The sites that may be reached; one name alone: clients need not name the site
+        sites: Vec<SelectorTerm> = "[\"*\"]",
+        /// The targets that may be reached, asked about the address after a name was resolved
+        targets: Vec<TargetRule> = "[\"*\"]",
+        /// The end of names that have the site before it: `192.168.1.3.b17.pptp.internal`
+        suffix: String = "\"pptp.internal\"",
+        /// The networks of the clients that may use it; needed if it can be reached from other machines
+        clients: Vec<IpNet> = "all that reach it",
+        /// Connections at a time
+        connections: Number<1, 65_535> = "256",
+        /// The logins, one of which a client has to have; its user is then NAME or NAME+SITE
+        login: Vec<Found<LoginKeys>> = "[]",
+        /// True: a proxy that can be reached from other machines asks for no login
+        insecure_open: bool = "false",
+    }
+}
+
+section! {
+    /// A login of a proxy
+    LoginKeys {
+        /// Its name
+        name: String,
+        /// SHA-256 of its password, which has to be a random one: nothing slows a search down
+        sha256: Sha256,
+        /// The sites that it may reach, of those that the proxy may
+        sites: Vec<SelectorTerm> = "[\"*\"]",
+    }
+}
+
+section! {
+    /// The unix socket of the commands `show`, `up`, `reload` …; a change needs a restart
+    ControlKeys {
+        /// Its path
+        socket: String = "\"/run/pptp-connector/control.sock\"",
+        /// Its mode; who may open it may do everything
+        mode: Mode = "\"0660\"",
+        /// Its group
+        group: String = "the process's",
+    }
+}
+
+section! {
+    /// The limits of the process
+    LimitKeys {
+        /// Dials a second, over all sites
+        dial_rate: Number<1, 1000> = "50",
+        /// Connections of clients at a time, over all listeners
+        connections: Number<1, 1_000_000> = "4096",
+        /// The time for hanging up all sites at the end
+        shutdown: Time<1, 60> = "\"12s\"",
+    }
+}
+
+section! {
+    /// The network that carries the tunnels; a change needs a restart
+    OuterKeys {
+        /// The device to which the outer sockets are bound
+        device: String,
+        /// The address from which servers are dialled
+        local_address: Ipv4Addr,
+        /// The mark of outer packets; needs `CAP_NET_ADMIN`
+        fwmark: Number<1, { u32::MAX }>,
+        /// Drivers, each with a raw socket and a thread of its own
+        drivers: Number<1, 4> = "1",
+        /// The receive buffer of each raw socket, in octets
+        receive_buffer: Number<65_536, 1_073_741_824>,
+    }
+}
+
+section! {
+    /// The top level of the file
+    TopKeys {
+        /// Patterns of further files, relative to this one; they hold `[site.*]` and `[template.*]` only
+        include: Vec<Found<String>> = "[]",
+        /// The folder of what outlives the process: accepted logins, and the last good configuration
+        state: String = "none: nothing outlives it",
+        /// The unix socket of the commands
+        control: ControlKeys,
+        /// SOCKS and HTTP proxies
+        proxy: Vec<Found<ProxyKeys>> = "[]",
+        /// The limits of the process
+        limits: LimitKeys,
+        /// The network that carries the tunnels
+        outer: OuterKeys,
+        /// Keys that every site has, unless its template or the site itself says otherwise
+        defaults: SiteKeys,
+        /// Templates: keys for the sites that name them
+        template: Templates,
+        /// The sites
+        site: Sites,
+    }
+}
+
+section! {
+    /// The top level of an included file
+    IncludedKeys {
+        /// Templates: keys for the sites that name them
+        template: Templates,
+        /// The sites
+        site: Sites,
+    }
+}
+
+/// `[template.*]`: the place of each name, and its keys
+#[derive(Debug, Clone, Default)]
+pub(super) struct Templates(pub(super) Vec<(Found<String>, SiteKeys)>);
+
+/// `[site.*]`: the place of each name, and its keys
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sites(pub(super) Vec<(Found<pptp_fleet::SiteName>, SiteKeys)>);

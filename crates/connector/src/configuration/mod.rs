@@ -1,0 +1,373 @@
+//! The configuration: settings from files, with all problems at once
+//!
+//! | file | content |
+//! |---|---|
+//! | `source` | the texts: the file that the user names, and those that it includes |
+//! | `problem` | problems with their places, and how a terminal shows them |
+//! | `mask` | lines without the passwords in them |
+//! | `reader` | values and tables in general, and the macro that defines a table |
+//! | `values` | the kinds of values: times, places to listen, choices |
+//! | `keys` | all tables with their keys |
+//! | `layers` | `[defaults]`, templates and sites, over all files |
+//! | `site`, `proxy` | the settings that they make |
+//! | `secret` | places of passwords |
+//! | `listeners` | rules that concern several listeners |
+//! | `schema` | the JSON Schema and the reference |
+//!
+//! A reading has three steps. [`Sources::load`] reads the files. `layers` reads their tables, and tells of every key
+//! that is wrong. [`Configuration::read`] makes settings of them, and tells of what is wrong among them. The last two
+//! have no I/O.
+
+mod keys;
+mod layers;
+mod listeners;
+mod mask;
+mod problem;
+mod proxy;
+mod reader;
+mod schema;
+mod secret;
+mod site;
+mod source;
+mod values;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write,
+};
+
+use pptp_fleet::{Secret, SiteConfig, SiteName};
+
+use self::{
+    keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
+    layers::EffectiveSite,
+    listeners::{Listeners, check_path},
+    problem::{Place, Problems},
+    reader::Found,
+};
+pub use self::{
+    problem::{Position, Problem, Severity},
+    schema::{reference, schema},
+    source::{Sources, Unreadable},
+};
+use crate::{
+    settings::{
+        ControlSocket, Limits, Listen, Outer, ProxySettings, Settings, SiteSettings, UnixSocket,
+    },
+    way_in::Way,
+};
+
+/// A configuration that was read, with its problems
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    sources: Sources,
+    /// The settings; a site with problems is among them, and stops with them
+    settings: Settings,
+    problems: Vec<Problem>,
+}
+
+impl Configuration {
+    /// Makes settings of texts, and tells of all problems
+    ///
+    /// `max_files` is the number of files that the process may have open: listeners and tunnels must fit into it.
+    pub fn read(sources: Sources, max_files: Option<u64>) -> Self {
+        let mut problems = Problems::default();
+        let document = layers::read(&sources, &mut problems);
+        let mut built = Builder::new(&sources, &mut problems);
+        let sites = built.sites(&document.sites);
+        let proxies = built.proxies(&document.top, &document.sites);
+        let listeners = built.listeners.count;
+        let settings = Settings {
+            control: control(document.top.control.as_ref(), &mut problems),
+            limits: limits(document.top.limits.as_ref()),
+            outer: outer(document.top.outer.as_ref()),
+            state: document.top.state.as_ref().map(|it| sources.folder(0).join(&it.value)),
+            sites,
+            proxies,
+        };
+        if settings.sites.is_empty() {
+            let start = Place { file: 0, span: 0..0, site: None };
+            problems.warn(&start, "there is no site", None);
+        }
+        check_files(&settings, listeners, max_files, &document.top, &mut problems);
+        let mut configuration = Self { settings, problems: problems.into_sorted(), sources };
+        configuration.stop_invalid_sites(&document.sites);
+        configuration
+    }
+
+    /// Returns the settings
+    ///
+    /// A site with problems is among them, as one that stops with its problems. So are those that were read in vain if
+    /// the configuration as a whole [cannot be used](Self::is_usable).
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the texts
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Returns the problems, in the order of the files
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Returns the problems that are more than a warning
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity > Severity::Warning)
+    }
+
+    /// Returns the problems that are warnings
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Warning)
+    }
+
+    /// Returns the problems, each in one line, and how many more there are
+    pub fn lines(&self) -> Vec<String> {
+        let errors = self.errors().map(|problem| problem.line(&self.sources));
+        let mut lines: Vec<_> = errors.take(MAX_SHOWN).collect();
+        lines.extend(more(self.errors().count()));
+        lines
+    }
+
+    /// Returns the errors with their lines and carets, as a terminal shows them
+    pub fn rendered_errors(&self) -> String {
+        self.render(self.errors(), MAX_SHOWN)
+    }
+
+    /// Returns the errors and then the warnings, as a terminal shows them
+    pub fn rendered(&self) -> String {
+        let room = MAX_SHOWN.saturating_sub(self.errors().count()).max(MIN_WARNINGS);
+        self.rendered_errors() + &self.render(self.warnings(), room)
+    }
+
+    fn render<'p>(&self, problems: impl Iterator<Item = &'p Problem>, most: usize) -> String {
+        let (mut text, mut count) = (String::new(), 0_usize);
+        for problem in problems {
+            if count < most {
+                text.push_str(&problem.render(&self.sources));
+                text.push_str("\n\n");
+            }
+            count = count.saturating_add(1);
+        }
+        let more = count.saturating_sub(most);
+        if more > 0 {
+            // a text takes everything
+            let _ = write!(text, "and {more} more\n\n");
+        }
+        text
+    }
+
+    /// Returns true if there are no problems but warnings
+    pub fn is_good(&self) -> bool {
+        self.errors().next().is_none()
+    }
+
+    /// Returns true if its problems concern single sites only: the others can be used
+    pub fn is_usable(&self) -> bool {
+        self.problems.iter().all(|problem| problem.severity < Severity::Fatal)
+    }
+
+    /// Lets each site with a problem stop with it: it must not be dialled with a part of its keys
+    fn stop_invalid_sites(&mut self, sites: &BTreeMap<SiteName, EffectiveSite>) {
+        let names = self.problems.iter().filter(|it| it.severity == Severity::Site);
+        for name in names.filter_map(Problem::site) {
+            if let Some(site) = sites.get(name) {
+                self.settings.sites.insert(name.clone(), invalid(site));
+            }
+        }
+    }
+
+    /// Returns the texts and the settings
+    pub fn into_parts(self) -> (Sources, Settings) {
+        (self.sources, self.settings)
+    }
+}
+
+/// The maker of sites and proxies, which must not be in each other's way
+struct Builder<'a> {
+    sources: &'a Sources,
+    problems: &'a mut Problems,
+    listeners: Listeners,
+}
+
+impl<'a> Builder<'a> {
+    fn new(sources: &'a Sources, problems: &'a mut Problems) -> Self {
+        Self { sources, problems, listeners: Listeners::default() }
+    }
+
+    fn sites(
+        &mut self,
+        sites: &BTreeMap<SiteName, EffectiveSite>,
+    ) -> BTreeMap<SiteName, SiteSettings> {
+        let mut settings = BTreeMap::new();
+        let mut twins = HashMap::new();
+        for (name, site) in sites {
+            let built = site::build(name, site, self.sources, self.problems);
+            let Some(built) = built else {
+                // its problem may be one of the defaults
+                settings.insert(name.clone(), invalid(site));
+                continue;
+            };
+            self.warn_of_twin(&mut twins, name, site);
+            for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
+                let way = Way::Forward { site: name.clone(), forward: forward.clone() };
+                check_path(&forward.listen, place, self.problems);
+                self.listeners.add(&way, place, self.sources, self.problems);
+            }
+            settings.insert(name.clone(), built.settings);
+        }
+        settings
+    }
+
+    /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
+    fn warn_of_twin(
+        &mut self,
+        twins: &mut HashMap<(String, String), SiteName>,
+        name: &SiteName,
+        site: &EffectiveSite,
+    ) {
+        let keys = &site.keys;
+        let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
+        let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
+        let (Some(server), Some(user)) = (&keys.server, &keys.user) else { return };
+        if is_off || is_shared {
+            return;
+        }
+        let server = server.value.to_ascii_lowercase();
+        let login = (server.trim_end_matches(":1723").to_owned(), user.value.clone());
+        if let Some(twin) = twins.get(&login) {
+            let message = format!("`{name}` has the server and the user of `{twin}`");
+            let help = "if the server allows that: share_login = true";
+            self.problems.warn(&site.place, message, help.to_owned());
+        } else {
+            twins.insert(login, name.clone());
+        }
+    }
+
+    fn proxies(
+        &mut self,
+        top: &TopKeys,
+        sites: &BTreeMap<SiteName, EffectiveSite>,
+    ) -> Vec<ProxySettings> {
+        let mut settings = Vec::new();
+        for proxy in top.proxy.iter().flat_map(|all| &all.value) {
+            let Some((built, place)) = proxy::build(proxy, self.problems) else { continue };
+            proxy::check_names(proxy, &built, |name| sites.contains_key(name), self.problems);
+            check_path(&built.listen, &place, self.problems);
+            let way = Way::Proxy(built.clone());
+            self.listeners.add(&way, &place, self.sources, self.problems);
+            settings.push(built);
+        }
+        settings
+    }
+}
+
+/// The settings of a site with problems: it stops with a failure that says so
+fn invalid(site: &EffectiveSite) -> SiteSettings {
+    let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
+    let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
+    let problem = "its table in the configuration has problems: see `check`";
+    SiteSettings::new(SiteConfig::new(server, user, Secret::Invalid(problem.to_owned())))
+}
+
+fn control(keys: Option<&Found<ControlKeys>>, problems: &mut Problems) -> ControlSocket {
+    let mut control = ControlSocket::default();
+    let Some(ControlKeys { socket, mode, group, .. }) = keys.map(|it| &it.value) else {
+        return control;
+    };
+    let UnixSocket { path, mode: in_force, group: of } = &mut control.0;
+    if let Some(socket) = socket {
+        *path = socket.value.clone().into();
+        check_path(&Listen::Unix(UnixSocket::private(path.clone())), &socket.place, problems);
+    }
+    if let Some(mode) = mode {
+        *in_force = mode.value.0;
+    }
+    *of = group.as_ref().map(|group| group.value.clone());
+    control
+}
+
+fn limits(keys: Option<&Found<LimitKeys>>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(LimitKeys { dial_rate, connections, shutdown, .. }) = keys.map(|it| &it.value) else {
+        return limits;
+    };
+    if let Some(rate) = dial_rate {
+        limits.dial_rate = rate.value.0;
+    }
+    limits.connections = count(connections.as_ref().map(|it| it.value.0), limits.connections);
+    if let Some(shutdown) = shutdown {
+        limits.shutdown = shutdown.value.0;
+    }
+    limits
+}
+
+fn outer(keys: Option<&Found<OuterKeys>>) -> Outer {
+    let Some(keys) = keys.map(|it| &it.value) else { return Outer::default() };
+    let OuterKeys { device, local_address, fwmark, drivers, receive_buffer, .. } = keys;
+    Outer {
+        device: device.as_ref().map(|it| it.value.clone()),
+        local_address: local_address.as_ref().map(|it| it.value),
+        fwmark: fwmark.as_ref().map(|it| it.value.0),
+        drivers: drivers.as_ref().and_then(|it| u8::try_from(it.value.0).ok()),
+        receive_buffer: receive_buffer.as_ref().and_then(|it| usize::try_from(it.value.0).ok()),
+    }
+}
+
+/// Tells if all sites, listeners and connections need more files than the process may have
+fn check_files(
+    settings: &Settings,
+    listeners: usize,
+    max_files: Option<u64>,
+    top: &TopKeys,
+    problems: &mut Problems,
+) {
+    let Some(most) = max_files else { return };
+    let parts = [settings.sites.len(), listeners, settings.limits.connections, OTHER_FILES];
+    let needed = parts.into_iter().fold(0_usize, usize::saturating_add);
+    if u64::try_from(needed).unwrap_or(u64::MAX) <= most {
+        return;
+    }
+    let [sites, listeners, connections, others] = parts;
+    let message = format!(
+        "this needs {needed} files: {sites} sites, {listeners} listeners, {connections} connections of clients, \
+         {others} others; the process may have {most}"
+    );
+    let help = "raise LimitNOFILE= of the unit (or ulimit -Hn), or lower `connections` of [limits]";
+    let limits = top.limits.as_ref().map(|it| &it.place);
+    let start = Place { file: 0, span: 0..0, site: None };
+    problems.error(limits.unwrap_or(&start), message, help.to_owned());
+}
+
+/// Says how many problems are not shown
+fn more(count: usize) -> Option<String> {
+    let more = count.saturating_sub(MAX_SHOWN);
+    (more > 0).then(|| format!("and {more} more"))
+}
+
+/// Returns a number that was read, or the default
+fn count(read: Option<u32>, default: usize) -> usize {
+    read.and_then(|it| usize::try_from(it).ok()).unwrap_or(default)
+}
+
+/// Returns a place for people: `sites.toml:3`
+fn at(place: &Place, sources: &Sources) -> String {
+    let Some(source) = sources.files.get(place.file) else { return String::new() };
+    let before = source.text.get(..place.span.start).unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    format!("{}:{line}", source.path.display())
+}
+
+/// The warnings that are shown beside any number of errors
+const MIN_WARNINGS: usize = 3;
+
+/// The problems that are shown at a time
+pub const MAX_SHOWN: usize = 50;
+
+/// Files of the process beside sites, listeners and clients: raw sockets, the control socket and its clients, state
+const OTHER_FILES: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! The settings of a site
+
+use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::Duration};
+
+use pptp::{
+    config::{EchoPolicy, PasswordEncoding},
+    error::Failure,
+};
+use pptp_fleet::{Connect, Secret, SiteConfig, SiteName};
+
+use super::{
+    keys::{ForwardKeys, SiteKeys},
+    layers::EffectiveSite,
+    problem::{Place, Problems},
+    reader::Found,
+    secret::PasswordPlace,
+    source::Sources,
+    values::{ConnectWord, EncodingWord, PasswordKey, host_name},
+};
+use crate::settings::{Clients, ForwardSettings, Insecure, Listen, Protocol, SiteSettings};
+
+/// A site that was read, with what is looked at beside the other sites
+pub(super) struct BuiltSite {
+    pub(super) settings: SiteSettings,
+    /// The places of its forwards' `listen`, in the order of the forwards
+    pub(super) listens: Vec<Place>,
+}
+
+/// Makes the settings of a site; `None` after problems were told
+pub(super) fn build(
+    name: &SiteName,
+    site: &EffectiveSite,
+    sources: &Sources,
+    problems: &mut Problems,
+) -> Option<BuiltSite> {
+    let keys = &site.keys;
+    // each of them is looked at, so that all problems are told at once
+    let dial = dial(site, sources, problems);
+    let hosts = hosts(keys, problems);
+    let forwards = forwards(name, keys, problems);
+    let mut settings = SiteSettings::new(dial?);
+    settings.labels = value(keys.labels.as_ref()).unwrap_or_default();
+    settings.hosts = hosts?;
+    if let Some(wait) = &keys.wait {
+        settings.wait = wait.value.0;
+    }
+    let (forwards, listens) = forwards?.into_iter().unzip();
+    settings.forwards = forwards;
+    Some(BuiltSite { settings, listens })
+}
+
+fn value<T: Clone>(found: Option<&Found<T>>) -> Option<T> {
+    found.map(|found| found.value.clone())
+}
+
+/// Makes the part of a site that the fleet has
+fn dial(site: &EffectiveSite, sources: &Sources, problems: &mut Problems) -> Option<SiteConfig> {
+    let keys = &site.keys;
+    let (Some(server), Some(user), Some(password)) = (&keys.server, &keys.user, &keys.password)
+    else {
+        tell_missing(site, problems);
+        return None;
+    };
+    let secret = secret(password, sources, problems);
+    let config = SiteConfig::new(&server.value, &user.value, secret)
+        .connect(connect(keys))
+        .enabled(value(keys.enabled.as_ref()).unwrap_or(true))
+        .share_login(value(keys.share_login.as_ref()).unwrap_or(false));
+    let config = match value(keys.probe.as_ref()) {
+        Some(probe) => config.probe(probe),
+        None => config,
+    };
+    let config = options(config, keys);
+    match config.check() {
+        Ok(()) => Some(config),
+        Err(failure) => {
+            let (place, message) = refused(site, &failure);
+            problems.error(place, message, None);
+            None
+        }
+    }
+}
+
+/// Tells which of the keys that each site needs are missing
+fn tell_missing(site: &EffectiveSite, problems: &mut Problems) {
+    let keys = &site.keys;
+    let needed = [
+        ("server", keys.server.is_some()),
+        ("user", keys.user.is_some()),
+        ("password", keys.password.is_some()),
+    ];
+    // one that could not be read has a problem of its own
+    let missing =
+        needed.into_iter().filter(|(key, is_there)| !is_there && !keys.wrong.contains(key));
+    let missing: Vec<_> = missing.map(|(key, _)| format!("`{key}`")).collect();
+    if !missing.is_empty() {
+        let message = format!("missing: {}", missing.join(", "));
+        let help = "write it here, in its template, or in [defaults]";
+        problems.error(&site.place, message, help.to_owned());
+    }
+}
+
+fn secret(password: &Found<PasswordKey>, sources: &Sources, problems: &mut Problems) -> Secret {
+    let place = match &password.value {
+        PasswordKey::Literal(password_itself) => {
+            let help = "write it to a file that others cannot read: password = { file = \"…\" }";
+            problems.warn_of_secret(&password.place, "the password stands in this file", help);
+            return Secret::Literal(password_itself.clone());
+        }
+        PasswordKey::File(path) => {
+            PasswordPlace::File(sources.folder(password.place.file).join(path))
+        }
+        PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
+        PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
+    };
+    Secret::Source(Arc::new(place))
+}
+
+fn connect(keys: &SiteKeys) -> Connect {
+    match value(keys.connect.as_ref()) {
+        None | Some(ConnectWord::Always) => Connect::Always,
+        Some(ConnectWord::Manual) => Connect::Manual,
+        Some(ConnectWord::OnDemand) => {
+            let idle = value(keys.idle.as_ref()).map_or(DEFAULT_IDLE, |idle| idle.0);
+            Connect::OnDemand { idle }
+        }
+    }
+}
+
+/// Adds the options of the tunnel, each by its name, so that a change of it can be told
+fn options(mut config: SiteConfig, keys: &SiteKeys) -> SiteConfig {
+    for weaker in value(keys.insecure.as_ref()).unwrap_or_default() {
+        config = config.option(weaker.name(), "agreed", |tunnel| weaker.apply(tunnel));
+    }
+    if let Some(mru) = value(keys.mru.as_ref()).and_then(|it| u16::try_from(it.0).ok()) {
+        config = config.option("mru", mru.to_string(), |tunnel| tunnel.mru(mru));
+    }
+    if let Some(dead_after) = value(keys.dead_after.as_ref()) {
+        let (text, time) = (format!("{:?}", dead_after.0), dead_after.0);
+        config = config.option("dead_after", text, |tunnel| detect(tunnel, time));
+    }
+    if let Some(timeout) = value(keys.connect_timeout.as_ref()) {
+        let text = format!("{:?}", timeout.0);
+        config = config.option("connect_timeout", text, |it| it.connect_timeout(timeout.0));
+    }
+    if let Some(address) = value(keys.inner_address.as_ref()) {
+        let text = address.to_string();
+        config = config.option("inner_address", text, |it| it.wanted_address(address));
+    }
+    if let Some(name) = value(keys.client_host_name.as_ref()) {
+        config = config.option("client_host_name", &name, |it| it.client_host_name(&name));
+    }
+    if let Some(number) = value(keys.phone_number.as_ref()) {
+        config = config.option("phone_number", &number, |it| it.phone_number(&number));
+    }
+    if let Some(word) = value(keys.password_encoding.as_ref()) {
+        let encoding = match word {
+            EncodingWord::Utf16 => PasswordEncoding::Utf16,
+            EncodingWord::WidenedOctets => PasswordEncoding::WidenedOctets,
+            EncodingWord::WidenedUtf8 => PasswordEncoding::WidenedUtf8,
+        };
+        let text = format!("{word:?}");
+        config = config.option("password_encoding", text, |it| it.password_encoding(encoding));
+    }
+    switches(config, keys)
+}
+
+fn switches(mut config: SiteConfig, keys: &SiteKeys) -> SiteConfig {
+    if let Some(wanted) = value(keys.request_dns.as_ref()) {
+        config = config.option("request_dns", wanted.to_string(), |it| it.request_dns(wanted));
+    }
+    if let Some(wanted) = value(keys.header_compression.as_ref()) {
+        let text = wanted.to_string();
+        config = config.option("header_compression", text, |it| it.header_compression(wanted));
+    }
+    if let Some(wanted) = value(keys.path_proof.as_ref()) {
+        config = config.option("path_proof", wanted.to_string(), |it| it.path_proof(wanted));
+    }
+    config
+}
+
+/// Sets the echoes of PPP and of the control connection so that a dead server is found within this time
+///
+/// PPP: 3/7 of silence, then four Echo-Requests, one each 1/7. The control connection: half of silence, half for the
+/// reply. With 70 s PPP has the library's own times.
+fn detect(tunnel: pptp::TunnelConfig, time: Duration) -> pptp::TunnelConfig {
+    let seventh = time.checked_div(7).unwrap_or(time);
+    let echo =
+        EchoPolicy::DEFAULT.silence(seventh.saturating_mul(3)).interval(seventh).unanswered(4);
+    let half = time.checked_div(2).unwrap_or(time);
+    tunnel.echo(echo).control_echo(half, half)
+}
+
+/// The place of the key that a refused option comes of, and the reason
+fn refused<'s>(site: &'s EffectiveSite, failure: &Failure) -> (&'s Place, String) {
+    let keys = &site.keys;
+    let Failure::InvalidOption { option, wanted } = failure else {
+        let place = keys.server.as_ref().map_or(&site.place, |it| &it.place);
+        return (place, failure.to_string());
+    };
+    let insecure = keys.insecure.as_ref().map(|it| &it.place);
+    let place = match *option {
+        "user" => keys.user.as_ref().map(|it| &it.place),
+        "client_host_name" => keys.client_host_name.as_ref().map(|it| &it.place),
+        "phone_number" => keys.phone_number.as_ref().map(|it| &it.place),
+        option if option.starts_with("insecure_") => insecure,
+        _ => None,
+    };
+    let message = match *option {
+        "insecure_pap" if !has_no_encryption(keys) => no_keys(Insecure::Pap),
+        "insecure_chap_md5" if !has_no_encryption(keys) => no_keys(Insecure::ChapMd5),
+        option => format!("`{option}` wants {wanted}"),
+    };
+    (place.unwrap_or(&site.place), message)
+}
+
+fn has_no_encryption(keys: &SiteKeys) -> bool {
+    keys.insecure.as_ref().is_some_and(|it| it.value.contains(&Insecure::NoEncryption))
+}
+
+fn no_keys(weaker: Insecure) -> String {
+    let (name, other) = (weaker.name(), Insecure::NoEncryption.name());
+    format!("\"{name}\" leaves no keys for encryption: it wants \"{other}\" too")
+}
+
+fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, std::net::Ipv4Addr>> {
+    let Some(hosts) = &keys.hosts else { return Some(BTreeMap::new()) };
+    let mut named = BTreeMap::new();
+    for (name, address) in &hosts.value {
+        match host_name(name) {
+            Ok(name) => _ = named.insert(name, *address),
+            Err(message) => {
+                problems.error(&hosts.place, message, None);
+                return None;
+            }
+        }
+    }
+    Some(named)
+}
+
+/// Makes the forwards of a site, each with the place of its `listen`
+fn forwards(
+    name: &SiteName,
+    keys: &SiteKeys,
+    problems: &mut Problems,
+) -> Option<Vec<(ForwardSettings, Place)>> {
+    let Some(all) = &keys.forward else { return Some(Vec::new()) };
+    // all are looked at, so that the problem of the third is told along with that of the first
+    let built: Vec<_> =
+        all.value.iter().map(|forward| build_forward(name, keys, forward, problems)).collect();
+    built.into_iter().collect()
+}
+
+fn build_forward(
+    name: &SiteName,
+    keys: &SiteKeys,
+    forward: &Found<ForwardKeys>,
+    problems: &mut Problems,
+) -> Option<(ForwardSettings, Place)> {
+    let (forward, whole) = (&forward.value, &forward.place);
+    let Some(to) = &forward.to else {
+        if !forward.wrong.contains(&"to") {
+            problems.error(whole, "`to` of a forward is missing", None);
+        }
+        return None;
+    };
+    if forward.wrong.contains(&"listen") {
+        return None;
+    }
+    let (listen, place) = match (&forward.listen, &keys.address) {
+        (Some(listen), _) => (listen.value.clone(), listen.place.clone()),
+        (None, Some(address)) => {
+            let listen = (IpAddr::V4(address.value), to.value.target.port);
+            (Listen::Ip(listen.into()), address.place.clone())
+        }
+        (None, None) => {
+            let help = format!("write it here, or `address = \"127.…\"` in [site.{name}]");
+            problems.error(&to.place, "`listen` of this forward is missing", help);
+            return None;
+        }
+    };
+    let protocol = protocol(forward, to.value.is_udp, problems)?;
+    if matches!((&listen, protocol), (Listen::Unix(_), Protocol::Udp { .. })) {
+        problems.error(&place, "a UDP forward has no unix socket", None);
+        return None;
+    }
+    let clients = forward.clients.as_ref();
+    let settings = ForwardSettings {
+        listen,
+        clients: clients.map_or(Clients::All, |it| Clients::Networks(it.value.clone())),
+        target: to.value.target.clone(),
+        protocol,
+        max_clients: super::count(
+            forward.connections.as_ref().map(|it| it.value.0),
+            DEFAULT_CLIENTS,
+        ),
+    };
+    Some((settings, place))
+}
+
+fn protocol(forward: &ForwardKeys, is_udp: bool, problems: &mut Problems) -> Option<Protocol> {
+    let idle = forward.idle.as_ref().map(|idle| idle.value.0);
+    match (is_udp, &forward.any_source, Protocol::UDP) {
+        (false, Some(any_source), _) => {
+            problems.error(&any_source.place, "`any_source` belongs to a UDP forward", None);
+            None
+        }
+        (false, None, _) => Some(Protocol::Tcp { idle }),
+        (true, any_source, Protocol::Udp { idle: default, .. }) => {
+            let any_source = any_source.as_ref().is_some_and(|it| it.value);
+            Some(Protocol::Udp { idle: idle.unwrap_or(default), any_source })
+        }
+        (true, _, other) => Some(other),
+    }
+}
+
+impl Sources {
+    /// The folder of a file, by which the paths in it are meant
+    pub(super) fn folder(&self, file: usize) -> &Path {
+        let path = self.files.get(file).map(|source| source.path.as_path());
+        path.and_then(Path::parent).unwrap_or_else(|| Path::new(""))
+    }
+}
+
+/// The time without a client after which an on-demand site is hung up
+const DEFAULT_IDLE: Duration = Duration::from_mins(10);
+
+/// Clients of a forward at a time
+const DEFAULT_CLIENTS: usize = 256;

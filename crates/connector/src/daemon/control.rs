@@ -1,0 +1,66 @@
+//! The daemon, as the control interface sees it
+
+use pptp::doctor::{Doctor, doctor};
+use pptp_fleet::SiteName;
+
+use super::lifecycle::Daemon;
+use crate::{
+    api::{
+        BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, ReloadError, ReloadOptions,
+        ReloadReport,
+    },
+    directory::Directory,
+    settings::Listen,
+    way_in::{self, Way},
+};
+
+impl Control for Daemon {
+    fn directory(&self) -> &Directory {
+        self.directory()
+    }
+
+    fn events(&self) -> &EventLog {
+        self.events()
+    }
+
+    fn facts(&self) -> DaemonFacts {
+        self.lock_facts().clone()
+    }
+
+    fn listeners(&self) -> BoxFuture<'_, Vec<ListenerStatus>> {
+        Box::pin(async { self.ways.status().await.iter().map(listener).collect() })
+    }
+
+    fn reload(&self, options: ReloadOptions) -> BoxFuture<'_, Result<ReloadReport, ReloadError>> {
+        Box::pin(self.reload(options))
+    }
+
+    fn continue_rollout(&self) -> BoxFuture<'_, Option<usize>> {
+        Box::pin(self.fleet().continue_rollout())
+    }
+
+    fn doctor<'a>(&'a self, site: &'a SiteName) -> BoxFuture<'a, Result<Doctor, String>> {
+        Box::pin(async move {
+            let dial = self.settings.lock().await.sites.get(site).map(|site| site.dial.clone());
+            let dial = dial.ok_or_else(|| format!("there is no site {site}"))?;
+            let options = dial.dial_options().await.map_err(|failure| failure.to_string())?;
+            Ok(doctor(options).client(self.client.clone()))
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready()
+    }
+}
+
+fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
+    let (kind, site, target) = match &*status.way {
+        Way::Forward { site, forward } => {
+            (forward.protocol.name(), Some(site.clone()), Some(forward.target.clone()))
+        }
+        Way::Proxy(proxy) => (proxy.kind.name(), proxy.sites.only().cloned(), None),
+    };
+    let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
+    let clients = status.counters.now();
+    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients }
+}

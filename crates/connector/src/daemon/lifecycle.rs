@@ -1,0 +1,286 @@
+//! The daemon: a fleet with its ways in
+
+use std::{
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use pptp::Client;
+use pptp_fleet::{Accepted, Fleet, FleetOptions};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    clock,
+    narrate::narrate,
+    secrets::SecretWatch,
+    start::{ConfigurationFile, Start},
+    state_dir::StateDir,
+};
+use crate::{
+    api::{DaemonFacts, EventLog},
+    configuration::Sources,
+    directory::Directory,
+    settings::Settings,
+    way_in::{Failed, WaysIn},
+};
+
+/// A fleet with its ways in, and the settings that both have
+///
+/// It ends with [`Self::shut_down`]; dropped, its sites are hung up without anybody to wait for that.
+#[derive(Debug)]
+pub struct Daemon {
+    pub(super) directory: Directory,
+    pub(super) ways: WaysIn,
+    pub(super) events: Arc<EventLog>,
+    pub(super) client: Client,
+    pub(super) state: Option<StateDir>,
+    /// The settings in force; locked for the time of a reload, so that there is one at a time
+    pub(super) settings: Mutex<Settings>,
+    /// The file that a reload reads
+    pub(super) file: Option<ConfigurationFile>,
+    /// Locked for the time of a reload, and until the first configuration is kept
+    pub(super) reloading: Arc<Mutex<()>>,
+    pub(super) secrets: Arc<SecretWatch>,
+    facts: StdMutex<DaemonFacts>,
+    /// The time at which driver and supervisor have both answered last
+    turned: StdMutex<Option<Instant>>,
+    /// The tasks beside the ways in
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The reason why a daemon did not start
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Listeners could not be bound
+    #[error("{}", lines(.0))]
+    Bind(Vec<Failed>),
+}
+
+impl Daemon {
+    /// Starts a daemon without a file
+    ///
+    /// # Errors
+    /// As [`Self::start_with`].
+    pub async fn start(client: Client, settings: Settings) -> Result<Arc<Self>, StartError> {
+        Self::start_with(client, Start::of_settings(settings)).await
+    }
+
+    /// Starts a daemon
+    ///
+    /// Nothing is dialled before all listeners are bound.
+    ///
+    /// # Errors
+    /// A listener could not be bound.
+    pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
+        let Start { settings, facts, file, sources, memory } = start;
+        let state = settings.state.clone().map(StateDir::new);
+        let mut options = FleetOptions::default();
+        options.dial_rate = settings.limits.dial_rate;
+        options.seed = memory;
+        if let Some(accepted) = read_accepted(state.as_ref()) {
+            options = options.accepted(accepted);
+        }
+        let fleet = Fleet::new(client.clone(), &options);
+        let directory = Directory::new(fleet);
+        directory.replace(&settings.sites);
+        let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
+        let ways = make_ways(directory.clone(), &settings.limits);
+        let prepared = ways.prepare(&settings).await.map_err(StartError::Bind)?;
+        let started = SystemTime::now();
+        let facts = DaemonFacts { started: Some(started), ..facts };
+        let daemon = Arc::new(Self {
+            events: Arc::new(EventLog::new(started, events_for(settings.sites.len()))),
+            directory,
+            ways,
+            client,
+            state,
+            settings: Mutex::new(settings),
+            file,
+            reloading: Arc::default(),
+            secrets: Arc::default(),
+            facts: StdMutex::new(facts),
+            turned: StdMutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        daemon.spawn_tasks();
+        daemon.change_sites(&*daemon.settings.lock().await).await;
+        // a start has no earlier listener that could stand in the way
+        for failure in daemon.ways.commit(prepared).await {
+            tracing::error!("{failure}");
+        }
+        daemon.look().await;
+        if let Some(sources) = sources {
+            daemon.spawn_keeping(sources).await;
+        }
+        Ok(daemon)
+    }
+
+    /// Returns the sites
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Returns the fleet
+    pub const fn fleet(&self) -> &Fleet {
+        self.directory.fleet()
+    }
+
+    /// Returns the ways in
+    pub const fn ways(&self) -> &WaysIn {
+        &self.ways
+    }
+
+    /// Returns the events since the start
+    pub fn events(&self) -> &EventLog {
+        &self.events
+    }
+
+    /// Locks the facts about the daemon itself
+    pub(super) fn lock_facts(&self) -> MutexGuard<'_, DaemonFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true if the driver and the supervisor have answered lately
+    pub fn is_ready(&self) -> bool {
+        let turned = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        turned.is_some_and(|at| at.elapsed() < MAX_SILENCE)
+    }
+
+    /// Hangs up all sites, within the time that the settings give; returns false if some are left
+    ///
+    /// First no client is accepted any more, and those that wait are refused. Then dials are given up and tunnels are
+    /// hung up.
+    pub async fn shut_down(&self) -> bool {
+        let within = self.settings.lock().await.limits.shutdown;
+        self.write_accepted().await;
+        let ((), is_done) =
+            tokio::join!(self.ways.close_all(Duration::ZERO), self.fleet().shut_down(within));
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        is_done
+    }
+
+    fn spawn_tasks(self: &Arc<Self>) {
+        let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
+        let received = fleet.events();
+        self.spawn(narrate(fleet.clone()));
+        self.spawn(async move { events.follow(received).await });
+        self.spawn(clock::watch(fleet));
+        self.spawn_secret_watch();
+        let daemon = Arc::downgrade(self);
+        self.spawn(async move {
+            while let Some(daemon) = daemon.upgrade() {
+                daemon.look().await;
+                drop(daemon);
+                sleep(LOOK_INTERVAL).await;
+            }
+        });
+        let daemon = Arc::downgrade(self);
+        self.spawn(async move {
+            loop {
+                sleep(SAVE_INTERVAL).await;
+                let Some(daemon) = daemon.upgrade() else { return };
+                daemon.write_accepted().await;
+            }
+        });
+    }
+
+    /// Keeps the first configuration as the last good one, beside the start: a disk may take its time
+    ///
+    /// [`Self::shut_down`] waits for it. So does a reload, whose configuration is the later one.
+    async fn spawn_keeping(self: &Arc<Self>, sources: Sources) {
+        let reloading = Arc::clone(&self.reloading).lock_owned().await;
+        let daemon = Arc::clone(self);
+        self.tasks.spawn(async move {
+            daemon.keep_as_last_good(sources).await;
+            drop(reloading);
+        });
+    }
+
+    /// Asks the driver and the supervisor for a sign of life
+    async fn look(&self) {
+        let answered = timeout(MAX_SILENCE, async {
+            self.client.beat().await.is_ok() && self.fleet().status().await.is_some()
+        });
+        if answered.await == Ok(true) {
+            *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    /// Spawns a task that ends with the daemon
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Writes the accepted logins, if there is a folder for the state
+    async fn write_accepted(&self) {
+        let Some(state) = self.state.clone() else { return };
+        let Some(accepted) = self.fleet().accepted().await else { return };
+        let save = move || {
+            let text = accepted.to_text();
+            if state.read(ACCEPTED).ok().flatten().as_ref() == Some(&text) {
+                return;
+            }
+            if let Err(error) = state.write(ACCEPTED, &text) {
+                tracing::error!("{error}");
+            }
+        };
+        // a disk takes its time to sync; a panic in there has its own message
+        let _ = tokio::task::spawn_blocking(save).await;
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // some of the tasks hold the fleet, which hangs up once nobody holds it
+        self.stop.cancel();
+    }
+}
+
+/// Reads the logins that were accepted; what cannot be read is told, and none is known
+fn read_accepted(state: Option<&StateDir>) -> Option<Accepted> {
+    let text = match state?.read(ACCEPTED) {
+        Ok(text) => text?,
+        Err(error) => {
+            tracing::error!("{error}");
+            return None;
+        }
+    };
+    let accepted = Accepted::parse(&text);
+    accepted.inspect_err(|error| tracing::error!("the state {ACCEPTED}: {error}")).ok()
+}
+
+/// The number of events that are kept for so many sites
+pub(super) fn events_for(sites: usize) -> usize {
+    sites.saturating_mul(4)
+}
+
+fn lines(failures: &[Failed]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The file of the accepted logins, in the state folder
+const ACCEPTED: &str = "accepted";
+
+/// The time between two questions to the driver and the supervisor
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The time without an answer after which the daemon is not ready
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The time between two looks at what has to be written
+const SAVE_INTERVAL: Duration = Duration::from_mins(1);

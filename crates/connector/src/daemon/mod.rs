@@ -1,0 +1,30 @@
+//! The daemon: a fleet, its ways in, and changes of both by a reload
+//!
+//! | file | content |
+//! |---|---|
+//! | `lifecycle` | the daemon from its start to its end: the fleet, the ways in and the tasks beside them |
+//! | `start` | the configuration that it starts with: its files, or the last good ones |
+//! | `reload` | the files are read again, and what has changed is applied |
+//! | `apply` | other settings for a daemon that runs |
+//! | `secrets` | the watch over passwords that were refused or could not be had |
+//! | `control` | the daemon, as the control interface sees it |
+//! | `clock` | the watch over the clocks |
+//! | `narrate` | lines for people: what happens to the sites |
+//! | `state_dir` | files that outlive the process |
+
+mod apply;
+mod clock;
+mod control;
+mod lifecycle;
+mod narrate;
+mod reload;
+mod secrets;
+mod start;
+mod state_dir;
+
+pub use self::{
+    lifecycle::{Daemon, StartError},
+    narrate::{Importance, Line, Narrator, UpFacts, narrate, up_facts},
+    start::{ConfigurationFile, NoConfiguration, Start},
+    state_dir::{StateDir, StateError},
+};

@@ -1,0 +1,247 @@
+//! The configuration that a daemon starts with: its files, or the last good ones
+
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    reload::guard,
+    state_dir::{StateDir, StateError},
+};
+use crate::{
+    api::{DaemonFacts, date},
+    configuration::{Configuration, Sources},
+    settings::Settings,
+};
+
+/// The configuration that a daemon starts with, and where it came from
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub(super) settings: Settings,
+    pub(super) facts: DaemonFacts,
+    /// The file to read again at a reload
+    pub(super) file: Option<ConfigurationFile>,
+    /// The texts in force, if they are the files'
+    pub(super) sources: Option<Sources>,
+    /// The seed of the fleet's chance, of a daemon whose ways in are in memory
+    pub(super) memory: Option<u64>,
+}
+
+/// The file of a configuration
+#[derive(Debug, Clone)]
+pub struct ConfigurationFile {
+    /// Its path
+    pub path: PathBuf,
+    /// The files that the process may have open
+    pub max_files: Option<u64>,
+}
+
+/// The reason why there is no configuration to start with, with all problems as a terminal shows them
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoConfiguration(pub String);
+
+impl Start {
+    /// Starts with settings that came from the command line
+    pub fn of_settings(settings: Settings) -> Self {
+        let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
+        Self { settings, facts, file: None, sources: None, memory: None }
+    }
+
+    /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
+    ///
+    /// `seed` decides the chance in the pauses of its sites.
+    #[must_use]
+    pub const fn in_memory(mut self, seed: u64) -> Self {
+        self.memory = Some(seed);
+        self
+    }
+
+    /// Reads a file; with problems in it, the last good configuration
+    ///
+    /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
+    /// files to be without problems.
+    ///
+    /// # Errors
+    /// There is nothing to start with.
+    pub fn of_file(mut file: ConfigurationFile, is_strict: bool) -> Result<Self, NoConfiguration> {
+        // the last good texts are read from wherever the next process is started
+        file.path = std::path::absolute(&file.path).unwrap_or(file.path);
+        let (read, problems, shown) = match file.read() {
+            Ok(read) => {
+                let (problems, shown) = (read.lines(), read.rendered_errors());
+                (Some(read), problems, shown)
+            }
+            Err(error) => (None, vec![error.clone()], format!("error: {error}\n\n")),
+        };
+        let is_good = read.as_ref().is_some_and(Configuration::is_good);
+        if is_strict && !is_good {
+            return Err(NoConfiguration(shown));
+        }
+        let state = read.as_ref().and_then(|read| read.settings().state.clone());
+        let state = state.or_else(systemd_state);
+        let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files));
+        match (read, last_good) {
+            (Some(read), Some(last_good)) if is_good && !is_strict => {
+                match last_good.refuses(&read) {
+                    Some(problem) => Ok(Self::on_last_good(file, last_good, vec![problem])),
+                    None => Ok(Self::new(file, read, Vec::new())),
+                }
+            }
+            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
+            (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
+            (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
+            _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
+        }
+    }
+
+    /// Returns the settings
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the facts about the configuration
+    pub const fn facts(&self) -> &DaemonFacts {
+        &self.facts
+    }
+
+    fn new(file: ConfigurationFile, read: Configuration, problems: Vec<String>) -> Self {
+        let is_good = read.is_good();
+        let facts = DaemonFacts {
+            config: Some(file.path.clone()),
+            config_read: Some(SystemTime::now()),
+            problems_title: "sites with problems are not dialled:".to_owned(),
+            problems,
+            ..DaemonFacts::default()
+        };
+        let (sources, settings) = read.into_parts();
+        Self {
+            settings,
+            facts,
+            file: Some(file),
+            sources: is_good.then_some(sources),
+            memory: None,
+        }
+    }
+
+    fn on_last_good(file: ConfigurationFile, good: LastGood, problems: Vec<String>) -> Self {
+        let LastGood { read, written } = good;
+        let facts = DaemonFacts {
+            config: Some(file.path.clone()),
+            config_read: Some(written),
+            is_running_last_good: true,
+            problems_title: format!(
+                "the files are not in force, but the last good configuration of {}:",
+                date(written)
+            ),
+            problems,
+            ..DaemonFacts::default()
+        };
+        let settings = read.into_parts().1;
+        Self { settings, facts, file: Some(file), sources: None, memory: None }
+    }
+}
+
+impl ConfigurationFile {
+    /// Reads the file, and those that it includes
+    ///
+    /// # Errors
+    /// The file itself cannot be read.
+    pub fn read(&self) -> Result<Configuration, String> {
+        let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
+        Ok(Configuration::read(sources, self.max_files))
+    }
+}
+
+/// The last good configuration
+#[derive(Debug)]
+struct LastGood {
+    read: Configuration,
+    /// The time at which it came into force
+    written: SystemTime,
+}
+
+/// The last good configuration as a file
+#[derive(Serialize, Deserialize)]
+struct LastGoodFile {
+    /// The seconds since 1970 at which it came into force
+    written: u64,
+    sources: Sources,
+}
+
+/// Writes the texts of a configuration as the last good one
+pub(super) fn write_last_good(state: &StateDir, sources: Sources) -> Result<(), StateError> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let file = LastGoodFile { written: since.map_or(0, |since| since.as_secs()), sources };
+    // a map of texts always has a form
+    state.write(LAST_GOOD, &serde_json::to_string(&file).unwrap_or_default())
+}
+
+impl LastGood {
+    /// Reads it; `None` if there is none that can be used, and the log says why
+    fn read(state: PathBuf, max_files: Option<u64>) -> Option<Self> {
+        let path = state.join(LAST_GOOD);
+        let refuse = |reason: &dyn fmt::Display| {
+            tracing::error!("{} is of no use: {reason}", path.display());
+        };
+        let text = match StateDir::new(state).read(LAST_GOOD) {
+            Ok(text) => text?,
+            Err(error) => {
+                refuse(&error);
+                return None;
+            }
+        };
+        let file = serde_json::from_str::<LastGoodFile>(&text);
+        let LastGoodFile { written, sources } =
+            file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
+        let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
+        let read = Configuration::read(sources, max_files);
+        if !read.is_usable() {
+            refuse(&read.lines().first().cloned().unwrap_or_default());
+            return None;
+        }
+        Some(Self { read, written: written.unwrap_or(SystemTime::UNIX_EPOCH) })
+    }
+
+    /// Returns the problem if files would remove more of its sites than the guard against mass changes allows
+    ///
+    /// Files that a power cut has emptied are TOML, and have no site.
+    fn refuses(&self, files: &Configuration) -> Option<String> {
+        let (good, wanted) = (&self.read.settings().sites, &files.settings().sites);
+        let removes = good.keys().filter(|name| !wanted.contains_key(*name)).count();
+        guard(removes, good.len(), None).err().map(|_| {
+            format!(
+                "the files would remove {removes} of {} sites; if that is right: \
+                 pptp-connector reload --removes {removes}",
+                good.len()
+            )
+        })
+    }
+}
+
+/// Says why there is no last good configuration either
+fn no_last_good(state: Option<&Path>) -> String {
+    match state {
+        Some(state) => format!("no last good configuration was kept in {}\n", state.display()),
+        None => "there is no last good configuration: no `state` is named\n".to_owned(),
+    }
+}
+
+/// The state folder that systemd gives, for a file that is too broken to name one
+fn systemd_state() -> Option<PathBuf> {
+    let folders = env::var("STATE_DIRECTORY").ok()?;
+    let first = folders.split(':').next().filter(|folder| Path::new(folder).is_absolute());
+    first.map(PathBuf::from)
+}
+
+impl fmt::Display for NoConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The file of the last good configuration, in the state folder
+const LAST_GOOD: &str = "last-good.json";

@@ -1,0 +1,229 @@
+//! The folder of what outlives the process: files that are whole or not there
+
+use std::{
+    fs::{DirBuilder, File},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat},
+    process::geteuid,
+};
+
+use crate::unix::user_name;
+
+/// The folder of what outlives the process
+///
+/// A file is written beside its place, and then renamed: after a power cut it is the old one or the new one. Only the
+/// process's user can read it. Whoever could write to the folder would choose the configuration: a folder or file that
+/// others own or can write to is refused.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    folder: PathBuf,
+}
+
+/// The reason why a file of the state could not be read or written
+#[derive(Debug, thiserror::Error)]
+#[error("the state {} could not be {action}: {error}", path.display())]
+pub struct StateError {
+    path: PathBuf,
+    action: &'static str,
+    error: io::Error,
+}
+
+impl StateDir {
+    /// Names the folder, which is made by the first write
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Reads a file; `None` if there is none
+    ///
+    /// # Errors
+    /// It cannot be read, is no UTF-8, or is longer than [`Self::MAX_LEN`]; others can write to it or to the folder.
+    pub fn read(&self, name: &str) -> Result<Option<String>, StateError> {
+        let path = self.folder.join(name);
+        match self.text(&path, name) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StateError { path, action: "read", error }),
+        }
+    }
+
+    /// Writes a file whole, or leaves the old one
+    ///
+    /// # Errors
+    /// The disk is full, the folder is read-only, others can write to it, or the like.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), StateError> {
+        let path = self.folder.join(name);
+        let fail = |error| StateError { path: path.clone(), action: "written", error };
+        self.replace(name, text).map_err(fail)
+    }
+
+    fn text(&self, path: &Path, name: &str) -> io::Result<String> {
+        let folder = self.opened()?;
+        // a pipe that nobody writes to must not hold the thread
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&folder, name, flags, Mode::empty()).map_err(|error| match error {
+            rustix::io::Errno::LOOP => io::Error::other("it is a link, which is not followed"),
+            error => error.into(),
+        })?;
+        let file = File::from(file);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        check_writers(&file, path)?;
+        let mut text = String::new();
+        let length = file.take(Self::MAX_LEN + 1).read_to_string(&mut text)?;
+        if u64::try_from(length).is_ok_and(|length| length > Self::MAX_LEN) {
+            return Err(io::Error::other("it is too long"));
+        }
+        Ok(text)
+    }
+
+    fn replace(&self, name: &str, text: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let folder = self.opened()?;
+        let beside = Path::new(name).with_extension("new");
+        let written = write_beside(&folder, &beside, text)
+            .and_then(|()| Ok(renameat(&folder, &beside, &folder, name)?));
+        if written.is_err() {
+            // what is left of a full disk is of no use; the first error counts
+            let _ = unlinkat(&folder, &beside, AtFlags::empty());
+        }
+        written?;
+        // the name itself is on the disk only now
+        folder.sync_all()
+    }
+
+    /// Opens the folder; systemd's may be behind a link
+    fn opened(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = File::from(openat(CWD, &self.folder, flags, Mode::empty())?);
+        check_writers(&folder, &self.folder)?;
+        Ok(folder)
+    }
+
+    /// Octets of the longest file that is read: 10,000 sites have some 3 MB
+    pub const MAX_LEN: u64 = 64 << 20;
+}
+
+/// Refuses what another user owns or can write to, and says what to do
+fn check_writers(file: &File, path: &Path) -> io::Result<()> {
+    let (facts, us, path) = (file.metadata()?, geteuid().as_raw(), path.display());
+    if facts.uid() != us && facts.uid() != 0 {
+        let owner = user_name(facts.uid());
+        let reason = format!("{path} belongs to another user, {owner}: chown {us} {path}");
+        return Err(io::Error::other(reason));
+    }
+    if facts.mode() & 0o022 != 0 {
+        let reason = format!("other users can write to {path}: chmod go-w {path}");
+        return Err(io::Error::other(reason));
+    }
+    Ok(())
+}
+
+fn write_beside(folder: &File, beside: &Path, text: &str) -> io::Result<()> {
+    // a file that an earlier process left may have another mode
+    match unlinkat(folder, beside, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut file = File::from(openat(folder, beside, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, chown, symlink},
+    };
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("pptp-state-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_only_its_owner_can_read_it() {
+        let folder = folder("whole");
+        let state = StateDir::new(&folder);
+        assert_eq!(state.read("accepted").unwrap(), None);
+        state.write("accepted", "one").unwrap();
+        state.write("accepted", "two").unwrap();
+        assert_eq!(state.read("accepted").unwrap().as_deref(), Some("two"));
+        let mode = fs::metadata(folder.join("accepted")).unwrap().permissions().mode();
+        let files = fs::read_dir(&folder).unwrap().count();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((mode & 0o777, files), (0o600, 1));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = folder("file");
+        fs::write(&file, "").unwrap();
+        let error = StateDir::new(file.join("state")).write("accepted", "one").unwrap_err();
+        fs::remove_file(&file).unwrap();
+        assert!(error.to_string().contains("state/accepted could not be written"), "{error}");
+    }
+
+    #[test]
+    fn what_others_can_write_to_is_refused_with_the_remedy() {
+        let folder = folder("writers");
+        let (state, file) = (StateDir::new(&folder), folder.join("accepted"));
+        let chmod = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        state.write("accepted", "one").unwrap();
+        let made = fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        let mut errors = Vec::new();
+        for (path, mode) in [(&folder, 0o770), (&folder, 0o1777), (&file, 0o660), (&file, 0o602)] {
+            let right = fs::metadata(path).unwrap().permissions().mode();
+            chmod(path, mode);
+            errors.push(state.read("accepted").unwrap_err().to_string());
+            chmod(path, right);
+        }
+        chmod(&folder, 0o777);
+        let written = state.write("accepted", "two").unwrap_err().to_string();
+        chmod(&folder, 0o700);
+        let read = state.read("accepted").unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((made, read.as_deref()), (0o700, Some("one")));
+        for error in errors {
+            assert!(error.contains("chmod go-w /"), "{error}");
+        }
+        assert!(written.contains("chmod go-w /"), "{written}");
+    }
+
+    #[test]
+    fn what_another_user_owns_is_refused_with_the_remedy() {
+        let folder = folder("owner");
+        let state = StateDir::new(&folder);
+        state.write("accepted", "one").unwrap();
+        // only root can give a file away
+        if chown(folder.join("accepted"), Some(1), None).is_ok() {
+            let error = state.read("accepted").unwrap_err().to_string();
+            assert!(error.contains("chown 0 /"), "{error}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let folder = folder("pipe");
+        let state = StateDir::new(&folder);
+        state.write("real", "one").unwrap();
+        symlink(folder.join("real"), folder.join("link")).unwrap();
+        rustix::fs::mkfifoat(CWD, folder.join("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
+        let errors = ["pipe", "link"].map(|name| state.read(name).unwrap_err().to_string());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(errors[0].ends_with("it is no regular file"), "{errors:?}");
+        assert!(errors[1].ends_with("it is a link, which is not followed"), "{errors:?}");
+    }
+}

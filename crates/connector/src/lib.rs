@@ -1,0 +1,32 @@
+//! Keeps PPTP tunnels to many sites and lets ordinary tools reach them, whatever their addresses
+//!
+//! This is the library of the program `pptp-connector`, for its tests and its fuzzers. Programs in Rust use
+//! `pptp_fleet` instead.
+//!
+//! | module | content |
+//! |---|---|
+//! | `configuration` | the settings from files, with all problems at once |
+//! | `settings` | the settings of the program, as plain values |
+//! | `directory` | the sites by their names, as the ways in see them |
+//! | `passwords` | passwords of many sites, some at a time |
+//! | `unix` | unix sockets, and names of users and groups |
+//! | `target` | a host and a port behind a site |
+//! | `way_in` | forwards and proxies |
+//! | `daemon` | a fleet with its ways in |
+//! | `api` | the control interface |
+//! | `cli` | the command line |
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod api;
+pub mod cli;
+pub mod configuration;
+pub mod daemon;
+pub mod directory;
+mod passwords;
+pub mod settings;
+pub mod target;
+pub mod unix;
+pub mod way_in;

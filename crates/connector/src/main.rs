@@ -1,0 +1,7 @@
+//! The program `pptp-connector`
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pptp_connector::cli::main()
+}

@@ -1,0 +1,53 @@
+//! The settings of the program, as plain values
+//!
+//! The commands `connect` and `demo` make them from arguments. The daemon takes them as they are: none of them can be
+//! wrong in itself.
+//!
+//! | file | content |
+//! |---|---|
+//! | `site` | a site: how it is dialled, how its hosts are called, its forwards |
+//! | `listener` | a place where clients are accepted, and which clients |
+//! | `proxy` | a SOCKS or HTTP proxy, and what may be reached through it |
+//! | `selector` | a choice of sites |
+//! | `rule` | a choice of targets |
+//! | `insecure` | the weaker logins and encryptions that a site may agree to |
+//! | `process` | what concerns the whole process: limits, the outer network, the control socket |
+
+mod insecure;
+mod listener;
+mod process;
+mod proxy;
+mod rule;
+mod selector;
+mod site;
+
+use std::collections::BTreeMap;
+
+use pptp_fleet::SiteName;
+
+pub use self::{
+    insecure::Insecure,
+    listener::{Clients, Listen, UnixSocket},
+    process::{ControlSocket, Limits, Outer},
+    proxy::{Login, ProxyKind, ProxySettings},
+    rule::{InvalidRule, TargetRule},
+    selector::{InvalidSelector, Selector},
+    site::{ForwardSettings, Protocol, SiteSettings},
+};
+
+/// The settings of the program
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The sites
+    pub sites: BTreeMap<SiteName, SiteSettings>,
+    /// The proxies
+    pub proxies: Vec<ProxySettings>,
+    /// The control socket
+    pub control: ControlSocket,
+    /// The limits
+    pub limits: Limits,
+    /// The network that carries the tunnels
+    pub outer: Outer,
+    /// The folder of what outlives the process; without it nothing does
+    pub state: Option<std::path::PathBuf>,
+}

@@ -1,0 +1,82 @@
+//! A site: how it is dialled, how its hosts are called, its forwards
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use pptp_fleet::SiteConfig;
+
+use super::{Clients, Listen};
+use crate::target::Target;
+
+/// The settings of a site
+#[derive(Debug, Clone)]
+pub struct SiteSettings {
+    /// How it is dialled
+    pub dial: SiteConfig,
+    /// Labels, by which a selector chooses it: `city` = `Berlin`
+    pub labels: BTreeMap<String, String>,
+    /// Names of its hosts, in lower case, which come before the site's DNS
+    pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// The time that a client waits for the site if it is not up
+    pub wait: Duration,
+    /// Its forwards
+    pub forwards: Vec<ForwardSettings>,
+}
+
+impl SiteSettings {
+    /// Makes settings without labels, hosts and forwards
+    pub fn new(dial: SiteConfig) -> Self {
+        let (labels, hosts, forwards) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards }
+    }
+}
+
+/// A local port that leads to one target behind a site
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardSettings {
+    /// The place where clients are accepted
+    pub listen: Listen,
+    /// The clients that may use it
+    pub clients: Clients,
+    /// The target
+    pub target: Target,
+    /// The protocol, with its options
+    pub protocol: Protocol,
+    /// The number of connections, or of UDP clients, at a time
+    pub max_clients: usize,
+}
+
+/// The protocol of a forward
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP
+    Tcp {
+        /// The time without an octet in either direction after which a connection is reset; `None`: never
+        idle: Option<Duration>,
+    },
+    /// UDP
+    Udp {
+        /// The time after the last datagram for which a client keeps its inner port
+        idle: Duration,
+        /// True if datagrams of any host of the site are passed to the client, not only the target's
+        any_source: bool,
+    },
+}
+
+impl Protocol {
+    /// TCP, and connections may be silent for ever
+    pub const TCP: Self = Self::Tcp { idle: None };
+
+    /// UDP: 5 minutes, and answers of the target alone (RFC 4787 REQ-5 asks for 2 minutes at least)
+    pub const UDP: Self = Self::Udp { idle: Duration::from_mins(5), any_source: false };
+
+    /// Returns the name in lower case
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::Udp { .. } => "udp",
+        }
+    }
+}
+
+/// The time that a client waits for a site, unless the configuration says another
+const DEFAULT_WAIT: Duration = Duration::from_secs(10);

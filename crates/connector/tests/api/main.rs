@@ -1,0 +1,6 @@
+//! The control interface, and the commands that ask it
+
+mod commands;
+mod limits;
+mod routes;
+mod world;
