@@ -1,9 +1,7 @@
 //! Acknowledgments and wakes for what comes together: `cargo bench --bench batches`
 
-use pptp_benches::batches::figures;
+use pptp_benches::{batches::figures, print};
 
 fn main() {
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

@@ -1,12 +1,10 @@
 //! Many connects at once: `cargo bench --bench connect_storm`, as root
 
-use pptp_benches::{connect_storm::figures, process};
+use pptp_benches::{connect_storm::figures, parts, print};
 
 fn main() {
-    if process::play() {
+    if parts::play() {
         return;
     }
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

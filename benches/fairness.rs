@@ -1,9 +1,7 @@
 //! Who gets how much of a line: `cargo bench --bench fairness`
 
-use pptp_benches::fairness::figures;
+use pptp_benches::{fairness::figures, print};
 
 fn main() {
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

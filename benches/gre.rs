@@ -4,6 +4,7 @@ use criterion::{Criterion, Throughput};
 use pptp_benches::{
     gre::{Sessions, figures},
     path::ROUND,
+    print,
 };
 
 fn main() {
@@ -19,7 +20,5 @@ fn main() {
     });
     group.finish();
     criterion.final_summary();
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

@@ -1,12 +1,10 @@
 //! Tunnels that do nothing: `cargo bench --bench idle`, as root
 
-use pptp_benches::{idle::figures, process};
+use pptp_benches::{idle::figures, parts, print};
 
 fn main() {
-    if process::play() {
+    if parts::play() {
         return;
     }
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

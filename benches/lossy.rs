@@ -3,10 +3,10 @@
 //! `cargo bench --bench lossy -- lab` against Linux, in a lab of its own: twenty-two minutes, as root;
 //! `-- bottlenecks` the last nine of them.
 
-use pptp_benches::{lossy, lossy_lab, process};
+use pptp_benches::{lossy, lossy_lab, parts, print};
 
 fn main() {
-    if process::play() {
+    if parts::play() {
         return;
     }
     let asks = |what: &str| std::env::args().any(|word| word == what);
@@ -17,7 +17,5 @@ fn main() {
     } else {
         lossy::figures()
     };
-    for figure in figures {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures);
 }

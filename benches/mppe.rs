@@ -3,16 +3,17 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pptp_benches::mppe::{CrateEncryptor, figures};
+use pptp_benches::{
+    mppe::{CrateEncryptor, figures},
+    print,
+};
 use pptp_mppe::{Encryptor, KeyStrength};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     packets(&mut criterion);
     criterion.final_summary();
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }
 
 fn packets(criterion: &mut Criterion) {

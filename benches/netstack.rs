@@ -4,6 +4,7 @@ use criterion::{Criterion, Throughput};
 use pptp_benches::{
     netstack::{Stacks, figures},
     path::{Direction, ROUND, runtime},
+    print,
 };
 
 fn main() {
@@ -21,7 +22,5 @@ fn main() {
     group.finish();
     criterion.final_summary();
     drop(entered);
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

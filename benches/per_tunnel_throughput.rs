@@ -4,6 +4,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use pptp_benches::{
     path::{ROUND, Road, runtime},
     per_tunnel_throughput::{TUNNELS, Tunnels, figures},
+    print,
 };
 
 fn main() {
@@ -22,7 +23,5 @@ fn main() {
     group.finish();
     criterion.final_summary();
     drop(entered);
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

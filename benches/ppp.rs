@@ -4,6 +4,7 @@ use criterion::{Criterion, Throughput};
 use pptp_benches::{
     path::ROUND,
     ppp::{Links, figures},
+    print,
 };
 
 fn main() {
@@ -19,7 +20,5 @@ fn main() {
     });
     group.finish();
     criterion.final_summary();
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

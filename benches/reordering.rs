@@ -1,9 +1,7 @@
 //! Goodput of a line that reorders: `cargo bench --bench reordering`
 
-use pptp_benches::reordering::figures;
+use pptp_benches::{print, reordering::figures};
 
 fn main() {
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

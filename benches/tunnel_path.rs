@@ -3,6 +3,7 @@
 use criterion::{Criterion, Throughput};
 use pptp_benches::{
     path::{Direction, ROUND, runtime},
+    print,
     tunnel_path::{Bench, figures},
 };
 
@@ -21,7 +22,5 @@ fn main() {
     group.finish();
     criterion.final_summary();
     drop(entered);
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

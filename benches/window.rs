@@ -1,9 +1,7 @@
 //! How large buffers have to be: `cargo bench --bench window`
 
-use pptp_benches::window::figures;
+use pptp_benches::{print, window::figures};
 
 fn main() {
-    for figure in figures() {
-        println!("{figure}\t{}", figure.detail);
-    }
+    print(&figures());
 }

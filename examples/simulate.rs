@@ -11,6 +11,7 @@ use std::{alloc::System, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use pptp_simulation::{Run, Scenario, Tally};
+use pptp_test_support::heap;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     for seed in (arguments.seed..).take(usize::try_from(arguments.scenarios).unwrap_or(usize::MAX))
     {
         let scenario = Scenario::random(seed);
-        let run = lived(&scenario);
+        let run = run_scenario(&scenario);
         (up, done) = (up + run.up, done + run.done);
         tally += run.tally;
         hours += run.took.as_secs_f64() / 3600.0;
@@ -49,14 +50,14 @@ fn main() -> ExitCode {
         failed += u64::from(!run.violations.is_empty());
     }
     println!(
-        "{} scenarios from {} on, {failed} failed; {up} tunnels, {done} errands, {hours:.0} hours in {:.1} s",
+        "{} scenarios from {} on, {failed} failed; {up} tunnels, {done} jobs, {hours:.0} hours in {:.1} s",
         arguments.scenarios,
         arguments.seed,
         began.elapsed().as_secs_f64()
     );
     println!(
         "nothing passed: {} tunnels ended for it, the latest after {:.1} s; silent for more than 20 s: {} never proven, \
-         {} without LCP echoes, {} in loss; {} living tunnels lost all echoes of their policy to the weather",
+         {} without LCP echoes, {} in loss; {} living tunnels lost all echoes of their policy to a lossy path",
         tally.found,
         tally.longest.as_secs_f64(),
         tally.silent_unproven,
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 /// A run, and whether it leaves anything and can be repeated
-fn lived(scenario: &Scenario) -> Run {
+fn run_scenario(scenario: &Scenario) -> Run {
     let before = held();
     let mut run = scenario.run();
     let notes = run.notes.iter().map(|(_, note)| note.capacity()).sum::<usize>();
@@ -87,9 +88,7 @@ fn lived(scenario: &Scenario) -> Run {
 
 /// Octets on the heap
 fn held() -> usize {
-    let stats = HEAP.stats();
-    // growing in place counts as allocated, shrinking as freed
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+    heap::held(HEAP)
 }
 
 fn print(scenario: &Scenario, run: &Run) {

@@ -14,7 +14,7 @@ use pptp::{
         AuthenticationProtocol::{self, ChapMd5, Eap, MsChapV1, MsChapV2, Pap},
         Credentials, EncryptionDemand, PasswordEncoding,
     },
-    error::{Failure, LinkFailure},
+    error::LinkFailure,
     info::Redial,
 };
 use pptp_testkit::{Control, OnNak, Server, ServerAuthentication, ServerBuilder, ServerEncryption};
@@ -47,9 +47,9 @@ fn recorded(tunnel: &pptp::Tunnel) -> Vec<u8> {
 }
 
 fn refusal(error: &TunnelError) -> u32 {
-    match &error.failure {
-        Failure::Link(LinkFailure::AuthFailed { code, .. }) => *code,
-        other => panic!("{other}"),
+    match error.failure.link() {
+        Some(LinkFailure::AuthFailed { code, .. }) => *code,
+        other => panic!("{other:?}: {error}"),
     }
 }
 
@@ -80,7 +80,7 @@ async fn by_default_nothing_weaker_than_ms_chap_v2() {
         let building = world.serve(number, builder);
         let error = world.dial(&building).await.expect_err("refused");
         let expected = LinkFailure::AuthProtocolRefused { offered: Some(protocol) };
-        assert_eq!(error.failure, Failure::Link(expected), "{error}");
+        assert_eq!(error.failure.link(), Some(&expected), "{error}");
     }
     let building = world.serve(4, Server::builder(4).authentication(insisting(Eap)));
     let without = config(building.address()).eap(false);

@@ -1,52 +1,18 @@
 //! What comes together is dealt with together
 
 use std::{
-    future::poll_fn,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Wake, Waker},
     time::Duration,
 };
 
-use pptp::{Tunnel, net::TcpStream};
+use pptp::Tunnel;
+use pptp_test_support::wakes;
 use pptp_testkit::{DEVICE, TcpOptions};
 use pptp_tests::World;
-use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    time::sleep,
-};
-
-/// A waker that counts
-struct Counting {
-    task: Waker,
-    wakes: Arc<AtomicU32>,
-}
-
-impl Wake for Counting {
-    fn wake(self: Arc<Self>) {
-        self.wakes.fetch_add(1, Ordering::Relaxed);
-        self.task.wake_by_ref();
-    }
-}
-
-/// Reads to the end and counts how often it is woken
-async fn read(mut stream: TcpStream, wakes: Arc<AtomicU32>) {
-    let mut octets = vec![0; 64 << 10];
-    loop {
-        let mut buffer = ReadBuf::new(&mut octets);
-        let read = poll_fn(|cx| {
-            let (task, wakes) = (cx.waker().clone(), Arc::clone(&wakes));
-            let waker = Arc::new(Counting { task, wakes }).into();
-            Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut buffer)
-        });
-        if read.await.is_err() || buffer.filled().is_empty() {
-            return;
-        }
-    }
-}
+use tokio::{io::AsyncWriteExt, time::sleep};
 
 /// GRE datagrams that the client has sent
 fn sent(tunnel: &Tunnel) -> u64 {
@@ -64,21 +30,21 @@ async fn eight_segments_are_one_wake_and_one_acknowledgment() {
     let tunnel = world.connect(&building).await;
     let stream = tunnel.tcp_connect((DEVICE, 1000)).await.unwrap();
     let (mut source, _) = listener.accept().await.unwrap();
-    let wakes = Arc::new(AtomicU32::new(0));
-    tokio::spawn(read(stream, Arc::clone(&wakes)));
+    let woken = Arc::new(AtomicU32::new(0));
+    tokio::spawn(wakes::read(stream, Arc::clone(&woken)));
     // until the sender's window is open
     source.write_all(&vec![0; 1 << 20]).await.unwrap();
     sleep(Duration::from_secs(1)).await;
 
     let eight = vec![0; 8 * (usize::from(tunnel.info().mtu) - 40)];
-    let (woken, before) = (wakes.load(Ordering::Relaxed), tunnel.stats().tunnel);
+    let (woken_before, before) = (woken.load(Ordering::Relaxed), tunnel.stats().tunnel);
     let sent_before = sent(&tunnel);
     for _ in 0..BATCHES {
         source.write_all(&eight).await.unwrap();
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(tunnel.stats().tunnel.ip_received - before.ip_received, u64::from(8 * BATCHES));
-    assert_eq!(wakes.load(Ordering::Relaxed) - woken, BATCHES);
+    assert_eq!(woken.load(Ordering::Relaxed) - woken_before, BATCHES);
     assert_eq!(sent(&tunnel) - sent_before, u64::from(BATCHES));
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use pptp::{Tunnel, net::UdpSocket};
+use pptp_test_support::heap;
 use pptp_testkit::{BLACK_HOLE, DEVICE, Net, Server, TcpOptions};
 use pptp_tests::{World, address_of, config, get};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -22,8 +23,7 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Octets on the heap
 fn held() -> usize {
-    let stats = HEAP.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
+    heap::held(HEAP)
 }
 
 /// An executor that counts: polls at most so many times, then drops; `None` if it came to that

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pptp::{Client, Connecting, State, Tunnel, TunnelConfig, error::Failure};
+use pptp::{
+    Client, Connecting, State, Tunnel, TunnelConfig,
+    error::{Failure, TunnelFailure},
+};
 use pptp_testkit::{DEVICE, Server, ServerOrder};
 use pptp_tests::{World, address_of, config};
 use tokio::{
@@ -12,6 +15,9 @@ use tokio::{
 
 /// The stated bound of `Client::close`
 const BOUND: Duration = Duration::from_secs(11);
+
+/// The end of a tunnel that was hung up on this side
+const CLOSED: Failure = Failure::Tunnel(TunnelFailure::Closed);
 
 fn names(client: &Client) -> Vec<String> {
     client.tunnels().iter().map(|tunnel| tunnel.name().to_owned()).collect()
@@ -39,9 +45,9 @@ async fn close_hangs_up_all_that_a_client_has_in_whatever_state_it_is() {
     let (began, clone) = (Instant::now(), world.client.clone());
     timeout(BOUND, clone.close()).await.expect("the bound");
     let took = began.elapsed();
-    assert_eq!(up.closed().await.failure, Failure::Closed);
+    assert_eq!(up.closed().await.failure, CLOSED);
     for connecting in connecting {
-        assert_eq!(connecting.await.unwrap_err().failure, Failure::Closed);
+        assert_eq!(connecting.await.unwrap_err().failure, CLOSED);
     }
     assert!(world.client.tunnels().is_empty());
     timeout(Duration::ZERO, world.client.wait_idle()).await.expect("nothing is left, at once");
@@ -60,7 +66,7 @@ async fn a_closed_client_dials_no_more() {
     let began = Instant::now();
     let connecting = clone.connect(config(building.address()));
     let hung_up = connecting.hung_up();
-    assert_eq!(connecting.await.unwrap_err().failure, Failure::Closed);
+    assert_eq!(connecting.await.unwrap_err().failure, CLOSED);
     hung_up.await;
     assert_eq!((began.elapsed(), clone.tunnels().len()), (Duration::ZERO, 0));
     assert_eq!(building.stats().connections, 0);
@@ -74,7 +80,7 @@ async fn a_close_that_is_given_up_goes_on() {
     let building = world.building(1);
     let tunnel = world.connect(&building).await;
     assert!(timeout(Duration::from_millis(1), world.client.close()).await.is_err());
-    assert_eq!(tunnel.closed().await.failure, Failure::Closed);
+    assert_eq!(tunnel.closed().await.failure, CLOSED);
     timeout(BOUND, world.client.wait_idle()).await.unwrap();
 }
 
@@ -105,7 +111,7 @@ async fn the_list_has_names_and_states_and_keeps_nothing_up() {
     assert!(matches!(&*down.unwrap(), State::Down { reason } if reason.name() == "Closed"));
 
     list[1].hang_up();
-    assert_eq!(second.closed().await.failure, Failure::Closed);
+    assert_eq!(second.closed().await.failure, CLOSED);
     second.hung_up().await;
     assert_eq!(names(&world.client), ["third"], "of what has ended nothing is left");
     assert_eq!((list[1].name(), list[1].upgrade().is_some()), ("second", true), "while it is held");
@@ -122,7 +128,7 @@ async fn a_connect_is_no_tunnel_before_it_is_up() {
     assert!(listed.upgrade().is_none());
     assert!(matches!(&*listed.state().borrow(), State::Connecting { .. }));
     listed.hang_up();
-    assert_eq!(connecting.await.unwrap_err().failure, Failure::Closed);
+    assert_eq!(connecting.await.unwrap_err().failure, CLOSED);
     timeout(BOUND, world.client.wait_idle()).await.unwrap();
 }
 

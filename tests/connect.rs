@@ -72,7 +72,7 @@ async fn control_messages_pass_octet_by_octet_as_they_pass_whole() {
         for stammering in [&[][..], &[CLIENT], &[address_of(1)], &[CLIENT, address_of(1)]] {
             let world = World::new(20);
             for host in stammering {
-                world.network.host(*host).stammer();
+                world.network.host(*host).move_single_octets();
             }
             let building = world.serve(1, Server::builder(1).order(order));
             let tunnel = world.connect(&building).await;

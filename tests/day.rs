@@ -3,6 +3,7 @@
 use std::{alloc::System, time::Duration};
 
 use pptp::State;
+use pptp_test_support::heap;
 use pptp_tests::{World, get};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::time::sleep;
@@ -12,8 +13,7 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Octets on the heap, of client and server together
 fn held() -> usize {
-    let stats = HEAP.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
+    heap::held(HEAP)
 }
 
 #[tokio::test(start_paused = true)]

@@ -264,7 +264,7 @@ async fn a_server_that_does_not_encrypt_is_encryptions() {
 async fn a_path_that_swallows_large_packets_is_found_to_the_octet() {
     let world = World::new(10);
     let _building = world.building(1);
-    world.network.host(CLIENT).swallow_gre(Some(1000));
+    world.network.host(CLIENT).drop_large_gre(Some(1000));
     let began = Instant::now();
     let findings = all(examine(&world, config(address_of(1)))).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -367,7 +367,7 @@ const EPERM: i32 = 1;
 async fn an_answer_of_which_fragments_are_lost_is_told_as_that() {
     let world = World::new(10);
     let _building = world.building(1);
-    world.network.host(CLIENT).swallow_gre(Some(1000));
+    world.network.host(CLIENT).drop_large_gre(Some(1000));
     let target = "udp:192.168.1.3:19=2000".parse().unwrap();
     let findings = all(examine(&world, config(address_of(1))).target(target)).await;
     let finding = of(&findings, Step::Target);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pptp::{
     TunnelError,
     config::AuthenticationProtocol::{self, EapMethod},
-    error::{Class, Failure, LinkFailure, Phase, RasCode, Retry},
+    error::{Class, Failure, LinkFailure, Phase, RasCode, Retry, TunnelFailure},
     info::Redial,
 };
 use pptp_testkit::{
@@ -32,7 +32,7 @@ async fn fails(builder: ServerBuilder) -> (TunnelError, Duration) {
 }
 
 fn refused(offered: AuthenticationProtocol) -> Failure {
-    Failure::Link(LinkFailure::AuthProtocolRefused { offered: Some(offered) })
+    LinkFailure::AuthProtocolRefused { offered: Some(offered) }.into()
 }
 
 fn assert_told(error: &TunnelError, parts: &[&str]) {
@@ -68,8 +68,8 @@ async fn a_server_that_refuses_in_lcp_takes_the_right_password() {
 /// RRAS without the encryption that the client wants ends CCP, and then LCP
 #[tokio::test(start_paused = true)]
 async fn ccp_and_lcp_ended_by_codes_of_windows_are_about_encryption() {
-    let farewell = vec![(Protocol::Ccp, RasCode(732)), (Protocol::Lcp, RasCode(742))];
-    let extras = Extras { farewell, ..Extras::default() };
+    let terminate_requests = vec![(Protocol::Ccp, RasCode(732)), (Protocol::Lcp, RasCode(742))];
+    let extras = Extras { terminate_requests, ..Extras::default() };
     let (error, took) = fails(profile(Profile::Rras).extras(extras)).await;
     assert_eq!((error.name(), error.class()), ("EncryptionUnavailable", Class::Operator));
     assert_eq!((error.phase, error.ras_code), (Phase::Network, Some(RasCode(732))), "{error}");
@@ -179,7 +179,8 @@ async fn a_server_that_closes_is_told_by_what_it_was_asked_for() {
 async fn gre_from_another_address_names_both() {
     let (error, took) = fails(profile(Profile::GreFromElsewhere)).await;
     let (from, server) = (GRE_ELSEWHERE, address_of(BUILDING));
-    assert_eq!(error.failure, Failure::GreFromElsewhere { from, server });
+    let expected = TunnelFailure::GreFromElsewhere { from, server };
+    assert_eq!(error.failure.tunnel(), Some(&expected));
     assert_eq!((error.phase, error.class()), (Phase::LinkControl, Class::Operator));
     assert!((Duration::from_secs(10)..Duration::from_secs(11)).contains(&took), "{took:?}");
     assert_told(&error, &["arrives from 10.99.0.250, not from 10.99.0.3", "two lines"]);
@@ -189,7 +190,10 @@ async fn gre_from_another_address_names_both() {
 async fn gre_with_a_checksum_is_told_by_its_header() {
     let (error, took) = fails(profile(Profile::GreChecksums)).await;
     assert!(
-        matches!(error.failure, Failure::GreUnsupported { flags, protocol: 0x880B } if flags & 0x8000 != 0),
+        matches!(
+            error.failure.tunnel(),
+            Some(TunnelFailure::GreUnsupported { flags, protocol: 0x880B }) if flags & 0x8000 != 0
+        ),
         "{error}"
     );
     assert_eq!((error.phase, error.class()), (Phase::LinkControl, Class::Operator));

@@ -4,11 +4,11 @@
 pub mod namespace;
 pub mod pcapng;
 
-use std::{fmt::Write, io, net::Ipv4Addr, time::Duration};
+use std::{io, net::Ipv4Addr, time::Duration};
 
 use pptp::{Client, Connecting, Tunnel, TunnelConfig};
+use pptp_test_support::{digest, knx};
 use pptp_testkit::{DEVICE, Server, ServerBuilder, memory::Network};
-use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::Instant,
@@ -96,23 +96,14 @@ pub async fn upload(tunnel: &Tunnel, octets: &[u8]) -> io::Result<Duration> {
 /// The name in the device's KNXnet/IP description
 pub async fn knx_name(tunnel: &Tunnel) -> io::Result<String> {
     let socket = tunnel.udp_bind(0)?;
-    socket.send_to(KNX_DESCRIPTION_REQUEST, (DEVICE, 3671)).await?;
+    socket.send_to(&knx::DESCRIPTION_REQUEST, (DEVICE, 3671)).await?;
     let mut answer = [0; 512];
-    let (_, from) = socket.recv_from(&mut answer).await?;
+    let (length, from) = socket.recv_from(&mut answer).await?;
     assert_eq!(from, (DEVICE, 3671).into());
-    assert_eq!(answer[..4], [6, 0x10, 0x02, 0x04], "DESCRIPTION_RESPONSE");
-    let name = answer[30..60].iter().take_while(|octet| **octet != 0);
-    Ok(name.map(|octet| char::from(*octet)).collect())
+    Ok(knx::friendly_name(&answer[..length]).expect("a DESCRIPTION_RESPONSE"))
 }
-
-/// `DESCRIPTION_REQUEST` with the control endpoint 0.0.0.0:0, "route back"
-const KNX_DESCRIPTION_REQUEST: &[u8] = &[6, 0x10, 0x02, 0x03, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
 
 /// The SHA-256 of some octets, as the testkit's sink tells it
 pub fn digest_of(octets: &[u8]) -> String {
-    let mut line = String::new();
-    for octet in Sha256::digest(octets) {
-        write!(line, "{octet:02x}").expect("a string takes all");
-    }
-    line + "\n"
+    digest::sha256(octets) + "\n"
 }

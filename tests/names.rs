@@ -15,7 +15,7 @@ use pptp::{
     error::{
         Code, ControlFailure, ControlParseError, ControlType, DisconnectResult, Failure,
         GeneralError, LinkFailure, LinkProtocol, LinkRule, OutgoingCallResult, PeerMisbehaved,
-        Phase, StartResult, StopReason, WrongKey,
+        Phase, StartResult, StopReason, TunnelFailure, WrongKey,
     },
     info::{ConnectTimeline, Redial},
     net::{ShutDown, SocketError},
@@ -85,14 +85,14 @@ fn of_link(failure: &LinkFailure) -> String {
 
 fn in_words(failure: &Failure) -> String {
     match failure {
-        Failure::Control(control) => of_control(control),
-        Failure::Link(link) => of_link(link),
+        Failure::Tunnel(TunnelFailure::Control(control)) => of_control(control),
+        Failure::Tunnel(TunnelFailure::Link(link)) => of_link(link),
         Failure::TcpRefused { address } => SocketAddrV4::to_string(address),
         other => other.to_string(),
     }
 }
 
-fn error(failure: Failure) -> TunnelError {
+fn error(failure: impl Into<Failure>) -> TunnelError {
     TunnelError::new(failure, ConnectTimeline::new(Instant::now()))
 }
 
@@ -110,7 +110,7 @@ fn each_type_inside_a_failure_can_be_matched() {
         (lost, "wrong magic cookie"),
     ];
     for (failure, words) in of_control {
-        let error = error(failure.into());
+        let error = error(failure);
         assert_eq!(in_words(&error.failure), words);
         assert!(error.codes().iter().all(|code: &Code| !code.to_string().is_empty()));
     }
@@ -120,7 +120,7 @@ fn each_type_inside_a_failure_can_be_matched() {
         (LinkFailure::PeerMisbehaved(LinkRule::EndlessRenegotiation), "without end"),
     ];
     for (failure, words) in of_link {
-        assert_eq!(in_words(&error(failure.into()).failure), words);
+        assert_eq!(in_words(&error(failure).failure), words);
     }
 }
 

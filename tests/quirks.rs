@@ -13,6 +13,7 @@ use pptp_tests::{World, config, get};
 /// A server of this vendor that serves only who says what it wants to hear
 fn insisting(building: u32, vendor: &str, insists_on: Quirks) -> pptp_testkit::ServerBuilder {
     let vendor = vendor.to_owned();
+    let insists_on = insists_on.control;
     Server::builder(building).control(Control { vendor, insists_on, ..Control::default() })
 }
 
@@ -44,7 +45,7 @@ fn recognized(kind: &str) -> Vec<Redial> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_orckit_is_recognised_redialled_once_and_remembered() {
+async fn an_orckit_is_recognized_redialled_once_and_remembered() {
     let world = World::new(50);
     let building = world.serve(1, insisting(1, "Orckit ATUR3", Quirks::ORCKIT));
     let (tunnel, redials) = connect(&world, config(building.address())).await;
@@ -104,6 +105,17 @@ async fn two_orckits_at_a_time_are_told_apart_and_one_is_dialled_once_at_a_time(
     connect(&world, named(&buildings[0])).await;
 }
 
+/// Its quirk is one of PPP, which begins after the reply
+#[tokio::test(start_paused = true)]
+async fn pptpd_is_recognized_in_time() {
+    let world = World::new(5);
+    let building = world.building(1);
+    let (tunnel, redials) = connect(&world, config(building.address())).await;
+    assert_eq!(redials, []);
+    assert_eq!(tunnel.peer().expect("told").recognized.as_deref(), Some("pptpd"));
+    assert_eq!(tunnel.info().quirks(), Some(&Quirks::PPTPD));
+}
+
 #[tokio::test(start_paused = true)]
 async fn alcatels_result_0_is_success() {
     let world = World::new(5);
@@ -142,7 +154,7 @@ fn of_vendor(name: &'static str, quirks: Quirks) -> Recognition {
 #[tokio::test(start_paused = true)]
 async fn a_caller_adds_kinds_of_its_own_and_what_the_reply_tells_in_time_needs_no_redial() {
     let world = World::new(5);
-    let wants = Quirks { send_link_info: Some(true), ..Quirks::phone_number("99") };
+    let wants = Quirks::SET_LINK_INFO.or(Quirks::phone_number("99"));
     let building = world.serve(1, insisting(1, "Acme 3000", wants.clone()));
     let told = config(building.address()).recognize(of_vendor("acme", wants.clone()));
     let (tunnel, redials) = connect(&world, told).await;

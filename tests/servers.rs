@@ -8,7 +8,7 @@ use pptp::{
     config::{
         AuthenticationProtocol::MsChapV2, EncryptionDemand, KeyStrength, MppeBits, StatefulReset,
     },
-    error::{Failure, LinkFailure},
+    error::{Failure, LinkFailure, TunnelFailure},
     info::Redial,
     quirks::Quirks,
     record::{Record, RecordKind},
@@ -58,13 +58,15 @@ async fn refused(world: &World, config: TunnelConfig) -> TunnelError {
 async fn words_of_refusal(world: &World, server: &Server) -> (u32, bool, String) {
     let wrong = TunnelConfig::new(server.address().to_string(), "testuser", "wrong");
     match refused(world, wrong).await.failure {
-        Failure::Link(LinkFailure::AuthFailed { code, retry, message }) => (code, retry, message),
+        Failure::Tunnel(TunnelFailure::Link(LinkFailure::AuthFailed { code, retry, message })) => {
+            (code, retry, message)
+        }
         other => panic!("{other}"),
     }
 }
 
 fn unavailable(offered: MppeBits) -> Failure {
-    Failure::Link(LinkFailure::EncryptionUnavailable { offered: Some(offered) })
+    LinkFailure::EncryptionUnavailable { offered: Some(offered) }.into()
 }
 
 /// 128-bit stateless MPPE after MS-CHAPv2: the one way that is taken by default
@@ -293,7 +295,7 @@ async fn orckit() {
     assert_ends_cleanly(&tunnel, &server).await;
     assert_eq!(server.stats().connections_ever, 2);
 
-    let disguised = Control { insists_on: Quirks::ORCKIT, ..Control::default() };
+    let disguised = Control { insists_on: Quirks::ORCKIT.control, ..Control::default() };
     let other = world.serve(8, builder(Profile::Orckit).control(disguised));
     let error = refused(&world, config(other.address())).await;
     assert_eq!(error.name(), "ControlRefused", "{error}");
@@ -308,8 +310,8 @@ async fn one_that_never_sends_gre() {
     let began = Instant::now();
     let error = refused(&world, config(server.address())).await;
     let after = Duration::from_secs(10);
-    let blocked = Failure::GreBlocked { after, heard: false, send_error: None };
-    assert_eq!(error.failure, blocked, "{error}");
+    let blocked = TunnelFailure::GreBlocked { after, heard: false, send_error: None };
+    assert_eq!(error.failure.tunnel(), Some(&blocked), "{error}");
     // before the wait: the TCP connection, the control connection, the call
     let in_all = after + 3 * Duration::from_millis(40);
     assert!((in_all..in_all + Duration::from_millis(100)).contains(&began.elapsed()));

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use pptp::{
     Reachability, Tunnel, TunnelError,
     config::EchoPolicy,
-    error::{Failure, LinkFailure, NothingPasses, Retry},
+    error::{LinkFailure, NothingPasses, Retry},
     info::Proof,
 };
 use pptp_testkit::{BLACK_HOLE, DEVICE, Deafness, Echoes, Faults, Muteness, ROUTER, Server};
@@ -43,10 +43,10 @@ async fn send_until_down(
 }
 
 fn nothing_passes(error: &TunnelError) -> NothingPasses {
-    let Failure::Link(LinkFailure::NothingPasses(evidence)) = error.failure else {
+    let Some(LinkFailure::NothingPasses(evidence)) = error.failure.link() else {
         panic!("{error}");
     };
-    evidence
+    *evidence
 }
 
 #[tokio::test(start_paused = true)]

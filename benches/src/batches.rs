@@ -3,29 +3,20 @@
 //! In memory and in virtual time, so that the eight are queued when the driver looks.
 
 use std::{
-    future::poll_fn,
     io,
-    net::Ipv4Addr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Wake, Waker},
     time::Duration,
 };
 
-use pptp::{
-    Client, TunnelConfig,
-    net::{TcpOptions, TcpStream},
-};
-use pptp_testkit::{DEVICE, Server, memory::Network};
-use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    time::sleep,
-};
+use pptp::net::TcpOptions;
+use pptp_test_support::wakes;
+use pptp_testkit::DEVICE;
+use tokio::{io::AsyncWriteExt, time::sleep};
 
-use crate::{Figure, Goal, servers};
+use crate::{Figure, Goal, memory_tunnel::MemoryTunnel, servers};
 
 /// All figures of batches
 pub fn figures() -> Vec<Figure> {
@@ -47,19 +38,13 @@ struct Counted {
 }
 
 async fn count() -> io::Result<Counted> {
-    let network = Network::new(1);
-    network.set_latency(Duration::from_millis(10));
-    let [server, client] = [1, 2].map(|host| Ipv4Addr::new(10, 99, 0, host));
-    let server = Server::builder(1).serve_memory(&network, server)?;
-    let client =
-        Client::builder().memory(network.host(client)).build().map_err(io::Error::other)?;
-    let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
-    let tunnel = client.connect(config).await.map_err(io::Error::other)?;
+    let MemoryTunnel { server, tunnel, .. } =
+        MemoryTunnel::connect(Duration::from_millis(10)).await?;
     let listener = server.net().tcp_listen((DEVICE, PORT).into(), 1, TcpOptions::default())?;
     let stream = tunnel.tcp_connect((DEVICE, PORT)).await?;
     let (mut source, _) = listener.accept().await?;
-    let wakes = Arc::new(AtomicU32::new(0));
-    tokio::spawn(read(stream, Arc::clone(&wakes)));
+    let woken = Arc::new(AtomicU32::new(0));
+    tokio::spawn(wakes::read(stream, Arc::clone(&woken)));
     source.write_all(&vec![0; WARM_UP]).await?;
     sleep(APART).await;
 
@@ -67,44 +52,14 @@ async fn count() -> io::Result<Counted> {
         let gre = tunnel.stats().tunnel.gre;
         gre.sealed + u64::from(gre.acknowledgments_sent)
     };
-    let before = (sent(), wakes.swap(0, Ordering::Relaxed));
+    let before = (sent(), woken.swap(0, Ordering::Relaxed));
     let eight = vec![0; 8 * (usize::from(tunnel.info().mtu) - TCP_IP)];
     for _ in 0..BATCHES {
         source.write_all(&eight).await?;
         sleep(APART).await;
     }
     let sent = u32::try_from(sent() - before.0).map_err(io::Error::other)?;
-    Ok(Counted { sent, wakes: wakes.load(Ordering::Relaxed) })
-}
-
-/// A waker that counts
-struct Counting {
-    task: Waker,
-    wakes: Arc<AtomicU32>,
-}
-
-impl Wake for Counting {
-    fn wake(self: Arc<Self>) {
-        self.wakes.fetch_add(1, Ordering::Relaxed);
-        self.task.wake_by_ref();
-    }
-}
-
-/// Reads to the end and counts how often it is woken
-async fn read(mut stream: TcpStream, wakes: Arc<AtomicU32>) -> io::Result<()> {
-    let mut octets = vec![0; 64 << 10];
-    loop {
-        let mut buffer = ReadBuf::new(&mut octets);
-        let read = poll_fn(|cx| {
-            let (task, wakes) = (cx.waker().clone(), Arc::clone(&wakes));
-            let waker = Arc::new(Counting { task, wakes }).into();
-            Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut buffer)
-        });
-        read.await?;
-        if buffer.filled().is_empty() {
-            return Ok(());
-        }
-    }
+    Ok(Counted { sent, wakes: woken.load(Ordering::Relaxed) })
 }
 
 /// Batches of eight segments

@@ -32,6 +32,13 @@ impl fmt::Display for Figure {
     }
 }
 
+/// Prints a line for each figure, with the numbers behind it
+pub fn print(figures: &[Figure]) {
+    for figure in figures {
+        println!("{figure}\t{}", figure.detail);
+    }
+}
+
 /// What a figure should be
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {

@@ -2,6 +2,7 @@
 
 use std::alloc::System;
 
+use pptp_test_support::heap;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -15,6 +16,5 @@ pub fn allocations() -> usize {
 
 /// Octets on the heap of this process now
 pub fn held() -> usize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+    heap::held(ALLOCATOR)
 }

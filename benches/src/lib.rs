@@ -18,8 +18,10 @@ pub mod lossy;
 pub mod lossy_lab;
 pub mod machine;
 pub mod measure;
+mod memory_tunnel;
 pub mod mppe;
 pub mod netstack;
+pub mod parts;
 pub mod path;
 pub mod per_tunnel_throughput;
 pub mod ppp;
@@ -36,4 +38,4 @@ mod upload;
 pub mod window;
 pub mod wire;
 
-pub use figure::{Figure, Goal};
+pub use figure::{Figure, Goal, print};

@@ -12,7 +12,7 @@ use std::{
 };
 
 use pptp::{
-    Client, Tunnel, TunnelConfig,
+    Tunnel,
     net::{CongestionControl, TcpOptions},
 };
 use pptp_testkit::{
@@ -22,7 +22,9 @@ use pptp_testkit::{
 use tokio::{io::AsyncReadExt, time::sleep};
 
 use crate::{
-    Figure, Goal, servers,
+    Figure, Goal,
+    memory_tunnel::MemoryTunnel,
+    servers,
     upload::{Flow, Load, Upload, upload},
 };
 
@@ -139,10 +141,9 @@ struct Line {
 
 impl Line {
     async fn new(round_trip: u32) -> io::Result<Self> {
-        let network = Network::new(1);
-        network.set_latency(Duration::from_millis(round_trip.into()) / 2);
-        let [far, near] = [1, 2].map(|host| network.host(Ipv4Addr::new(10, 99, 0, host)));
-        let server = Server::builder(1).serve_memory(&network, far.address())?;
+        let one_way = Duration::from_millis(round_trip.into()) / 2;
+        let MemoryTunnel { network, server, client, tunnel } =
+            MemoryTunnel::connect(one_way).await?;
         let listener = server.net().tcp_listen(SINK.into(), 4, TcpOptions::default())?;
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -152,10 +153,6 @@ impl Line {
                 });
             }
         });
-        let client = near.address();
-        let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
-        let connecting = Client::builder().memory(near).build().map_err(io::Error::other)?;
-        let tunnel = connecting.connect(config).await.map_err(io::Error::other)?;
         Ok(Self { network, client, tunnel, _server: server })
     }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+pub use pptp_test_support::median;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Two candidates side by side
@@ -96,12 +97,6 @@ impl Rounds {
 pub fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("no thread has used less than nothing")
-}
-
-/// The one in the middle; of none, not a number
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Seconds for one call

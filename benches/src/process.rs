@@ -1,7 +1,8 @@
 //! Parts of a bench that play in processes of their own, and in a network of their own
 //!
-//! A part is this very program started again, told by the environment what to be: so whatever uses
-//! this calls [`play`] first thing in its `main`. A part ends when whoever started it does.
+//! A part is this very program started again, and the environment tells it which part to play. So a
+//! program that uses this calls [`parts::play`](crate::parts::play) first in its `main`. A part ends
+//! with the process that started it.
 
 use std::{
     env,
@@ -11,25 +12,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{connect_storm, idle, lossy_lab, servers};
-
-/// Plays the part that this process was started for, if it was; true when that is done
-///
-/// # Panics
-/// If it cannot: the process that started it is told on stderr.
-pub fn play() -> bool {
-    let Ok(part) = env::var(PART) else { return false };
+/// The part that this process was started for, if it was: it ends with the process that started it
+pub(crate) fn requested() -> Option<String> {
+    let part = env::var(PART).ok()?;
     end_with_parent();
-    let words: Vec<_> = part.split(' ').collect();
-    let number = |index: usize| words.get(index).and_then(|word| word.parse().ok()).unwrap_or(0);
-    match words.first() {
-        Some(&"servers") => servers::play(number(1), number(2)),
-        Some(&"idle") => idle::play(number(1), number(2), number(3)),
-        Some(&"upload") => lossy_lab::play(number(1), words.get(2).copied()),
-        Some(&"storm") => connect_storm::play(number(1)),
-        _ => panic!("there is no part {part:?}"),
-    }
-    true
+    Some(part)
 }
 
 /// A process that plays a part

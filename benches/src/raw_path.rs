@@ -12,6 +12,9 @@
 //! it is held up a while again and again, without using CPU time, so that datagrams are queued as
 //! they are when it is the client that cannot keep up; a figure of its own has the other case.
 
+mod bare;
+mod traffic;
+
 use std::{error::Error, io, thread, time::Duration};
 
 use pptp::{Client, Tunnel, TunnelConfig};
@@ -19,20 +22,20 @@ use pptp_gre_socket::BATCH;
 use pptp_testkit::{DEVICE, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    runtime::{Builder, Runtime},
     sync::oneshot,
     task::JoinSet,
 };
 
+use self::{
+    bare::Bare,
+    traffic::{Direction, Traffic},
+};
 use crate::{
     Figure, Goal,
     measure::{median, thread_time},
+    servers::real_time,
     wire::{FAR, Host, hosts},
 };
-
-mod bare;
-
-use bare::{Bare, Direction};
 
 /// The figures, or none and a word on stderr where namespaces cannot be made
 pub fn figures() -> Vec<Figure> {
@@ -74,17 +77,6 @@ struct Round {
     bound: Bare,
 }
 
-/// The datagrams of a transfer, as the client's own counters tell
-#[derive(Clone, Copy, Debug)]
-struct Traffic {
-    received: usize,
-    sent: usize,
-    /// Of `sent`, those without a packet
-    acknowledgments: usize,
-    /// Octets of a full IP packet
-    mtu: usize,
-}
-
 fn round(near: &Host, far: &Host, load: Load) -> Round {
     let (client, traffic) = transfer(near, far, load);
     let bound = bare::bound(near, far, traffic, load.direction);
@@ -96,7 +88,7 @@ fn transfer(near: &Host, far: &Host, load: Load) -> (Duration, Traffic) {
     let (stop, stopped) = oneshot::channel::<()>();
     let (listens, listening) = oneshot::channel();
     let served = far.start(move || {
-        runtime().block_on(async {
+        real_time().block_on(async {
             let server = Server::builder(1).serve(FAR).await.expect("an address of the wire");
             let _ = listens.send(());
             // an Err says the same
@@ -105,7 +97,7 @@ fn transfer(near: &Host, far: &Host, load: Load) -> (Duration, Traffic) {
         });
     });
     let measured = near.run(move || {
-        runtime().block_on(async {
+        real_time().block_on(async {
             listening.await.expect("a server");
             measure(load).await.expect("a transfer over a wire that loses nothing")
         })
@@ -179,10 +171,6 @@ async fn hold_up(time: Duration) {
     }
 }
 
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
 fn path(name: &'static str, rounds: &[Round]) -> Figure {
     let of = |f: &dyn Fn(&Round) -> f64| median(rounds.iter().map(f).collect());
     let share = |round: &Round| round.bound.total().as_secs_f64() / round.client.as_secs_f64();
@@ -208,22 +196,6 @@ fn batch(send: [f64; 2], receive: [f64; 2]) -> Figure {
     let detail = format!("sent {}; received {}", parts(send), parts(receive));
     let value = (send[1] + receive[1]) / (send[0] + receive[0]);
     Figure { name: "raw_path/batch", value, goal: Goal::AtMost(0.6), detail }
-}
-
-impl Traffic {
-    /// Full packets, whichever way they went
-    fn packets(&self) -> f64 {
-        count(self.received.max(self.sent))
-    }
-
-    /// Datagrams the other way for each
-    fn back(&self) -> f64 {
-        count(self.received.min(self.sent)) / self.packets()
-    }
-}
-
-fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// Transfers each way

@@ -21,7 +21,7 @@ pub(crate) fn start(tunnels: u32) -> io::Result<Part> {
 }
 
 /// Serves until the process is ended
-pub(crate) fn play(count: u32, _: u32) {
+pub(crate) fn play(count: u32) {
     let _ = pptp_gre_socket::raise_file_limit(u64::from(count * CLIENTS) + 1000);
     real_time().block_on(async {
         let mut servers = Vec::new();

@@ -2,16 +2,16 @@
 //!
 //! In memory and in virtual time, so that nothing but the window and the round trip counts.
 
-use std::{fmt::Write as _, io, net::Ipv4Addr, time::Duration};
+use std::{fmt::Write as _, io, time::Duration};
 
-use pptp::{Client, TunnelConfig, net::TcpOptions};
-use pptp_testkit::{DEVICE, Server, memory::Network};
+use pptp::net::TcpOptions;
+use pptp_testkit::DEVICE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::Instant,
 };
 
-use crate::{Figure, Goal, servers};
+use crate::{Figure, Goal, memory_tunnel::MemoryTunnel, servers};
 
 /// Milliseconds
 const ROUND_TRIPS: [u32; 4] = [10, 50, 100, 200];
@@ -61,14 +61,7 @@ fn speed(buffer: u32, round_trip: u32) -> f64 {
 }
 
 async fn download(buffer: u32, round_trip: Duration) -> io::Result<Duration> {
-    let network = Network::new(1);
-    network.set_latency(round_trip / 2);
-    let [server, client] = [1, 2].map(|host| Ipv4Addr::new(10, 99, 0, host));
-    let server = Server::builder(1).serve_memory(&network, server)?;
-    let client =
-        Client::builder().memory(network.host(client)).build().map_err(io::Error::other)?;
-    let config = TunnelConfig::new(server.address().to_string(), "testuser", "test123");
-    let tunnel = client.connect(config).await.map_err(io::Error::other)?;
+    let MemoryTunnel { server, tunnel, .. } = MemoryTunnel::connect(round_trip / 2).await?;
 
     let octets = buffer as usize;
     let options = TcpOptions::default().receive_buffer(octets).send_buffer(octets);

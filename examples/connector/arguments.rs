@@ -10,6 +10,7 @@ use std::{
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use pptp::TunnelConfig;
+use pptp_fleet::{InvalidName, SiteName};
 
 use crate::{
     login::{self, Password},
@@ -77,16 +78,11 @@ impl Arguments {
         self.policy.apply(config).check().map_err(|failure| failure.to_string())?;
         for (i, site) in self.sites.iter().enumerate() {
             if self.sites[..i].iter().any(|earlier| earlier.name == site.name) {
-                return Err(format!("two sites are named {:?}", site.name));
+                return Err(format!("two sites are named {:?}", site.name.as_str()));
             }
         }
-        if let Some(site) = self.sites.iter().find(|site| site.name.contains('/'))
-            && self.record.is_some()
-        {
-            return Err(format!("the name {:?} cannot be part of a record's name", site.name));
-        }
         for (i, CaptureTo { site, .. }) in self.captures.iter().enumerate() {
-            if self.sites.iter().all(|it| it.name != *site) {
+            if self.sites.iter().all(|it| it.name != **site) {
                 return Err(format!("--capture: there is no site {site:?}"));
             }
             if self.captures[..i].iter().any(|earlier| earlier.site == *site) {
@@ -94,7 +90,7 @@ impl Arguments {
             }
         }
         for (i, forward) in self.forwards.iter().enumerate() {
-            if self.sites.iter().all(|site| site.name != forward.site) {
+            if self.sites.iter().all(|site| site.name != *forward.site) {
                 return Err(format!("forward {forward}: there is no site {:?}", forward.site));
             }
             if self.forwards[..i].iter().any(|earlier| earlier.listens_with(forward)) {
@@ -112,7 +108,7 @@ pub(crate) fn wrong(what: String) -> clap::Error {
 
 #[derive(Clone)]
 pub(crate) struct Site {
-    pub(crate) name: String,
+    pub(crate) name: SiteName,
     pub(crate) server: String,
 }
 
@@ -124,12 +120,10 @@ impl FromStr for Site {
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
             .ok_or("NAME=HOST[:PORT] is wanted")?;
-        if name.contains(':') {
-            return Err("a colon ends the name of a site in --forward".into());
-        }
+        let name = name.parse().map_err(|error: InvalidName| error.to_string())?;
         let config = TunnelConfig::new(server, "user", "");
         config.check().map_err(|failure| failure.to_string())?;
-        Ok(Self { name: name.into(), server: server.into() })
+        Ok(Self { name, server: server.into() })
     }
 }
 
@@ -308,7 +302,15 @@ mod tests {
 
     #[test]
     fn sites_and_users_that_cannot_be_dialled_are_told() {
-        for site in ["b1", "=server", "b:2=server", "b2=[::1]", "b2=server:port"] {
+        for site in [
+            "b1",
+            "=server",
+            "b:2=server",
+            "../b2=server",
+            "B2=server",
+            "b2=[::1]",
+            "b2=server:port",
+        ] {
             let told = refused(&["--password", "x", "--site", site], None);
             assert!(told.contains(site), "{told}");
         }

@@ -9,18 +9,16 @@ use std::{
 };
 
 use pptp::{Tunnel, net::TcpOptions};
+use pptp_fleet::{Lease, Site};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::arguments::Protocol;
-
-/// A site's tunnel while it is up, `None` while it is not
-pub(crate) type Line = watch::Receiver<Option<Tunnel>>;
 
 /// A local port that is taken
 pub(crate) enum Listener {
@@ -45,26 +43,20 @@ impl Listener {
     }
 }
 
-/// A target, and the line of the site that it is reached by
+/// A target, and the site that it is reached by
 #[derive(Debug, Clone)]
 pub(crate) struct Way {
-    pub(crate) site: Arc<str>,
-    pub(crate) line: Line,
+    pub(crate) site: Site,
     pub(crate) target: SocketAddrV4,
 }
 
 impl Way {
-    /// Returns the site's tunnel if it is up or comes up soon; says so where it does not.
-    async fn up(&mut self) -> Option<Tunnel> {
-        let tunnel = timeout(PATIENCE, self.line.wait_for(Option::is_some)).await;
-        let tunnel = tunnel.ok().and_then(|line| line.ok()?.clone());
-        if tunnel.is_none() {
-            let Self { site, target, .. } = self;
-            eprintln!(
-                "{site}: not forwarded to {target}: the site is down, and was for {PATIENCE:?}"
-            );
-        }
-        tunnel
+    /// Returns the site's tunnel if it is up or comes up soon; says why where it does not
+    async fn up(&self) -> Option<Lease> {
+        let tunnel = self.site.tunnel(PATIENCE).await;
+        let told =
+            |reason| eprintln!("{}: not forwarded to {}: {reason}", self.site.name(), self.target);
+        tunnel.map_err(told).ok()
     }
 }
 
@@ -91,11 +83,11 @@ async fn forward_tcp(listener: TcpListener, way: Way) {
     }
 }
 
-async fn connect_through(local: TcpStream, mut way: Way) {
+async fn connect_through(local: TcpStream, way: Way) {
     let mut connection = Connection { local, remote: None, complete: false };
     let Some(tunnel) = way.up().await else { return };
     if let Err(error) = connection.pass(&tunnel, way.target).await {
-        eprintln!("{}: a connection to {} broke: {error}", way.site, way.target);
+        eprintln!("{}: a connection to {} broke: {error}", way.site.name(), way.target);
     }
 }
 
@@ -172,7 +164,7 @@ async fn serve_peer(
     local: Arc<UdpSocket>,
     peer: SocketAddr,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    mut way: Way,
+    way: Way,
 ) {
     let Some(tunnel) = way.up().await else { return };
     let Ok(remote) = tunnel.udp_bind(0) else { return };
@@ -185,7 +177,7 @@ async fn serve_peer(
                 let Some(datagram) = datagram else { return };
                 silent_since = Instant::now();
                 if let Err(error) = remote.send_to(&datagram, target).await {
-                    eprintln!("{}: not sent to {target}: {error}", way.site);
+                    eprintln!("{}: not sent to {target}: {error}", way.site.name());
                 }
             }
             received = remote.recv_from(&mut buffer) => match received {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use pptp::record::{Capture, FlightRecord};
+use pptp_fleet::SiteName;
 use tokio::{fs::File, io::AsyncWriteExt};
 
 /// Where to write down what, of one site
@@ -36,10 +37,10 @@ impl Recording {
     }
 
     /// Writes the flight record of a tunnel that failed; a line says where it is
-    pub(crate) async fn keep(&self, site: &str, record: &FlightRecord) {
+    pub(crate) async fn keep(&self, site: &SiteName, record: &FlightRecord) {
         let Some(folder) = self.folder.clone() else { return };
-        let (name, file) = (site.to_owned(), record.pcapng());
-        let kept = tokio::task::spawn_blocking(move || keep(&folder, &name, &file)).await;
+        let (name, file) = (site.clone(), record.pcapng());
+        let kept = tokio::task::spawn_blocking(move || keep(&folder, name.as_str(), &file)).await;
         match kept.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(path) => println!("{site}: on record in {}", path.display()),
             Err(error) => println!("{site}: the record cannot be kept: {error}"),
@@ -52,7 +53,7 @@ impl Recording {
     }
 
     /// Writes all of `capture`, which ends with its tunnel
-    pub(crate) async fn write(&mut self, site: &str, capture: Option<Capture>) {
+    pub(crate) async fn write(&mut self, site: &SiteName, capture: Option<Capture>) {
         let (Some(file), Some(mut capture)) = (&mut self.capture, capture) else { return };
         let copied = tokio::io::copy(&mut capture, file).await;
         let written = match copied {

@@ -1,8 +1,12 @@
 use std::{fs, future::Future, net::Ipv4Addr};
 
-use pptp::{Client, TunnelConfig};
+use pptp::Client;
+use pptp_fleet::{Fleet, FleetOptions, Secret, SiteConfig};
 use pptp_testkit::{DEVICE, ROUTER, Server, TcpOptions, UdpOptions, memory::Network};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::*;
 
@@ -11,24 +15,31 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 11);
 /// A building, and forwards into it
 struct World {
     server: Server,
-    line: Line,
-    _up: watch::Sender<Option<Tunnel>>,
+    fleet: Fleet,
+    site: Site,
 }
 
 impl World {
     async fn new() -> Self {
+        let world = Self::with_server(|_| {}).await;
+        world.site.tunnel(PATIENCE).await.unwrap();
+        world
+    }
+
+    async fn with_server(change: impl FnOnce(&mut Server)) -> Self {
         let network = Network::new(0);
-        let server = Server::builder(1).serve_memory(&network, SERVER).unwrap();
+        let mut server = Server::builder(1).serve_memory(&network, SERVER).unwrap();
+        change(&mut server);
         let host = network.host(Ipv4Addr::new(10, 99, 0, 1));
         let client = Client::builder().memory(host).build().unwrap();
-        let config = TunnelConfig::new(SERVER.to_string(), "testuser", "test123");
-        let (up, line) = watch::channel(Some(client.connect(config).await.unwrap()));
-        Self { server, line, _up: up }
+        let fleet = Fleet::new(client, &FleetOptions::default());
+        let config = SiteConfig::new(SERVER.to_string(), "testuser", Secret::literal("test123"));
+        fleet.set("here".parse().unwrap(), config).await;
+        Self { server, site: fleet.site("here").unwrap(), fleet }
     }
 
     fn way(&self, (target, port): (Ipv4Addr, u16)) -> Way {
-        let target = SocketAddrV4::new(target, port);
-        Way { site: "here".into(), line: self.line.clone(), target }
+        Way { site: self.site.clone(), target: SocketAddrV4::new(target, port) }
     }
 
     /// The local address of a UDP forward, and what forwards
@@ -125,8 +136,9 @@ async fn a_connection_that_cannot_be_forwarded_is_reset() {
     let world = World::new().await;
     let (refused, _forwarding) = world.connect((DEVICE, 81)).await;
     is_reset(refused).await;
-    let (_, line) = watch::channel(None);
-    let (nowhere, _forwarding) = World { line, ..world }.connect((DEVICE, 80)).await;
+    let by = pptp_fleet::Caller("a test".to_owned());
+    world.fleet.down(world.site.name(), by).await;
+    let (nowhere, _forwarding) = world.connect((DEVICE, 80)).await;
     is_reset(nowhere).await;
 }
 
@@ -196,9 +208,9 @@ async fn a_program_with_many_ports_shuts_no_other_out_of_a_udp_forward() {
 /// A site that is down holds no more connections than a forward has places.
 #[tokio::test]
 async fn connections_to_a_forward_are_bounded() {
-    let world = World::new().await;
-    let (_down, line) = watch::channel(None);
-    let (first, mut forwarding) = World { line, ..world }.connect((DEVICE, 80)).await;
+    // it is dialled, and does not answer for half a minute
+    let world = World::with_server(|server| server.power_off().unwrap()).await;
+    let (first, mut forwarding) = world.connect((DEVICE, 80)).await;
     let local = first.peer_addr().unwrap();
     let mut held = vec![first];
     for _ in 1..MAX_CONNECTIONS + 100 {

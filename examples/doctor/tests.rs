@@ -165,7 +165,7 @@ async fn forty_bits() -> Section {
 
 async fn black_hole() -> Section {
     let world = World::serving(Server::builder(1));
-    world.network.host(CLIENT).swallow_gre(Some(1000));
+    world.network.host(CLIENT).drop_large_gre(Some(1000));
     let title = "A path that swallows packets of more than 1000 octets";
     (title, world.prints(world.doctor("test123"), false).await)
 }

@@ -6,7 +6,7 @@ use pptp_testkit::{
 };
 use rand::{RngExt, rngs::StdRng};
 
-use crate::scenario::{impairment, one_of};
+use crate::draw::{impairment, one_of};
 
 /// A fault on the way, or of one of the hosts
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +24,7 @@ pub enum Fault {
     /// GRE of more octets than that is dropped
     BlackHole(usize),
     /// The path gets better or worse
-    Weather(Impairment),
+    Impair(Impairment),
     /// The client's GRE socket takes nothing
     Stall,
     /// The client's kernel refuses to send to the server
@@ -49,7 +49,7 @@ impl Fault {
     pub(crate) fn random(rng: &mut StdRng) -> Self {
         let blocked = one_of(rng, &[Blocked::Inbound, Blocked::Outbound, Blocked::Both]);
         let largest = rng.random_range(200..1400);
-        let weather = impairment(rng, false);
+        let impairment = impairment(rng, false);
         one_of(
             rng,
             &[
@@ -59,7 +59,7 @@ impl Fault {
                 Self::PowerFailure,
                 Self::Reset,
                 Self::BlackHole(largest),
-                Self::Weather(weather),
+                Self::Impair(impairment),
                 Self::Stall,
                 Self::Refuse,
                 Self::Mute,

@@ -17,6 +17,7 @@ use pptp::{
     config::EchoPolicy,
     net::{TcpOptions, TcpStream},
 };
+use pptp_test_support::median;
 use pptp_testkit::{
     DEVICE, Server,
     memory::{Impairment, Network},
@@ -162,11 +163,6 @@ async fn receive(mut to: TcpStream) -> io::Result<(Vec<u8>, Instant)> {
 fn patient() -> TcpOptions {
     let day = Duration::from_hours(24);
     TcpOptions::default().connect_timeout(day).user_timeout(day)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn two_digits(value: f64) -> f64 {

@@ -24,7 +24,7 @@ pub(crate) struct Pages {
     pub(crate) losses: Vec<Instant>,
     /// Tunnels that came up
     pub(crate) up: u32,
-    /// Errands that were done
+    /// Jobs that were done
     pub(crate) done: u32,
     pub(crate) tally: Tally,
 }

@@ -21,25 +21,28 @@
 //! `cargo run --release --example simulate` runs any number of scenarios. The [`grid`] measures the
 //! goodput of a TCP connection over paths that delay, lose and reorder.
 
-mod errand;
+mod draw;
 mod fault;
 pub mod grid;
-mod held;
+mod job;
 mod journal;
+mod live_tunnel;
+mod polling;
+mod promises;
 mod run;
 mod scenario;
 mod server;
+mod silence;
 mod site;
-mod talk;
 mod truth;
 mod world;
 
 pub use crate::{
-    errand::Errand,
     fault::Fault,
+    job::Job,
     journal::Tally,
+    polling::{PolledHost, Polling},
     run::Run,
-    scenario::{Farewell, Mishap, Path, Scenario},
+    scenario::{Ending, Path, Scenario, TimedFault},
     server::ServerKind,
-    talk::{Talk, Whom},
 };

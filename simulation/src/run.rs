@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Farewell, Scenario,
+    Ending, Scenario,
     journal::{Journal, Tally},
     site::Site,
     world::World,
@@ -30,7 +30,7 @@ pub struct Run {
     pub took: Duration,
     /// Tunnels that came up
     pub up: u32,
-    /// Errands that were done
+    /// Jobs that were done
     pub done: u32,
     /// Counts of tunnels through which no packet passed
     pub tally: Tally,
@@ -41,7 +41,7 @@ impl Scenario {
     pub fn run(&self) -> Run {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         match runtime {
-            Ok(runtime) => runtime.block_on(live(self)),
+            Ok(runtime) => runtime.block_on(simulate(self)),
             Err(error) => Run {
                 digest: 0,
                 violations: vec![format!("no runtime: {error}")],
@@ -55,9 +55,9 @@ impl Scenario {
     }
 }
 
-async fn live(scenario: &Scenario) -> Run {
+async fn simulate(scenario: &Scenario) -> Run {
     let (began, journal) = (Instant::now(), Journal::new());
-    let digest = match lived(scenario, &journal).await {
+    let digest = match run_scenario(scenario, &journal).await {
         Ok(digest) => digest,
         Err(error) => {
             journal.violation(format!("the simulation itself failed: {error}"));
@@ -76,11 +76,11 @@ async fn live(scenario: &Scenario) -> Run {
     }
 }
 
-async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
+async fn run_scenario(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
     let (mut world, calm) = (World::new(scenario)?, CancellationToken::new());
     let sites = (0..scenario.tunnels.len()).map(|number| {
         let site = Arc::new(Site::new(number, &world, scenario, journal, &calm));
-        (Arc::clone(&site), tokio::spawn(site.live()))
+        (Arc::clone(&site), tokio::spawn(site.run()))
     });
     let sites = sites.collect::<Vec<_>>();
     apply_faults(scenario, &mut world, journal).await?;
@@ -91,7 +91,7 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
     for (site, living) in sites {
         match timeout(CALM_TIMEOUT, living).await {
             Ok(tunnel) => tunnels.extend(tunnel.map_err(io::Error::other)?),
-            Err(_) => site.violation("the tunnel's owner waits for ever"),
+            Err(_) => site.promises().violation("the tunnel's owner waits for ever"),
         }
     }
     end_tunnels(scenario, &world, journal, tunnels).await;
@@ -107,19 +107,19 @@ async fn lived(scenario: &Scenario, journal: &Journal) -> io::Result<u64> {
 /// Begins and ends all faults at their times
 async fn apply_faults(scenario: &Scenario, world: &mut World, journal: &Journal) -> io::Result<()> {
     let began = Instant::now();
-    let begins = scenario.mishaps.iter().map(|mishap| (mishap.at, true, mishap));
-    let ends = scenario.mishaps.iter().map(|mishap| (mishap.at + mishap.lasts, false, mishap));
+    let begins = scenario.faults.iter().map(|timed| (timed.at, true, timed));
+    let ends = scenario.faults.iter().map(|timed| (timed.at + timed.lasts, false, timed));
     let mut all = begins.chain(ends).collect::<Vec<_>>();
     all.sort_by_key(|(at, ..)| *at);
-    for (at, begins, mishap) in all {
+    for (at, begins, timed) in all {
         sleep_until(began + at).await;
-        journal.note(format!("{} {:?}", if begins { "begins" } else { "ends" }, mishap.fault));
+        journal.note(format!("{} {:?}", if begins { "begins" } else { "ends" }, timed.fault));
         if !begins {
-            world.end(mishap.fault).await?;
+            world.end(timed.fault).await?;
             continue;
         }
-        world.begin(mishap.fault, mishap.lasts).await;
-        if mishap.fault.ends_calls() {
+        world.begin(timed.fault, timed.lasts).await;
+        if timed.fault.ends_calls() {
             journal.pages().losses.push(Instant::now());
         }
     }
@@ -129,14 +129,14 @@ async fn apply_faults(scenario: &Scenario, world: &mut World, journal: &Journal)
 
 /// Ends all tunnels, and checks that they end in time on both sides
 async fn end_tunnels(scenario: &Scenario, world: &World, journal: &Journal, tunnels: Vec<Tunnel>) {
-    match scenario.farewell {
-        Farewell::Close => {
+    match scenario.ending {
+        Ending::Close => {
             for tunnel in &tunnels {
                 within(journal, HANG_UP_TIMEOUT, "a tunnel's close", tunnel.close()).await;
             }
         }
-        Farewell::Drop => {}
-        Farewell::ServerHangsUp => {
+        Ending::Drop => {}
+        Ending::ServerHangsUp => {
             world.server().into_iter().for_each(Server::hang_up_all);
             for tunnel in &tunnels {
                 within(journal, HANG_UP_TIMEOUT, "the server's hang-up", tunnel.closed()).await;

@@ -6,9 +6,12 @@ use pptp::config::EchoPolicy;
 use pptp_testkit::{ServerOrder, memory::Impairment};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::{Errand, Fault, ServerKind, Talk};
+use crate::{
+    Fault, Job, Polling, ServerKind,
+    draw::{impairment, milliseconds, one_of, seconds},
+};
 
-/// A client, a server, the path between them, the faults, and the client's errands
+/// A client, a server, the path between them, the faults, and the client's jobs
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// The seed of all other fields, and of every random choice of the run
@@ -23,14 +26,14 @@ pub struct Scenario {
     pub echo: EchoPolicy,
     /// The time limit of a connect
     pub connect_timeout: Duration,
-    /// The errands of each of the client's tunnels, one after the other, over and over
-    pub tunnels: Vec<Vec<Errand>>,
-    /// The questions of each tunnel's user beside the errands
-    pub talks: Vec<Option<Talk>>,
+    /// The jobs of each of the client's tunnels, one after the other, over and over
+    pub tunnels: Vec<Vec<Job>>,
+    /// The questions of each tunnel's user beside the jobs
+    pub pollings: Vec<Option<Polling>>,
     /// Faults, each with its time
-    pub mishaps: Vec<Mishap>,
+    pub faults: Vec<TimedFault>,
     /// The way in which it ends
-    pub farewell: Farewell,
+    pub ending: Ending,
 }
 
 /// The path between client and server
@@ -50,7 +53,7 @@ pub struct Path {
 
 /// A fault that lasts for a while
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mishap {
+pub struct TimedFault {
     /// Its begin, after that of the scenario
     pub at: Duration,
     /// The time for which it lasts
@@ -61,7 +64,7 @@ pub struct Mishap {
 
 /// Ways in which a scenario ends
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Farewell {
+pub enum Ending {
     /// Each tunnel is closed, and the client waits for that
     Close,
     /// The handles of all tunnels are dropped
@@ -76,7 +79,7 @@ impl Scenario {
         let mut rng = StdRng::seed_from_u64(seed);
         let rng = &mut rng;
         let calm = rng.random_bool(0.1);
-        let mishaps = if calm { 0 } else { rng.random_range(0..=4) };
+        let faults = if calm { 0 } else { rng.random_range(0..=4) };
         let mut scenario = Self {
             seed,
             path: Path::random(rng, calm),
@@ -84,10 +87,10 @@ impl Scenario {
             server: ServerKind::Ordinary,
             echo: echo(rng),
             connect_timeout: seconds(rng, 5..=60),
-            tunnels: (0..rng.random_range(1..=3)).map(|_| errands(rng)).collect(),
-            talks: Vec::new(),
-            mishaps: (0..mishaps).map(|_| Mishap::random(rng)).collect(),
-            farewell: one_of(rng, &[Farewell::Close, Farewell::Drop, Farewell::ServerHangsUp]),
+            tunnels: (0..rng.random_range(1..=3)).map(|_| jobs(rng)).collect(),
+            pollings: Vec::new(),
+            faults: (0..faults).map(|_| TimedFault::random(rng)).collect(),
+            ending: one_of(rng, &[Ending::Close, Ending::Drop, Ending::ServerHangsUp]),
         };
         scenario.draw_insides(calm);
         scenario
@@ -102,17 +105,17 @@ impl Scenario {
         {
             self.server = ServerKind::Ordinary;
         }
-        self.talks = self.tunnels.iter().map(|_| Talk::random(rng)).collect();
+        self.pollings = self.tunnels.iter().map(|_| Polling::random(rng)).collect();
         if !calm && rng.random_bool(0.5) {
-            let mishaps = (0..rng.random_range(1..=2)).map(|_| Mishap::inside(rng));
-            self.mishaps.extend(mishaps);
+            let faults = (0..rng.random_range(1..=2)).map(|_| TimedFault::inside(rng));
+            self.faults.extend(faults);
         }
     }
 
     /// Returns true if the scenario has no faults and no losses, so that nothing may go wrong
     pub fn is_calm(&self) -> bool {
         let Impairment { loss_per_mille, corrupt_per_mille, .. } = self.path.impairment;
-        self.mishaps.is_empty() && loss_per_mille == 0 && corrupt_per_mille == 0
+        self.faults.is_empty() && loss_per_mille == 0 && corrupt_per_mille == 0
     }
 
     /// Returns true if datagrams arrive in the order in which they are sent, and once
@@ -125,21 +128,21 @@ impl Scenario {
 
     /// Returns true if octets change on the way
     pub fn corrupts(&self) -> bool {
-        let weathers = self.mishaps.iter().filter_map(|mishap| match mishap.fault {
-            Fault::Weather(impairment) => Some(impairment),
+        let impairments = self.faults.iter().filter_map(|timed| match timed.fault {
+            Fault::Impair(impairment) => Some(impairment),
             _ => None,
         });
-        let mut all = weathers.chain([self.path.impairment]);
+        let mut all = impairments.chain([self.path.impairment]);
         all.any(|impairment| impairment.corrupt_per_mille > 0)
     }
 
     /// The largest share of datagrams that is lost or damaged each way
     fn worst_loss(&self) -> f64 {
-        let weathers = self.mishaps.iter().filter_map(|mishap| match mishap.fault {
-            Fault::Weather(impairment) => Some(impairment),
+        let impairments = self.faults.iter().filter_map(|timed| match timed.fault {
+            Fault::Impair(impairment) => Some(impairment),
             _ => None,
         });
-        let all = weathers.chain([self.path.impairment]);
+        let all = impairments.chain([self.path.impairment]);
         let lost = all.map(|it| it.loss_per_mille + it.corrupt_per_mille).max();
         f64::from(lost.unwrap_or_default()) / 1000.0
     }
@@ -159,7 +162,7 @@ impl Scenario {
 
     /// The end of the last fault
     pub fn calms_down_at(&self) -> Duration {
-        let over = self.mishaps.iter().map(|mishap| mishap.at + mishap.lasts);
+        let over = self.faults.iter().map(|timed| timed.at + timed.lasts);
         over.max().unwrap_or_default().max(MIN_DURATION)
     }
 
@@ -195,7 +198,7 @@ impl Path {
     }
 }
 
-impl Mishap {
+impl TimedFault {
     /// A fault inside the tunnels, for a while or nearly until the end
     fn inside(rng: &mut StdRng) -> Self {
         let at = Duration::from_millis(rng.random_range(0..120_000));
@@ -207,21 +210,6 @@ impl Mishap {
         let at = Duration::from_millis(rng.random_range(0..120_000));
         let lasts = one_of(rng, &[100, 1000, 5000, 20_000, 60_000, 200_000]);
         Self { at, lasts: Duration::from_millis(lasts), fault: Fault::random(rng) }
-    }
-}
-
-/// Draws an impairment of GRE, which is sometimes none
-pub(crate) fn impairment(rng: &mut StdRng, calm: bool) -> Impairment {
-    let mut sometimes = |most: &[u16]| if rng.random_bool(0.5) { 0 } else { one_of(rng, most) };
-    let (loss, corrupt) = (sometimes(&[1, 10, 50, 100]), sometimes(&[0, 0, 1, 10]));
-    let (duplicate, held) = (sometimes(&[1, 10, 50]), sometimes(&[1, 10, 50]));
-    Impairment {
-        jitter: milliseconds(rng, &[0, 0, 1, 5, 30]),
-        loss_per_mille: if calm { 0 } else { loss },
-        duplicate_per_mille: duplicate,
-        held_per_mille: held,
-        hold: (Duration::from_millis(1), milliseconds(rng, &[3, 20, 200])),
-        corrupt_per_mille: if calm { 0 } else { corrupt },
     }
 }
 
@@ -240,20 +228,8 @@ fn echo(rng: &mut StdRng) -> EchoPolicy {
     }
 }
 
-fn errands(rng: &mut StdRng) -> Vec<Errand> {
-    (0..rng.random_range(1..=4)).map(|_| Errand::random(rng)).collect()
-}
-
-pub(crate) fn one_of<T: Copy>(rng: &mut StdRng, all: &[T]) -> T {
-    all[rng.random_range(0..all.len())]
-}
-
-fn milliseconds(rng: &mut StdRng, all: &[u64]) -> Duration {
-    Duration::from_millis(one_of(rng, all))
-}
-
-fn seconds(rng: &mut StdRng, range: std::ops::RangeInclusive<u64>) -> Duration {
-    Duration::from_secs(rng.random_range(range))
+fn jobs(rng: &mut StdRng) -> Vec<Job> {
+    (0..rng.random_range(1..=4)).map(|_| Job::random(rng)).collect()
 }
 
 /// The shortest round trip with a busy accel-ppp; over a shorter one it is deaf to nearly all dials

@@ -3,7 +3,7 @@
 use pptp_testkit::{Echoes, Faults, Profile, Server, ServerBuilder, ServerOrder};
 use rand::rngs::StdRng;
 
-use crate::scenario::one_of;
+use crate::draw::one_of;
 
 /// Kinds of servers, by the faults that they have from their start on
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

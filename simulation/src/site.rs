@@ -1,35 +1,31 @@
-//! The owner of one tunnel, who connects, runs errands, connects again, and checks the promises
+//! The owner of one tunnel, who connects, runs jobs, connects again, and checks the promises
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
-use pptp::{
-    Client, Connecting, Tunnel, TunnelConfig, TunnelError, config::EchoPolicy, record::Record,
-};
-use pptp_testkit::memory::Network;
+use pptp::{Client, Connecting, Tunnel, TunnelConfig, TunnelError};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Errand, Fault, Scenario, ServerKind,
-    errand::Outcome,
-    held::{Earlier, Held},
+    Job, Scenario, ServerKind,
+    job::Outcome,
     journal::Journal,
-    truth::Truth,
-    world::{BUILDING, CLIENT, World},
+    live_tunnel::{LiveTunnel, Memory},
+    promises::Promises,
+    world::{BUILDING, World},
 };
 
 /// The state of a site's owner
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) number: usize,
-    pub(crate) scenario: Scenario,
-    pub(crate) truth: Truth,
+    number: usize,
+    scenario: Scenario,
+    promises: Promises,
+    journal: Journal,
     client: Client,
-    network: Network,
     config: TunnelConfig,
     /// The configuration for the end, when all faults are over
     patient: TunnelConfig,
-    pub(crate) journal: Journal,
     calm: CancellationToken,
 }
 
@@ -44,19 +40,22 @@ impl Site {
         Self {
             number,
             scenario: scenario.clone(),
-            truth: world.truth.clone(),
+            promises: Promises::new(number, world, scenario, journal),
+            journal: journal.clone(),
             client: world.client.clone(),
-            network: world.near.clone(),
             config: world.config(scenario.connect_timeout),
             patient: world.config(Duration::from_mins(1)),
-            journal: journal.clone(),
             calm: calm.clone(),
         }
     }
 
+    pub(crate) fn promises(&self) -> &Promises {
+        &self.promises
+    }
+
     /// Lives until all is calm, and returns the tunnel that must be up then
-    pub(crate) async fn live(self: Arc<Self>) -> Option<Tunnel> {
-        let (mut held, mut earlier) = (None, Earlier::default());
+    pub(crate) async fn run(self: Arc<Self>) -> Option<Tunnel> {
+        let (mut held, mut earlier) = (None, Memory::default());
         while held.is_none() && !self.calm.is_cancelled() {
             let Some(up) = self.connect(&self.config, &earlier).await else {
                 sleep(PAUSE).await;
@@ -65,7 +64,7 @@ impl Site {
             let is_up = tokio::select! {
                 biased;
                 is_up = self.work(&up) => is_up,
-                () = self.talk(&up) => false,
+                () = self.poll_hosts(&up) => false,
             };
             earlier = up.remembered();
             if !is_up && up.since.elapsed() < PAUSE {
@@ -74,7 +73,7 @@ impl Site {
             held = is_up.then_some(up);
         }
         if let Some(up) = held {
-            held = self.outlive(up).await;
+            held = self.wait_in_calm(up).await;
         }
         match held {
             Some(up) if self.must_carry(&up, 0).await => Some(up.tunnel),
@@ -86,10 +85,10 @@ impl Site {
     /// Connects until a tunnel carries
     ///
     /// A busy accel-ppp is deaf to one dial in six at worst; the first one must do with all others.
-    async fn carry_in_the_calm(&self, earlier: &Earlier) -> Option<Tunnel> {
+    async fn carry_in_the_calm(&self, earlier: &Memory) -> Option<Tunnel> {
         for again in (0..MAX_CALM_DIALS).rev() {
             let Some(up) = self.connect(&self.patient, earlier).await else {
-                self.violation("no connect although all is well again");
+                self.promises.violation("no connect although all is well again");
                 return None;
             };
             let may_be_deaf = self.scenario.server == ServerKind::SlowStart;
@@ -100,7 +99,7 @@ impl Site {
         None
     }
 
-    async fn connect(&self, config: &TunnelConfig, earlier: &Earlier) -> Option<Held> {
+    async fn connect(&self, config: &TunnelConfig, earlier: &Memory) -> Option<LiveTunnel> {
         let config = config.clone();
         let config = match &earlier.info {
             Some(info) => config.resuming(info),
@@ -114,13 +113,13 @@ impl Site {
         };
         match self.await_connect(&mut connecting, limit).await? {
             Ok(tunnel) => {
-                self.note(format!("up after {:?}", began.elapsed()));
+                self.promises.note(format!("up after {:?}", began.elapsed()));
                 self.journal.pages().up += 1;
-                Some(Held::new(tunnel, earlier.memory))
+                Some(LiveTunnel::new(tunnel, earlier.memory))
             }
             Err(error) => {
-                self.note(format!("not connected: {error}"));
-                self.judge(&error);
+                self.promises.note(format!("not connected: {error}"));
+                self.promises.judge(&error);
                 None
             }
         }
@@ -138,31 +137,31 @@ impl Site {
         // a clock that jumps lets all deadlines strike at once
         let ended = timeout(MAX_DELAY_AFTER_END, connecting).await.ok();
         if ended.is_none() {
-            self.violation(format!("a connect does not end within {limit:?}"));
+            self.promises.violation(format!("a connect does not end within {limit:?}"));
         }
         ended
     }
 
-    /// Runs errands until the tunnel ends or all is calm; true if it is up still
-    async fn work(&self, up: &Held) -> bool {
-        let errands = &self.scenario.tunnels[self.number];
-        for (index, errand) in (0..).zip(errands.iter().cycle()) {
+    /// Runs jobs until the tunnel ends or all is calm; true if it is up still
+    async fn work(&self, up: &LiveTunnel) -> bool {
+        let jobs = &self.scenario.tunnels[self.number];
+        for (index, job) in (0..).zip(jobs.iter().cycle()) {
             let seed = self.scenario.seed ^ index;
-            let mut running = pin!(timeout(ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, seed)));
+            let mut running = pin!(timeout(JOB_TIMEOUT, job.run(BUILDING, &up.tunnel, seed)));
             tokio::select! {
                 biased;
                 reason = up.tunnel.closed() => {
-                    self.down(up, &reason);
-                    self.must_end(*errand, running).await;
+                    self.promises.down(up, &reason);
+                    self.must_end(*job, running).await;
                     return false;
                 }
                 () = self.calm.cancelled() => return true,
-                ended = &mut running => self.check(*errand, ended.ok()),
+                ended = &mut running => self.promises.check(*job, ended.ok()),
             }
             tokio::select! {
                 biased;
                 reason = up.tunnel.closed() => {
-                    self.down(up, &reason);
+                    self.promises.down(up, &reason);
                     return false;
                 }
                 () = self.calm.cancelled() => return true,
@@ -172,41 +171,46 @@ impl Site {
         true
     }
 
-    fn check(&self, errand: Errand, ended: Option<Outcome>) {
-        match ended {
-            Some(Outcome::Done) => self.journal.pages().done += 1,
-            Some(Outcome::Wrong(what)) => self.violation(format!("wrong octets: {what}")),
-            Some(Outcome::Failed(error)) => {
-                self.note(format!("{errand:?}: {error}"));
-                let must = errand.is_reliable() || self.scenario.keeps_order();
-                if self.scenario.is_calm() && must && self.has_living_hosts() {
-                    self.violation(format!("{errand:?} failed in the calm: {error}"));
-                }
+    /// Asks until the tunnel is given up, and checks that it is not silent for longer than allowed
+    async fn poll_hosts(&self, up: &LiveTunnel) {
+        let Some(polling) = self.scenario.pollings[self.number] else { return pending().await };
+        let Ok(socket) = up.tunnel.udp_bind(0) else { return pending().await };
+        let mut buffer = [0; 100];
+        loop {
+            sleep(polling.every).await;
+            let is_up = matches!(*up.tunnel.state().borrow(), pptp::State::Up);
+            up.note_proof();
+            let received = up.tunnel.stats().tunnel.ip_received;
+            up.silence().heard(received, is_up);
+            if polling.is_answered(self.scenario.server) {
+                self.promises.watch(up);
             }
-            None => {
-                self.note(format!("{errand:?} took too long"));
-                if self.scenario.is_calm() && self.has_living_hosts() {
-                    self.violation(format!("{errand:?} hung in the calm"));
+            let question = socket.send_to(QUESTION, (polling.address(), 7));
+            if matches!(timeout(polling.every, question).await, Ok(Ok(_))) && is_up {
+                up.silence().asked();
+            }
+            while let Ok(count) = socket.try_recv(&mut buffer) {
+                if buffer.get(..count) != Some(QUESTION) {
+                    self.promises
+                        .violation(format!("an answer of {count} octets that was not asked for"));
                 }
             }
         }
     }
 
     /// Checks that a call on a tunnel that is down fails at once
-    async fn must_end(&self, errand: Errand, running: impl Future<Output = impl Sized>) {
-        if !matches!(errand, Errand::Rest(_))
-            && timeout(MAX_DELAY_AFTER_END, running).await.is_err()
-        {
-            self.violation(format!("{errand:?} hangs after the tunnel's end"));
+    async fn must_end(&self, job: Job, running: impl Future<Output = impl Sized>) {
+        if !matches!(job, Job::Rest(_)) && timeout(MAX_DELAY_AFTER_END, running).await.is_err() {
+            self.promises.violation(format!("{job:?} hangs after the tunnel's end"));
         }
     }
 
     /// Waits in the calm: a tunnel that has lost its server must notice it, and any other one stays
-    async fn outlive(&self, up: Held) -> Option<Held> {
+    async fn wait_in_calm(&self, up: LiveTunnel) -> Option<LiveTunnel> {
         let reason = timeout(self.scenario.detection(), up.tunnel.closed()).await;
         match reason {
             Ok(reason) => {
-                self.down(&up, &reason);
+                self.promises.down(&up, &reason);
                 None
             }
             Err(_) => Some(up),
@@ -214,183 +218,29 @@ impl Site {
     }
 
     /// Returns true if octets pass; they must if no more dials are left
-    async fn must_carry(&self, up: &Held, dials_left: u8) -> bool {
-        let errand = Errand::Exchange(1000);
-        let ended = timeout(CALM_ERRAND_TIMEOUT, errand.run(BUILDING, &up.tunnel, 0)).await;
+    async fn must_carry(&self, up: &LiveTunnel, dials_left: u8) -> bool {
+        let job = Job::Exchange(1000);
+        let ended = timeout(CALM_JOB_TIMEOUT, job.run(BUILDING, &up.tunnel, 0)).await;
         let carries = matches!(ended, Ok(Outcome::Done));
         if !carries && dials_left == 0 {
-            self.violation(format!("a tunnel that is up carries nothing: {ended:?}"));
+            self.promises.violation(format!("a tunnel that is up carries nothing: {ended:?}"));
         }
         carries
     }
-
-    fn has_living_hosts(&self) -> bool {
-        self.scenario.server != ServerKind::HostsAreDead
-    }
-
-    /// Checks the end of a tunnel that has ended by itself
-    fn down(&self, up: &Held, reason: &TunnelError) {
-        let now = Instant::now();
-        self.note(format!("down: {reason}"));
-        self.judge(reason);
-        // a Configure-Request that arrives after CCP has opened begins it anew, and one of the two ends
-        // a link whose encryption is taken down
-        let ends = ["EncryptionLost", "TerminatedByPeer"].contains(&reason.name());
-        let overtaken = ends && !self.scenario.keeps_order();
-        if self.scenario.is_calm() && !overtaken && !self.may_be_dumb(up) {
-            self.violation(format!("down in the calm: {reason}"));
-        }
-        let losses = self.journal.pages().losses.clone();
-        for loss in losses.into_iter().filter(|loss| *loss >= up.since) {
-            if now > loss + self.scenario.detection() + self.jumps() {
-                let loss = self.journal.moment(loss);
-                self.violation(format!("a server lost at {loss:?} was noticed too late: {reason}"));
-            }
-        }
-        self.was_dead(up, reason);
-        match reason.name() {
-            "EchoTimeout" => self.was_silent(now, up.tunnel.flight_record().records()),
-            "ControlEchoTimeout" => self.was_cut_off(now),
-            _ => {}
-        }
-    }
-
-    /// Checks that no tunnel through which packets can pass ends as silent or dead
-    fn was_dead(&self, up: &Held, reason: &TunnelError) {
-        let (facts, changed) = self.truth.now();
-        let is_inside = ["NothingPasses", "WrongKey"].contains(&reason.name());
-        if !is_inside && reason.name() != "EchoTimeout" {
-            return;
-        }
-        let passes = facts.passes() && changed.elapsed() >= MIN_TIME_ALIVE;
-        let is_up = self.truth.is_up(up.since, up.tunnel.info().inner_address);
-        if passes && is_up && !self.may_be_dumb(up) {
-            if reason.name() == "EchoTimeout" && self.scenario.may_lose_all_echoes() {
-                self.journal.pages().tally.lost_echoes += 1;
-            } else {
-                self.violation(format!("a living tunnel was ended: {reason}"));
-            }
-        } else if is_inside {
-            let tally = &mut self.journal.pages().tally;
-            tally.found += 1;
-            tally.longest = tally.longest.max(up.silence().lasts(changed));
-        }
-    }
-
-    /// Returns true if this tunnel may have been deaf from its start
-    fn may_be_dumb(&self, up: &Held) -> bool {
-        self.scenario.server == ServerKind::SlowStart && !up.is_proven()
-    }
-
-    /// Checks that no frame came from the server during the wait for echoes
-    fn was_silent(&self, now: Instant, record: &[Record]) {
-        let EchoPolicy { interval, unanswered, .. } = self.scenario.echo;
-        let Some(call_id) = record.iter().find_map(|record| call_id_asked_for(&record.octets))
-        else {
-            return;
-        };
-        // a NAT sends damaged datagrams on as if they were whole; and a client whose socket takes
-        // nothing stops reading when it has no room for replies any more
-        let damaged = self.scenario.path.nat && self.scenario.corrupts();
-        // without echoes, neither frames that do not open nor acknowledgments count as life
-        let is_by_proof = !self.scenario.server.answers_echoes() && !self.truth.now().0.passes();
-        if damaged
-            || is_by_proof
-            || self.scenario.mishaps.iter().any(|mishap| mishap.fault == Fault::Stall)
-        {
-            return;
-        }
-        let heard = self.network.last_arrival(CLIENT, call_id);
-        let asked = now.checked_sub(interval * u32::from(unanswered));
-        if let Some((heard, asked)) = heard.zip(asked)
-            && heard > asked
-            // a datagram that a NAT sends on in the same moment may come a moment too late
-            && (heard < now || heard == now && !self.scenario.path.nat)
-        {
-            let heard = self.journal.moment(heard);
-            self.violation(format!("taken for dead, although it was heard at {heard:?}"));
-        }
-    }
-
-    /// Checks that a fault held the control connection up, if its echo was not answered
-    fn was_cut_off(&self, now: Instant) {
-        let ended = self.journal.moment(now);
-        let since = ended.saturating_sub(CONTROL_ECHO);
-        let held_up = self.scenario.mishaps.iter().any(|mishap| {
-            mishap.fault.touches_tcp() && mishap.at <= ended && mishap.at + mishap.lasts >= since
-        });
-        if !held_up {
-            self.violation("taken for dead by the control connection, which nothing held up");
-        }
-    }
-
-    /// Checks that the reason is possible in this world
-    fn judge(&self, error: &TunnelError) {
-        let corrupted = self.scenario.corrupts();
-        let impossible = match error.name() {
-            "Internal" | "RuntimeShutDown" | "LostSync" | "NotPptp" | "ControlMisbehaved"
-            | "GreFromElsewhere" => true,
-            "LinkMisbehaved"
-            | "GreUnsupported"
-            | "Undecryptable"
-            | "AuthFailed"
-            | "ServerNotAuthentic"
-            | "AuthProtocolRefused"
-            | "Loopback"
-            | "NoAgreement"
-            | "RejectedCode"
-            | "RejectedProtocol" => !corrupted,
-            // a server that gives up while encryption and addresses are agreed upon looks like one that
-            // has none
-            "EncryptionUnavailable" | "NoAddress" => self.scenario.is_calm(),
-            _ => false,
-        };
-        if impossible {
-            self.violation(format!("no reason of this world: {error}"));
-        }
-    }
-
-    /// The sum of all jumps of the clock
-    fn jumps(&self) -> Duration {
-        let jumps = self.scenario.mishaps.iter().filter(|it| it.fault == Fault::ClockJump);
-        jumps.map(|jump| jump.lasts).sum()
-    }
-
-    pub(crate) fn note(&self, text: impl AsRef<str>) {
-        self.journal.note(format!("tunnel {}: {}", self.number, text.as_ref()));
-    }
-
-    pub(crate) fn violation(&self, text: impl AsRef<str>) {
-        self.journal.violation(format!("tunnel {}: {}", self.number, text.as_ref()));
-    }
 }
 
-/// The Call ID in an Outgoing-Call-Request (RFC 2637 §2.7)
-fn call_id_asked_for(octets: &[u8]) -> Option<u16> {
-    match octets {
-        [0, 168, 0, 1, 0x1A, 0x2B, 0x3C, 0x4D, 0, 7, 0, 0, high, low, ..] => {
-            Some(u16::from_be_bytes([*high, *low]))
-        }
-        _ => None,
-    }
-}
+const QUESTION: &[u8] = b"anybody there?";
 
-/// The pause between two errands, and before another connect
+/// The pause between two jobs, and before another connect
 const PAUSE: Duration = Duration::from_secs(7);
 
-/// Time limit of an errand, as a user may have it
-const ERRAND_TIMEOUT: Duration = Duration::from_mins(5);
+/// Time limit of a job, as a user may have it
+const JOB_TIMEOUT: Duration = Duration::from_mins(5);
 
-const CALM_ERRAND_TIMEOUT: Duration = Duration::from_secs(30);
+const CALM_JOB_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time in which waiting calls must fail after the tunnel's end
 const MAX_DELAY_AFTER_END: Duration = Duration::from_secs(1);
 
-/// The time for which packets must have passed through a tunnel that lives
-const MIN_TIME_ALIVE: Duration = Duration::from_secs(15);
-
 /// Dials after which one must not be deaf: six deaf ones in a row are one in fifty thousand
 const MAX_CALM_DIALS: u8 = 6;
-
-/// A minute of silence, another one for the answer, and TCP's longest wait until it repeats it
-const CONTROL_ECHO: Duration = Duration::from_mins(4);

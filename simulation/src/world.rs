@@ -143,7 +143,7 @@ impl World {
         if fault.loses_calls() {
             self.truth.calls_are_lost();
         }
-        self.happen(fault, lasts).await;
+        self.apply(fault, lasts).await;
         // a busy accel-ppp may be deaf behind a new negotiation, as behind a new dial
         if fault == Fault::Renegotiate && self.scenario.server == ServerKind::SlowStart {
             self.truth.calls_are_lost();
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    async fn happen(&mut self, fault: Fault, lasts: Duration) {
+    async fn apply(&mut self, fault: Fault, lasts: Duration) {
         match fault {
             Fault::Block(blocked) => self.server_host().block_gre(blocked),
             Fault::Blackout => self.server_host().unplug(),
@@ -164,8 +164,8 @@ impl World {
                 self.server = None;
             }
             Fault::Reset => self.server_host().reset_connections(),
-            Fault::BlackHole(largest) => self.server_host().swallow_gre(Some(largest)),
-            Fault::Weather(impairment) => self.far.set_impairment(impairment),
+            Fault::BlackHole(largest) => self.server_host().drop_large_gre(Some(largest)),
+            Fault::Impair(impairment) => self.far.set_impairment(impairment),
             Fault::Stall => self.client_host().stall_gre(true),
             Fault::Refuse => self.near.refuse(SERVER, EPERM),
             Fault::Mute => self.with_server(|server| server.mute_gre(true)),
@@ -196,8 +196,8 @@ impl World {
                 self.server_host().plug_in();
                 self.restart_server().await?;
             }
-            Fault::BlackHole(_) => self.server_host().swallow_gre(None),
-            Fault::Weather(_) => self.far.set_impairment(self.scenario.path.impairment),
+            Fault::BlackHole(_) => self.server_host().drop_large_gre(None),
+            Fault::Impair(_) => self.far.set_impairment(self.scenario.path.impairment),
             Fault::Stall => self.client_host().stall_gre(false),
             Fault::Refuse => self.near.allow(SERVER),
             Fault::Mute => self.with_server(|server| server.mute_gre(false)),
@@ -214,8 +214,8 @@ impl World {
     /// Ends all faults for good
     pub(crate) async fn calm_down(&mut self) -> io::Result<()> {
         self.is_calm = true;
-        for mishap in self.scenario.mishaps.clone() {
-            self.end(mishap.fault).await?;
+        for timed in self.scenario.faults.clone() {
+            self.end(timed.fault).await?;
         }
         self.active.clear();
         self.set_faults();

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
-use pptp_simulation::{Errand, Fault, Mishap, Scenario, ServerKind, Talk, Whom};
+use pptp_simulation::{Fault, Job, PolledHost, Polling, Scenario, ServerKind, TimedFault};
 use pptp_testkit::{Deafness, Muteness};
 
 #[test]
@@ -29,7 +29,7 @@ fn a_seed_is_the_same_run_each_time_and_another_is_another() {
 #[test]
 fn a_promise_that_is_not_kept_is_told() {
     let mut scenario = Scenario::random(0);
-    scenario.mishaps.clear();
+    scenario.faults.clear();
     scenario.path.rate = NonZeroU32::new(20);
     let run = scenario.run();
     let told = run.violations.iter().any(|it| it.contains("no connect although all is well"));
@@ -37,14 +37,14 @@ fn a_promise_that_is_not_kept_is_told() {
 }
 
 /// A calm scenario but for a server that breaks one direction inside the tunnel after half a minute
-fn broken_inside(server: ServerKind, fault: Fault, whom: Whom) -> Scenario {
+fn broken_inside(server: ServerKind, fault: Fault, host: PolledHost) -> Scenario {
     let mut scenario = Scenario::random(0);
     scenario.path.impairment = pptp_testkit::memory::Impairment::default();
     scenario.path.rate = None;
     scenario.server = server;
-    scenario.tunnels = vec![vec![Errand::Rest(60 * SECOND)]];
-    scenario.talks = vec![Some(Talk { every: SECOND, whom })];
-    scenario.mishaps = vec![Mishap { at: 30 * SECOND, lasts: 100 * SECOND, fault }];
+    scenario.tunnels = vec![vec![Job::Rest(60 * SECOND)]];
+    scenario.pollings = vec![Some(Polling { every: SECOND, host })];
+    scenario.faults = vec![TimedFault { at: 30 * SECOND, lasts: 100 * SECOND, fault }];
     scenario
 }
 
@@ -61,7 +61,7 @@ fn a_server_that_breaks_inside_is_left_in_time() {
     for fault in faults {
         for server in [ServerKind::Ordinary, ServerKind::AnswersNoPing, ServerKind::EchoesOurMagic]
         {
-            let run = broken_inside(server, fault, Whom::Device).run();
+            let run = broken_inside(server, fault, PolledHost::Device).run();
             assert_eq!(run.violations, Vec::<String>::new(), "{fault:?} {server:?}");
             assert!(run.tally.found > 0, "{fault:?} {server:?}");
             assert!(run.tally.longest <= 15 * SECOND, "{fault:?} {server:?} {:?}", run.tally);
@@ -72,10 +72,10 @@ fn a_server_that_breaks_inside_is_left_in_time() {
 #[test]
 fn a_server_that_cannot_be_proven_is_counted_when_it_breaks_inside() {
     let deaf = Fault::GoesDeaf(Deafness::Silent);
-    let run = broken_inside(ServerKind::AnswersNoProof, deaf, Whom::Device).run();
+    let run = broken_inside(ServerKind::AnswersNoProof, deaf, PolledHost::Device).run();
     assert_eq!(run.violations, Vec::<String>::new());
     assert_eq!((run.tally.found, run.tally.silent_unproven), (0, 1));
-    let run = broken_inside(ServerKind::AnswersNoEcho, deaf, Whom::Device).run();
+    let run = broken_inside(ServerKind::AnswersNoEcho, deaf, PolledHost::Device).run();
     assert_eq!(run.violations, Vec::<String>::new());
     assert!(run.tally.silent_without_echoes > 0 && run.tally.silent_unproven == 0);
 }
@@ -90,11 +90,11 @@ fn a_user_who_asks_the_dead_ends_no_tunnel() {
         ServerKind::AnswersNoEcho,
         ServerKind::EchoesOurMagic,
     ] {
-        let mut scenario = broken_inside(server, Fault::ClockJump, Whom::DeadHost);
-        scenario.mishaps = vec![Mishap {
+        let mut scenario = broken_inside(server, Fault::ClockJump, PolledHost::DeadHost);
+        scenario.faults = vec![TimedFault {
             at: 600 * SECOND,
             lasts: SECOND,
-            fault: Fault::Weather(scenario.path.impairment),
+            fault: Fault::Impair(scenario.path.impairment),
         }];
         let run = scenario.run();
         assert_eq!((run.violations, run.up), (Vec::new(), 1), "{server:?}");
@@ -104,9 +104,10 @@ fn a_user_who_asks_the_dead_ends_no_tunnel() {
 /// The checks can fail: the device is there, but its packets are dropped
 #[test]
 fn a_silence_that_is_too_long_is_told() {
-    let mut scenario = broken_inside(ServerKind::AnswersNoProof, Fault::ClockJump, Whom::Device);
+    let mut scenario =
+        broken_inside(ServerKind::AnswersNoProof, Fault::ClockJump, PolledHost::Device);
     // LCP's echoes pass, and no question
-    scenario.mishaps[0].fault = Fault::BlackHole(60);
+    scenario.faults[0].fault = Fault::BlackHole(60);
     let run = scenario.run();
     let told = run.violations.iter().any(|it| it.contains("up and silent for"));
     assert!(told, "{:?}", run.violations);

@@ -137,7 +137,7 @@ async fn how_the_path_was_proven_is_told_where_no_ping_is_answered() {
         let tunnel = world.connect(&building).await;
         let began = Instant::now();
         let findings = all(tunnel.doctor(None)).await;
-        assert!(began.elapsed() < 17 * SECOND, "{:?}", began.elapsed());
+        assert!(began.elapsed() < 25 * SECOND, "{:?}", began.elapsed());
         assert_eq!((findings[0].step, findings[0].verdict), (Step::LargestPacket, verdict));
         assert!(findings[0].seen.ends_with(words), "{}", findings[0]);
         assert!(findings[0].advice.is_some());

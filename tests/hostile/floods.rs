@@ -19,6 +19,7 @@ use std::{
 
 use attacker::{Seen, gre, noise, ppp};
 use pptp::{State, Tunnel, config::StatefulReset};
+use pptp_test_support::heap;
 use pptp_testkit::{DEVICE, ROUTER, Server, ServerEncryption, UdpOptions};
 use pptp_tests::{CLIENT, World, address_of, config};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -36,8 +37,7 @@ static ALONE: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
 /// Octets on the heap
 fn held() -> usize {
-    let stats = HEAP.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
+    heap::held(HEAP)
 }
 
 /// What a flood may add to the heap, in octets, beside what is on its way in the network in memory

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Connecting, TunnelError, error::Failure};
+use pptp::{Connecting, TunnelError, error::TunnelFailure};
 use pptp_testkit::{DEVICE, Server};
 use pptp_tests::{CLIENT, World, address_of};
 use tokio::{
@@ -29,7 +29,10 @@ async fn without_answer() -> (World, Server, Connecting, u16) {
 }
 
 fn is_gre_blocked(error: &TunnelError, after: Duration) -> bool {
-    matches!(error.failure, Failure::GreBlocked { after: told, heard: false, .. } if told == after)
+    matches!(
+        error.failure.tunnel(),
+        Some(TunnelFailure::GreBlocked { after: told, heard: false, .. }) if *told == after
+    )
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Measures everything and writes PERFORMANCE.md, of which it keeps the last section: `benches/side-by-side`'s
+//! Measures everything and writes PERFORMANCE.md, of which it keeps the last sections: those of the connector and of
+//! `benches/side-by-side`
 //!
 //! A line a figure on stdout: name, figure, goal, `ok` or `missed`, separated by tabs.
 //!
@@ -12,14 +13,14 @@ use pptp_benches::{
     Figure, gate,
     machine::{describe, performance_page},
     measure::be_quick,
-    process,
+    parts,
     prose::wrap,
-    side_by_side::page::{section, with_section},
+    side_by_side::page::{kept, with_kept},
     suite::{PARTS, REASONS},
 };
 
 fn main() -> ExitCode {
-    if process::play() {
+    if parts::play() {
         return ExitCode::SUCCESS;
     }
     let arguments = match Arguments::parse(env::args().skip(1)) {
@@ -109,7 +110,7 @@ fn write(figures: &[Figure], failed: &[&str]) -> io::Result<()> {
     }
     let path = performance_page();
     let old = fs::read_to_string(&path).unwrap_or_default();
-    let page = section(&old).map_or_else(|| page.clone(), |kept| with_section(&page, kept));
+    let page = kept(&old).map_or_else(|| page.clone(), |kept| with_kept(&page, kept));
     fs::write(path, page)
 }
 

@@ -1,8 +1,14 @@
+//! The bound of a path: the cipher alone
+
 use std::time::{Duration, Instant};
 
 use pptp_mppe::{Arrival, Decryptor, Encryptor, KeyStrength, Order};
 
-use super::{BATCHES, Direction, FULL, PACKETS, Slots, host::ip_header};
+use super::{
+    host::ip_header,
+    queues::Slots,
+    sizes::{BATCHES, Direction, FULL, PACKETS},
+};
 use crate::measure::thread_time;
 
 /// Lengths of what was encrypted on a path in one round: protocol and packet

@@ -1,3 +1,5 @@
+//! A client of a path: its tunnel, stack and socket
+
 use std::{
     io,
     net::SocketAddrV4,
@@ -67,7 +69,7 @@ impl Client {
         machine.handle_timeout(now);
         while let Some(event) = machine.poll_event() {
             if let Event::Up(facts) = event {
-                let config = StackConfig::new(facts.address, facts.mtu.into(), 1);
+                let config = StackConfig::new(facts.inner_address, facts.mtu.into(), 1);
                 *stack = Some(Box::new(Stack::new(config, now)));
             }
         }

@@ -1,3 +1,5 @@
+//! A host behind the server
+
 use std::net::SocketAddrV4;
 
 /// A host behind the server that knows as much of TCP as one connection's bulk transfer needs

@@ -1,3 +1,5 @@
+//! Queues of datagrams between a client and its peer
+
 use std::collections::VecDeque;
 
 use pptp_packet::{Egress, PacketBuf, SlotPool, Wakers};

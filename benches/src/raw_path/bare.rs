@@ -11,18 +11,12 @@ use pptp_gre_socket::{
 };
 use pptp_mppe::{Arrival, Decryptor, Encryptor, KeyStrength, Order};
 
-use super::{Traffic, count, runtime};
+use super::traffic::{Direction, Traffic, count};
 use crate::{
     measure::{median, thread_time},
+    servers::real_time,
     wire::{FAR, Host, NEAR},
 };
-
-/// Which way the full packets go
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Download,
-    Upload,
-}
 
 /// CPU time of the parts
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,7 +114,7 @@ fn receive(near: &Host, far: &Host, datagrams: usize, len: usize, burst: usize) 
     let sending = far.start(move || send_bursts(&orders, &done, len));
     let time = near.run(move || {
         let mut time = Duration::ZERO;
-        runtime().block_on(async {
+        real_time().block_on(async {
             let (mut socket, mut batch) = (open_socket(), ReceiveBatch::new());
             for mut due in pieces(datagrams, burst) {
                 order.send(due).expect("the other host");
@@ -142,7 +136,7 @@ fn receive(near: &Host, far: &Host, datagrams: usize, len: usize, burst: usize) 
 }
 
 fn send_bursts(orders: &Receiver<usize>, done: &Sender<()>, len: usize) {
-    runtime().block_on(async {
+    real_time().block_on(async {
         let (mut socket, mut batch) = (open_socket(), SendBatch::new(BATCH));
         socket.writable().await.expect("a socket");
         while let Ok(count) = orders.recv() {
@@ -164,7 +158,7 @@ fn send(near: &Host, far: &Host, datagrams: usize, len: usize, burst: usize) -> 
     let taking = far.start(move || take_in(&orders, &done));
     let time = near.run(move || {
         let mut time = Duration::ZERO;
-        runtime().block_on(async {
+        real_time().block_on(async {
             let (mut socket, mut batch) = (open_socket(), SendBatch::new(BATCH));
             socket.writable().await.expect("a socket");
             // the other host listens
@@ -187,7 +181,7 @@ fn send(near: &Host, far: &Host, datagrams: usize, len: usize, burst: usize) -> 
 }
 
 fn take_in(orders: &Receiver<usize>, done: &Sender<()>) {
-    runtime().block_on(async {
+    real_time().block_on(async {
         let (mut socket, mut batch) = (open_socket(), ReceiveBatch::new());
         while done.send(()).is_ok()
             && let Ok(mut due) = orders.recv()

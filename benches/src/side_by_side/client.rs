@@ -15,7 +15,9 @@ use nix::{
 use pptp_testkit::{DEVICE, content::LENGTH};
 
 use super::{
-    Measure, ROUNDS, cost, inside,
+    cost, inside,
+    measure::Measure,
+    scene::ROUNDS,
     user::{Direction, Ports, wrong},
 };
 

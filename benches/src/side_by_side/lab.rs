@@ -12,9 +12,11 @@ use std::{
 use pptp_testkit::DEVICE;
 
 use super::{
-    Measure, ROUNDS, Sample, Scene,
     client::{Client, Told, Way, rounds},
-    cost, inside, need,
+    cost, inside,
+    measure::{Measure, Sample},
+    need,
+    scene::{ROUNDS, Scene},
     user::Ports,
 };
 

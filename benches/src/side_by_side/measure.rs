@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use super::Scene;
+use super::scene::Scene;
 
 /// What is measured of each client
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,6 +16,7 @@ mod measure;
 mod native;
 mod need;
 pub mod page;
+mod scene;
 mod table;
 mod user;
 
@@ -23,26 +24,10 @@ use std::{io, path::Path};
 
 pub use lab::in_guest;
 pub use measure::{Measure, Sample};
+pub use scene::Scene;
 pub use table::{lines, section};
 
-/// Where a client is measured, and beside whom
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scene {
-    /// In the lab's second guest, against pptpd in the first
-    Guest,
-    /// On this machine, in network namespaces of the bench's own
-    Native,
-}
-
 impl Scene {
-    /// Its name in a line
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Guest => "guest",
-            Self::Native => "native",
-        }
-    }
-
     /// Measures all its clients; `connector` is our example, `tools` the folder of onetun and boringtun-cli
     ///
     /// # Errors
@@ -54,6 +39,3 @@ impl Scene {
         }
     }
 }
-
-/// Turns of each client
-const ROUNDS: usize = 3;

@@ -20,9 +20,10 @@ use pptp_testkit::{DEVICE, Server};
 use tokio::sync::oneshot::{self, Receiver};
 
 use super::{
-    Sample, Scene,
     client::{Client, Told, Way, rounds},
+    measure::Sample,
     need,
+    scene::Scene,
     user::{Ports, wrong},
 };
 use crate::{

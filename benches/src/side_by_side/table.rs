@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Measure, Sample, Scene, page::HEADING};
+use super::{
+    measure::{Measure, Sample},
+    page::HEADING,
+    scene::Scene,
+};
 use crate::measure::median;
 
 /// A line a figure: scene, client, measure, median, unit, and the rounds it is of, separated by tabs

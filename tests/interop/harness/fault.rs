@@ -36,11 +36,11 @@ pub struct WithoutEchoes(Lab, Building);
 
 /// A building whose router drops what a firewall drops, until this is dropped
 #[derive(Debug)]
-pub(crate) struct Quiet(Lab, Building, Quietness);
+pub(crate) struct Silenced(Lab, Building, Unanswered);
 
 /// What a building's router does not answer
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quietness {
+pub(crate) enum Unanswered {
     /// Pings of any of its addresses
     Pings,
     /// Pings, and packets whose time to live is over
@@ -54,7 +54,7 @@ pub(crate) const DEAD_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 77);
 
 /// A building whose pptpd may be killed: it listens again when this is dropped
 #[derive(Debug)]
-pub struct Mortal(Lab, Building);
+pub struct KillableServer(Lab, Building);
 
 impl Lab {
     /// Stop the whole machine of all servers.
@@ -85,16 +85,20 @@ impl Lab {
         Ok(changed)
     }
 
-    /// Let the router of `building` be quiet.
-    pub(crate) fn quieten(&self, building: Building, quietness: Quietness) -> io::Result<Quiet> {
-        let quiet = Quiet(self.clone(), building, quietness);
-        let said = self.sh(&quiet.switch(true))?;
-        if said.is_empty() { Ok(quiet) } else { Err(io::Error::other(said)) }
+    /// Silence the router of `building`.
+    pub(crate) fn silence(
+        &self,
+        building: Building,
+        unanswered: Unanswered,
+    ) -> io::Result<Silenced> {
+        let silenced = Silenced(self.clone(), building, unanswered);
+        let said = self.sh(&silenced.switch(true))?;
+        if said.is_empty() { Ok(silenced) } else { Err(io::Error::other(said)) }
     }
 
     /// Let the trial kill the pptpd of `building`.
-    pub fn mortal(&self, building: Building) -> Mortal {
-        Mortal(self.clone(), building)
+    pub fn killable(&self, building: Building) -> KillableServer {
+        KillableServer(self.clone(), building)
     }
 
     /// A command that has nothing to say unless it fails
@@ -104,7 +108,7 @@ impl Lab {
     }
 }
 
-impl Mortal {
+impl KillableServer {
     /// Kill each of the building's `processes` by a signal that cannot be caught; an error if there is none.
     ///
     /// pptpd, which the lab would start again, stays away.
@@ -179,26 +183,26 @@ impl WithoutEchoes {
     const INTERVAL: u8 = 10;
 }
 
-impl Quiet {
+impl Silenced {
     /// Prints nothing unless it fails
     ///
     /// A packet to where a blackhole route leads vanishes before its time to live is looked at: the
     /// client's packets of that kind go to 192.0.2.1.
     fn switch(&self, on: bool) -> String {
-        let Self(_, building, quietness) = self;
+        let Self(_, building, unanswered) = self;
         let inside = format!("ip netns exec b{}", building.number());
         let verb = if on { "add" } else { "del" };
         let pings = format!("{inside} sysctl -qw net.ipv4.icmp_echo_ignore_all={}", u8::from(on));
         let route = |to: &str| format!("{inside} ip route {verb} blackhole {to}");
-        match quietness {
-            Quietness::Pings => pings,
-            Quietness::Proofs => format!("{pings}; {}", route("192.0.2.1")),
-            Quietness::DeadHost => route(&DEAD_HOST.to_string()),
+        match unanswered {
+            Unanswered::Pings => pings,
+            Unanswered::Proofs => format!("{pings}; {}", route("192.0.2.1")),
+            Unanswered::DeadHost => route(&DEAD_HOST.to_string()),
         }
     }
 }
 
-impl Drop for Quiet {
+impl Drop for Silenced {
     fn drop(&mut self) {
         self.0.undo(&self.switch(false));
     }
@@ -228,7 +232,7 @@ impl Drop for WithoutEchoes {
     }
 }
 
-impl Drop for Mortal {
+impl Drop for KillableServer {
     fn drop(&mut self) {
         let _ = revive(&self.0, &self.come_back());
     }

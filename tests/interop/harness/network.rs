@@ -26,6 +26,13 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Route(Vec<String>);
 
+/// Another VPN that owns the routes of the lab's namespace and carries nothing, gone when dropped
+///
+/// It has the default route before all others, and a route to all of 192.168.0.0/16. It catches what goes
+/// to the servers, too: only a socket that is bound to [`Vpn::OUTER_DEVICE`] reaches them.
+#[derive(Debug)]
+pub struct Vpn(Vec<Route>);
+
 impl Nft {
     /// GRE from `server` is lost on its way in: what a firewall before the client does.
     pub fn lose_gre_from(server: Ipv4Addr) -> io::Result<Self> {
@@ -123,10 +130,12 @@ impl Drop for Nft {
 impl Route {
     /// There is no route to `server` any more: the kernel answers EHOSTUNREACH at once.
     pub fn unreachable(server: Ipv4Addr) -> io::Result<Self> {
-        let route = vec!["unreachable".to_owned(), format!("{server}/32")];
-        let added = Command::new("ip").args(["route", "add"]).args(&route).status()?;
-        succeed("ip route add", added.success())?;
-        Ok(Self(route))
+        Self::add(&["unreachable", &format!("{server}/32")])
+    }
+
+    fn add(route: &[&str]) -> io::Result<Self> {
+        ip(&["route", "add"], route)?;
+        Ok(Self(route.iter().map(|&word| word.to_owned()).collect()))
     }
 }
 
@@ -134,6 +143,38 @@ impl Drop for Route {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["route", "del"]).args(&self.0).status();
     }
+}
+
+impl Vpn {
+    /// The device that leads out beside this VPN
+    pub const OUTER_DEVICE: &str = "br0";
+    /// A tun device that no process holds: what is sent to it is lost
+    const DEVICE: &str = "vpn0";
+
+    /// Put it up, so that it catches what goes to `servers`.
+    pub fn start(servers: &[Ipv4Addr]) -> io::Result<Self> {
+        ip(&["tuntap", "add"], &[Self::DEVICE, "mode", "tun"])?;
+        let mut vpn = Self(Vec::new());
+        ip(&["link", "set"], &[Self::DEVICE, "up"])?;
+        vpn.0.push(Route::add(&["blackhole", "default", "metric", "1"])?);
+        vpn.0.push(Route::add(&["blackhole", "192.168.0.0/16"])?);
+        for server in servers {
+            vpn.0.push(Route::add(&[&format!("{server}/32"), "dev", Self::DEVICE])?);
+        }
+        Ok(vpn)
+    }
+}
+
+impl Drop for Vpn {
+    fn drop(&mut self) {
+        self.0.clear(); // while the device of some of the routes is there
+        let _ = ip(&["link", "del"], &[Self::DEVICE]);
+    }
+}
+
+fn ip(command: &[&str], arguments: &[&str]) -> io::Result<()> {
+    let done = Command::new("ip").args(command).args(arguments).status()?;
+    succeed(&format!("ip {}", command.join(" ")), done.success())
 }
 
 /// A chain of filter rules at a hook of the same name

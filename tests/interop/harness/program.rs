@@ -16,7 +16,7 @@ use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-/// An example of the workspace, built for release as its users build it
+/// An example of the workspace, or its program, built for release as its users build it
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Example {
     /// Dials buildings at once and shows what each answers
@@ -25,6 +25,8 @@ pub enum Example {
     Connector,
     /// Tells why a connection fails
     Doctor,
+    /// The program `pptp-connector`
+    PptpConnector,
 }
 
 /// A running program, with everything it prints; killed with its whole process group when dropped
@@ -45,7 +47,7 @@ pub struct Finished {
 }
 
 impl Example {
-    const ALL: [Self; 3] = [Self::TwoBuildings, Self::Connector, Self::Doctor];
+    const ALL: [Self; 4] = [Self::TwoBuildings, Self::Connector, Self::Doctor, Self::PptpConnector];
 
     /// The built program
     pub fn path(self) -> io::Result<PathBuf> {
@@ -68,10 +70,12 @@ impl Example {
             "--locked",
             "--message-format=json-render-diagnostics",
         ]);
-        command.args(["--package", "pptp-examples"]).current_dir(workspace());
+        command.args(["--package", "pptp-examples", "--package", "pptp-connector"]);
         for example in Self::ALL {
-            command.args(["--example", example.name()]);
+            let kind = if example == Self::PptpConnector { "--bin" } else { "--example" };
+            command.args([kind, example.name()]);
         }
+        command.current_dir(workspace());
         let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err(io::Error::other("the examples do not build"));
@@ -99,6 +103,7 @@ impl Example {
             Self::TwoBuildings => "two_buildings",
             Self::Connector => "connector",
             Self::Doctor => "doctor",
+            Self::PptpConnector => "pptp-connector",
         }
     }
 
@@ -107,6 +112,7 @@ impl Example {
             Self::TwoBuildings => "PPTP_INTEROP_TWO_BUILDINGS",
             Self::Connector => "PPTP_INTEROP_CONNECTOR",
             Self::Doctor => "PPTP_INTEROP_DOCTOR",
+            Self::PptpConnector => "PPTP_INTEROP_PPTP_CONNECTOR",
         }
     }
 }
@@ -165,6 +171,16 @@ impl Program {
     /// Send it the signal that Ctrl-C sends.
     pub fn interrupt(&self) -> io::Result<()> {
         self.signal(Signal::SIGINT)
+    }
+
+    /// Send it the signal by which a daemon is asked to read its files again.
+    pub fn hang_up(&self) -> io::Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    /// Kill it as a machine does that has no memory left.
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::SIGKILL)
     }
 
     /// Send it the signal by which systemd stops a program.

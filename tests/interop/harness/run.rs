@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ const HANDED_SOCKET: &str = "handed-socket";
 const BESIDE_EACH_OTHER: usize = 16;
 
 /// What must be installed: a program, and Debian's package that has it.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 22] = [
     ("linux.uml", "user-mode-linux"),
     ("pptpd", "pptpd"),
     ("pppd", "ppp"),
@@ -53,8 +54,22 @@ const NEEDED: [(&str, &str); 15] = [
     ("nft", "nftables"),
     ("tshark", "tshark"),
     ("curl", "curl"),
+    ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
+    ("sshd", "openssh-server"),
+    ("psql", "postgresql-client"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
+    ("openssl", "openssl"),
+    ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+];
+
+/// What Python programs need: a file of a package, and its name
+const NEEDED_BY_PYTHON: [(&str, &str); 3] = [
+    ("/usr/lib/python3/dist-packages/socks.py", "python3-socks"),
+    ("/usr/lib/python3/dist-packages/websockets", "python3-websockets"),
+    ("/usr/local/lib/pptp-interop/xknx", "xknx"),
 ];
 
 impl Stage {
@@ -144,8 +159,9 @@ fn require_everything() -> io::Result<()> {
     let places: Vec<_> =
         env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).collect();
     let there = |program: &str| places.iter().any(|place| place.join(program).is_file());
-    let missing: Vec<_> =
-        NEEDED.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
+    let programs = NEEDED.iter().filter(|(program, _)| !there(program));
+    let files = NEEDED_BY_PYTHON.iter().filter(|(file, _)| !Path::new(file).exists());
+    let missing: Vec<_> = programs.chain(files).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

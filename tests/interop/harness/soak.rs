@@ -1,15 +1,17 @@
-//! Many tunnels through bad weather: whether the detectors tell the living from the dead.
+//! Many tunnels through random faults: the detectors have to tell the living from the dead.
 //!
-//! The truth is there by design. The weather never cuts a building off for longer than the most
+//! The truth is there by design. The injector never cuts a building off for longer than the most
 //! impatient detector bears, and leaves a calm between two cuts in which every Echo-Request is
-//! answered. Only the undertaker cuts one off for good, and says so. How long each cut really
+//! answered. Only the permanent outages cut one off for good, and say so. How long each cut really
 //! lasted is measured too, for a machine that is too busy to end it in time.
 
+mod evidence;
+mod fault_injector;
+mod owner;
+mod permanent_outages;
 mod random;
 mod register;
-mod resident;
-mod undertaker;
-mod weather;
+mod soak_tunnel;
 
 use std::env;
 use std::io;
@@ -21,17 +23,19 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::fault::{Quiet, Quietness};
+use crate::fault::{Silenced, Unanswered};
 use crate::lab::{Building, Lab};
 use crate::trial::Outcome;
 
+use evidence::Witness;
+use fault_injector::FaultInjector;
+use owner::Owner;
+use permanent_outages::PermanentOutages;
 use random::Random;
-use register::Register;
-use resident::Resident;
-use undertaker::Undertaker;
-use weather::Weather;
+use register::{CALM, Register};
+use soak_tunnel::SoakTunnel;
 
-/// A run of many tunnels through bad weather
+/// A run of many tunnels through random faults
 #[derive(Debug, Clone, Copy)]
 pub struct Soak {
     length: Duration,
@@ -49,66 +53,65 @@ impl Soak {
     /// Run it, and tell in one line how it went; an error if a detector was wrong or too late, or if a transfer broke.
     pub async fn run(self, lab: &Lab) -> Outcome {
         println!("  soak: seed {}, {:?}", self.seed, self.length);
-        let quiet = tokio::task::block_in_place(|| quieten(lab))?;
+        let silenced = tokio::task::block_in_place(|| silence(lab))?;
         let register = Arc::new(Register::new());
         let (stop, stopping) = watch::channel(false);
-        let residents = self.move_in(&register, &stopping)?;
+        let owners = self.start_owners(lab, &register, &stopping)?;
         register.all_are_up(Duration::from_mins(3)).await?;
         let (began, until) = (Instant::now(), Instant::now() + self.length);
-        let mut weather = Weather::new(lab, &register, Random::new(self.seed));
-        let undertaker = Undertaker::new(lab, &register, Random::new(!self.seed));
-        let (seen, buried) = tokio::join!(weather.until(until), undertaker.until(until));
+        let mut faults = FaultInjector::new(lab, &register, Random::new(self.seed));
+        let outages = PermanentOutages::new(lab, &register, Random::new(!self.seed));
+        let (seen, cut_off) = tokio::join!(faults.until(until), outages.until(until));
         seen?;
-        buried?;
+        cut_off?;
         // what the last outage has ended must have time to show
         sleep(CALM).await;
         register.all_are_up(Duration::from_mins(3)).await?;
         stop.send_replace(true);
-        let _ = timeout(Duration::from_mins(2), residents.join_all()).await;
+        let _ = timeout(Duration::from_mins(2), owners.join_all()).await;
         println!("  soak: seed {}, {}", self.seed, register.summary(began.elapsed()));
-        tokio::task::spawn_blocking(|| drop(quiet)).await?;
+        tokio::task::spawn_blocking(|| drop(silenced)).await?;
         register.verdict()
     }
 
     /// A few tunnels into each building, each used in its own way
-    fn move_in(
+    fn start_owners(
         self,
+        lab: &Lab,
         register: &Arc<Register>,
         stopping: &watch::Receiver<bool>,
     ) -> Result<JoinSet<()>, libtest_mimic::Failed> {
         let client = Client::new()?;
-        let mut residents = JoinSet::new();
+        let witness = Witness::new(lab);
+        let mut owners = JoinSet::new();
         for building in Building::ALL {
-            for resident in Resident::of(building) {
-                let random = Random::new(self.seed ^ resident.number());
+            for tunnel in SoakTunnel::of(building) {
+                let random = Random::new(self.seed ^ tunnel.number());
                 let (client, register) = (client.clone(), Arc::clone(register));
-                residents.spawn(resident.live(client, register, random, stopping.clone()));
+                let owner = Owner::new(tunnel, client, register, witness.clone(), random);
+                owners.spawn(owner.run(stopping.clone()));
             }
         }
-        Ok(residents)
+        Ok(owners)
     }
 }
 
 /// Some routers answer no ping, some no proof at all, and each building has a host that is dead
-fn quieten(lab: &Lab) -> io::Result<Vec<Quiet>> {
-    let mut quiet = Vec::new();
+fn silence(lab: &Lab) -> io::Result<Vec<Silenced>> {
+    let mut silenced = Vec::new();
     for building in Building::ALL {
-        quiet.push(lab.quieten(building, Quietness::DeadHost)?);
+        silenced.push(lab.silence(building, Unanswered::DeadHost)?);
     }
     for building in ANSWERS_NO_PING {
-        quiet.push(lab.quieten(building, Quietness::Pings)?);
+        silenced.push(lab.silence(building, Unanswered::Pings)?);
     }
     for building in ANSWERS_NO_PROOF {
-        quiet.push(lab.quieten(building, Quietness::Proofs)?);
+        silenced.push(lab.silence(building, Unanswered::Proofs)?);
     }
-    Ok(quiet)
+    Ok(silenced)
 }
 
 /// Buildings whose servers are proven by the ICMP error of a packet whose time to live is over
 const ANSWERS_NO_PING: [Building; 2] = [Building::TWO, Building::CHATTY];
 /// Buildings whose servers are never proven
 const ANSWERS_NO_PROOF: [Building; 2] = [Building::THREE, Building::MSCHAP1];
-
-/// How long a building is left alone between two faults: longer than each interval between two
-/// Echo-Requests, so that one of them is answered
-const CALM: Duration = Duration::from_secs(10);

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use pptp::{Tunnel, net::TcpOptions};
+use pptp_test_support::digest::sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::content::{download, upload};
 use crate::lab::Building;
 use crate::trial::Outcome;
-use crate::{download, sha256, upload};
 
 /// As many octets as a device serves and takes in one go
 pub const SIXTEEN_MEBIBYTES: usize = 16 << 20;

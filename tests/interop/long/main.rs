@@ -1,4 +1,4 @@
-//! The long run: faults of two minutes, and half an hour of bad weather.
+//! The long run: faults of two minutes, and half an hour of random faults.
 
 mod outages;
 
@@ -19,7 +19,7 @@ async fn soak(lab: &Lab) -> Outcome {
     Soak::of_minutes(minutes()).run(lab).await
 }
 
-/// How long the weather lasts: half an hour, or as `PPTP_SOAK_MINUTES` says
+/// The length of the soak run: half an hour, or as `PPTP_SOAK_MINUTES` says
 fn minutes() -> u64 {
     env::var("PPTP_SOAK_MINUTES").ok().and_then(|minutes| minutes.parse().ok()).unwrap_or(30)
 }

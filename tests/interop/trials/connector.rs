@@ -9,6 +9,7 @@ use pptp_interop::{
     Building, Example, Journal, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256,
     trial, upload,
 };
+use pptp_test_support::knx;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep, timeout};
@@ -125,16 +126,11 @@ async fn knx(_: &Lab) -> Outcome {
 
 /// The device's friendly name, asked by a KNXnet/IP `DESCRIPTION_REQUEST` with "route back"
 async fn describe(socket: &UdpSocket, server: SocketAddr) -> Result<String, Failed> {
-    const REQUEST: [u8; 14] = [6, 0x10, 2, 3, 0, 14, 8, 1, 0, 0, 0, 0, 0, 0];
-    const FRIENDLY_NAME: std::ops::Range<usize> = 30..60;
-    socket.send_to(&REQUEST, server).await?;
+    socket.send_to(&knx::DESCRIPTION_REQUEST, server).await?;
     let mut answer = [0; 512];
     let (length, _) = timeout(Duration::from_secs(10), socket.recv_from(&mut answer)).await??;
-    let name = answer[..length].get(FRIENDLY_NAME).ok_or("the answer is too short")?;
-    if answer[2..4] != [2, 4] {
-        return Err(format!("not a DESCRIPTION_RESPONSE: {:?}", &answer[..length]).into());
-    }
-    Ok(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
+    let name = knx::friendly_name(&answer[..length]);
+    name.ok_or_else(|| format!("no DESCRIPTION_RESPONSE: {:?}", &answer[..length]).into())
 }
 
 /// knxd itself as the client: it opens a tunnelling connection to the building's knxd.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use pptp::{Client, Tunnel, error::Layer};
-use pptp_interop::{Building, End, Lab, Mortal, Outcome, Process, Transfer, get, trial_beside};
+use pptp_interop::{
+    Building, End, KillableServer, Lab, Outcome, Process, Transfer, get, trial_beside,
+};
 use tokio::time::Instant;
 
 use crate::{PATIENCE, config, dial};
@@ -37,7 +39,7 @@ async fn listener(lab: &Lab) -> Outcome {
     let tunnel = dial(&client, BUILDING).await?;
     let transfer = Transfer::start(&tunnel, BUILDING, 1 << 20, PATIENCE);
     transfer.has_begun().await?;
-    let server = lab.mortal(BUILDING);
+    let server = lab.killable(BUILDING);
     server.kill(&[Process::Pptpd]).await?;
     is_refused(&client).await?;
     transfer.is_whole(Duration::from_mins(1)).await?;
@@ -67,11 +69,15 @@ async fn everything(lab: &Lab) -> Outcome {
 }
 
 /// A tunnel and its sockets end with the reason as soon as `processes` are killed.
-async fn is_lost(lab: &Lab, client: &Client, processes: &[Process]) -> Result<Mortal, Failed> {
+async fn is_lost(
+    lab: &Lab,
+    client: &Client,
+    processes: &[Process],
+) -> Result<KillableServer, Failed> {
     let tunnel = dial(client, BUILDING).await?;
     let device = BUILDING.device(80);
     let idle = tunnel.tcp_connect(device).await?;
-    let server = lab.mortal(BUILDING);
+    let server = lab.killable(BUILDING);
     // a busy guest takes seconds to do what it is told
     server.kill(processes).await?;
     let end = End::of(&tunnel, Instant::now(), AT_ONCE).await?;

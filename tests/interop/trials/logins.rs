@@ -2,13 +2,13 @@
 
 use libtest_mimic::{Failed, Trial};
 use pptp::{
-    Client, TunnelConfig,
+    Client, Tunnel, TunnelConfig, TunnelError,
     config::{
         AuthenticationProtocol::{self, ChapMd5, MsChapV1, MsChapV2, Pap},
         EncryptionDemand, PasswordEncoding,
     },
 };
-use pptp_interop::{Building, Lab, Outcome, PASSWORD, get, trial};
+use pptp_interop::{Building, Lab, Outcome, PASSWORD, connect_past_pptpd, get, trial};
 
 use crate::{config, encryption::sixteen_mib_each_way};
 
@@ -23,6 +23,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
+async fn connect(config: TunnelConfig) -> Result<Result<Tunnel, TunnelError>, Failed> {
+    Ok(connect_past_pptpd(&Client::new()?, config).await)
+}
+
 /// Connects, reads the device's page, moves sixteen MiB each way, and says how the client proved who
 /// it is
 async fn log_in(
@@ -30,8 +34,7 @@ async fn log_in(
     building: Building,
 ) -> Result<AuthenticationProtocol, Failed> {
     let number = building.number();
-    let tunnel = Client::new()?.connect(config).await;
-    let tunnel = tunnel.map_err(|error| format!("building {number}: {error}"))?;
+    let tunnel = connect(config).await?.map_err(|error| format!("building {number}: {error}"))?;
     let page = get(tunnel.tcp_connect(building.device(80)).await?, "/").await?;
     assert_eq!(String::from_utf8_lossy(&page), format!("building {number}\n"));
     sixteen_mib_each_way(&tunnel, building).await?;

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pptp::{
-    Client, State, Tunnel, TunnelError,
-    error::{Failure, LinkFailure},
-};
-use pptp_interop::{Building, Lab, Outcome, Transfer, get, trial_beside};
+use pptp::{Client, State, Tunnel, TunnelError, error::LinkFailure};
+use pptp_interop::{Building, Lab, Outcome, Transfer, connect_past_pptpd, get, trial_beside};
 use tokio::time::Instant;
 
 use crate::config;
@@ -50,7 +47,7 @@ async fn moves(lab: &Lab) -> Outcome {
 
 /// A tunnel that carries something, or why it ended
 async fn connected(client: &Client) -> Result<Tunnel, TunnelError> {
-    let tunnel = client.connect(config(BUILDING)).await?;
+    let tunnel = connect_past_pptpd(client, config(BUILDING)).await?;
     println!("  connected in {:.1?}", tunnel.info().connect_time);
     // the line is as bad for these
     for _ in 0..5 {
@@ -77,9 +74,9 @@ async fn get_greeting(tunnel: &Tunnel) -> Outcome {
 /// was seen, there were two Configure-Acks in its log.
 fn is_pppds_own(error: &TunnelError) -> bool {
     let words = "MPPE disabled";
-    match &error.failure {
-        Failure::Link(LinkFailure::TerminatedByPeer { message, .. }) => message == words,
-        Failure::Link(LinkFailure::WrongKey(_)) => true,
+    match error.failure.link() {
+        Some(LinkFailure::TerminatedByPeer { message, .. }) => message == words,
+        Some(LinkFailure::WrongKey(_)) => true,
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod buildings;
 mod connector;
+mod daemon;
 mod doctor;
 mod encryption;
 mod failures;
@@ -18,7 +19,9 @@ mod record;
 mod redial;
 mod shared_socket;
 mod soak;
+mod tls;
 mod two_buildings;
+mod ways_in;
 mod weaker;
 mod wire;
 
@@ -30,7 +33,7 @@ use pptp_interop::{Stage, run};
 pub(crate) use pptp_interop::{config, dial};
 
 /// Twice what a run takes on two busy cores
-const LIFE: Duration = Duration::from_mins(30);
+const LIFE: Duration = Duration::from_mins(40);
 
 /// How long a single answer may take
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,8 +61,12 @@ fn all() -> Vec<Trial> {
         two_buildings::trials(),
         connector::trials(),
         doctor::trials(),
+        ways_in::trials(),
+        daemon::trials(),
+        tls::trials(),
         soak::trials(),
         // those that run beside each other come last: all others have the lab to themselves
+        daemon::waiting_trials(),
         outages::trials(),
         moved::trials(),
         lossy::trials(),

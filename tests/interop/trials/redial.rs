@@ -28,7 +28,7 @@ async fn follows_the_name(lab: &Lab) -> Outcome {
     let resolver = Resolver::start(NAME, OLD.server()).await?;
     let mut connector = Program::start(resolver.only_for(&connector()?))?;
     answers(&connector, OLD).await?;
-    let server = lab.mortal(OLD);
+    let server = lab.killable(OLD);
     server.kill(&ALL).await?;
     let _gone = lab.move_away(OLD).await?;
     forget_neighbour(OLD.server())?;

@@ -6,15 +6,18 @@ use libtest_mimic::Failed;
 use pptp::{
     Reachability, TunnelError,
     config::EchoPolicy,
-    error::{Failure, LinkFailure, NothingPasses},
+    error::{LinkFailure, NothingPasses},
 };
 use tokio::time::{Instant, sleep};
 
-use super::CALM;
-use super::resident::{RESIDENTS, Resident};
+use super::soak_tunnel::{SoakTunnel, TUNNELS};
 use crate::end::detection;
 use crate::lab::Building;
 use crate::trial::Outcome;
+
+/// The time for which a building is left alone between two faults: longer than each interval between two
+/// Echo-Requests, so that one of them is answered
+pub(super) const CALM: Duration = Duration::from_secs(10);
 
 /// What really happened, and what the tunnels made of it
 #[derive(Debug)]
@@ -33,7 +36,7 @@ struct Entries {
     dials_failed: u32,
     transfers: u32,
     pings: (u32, u32),
-    asked_the_dead: u32,
+    asked_dead_host: u32,
     /// Tunnels by how their path was proven, when they ended or the run did
     reachability: BTreeMap<String, u32>,
     found: Vec<Found>,
@@ -112,39 +115,48 @@ impl Register {
         Building::ALL.into_iter().filter(|building| !open(building)).collect()
     }
 
-    pub(super) fn came_up(&self, resident: &Resident) {
-        *self.entries().up.entry(resident.building).or_default() += 1;
+    pub(super) fn came_up(&self, tunnel: &SoakTunnel) {
+        *self.entries().up.entry(tunnel.building).or_default() += 1;
     }
 
     /// The tunnel was up for so long, and is not any more
-    pub(super) fn went(&self, resident: &Resident, after: Duration) {
+    pub(super) fn went(&self, tunnel: &SoakTunnel, after: Duration) {
         let mut entries = self.entries();
-        *entries.up.entry(resident.building).or_default() -= 1;
+        *entries.up.entry(tunnel.building).or_default() -= 1;
         entries.tunnel_time += after;
     }
 
-    /// A tunnel says that it has ended by itself: whether that is true
+    /// A tunnel says that it has ended by itself; returns whether that is true
     pub(super) fn declared_dead(
         &self,
-        resident: &Resident,
+        tunnel: &SoakTunnel,
         reason: &TunnelError,
         reachability: Reachability,
-    ) {
+    ) -> bool {
         let now = Instant::now();
-        let documented = documented(resident.policy);
+        let documented = documented(tunnel.policy);
         let mut entries = self.entries();
-        let (unreachable, on_purpose) = entries.unreachable(resident.building, documented, now);
-        let told = format!("{}: {reason}, after {unreachable:.1?} of silence", resident.name());
+        let (unreachable, on_purpose) = entries.unreachable(tunnel.building, documented, now);
+        let told = format!("{}: {reason}, after {unreachable:.1?} of silence", tunnel.name());
         println!("  {told}");
         if is_mistaken(reason, reachability) {
             entries.mistaken += 1;
-        } else if unreachable < detection(resident.policy).start {
+        } else if unreachable < detection(tunnel.policy).start {
             entries.wrong.push(told);
+            return false;
         } else if on_purpose {
             entries.found.push(Found { after: unreachable, documented });
         } else {
             entries.excused.push(told);
         }
+        true
+    }
+
+    /// When `building` was out of reach, counted back from now
+    pub(super) fn outages(&self, building: Building) -> String {
+        let entries = self.entries();
+        let theirs = entries.outages.iter().filter(|outage| outage.building == building);
+        theirs.map(Outage::told).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn broken(&self, told: String) {
@@ -161,8 +173,8 @@ impl Register {
         self.entries().transfers += 1;
     }
 
-    pub(super) fn asked_the_dead(&self) {
-        self.entries().asked_the_dead += 1;
+    pub(super) fn asked_dead_host(&self) {
+        self.entries().asked_dead_host += 1;
     }
 
     /// How the path of a tunnel was proven in its life
@@ -189,7 +201,7 @@ impl Register {
     /// Wait until all tunnels to `buildings` are up; an error after `limit`.
     pub(super) async fn are_up(&self, buildings: &[Building], limit: Duration) -> Outcome {
         let deadline = Instant::now() + limit;
-        let missing = || buildings.iter().find(|building| self.up(**building) < RESIDENTS);
+        let missing = || buildings.iter().find(|building| self.up(**building) < TUNNELS);
         while let Some(building) = missing() {
             if Instant::now() > deadline {
                 let (number, up) = (building.number(), self.up(*building));
@@ -223,7 +235,7 @@ impl Register {
             entries.transfers,
             entries.pings.1,
             entries.pings.0,
-            entries.asked_the_dead,
+            entries.asked_dead_host,
             entries.dials_failed,
             entries.reachability,
         )
@@ -245,6 +257,15 @@ impl Register {
     }
 }
 
+impl Outage {
+    fn told(&self) -> String {
+        let ago = |then: Instant| format!("{:.1} s ago", then.elapsed().as_secs_f64());
+        let ended = self.ended.map_or_else(|| "now".to_owned(), ago);
+        let purpose = if self.on_purpose { ", on purpose" } else { "" };
+        format!("from {} until {ended}{purpose}", ago(self.began))
+    }
+}
+
 impl Entries {
     /// How long `building` was out of reach without a break, lately, and whether for good
     fn unreachable(&self, building: Building, lately: Duration, now: Instant) -> (Duration, bool) {
@@ -260,8 +281,8 @@ impl Entries {
 /// Whether a server that was slow to answer has mistaken the keys: it says so, and nothing ever passed
 fn is_mistaken(reason: &TunnelError, reachability: Reachability) -> bool {
     let is_told = matches!(
-        reason.failure,
-        Failure::Link(LinkFailure::NothingPasses(NothingPasses::NotOpened { .. }))
+        reason.failure.link(),
+        Some(LinkFailure::NothingPasses(NothingPasses::NotOpened { .. }))
     );
     let is_proven = matches!(reachability, Reachability::Proven(_));
     reason.name() == "WrongKey" || is_told && !is_proven

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pptp::{Info, Reachability, Tunnel, info::Proof};
 use tokio::time::Instant;
 
-use crate::talk::Silence;
+use crate::silence::Silence;
 
 /// A tunnel that is up
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct LiveTunnel {
     pub(crate) tunnel: Tunnel,
     pub(crate) since: Instant,
     silence: Mutex<Silence>,
@@ -26,12 +26,12 @@ struct Inside {
 
 /// The owner's memory of the tunnel before
 #[derive(Debug, Default)]
-pub(crate) struct Earlier {
+pub(crate) struct Memory {
     pub(crate) info: Option<Arc<Info>>,
     pub(crate) memory: u8,
 }
 
-impl Held {
+impl LiveTunnel {
     pub(crate) fn new(tunnel: Tunnel, memory: u8) -> Self {
         let inside = Inside { memory, ..Inside::default() };
         Self {
@@ -61,10 +61,10 @@ impl Held {
     }
 
     /// The knowledge that the next tunnel gets
-    pub(crate) fn remembered(&self) -> Earlier {
+    pub(crate) fn remembered(&self) -> Memory {
         let left = self.inside().memory.saturating_sub(1);
         let memory = if self.is_proven() { PROOF_MEMORY } else { left };
-        Earlier { info: Some(self.tunnel.info()), memory }
+        Memory { info: Some(self.tunnel.info()), memory }
     }
 
     pub(crate) fn silence(&self) -> MutexGuard<'_, Silence> {

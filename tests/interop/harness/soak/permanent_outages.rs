@@ -3,21 +3,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::CALM;
 use super::random::Random;
-use super::register::Register;
+use super::register::{CALM, Register};
 use crate::lab::{Building, Lab};
 use crate::trial::Outcome;
 
 /// Cuts one building after the other off for good, until all of its tunnels have found that out
 #[derive(Debug)]
-pub(super) struct Undertaker {
+pub(super) struct PermanentOutages {
     lab: Lab,
     register: Arc<Register>,
     random: Random,
 }
 
-impl Undertaker {
+impl PermanentOutages {
     pub(super) fn new(lab: &Lab, register: &Arc<Register>, random: Random) -> Self {
         Self { lab: lab.clone(), register: Arc::clone(register), random }
     }
@@ -26,7 +25,7 @@ impl Undertaker {
     pub(super) async fn until(mut self, until: Instant) -> Outcome {
         let mut number = self.random.number(0..=5) * 2;
         loop {
-            self.bury(Building::ALL[usize::try_from(number)?]).await?;
+            self.cut_off(Building::ALL[usize::try_from(number)?]).await?;
             if Instant::now() > until {
                 return Ok(());
             }
@@ -34,7 +33,7 @@ impl Undertaker {
         }
     }
 
-    async fn bury(&self, building: Building) -> Outcome {
+    async fn cut_off(&self, building: Building) -> Outcome {
         while !self.register.claim(building) {
             sleep(Duration::from_millis(100)).await;
         }

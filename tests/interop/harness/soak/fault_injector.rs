@@ -5,16 +5,15 @@ use std::time::Duration;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
-use super::CALM;
 use super::random::Random;
-use super::register::Register;
+use super::register::{CALM, Register};
 use crate::lab::{Building, Delay, Lab};
 use crate::network::Nft;
 use crate::trial::Outcome;
 
 /// What happens to the buildings, none of it for longer than a detector bears
 #[derive(Debug)]
-pub(super) struct Weather {
+pub(super) struct FaultInjector {
     lab: Lab,
     register: Arc<Register>,
     random: Random,
@@ -37,7 +36,7 @@ const LONGEST_FAULT: u64 = 20_000;
 /// The longest pause of all
 const LONGEST_PAUSE: u64 = 25_000;
 
-impl Weather {
+impl FaultInjector {
     pub(super) fn new(lab: &Lab, register: &Arc<Register>, random: Random) -> Self {
         Self { lab: lab.clone(), register: Arc::clone(register), random }
     }

@@ -1,21 +1,21 @@
 //! Tasks for which a tunnel is used
 
-use std::{fmt::Write, io, time::Duration};
+use std::{io, time::Duration};
 
 use pptp::Tunnel;
+use pptp_test_support::digest;
 use pptp_testkit::{DEVICE, content};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{sleep, timeout},
 };
 
-use crate::scenario::one_of;
+use crate::draw::one_of;
 
 /// Something to do in the building behind a tunnel
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
+pub enum Job {
     /// Reads so many octets over TCP and compares them
     Download(u32),
     /// Writes so many octets over TCP and compares their digest
@@ -32,7 +32,7 @@ pub enum Errand {
     Rest(Duration),
 }
 
-/// The result of an errand
+/// The result of a job
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Done,
@@ -42,7 +42,7 @@ pub(crate) enum Outcome {
     Wrong(String),
 }
 
-impl Errand {
+impl Job {
     pub(crate) fn random(rng: &mut StdRng) -> Self {
         let octets = one_of(rng, &[1, 1000, 30_000, 200_000]);
         let rest = Duration::from_secs(one_of(rng, &[1, 10, 60]));
@@ -119,11 +119,7 @@ async fn upload(tunnel: &Tunnel, octets: Vec<u8>) -> Checked {
     stream.shutdown().await?;
     let mut got = String::new();
     stream.read_to_string(&mut got).await?;
-    let mut wanted = String::new();
-    for octet in Sha256::digest(&octets) {
-        write!(wanted, "{octet:02x}").map_err(io::Error::other)?;
-    }
-    Ok(difference(wanted.as_bytes(), got.trim().as_bytes()))
+    Ok(difference(digest::sha256(&octets).as_bytes(), got.trim().as_bytes()))
 }
 
 async fn exchange(tunnel: &Tunnel, octets: Vec<u8>) -> Checked {
