@@ -1,8 +1,9 @@
 //! Somebody off the path who speaks in the clear to a tunnel that is up: nothing that is agreed changes
 
+mod step;
+
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
 use pptp_gre::Header;
 use pptp_packet::PacketBuf;
 use pptp_ppp::{ServerOrder, frame};
@@ -11,10 +12,11 @@ use pptp_tunnel::{
     ServerConfig, Tunnel,
 };
 
+pub use self::step::{Step, composed};
 use crate::{
     client::CALL_ID,
     packets::{self, Packets},
-    script::{Script, Writer, centiseconds, epoch, short},
+    script::{Script, centiseconds, epoch},
 };
 
 const SERVER_CALL_ID: u16 = 2;
@@ -28,83 +30,6 @@ const ROOM: usize = 256;
 const FIRST_CONTROL: u16 = 0x8000;
 /// Requests to negotiate IPCP anew that a peer whose LCP is open may send without being believed
 const MAX_REQUESTS: usize = 3;
-
-/// What somebody sends in the server's name, and what goes on meanwhile
-#[derive(Debug, PartialEq)]
-pub enum Step<'a> {
-    /// A packet of this protocol with this code, identifier and data; its number is so far ahead of
-    /// the server's next
-    Near(u8, u8, u8, i8, &'a [u8]),
-    /// The same, with any number
-    Far(u8, u8, u8, u32, &'a [u8]),
-    /// Any frame of a control protocol
-    Frame(i8, &'a [u8]),
-    /// The server sends so many IP packets
-    ServerSends(u8),
-    /// The client does
-    Sends(u8),
-    /// Hundredths of a second
-    Wait(u16),
-}
-
-impl<'a> Arbitrary<'a> for Step<'a> {
-    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let kind: u8 = u.arbitrary()?;
-        Ok(match kind % 16 {
-            0..8 => Self::Near(
-                u.arbitrary()?,
-                u.arbitrary()?,
-                u.arbitrary()?,
-                u.arbitrary()?,
-                short(u)?,
-            ),
-            8 | 9 => {
-                Self::Far(u.arbitrary()?, u.arbitrary()?, u.arbitrary()?, u.arbitrary()?, short(u)?)
-            }
-            10 => Self::Frame(u.arbitrary()?, short(u)?),
-            11 => Self::ServerSends(u.arbitrary()?),
-            12 => Self::Sends(u.arbitrary()?),
-            _ => Self::Wait(u.arbitrary()?),
-        })
-    }
-}
-
-/// Scripts that no capture has, by their names
-pub fn composed() -> Vec<(&'static str, Vec<u8>)> {
-    let evil = [6, 6, 6, 6];
-    let nak = [&[3, 6][..], &evil, &[129, 6], &evil].concat();
-    vec![
-        (
-            "lcp",
-            script(&[
-                (0, 5, b"forged"),
-                (0, 1, &[5, 6, 1, 2, 3, 4]),
-                (0, 6, &[]),
-                (0, 7, &[1, 1, 0, 4]),
-                (0, 8, &[0x80, 0x21, 1, 1, 0, 4]),
-                (0, 9, &[0; 8]),
-            ]),
-        ),
-        (
-            "chap",
-            script(&[(1, 1, b"\x10sixteen octets!!server"), (1, 3, b"S=0"), (1, 4, b"E=691")]),
-        ),
-        ("ccp", script(&[(2, 1, &[18, 6, 0, 0, 0, 0]), (2, 5, &[]), (2, 6, &[]), (2, 14, &[])])),
-        ("ipcp", script(&[(3, 1, &[3, 6, 10, 0, 0, 1]), (3, 3, &nak), (3, 2, &nak), (3, 5, &[])])),
-        ("restart", script(&[(3, 1, &[3, 6, 10, 0, 0, 1][..]); 5])),
-        ("unknown", script(&[(6, 1, &[]), (7, 1, &[]), (0, 99, &[]), (0, 8, &[0x3B, 0x12])])),
-    ]
-}
-
-/// Each of these packets with the number that the server will use next, and 3 s between two
-fn script(packets: &[(u8, u8, &[u8])]) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.raw(&[0]);
-    for (protocol, code, data) in packets {
-        writer.raw(&[0, *protocol, *code, 1, 0]).short(data).raw(&[15, 0x2C, 1]);
-    }
-    writer.0
-}
 
 /// An octet that says which server it is, then a script of [`Step`]s
 ///
@@ -275,7 +200,7 @@ impl World {
         match (event, &self.first) {
             (Event::Up(facts), None) => self.first = Some(*facts),
             (Event::Up(facts), Some(first)) => {
-                let agreed = |facts: &Facts| (facts.address, facts.dns.clone(), facts.mtu);
+                let agreed = |facts: &Facts| (facts.inner_address, facts.dns.clone(), facts.mtu);
                 assert_eq!(agreed(&facts), agreed(first), "it was redirected");
                 self.told.push("Up");
             }

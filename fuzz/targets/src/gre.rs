@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
-use pptp_gre::{Discard, Evidence, Header, Placed, ReorderBuffer, Reordering, Session, Verdict};
+use pptp_gre::{Discard, Header, Placed, ReorderBuffer, Reordering, Requirement, Session, Verdict};
 use pptp_packet::PacketBuf;
 
 use crate::{
@@ -180,7 +180,7 @@ impl Call {
         assert!(!is_recent || !self.committed.contains(&sequence), "committed twice");
         let is_enough = match fate {
             Fate::Refused => false,
-            Fate::Accepted => verdict.evidence == Evidence::Accepted,
+            Fate::Accepted => verdict.requirement == Requirement::AcceptedPayload,
             Fate::Decrypted => true,
         };
         if !is_enough {

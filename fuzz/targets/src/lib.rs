@@ -6,16 +6,19 @@
 //!
 //! [`heap`] counts what a machine holds for the whole process: one target runs at a time.
 
+pub mod api;
 pub mod auth;
 pub mod ccp;
 pub mod clear;
 pub mod client;
+pub mod configuration;
 pub mod control;
 pub mod dns;
 pub mod eap;
 pub mod failure;
 pub mod gre;
 pub mod heap;
+pub mod http_proxy;
 pub mod ipcp;
 pub mod ipv6cp;
 pub mod lcp;
@@ -25,21 +28,25 @@ pub mod netstack;
 pub mod packets;
 pub mod record;
 pub mod script;
+pub mod socks5;
 
 /// A target by its name, which its seeds' folder and its binary have too
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 20] = [
+    ("api", api::target),
     ("auth", auth::target),
     ("ccp", ccp::target),
     ("clear", clear::target),
     ("client", client::target),
+    ("configuration", configuration::target),
     ("control", control::target),
     ("dns", dns::target),
     ("eap", eap::target),
     ("failure", failure::target),
     ("gre", gre::target),
+    ("http_proxy", http_proxy::target),
     ("ipcp", ipcp::target),
     ("ipv6cp", ipv6cp::target),
     ("lcp", lcp::target),
@@ -47,4 +54,5 @@ pub const TARGETS: [Target; 16] = [
     ("mppe_stateless", mppe::stateless),
     ("netstack", netstack::target),
     ("record", record::target),
+    ("socks5", socks5::target),
 ];

@@ -56,7 +56,7 @@ impl Egress for Packets {
     }
 }
 
-/// An IPv4 packet of UDP to be recognised by its number, `len` octets with a right header checksum
+/// An IPv4 packet of UDP to be recognized by its number, `len` octets with a right header checksum
 pub fn ip(number: u16, len: usize) -> Vec<u8> {
     let len = len.clamp(28, 1400);
     let mut packet = vec![0x5A; len];

@@ -4,19 +4,18 @@
 //! of the tunnels' insides that `dial` wrote, and writes a file for each control connection and target
 //! below `SEEDS`. What is no capture, such as scripts of time and loss, is composed here too.
 
+mod captures;
 mod composed;
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
 
-use pcap_parser::{
-    Block, LegacyPcapReader, PcapBlockOwned, PcapError, pcapng::parse_block_le,
-    traits::PcapReaderIterator,
-};
 use pptp::record::RecordKind;
 use pptp_fuzz_targets::{client, gre, link, mppe, netstack, record::Recorded, script::Writer};
 use pptp_gre::Header;
 use pptp_mschap::{Password, PasswordEncoding, Side};
 use pptp_ppp::frame;
+
+use crate::captures::{read_pcap, read_pcapng};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -62,44 +61,6 @@ struct Spoken {
     sequence: u32,
     protocol: u16,
     information: Vec<u8>,
-}
-
-fn read_pcap(path: &Path) -> Outcome<Vec<Vec<u8>>> {
-    let mut reader = LegacyPcapReader::new(1 << 20, fs::File::open(path)?)?;
-    let mut packets = Vec::new();
-    loop {
-        match reader.next() {
-            Ok((offset, block)) => {
-                if let PcapBlockOwned::Legacy(block) = block {
-                    packets.extend(block.data.get(ETHERNET..).map(<[u8]>::to_vec));
-                }
-                reader.consume(offset);
-            }
-            Err(PcapError::Incomplete(_)) => reader.refill().map_err(|it| it.to_string())?,
-            Err(PcapError::Eof) => return Ok(packets),
-            Err(error) => return Err(error.to_string().into()),
-        }
-    }
-}
-
-fn read_pcapng(path: &Path) -> Outcome<Vec<(bool, Vec<u8>)>> {
-    let file = fs::read(path)?;
-    let (mut rest, mut packets) = (file.as_slice(), Vec::new());
-    while !rest.is_empty() {
-        let (behind, block) = parse_block_le(rest).map_err(|it| it.to_string())?;
-        rest = behind;
-        if let Block::EnhancedPacket(packet) = block {
-            let kept = usize::try_from(packet.caplen)?;
-            let is_inbound = packets_direction(&packet.options);
-            packets.push((is_inbound, packet.data[..kept].to_vec()));
-        }
-    }
-    Ok(packets)
-}
-
-/// `epb_flags`: 1 in the lowest bits is inbound
-fn packets_direction(options: &[pcap_parser::PcapNGOption<'_>]) -> bool {
-    options.iter().any(|it| it.code.0 == 2 && it.value.first().is_some_and(|flags| flags & 3 == 1))
 }
 
 /// By control connection: the server's last octet, and which of the connections to it
@@ -339,8 +300,6 @@ fn short(name: &str) -> String {
 
 /// All users of a stack's sockets
 const EVERYBODY: u8 = 0xFF;
-/// Octets of an Ethernet header
-const ETHERNET: usize = 14;
 /// The last octet of our address in the lab
 const CLIENT: u8 = 1;
 /// The lab's password, which is no secret

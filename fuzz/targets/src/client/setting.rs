@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use pptp_ppp::ServerOrder;
 use pptp_tunnel::{
-    Config, ControlServerConfig, Facts, GreBehavior, Recorder, Reordering, ServerConfig,
+    Config, ControlServerConfig, Facts, GreBehavior, Quirks, Recognition, Recorder, Reordering,
+    ServerConfig,
 };
 
 use crate::link::{self, Spoken};
@@ -46,10 +47,12 @@ impl Setting {
         let limit = Duration::from_secs(30);
         Config {
             control: pptp_control::Config::default(),
+            quirks: Quirks::NONE,
+            recognitions: Recognition::KNOWN.to_vec(),
             link: self.link.client(),
             connect_deadline: self.is(DEADLINE).then(|| (now + limit, limit)),
             reordering: if self.is(NO_REORDERING) {
-                Reordering { depth: 0, patience: Duration::ZERO }
+                Reordering { depth: 0, max_wait: Duration::ZERO }
             } else {
                 Reordering::default()
             },

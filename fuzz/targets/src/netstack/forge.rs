@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::Ipv4Addr};
 
 use super::{
-    ADDRESS, MTU, PEER, SECOND_ADDRESS,
+    addresses::{ADDRESS, MTU, PEER, SECOND_ADDRESS},
     step::{Borrow, Step, syn_ports},
 };
 use crate::packets::checksum;

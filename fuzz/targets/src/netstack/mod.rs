@@ -1,10 +1,11 @@
 //! A TCP/IP stack with sockets of every kind open, fed with whatever comes out of a tunnel
 
+mod addresses;
 mod forge;
 mod step;
 mod users;
 
-use std::{future::poll_fn, net::Ipv4Addr, pin::Pin, task::Poll, time::Duration};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use pptp_netstack::{Local, LocalLink, Net, StackConfig};
 use tokio::{
@@ -13,20 +14,18 @@ use tokio::{
     time::{Instant, advance},
 };
 
-use self::forge::Seen;
+pub(crate) use self::addresses::ADDRESS;
 pub use self::step::{Step, composed};
+use self::{
+    addresses::{MTU, PEER, SECOND_ADDRESS},
+    forge::Seen,
+    users::User,
+};
 use crate::{
     heap::Heap,
     packets::Packets,
     script::{Script, centiseconds},
 };
-
-/// Our inner address
-pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 200);
-const SECOND_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 201);
-/// Who our sockets speak to, and the DNS server
-const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
-const MTU: usize = 1400;
 
 /// Packets that a turn has room for; what is said at once beyond is dropped
 const ROOM: usize = 64;
@@ -68,9 +67,6 @@ async fn run(mut script: Script<'_>) {
     }
     world.end().await;
 }
-
-/// Something that uses a socket, until it is over
-type User = Pin<Box<dyn Future<Output = ()>>>;
 
 struct World {
     net: Net,

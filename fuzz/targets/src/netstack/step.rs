@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use super::users::{PORT, UDP_PORT};
+use super::addresses::{PORT, UDP_PORT};
 use crate::script::{Writer, long, short};
 
 /// What happens to the stack

@@ -1,20 +1,18 @@
 //! Those who use the sockets: a little of everything, as far as the script lets them
 
-use std::{io, net::Ipv4Addr, time::Duration};
+use std::{io, net::Ipv4Addr, pin::Pin, time::Duration};
 
 use pptp_netstack::{DhcpInform, Net, TcpOptions, TcpStream, UdpOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{PEER, User};
+use super::addresses::{PEER, PORT, UDP_PORT};
 
 /// Octets of a connection's buffers, each way
 const BUFFER: usize = 4096;
 /// Accepted connections at a time
 const MOST_ACCEPTED: usize = 8;
-/// The listener's port
-pub(super) const PORT: u16 = 80;
-/// A UDP socket's port
-pub(super) const UDP_PORT: u16 = 3671;
+/// Something that uses a socket, until it is over
+pub(super) type User = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A task for each bit
 pub(super) fn all(net: &Net, which: u8) -> Vec<User> {
