@@ -231,12 +231,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
-    fn warn_of_twin(
-        &mut self,
-        twins: &mut Twins,
-        name: &SiteName,
-        site: &EffectiveSite,
-    ) {
+    fn warn_of_twin(&mut self, twins: &mut Twins, name: &SiteName, site: &EffectiveSite) {
         let keys = &site.keys;
         let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
         let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
