@@ -170,7 +170,8 @@ impl Daemon {
     fn spawn_tasks(self: &Arc<Self>) {
         let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
         let received = fleet.events();
-        self.spawn(narrate(fleet.clone()));
+        // it ends by itself, with the lines of the hang-ups
+        self.tasks.spawn(narrate(fleet.clone(), self.stop.clone()));
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();

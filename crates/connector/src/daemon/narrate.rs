@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr, time::Duration};
 
 use pptp_fleet::{EventKind, Fleet, HangUp, SiteName, SiteState};
-use tokio::time::Instant;
+use tokio::{task::unconstrained, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Makes lines of a fleet's events: one for each change, none for a failure that is repeated
 #[derive(Debug, Default)]
@@ -148,11 +149,18 @@ impl fmt::Display for Line {
     }
 }
 
-/// Writes what happens to the log, until the fleet is gone
-pub async fn narrate(fleet: Fleet) {
+/// Writes what happens to the log, until `stop`; what has happened by then is written first
+pub async fn narrate(fleet: Fleet, stop: CancellationToken) {
     let mut events = fleet.events();
     let mut narrator = Narrator::default();
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            biased;
+            // without a budget: the lines of 3,000 hang-ups are more than a turn of tokio's has
+            event = unconstrained(events.next()) => event,
+            () = stop.cancelled() => return,
+        };
+        let Some(event) = event else { return };
         let up = up_facts(&fleet, &event.kind);
         if let Some(line) = narrator.line(&event.kind, up, Instant::now()) {
             line.log();
