@@ -34,6 +34,8 @@ pub struct SiteFacts {
     pub labels: BTreeMap<String, String>,
     /// Names of its hosts, in lower case
     pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// The address of its forwards that have no place of their own
+    pub address: Option<Ipv4Addr>,
     /// The time that a client waits for the site
     pub wait: Duration,
 }
@@ -89,6 +91,7 @@ impl SiteFacts {
             server: site.dial.server().to_owned(),
             labels: site.labels.clone(),
             hosts: site.hosts.clone(),
+            address: site.address,
             wait: site.wait,
         }
     }

@@ -133,6 +133,9 @@ pub struct MoreView {
     pub users: usize,
     /// The names of its hosts
     pub hosts: BTreeMap<String, String>,
+    /// The loopback address of its forwards that have none of their own: its key, or one that was dealt out
+    #[serde(default)]
+    pub address: Option<String>,
     /// The seconds that a client waits for it
     pub wait_seconds: u64,
     /// Its forwards

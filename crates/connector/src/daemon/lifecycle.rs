@@ -72,10 +72,11 @@ impl Daemon {
 
     /// Starts a daemon
     ///
-    /// Nothing is dialled before all listeners are bound.
+    /// Nothing is dialled before all listeners are bound. A forward whose address is not to be had is told, and tried
+    /// again, unless the start is strict.
     ///
     /// # Errors
-    /// A listener could not be bound.
+    /// Another listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
         let Start { settings, facts, file, sources, memory } = start;
         let state = settings.state.clone().map(StateDir::new);
@@ -115,9 +116,7 @@ impl Daemon {
             tracing::error!("{failure}");
         }
         daemon.look().await;
-        if let Some(sources) = sources {
-            daemon.spawn_keeping(sources).await;
-        }
+        daemon.spawn_keeping(sources).await;
         Ok(daemon)
     }
 
@@ -193,14 +192,23 @@ impl Daemon {
         });
     }
 
-    /// Keeps the first configuration as the last good one, beside the start: a disk may take its time
+    /// Keeps the addresses, and the first configuration as the last good one, beside the start: a disk may take its time
     ///
     /// [`Self::shut_down`] waits for it. So does a reload, whose configuration is the later one.
-    async fn spawn_keeping(self: &Arc<Self>, sources: Sources) {
+    async fn spawn_keeping(self: &Arc<Self>, sources: Option<Sources>) {
+        let deals = self.settings.lock().await.deals.clone();
+        if sources.is_none() && deals.is_none() {
+            return;
+        }
         let reloading = Arc::clone(&self.reloading).lock_owned().await;
         let daemon = Arc::clone(self);
         self.tasks.spawn(async move {
-            daemon.keep_as_last_good(sources).await;
+            if let Err(error) = daemon.keep_addresses(deals.as_ref()).await {
+                daemon.tell_not_kept(&error);
+            }
+            if let Some(sources) = sources {
+                daemon.keep_as_last_good(sources).await;
+            }
             drop(reloading);
         });
     }

@@ -9,12 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    addresses::known,
     reload::guard,
     state_dir::{StateDir, StateError},
 };
 use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
+    deals::Deals,
     settings::Settings,
 };
 
@@ -63,7 +65,7 @@ impl Start {
     /// Reads a file; with problems in it, the last good configuration
     ///
     /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
-    /// files to be without problems.
+    /// files to be without problems, and all listeners to be had.
     ///
     /// # Errors
     /// There is nothing to start with.
@@ -151,8 +153,13 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
+        self.read_beside(None)
+    }
+
+    /// Reads the file, with the addresses that are dealt out already if they are known
+    pub(super) fn read_beside(&self, deals: Option<Deals>) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(sources, self.max_files))
+        Ok(Configuration::read_with(sources, self.max_files, |state| known(state, deals)))
     }
 }
 
@@ -198,7 +205,7 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(sources, max_files);
+        let read = Configuration::read_with(sources, max_files, |state| known(state, None));
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;

@@ -18,6 +18,8 @@ pub struct SiteSettings {
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// The time that a client waits for the site if it is not up
     pub wait: Duration,
+    /// The address at which its forwards without a place of their own listen: its key, or one that was dealt out
+    pub address: Option<Ipv4Addr>,
     /// Its forwards
     pub forwards: Vec<ForwardSettings>,
 }
@@ -26,7 +28,7 @@ impl SiteSettings {
     /// Makes settings without labels, hosts and forwards
     pub fn new(dial: SiteConfig) -> Self {
         let (labels, hosts, forwards) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards }
+        Self { dial, labels, hosts, wait: DEFAULT_WAIT, address: None, forwards }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 use pptp_connector::configuration::{Configuration, Sources};
 
+mod addresses;
 mod docs;
 mod right;
 

@@ -167,6 +167,9 @@ pub(super) fn site(site: &SiteView) -> String {
         fact("server's pause", format!("it is tried again in {}", duration(seconds)));
     }
     fact("users", more.users.to_string());
+    if let Some(address) = &more.address {
+        fact("address", address.clone());
+    }
     for forward in &more.forwards {
         let target = forward.target.as_deref().unwrap_or("any target");
         let (kind, listen, clients) = (&forward.kind, &forward.listen, forward.clients);
@@ -464,6 +467,7 @@ mod tests {
         let more = crate::api::view::MoreView {
             users: 2,
             hosts: BTreeMap::from([("knx".into(), "192.168.1.3".into())]),
+            address: Some("127.64.0.17".into()),
             forwards: vec![forward],
             ..Default::default()
         };
