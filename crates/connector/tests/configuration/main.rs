@@ -9,6 +9,8 @@ use pptp_connector::configuration::{Configuration, Sources};
 mod addresses;
 mod docs;
 mod right;
+mod schema;
+mod validator;
 
 /// Reads a file as the daemon does, in a process that may have so many files open
 fn read(path: &Path) -> Configuration {
