@@ -32,6 +32,11 @@ impl Daemon {
             report.failures.push(error.to_string());
         }
         for failed in self.ways.commit(plan).await {
+            if failed.is_tried_again {
+                // it was missing before, and was told then
+                report.warnings.push(format!("not open, and tried again: {failed}"));
+                continue;
+            }
             tracing::error!("{failed}");
             report.failures.push(failed.to_string());
         }

@@ -78,7 +78,7 @@ impl Daemon {
     /// # Errors
     /// Another listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { settings, facts, file, sources, memory } = start;
+        let Start { settings, facts, file, sources, is_strict, memory } = start;
         let state = settings.state.clone().map(StateDir::new);
         let mut options = FleetOptions::default();
         options.dial_rate = settings.limits.dial_rate;
@@ -91,7 +91,12 @@ impl Daemon {
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
         let ways = make_ways(directory.clone(), &settings.limits);
-        let prepared = ways.prepare(&settings).await.map_err(StartError::Bind)?;
+        let prepared = if is_strict {
+            ways.prepare(&settings).await
+        } else {
+            ways.prepare_start(&settings).await
+        };
+        let prepared = prepared.map_err(StartError::Bind)?;
         let started = SystemTime::now();
         let facts = DaemonFacts { started: Some(started), ..facts };
         let daemon = Arc::new(Self {
@@ -111,9 +116,9 @@ impl Daemon {
         });
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
-        // a start has no earlier listener that could stand in the way
+        // a start has no earlier listener that could stand in the way: what is left is tried again
         for failure in daemon.ways.commit(prepared).await {
-            tracing::error!("{failure}");
+            daemon.tell_missing(&failure);
         }
         daemon.look().await;
         daemon.spawn_keeping(sources).await;
@@ -185,6 +190,14 @@ impl Daemon {
         let daemon = Arc::downgrade(self);
         self.spawn(async move {
             loop {
+                sleep(RETRY_INTERVAL).await;
+                let Some(daemon) = daemon.upgrade() else { return };
+                daemon.retry_forwards().await;
+            }
+        });
+        let daemon = Arc::downgrade(self);
+        self.spawn(async move {
+            loop {
                 sleep(SAVE_INTERVAL).await;
                 let Some(daemon) = daemon.upgrade() else { return };
                 daemon.write_accepted().await;
@@ -211,6 +224,20 @@ impl Daemon {
             }
             drop(reloading);
         });
+    }
+
+    /// Tells of a forward that is not open
+    fn tell_missing(&self, failure: &Failed) {
+        tracing::error!("not open, and tried again: {failure}");
+        self.events.forward_missing(failure.site.clone(), failure.to_string());
+    }
+
+    /// Tries the forwards again that are not open; one that is still missing is not told once more
+    async fn retry_forwards(&self) {
+        for way in self.ways.retry().await {
+            tracing::info!("open now: {way}");
+            self.events.forward_open(way.site().cloned(), way.to_string());
+        }
     }
 
     /// Asks the driver and the supervisor for a sign of life
@@ -290,6 +317,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an answer after which the daemon is not ready
 const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The time between two looks at the forwards that are not open
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two looks at what has to be written
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);

@@ -65,6 +65,7 @@ impl Daemon {
         let report = self.apply(wanted).await.map_err(|failures| not_bound(&failures))?;
         self.wake_secret_watch();
         self.note_good(sources, report.failures.clone()).await;
+        warnings.extend(report.warnings);
         Ok(ReloadReport { warnings, ..report })
     }
 

@@ -29,6 +29,8 @@ pub struct Start {
     pub(super) file: Option<ConfigurationFile>,
     /// The texts in force, if they are the files'
     pub(super) sources: Option<Sources>,
+    /// True if a forward that cannot be had ends the start
+    pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
 }
@@ -50,7 +52,7 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        Self { settings, facts, file: None, sources: None, memory: None }
+        Self { settings, facts, file: None, sources: None, is_strict: true, memory: None }
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -93,7 +95,9 @@ impl Start {
                     None => Ok(Self::new(file, read, Vec::new())),
                 }
             }
-            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
+            (Some(read), _) if is_good => {
+                Ok(Self { is_strict, ..Self::new(file, read, Vec::new()) })
+            }
             (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
             (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
             _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
@@ -125,6 +129,7 @@ impl Start {
             facts,
             file: Some(file),
             sources: is_good.then_some(sources),
+            is_strict: false,
             memory: None,
         }
     }
@@ -143,7 +148,7 @@ impl Start {
             ..DaemonFacts::default()
         };
         let settings = read.into_parts().1;
-        Self { settings, facts, file: Some(file), sources: None, memory: None }
+        Self { settings, facts, file: Some(file), sources: None, is_strict: false, memory: None }
     }
 }
 
