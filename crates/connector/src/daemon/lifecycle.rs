@@ -175,7 +175,7 @@ impl Daemon {
         let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
         let received = fleet.events();
         // it ends by itself, with the lines of the hang-ups
-        self.tasks.spawn(narrate(fleet.clone(), self.stop.clone()));
+        self.tasks.spawn(narrate(fleet.clone(), fleet.events(), self.stop.clone()));
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();
