@@ -1,5 +1,6 @@
 //! The forwards of `pptp-connector run`, used by the programs that the book names.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
@@ -288,7 +289,7 @@ impl Forward {
 fn configuration() -> String {
     let mut text = format!("[defaults]\nuser = '{USER}'\npassword = '{PASSWORD}'\n");
     for site in SITES {
-        text += &format!("[site.b{}]\nserver = '{}'\n", site.number(), site.server());
+        let _ = write!(text, "[site.b{}]\nserver = '{}'\n", site.number(), site.server());
         text.extend(FORWARDS.map(|forward| forward.table(site)));
     }
     text

@@ -97,12 +97,12 @@ impl Loopback {
         let (network, now) = (network.0, since.map_or(0, |since| since.as_secs()));
         let own = own_addresses(document);
         let taken = own.keys().copied().chain(listens(document)).collect::<HashSet<_>>();
-        let is_kept = |(name, site): &(&SiteName, &Box<EffectiveSite>)| {
+        let is_kept = |name: &SiteName, site: &EffectiveSite| {
             let is_taken = || deals.address(name).is_some_and(|it| taken.contains(&it));
             site.keys.address.is_none() && (wants(&site.keys) || !is_taken())
         };
-        let sites: BTreeSet<_> =
-            document.sites.iter().filter(is_kept).map(|(name, _)| name).collect();
+        let sites = document.sites.iter().filter(|(name, site)| is_kept(name, site));
+        let sites: BTreeSet<_> = sites.map(|(name, _)| name).collect();
         let dealer = Dealer::new(deals.clone(), network, &sites, &taken, now);
         for (address, holder) in dealer.holders() {
             if let Some(place) = own.get(&address) {
@@ -134,14 +134,14 @@ impl Loopback {
         match self {
             Self::Absent => Address::None,
             Self::Wrong => Address::Told,
-            Self::Network { network, dealer, now } => match dealer.deal(name) {
-                Some(address) => Address::Dealt(address),
-                None => {
-                    let held = dealer.deals().held(*now);
-                    tell_full(*network, held, &site.place, problems);
-                    Address::Told
+            Self::Network { network, dealer, now } => {
+                if let Some(address) = dealer.deal(name) {
+                    return Address::Dealt(address);
                 }
-            },
+                let held = dealer.deals().held(*now);
+                tell_full(*network, held, &site.place, problems);
+                Address::Told
+            }
         }
     }
 

@@ -79,7 +79,7 @@ impl Missing {
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The longest time between two attempts
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

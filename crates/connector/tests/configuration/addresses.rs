@@ -38,7 +38,8 @@ fn read(sites: &str, deals: Deals, days: u64) -> Configuration {
 }
 
 fn offices(names: &[&str]) -> String {
-    names.iter().map(|name| format!("[site.{name}]\ntemplate = \"office\"\n")).collect()
+    let tables = names.iter().map(|name| format!("[site.{name}]\ntemplate = \"office\"\n"));
+    tables.collect::<Vec<_>>().concat()
 }
 
 fn deals(read: &Configuration) -> Deals {

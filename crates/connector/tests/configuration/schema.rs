@@ -116,7 +116,9 @@ fn the_schema_refuses_those_wrong_configurations_whose_fault_it_can_express() {
         };
         sorted.entry(kind).or_default().push(name);
     }
-    sorted.values_mut().for_each(|names| names.sort());
+    for names in sorted.values_mut() {
+        names.sort();
+    }
     let wanted = [("broken", BROKEN), ("known", KNOWN), ("unknown", UNKNOWN)];
     let wanted = wanted.map(|(kind, names)| {
         (kind, names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())

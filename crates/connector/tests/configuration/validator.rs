@@ -96,12 +96,13 @@ impl Validator {
             let place = format!("{place}/{key}");
             let of_key = known.and_then(|known| known.get(key));
             match (keyword, of_key, wanted) {
-                ("properties", Some(schema), _) => self.check(schema, value, &place, faults),
                 ("additionalProperties", None, Json::Bool(true)) => {}
                 ("additionalProperties", None, Json::Bool(false)) => {
                     faults.push(format!("{place}: no such key"));
                 }
-                ("additionalProperties", None, schema) => self.check(schema, value, &place, faults),
+                ("properties", Some(schema), _) | ("additionalProperties", None, schema) => {
+                    self.check(schema, value, &place, faults);
+                }
                 _ => {}
             }
         }
