@@ -297,10 +297,8 @@ async fn a_daemon_that_is_dropped_hangs_up_its_sites() {
 
 /// Sites with one forward each, whose address is dealt out of a network
 fn offices(sites: &[&str]) -> String {
-    let sites: String = sites
-        .iter()
-        .map(|site| format!("[site.{site}]\ntemplate = \"office\"\nconnect = \"manual\"\n"))
-        .collect();
+    let table = |site| format!("[site.{site}]\ntemplate = \"office\"\nconnect = \"manual\"\n");
+    let sites = sites.iter().map(table).collect::<Vec<_>>().concat();
     format!(
         "[loopback]\nnetwork = \"127.77.0.0/16\"\n[template.office]\n\
          forward = [{{ to = \"udp:192.168.1.3:36711\" }}]\n{sites}"
