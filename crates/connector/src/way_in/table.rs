@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept,
-    bind::Socket,
+    bind::{Bound, Socket},
     client::Origin,
     counters::Counters,
     limits::Places,
@@ -54,8 +54,30 @@ struct Key {
 #[derive(Debug)]
 pub struct Plan {
     wanted: BTreeMap<Key, Way>,
-    bound: BTreeMap<Key, Socket>,
+    bound: BTreeMap<Key, Bound>,
     connections: usize,
+}
+
+impl Plan {
+    /// Binds the sockets of a start, without a runtime: before the process gives up what they may need
+    ///
+    /// # Errors
+    /// All listeners that cannot be had.
+    pub fn of_start(settings: &Settings) -> Result<Self, Vec<Failed>> {
+        let (wanted, mut failed) = keyed(Way::all(settings));
+        let mut bound = BTreeMap::new();
+        for (key, way) in &wanted {
+            match Bound::bind(way) {
+                Ok(socket) => _ = bound.insert(key.clone(), socket),
+                Err(error) => failed.push(Failed::new(way, &error.to_string())),
+            }
+        }
+        if failed.is_empty() {
+            Ok(Self { wanted, bound, connections: settings.limits.connections })
+        } else {
+            Err(failed)
+        }
+    }
 }
 
 /// A listener that could not be made as it is wanted
@@ -124,7 +146,7 @@ impl WaysIn {
             if running.contains_key(key) || has_to_wait {
                 continue;
             }
-            match self.bind(way).await {
+            match self.bind(way) {
                 Ok(socket) => _ = bound.insert(key.clone(), socket),
                 Err(error) => failed.push(Failed::new(way, &error.to_string())),
             }
@@ -166,9 +188,9 @@ impl WaysIn {
             }
             let socket = match bound.remove(&key) {
                 Some(socket) => Ok(socket),
-                None => self.bind(&way).await,
+                None => self.bind(&way),
             };
-            match socket {
+            match socket.and_then(Bound::open) {
                 Ok(socket) => _ = running.insert(key, self.start(way, socket)),
                 Err(error) => failed.push(Failed::new(&way, &error.to_string())),
             }
@@ -181,7 +203,7 @@ impl WaysIn {
             if !was_in_the_way || !is_free(&key, &running) {
                 continue;
             }
-            if let Ok(socket) = self.bind(&way).await {
+            if let Ok(socket) = self.bind(&way).and_then(Bound::open) {
                 running.insert(key, self.start((*way).clone(), socket));
             }
         }
@@ -248,8 +270,8 @@ impl WaysIn {
         }
     }
 
-    async fn bind(&self, way: &Way) -> std::io::Result<Socket> {
-        if self.has_sockets { Socket::bind(way).await } else { Ok(Socket::Memory) }
+    fn bind(&self, way: &Way) -> std::io::Result<Bound> {
+        if self.has_sockets { Bound::bind(way) } else { Ok(Bound::Memory) }
     }
 
     fn start(&self, way: Way, mut socket: Socket) -> Running {
