@@ -20,7 +20,7 @@ use crate::{
 
 /// What a process has given up
 ///
-/// Displayed as one line for the log: `confined: landlock ABI 7, no capabilities`.
+/// Displayed as one line for the log: `confined: landlock ABI 6, no capabilities`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
     landlock: Landlock,

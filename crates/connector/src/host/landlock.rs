@@ -12,7 +12,7 @@ use super::folders::Folders;
 /// The rules of landlock that hold for a process
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Landlock {
-    /// They hold, by this version of the kernel's interface
+    /// They hold, by this version of the kernel's interface: its own, or the latest that this program was tried with
     Holds(i32),
     /// They do not, for this reason
     No(String),
@@ -46,7 +46,7 @@ fn restrict(folders: &Folders) -> Result<Landlock, RulesetError> {
     let in_force = status.ruleset != RulesetStatus::NotEnforced;
     Ok(match status.landlock {
         LandlockStatus::Available { effective_abi, .. } if in_force => {
-            Landlock::Holds(effective_abi as i32)
+            Landlock::Holds(effective_abi.min(TESTED) as i32)
         }
         LandlockStatus::NotEnabled => Landlock::No("it is switched off at boot".to_owned()),
         _ => Landlock::No("the kernel has none".to_owned()),

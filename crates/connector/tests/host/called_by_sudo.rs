@@ -27,12 +27,12 @@ pub(crate) fn dropped() {
     let save = home.join("home.toml");
     let mut connect = sudo(&folder);
     connect.args(["connect", "127.0.0.2", "-u", USER, "--save"]).arg(&save);
-    let (process, lines) = begin(connect);
+    let (mut process, lines) = begin(connect);
     until(&lines, "written: ");
     are_the_users(&process);
     assert_eq!(fs::metadata(&save).unwrap().uid(), DAEMON);
     process.signal(Signal::INT);
-    until(&lines, "");
+    assert!(process.0.wait().expect("a child").success());
 
     let mut demo = sudo(&folder);
     demo.arg("demo").stdin(Stdio::piped());

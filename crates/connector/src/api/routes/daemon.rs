@@ -196,7 +196,8 @@ fn refused(error: ReloadError) -> Problem {
             if more > 0 {
                 shown.push(format!("and {more} more"));
             }
-            let detail = format!("{}; nothing was changed", shown.join("; "));
+            let reasons = shown.join("; ");
+            let detail = format!("that needs a restart, and nothing was changed: {reasons}");
             Problem::new(StatusCode::CONFLICT, "needs-restart", "It needs a restart", detail)
         }
         ReloadError::Impossible(detail) => {
