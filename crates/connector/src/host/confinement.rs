@@ -133,10 +133,8 @@ impl fmt::Display for Confinement {
 
 /// The folder that has to be named for a path that is hidden
 fn hidden_folder(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        return path.to_owned();
-    }
-    path.parent().unwrap_or(path).to_owned()
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 /// The first port that needs no capability

@@ -92,6 +92,9 @@ pub(crate) fn given_up() {
             assert_eq!(value.trim(), expected, "{word} of {threads:?}");
         }
     }
+    // of a site that is down, it dials
+    assert!(ask(&folder, &["down", "b1"]).status.success());
+    daemon.messages_until("STATUS=0 of 1 site up");
     let examined = ask(&folder, &["doctor", "b1"]);
     assert!(examined.status.success(), "{}", examined.printed);
     assert!(examined.printed.contains("no other program has a raw socket"), "{}", examined.printed);
