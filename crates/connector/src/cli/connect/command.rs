@@ -62,7 +62,11 @@ async fn run(
     let settings = settings(arguments, password.clone());
     check(&settings, &arguments.name).await?;
     let mut signals = Signals::new()?;
-    let client = raw_socket.client().map_err(|error| no_client(&error))?;
+    let client = raw_socket.client().map_err(|error| {
+        let mut failure = no_client(&error);
+        failure.message.push_str(FOR_ONCE);
+        failure
+    })?;
     let daemon = Daemon::start(client.clone(), settings.clone()).await;
     let daemon = daemon.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let folder = Folder::make("connect")?;
@@ -275,6 +279,10 @@ fn write_new(path: &Path, mode: u32, octets: &[u8]) -> Result<(), Failure> {
         Failure::new(Exit::Usage, format!("cannot write {}: {error}", path.display()))
     })
 }
+
+/// The other way to the capability
+const FOR_ONCE: &str =
+    "\nor for once: sudo pptp-connector connect …, which becomes your user before it dials";
 
 /// The time for the router's answer to a ping
 const PING: Duration = Duration::from_secs(2);
