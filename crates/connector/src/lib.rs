@@ -14,6 +14,7 @@
 //! | `target` | a host and a port behind a site |
 //! | `way_in` | forwards and proxies |
 //! | `daemon` | a fleet with its ways in |
+//! | `host` | what the process gives up, and what it tells its service manager |
 //! | `api` | the control interface |
 //! | `cli` | the command line |
 #![cfg_attr(
@@ -27,6 +28,7 @@ pub mod configuration;
 pub mod daemon;
 pub mod deals;
 pub mod directory;
+pub mod host;
 mod passwords;
 pub mod settings;
 pub mod target;

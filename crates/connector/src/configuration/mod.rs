@@ -34,9 +34,9 @@ mod source;
 mod values;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use pptp_fleet::{Secret, SiteConfig, SiteName};
@@ -69,6 +69,8 @@ pub struct Configuration {
     /// The settings; a site with problems is among them, and stops with them
     settings: Settings,
     problems: Vec<Problem>,
+    /// The files of passwords
+    secrets: BTreeSet<PathBuf>,
 }
 
 impl Configuration {
@@ -95,6 +97,7 @@ impl Configuration {
         let sites = built.sites(document.sites, &mut loopback);
         let proxies = built.proxies(&document.top, &sites);
         let listeners = built.listeners.count;
+        let secrets = std::mem::take(&mut built.secrets);
         let settings = Settings {
             control: control(document.top.control.as_ref(), &mut problems),
             limits: limits(document.top.limits.as_ref()),
@@ -109,7 +112,8 @@ impl Configuration {
             problems.warn(&start, "there is no site", None);
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
-        let mut configuration = Self { settings, problems: problems.into_sorted(), sources };
+        let mut configuration =
+            Self { settings, problems: problems.into_sorted(), sources, secrets };
         configuration.stop_invalid_sites();
         configuration
     }
@@ -125,6 +129,11 @@ impl Configuration {
     /// Returns the texts
     pub const fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// Returns all that it is read from, now and later: its files, the folders that it includes, its files of passwords
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.sources.paths().chain(self.secrets.iter().cloned()).collect()
     }
 
     /// Returns the problems, in the order of the files
@@ -209,11 +218,13 @@ struct Builder<'a> {
     sources: &'a Sources,
     problems: &'a mut Problems,
     listeners: Listeners,
+    /// The files of passwords
+    secrets: BTreeSet<PathBuf>,
 }
 
 impl<'a> Builder<'a> {
     fn new(sources: &'a Sources, problems: &'a mut Problems) -> Self {
-        Self { sources, problems, listeners: Listeners::default() }
+        Self { sources, problems, listeners: Listeners::default(), secrets: BTreeSet::new() }
     }
 
     /// Makes the settings of all sites
@@ -242,6 +253,7 @@ impl<'a> Builder<'a> {
         site: &EffectiveSite,
         address: &Address<'_>,
     ) -> SiteSettings {
+        self.secrets.extend(site::secret_file(site, self.sources));
         let built = site::build(name, site, address, self.sources, self.problems);
         let Some(built) = built else {
             // its problem may be one of the defaults

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -116,13 +116,25 @@ fn secret(password: &Found<PasswordKey>, sources: &Sources, problems: &mut Probl
             problems.warn_of_secret(&password.place, "the password stands in this file", help);
             return Secret::Literal(password_itself.clone());
         }
-        PasswordKey::File(path) => {
-            PasswordPlace::File(sources.folder(password.place.file).join(path))
-        }
+        PasswordKey::File(path) => PasswordPlace::File(beside(password, path, sources)),
         PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
         PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
     };
     Secret::Source(Arc::new(place))
+}
+
+/// Returns the file of a site's password, if it has one
+pub(super) fn secret_file(site: &EffectiveSite, sources: &Sources) -> Option<PathBuf> {
+    let password = site.keys.password.as_ref()?;
+    match &password.value {
+        PasswordKey::File(path) => Some(beside(password, path, sources)),
+        PasswordKey::Literal(_) | PasswordKey::Environment(_) | PasswordKey::Credential(_) => None,
+    }
+}
+
+/// Returns a path that was written in a key
+fn beside<T>(key: &Found<T>, path: impl AsRef<Path>, sources: &Sources) -> PathBuf {
+    sources.folder(key.place.file).join(path)
 }
 
 fn connect(keys: &SiteKeys) -> Connect {

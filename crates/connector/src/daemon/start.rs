@@ -1,6 +1,7 @@
 //! The configuration that a daemon starts with: its files, or the last good ones
 
 use std::{
+    collections::BTreeSet,
     env, fmt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -17,6 +18,7 @@ use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
     deals::Deals,
+    host::{Confinement, Folders, Notifier},
     settings::Settings,
 };
 
@@ -33,6 +35,10 @@ pub struct Start {
     pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
+    /// All that is read, now and at reloads
+    paths: BTreeSet<PathBuf>,
+    pub(super) confinement: Option<Confinement>,
+    pub(super) notifier: Notifier,
 }
 
 /// The file of a configuration
@@ -52,7 +58,35 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        Self { settings, facts, file: None, sources: None, is_strict: true, memory: None }
+        Self::with(settings, facts, None)
+    }
+
+    fn with(settings: Settings, facts: DaemonFacts, file: Option<ConfigurationFile>) -> Self {
+        Self {
+            settings,
+            facts,
+            file,
+            sources: None,
+            is_strict: true,
+            memory: None,
+            paths: BTreeSet::new(),
+            confinement: None,
+            notifier: Notifier::default(),
+        }
+    }
+
+    /// Tells the daemon what its process has given up: what a reload needs of that is refused
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = Some(confinement);
+        self
+    }
+
+    /// Gives the daemon a service manager, which is told of reloads
+    #[must_use]
+    pub fn notify(mut self, notifier: Notifier) -> Self {
+        self.notifier = notifier;
+        self
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -88,7 +122,11 @@ impl Start {
         let state = read.as_ref().and_then(|read| read.settings().state.clone());
         let state = state.or_else(systemd_state);
         let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files));
-        match (read, last_good) {
+        // also of files with problems: a reload may find them mended
+        let mut paths = BTreeSet::from([file.path.clone()]);
+        paths.extend(read.iter().flat_map(Configuration::paths));
+        paths.extend(last_good.iter().flat_map(|good| good.read.paths()));
+        let start = match (read, last_good) {
             (Some(read), Some(last_good)) if is_good && !is_strict => {
                 match last_good.refuses(&read) {
                     Some(problem) => Ok(Self::on_last_good(file, last_good, vec![problem])),
@@ -101,7 +139,18 @@ impl Start {
             (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
             (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
             _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
-        }
+        };
+        start.map(|start| Self { paths, ..start })
+    }
+
+    /// Returns the folders that the daemon needs, now and at reloads
+    pub fn folders(&self) -> Folders {
+        Folders::new(self.paths.iter().map(PathBuf::as_path), &self.settings)
+    }
+
+    /// Returns true if a forward that cannot be had ends the start
+    pub const fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Returns the settings
@@ -124,14 +173,8 @@ impl Start {
             ..DaemonFacts::default()
         };
         let (sources, settings) = read.into_parts();
-        Self {
-            settings,
-            facts,
-            file: Some(file),
-            sources: is_good.then_some(sources),
-            is_strict: false,
-            memory: None,
-        }
+        let sources = is_good.then_some(sources);
+        Self { sources, is_strict: false, ..Self::with(settings, facts, Some(file)) }
     }
 
     fn on_last_good(file: ConfigurationFile, good: LastGood, problems: Vec<String>) -> Self {
@@ -148,7 +191,7 @@ impl Start {
             ..DaemonFacts::default()
         };
         let settings = read.into_parts().1;
-        Self { settings, facts, file: Some(file), sources: None, is_strict: false, memory: None }
+        Self { is_strict: false, ..Self::with(settings, facts, Some(file)) }
     }
 }
 

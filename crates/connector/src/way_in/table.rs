@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept,
-    bind::Socket,
+    bind::{Bound, Socket},
     client::Origin,
     counters::Counters,
     limits::Places,
@@ -67,10 +67,37 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub struct Plan {
     wanted: BTreeMap<Key, Way>,
-    bound: BTreeMap<Key, Socket>,
+    bound: BTreeMap<Key, Bound>,
     /// Forwards that could not be bound, and are tried again
     missing: BTreeMap<Key, (Way, String)>,
     connections: usize,
+}
+
+impl Plan {
+    /// Binds the sockets of a start, without a runtime: before the process gives up what they may need
+    ///
+    /// Unless the start is strict, a forward that cannot be had is tried again by [`WaysIn::retry`].
+    ///
+    /// # Errors
+    /// All other listeners that cannot be had.
+    pub fn of_start(settings: &Settings, is_strict: bool) -> Result<Self, Vec<Failed>> {
+        let (wanted, mut failed) = keyed(Way::all(settings));
+        let (mut bound, mut missing) = (BTreeMap::new(), BTreeMap::new());
+        for (key, way) in &wanted {
+            match Bound::bind(way) {
+                Ok(socket) => _ = bound.insert(key.clone(), socket),
+                Err(error) if way.site().is_some() && !is_strict => {
+                    missing.insert(key.clone(), (way.clone(), error.to_string()));
+                }
+                Err(error) => failed.push(Failed::new(way, &error.to_string())),
+            }
+        }
+        if failed.is_empty() {
+            Ok(Self { wanted, bound, missing, connections: settings.limits.connections })
+        } else {
+            Err(failed)
+        }
+    }
 }
 
 /// A listener that could not be made as it is wanted
@@ -161,7 +188,7 @@ impl WaysIn {
                 continue;
             }
             let may_be_missing = way.site().is_some() && (is_start || table.missing.has(key));
-            match self.bind(way).await {
+            match self.bind(way) {
                 Ok(socket) => _ = bound.insert(key.clone(), socket),
                 Err(error) if may_be_missing => {
                     missing.insert(key.clone(), (way.clone(), error.to_string()));
@@ -210,9 +237,9 @@ impl WaysIn {
             }
             let socket = match bound.remove(&key) {
                 Some(socket) => Ok(socket),
-                None => self.bind(&way).await,
+                None => self.bind(&way),
             };
-            match socket {
+            match socket.and_then(Bound::open) {
                 Ok(socket) => _ = running.insert(key, self.start(way, socket)),
                 Err(error) => failed.push(Failed::new(&way, &error.to_string())),
             }
@@ -225,7 +252,7 @@ impl WaysIn {
             if !was_in_the_way || !is_free(&key, running) {
                 continue;
             }
-            if let Ok(socket) = self.bind(&way).await {
+            if let Ok(socket) = self.bind(&way).and_then(Bound::open) {
                 running.insert(key, self.start((*way).clone(), socket));
             }
         }
@@ -241,7 +268,7 @@ impl WaysIn {
         let mut table = self.table.lock().await;
         let (now, mut opened) = (Instant::now(), Vec::new());
         for (key, way) in table.missing.due(now) {
-            match self.bind(&way).await {
+            match self.bind(&way).and_then(Bound::open) {
                 Ok(socket) => {
                     table.missing.opened(&key);
                     table.running.insert(key, self.start(way.clone(), socket));
@@ -321,8 +348,8 @@ impl WaysIn {
         }
     }
 
-    async fn bind(&self, way: &Way) -> std::io::Result<Socket> {
-        if self.has_sockets { Socket::bind(way).await } else { Ok(Socket::Memory) }
+    fn bind(&self, way: &Way) -> std::io::Result<Bound> {
+        if self.has_sockets { Bound::bind(way) } else { Ok(Bound::Memory) }
     }
 
     fn start(&self, way: Way, mut socket: Socket) -> Running {
