@@ -61,6 +61,22 @@ pub enum SiteState {
 }
 
 impl SiteState {
+    /// The words for all states that a site of a fleet can be in
+    pub const NAMES: [&'static str; 12] = [
+        "disabled",
+        "down",
+        "idle",
+        "queued",
+        "fetching-secret",
+        "dialling",
+        "up",
+        "renegotiating",
+        "hanging-up",
+        "waiting",
+        "stopped",
+        "removed",
+    ];
+
     /// Returns a word for programs
     pub const fn name(&self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@
 //! | `layers` | `[defaults]`, templates and sites, over all files |
 //! | `site`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
+//! | `metrics` | the settings of the metrics |
 //! | `listeners` | rules that concern several listeners |
 //! | `schema` | the JSON Schema and the reference |
 //!
@@ -22,6 +23,7 @@ mod keys;
 mod layers;
 mod listeners;
 mod mask;
+mod metrics;
 mod problem;
 mod proxy;
 mod reader;
@@ -52,7 +54,8 @@ pub use self::{
 };
 use crate::{
     settings::{
-        ControlSocket, Limits, Listen, Outer, ProxySettings, Settings, SiteSettings, UnixSocket,
+        ControlSocket, Limits, Listen, MetricsSettings, Outer, ProxySettings, Settings,
+        SiteSettings, UnixSocket,
     },
     way_in::Way,
 };
@@ -76,6 +79,7 @@ impl Configuration {
         let mut built = Builder::new(&sources, &mut problems);
         let sites = built.sites(&document.sites);
         let proxies = built.proxies(&document.top, &document.sites);
+        let metrics = built.metrics(&document.top);
         let listeners = built.listeners.count;
         let settings = Settings {
             control: control(document.top.control.as_ref(), &mut problems),
@@ -84,6 +88,7 @@ impl Configuration {
             state: document.top.state.as_ref().map(|it| sources.folder(0).join(&it.value)),
             sites,
             proxies,
+            metrics,
         };
         if settings.sites.is_empty() {
             let start = Place { file: 0, span: 0..0, site: None };
@@ -244,6 +249,10 @@ impl<'a> Builder<'a> {
         } else {
             twins.insert(login, name.clone());
         }
+    }
+
+    fn metrics(&mut self, top: &TopKeys) -> MetricsSettings {
+        metrics::build(top.metrics.as_ref(), &mut self.listeners, self.sources, self.problems)
     }
 
     fn proxies(

@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     keys::{
-        ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys, ProxyKeys, SiteKeys, TopKeys,
+        ControlKeys, ForwardKeys, LimitKeys, LoginKeys, MetricsKeys, OuterKeys, ProxyKeys,
+        SiteKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},
@@ -86,7 +87,7 @@ fn code(default: &str) -> String {
 }
 
 /// All tables, each with its title and its keys
-fn tables() -> [(&'static str, Vec<Key>); 10] {
+fn tables() -> [(&'static str, Vec<Key>); 11] {
     [
         ("Top level", TopKeys::keys()),
         ("`[site.NAME]`, `[template.NAME]`, `[defaults]`", SiteKeys::keys()),
@@ -96,6 +97,7 @@ fn tables() -> [(&'static str, Vec<Key>); 10] {
         ("`[[proxy.login]]`", LoginKeys::keys()),
         ("A unix socket in place of an address", UnixKeys::keys()),
         ("`[control]`", ControlKeys::keys()),
+        ("`[metrics]`", MetricsKeys::keys()),
         ("`[limits]`", LimitKeys::keys()),
         ("`[outer]`", OuterKeys::keys()),
     ]

@@ -1,6 +1,10 @@
 //! The kinds of values: texts, numbers, times, places, choices
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use pptp::Password;
@@ -108,6 +112,23 @@ impl Value for Ipv4Addr {
 
     fn schema() -> Json {
         json!({ "type": "string", "format": "ipv4" })
+    }
+}
+
+impl Value for SocketAddr {
+    fn wanted() -> String {
+        "an address with a port such as \"127.0.0.1:9464\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, |text| {
+            text.parse()
+                .map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^.+:[0-9]+$" })
     }
 }
 
@@ -408,6 +429,50 @@ words! {
         Manual = "manual",
     }
 }
+
+words! {
+    /// The sites that have series of their own
+    MetricsSitesWord {
+        All = "all",
+        Problems = "problems",
+        None = "none",
+    }
+}
+
+/// A label of sites that is a label of Prometheus, too
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LabelName(pub(super) String);
+
+impl Value for LabelName {
+    fn wanted() -> String {
+        "a label whose name has letters, digits and `_` alone".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, |text| {
+            let is_part = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'_';
+            let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
+            if !begins || !text.bytes().all(is_part) {
+                return Err(format!(
+                    "`{}` cannot be a label of Prometheus: {} is wanted",
+                    shorten(text),
+                    Self::wanted()
+                ));
+            }
+            if TAKEN_LABELS.contains(&text) {
+                return Err(format!("`{text}` is a label that metrics have already"));
+            }
+            Ok(Self(text.to_owned()))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^[a-zA-Z][a-zA-Z0-9_]*$" })
+    }
+}
+
+/// Labels that `pptp_site_info` has, and those that Prometheus sets itself
+const TAKEN_LABELS: [&str; 4] = ["site", "server", "job", "instance"];
 
 words! {
     /// The form in which a password is hashed

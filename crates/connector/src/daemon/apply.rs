@@ -7,7 +7,7 @@ use pptp_fleet::{Changes, NotApplied, Plan};
 use super::lifecycle::{Daemon, events_for};
 use crate::{
     api::ReloadReport,
-    settings::{Settings, SiteSettings},
+    settings::{MetricsSettings, Settings, SiteSettings},
     way_in::{Failed, Way},
 };
 
@@ -20,12 +20,15 @@ impl Daemon {
         // locked to the end: one change at a time
         let mut running = self.settings.lock().await;
         let plan = self.ways.prepare(&settings).await?;
+        let metrics = self.metrics.prepare(&settings.metrics).await.map_err(|it| vec![it])?;
         let listeners = listener_changes(&running, &settings);
         // before the listeners: access is looked at anew when they change
         self.directory.replace(&settings.sites);
         let changes = self.change_sites(&settings).await;
         let mut report = ReloadReport { listeners, ..report_of(changes, &running, &settings) };
-        for failed in self.ways.commit(plan).await {
+        let failed = self.ways.commit(plan).await;
+        let failed_metrics = self.metrics.commit(metrics, &self.this).await;
+        for failed in failed.into_iter().chain(failed_metrics) {
             tracing::error!("{failed}");
             report.failures.push(failed.to_string());
         }
@@ -85,6 +88,7 @@ fn is_changed_beside(old: &SiteSettings, new: &SiteSettings) -> bool {
 
 /// Returns a line for each listener that is opened, closed, or has other settings
 fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
+    let (running_metrics, wanted_metrics) = (&running.metrics, &wanted.metrics);
     let by_key = |settings: &Settings| -> BTreeMap<_, _> {
         Way::all(settings).into_iter().map(|way| (way.key(), way)).collect()
     };
@@ -97,6 +101,20 @@ fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
             Some(old) if old != way => lines.push(format!("changed: {way}")),
             Some(_) => {}
         }
+    }
+    lines.extend(metrics_changes(running_metrics, wanted_metrics));
+    lines
+}
+
+/// Returns the lines about the metrics' own listener, and about what they tell
+fn metrics_changes(running: &MetricsSettings, wanted: &MetricsSettings) -> Vec<String> {
+    let line = |word: &str, address| format!("{word}: metrics {address}");
+    let mut lines = Vec::new();
+    if running.listen != wanted.listen {
+        lines.extend(running.listen.map(|address| line("closed", address)));
+        lines.extend(wanted.listen.map(|address| line("opened", address)));
+    } else if running != wanted {
+        lines.push("changed: metrics".to_owned());
     }
     lines
 }

@@ -1,7 +1,8 @@
 //! The daemon: a fleet with its ways in
 
 use std::{
-    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
+    net::SocketAddr,
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -15,13 +16,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     clock,
+    metrics_listener::MetricsListener,
     narrate::narrate,
     secrets::SecretWatch,
     start::{ConfigurationFile, Start},
     state_dir::StateDir,
 };
 use crate::{
-    api::{DaemonFacts, EventLog},
+    api::{DaemonFacts, EventLog, Reading, metrics::Exporter},
     configuration::Sources,
     directory::Directory,
     settings::Settings,
@@ -36,6 +38,10 @@ pub struct Daemon {
     pub(super) directory: Directory,
     pub(super) ways: WaysIn,
     pub(super) events: Arc<EventLog>,
+    pub(super) metrics: MetricsListener,
+    pub(super) exporter: Exporter,
+    /// The daemon itself, for a listener that must not hold it
+    pub(super) this: Weak<Self>,
     pub(super) client: Client,
     pub(super) state: Option<StateDir>,
     /// The settings in force; locked for the time of a reload, so that there is one at a time
@@ -91,9 +97,15 @@ impl Daemon {
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
         let ways = make_ways(directory.clone(), &settings.limits);
         let prepared = ways.prepare(&settings).await.map_err(StartError::Bind)?;
+        let metrics = MetricsListener::default();
+        let metrics_plan = metrics.prepare(&settings.metrics).await;
+        let metrics_plan = metrics_plan.map_err(|failed| StartError::Bind(vec![failed]))?;
         let started = SystemTime::now();
         let facts = DaemonFacts { started: Some(started), ..facts };
-        let daemon = Arc::new(Self {
+        let daemon = Arc::new_cyclic(|this| Self {
+            metrics,
+            exporter: Exporter::new(),
+            this: Weak::clone(this),
             events: Arc::new(EventLog::new(started, events_for(settings.sites.len()))),
             directory,
             ways,
@@ -111,7 +123,9 @@ impl Daemon {
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
         // a start has no earlier listener that could stand in the way
-        for failure in daemon.ways.commit(prepared).await {
+        let failed = daemon.ways.commit(prepared).await;
+        let failed_metrics = daemon.metrics.commit(metrics_plan, &daemon.this).await;
+        for failure in failed.into_iter().chain(failed_metrics) {
             tracing::error!("{failure}");
         }
         daemon.look().await;
@@ -136,6 +150,11 @@ impl Daemon {
         &self.ways
     }
 
+    /// Returns the address of the metrics' own listener, with the port that the system has chosen for port 0
+    pub async fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.address().await
+    }
+
     /// Returns the events since the start
     pub fn events(&self) -> &EventLog {
         &self.events
@@ -144,6 +163,11 @@ impl Daemon {
     /// Locks the facts about the daemon itself
     pub(super) fn lock_facts(&self) -> MutexGuard<'_, DaemonFacts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the files were read, and whether they came into force
+    pub(super) fn note_reading(&self, is_in_force: bool) {
+        self.lock_facts().last_reading = Some(Reading { at: SystemTime::now(), is_in_force });
     }
 
     /// Returns true if the driver and the supervisor have answered lately
@@ -161,6 +185,7 @@ impl Daemon {
         self.write_accepted().await;
         let ((), is_done) =
             tokio::join!(self.ways.close_all(Duration::ZERO), self.fleet().shut_down(within));
+        self.metrics.close().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -280,7 +305,7 @@ const ACCEPTED: &str = "accepted";
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an answer after which the daemon is not ready
-const MAX_SILENCE: Duration = Duration::from_secs(10);
+const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// The time between two looks at what has to be written
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);

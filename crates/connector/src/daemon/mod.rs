@@ -7,6 +7,7 @@
 //! | `reload` | the files are read again, and what has changed is applied |
 //! | `apply` | other settings for a daemon that runs |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
+//! | `metrics_listener` | the metrics' own listener, and its change by a reload |
 //! | `control` | the daemon, as the control interface sees it |
 //! | `clock` | the watch over the clocks |
 //! | `narrate` | lines for people: what happens to the sites |
@@ -16,6 +17,7 @@ mod apply;
 mod clock;
 mod control;
 mod lifecycle;
+mod metrics_listener;
 mod narrate;
 mod reload;
 mod secrets;

@@ -13,7 +13,7 @@ use super::{
     state_dir::{StateDir, StateError},
 };
 use crate::{
-    api::{DaemonFacts, date},
+    api::{DaemonFacts, Reading, date},
     configuration::{Configuration, Sources},
     settings::Settings,
 };
@@ -47,7 +47,12 @@ pub struct NoConfiguration(pub String);
 impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
-        let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
+        let last_reading = Some(read_now(true));
+        let facts = DaemonFacts {
+            config_read: Some(SystemTime::now()),
+            last_reading,
+            ..DaemonFacts::default()
+        };
         Self { settings, facts, file: None, sources: None, memory: None }
     }
 
@@ -113,6 +118,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(SystemTime::now()),
+            last_reading: Some(read_now(is_good)),
             problems_title: "sites with problems are not dialled:".to_owned(),
             problems,
             ..DaemonFacts::default()
@@ -132,6 +138,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(written),
+            last_reading: Some(read_now(false)),
             is_running_last_good: true,
             problems_title: format!(
                 "the files are not in force, but the last good configuration of {}:",
@@ -154,6 +161,11 @@ impl ConfigurationFile {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
         Ok(Configuration::read(sources, self.max_files))
     }
+}
+
+/// The reading of the files that begins a daemon
+fn read_now(is_in_force: bool) -> Reading {
+    Reading { at: SystemTime::now(), is_in_force }
 }
 
 /// The last good configuration

@@ -32,10 +32,7 @@ impl Socket {
                 let bound = UdpSocket::bind(address).await.map(Self::Udp);
                 bound.map_err(|error| with_remedy(error, *address, 'u'))
             }
-            Listen::Ip(address) => {
-                let bound = TcpListener::bind(address).await.map(Self::Tcp);
-                bound.map_err(|error| with_remedy(error, *address, 't'))
-            }
+            Listen::Ip(address) => bind_tcp(*address).await.map(Self::Tcp),
             Listen::Unix(socket) => unix::bind(socket).map(Self::Unix).map_err(io::Error::other),
         }
     }
@@ -56,6 +53,15 @@ impl Socket {
             Self::Tcp(_) | Self::Udp(_) | Self::Memory | Self::MemoryUdp(_) => None,
         }
     }
+}
+
+/// Binds a port of TCP
+///
+/// # Errors
+/// As the kernel says, with what to do about it.
+pub(crate) async fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| with_remedy(error, address, 't'))
 }
 
 /// Says what to do about an address that cannot be bound; `protocol` is its letter for `ss`

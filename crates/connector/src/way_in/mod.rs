@@ -47,6 +47,7 @@ mod tcp;
 mod udp;
 mod way;
 
+pub(crate) use self::bind::bind_tcp;
 pub use self::{
     client::{ClientStream, Origin},
     counters::Counters,

@@ -56,6 +56,11 @@ impl Counters {
         self.tunnel = None;
     }
 
+    /// The traffic of the tunnels that are gone, and the present one
+    pub(super) fn parts(&self) -> (Traffic, Option<Tunnel>) {
+        (self.past, self.tunnel.clone())
+    }
+
     pub(super) const fn dials(&self) -> &DialCounts {
         &self.dials
     }
