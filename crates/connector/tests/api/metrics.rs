@@ -92,6 +92,8 @@ async fn a_scrape_has_each_metric_once_and_no_other() {
     server.restart().await.unwrap();
     world.until("b1", "waiting").await;
     world.until("b1", "up").await;
+    // until echoes were answered
+    sleep(Duration::from_mins(3)).await;
     for accept in [OPEN, "*/*"] {
         let body = scrape(&world, accept).await.body;
         let text = String::from_utf8(body).unwrap();
