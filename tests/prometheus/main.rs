@@ -47,8 +47,9 @@ fn readers_of_others_read_both_forms() {
         world.make_trouble().await;
         let open = world.scrape("application/openmetrics-text; version=1.0.0").await;
         let read = run(Command::new("/usr/bin/python3").args(["-c", PARSE]), &open);
-        let families: usize = read.trim().parse().expect("the number of families");
-        assert!(families > 55, "{families} families");
+        let (families, city) = read.trim_end().split_once(' ').expect("two words");
+        assert!(families.parse::<usize>().expect("a number") > 55, "{families} families");
+        assert_eq!(city, "'\"Köln\"\\n\\\\'", "the label of a site as it was configured");
         let classic = world.scrape("text/plain").await;
         // it also asks for names and units as they are usual
         assert_eq!(run(Command::new("promtool").args(["check", "metrics"]), &classic), "");
@@ -192,5 +193,8 @@ async fn pause() {
 const PARSE: &str = "
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
-print(sum(1 for family in parse(sys.stdin.read()) if family.documentation))
+families = list(parse(sys.stdin.read()))
+site = next(family for family in families if family.name == 'pptp_site')
+city = next(it.labels['city'] for it in site.samples if it.labels['site'] == 'flapping')
+print(sum(1 for family in families if family.documentation), repr(city))
 ";

@@ -9,10 +9,11 @@ use ipnet::IpNet;
 use pptp_fleet::Probe;
 
 use super::{
+    label::LabelName,
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, LabelName, MetricsSitesWord, Mode, Number,
-        PasswordKey, SelectorTerm, Sha256, Time,
+        ConnectWord, EncodingWord, ForwardTarget, MetricsSitesWord, Mode, Number, PasswordKey,
+        SelectorTerm, Sha256, Time,
     },
 };
 use crate::settings::{Insecure, Listen, TargetRule};

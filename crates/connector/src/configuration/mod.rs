@@ -7,6 +7,7 @@
 //! | `mask` | lines without the passwords in them |
 //! | `reader` | values and tables in general, and the macro that defines a table |
 //! | `values` | the kinds of values: times, places to listen, choices |
+//! | `label` | labels of sites that are labels of Prometheus, too |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
 //! | `site`, `proxy` | the settings that they make |
@@ -20,6 +21,7 @@
 //! have no I/O.
 
 mod keys;
+mod label;
 mod layers;
 mod listeners;
 mod mask;

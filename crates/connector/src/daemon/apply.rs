@@ -26,9 +26,7 @@ impl Daemon {
         self.directory.replace(&settings.sites);
         let changes = self.change_sites(&settings).await;
         let mut report = ReloadReport { listeners, ..report_of(changes, &running, &settings) };
-        let failed = self.ways.commit(plan).await;
-        let failed_metrics = self.metrics.commit(metrics, &self.this).await;
-        for failed in failed.into_iter().chain(failed_metrics) {
+        for failed in self.commit_listeners(plan, metrics).await {
             tracing::error!("{failed}");
             report.failures.push(failed.to_string());
         }

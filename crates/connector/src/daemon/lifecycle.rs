@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     clock,
-    metrics_listener::MetricsListener,
+    metrics_listener::{MetricsListener, MetricsPlan},
     narrate::narrate,
     secrets::SecretWatch,
     start::{ConfigurationFile, Start},
@@ -27,7 +27,7 @@ use crate::{
     configuration::Sources,
     directory::Directory,
     settings::Settings,
-    way_in::{Failed, WaysIn},
+    way_in::{Failed, Plan, WaysIn},
 };
 
 /// A fleet with its ways in, and the settings that both have
@@ -85,13 +85,7 @@ impl Daemon {
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
         let Start { settings, facts, file, sources, memory } = start;
         let state = settings.state.clone().map(StateDir::new);
-        let mut options = FleetOptions::default();
-        options.dial_rate = settings.limits.dial_rate;
-        options.seed = memory;
-        if let Some(accepted) = read_accepted(state.as_ref()) {
-            options = options.accepted(accepted);
-        }
-        let fleet = Fleet::new(client.clone(), &options);
+        let fleet = Fleet::new(client.clone(), &fleet_options(&settings, state.as_ref(), memory));
         let directory = Directory::new(fleet);
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
@@ -123,9 +117,7 @@ impl Daemon {
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
         // a start has no earlier listener that could stand in the way
-        let failed = daemon.ways.commit(prepared).await;
-        let failed_metrics = daemon.metrics.commit(metrics_plan, &daemon.this).await;
-        for failure in failed.into_iter().chain(failed_metrics) {
+        for failure in daemon.commit_listeners(prepared, metrics_plan).await {
             tracing::error!("{failure}");
         }
         daemon.look().await;
@@ -158,6 +150,13 @@ impl Daemon {
     /// Returns the events since the start
     pub fn events(&self) -> &EventLog {
         &self.events
+    }
+
+    /// Makes the changes of the listeners; returns those that could not be had
+    pub(super) async fn commit_listeners(&self, ways: Plan, metrics: MetricsPlan) -> Vec<Failed> {
+        let mut failed = self.ways.commit(ways).await;
+        failed.extend(self.metrics.commit(metrics, &self.this).await);
+        failed
     }
 
     /// Locks the facts about the daemon itself
@@ -273,6 +272,17 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         // some of the tasks hold the fleet, which hangs up once nobody holds it
         self.stop.cancel();
+    }
+}
+
+/// The options of the fleet, with the logins that servers have accepted
+fn fleet_options(settings: &Settings, state: Option<&StateDir>, seed: Option<u64>) -> FleetOptions {
+    let mut options = FleetOptions::default();
+    options.dial_rate = settings.limits.dial_rate;
+    options.seed = seed;
+    match read_accepted(state) {
+        Some(accepted) => options.accepted(accepted),
+        None => options,
     }
 }
 

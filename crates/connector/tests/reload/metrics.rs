@@ -180,3 +180,38 @@ async fn a_listener_of_metrics_does_not_hold_a_daemon_that_is_dropped() {
     }
     panic!("something holds it");
 }
+
+#[tokio::test]
+async fn a_site_that_a_reload_removes_and_adds_again_begins_at_0_and_the_sums_go_on() {
+    let world = World::new("metrics-again");
+    let keys = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
+    let with = format!("{keys}[site.b1]\n[site.b2]\nuser = \"other\"\nconnect = \"manual\"\n");
+    world.write(&with);
+    let daemon = world.start().await;
+    let to = daemon.metrics_address().await.unwrap();
+    let value = async |series: &str| {
+        let text = get(to, "/metrics", "localhost").await;
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(series));
+        lines.next().map(|value| value.trim().parse::<f64>().unwrap())
+    };
+    let (dials, ups) = ("pptp_dials_total{result=\"ok\"} ", "pptp_site_ups_total{site=\"b1\"} ");
+    reach(&daemon, "b1", SiteState::is_up).await;
+    assert_eq!((value(dials).await, value(ups).await), (Some(1.0), Some(1.0)));
+    let sent = value("pptp_sent_bytes_total ").await;
+    let site = daemon.fleet().site("b1").unwrap();
+    world.write(&with.replace("[site.b1]\n", ""));
+    reload(&daemon).await.unwrap();
+    let mut state = site.state();
+    let gone = timeout(PATIENCE, state.wait_for(|state| *state == SiteState::Removed)).await;
+    gone.expect("in time").expect("the fleet lives");
+    assert_eq!((value(dials).await, value(ups).await), (Some(1.0), None));
+    assert!(value("pptp_sent_bytes_total ").await >= sent);
+    world.write(&with);
+    reload(&daemon).await.unwrap();
+    reach(&daemon, "b1", SiteState::is_up).await;
+    assert_eq!((value(dials).await, value(ups).await), (Some(2.0), Some(1.0)));
+    assert!(value("pptp_sent_bytes_total ").await >= sent);
+    assert!(daemon.shut_down().await);
+}
+
+const PATIENCE: Duration = Duration::from_mins(1);
