@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::Client;
+use pptp::{Client, error::Phase};
 use pptp_fleet::{
     Caller, DialCounts, EventKind, Events, Fleet, FleetOptions, Secret, Site, SiteConfig, SiteName,
     SiteStatus,
@@ -249,10 +249,7 @@ async fn the_figures_of_all_sites_are_those_of_one_moment_and_sums_outlive_remov
     let world = World::new();
     let server = world.serve();
     let site = world.add("b1").await;
-    world
-        .fleet
-        .set(self::name("b2"), SiteConfig::new("10.99.0.9", "u", Secret::literal("p")))
-        .await;
+    world.fleet.set(name("b2"), SiteConfig::new("10.99.0.9", "u", Secret::literal("p"))).await;
     until(&site, "up").await;
     fetch(&site).await;
     let other = world.fleet.site("b2").unwrap();
@@ -274,12 +271,11 @@ async fn the_figures_of_all_sites_are_those_of_one_moment_and_sums_outlive_remov
     assert_eq!(figures.dials().failed[failure.name], b2.dials.failed[failure.name]);
     // each phase of the dial that led up was completed once
     let phases: Vec<_> = figures.phases.iter().map(|(phase, it)| (*phase, it.total())).collect();
-    use pptp::error::Phase;
     assert!(phases.contains(&(Phase::Network, 1)) && phases.contains(&(Phase::Authentication, 1)));
     assert!(!phases.iter().any(|(phase, _)| *phase == Phase::Up), "{phases:?}");
     let octets = b1.traffic(Some(&stats)).octets_sent;
     // what a removed site has counted stays in the sums
-    assert!(world.fleet.remove(&self::name("b1")).await);
+    assert!(world.fleet.remove(&name("b1")).await);
     let mut removed = site.state();
     removed.wait_for(|state| state.name() == "removed").await.unwrap();
     let after = world.fleet.figures().await.unwrap();
@@ -297,7 +293,7 @@ async fn a_site_that_is_tried_again_keeps_its_failure_and_one_that_is_down_by_ha
     until(&site, "dialling").await;
     let figures = world.fleet.figures().await.unwrap();
     assert!(figures.sites[0].failure.is_some() && figures.sites[0].is_wanted, "{figures:?}");
-    world.fleet.down(&self::name("b1"), Caller("anna".into())).await;
+    world.fleet.down(&name("b1"), Caller("anna".into())).await;
     until(&site, "down").await;
     let figures = world.fleet.figures().await.unwrap();
     assert!(figures.sites[0].failure.is_none() && !figures.sites[0].is_wanted, "{figures:?}");
