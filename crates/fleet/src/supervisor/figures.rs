@@ -67,7 +67,7 @@ fn site_figures(entry: &Entry) -> SiteFigures {
     let state = entry.shared.state.borrow();
     let (is_up, own) = (state.is_up(), state.failure().map(FailureKind::of));
     // of a site that is on its way to the next attempt
-    let pending = latest.filter(|_| machine.failures() > 0);
+    let pending = latest.filter(|_| machine.failures() > 0 || counters.has_failed());
     let name = entry.shared.name.clone();
     let mut figures =
         SiteFigures::new(name, state.name(), counters.dials().clone(), counters.parts());

@@ -152,6 +152,7 @@ impl Supervisor {
             if let Some(tunnel) = entry.shared.take_tunnel() {
                 entry.resume = Some(tunnel.info());
             }
+            entry.counters.failed();
             if *entry.machine.phase() == Phase::Dialling {
                 entry.counters.dial_failed(failure.name());
             }

@@ -35,7 +35,7 @@ fn parse_weight(text: &str) -> u32 {
     let is_form = rest.len() <= 3 && rest.bytes().all(|octet| octet.is_ascii_digit());
     let thousandths = format!("{rest:0<3}").parse().unwrap_or(0);
     match whole {
-        "1" if is_form => MOST,
+        "1" if is_form && thousandths == 0 => MOST,
         "0" if is_form => thousandths,
         _ => 0,
     }
