@@ -98,6 +98,8 @@ pub struct ListenerStatus {
     pub clients: usize,
     /// What it has counted
     pub counts: ListenerCounts,
+    /// The reason why it is not open, and tried again
+    pub error: Option<String>,
 }
 
 /// What a listener has counted since it was opened

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    keys::{IncludedKeys, SiteKeys, Sites, Templates, TopKeys},
+    keys::{IncludedKeys, SITE_ONLY, SiteKeys, Sites, Templates, TopKeys},
     problem::{Place, Problems},
     reader::{Found, Node, Reader, Section, Value, nearest, shorten},
     source::Sources,
@@ -19,7 +19,7 @@ pub(super) struct Document {
     /// The keys of the first file
     pub(super) top: TopKeys,
     /// The sites with all the keys that they have, by their own table, their template or `[defaults]`
-    pub(super) sites: BTreeMap<SiteName, EffectiveSite>,
+    pub(super) sites: BTreeMap<SiteName, Box<EffectiveSite>>,
 }
 
 /// A site with all the keys that it has
@@ -76,7 +76,7 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
             Some(template) => keys.over(template).over(&defaults),
             None => keys.over(&defaults),
         };
-        let site = EffectiveSite { place: name.place, keys };
+        let site = Box::new(EffectiveSite { place: name.place, keys });
         if let Some(first) = document.sites.get(&name.value) {
             let where_ = super::at(&first.place, sources);
             problems.error(
@@ -144,11 +144,9 @@ fn named_template<'t>(
 
 /// Tells of the keys that only a site itself may have
 fn refuse_site_keys(keys: &SiteKeys, problems: &mut Problems) {
-    let places = [
-        ("template", keys.template.as_ref().map(|it| &it.place)),
-        ("address", keys.address.as_ref().map(|it| &it.place)),
-    ];
-    for (name, place) in places {
+    let places =
+        [keys.template.as_ref().map(|it| &it.place), keys.address.as_ref().map(|it| &it.place)];
+    for (name, place) in SITE_ONLY.into_iter().zip(places) {
         if let Some(place) = place {
             let message = format!("`{name}` belongs into a site's own table");
             problems.error(place, message, None);
@@ -174,7 +172,7 @@ impl Value for Templates {
     }
 
     fn schema() -> Json {
-        json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/site" } })
+        json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/shared" } })
     }
 }
 
@@ -200,7 +198,7 @@ impl Value for Sites {
             let place = inside.place(key.span());
             // one that is no table has no keys: its name stays, so that it is not taken for removed
             let keys = SiteKeys::read(value, &mut inside).unwrap_or_default();
-            all.push((Found { value: name, place }, keys));
+            all.push((Found { value: name, place }, Box::new(keys)));
         }
         Some(Self(all))
     }

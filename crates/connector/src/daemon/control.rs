@@ -86,5 +86,7 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
         octets: counters.octets(),
         datagrams_dropped: counters.dropped(),
     };
-    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients: counters.now(), counts }
+    let clients = counters.now();
+    let (kind, error) = (kind.to_owned(), status.error.clone());
+    ListenerStatus { kind, listen, site, target, clients, counts, error }
 }

@@ -137,6 +137,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
     bound.map_err(|error| Failed {
         way: format!("metrics {address}"),
         key: ListenKey::Tcp(address),
+        site: None,
         error: error.to_string(),
+        is_tried_again: false,
     })
 }

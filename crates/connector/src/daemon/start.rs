@@ -9,12 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    addresses::known,
     reload::guard,
     state_dir::{StateDir, StateError},
 };
 use crate::{
     api::{DaemonFacts, Reading, date},
     configuration::{Configuration, Sources},
+    deals::Deals,
     settings::Settings,
 };
 
@@ -27,6 +29,8 @@ pub struct Start {
     pub(super) file: Option<ConfigurationFile>,
     /// The texts in force, if they are the files'
     pub(super) sources: Option<Sources>,
+    /// True if a forward that cannot be had ends the start
+    pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
 }
@@ -53,7 +57,7 @@ impl Start {
             last_reading,
             ..DaemonFacts::default()
         };
-        Self { settings, facts, file: None, sources: None, memory: None }
+        Self { settings, facts, file: None, sources: None, is_strict: true, memory: None }
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -68,7 +72,7 @@ impl Start {
     /// Reads a file; with problems in it, the last good configuration
     ///
     /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
-    /// files to be without problems.
+    /// files to be without problems, and all listeners to be had.
     ///
     /// # Errors
     /// There is nothing to start with.
@@ -96,7 +100,9 @@ impl Start {
                     None => Ok(Self::new(file, read, Vec::new())),
                 }
             }
-            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
+            (Some(read), _) if is_good => {
+                Ok(Self { is_strict, ..Self::new(file, read, Vec::new()) })
+            }
             (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
             (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
             _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
@@ -129,6 +135,7 @@ impl Start {
             facts,
             file: Some(file),
             sources: is_good.then_some(sources),
+            is_strict: false,
             memory: None,
         }
     }
@@ -148,7 +155,7 @@ impl Start {
             ..DaemonFacts::default()
         };
         let settings = read.into_parts().1;
-        Self { settings, facts, file: Some(file), sources: None, memory: None }
+        Self { settings, facts, file: Some(file), sources: None, is_strict: false, memory: None }
     }
 }
 
@@ -158,8 +165,13 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
+        self.read_beside(None)
+    }
+
+    /// Reads the file, with the addresses that are dealt out already if they are known
+    pub(super) fn read_beside(&self, deals: Option<Deals>) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(sources, self.max_files))
+        Ok(Configuration::read_with(sources, self.max_files, |state| known(state, deals)))
     }
 }
 
@@ -210,7 +222,7 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(sources, max_files);
+        let read = Configuration::read_with(sources, max_files, |state| known(state, None));
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;
