@@ -1,12 +1,16 @@
 //! The daemon as the control interface sees it
 
-use std::{future::Future, path::PathBuf, pin::Pin, time::SystemTime};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
 
-use pptp::doctor::Doctor;
+use pptp::{doctor::Doctor, stats::ClientStats};
 use pptp_fleet::SiteName;
 
-use super::event_log::EventLog;
-use crate::{directory::Directory, settings::Listen, target::Target};
+use super::{event_log::EventLog, metrics::Exporter};
+use crate::{
+    directory::Directory,
+    settings::{Listen, MetricsSettings},
+    target::Target,
+};
 
 /// A future of the daemon
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -40,6 +44,15 @@ pub trait Control: Send + Sync + 'static {
 
     /// Returns true if the driver and the supervisor turned lately, and a configuration is in force
     fn is_ready(&self) -> bool;
+
+    /// Returns the settings of the metrics
+    fn metrics(&self) -> Arc<MetricsSettings>;
+
+    /// Returns the scrapes, of which there is one at a time
+    fn exporter(&self) -> &Exporter;
+
+    /// Returns the figures of the sockets that all tunnels share
+    fn client_stats(&self) -> ClientStats;
 }
 
 /// Facts about the daemon itself
@@ -51,12 +64,23 @@ pub struct DaemonFacts {
     pub config: Option<PathBuf>,
     /// The time at which the configuration in force was read
     pub config_read: Option<SystemTime>,
+    /// The latest reading of the files, at the start or by a reload
+    pub last_reading: Option<Reading>,
     /// True if the files have problems, and the last good configuration is in force
     pub is_running_last_good: bool,
     /// The line above the problems
     pub problems_title: String,
     /// The problems of the files, or the parts that are not in force, each in one line
     pub problems: Vec<String>,
+}
+
+/// A reading of the files
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The time
+    pub at: SystemTime,
+    /// True if the files came into force, without a problem
+    pub is_in_force: bool,
 }
 
 /// A listener of a way in
@@ -72,8 +96,25 @@ pub struct ListenerStatus {
     pub target: Option<Target>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// What it has counted
+    pub counts: ListenerCounts,
     /// The reason why it is not open, and tried again
     pub error: Option<String>,
+}
+
+/// What a listener has counted since it was opened
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenerCounts {
+    /// The most clients at a time
+    pub max_clients: usize,
+    /// Clients that were accepted
+    pub accepted: u64,
+    /// Clients that were refused, by the word for the reason
+    pub refused: Vec<(&'static str, u64)>,
+    /// Octets of clients that went to sites, and those of sites that went to clients
+    pub octets: (u64, u64),
+    /// Datagrams that were dropped
+    pub datagrams_dropped: u64,
 }
 
 /// The options of a reload

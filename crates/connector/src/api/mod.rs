@@ -9,6 +9,7 @@
 //! | `query` | the queries of requests |
 //! | `problem` | errors |
 //! | `view` | the JSON objects |
+//! | `metrics`, `metrics_server` | figures for Prometheus, and their own listener |
 //! | `describe` | the objects of sites and tunnels, made of what a fleet knows |
 //! | `groups` | sites that are not up, in groups |
 //! | `event_log` | the events since the start of the daemon |
@@ -21,6 +22,8 @@ mod control;
 mod describe;
 mod event_log;
 mod groups;
+pub mod metrics;
+mod metrics_server;
 mod problem;
 pub mod query;
 mod routes;
@@ -33,10 +36,11 @@ mod wall;
 pub(crate) use self::wall::date;
 pub use self::{
     control::{
-        BoxFuture, Control, DaemonFacts, ListenerStatus, ReloadError, ReloadOptions, ReloadProblem,
-        ReloadReport,
+        BoxFuture, Control, DaemonFacts, ListenerCounts, ListenerStatus, Reading, ReloadError,
+        ReloadOptions, ReloadProblem, ReloadReport,
     },
     event_log::{EventId, EventLog, InvalidId, LoggedEvent, Reader},
+    metrics_server::MetricsServer,
     problem::Problem,
     server::{Peer, Server},
 };

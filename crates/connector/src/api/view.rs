@@ -218,14 +218,7 @@ impl FailureView {
 
 /// Returns the layer at which a site failed
 pub fn layer_of(failure: &SiteFailure) -> Layer {
-    match failure {
-        SiteFailure::Tunnel(error) => error.layer(),
-        SiteFailure::LoginHeld => Layer::Authentication,
-        SiteFailure::Secret { .. } => Layer::Host,
-        SiteFailure::Invalid(_) => Layer::Configuration,
-        // a fault of this program, or a failure that this crate does not know yet
-        _ => Layer::Program,
-    }
+    failure.layer()
 }
 
 /// Sites that are not up, in groups: `GET /v1/problems`

@@ -60,6 +60,8 @@ enum Verb {
     Show(client::ShowArguments),
     /// Prints what happens, as it happens
     Events(client::EventsArguments),
+    /// Prints the figures that Prometheus gets
+    Metrics(client::MetricsArguments),
     /// Wants sites up, and dials them now
     Up(client::ActArguments),
     /// Wants sites down, until `up`
@@ -171,6 +173,7 @@ async fn run(
         Verb::Doctor(arguments) => client::doctor(socket, arguments, terminal).await,
         Verb::Capture(arguments) => client::capture(socket, arguments, terminal).await,
         Verb::FlightRecord(arguments) => client::flight_record(socket, arguments, terminal).await,
+        Verb::Metrics(arguments) => client::metrics(socket, arguments, terminal).await,
         Verb::Reload(arguments) => client::reload(socket, arguments, terminal).await,
         Verb::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();

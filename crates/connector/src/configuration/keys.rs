@@ -1,15 +1,19 @@
 //! The keys of a configuration: its reader, its reference and its schema come of these lines
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use pptp_fleet::Probe;
 
 use super::{
+    label::LabelName,
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, LoopbackNetwork, Mode, Number, PasswordKey,
-        SelectorTerm, Sha256, Time,
+        ConnectWord, EncodingWord, ForwardTarget, LoopbackNetwork, MetricsSitesWord, Mode, Number,
+        PasswordKey, SelectorTerm, Sha256, Time,
     },
 };
 use crate::settings::{Insecure, Listen, TargetRule};
@@ -140,6 +144,22 @@ section! {
 }
 
 section! {
+    /// The metrics for Prometheus; the control socket has them without a word here
+    MetricsKeys {
+        /// The address at which a scraper finds `/metrics`, `/livez` and `/readyz`, and nothing else
+        listen: SocketAddr = "none: the control socket alone has them",
+        /// The networks of the scrapers that may use it; needed if it can be reached from other machines
+        clients: Vec<IpNet> = "all that reach it",
+        /// Names under which scrapers ask for it, beside addresses and `localhost`
+        hosts: Vec<String> = "[]",
+        /// The sites that have series of their own: all, those that have a problem now, or none
+        sites: MetricsSitesWord = "\"all\"",
+        /// Labels of sites that become labels of `pptp_site_info`
+        labels: Vec<Found<LabelName>> = "[]",
+    }
+}
+
+section! {
     /// The limits of the process
     LimitKeys {
         /// Dials a second, over all sites
@@ -186,6 +206,8 @@ section! {
         control: ControlKeys,
         /// SOCKS and HTTP proxies
         proxy: Vec<Found<ProxyKeys>> = "[]",
+        /// The metrics for Prometheus
+        metrics: MetricsKeys,
         /// The limits of the process
         limits: LimitKeys,
         /// The network that carries the tunnels

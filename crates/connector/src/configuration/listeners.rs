@@ -1,9 +1,10 @@
 //! Rules that concern listeners: their addresses, and who can reach them
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, os::unix::ffi::OsStrExt, path::Path};
 
 use super::{
     problem::{Place, Problems},
+    reader::Found,
     source::Sources,
 };
 use crate::{
@@ -30,9 +31,24 @@ impl Listeners {
         sources: &Sources,
         problems: &mut Problems,
     ) {
+        check_reach(way.listen(), way.clients(), place, problems);
+        self.take(way.key(), place, sources, problems);
+    }
+
+    /// The same for the listener of metrics
+    pub(super) fn add_metrics(
+        &mut self,
+        listen: &Found<SocketAddr>,
+        clients: &Clients,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) {
+        check_reach(&Listen::Ip(listen.value), clients, &listen.place, problems);
+        self.take(ListenKey::Tcp(listen.value), &listen.place, sources, problems);
+    }
+
+    fn take(&mut self, key: ListenKey, place: &Place, sources: &Sources, problems: &mut Problems) {
         self.count = self.count.saturating_add(1);
-        check_reach(way, place, problems);
-        let key = way.key();
         if let Some(first) = self.in_the_way(&key) {
             let is_shown = !problems.are_many();
             let help = is_shown.then(|| format!("the first is {}", super::at(first, sources)));
@@ -61,11 +77,11 @@ impl Listeners {
 }
 
 /// A listener that other machines can reach says which of them may use it, and a proxy asks for a login
-fn check_reach(way: &Way, place: &Place, problems: &mut Problems) {
-    if way.listen().is_local() {
+fn check_reach(listen: &Listen, clients: &Clients, place: &Place, problems: &mut Problems) {
+    if listen.is_local() {
         return;
     }
-    if *way.clients() == Clients::All {
+    if *clients == Clients::All {
         let help = "write which may use it: clients = [\"10.0.0.0/8\"]";
         problems.error(place, "other machines can reach this listener", help.to_owned());
     }

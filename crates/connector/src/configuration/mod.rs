@@ -7,10 +7,12 @@
 //! | `mask` | lines without the passwords in them |
 //! | `reader` | values and tables in general, and the macro that defines a table |
 //! | `values` | the kinds of values: times, places to listen, choices |
+//! | `label` | labels of sites that are labels of Prometheus, too |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
 //! | `site`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
+//! | `metrics` | the settings of the metrics |
 //! | `listeners` | rules that concern several listeners |
 //! | `loopback` | addresses for the sites that have none of their own |
 //! | `schema` | the JSON Schema and the reference |
@@ -20,10 +22,12 @@
 //! have no I/O.
 
 mod keys;
+mod label;
 mod layers;
 mod listeners;
 mod loopback;
 mod mask;
+mod metrics;
 mod problem;
 mod proxy;
 mod reader;
@@ -57,7 +61,8 @@ pub use self::{
 };
 use crate::{
     settings::{
-        ControlSocket, Limits, Listen, Outer, ProxySettings, Settings, SiteSettings, UnixSocket,
+        ControlSocket, Limits, Listen, MetricsSettings, Outer, ProxySettings, Settings,
+        SiteSettings, UnixSocket,
     },
     way_in::Way,
 };
@@ -96,6 +101,7 @@ impl Configuration {
         let mut built = Builder::new(&sources, &mut problems);
         let sites = built.sites(document.sites, &mut loopback);
         let proxies = built.proxies(&document.top, &sites);
+        let metrics = built.metrics(&document.top);
         let listeners = built.listeners.count;
         let secrets = std::mem::take(&mut built.secrets);
         let settings = Settings {
@@ -106,6 +112,7 @@ impl Configuration {
             state,
             sites,
             proxies,
+            metrics,
         };
         if settings.sites.is_empty() {
             let start = Place { file: 0, span: 0..0, site: None };
@@ -288,6 +295,10 @@ impl<'a> Builder<'a> {
         } else {
             twins.insert(login, name.clone());
         }
+    }
+
+    fn metrics(&mut self, top: &TopKeys) -> MetricsSettings {
+        metrics::build(top.metrics.as_ref(), &mut self.listeners, self.sources, self.problems)
     }
 
     fn proxies(

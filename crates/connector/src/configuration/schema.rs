@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     keys::{
-        ControlKeys, ForwardKeys, LimitKeys, LoginKeys, LoopbackKeys, OuterKeys, ProxyKeys,
-        SITE_ONLY, SiteKeys, TopKeys,
+        ControlKeys, ForwardKeys, LimitKeys, LoginKeys, LoopbackKeys, MetricsKeys, OuterKeys,
+        ProxyKeys, SITE_ONLY, SiteKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},
@@ -97,7 +97,7 @@ fn code(default: &str) -> String {
 }
 
 /// All tables, each with its title and its keys
-fn tables() -> [(&'static str, Vec<Key>); 11] {
+fn tables() -> [(&'static str, Vec<Key>); 12] {
     [
         ("Top level", TopKeys::keys()),
         ("`[site.NAME]`, `[template.NAME]`, `[defaults]`", SiteKeys::keys()),
@@ -107,6 +107,7 @@ fn tables() -> [(&'static str, Vec<Key>); 11] {
         ("`[[proxy.login]]`", LoginKeys::keys()),
         ("A unix socket in place of an address", UnixKeys::keys()),
         ("`[control]`", ControlKeys::keys()),
+        ("`[metrics]`", MetricsKeys::keys()),
         ("`[limits]`", LimitKeys::keys()),
         ("`[outer]`", OuterKeys::keys()),
         ("`[loopback]`", LoopbackKeys::keys()),

@@ -1,6 +1,10 @@
 //! The kinds of values: texts, numbers, times, places, choices
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::{IpNet, Ipv4Net};
 use pptp::Password;
@@ -108,6 +112,23 @@ impl Value for Ipv4Addr {
 
     fn schema() -> Json {
         json!({ "type": "string", "format": "ipv4" })
+    }
+}
+
+impl Value for SocketAddr {
+    fn wanted() -> String {
+        "an address with a port such as \"127.0.0.1:9464\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, |text| {
+            text.parse()
+                .map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^.+:[0-9]+$" })
     }
 }
 
@@ -452,6 +473,15 @@ words! {
         Always = "always",
         OnDemand = "on-demand",
         Manual = "manual",
+    }
+}
+
+words! {
+    /// The sites that have series of their own
+    MetricsSitesWord {
+        All = "all",
+        Problems = "problems",
+        None = "none",
     }
 }
 

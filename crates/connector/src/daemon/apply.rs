@@ -7,7 +7,7 @@ use pptp_fleet::{Changes, NotApplied, Plan};
 use super::lifecycle::{Daemon, events_for};
 use crate::{
     api::ReloadReport,
-    settings::{Settings, SiteSettings},
+    settings::{MetricsSettings, Settings, SiteSettings},
     way_in::{Failed, Way},
 };
 
@@ -20,6 +20,7 @@ impl Daemon {
         // locked to the end: one change at a time
         let mut running = self.settings.lock().await;
         let plan = self.ways.prepare(&settings).await?;
+        let metrics = self.metrics.prepare(&settings.metrics).await.map_err(|it| vec![it])?;
         // before anybody can learn an address that the next process would not know
         let kept = self.keep_addresses(settings.deals.as_ref()).await;
         let listeners = listener_changes(&running, &settings);
@@ -31,7 +32,7 @@ impl Daemon {
             tracing::error!("{error}");
             report.failures.push(error.to_string());
         }
-        for failed in self.ways.commit(plan).await {
+        for failed in self.commit_listeners(plan, metrics).await {
             if failed.is_tried_again {
                 // it was missing before, and was told then
                 report.warnings.push(format!("not open, and tried again: {failed}"));
@@ -96,6 +97,7 @@ fn is_changed_beside(old: &SiteSettings, new: &SiteSettings) -> bool {
 
 /// Returns a line for each listener that is opened, closed, or has other settings
 fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
+    let (running_metrics, wanted_metrics) = (&running.metrics, &wanted.metrics);
     let by_key = |settings: &Settings| -> BTreeMap<_, _> {
         Way::all(settings).into_iter().map(|way| (way.key(), way)).collect()
     };
@@ -108,6 +110,20 @@ fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
             Some(old) if old != way => lines.push(format!("changed: {way}")),
             Some(_) => {}
         }
+    }
+    lines.extend(metrics_changes(running_metrics, wanted_metrics));
+    lines
+}
+
+/// Returns the lines about the metrics' own listener, and about what they tell
+fn metrics_changes(running: &MetricsSettings, wanted: &MetricsSettings) -> Vec<String> {
+    let line = |word: &str, address| format!("{word}: metrics {address}");
+    let mut lines = Vec::new();
+    if running.listen != wanted.listen {
+        lines.extend(running.listen.map(|address| line("closed", address)));
+        lines.extend(wanted.listen.map(|address| line("opened", address)));
+    } else if running != wanted {
+        lines.push("changed: metrics".to_owned());
     }
     lines
 }

@@ -1,16 +1,21 @@
 //! The daemon, as the control interface sees it
 
-use pptp::doctor::{Doctor, doctor};
+use std::sync::Arc;
+
+use pptp::{
+    doctor::{Doctor, doctor},
+    stats::ClientStats,
+};
 use pptp_fleet::SiteName;
 
 use super::lifecycle::Daemon;
 use crate::{
     api::{
-        BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, ReloadError, ReloadOptions,
-        ReloadReport,
+        BoxFuture, Control, DaemonFacts, EventLog, ListenerCounts, ListenerStatus, ReloadError,
+        ReloadOptions, ReloadReport, metrics::Exporter,
     },
     directory::Directory,
-    settings::Listen,
+    settings::{Listen, MetricsSettings},
     way_in::{self, Way},
 };
 
@@ -51,6 +56,18 @@ impl Control for Daemon {
     fn is_ready(&self) -> bool {
         self.is_ready()
     }
+
+    fn metrics(&self) -> Arc<MetricsSettings> {
+        self.metrics.settings()
+    }
+
+    fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
+    fn client_stats(&self) -> ClientStats {
+        self.client.stats()
+    }
 }
 
 fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
@@ -61,7 +78,15 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
         Way::Proxy(proxy) => (proxy.kind.name(), proxy.sites.only().cloned(), None),
     };
     let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
-    let clients = status.counters.now();
+    let counters = &status.counters;
+    let counts = ListenerCounts {
+        max_clients: status.way.max_clients(),
+        accepted: counters.accepted(),
+        refused: counters.all_refused().map(|(reason, count)| (reason.name(), count)).collect(),
+        octets: counters.octets(),
+        datagrams_dropped: counters.dropped(),
+    };
+    let clients = counters.now();
     let (kind, error) = (kind.to_owned(), status.error.clone());
-    ListenerStatus { kind, listen, site, target, clients, error }
+    ListenerStatus { kind, listen, site, target, clients, counts, error }
 }

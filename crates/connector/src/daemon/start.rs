@@ -15,7 +15,7 @@ use super::{
     state_dir::{StateDir, StateError},
 };
 use crate::{
-    api::{DaemonFacts, date},
+    api::{DaemonFacts, Reading, date},
     configuration::{Configuration, Sources},
     deals::Deals,
     host::{Confinement, Folders, Notifier},
@@ -57,7 +57,11 @@ pub struct NoConfiguration(pub String);
 impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
-        let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
+        let facts = DaemonFacts {
+            config_read: Some(SystemTime::now()),
+            last_reading: Some(read_now(true)),
+            ..DaemonFacts::default()
+        };
         Self::with(settings, facts, None)
     }
 
@@ -168,6 +172,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(SystemTime::now()),
+            last_reading: Some(read_now(is_good)),
             problems_title: "sites with problems are not dialled:".to_owned(),
             problems,
             ..DaemonFacts::default()
@@ -182,6 +187,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(written),
+            last_reading: Some(read_now(false)),
             is_running_last_good: true,
             problems_title: format!(
                 "the files are not in force, but the last good configuration of {}:",
@@ -209,6 +215,11 @@ impl ConfigurationFile {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
         Ok(Configuration::read_with(sources, self.max_files, |state| known(state, deals)))
     }
+}
+
+/// The reading of the files that begins a daemon
+fn read_now(is_in_force: bool) -> Reading {
+    Reading { at: SystemTime::now(), is_in_force }
 }
 
 /// The last good configuration

@@ -11,10 +11,12 @@
 //! | `selector` | a choice of sites |
 //! | `rule` | a choice of targets |
 //! | `insecure` | the weaker logins and encryptions that a site may agree to |
+//! | `metrics` | the metrics: where they are told, and of which sites |
 //! | `process` | what concerns the whole process: limits, the outer network, the control socket |
 
 mod insecure;
 mod listener;
+mod metrics;
 mod process;
 mod proxy;
 mod rule;
@@ -30,6 +32,7 @@ use crate::deals::Deals;
 pub use self::{
     insecure::Insecure,
     listener::{Clients, Listen, UnixSocket},
+    metrics::{MetricsSettings, MetricsSites},
     process::{ControlSocket, Limits, Outer},
     proxy::{Login, ProxyKind, ProxySettings},
     rule::{InvalidRule, TargetRule},
@@ -46,6 +49,8 @@ pub struct Settings {
     pub proxies: Vec<ProxySettings>,
     /// The control socket
     pub control: ControlSocket,
+    /// The metrics
+    pub metrics: MetricsSettings,
     /// The limits
     pub limits: Limits,
     /// The network that carries the tunnels

@@ -46,10 +46,7 @@ impl Bound {
                 let bound = udp(*address).map(Self::Udp);
                 bound.map_err(|error| with_remedy(error, *address, 'u'))
             }
-            Listen::Ip(address) => {
-                let bound = tcp(*address).map(Self::Tcp);
-                bound.map_err(|error| with_remedy(error, *address, 't'))
-            }
+            Listen::Ip(address) => bind_tcp(*address).map(Self::Tcp),
             Listen::Unix(socket) => unix::bind(socket).map(Self::Unix).map_err(io::Error::other),
         }
     }
@@ -91,6 +88,14 @@ fn udp(address: SocketAddr) -> io::Result<StdSocket> {
     let socket = StdSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Binds a port of TCP
+///
+/// # Errors
+/// As the kernel says, with what to do about it.
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<StdListener> {
+    tcp(address).map_err(|error| with_remedy(error, address, 't'))
 }
 
 /// Binds a listener as tokio does: at once after an earlier one has gone, and with a longer backlog than that of std

@@ -49,6 +49,7 @@ mod tcp;
 mod udp;
 mod way;
 
+pub(crate) use self::bind::bind_tcp;
 pub use self::{
     client::{ClientStream, Origin},
     counters::Counters,

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use pptp_connector::{
     configuration::{Configuration, Severity, Sources, reference, schema},
-    settings::{Listen, Protocol, ProxyKind, Settings},
+    settings::{Listen, MetricsSites, Protocol, ProxyKind, Settings},
 };
 use pptp_fleet::SiteName;
 
@@ -102,6 +102,31 @@ fn forwards_and_proxies_have_their_keys() {
     let [socks, http] = &settings.proxies[..] else { panic!("two proxies") };
     assert_eq!((socks.kind, http.kind), (ProxyKind::Socks, ProxyKind::Http));
     assert_eq!(http.sites.only(), Some(&name("b17")));
+}
+
+#[test]
+fn metrics_have_their_keys_and_are_without_a_listener_by_default() {
+    let none = settings("").metrics;
+    assert_eq!((none.listen, none.sites), (None, MetricsSites::All));
+    let metrics = settings(
+        r#"
+        [metrics]
+        listen = "0.0.0.0:9464"
+        clients = ["10.0.0.0/8"]
+        hosts = ["Hub.Example"]
+        sites = "problems"
+        labels = ["city", "floor_2"]
+        "#,
+    )
+    .metrics;
+    assert_eq!(metrics.listen, Some("0.0.0.0:9464".parse().unwrap()));
+    assert!(metrics.clients.may_use(Some([10, 1, 2, 3].into())));
+    assert!(!metrics.clients.may_use(Some([192, 0, 2, 1].into())));
+    assert_eq!(
+        (metrics.hosts, metrics.labels),
+        (vec!["hub.example".into()], vec!["city".into(), "floor_2".into()])
+    );
+    assert_eq!(metrics.sites, MetricsSites::Problems);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! | file | routes |
 //! |---|---|
 //! | `daemon` | the daemon: status, events, problems, reload |
+//! | `metrics` | the metrics, and the routes of their own listener |
 //! | `sites` | sites: lists, `up`, `down`, `restart` |
 //! | `doctor` | the doctor |
 //! | `inside` | pings and connections through a site: `ping`, `tcp` |
@@ -11,6 +12,7 @@
 mod daemon;
 mod doctor;
 mod inside;
+mod metrics;
 mod records;
 mod sites;
 
@@ -31,6 +33,7 @@ use axum::{
 use pptp_fleet::{Site, SiteName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(super) use self::metrics::router as metrics_router;
 use super::{control::Control, problem::Problem, query::InvalidQuery};
 use crate::directory::SiteFacts;
 
@@ -47,15 +50,11 @@ struct Api {
 
 /// Makes all routes
 pub(super) fn router(control: Arc<dyn Control>) -> Router {
-    let api = Arc::new(Api {
-        control,
-        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-        inside: Arc::new(Semaphore::new(MAX_INSIDE)),
-        examined: Mutex::default(),
-    });
+    let api = Arc::new(Api::new(control));
     Router::new()
         .route("/livez", get(daemon::livez))
         .route("/readyz", get(daemon::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(daemon::status))
         .route("/v1/problems", get(daemon::problems))
         .route("/v1/events", get(daemon::events))
@@ -78,6 +77,15 @@ pub(super) fn router(control: Arc<dyn Control>) -> Router {
 }
 
 impl Api {
+    fn new(control: Arc<dyn Control>) -> Self {
+        Self {
+            control,
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            inside: Arc::new(Semaphore::new(MAX_INSIDE)),
+            examined: Mutex::default(),
+        }
+    }
+
     /// Returns a site and its facts
     fn site(&self, name: &str) -> Result<(Site, Arc<SiteFacts>), Problem> {
         self.control.directory().site(name).ok_or_else(|| Problem::no_such_site(name))
