@@ -59,7 +59,7 @@ impl MetricsListener {
         let running = self.running.lock().await.as_ref().map(|running| running.wanted);
         let bound = match (wanted.listen, running) {
             (Some(wanted), Some(running)) if overlap(wanted, running) => None,
-            (Some(wanted), _) => Some(bind(wanted).await?),
+            (Some(wanted), _) => Some(bind(wanted)?),
             (None, _) => None,
         };
         Ok(MetricsPlan { settings, bound })
@@ -84,7 +84,7 @@ impl MetricsListener {
         let wanted = wanted?;
         let socket = match bound {
             Some(socket) => Ok(socket),
-            None => bind(wanted).await,
+            None => bind(wanted),
         };
         let failed = match socket {
             Ok(socket) => {
@@ -94,7 +94,7 @@ impl MetricsListener {
             Err(failed) => failed,
         };
         if let Some(before) = before
-            && let Ok(socket) = bind(before).await
+            && let Ok(socket) = bind(before)
         {
             *running = Running::start(before, socket, daemon);
         }
@@ -132,7 +132,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one == other || ListenKey::Tcp(one).overlaps(&ListenKey::Tcp(other))
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
+fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
     let bound = way_in::bind_tcp(address).and_then(TcpListener::from_std);
     bound.map_err(|error| Failed {
         way: format!("metrics {address}"),
