@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `configuration` | the settings from files, with all problems at once |
 //! | `settings` | the settings of the program, as plain values |
+//! | `deals` | the loopback addresses that are dealt out to sites |
 //! | `directory` | the sites by their names, as the ways in see them |
 //! | `passwords` | passwords of many sites, some at a time |
 //! | `unix` | unix sockets, and names of users and groups |
@@ -25,6 +26,7 @@ pub mod api;
 pub mod cli;
 pub mod configuration;
 pub mod daemon;
+pub mod deals;
 pub mod directory;
 pub mod host;
 mod passwords;

@@ -52,7 +52,7 @@ pub struct FileArgument {
 pub struct RunArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// Do not start with problems in the files, neither on the last good configuration nor without some sites
+    /// Do not start with problems in the files, neither on the last good configuration nor without some sites or forwards
     #[arg(long)]
     strict: bool,
     /// Keep the capabilities and the reach of all folders, for reloads that need them
@@ -161,7 +161,7 @@ async fn prepare(
     })?;
     // before the first dial: of two daemons with one socket the second does nothing
     let control = bind(&start.settings().control)?;
-    let listeners = Plan::of_start(start.settings());
+    let listeners = start.bind();
     let listeners = listeners.map_err(|failures| not_started(&StartError::Bind(failures)))?;
     if let Some(state) = &start.settings().state {
         // the folder itself cannot be made later; what is wrong with it is told when it is used

@@ -6,6 +6,7 @@
 //! | `start` | the configuration that it starts with: its files, or the last good ones |
 //! | `reload` | the files are read again, and what has changed is applied |
 //! | `apply` | other settings for a daemon that runs |
+//! | `addresses` | the addresses that were dealt out, in the folder of the state |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
 //! | `control` | the daemon, as the control interface sees it |
 //! | `service` | the daemon, as the service manager sees it |
@@ -13,6 +14,7 @@
 //! | `narrate` | lines for people: what happens to the sites |
 //! | `state_dir` | files that outlive the process |
 
+mod addresses;
 mod apply;
 mod clock;
 mod control;

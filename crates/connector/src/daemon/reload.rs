@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::SystemTime};
 use super::{
     lifecycle::Daemon,
     start::{ConfigurationFile, write_last_good},
+    state_dir::StateError,
 };
 use crate::{
     api::{ReloadError, ReloadOptions, ReloadProblem, ReloadReport, date},
@@ -48,7 +49,8 @@ impl Daemon {
         options: ReloadOptions,
     ) -> Result<ReloadReport, ReloadError> {
         // files may lie on a network, and 10,000 sites take their time
-        let read = tokio::task::spawn_blocking(move || file.read()).await;
+        let deals = self.settings.lock().await.deals.clone();
+        let read = tokio::task::spawn_blocking(move || file.read_beside(deals)).await;
         let read = read.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?;
         let read = read.map_err(unreadable)?;
         let running = self.settings.lock().await.clone();
@@ -70,6 +72,7 @@ impl Daemon {
         let report = self.apply(wanted).await.map_err(|failures| not_bound(&failures))?;
         self.wake_secret_watch();
         self.note_good(sources, report.failures.clone()).await;
+        warnings.extend(report.warnings);
         Ok(ReloadReport { warnings, ..report })
     }
 
@@ -116,13 +119,18 @@ impl Daemon {
         // a disk takes its time to sync; a panic in there has its own message
         let write = move || write_last_good(&state, sources);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
-            tracing::error!("{error}");
-            let mut facts = self.lock_facts();
-            if facts.problems.is_empty() {
-                "what is not kept for the next start:".clone_into(&mut facts.problems_title);
-            }
-            facts.problems.push(error.to_string());
+            self.tell_not_kept(&error);
         }
+    }
+
+    /// Tells what the next start will not know
+    pub(super) fn tell_not_kept(&self, error: &StateError) {
+        tracing::error!("{error}");
+        let mut facts = self.lock_facts();
+        if facts.problems.is_empty() {
+            "what is not kept for the next start:".clone_into(&mut facts.problems_title);
+        }
+        facts.problems.push(error.to_string());
     }
 
     fn tell_failure(&self, error: &ReloadError, is_dry_run: bool) {

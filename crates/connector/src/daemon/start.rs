@@ -10,14 +10,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    addresses::known,
     reload::guard,
     state_dir::{StateDir, StateError},
 };
 use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
+    deals::Deals,
     host::{Confinement, Folders, Notifier},
     settings::Settings,
+    way_in::{Failed, Plan},
 };
 
 /// The configuration that a daemon starts with, and where it came from
@@ -29,6 +32,8 @@ pub struct Start {
     pub(super) file: Option<ConfigurationFile>,
     /// The texts in force, if they are the files'
     pub(super) sources: Option<Sources>,
+    /// True if a forward that cannot be had ends the start
+    pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
     /// All that is read, now and at reloads
@@ -54,7 +59,7 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        Self::with(settings, facts, None)
+        Self { is_strict: true, ..Self::with(settings, facts, None) }
     }
 
     fn with(settings: Settings, facts: DaemonFacts, file: Option<ConfigurationFile>) -> Self {
@@ -63,6 +68,7 @@ impl Start {
             facts,
             file,
             sources: None,
+            is_strict: false,
             memory: None,
             paths: BTreeSet::new(),
             confinement: None,
@@ -96,7 +102,7 @@ impl Start {
     /// Reads a file; with problems in it, the last good configuration
     ///
     /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
-    /// files to be without problems.
+    /// files to be without problems, and all listeners to be had.
     ///
     /// # Errors
     /// There is nothing to start with.
@@ -128,7 +134,9 @@ impl Start {
                     None => Ok(Self::new(file, read, Vec::new())),
                 }
             }
-            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
+            (Some(read), _) if is_good => {
+                Ok(Self { is_strict, ..Self::new(file, read, Vec::new()) })
+            }
             (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
             (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
             _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
@@ -139,6 +147,14 @@ impl Start {
     /// Returns the folders that the daemon needs, now and at reloads
     pub fn folders(&self) -> Folders {
         Folders::new(self.paths.iter().map(PathBuf::as_path), &self.settings)
+    }
+
+    /// Binds the listeners, before the process gives up what they may need
+    ///
+    /// # Errors
+    /// As [`Daemon::start_with`](super::Daemon::start_with).
+    pub fn bind(&self) -> Result<Plan, Vec<Failed>> {
+        Plan::of_start(&self.settings, self.is_strict)
     }
 
     /// Returns the settings
@@ -188,8 +204,13 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
+        self.read_beside(None)
+    }
+
+    /// Reads the file, with the addresses that are dealt out already if they are known
+    pub(super) fn read_beside(&self, deals: Option<Deals>) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(sources, self.max_files))
+        Ok(Configuration::read_with(sources, self.max_files, |state| known(state, deals)))
     }
 }
 
@@ -235,7 +256,7 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(sources, max_files);
+        let read = Configuration::read_with(sources, max_files, |state| known(state, None));
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;
