@@ -49,7 +49,7 @@ fn restrict(folders: &Folders) -> Result<Landlock, RulesetError> {
             Landlock::Holds(effective_abi.min(TESTED) as i32)
         }
         LandlockStatus::NotEnabled => Landlock::No("it is switched off at boot".to_owned()),
-        _ => Landlock::No("the kernel has none".to_owned()),
+        _ => Landlock::No("the kernel has none, or a filter hides it".to_owned()),
     })
 }
 
