@@ -20,7 +20,6 @@ use crate::{
     deals::Deals,
     host::{Confinement, Folders, Notifier},
     settings::Settings,
-    way_in::{Failed, Plan},
 };
 
 /// The configuration that a daemon starts with, and where it came from
