@@ -189,7 +189,7 @@ async fn pause() {
     sleep(Duration::from_millis(250)).await;
 }
 
-/// Reads OpenMetrics with the parser of another, which refuses what the specification forbids
+/// Reads `OpenMetrics` with the parser of another, which refuses what the specification forbids
 const PARSE: &str = "
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse

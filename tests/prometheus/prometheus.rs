@@ -150,7 +150,7 @@ pub(super) async fn ask(to: SocketAddr, path: &str, accept: &str) -> Option<Stri
 }
 
 fn encode(text: &str) -> String {
-    text.bytes().map(|octet| format!("%{octet:02X}")).collect()
+    text.bytes().map(|octet| format!("%{octet:02X}")).collect::<Vec<_>>().concat()
 }
 
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);

@@ -180,9 +180,9 @@ fn configuration(user: &str, more: &str) -> String {
     for site in 1..=FARM_SITES {
         let _ = write!(text, "[site.a{site}]\nserver = \"{FARM}\"\nuser = \"{user}{site}\"\n");
         if site == 1 {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "forward = [{{ listen = \"{FORWARD}\", to = \"tcp:192.168.1.3:9\", connections = 2 }}]\n"
+                "forward = [{{ listen = \"{FORWARD}\", to = \"tcp:192.168.1.3:9\", connections = 2 }}]"
             );
         }
     }

@@ -1,5 +1,7 @@
 //! The metrics: their forms, their values, and what makes them begin anew
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
