@@ -62,7 +62,7 @@ pub struct DaemonFacts {
 /// A listener of a way in
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerStatus {
-    /// Its kind: `tcp`, `udp`, `socks`, `http`
+    /// Its kind: `tcp`, `udp`, `knx`, `socks`, `http`
     pub kind: String,
     /// Its place, with the port that it has got
     pub listen: Listen,
@@ -72,6 +72,8 @@ pub struct ListenerStatus {
     pub target: Option<Target>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// The requests that would have changed a KNX device without a login, and were dropped
+    pub dropped_services: u64,
 }
 
 /// The options of a reload

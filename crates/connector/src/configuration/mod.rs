@@ -9,7 +9,7 @@
 //! | `values` | the kinds of values: times, places to listen, choices |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
-//! | `site`, `proxy` | the settings that they make |
+//! | `site`, `forward`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
 //! | `listeners` | rules that concern several listeners |
 //! | `schema` | the JSON Schema and the reference |
@@ -18,6 +18,7 @@
 //! that is wrong. [`Configuration::read`] makes settings of them, and tells of what is wrong among them. The last two
 //! have no I/O.
 
+mod forward;
 mod keys;
 mod layers;
 mod listeners;

@@ -61,6 +61,6 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
         Way::Proxy(proxy) => (proxy.kind.name(), proxy.sites.only().cloned(), None),
     };
     let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
-    let clients = status.counters.now();
-    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients }
+    let (clients, dropped_services) = (status.counters.now(), status.counters.dropped_services());
+    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients, dropped_services }
 }

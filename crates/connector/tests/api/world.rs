@@ -289,6 +289,7 @@ impl Control for FakeDaemon {
             site: Some("b1".parse().unwrap()),
             target: Some("192.168.1.3:3671".parse().unwrap()),
             clients: 2,
+            dropped_services: 3,
         };
         let proxy = ListenerStatus {
             kind: "socks".into(),
@@ -296,6 +297,7 @@ impl Control for FakeDaemon {
             site: None,
             target: None,
             clients: 0,
+            dropped_services: 0,
         };
         Box::pin(async { vec![forward, proxy] })
     }

@@ -50,9 +50,16 @@ impl Relay {
         if let Some(mut lost) = self.forget_peer(peer) {
             let waiting = lost.take_waiting().len();
             self.counters.no_room = add(self.counters.no_room, waiting);
-            self.forget_reach();
+            self.handle_new_tunnel(now);
         }
-        // a client of the next tunnel may wait for the answer to a question of this one
+    }
+
+    /// Another tunnel is there: what the device answered to may not hold in it
+    ///
+    /// To be called before sockets in it are told. A lost socket tells as much.
+    pub fn handle_new_tunnel(&mut self, now: Instant) {
+        self.forget_reach();
+        // a client may wait for the answer to a question of the tunnel before
         if self.peers.values().any(|it| it.has_waiting() && it.socket().is_some()) {
             self.ask(now);
         }

@@ -170,7 +170,11 @@ pub(super) fn site(site: &SiteView) -> String {
     for forward in &more.forwards {
         let target = forward.target.as_deref().unwrap_or("any target");
         let (kind, listen, clients) = (&forward.kind, &forward.listen, forward.clients);
-        fact("forward", format!("{kind} {listen} -> {target}, {clients} clients"));
+        let dropped = match forward.dropped_services {
+            0 => String::new(),
+            count => format!(", {count} requests to change the device dropped"),
+        };
+        fact("forward", format!("{kind} {listen} -> {target}, {clients} clients{dropped}"));
     }
     for (name, address) in &more.hosts {
         fact("host", format!("{name} {address}"));
@@ -461,10 +465,16 @@ mod tests {
             clients: 2,
             ..ListenerView::default()
         };
+        let knx = ListenerView {
+            kind: "knx".into(),
+            listen: "127.0.0.1:3671".into(),
+            dropped_services: 3,
+            ..forward.clone()
+        };
         let more = crate::api::view::MoreView {
             users: 2,
             hosts: BTreeMap::from([("knx".into(), "192.168.1.3".into())]),
-            forwards: vec![forward],
+            forwards: vec![forward, knx],
             ..Default::default()
         };
         let up = SiteView { more: Some(more), ..up() };

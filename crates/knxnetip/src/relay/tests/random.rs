@@ -26,6 +26,7 @@ enum Step {
     NotOpened(u8),
     Lost(u8),
     Gone(u8),
+    NewTunnel,
     Forbid(u8),
     Pass(u16),
     Close,
@@ -85,6 +86,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u8..).prop_map(Step::NotOpened),
         1 => (0_u8..).prop_map(Step::Lost),
         2 => (0_u8..).prop_map(Step::Gone),
+        1 => Just(Step::NewTunnel),
         1 => (0_u8..).prop_map(Step::Forbid),
         3 => (0_u16..40_000).prop_map(Step::Pass),
         1 => Just(Step::Close),
@@ -134,6 +136,7 @@ impl Owner {
                 }
             }
             Step::Gone(endpoint) => self.relay.handle_client_gone(self.now, client(*endpoint)),
+            Step::NewTunnel => self.relay.handle_new_tunnel(self.now),
             Step::Forbid(address) => {
                 let forbidden = *client(*address).ip();
                 self.relay.retain_clients(self.now, |client| client != forbidden);

@@ -83,6 +83,12 @@ fn another_tunnel_is_asked_again() {
     let out = bench.client(local(50_000), &wish());
     let [Out::Device(port, ..)] = out[..] else { panic!("{out:?}") };
     assert_eq!(out, [question(port, inner(port))]);
+    // also if nobody had a socket in the one before
+    bench.device(port, DEVICE, &description());
+    bench.relay.handle_new_tunnel(bench.now);
+    let out = bench.client(local(50_000), &wish());
+    let [Out::Device(port, ..)] = out[..] else { panic!("{out:?}") };
+    assert_eq!(out, [question(port, inner(port))]);
     // also if the tunnel is lost while the question is under way
     bench.lose_tunnel();
     assert!(bench.relay.is_idle());
