@@ -8,6 +8,7 @@ mod encryption;
 mod failures;
 mod fragments;
 mod killed;
+mod knx;
 mod links;
 mod logins;
 mod lossy;
@@ -62,6 +63,7 @@ fn all() -> Vec<Trial> {
         connector::trials(),
         doctor::trials(),
         ways_in::trials(),
+        knx::trials(),
         daemon::trials(),
         tls::trials(),
         soak::trials(),

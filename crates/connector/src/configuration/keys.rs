@@ -75,7 +75,7 @@ section! {
     ForwardKeys {
         /// The place where clients are accepted; port 0 is one that the system chooses, and `show` tells it
         listen: Listen = "`address` and the port of the target",
-        /// The target: its host is an address, a name of `hosts`, or a name of the site's own DNS; `knx:` is KNXnet/IP over UDP, at port 3671 unless another is written
+        /// The target: its host is an address, a name of `hosts`, or a name of the site's own DNS
         to: ForwardTarget,
         /// The networks of the clients that may use it; needed if it can be reached from other machines
         clients: Vec<IpNet> = "all that reach it",
@@ -85,9 +85,9 @@ section! {
         idle: Time<1, 604_800> = "TCP: none; UDP: \"5m\"",
         /// UDP: true: answers of any host of the site are passed, not only the target's
         any_source: bool = "false",
-        /// KNX: our endpoint, as it is written towards the device: true, or zero ("route back", NAT mode); auto asks the device
+        /// KNX: our endpoint in frames to the device: true, zero (NAT mode), or auto: the device is asked
         hpai: HpaiWord = "\"auto\"",
-        /// KNX: true: clients may change a device's IP configuration, restart it and reset it, for which it asks no login
+        /// KNX: true: clients may readdress, restart and reset a device, for which it asks no login
         remote_configuration: bool = "false",
     }
 }

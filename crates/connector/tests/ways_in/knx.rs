@@ -12,9 +12,12 @@ use pptp_connector::{
 use pptp_fleet::Connect;
 use pptp_knxnetip::{Frame, Hpai, Message, Service, description_request, relay::Endpoint};
 use pptp_testkit::{KnxEndpoints, KnxGateway, Server};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, sleep, timeout},
+};
 
-use crate::world::{World, local, log_lines, name, outer};
+use crate::world::{World, local, log_lines, name, outer, soon};
 
 const PORT: u16 = 3671;
 
@@ -429,4 +432,77 @@ async fn the_end_of_a_forward_frees_the_places_of_its_clients() {
     }
     until_open(&server, 0).await;
     assert_eq!(server.knx().disconnected, 2);
+}
+
+/// A forward with a socket of the kernel, in real time: its port
+async fn with_socket(listen: Ipv4Addr) -> (World, Server, u16) {
+    let mut world = World::with_sockets();
+    let server = serve(&world, 1, KnxGateway::default());
+    world.add(1);
+    world.forward(1, (listen, 0), "192.168.1.3:3671", Protocol::KNX);
+    world.apply().await;
+    world.until("b1", "up").await;
+    let bound = world.ways.status().await[0].bound.unwrap();
+    (world, server, bound.port())
+}
+
+/// Connects a socket of the kernel to a forward: the channel, and the place to which telegrams are to go
+async fn connect(socket: &UdpSocket, forward: SocketAddr) -> (u8, Hpai) {
+    let SocketAddr::V4(own) = socket.local_addr().unwrap() else { unreachable!() };
+    let wish = connect_request(Hpai::udp(own), Hpai::udp(own));
+    socket.send_to(&wish, forward).await.unwrap();
+    let (octets, from) = receive(socket).await;
+    assert_eq!(from, forward, "it answers from where it was asked");
+    match Frame::parse(&octets).unwrap().message() {
+        Message::ConnectResponse { channel, status: 0, data: Some(told) } => (channel, told),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut octets = vec![0; 1024];
+    let (count, from) = soon(socket.recv_from(&mut octets)).await.unwrap();
+    octets.truncate(count);
+    (octets, from)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_killed_frees_its_place() {
+    let (world, server, port) = with_socket(Ipv4Addr::LOCALHOST).await;
+    let bind = async || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (killed, writer, reader) = (bind().await, bind().await, bind().await);
+    connect(&killed, local(port)).await;
+    let (channel, _) = connect(&writer, local(port)).await;
+    connect(&reader, local(port)).await;
+    assert_eq!(server.knx().open.len(), 3);
+    drop(killed);
+    // a telegram for all finds its port closed, and the others lose nothing by it
+    for sequence in 0..5 {
+        let header = [6, 0x10, 4, 0x20, 0, 21, 4, channel, sequence, 0];
+        let telegram = [0x11, 0, 0xBC, 0xE0, 0, 0, 0x0A, 0x03, 1, 0, 0x80];
+        writer.send_to(&[&header[..], &telegram].concat(), local(port)).await.unwrap();
+        assert_eq!(service(&receive(&writer).await.0), Service::TUNNELLING_ACK);
+        assert_eq!(service(&receive(&writer).await.0), Service::TUNNELLING_REQUEST);
+        assert_eq!(service(&receive(&reader).await.0), Service::TUNNELLING_REQUEST);
+    }
+    soon(async {
+        while server.knx().open.len() != 2 || world.counters(0).await.now() != 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(server.knx().disconnected, 1);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_on_all_addresses_names_the_one_that_a_client_knows() {
+    let (_world, _server, port) = with_socket(Ipv4Addr::UNSPECIFIED).await;
+    for last in [1, 2] {
+        let forward = SocketAddr::from(([127, 0, 0, last], port));
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (_, told) = connect(&socket, forward).await;
+        assert_eq!(SocketAddr::V4(told.address), forward);
+    }
 }
