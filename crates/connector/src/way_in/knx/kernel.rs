@@ -29,12 +29,16 @@ impl KnxDatagrams for UdpSocket {
 
     async fn receive_told(&self) -> io::Result<Received> {
         loop {
-            self.ready(INTEREST).await?;
-            match self.try_io(INTEREST, || receive(self)) {
-                Ok(Some(received)) => return Ok(received),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            // an entry of the error queue makes a socket ready for neither reading nor writing
+            self.ready(Interest::READABLE | Interest::ERROR).await?;
+            // each by itself: `try_io` takes no two at a time, and clears what it is asked for
+            for (interest, receive) in RECEIVERS {
+                match self.try_io(interest, || receive(self)) {
+                    Ok(Some(received)) => return Ok(received),
+                    Ok(None) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
@@ -49,23 +53,8 @@ impl KnxDatagrams for UdpSocket {
     }
 }
 
-/// Takes the next entry of the error queue, else the next datagram; `None`: there may be more
-fn receive(socket: &UdpSocket) -> io::Result<Option<Received>> {
-    match refused(socket) {
-        Err(Errno::EAGAIN) => {}
-        Ok(client) => return Ok(client.map(|client| Received::Refused(client.into()))),
-        Err(error) => return Err(error.into()),
-    }
-    match datagram(socket) {
-        Ok(received) => Ok(received),
-        // its entry is in the queue by now
-        Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Takes the next entry of the error queue: the endpoint that refused, if it is about that
-fn refused(socket: &UdpSocket) -> nix::Result<Option<SocketAddrV4>> {
+/// Takes the next entry of the error queue; `None`: it is about something else than a refusal
+fn refused(socket: &UdpSocket) -> io::Result<Option<Received>> {
     let mut control = cmsg_space!(sock_extended_err, sockaddr_in, in_pktinfo);
     let mut head = [0; 1];
     let mut buffers = [IoSliceMut::new(&mut head)];
@@ -75,16 +64,22 @@ fn refused(socket: &UdpSocket) -> nix::Result<Option<SocketAddrV4>> {
     let is_refusal = message.cmsgs()?.any(|message| {
         matches!(message, ControlMessageOwned::Ipv4RecvErr(report, _) if report.ee_errno == REFUSED)
     });
-    Ok(message.address.filter(|_| is_refusal).map(SocketAddrV4::from))
+    let client = message.address.filter(|_| is_refusal).map(SocketAddrV4::from);
+    Ok(client.map(|client| Received::Refused(client.into())))
 }
 
-fn datagram(socket: &UdpSocket) -> nix::Result<Option<Received>> {
+/// Takes the next datagram; `None`: there was a pending error, which its entry in the queue tells
+fn datagram(socket: &UdpSocket) -> io::Result<Option<Received>> {
     let mut control = cmsg_space!(in_pktinfo);
     let mut octets = [0; MAX_FRAME];
     let mut buffers = [IoSliceMut::new(&mut octets)];
     let flags = MsgFlags::MSG_DONTWAIT;
-    let message =
-        recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut buffers, Some(&mut control), flags)?;
+    let received =
+        recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut buffers, Some(&mut control), flags);
+    let message = match received {
+        Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => return Ok(None),
+        received => received?,
+    };
     let to = message.cmsgs()?.find_map(|message| match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)))
@@ -112,8 +107,10 @@ fn send(socket: &UdpSocket, octets: &[u8], client: SocketAddrV4, from: Ipv4Addr)
     Ok(())
 }
 
-/// An entry of the error queue makes a socket ready for neither reading nor writing
-const INTEREST: Interest = Interest::READABLE.add(Interest::ERROR);
+type Receiver = fn(&UdpSocket) -> io::Result<Option<Received>>;
+
+const RECEIVERS: [(Interest, Receiver); 2] =
+    [(Interest::ERROR, refused), (Interest::READABLE, datagram)];
 
 const REFUSED: u32 = Errno::ECONNREFUSED as u32;
 
