@@ -19,7 +19,7 @@ pub(super) struct Document {
     /// The keys of the first file
     pub(super) top: TopKeys,
     /// The sites with all the keys that they have, by their own table, their template or `[defaults]`
-    pub(super) sites: BTreeMap<SiteName, EffectiveSite>,
+    pub(super) sites: BTreeMap<SiteName, Box<EffectiveSite>>,
 }
 
 /// A site with all the keys that it has
@@ -76,7 +76,7 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
             Some(template) => keys.over(template).over(&defaults),
             None => keys.over(&defaults),
         };
-        let site = EffectiveSite { place: name.place, keys };
+        let site = Box::new(EffectiveSite { place: name.place, keys });
         if let Some(first) = document.sites.get(&name.value) {
             let where_ = super::at(&first.place, sources);
             problems.error(
@@ -200,7 +200,7 @@ impl Value for Sites {
             let place = inside.place(key.span());
             // one that is no table has no keys: its name stays, so that it is not taken for removed
             let keys = SiteKeys::read(value, &mut inside).unwrap_or_default();
-            all.push((Found { value: name, place }, keys));
+            all.push((Found { value: name, place }, Box::new(keys)));
         }
         Some(Self(all))
     }

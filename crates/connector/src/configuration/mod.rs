@@ -75,8 +75,8 @@ impl Configuration {
         let mut problems = Problems::default();
         let document = layers::read(&sources, &mut problems);
         let mut built = Builder::new(&sources, &mut problems);
-        let sites = built.sites(&document.sites);
-        let proxies = built.proxies(&document.top, &document.sites);
+        let sites = built.sites(document.sites);
+        let proxies = built.proxies(&document.top, &sites);
         let listeners = built.listeners.count;
         let settings = Settings {
             control: control(document.top.control.as_ref(), &mut problems),
@@ -92,7 +92,7 @@ impl Configuration {
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
         let mut configuration = Self { settings, problems: problems.into_sorted(), sources };
-        configuration.stop_invalid_sites(&document.sites);
+        configuration.stop_invalid_sites();
         configuration
     }
 
@@ -171,11 +171,11 @@ impl Configuration {
     }
 
     /// Lets each site with a problem stop with it: it must not be dialled with a part of its keys
-    fn stop_invalid_sites(&mut self, sites: &BTreeMap<SiteName, EffectiveSite>) {
+    fn stop_invalid_sites(&mut self) {
         let names = self.problems.iter().filter(|it| it.severity == Severity::Site);
         for name in names.filter_map(Problem::site) {
-            if let Some(site) = sites.get(name) {
-                self.settings.sites.insert(name.clone(), invalid(site));
+            if let Some(site) = self.settings.sites.get_mut(name) {
+                *site = invalid(site.dial.server(), site.dial.user());
             }
         }
     }
@@ -198,37 +198,41 @@ impl<'a> Builder<'a> {
         Self { sources, problems, listeners: Listeners::default() }
     }
 
+    /// Makes the settings of all sites
+    ///
+    /// The keys of a site are dropped as soon as there are settings of it: those of ten thousand sites are much of the
+    /// most that the program takes.
     fn sites(
         &mut self,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
+        sites: BTreeMap<SiteName, Box<EffectiveSite>>,
     ) -> BTreeMap<SiteName, SiteSettings> {
-        let mut settings = BTreeMap::new();
         let mut twins = HashMap::new();
-        for (name, site) in sites {
-            let built = site::build(name, site, self.sources, self.problems);
-            let Some(built) = built else {
-                // its problem may be one of the defaults
-                settings.insert(name.clone(), invalid(site));
-                continue;
-            };
-            self.warn_of_twin(&mut twins, name, site);
-            for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
-                let way = Way::Forward { site: name.clone(), forward: forward.clone() };
-                check_path(&forward.listen, place, self.problems);
-                self.listeners.add(&way, place, self.sources, self.problems);
-            }
-            settings.insert(name.clone(), built.settings);
+        let settings = sites.into_iter().map(|(name, site)| {
+            let settings = self.site(&mut twins, &name, &site);
+            (name, settings)
+        });
+        // made of all at once, the nodes of the map are full: one by one, in order, half of each stays empty
+        settings.collect()
+    }
+
+    fn site(&mut self, twins: &mut Twins, name: &SiteName, site: &EffectiveSite) -> SiteSettings {
+        let Some(built) = site::build(name, site, self.sources, self.problems) else {
+            // its problem may be one of the defaults
+            let [server, user] = [&site.keys.server, &site.keys.user]
+                .map(|found| found.as_ref().map_or("", |it| it.value.as_str()));
+            return invalid(server, user);
+        };
+        self.warn_of_twin(twins, name, site);
+        for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
+            let way = Way::Forward { site: name.clone(), forward: forward.clone() };
+            check_path(&forward.listen, place, self.problems);
+            self.listeners.add(&way, place, self.sources, self.problems);
         }
-        settings
+        built.settings
     }
 
     /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
-    fn warn_of_twin(
-        &mut self,
-        twins: &mut HashMap<(String, String), SiteName>,
-        name: &SiteName,
-        site: &EffectiveSite,
-    ) {
+    fn warn_of_twin(&mut self, twins: &mut Twins, name: &SiteName, site: &EffectiveSite) {
         let keys = &site.keys;
         let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
         let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
@@ -250,7 +254,7 @@ impl<'a> Builder<'a> {
     fn proxies(
         &mut self,
         top: &TopKeys,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
+        sites: &BTreeMap<SiteName, SiteSettings>,
     ) -> Vec<ProxySettings> {
         let mut settings = Vec::new();
         for proxy in top.proxy.iter().flat_map(|all| &all.value) {
@@ -265,10 +269,11 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Sites by their server and user
+type Twins = HashMap<(String, String), SiteName>;
+
 /// The settings of a site with problems: it stops with a failure that says so
-fn invalid(site: &EffectiveSite) -> SiteSettings {
-    let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
-    let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
+fn invalid(server: &str, user: &str) -> SiteSettings {
     let problem = "its table in the configuration has problems: see `check`";
     SiteSettings::new(SiteConfig::new(server, user, Secret::Invalid(problem.to_owned())))
 }

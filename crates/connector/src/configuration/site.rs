@@ -40,8 +40,8 @@ pub(super) fn build(
     let hosts = hosts(keys, problems);
     let forwards = forward::forwards(name, keys, problems);
     let mut settings = SiteSettings::new(dial?);
-    settings.labels = value(keys.labels.as_ref()).unwrap_or_default();
-    settings.hosts = hosts?;
+    settings.labels = Arc::new(value(keys.labels.as_ref()).unwrap_or_default());
+    settings.hosts = Arc::new(hosts?);
     if let Some(wait) = &keys.wait {
         settings.wait = wait.value.0;
     }
