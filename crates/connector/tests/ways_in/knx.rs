@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -366,7 +367,8 @@ async fn a_site_is_in_use_while_a_connection_lives() {
     let idle = Duration::from_secs(30);
     let site = world.add(1);
     site.dial = site.dial.clone().connect(Connect::OnDemand { idle });
-    site.hosts.insert("knx".to_owned(), Ipv4Addr::new(192, 168, 1, 3));
+    let hosts = Arc::make_mut(&mut site.hosts);
+    hosts.insert("knx".to_owned(), Ipv4Addr::new(192, 168, 1, 3));
     world.forward(1, local(PORT), "knx:3671", Protocol::KNX);
     world.apply().await;
     let clients = world.datagrams(PORT).await;
