@@ -1,6 +1,6 @@
 //! The forwards of a site
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use pptp_fleet::SiteName;
 use pptp_knxnetip::relay::Endpoint;
@@ -111,12 +111,11 @@ fn check_multicast(
     place: &Place,
     problems: &mut Problems,
 ) -> Option<()> {
-    let is_it = |it: &&Ipv4Addr| it.is_multicast();
     let is_multicast = match host {
-        Host::Address(address) => Some(address).filter(is_it).is_some(),
+        Host::Address(address) => address.is_multicast(),
         Host::Name(name) => keys.hosts.as_ref().is_some_and(|hosts| {
-            let named = hosts.value.iter().filter(|(it, _)| it.eq_ignore_ascii_case(name));
-            named.map(|(_, address)| address).any(|it| is_it(&it))
+            let mut named = hosts.value.iter().filter(|(it, _)| it.eq_ignore_ascii_case(name));
+            named.any(|(_, address)| address.is_multicast())
         }),
     };
     if is_multicast {

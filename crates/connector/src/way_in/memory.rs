@@ -141,15 +141,15 @@ impl MemoryDatagrams {
     /// Makes a socket, and the end of its clients: what they send names the client that it is from, and what they get
     /// names the client that it is for
     pub fn pair() -> (Self, Self) {
-        let ((a, b), (c, d)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
-        let ((e, f), (g, h)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let (up, down) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let (refused, unused) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
         let end = |to, from, refuse, refused| Self {
             to,
             from: Mutex::new(from),
             refuse,
             refused: tokio::sync::Mutex::new(refused),
         };
-        (end(a, d, e, h), end(c, b, g, f))
+        (end(up.0, down.1, unused.0, refused.1), end(down.0, up.1, refused.0, unused.1))
     }
 
     /// Tells the other end that nobody is at a client's port any more, as ICMP does
