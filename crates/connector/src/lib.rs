@@ -7,12 +7,14 @@
 //! |---|---|
 //! | `configuration` | the settings from files, with all problems at once |
 //! | `settings` | the settings of the program, as plain values |
+//! | `deals` | the loopback addresses that are dealt out to sites |
 //! | `directory` | the sites by their names, as the ways in see them |
 //! | `passwords` | passwords of many sites, some at a time |
 //! | `unix` | unix sockets, and names of users and groups |
 //! | `target` | a host and a port behind a site |
 //! | `way_in` | forwards and proxies |
 //! | `daemon` | a fleet with its ways in |
+//! | `host` | what the process gives up, and what it tells its service manager |
 //! | `api` | the control interface |
 //! | `cli` | the command line |
 #![cfg_attr(
@@ -24,7 +26,9 @@ pub mod api;
 pub mod cli;
 pub mod configuration;
 pub mod daemon;
+pub mod deals;
 pub mod directory;
+pub mod host;
 mod passwords;
 pub mod settings;
 pub mod target;

@@ -74,6 +74,8 @@ pub struct ListenerStatus {
     pub clients: usize,
     /// The requests that would have changed a KNX device without a login, and were dropped
     pub dropped_services: u64,
+    /// The reason why it is not open, and tried again
+    pub error: Option<String>,
 }
 
 /// The options of a reload
@@ -121,6 +123,8 @@ pub enum ReloadError {
         /// The sites that there are
         of: usize,
     },
+    /// It needs what only a restart can give, each in one line
+    NeedsRestart(Vec<String>),
     /// The daemon has no configuration file, or is being shut down
     Impossible(String),
 }

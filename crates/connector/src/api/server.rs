@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{control::Control, problem::Problem, routes, stall::Stall};
-use crate::unix::BoundSocket;
+use crate::unix::OpenSocket;
 
 /// The connections of the control interface, 32 at a time
 ///
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// Accepts the connections of a socket until the server is stopped
-    pub async fn serve(&self, socket: &BoundSocket) {
+    pub async fn serve(&self, socket: &OpenSocket) {
         loop {
             let accepted = tokio::select! {
                 biased;

@@ -62,6 +62,9 @@ pub struct ListenerView {
     /// The requests that would have changed a KNX device without a login, and were dropped
     #[serde(default)]
     pub dropped_services: u64,
+    /// The reason why it is not open, if so: it is tried again
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A page of sites: `GET /v1/sites`
@@ -136,6 +139,9 @@ pub struct MoreView {
     pub users: usize,
     /// The names of its hosts
     pub hosts: BTreeMap<String, String>,
+    /// The loopback address of its forwards that have none of their own: its key, or one that was dealt out
+    #[serde(default)]
+    pub address: Option<String>,
     /// The seconds that a client waits for it
     pub wait_seconds: u64,
     /// Its forwards
@@ -410,6 +416,7 @@ impl From<ListenerStatus> for ListenerView {
             target: status.target.map(|target| target.to_string()),
             clients: status.clients,
             dropped_services: status.dropped_services,
+            error: status.error,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     api,
     daemon::Daemon,
     settings::UnixSocket,
-    unix::{self, BoundSocket},
+    unix::{self, BoundSocket, OpenSocket},
 };
 
 /// The control interface of a daemon, on a socket
@@ -34,7 +34,7 @@ pub(super) struct Folder(PathBuf);
 
 impl Serving {
     /// Serves the control interface on a socket
-    pub(super) fn begin(daemon: &Arc<Daemon>, socket: BoundSocket) -> Self {
+    pub(super) fn begin(daemon: &Arc<Daemon>, socket: OpenSocket) -> Self {
         let stop = CancellationToken::new();
         let server = api::Server::new(Arc::clone(daemon) as _, stop.clone());
         let task = tokio::spawn(async move { server.serve(&socket).await });
@@ -80,9 +80,9 @@ impl Folder {
     }
 
     /// Binds the control socket in it
-    pub(super) fn bind(&self) -> Result<BoundSocket, Failure> {
+    pub(super) fn bind(&self) -> Result<OpenSocket, Failure> {
         let bound = unix::bind(&self.socket());
-        bound.map_err(|error| Failure::new(Exit::Program, error.to_string()))
+        open(bound.map_err(|error| Failure::new(Exit::Program, error.to_string()))?)
     }
 
     /// Returns the beginning of a command that asks this daemon
@@ -97,6 +97,12 @@ impl Drop for Folder {
         // it is a temporary folder: what is left there harms nothing
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Gives the control socket to the current runtime
+pub(super) fn open(socket: BoundSocket) -> Result<OpenSocket, Failure> {
+    let opened = socket.open();
+    opened.map_err(|error| Failure::new(Exit::Program, format!("no control socket: {error}")))
 }
 
 /// Returns true if a folder is there, of this user alone

@@ -1,12 +1,13 @@
 //! The forwards of a site
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use pptp_fleet::SiteName;
 use pptp_knxnetip::relay::Endpoint;
 
 use super::{
     keys::{ForwardKeys, SiteKeys},
+    loopback::Address,
     problem::{Place, Problems},
     reader::Found,
     values::{ForwardKind, HpaiWord},
@@ -20,18 +21,19 @@ use crate::{
 pub(super) fn forwards(
     name: &SiteName,
     keys: &SiteKeys,
+    address: &Address<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<(ForwardSettings, Place)>> {
     let Some(all) = &keys.forward else { return Some(Vec::new()) };
     // all are looked at, so that the problem of the third is told along with that of the first
     let built: Vec<_> =
-        all.value.iter().map(|forward| build(name, keys, forward, problems)).collect();
+        all.value.iter().map(|forward| build(name, (keys, address), forward, problems)).collect();
     built.into_iter().collect()
 }
 
 fn build(
     name: &SiteName,
-    keys: &SiteKeys,
+    (keys, address): (&SiteKeys, &Address<'_>),
     forward: &Found<ForwardKeys>,
     problems: &mut Problems,
 ) -> Option<(ForwardSettings, Place)> {
@@ -45,7 +47,7 @@ fn build(
     if forward.wrong.contains(&"listen") {
         return None;
     }
-    let (listen, place) = listen(name, keys, forward, problems)?;
+    let (listen, place) = listen(name, address, forward, problems)?;
     let protocol = protocol(forward, to.value.kind, problems)?;
     check_listen(&listen, protocol, &place, problems)?;
     check_multicast(keys, &to.value.target.host, &to.place, problems)?;
@@ -66,19 +68,22 @@ fn build(
 /// Returns the place where clients are accepted, and its own place in the file
 fn listen(
     name: &SiteName,
-    keys: &SiteKeys,
+    address: &Address<'_>,
     forward: &ForwardKeys,
     problems: &mut Problems,
 ) -> Option<(Listen, Place)> {
     let to = forward.to.as_ref()?;
-    match (&forward.listen, &keys.address) {
+    let at_port =
+        |address: Ipv4Addr| Listen::Ip((IpAddr::V4(address), to.value.target.port).into());
+    match (&forward.listen, address) {
         (Some(listen), _) => Some((listen.value.clone(), listen.place.clone())),
-        (None, Some(address)) => {
-            let listen = (IpAddr::V4(address.value), to.value.target.port);
-            Some((Listen::Ip(listen.into()), address.place.clone()))
-        }
-        (None, None) => {
-            let help = format!("write it here, or `address = \"127.…\"` in [site.{name}]");
+        (None, Address::Own(own)) => Some((at_port(own.value), own.place.clone())),
+        (None, Address::Dealt(address)) => Some((at_port(*address), to.place.clone())),
+        (None, Address::Told) => None,
+        (None, Address::None) => {
+            let help = format!(
+                "write it here, or `address = \"127.…\"` in [site.{name}], or [loopback] for all sites"
+            );
             problems.error(&to.place, "`listen` of this forward is missing", help);
             None
         }

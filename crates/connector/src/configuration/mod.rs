@@ -12,6 +12,7 @@
 //! | `site`, `forward`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
 //! | `listeners` | rules that concern several listeners |
+//! | `loopback` | addresses for the sites that have none of their own |
 //! | `schema` | the JSON Schema and the reference |
 //!
 //! A reading has three steps. [`Sources::load`] reads the files. `layers` reads their tables, and tells of every key
@@ -22,6 +23,7 @@ mod forward;
 mod keys;
 mod layers;
 mod listeners;
+mod loopback;
 mod mask;
 mod problem;
 mod proxy;
@@ -33,8 +35,9 @@ mod source;
 mod values;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write,
+    path::{Path, PathBuf},
 };
 
 use pptp_fleet::{Secret, SiteConfig, SiteName};
@@ -43,10 +46,12 @@ use self::{
     keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
     layers::EffectiveSite,
     listeners::{Listeners, check_path},
+    loopback::{Address, Loopback},
     problem::{Place, Problems},
     reader::Found,
 };
 pub use self::{
+    loopback::KnownDeals,
     problem::{Position, Problem, Severity},
     schema::{reference, schema},
     source::{Sources, Unreadable},
@@ -65,6 +70,8 @@ pub struct Configuration {
     /// The settings; a site with problems is among them, and stops with them
     settings: Settings,
     problems: Vec<Problem>,
+    /// The files of passwords
+    secrets: BTreeSet<PathBuf>,
 }
 
 impl Configuration {
@@ -72,17 +79,32 @@ impl Configuration {
     ///
     /// `max_files` is the number of files that the process may have open: listeners and tunnels must fit into it.
     pub fn read(sources: Sources, max_files: Option<u64>) -> Self {
+        Self::read_with(sources, max_files, |_| KnownDeals::default())
+    }
+
+    /// Makes settings of texts, as [`Self::read`] does, and with the addresses that were dealt out before
+    ///
+    /// `known` is asked for them if the texts have a network of loopback addresses; it is given the folder of the state.
+    pub fn read_with(
+        sources: Sources,
+        max_files: Option<u64>,
+        known: impl FnOnce(Option<&Path>) -> KnownDeals,
+    ) -> Self {
         let mut problems = Problems::default();
         let document = layers::read(&sources, &mut problems);
+        let state = document.top.state.as_ref().map(|it| sources.folder(0).join(&it.value));
+        let mut loopback = Loopback::new(&document, || known(state.as_deref()), &mut problems);
         let mut built = Builder::new(&sources, &mut problems);
-        let sites = built.sites(document.sites);
+        let sites = built.sites(document.sites, &mut loopback);
         let proxies = built.proxies(&document.top, &sites);
         let listeners = built.listeners.count;
+        let secrets = std::mem::take(&mut built.secrets);
         let settings = Settings {
             control: control(document.top.control.as_ref(), &mut problems),
             limits: limits(document.top.limits.as_ref()),
             outer: outer(document.top.outer.as_ref()),
-            state: document.top.state.as_ref().map(|it| sources.folder(0).join(&it.value)),
+            deals: loopback.into_deals(),
+            state,
             sites,
             proxies,
         };
@@ -91,7 +113,8 @@ impl Configuration {
             problems.warn(&start, "there is no site", None);
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
-        let mut configuration = Self { settings, problems: problems.into_sorted(), sources };
+        let mut configuration =
+            Self { settings, problems: problems.into_sorted(), sources, secrets };
         configuration.stop_invalid_sites();
         configuration
     }
@@ -107,6 +130,11 @@ impl Configuration {
     /// Returns the texts
     pub const fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// Returns all that it is read from, now and later: its files, the folders that it includes, its files of passwords
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.sources.paths().chain(self.secrets.iter().cloned()).collect()
     }
 
     /// Returns the problems, in the order of the files
@@ -191,11 +219,13 @@ struct Builder<'a> {
     sources: &'a Sources,
     problems: &'a mut Problems,
     listeners: Listeners,
+    /// The files of passwords
+    secrets: BTreeSet<PathBuf>,
 }
 
 impl<'a> Builder<'a> {
     fn new(sources: &'a Sources, problems: &'a mut Problems) -> Self {
-        Self { sources, problems, listeners: Listeners::default() }
+        Self { sources, problems, listeners: Listeners::default(), secrets: BTreeSet::new() }
     }
 
     /// Makes the settings of all sites
@@ -205,18 +235,28 @@ impl<'a> Builder<'a> {
     fn sites(
         &mut self,
         sites: BTreeMap<SiteName, Box<EffectiveSite>>,
+        loopback: &mut Loopback,
     ) -> BTreeMap<SiteName, SiteSettings> {
         let mut twins = HashMap::new();
         let settings = sites.into_iter().map(|(name, site)| {
-            let settings = self.site(&mut twins, &name, &site);
+            let address = loopback.address(&name, &site, self.problems);
+            let settings = self.site(&mut twins, &name, &site, &address);
             (name, settings)
         });
         // made of all at once, the nodes of the map are full: one by one, in order, half of each stays empty
         settings.collect()
     }
 
-    fn site(&mut self, twins: &mut Twins, name: &SiteName, site: &EffectiveSite) -> SiteSettings {
-        let Some(built) = site::build(name, site, self.sources, self.problems) else {
+    fn site(
+        &mut self,
+        twins: &mut Twins,
+        name: &SiteName,
+        site: &EffectiveSite,
+        address: &Address<'_>,
+    ) -> SiteSettings {
+        self.secrets.extend(site::secret_file(site, self.sources));
+        let built = site::build(name, site, address, self.sources, self.problems);
+        let Some(built) = built else {
             // its problem may be one of the defaults
             let [server, user] = [&site.keys.server, &site.keys.user]
                 .map(|found| found.as_ref().map_or("", |it| it.value.as_str()));

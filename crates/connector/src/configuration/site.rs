@@ -1,6 +1,12 @@
 //! The settings of a site
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use pptp::{
     config::{EchoPolicy, PasswordEncoding},
@@ -12,6 +18,7 @@ use super::{
     forward,
     keys::SiteKeys,
     layers::EffectiveSite,
+    loopback::Address,
     problem::{Place, Problems},
     reader::Found,
     secret::PasswordPlace,
@@ -31,6 +38,7 @@ pub(super) struct BuiltSite {
 pub(super) fn build(
     name: &SiteName,
     site: &EffectiveSite,
+    address: &Address<'_>,
     sources: &Sources,
     problems: &mut Problems,
 ) -> Option<BuiltSite> {
@@ -38,13 +46,14 @@ pub(super) fn build(
     // each of them is looked at, so that all problems are told at once
     let dial = dial(site, sources, problems);
     let hosts = hosts(keys, problems);
-    let forwards = forward::forwards(name, keys, problems);
+    let forwards = forward::forwards(name, keys, address, problems);
     let mut settings = SiteSettings::new(dial?);
     settings.labels = Arc::new(value(keys.labels.as_ref()).unwrap_or_default());
     settings.hosts = Arc::new(hosts?);
     if let Some(wait) = &keys.wait {
         settings.wait = wait.value.0;
     }
+    settings.address = address.value();
     let (forwards, listens) = forwards?.into_iter().unzip();
     settings.forwards = forwards;
     Some(BuiltSite { settings, listens })
@@ -108,13 +117,25 @@ fn secret(password: &Found<PasswordKey>, sources: &Sources, problems: &mut Probl
             problems.warn_of_secret(&password.place, "the password stands in this file", help);
             return Secret::Literal(password_itself.clone());
         }
-        PasswordKey::File(path) => {
-            PasswordPlace::File(sources.folder(password.place.file).join(path))
-        }
+        PasswordKey::File(path) => PasswordPlace::File(beside(password, path, sources)),
         PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
         PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
     };
     Secret::Source(Arc::new(place))
+}
+
+/// Returns the file of a site's password, if it has one
+pub(super) fn secret_file(site: &EffectiveSite, sources: &Sources) -> Option<PathBuf> {
+    let password = site.keys.password.as_ref()?;
+    match &password.value {
+        PasswordKey::File(path) => Some(beside(password, path, sources)),
+        PasswordKey::Literal(_) | PasswordKey::Environment(_) | PasswordKey::Credential(_) => None,
+    }
+}
+
+/// Returns a path that was written in a key
+fn beside<T>(key: &Found<T>, path: impl AsRef<Path>, sources: &Sources) -> PathBuf {
+    sources.folder(key.place.file).join(path)
 }
 
 fn connect(keys: &SiteKeys) -> Connect {
@@ -224,7 +245,7 @@ fn no_keys(weaker: Insecure) -> String {
     format!("\"{name}\" leaves no keys for encryption: it wants \"{other}\" too")
 }
 
-fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, std::net::Ipv4Addr>> {
+fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, Ipv4Addr>> {
     let Some(hosts) = &keys.hosts else { return Some(BTreeMap::new()) };
     let mut named = BTreeMap::new();
     for (name, address) in &hosts.value {

@@ -62,5 +62,6 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
     };
     let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
     let (clients, dropped_services) = (status.counters.now(), status.counters.dropped_services());
-    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients, dropped_services }
+    let (kind, error) = (kind.to_owned(), status.error.clone());
+    ListenerStatus { kind, listen, site, target, clients, dropped_services, error }
 }

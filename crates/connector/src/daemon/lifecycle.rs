@@ -17,6 +17,7 @@ use super::{
     clock,
     narrate::narrate,
     secrets::SecretWatch,
+    service,
     start::{ConfigurationFile, Start},
     state_dir::StateDir,
 };
@@ -24,8 +25,9 @@ use crate::{
     api::{DaemonFacts, EventLog},
     configuration::Sources,
     directory::Directory,
+    host::{Confinement, Notifier},
     settings::Settings,
-    way_in::{Failed, WaysIn},
+    way_in::{Failed, Plan, WaysIn},
 };
 
 /// A fleet with its ways in, and the settings that both have
@@ -45,6 +47,10 @@ pub struct Daemon {
     /// Locked for the time of a reload, and until the first configuration is kept
     pub(super) reloading: Arc<Mutex<()>>,
     pub(super) secrets: Arc<SecretWatch>,
+    /// What the process has given up
+    pub(super) confinement: Option<Confinement>,
+    /// The service manager
+    pub(super) notifier: Notifier,
     facts: StdMutex<DaemonFacts>,
     /// The time at which driver and supervisor have both answered last
     turned: StdMutex<Option<Instant>>,
@@ -72,12 +78,26 @@ impl Daemon {
 
     /// Starts a daemon
     ///
-    /// Nothing is dialled before all listeners are bound.
+    /// Nothing is dialled before all listeners are bound. A forward whose address is not to be had is told, and tried
+    /// again, unless the start is strict.
     ///
     /// # Errors
-    /// A listener could not be bound.
+    /// Another listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { settings, facts, file, sources, memory } = start;
+        Self::start_bound(client, start, None).await
+    }
+
+    /// Starts a daemon whose listeners are bound already, if `bound` is given
+    ///
+    /// # Errors
+    /// As [`Self::start_with`].
+    pub async fn start_bound(
+        client: Client,
+        start: Start,
+        bound: Option<Plan>,
+    ) -> Result<Arc<Self>, StartError> {
+        let Start { settings, facts, file, sources, is_strict, memory, .. } = start;
+        let Start { confinement, notifier, .. } = start;
         let state = settings.state.clone().map(StateDir::new);
         let mut options = FleetOptions::default();
         options.dial_rate = settings.limits.dial_rate;
@@ -90,7 +110,12 @@ impl Daemon {
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
         let ways = make_ways(directory.clone(), &settings.limits);
-        let prepared = ways.prepare(&settings).await.map_err(StartError::Bind)?;
+        let prepared = match bound {
+            Some(bound) => Ok(bound),
+            None if is_strict => ways.prepare(&settings).await,
+            None => ways.prepare_start(&settings).await,
+        };
+        let prepared = prepared.map_err(StartError::Bind)?;
         let started = SystemTime::now();
         let facts = DaemonFacts { started: Some(started), ..facts };
         let daemon = Arc::new(Self {
@@ -103,6 +128,8 @@ impl Daemon {
             file,
             reloading: Arc::default(),
             secrets: Arc::default(),
+            confinement,
+            notifier,
             facts: StdMutex::new(facts),
             turned: StdMutex::default(),
             tasks: TaskTracker::new(),
@@ -110,14 +137,12 @@ impl Daemon {
         });
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
-        // a start has no earlier listener that could stand in the way
+        // a start has no earlier listener that could stand in the way: what is left is tried again
         for failure in daemon.ways.commit(prepared).await {
-            tracing::error!("{failure}");
+            daemon.tell_missing(&failure);
         }
         daemon.look().await;
-        if let Some(sources) = sources {
-            daemon.spawn_keeping(sources).await;
-        }
+        daemon.spawn_keeping(sources).await;
         Ok(daemon)
     }
 
@@ -159,8 +184,11 @@ impl Daemon {
     pub async fn shut_down(&self) -> bool {
         let within = self.settings.lock().await.limits.shutdown;
         self.write_accepted().await;
-        let ((), is_done) =
-            tokio::join!(self.ways.close_all(Duration::ZERO), self.fleet().shut_down(within));
+        let ((), (), is_done) = tokio::join!(
+            self.tell_stopping(within),
+            self.ways.close_all(Duration::ZERO),
+            self.fleet().shut_down(within)
+        );
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -170,16 +198,26 @@ impl Daemon {
     fn spawn_tasks(self: &Arc<Self>) {
         let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
         let received = fleet.events();
-        self.spawn(narrate(fleet.clone(), fleet.events()));
+        // it ends by itself, with the lines of the hang-ups
+        self.tasks.spawn(narrate(fleet.clone(), fleet.events(), self.stop.clone()));
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();
+        self.spawn_service_tasks();
         let daemon = Arc::downgrade(self);
         self.spawn(async move {
             while let Some(daemon) = daemon.upgrade() {
                 daemon.look().await;
                 drop(daemon);
                 sleep(LOOK_INTERVAL).await;
+            }
+        });
+        let daemon = Arc::downgrade(self);
+        self.spawn(async move {
+            loop {
+                sleep(RETRY_INTERVAL).await;
+                let Some(daemon) = daemon.upgrade() else { return };
+                daemon.retry_forwards().await;
             }
         });
         let daemon = Arc::downgrade(self);
@@ -192,22 +230,45 @@ impl Daemon {
         });
     }
 
-    /// Keeps the first configuration as the last good one, beside the start: a disk may take its time
+    /// Keeps the addresses, and the first configuration as the last good one, beside the start: a disk may take its time
     ///
     /// [`Self::shut_down`] waits for it. So does a reload, whose configuration is the later one.
-    async fn spawn_keeping(self: &Arc<Self>, sources: Sources) {
+    async fn spawn_keeping(self: &Arc<Self>, sources: Option<Sources>) {
+        let deals = self.settings.lock().await.deals.clone();
+        if sources.is_none() && deals.is_none() {
+            return;
+        }
         let reloading = Arc::clone(&self.reloading).lock_owned().await;
         let daemon = Arc::clone(self);
         self.tasks.spawn(async move {
-            daemon.keep_as_last_good(sources).await;
+            if let Err(error) = daemon.keep_addresses(deals.as_ref()).await {
+                daemon.tell_not_kept(&error);
+            }
+            if let Some(sources) = sources {
+                daemon.keep_as_last_good(sources).await;
+            }
             drop(reloading);
         });
+    }
+
+    /// Tells of a forward that is not open
+    fn tell_missing(&self, failure: &Failed) {
+        tracing::error!("not open, and tried again: {failure}");
+        self.events.forward_missing(failure.site.clone(), failure.to_string());
+    }
+
+    /// Tries the forwards again that are not open; one that is still missing is not told once more
+    async fn retry_forwards(&self) {
+        for way in self.ways.retry().await {
+            tracing::info!("open now: {way}");
+            self.events.forward_open(way.site().cloned(), way.to_string());
+        }
     }
 
     /// Asks the driver and the supervisor for a sign of life
     async fn look(&self) {
         let answered = timeout(MAX_SILENCE, async {
-            self.client.beat().await.is_ok() && self.fleet().status().await.is_some()
+            service::beat(self.client.clone(), self.fleet().clone()).await
         });
         if answered.await == Ok(true) {
             *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -281,6 +342,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an answer after which the daemon is not ready
 const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The time between two looks at the forwards that are not open
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two looks at what has to be written
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);

@@ -6,12 +6,15 @@
 //! | `start` | the configuration that it starts with: its files, or the last good ones |
 //! | `reload` | the files are read again, and what has changed is applied |
 //! | `apply` | other settings for a daemon that runs |
+//! | `addresses` | the addresses that were dealt out, in the folder of the state |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
 //! | `control` | the daemon, as the control interface sees it |
+//! | `service` | the daemon, as the service manager sees it |
 //! | `clock` | the watch over the clocks |
 //! | `narrate` | lines for people: what happens to the sites |
 //! | `state_dir` | files that outlive the process |
 
+mod addresses;
 mod apply;
 mod clock;
 mod control;
@@ -19,6 +22,7 @@ mod lifecycle;
 mod narrate;
 mod reload;
 mod secrets;
+mod service;
 mod start;
 mod state_dir;
 

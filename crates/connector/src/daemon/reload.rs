@@ -1,10 +1,11 @@
 //! A reload: the files are read again, and what has changed is applied
 
-use std::time::SystemTime;
+use std::{path::PathBuf, time::SystemTime};
 
 use super::{
     lifecycle::Daemon,
     start::{ConfigurationFile, write_last_good},
+    state_dir::StateError,
 };
 use crate::{
     api::{ReloadError, ReloadOptions, ReloadProblem, ReloadReport, date},
@@ -24,6 +25,9 @@ impl Daemon {
     pub async fn reload(&self, options: ReloadOptions) -> Result<ReloadReport, ReloadError> {
         let file = self.file.clone().ok_or_else(no_file)?;
         let _one_at_a_time = self.reloading.lock().await;
+        if !options.dry_run {
+            self.notifier.reloading().await;
+        }
         let outcome = self.read_and_apply(file, options).await;
         match &outcome {
             Ok(report) if !options.dry_run => {
@@ -32,6 +36,9 @@ impl Daemon {
             }
             Ok(_) => {}
             Err(error) => self.tell_failure(error, options.dry_run),
+        }
+        if !options.dry_run {
+            self.tell_ready().await;
         }
         outcome
     }
@@ -42,16 +49,18 @@ impl Daemon {
         options: ReloadOptions,
     ) -> Result<ReloadReport, ReloadError> {
         // files may lie on a network, and 10,000 sites take their time
-        let read = tokio::task::spawn_blocking(move || file.read()).await;
+        let deals = self.settings.lock().await.deals.clone();
+        let read = tokio::task::spawn_blocking(move || file.read_beside(deals)).await;
         let read = read.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?;
         let read = read.map_err(unreadable)?;
+        let running = self.settings.lock().await.clone();
+        let read = self.check_restart(read, &running).await?;
         if !read.is_good() {
             return Err(problems_of(&read));
         }
         let mut warnings: Vec<_> =
             read.warnings().map(|problem| problem.line(read.sources())).collect();
         let (sources, mut wanted) = read.into_parts();
-        let running = self.settings.lock().await.clone();
         keep_what_needs_a_restart(&running, &mut wanted, &mut warnings);
         let planned = self.plan(&running, &wanted);
         guard(planned.removed.len(), running.sites.len(), options.removes)?;
@@ -63,7 +72,33 @@ impl Daemon {
         let report = self.apply(wanted).await.map_err(|failures| not_bound(&failures))?;
         self.wake_secret_watch();
         self.note_good(sources, report.failures.clone()).await;
+        warnings.extend(report.warnings);
         Ok(ReloadReport { warnings, ..report })
+    }
+
+    /// Refuses what only a restart can give
+    ///
+    /// # Errors
+    /// The reasons. The network of the raw sockets is another one, or the process has given up what it would need.
+    async fn check_restart(
+        &self,
+        read: Configuration,
+        running: &Settings,
+    ) -> Result<Configuration, ReloadError> {
+        let (confinement, running) = (self.confinement.clone(), running.clone());
+        let check = move || {
+            let paths = read.paths();
+            let paths = paths.iter().map(PathBuf::as_path);
+            let refused = confinement.map(|it| it.refusals(paths, &running, read.settings()));
+            let mut reasons = refused.unwrap_or_default();
+            if read.is_good() && running.outer != read.settings().outer {
+                reasons.push("[outer] has changed".to_owned());
+            }
+            if reasons.is_empty() { Ok(read) } else { Err(ReloadError::NeedsRestart(reasons)) }
+        };
+        // it looks at the folder of each password
+        let checked = tokio::task::spawn_blocking(check).await;
+        checked.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?
     }
 
     /// Notes that these texts are in force, but for what could not be applied
@@ -84,13 +119,18 @@ impl Daemon {
         // a disk takes its time to sync; a panic in there has its own message
         let write = move || write_last_good(&state, sources);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
-            tracing::error!("{error}");
-            let mut facts = self.lock_facts();
-            if facts.problems.is_empty() {
-                "what is not kept for the next start:".clone_into(&mut facts.problems_title);
-            }
-            facts.problems.push(error.to_string());
+            self.tell_not_kept(&error);
         }
+    }
+
+    /// Tells what the next start will not know
+    pub(super) fn tell_not_kept(&self, error: &StateError) {
+        tracing::error!("{error}");
+        let mut facts = self.lock_facts();
+        if facts.problems.is_empty() {
+            "what is not kept for the next start:".clone_into(&mut facts.problems_title);
+        }
+        facts.problems.push(error.to_string());
     }
 
     fn tell_failure(&self, error: &ReloadError, is_dry_run: bool) {
@@ -98,6 +138,10 @@ impl Daemon {
             ReloadError::Problems { problems, .. } => problems.iter().map(one_line).collect(),
             ReloadError::TooManyRemoved { removes, of } => {
                 vec![format!("the reload would remove {removes} of {of} sites")]
+            }
+            ReloadError::NeedsRestart(reasons) => {
+                let shown = reasons.iter().take(MAX_SHOWN);
+                shown.map(|reason| format!("{reason}: that needs a restart")).collect()
             }
             ReloadError::Impossible(reason) => vec![reason.clone()],
         };
@@ -131,11 +175,9 @@ fn keep_what_needs_a_restart(
             warnings.push(format!("{what} has changed: that needs a restart, and is not in force"));
         }
     };
-    keep(running.outer != wanted.outer, "[outer]");
     keep(running.control != wanted.control, "[control]");
     keep(running.state != wanted.state, "`state`");
     keep(running.limits.dial_rate != wanted.limits.dial_rate, "`dial_rate`");
-    wanted.outer = running.outer.clone();
     wanted.control = running.control.clone();
     wanted.state.clone_from(&running.state);
     wanted.limits.dial_rate = running.limits.dial_rate;

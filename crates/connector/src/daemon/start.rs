@@ -1,6 +1,7 @@
 //! The configuration that a daemon starts with: its files, or the last good ones
 
 use std::{
+    collections::BTreeSet,
     env, fmt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -9,12 +10,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    addresses::known,
     reload::guard,
     state_dir::{StateDir, StateError},
 };
 use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
+    deals::Deals,
+    host::{Confinement, Folders, Notifier},
     settings::Settings,
 };
 
@@ -27,8 +31,14 @@ pub struct Start {
     pub(super) file: Option<ConfigurationFile>,
     /// The texts in force, if they are the files'
     pub(super) sources: Option<Sources>,
+    /// True if a forward that cannot be had ends the start
+    pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
+    /// All that is read, now and at reloads
+    paths: BTreeSet<PathBuf>,
+    pub(super) confinement: Option<Confinement>,
+    pub(super) notifier: Notifier,
 }
 
 /// The file of a configuration
@@ -48,7 +58,35 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        Self { settings, facts, file: None, sources: None, memory: None }
+        Self::with(settings, facts, None)
+    }
+
+    fn with(settings: Settings, facts: DaemonFacts, file: Option<ConfigurationFile>) -> Self {
+        Self {
+            settings,
+            facts,
+            file,
+            sources: None,
+            is_strict: true,
+            memory: None,
+            paths: BTreeSet::new(),
+            confinement: None,
+            notifier: Notifier::default(),
+        }
+    }
+
+    /// Tells the daemon what its process has given up: what a reload needs of that is refused
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = Some(confinement);
+        self
+    }
+
+    /// Gives the daemon a service manager, which is told of reloads
+    #[must_use]
+    pub fn notify(mut self, notifier: Notifier) -> Self {
+        self.notifier = notifier;
+        self
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -63,7 +101,7 @@ impl Start {
     /// Reads a file; with problems in it, the last good configuration
     ///
     /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
-    /// files to be without problems.
+    /// files to be without problems, and all listeners to be had.
     ///
     /// # Errors
     /// There is nothing to start with.
@@ -84,18 +122,35 @@ impl Start {
         let state = read.as_ref().and_then(|read| read.settings().state.clone());
         let state = state.or_else(systemd_state);
         let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files));
-        match (read, last_good) {
+        // also of files with problems: a reload may find them mended
+        let mut paths = BTreeSet::from([file.path.clone()]);
+        paths.extend(read.iter().flat_map(Configuration::paths));
+        paths.extend(last_good.iter().flat_map(|good| good.read.paths()));
+        let start = match (read, last_good) {
             (Some(read), Some(last_good)) if is_good && !is_strict => {
                 match last_good.refuses(&read) {
                     Some(problem) => Ok(Self::on_last_good(file, last_good, vec![problem])),
                     None => Ok(Self::new(file, read, Vec::new())),
                 }
             }
-            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
+            (Some(read), _) if is_good => {
+                Ok(Self { is_strict, ..Self::new(file, read, Vec::new()) })
+            }
             (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
             (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
             _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
-        }
+        };
+        start.map(|start| Self { paths, ..start })
+    }
+
+    /// Returns the folders that the daemon needs, now and at reloads
+    pub fn folders(&self) -> Folders {
+        Folders::new(self.paths.iter().map(PathBuf::as_path), &self.settings)
+    }
+
+    /// Returns true if a forward that cannot be had ends the start
+    pub const fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Returns the settings
@@ -118,13 +173,8 @@ impl Start {
             ..DaemonFacts::default()
         };
         let (sources, settings) = read.into_parts();
-        Self {
-            settings,
-            facts,
-            file: Some(file),
-            sources: is_good.then_some(sources),
-            memory: None,
-        }
+        let sources = is_good.then_some(sources);
+        Self { sources, is_strict: false, ..Self::with(settings, facts, Some(file)) }
     }
 
     fn on_last_good(file: ConfigurationFile, good: LastGood, problems: Vec<String>) -> Self {
@@ -141,7 +191,7 @@ impl Start {
             ..DaemonFacts::default()
         };
         let settings = read.into_parts().1;
-        Self { settings, facts, file: Some(file), sources: None, memory: None }
+        Self { is_strict: false, ..Self::with(settings, facts, Some(file)) }
     }
 }
 
@@ -151,8 +201,13 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
+        self.read_beside(None)
+    }
+
+    /// Reads the file, with the addresses that are dealt out already if they are known
+    pub(super) fn read_beside(&self, deals: Option<Deals>) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(sources, self.max_files))
+        Ok(Configuration::read_with(sources, self.max_files, |state| known(state, deals)))
     }
 }
 
@@ -198,7 +253,7 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(sources, max_files);
+        let read = Configuration::read_with(sources, max_files, |state| known(state, None));
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;

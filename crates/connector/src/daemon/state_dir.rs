@@ -39,6 +39,14 @@ impl StateDir {
         Self { folder: folder.into() }
     }
 
+    /// Makes the folder, if it is not there
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
+    }
+
     /// Reads a file; `None` if there is none
     ///
     /// # Errors
@@ -84,7 +92,7 @@ impl StateDir {
     }
 
     fn replace(&self, name: &str, text: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        self.make()?;
         let folder = self.opened()?;
         let beside = Path::new(name).with_extension("new");
         let written = write_beside(&folder, &beside, text)

@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 
 use pptp_fleet::SiteName;
 
+use crate::deals::Deals;
+
 pub use self::{
     insecure::Insecure,
     listener::{Clients, Listen, UnixSocket},
@@ -48,6 +50,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The network that carries the tunnels
     pub outer: Outer,
+    /// The addresses that were dealt out to sites; `None` without a network for that
+    pub deals: Option<Deals>,
     /// The folder of what outlives the process; without it nothing does
     pub state: Option<std::path::PathBuf>,
 }

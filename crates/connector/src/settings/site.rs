@@ -19,6 +19,8 @@ pub struct SiteSettings {
     pub hosts: Arc<BTreeMap<String, Ipv4Addr>>,
     /// The time that a client waits for the site if it is not up
     pub wait: Duration,
+    /// The address at which its forwards without a place of their own listen: its key, or one that was dealt out
+    pub address: Option<Ipv4Addr>,
     /// Its forwards
     pub forwards: Vec<ForwardSettings>,
 }
@@ -26,8 +28,8 @@ pub struct SiteSettings {
 impl SiteSettings {
     /// Makes settings without labels, hosts and forwards
     pub fn new(dial: SiteConfig) -> Self {
-        let (labels, hosts) = (Arc::default(), Arc::default());
-        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards: Vec::new() }
+        let (labels, hosts, forwards) = (Arc::default(), Arc::default(), Vec::new());
+        Self { dial, labels, hosts, wait: DEFAULT_WAIT, address: None, forwards }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `table` | the listeners that run, and their change by a reload |
+//! | `missing` | forwards whose address is not to be had yet |
 //! | `way` | the settings of a listener, and the key by which a reload knows it again |
 //! | `bind` | sockets for listeners, unix sockets among them |
 //! | `accept` | the loop that accepts clients |
@@ -38,6 +39,7 @@ mod knx;
 mod limits;
 mod listener;
 mod memory;
+mod missing;
 mod names;
 mod pass;
 mod reach;

@@ -168,7 +168,7 @@ impl World {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("control.sock");
         let socket = UnixSocket { path: path.clone(), mode: 0o600, group: None };
-        let bound = unix::bind(&socket).unwrap();
+        let bound = unix::bind(&socket).unwrap().open().unwrap();
         let server = Arc::clone(&self.server);
         tokio::spawn(async move { server.serve(&bound).await });
         Socket { folder, path, stop: self.stop.clone() }
@@ -290,6 +290,7 @@ impl Control for FakeDaemon {
             target: Some("192.168.1.3:3671".parse().unwrap()),
             clients: 2,
             dropped_services: 3,
+            error: None,
         };
         let proxy = ListenerStatus {
             kind: "socks".into(),
@@ -298,6 +299,7 @@ impl Control for FakeDaemon {
             target: None,
             clients: 0,
             dropped_services: 0,
+            error: None,
         };
         Box::pin(async { vec![forward, proxy] })
     }
