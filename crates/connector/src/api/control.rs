@@ -86,7 +86,7 @@ pub struct Reading {
 /// A listener of a way in
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerStatus {
-    /// Its kind: `tcp`, `udp`, `socks`, `http`
+    /// Its kind: `tcp`, `udp`, `knx`, `socks`, `http`
     pub kind: String,
     /// Its place, with the port that it has got
     pub listen: Listen,
@@ -98,6 +98,8 @@ pub struct ListenerStatus {
     pub clients: usize,
     /// What it has counted
     pub counts: ListenerCounts,
+    /// The requests that would have changed a KNX device without a login, and were dropped
+    pub dropped_services: u64,
     /// The reason why it is not open, and tried again
     pub error: Option<String>,
 }

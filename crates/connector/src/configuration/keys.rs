@@ -12,8 +12,8 @@ use super::{
     label::LabelName,
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, LoopbackNetwork, MetricsSitesWord, Mode, Number,
-        PasswordKey, SelectorTerm, Sha256, Time,
+        ConnectWord, EncodingWord, ForwardTarget, HpaiWord, LoopbackNetwork, MetricsSitesWord,
+        Mode, Number, PasswordKey, SelectorTerm, Sha256, Time,
     },
 };
 use crate::settings::{Insecure, Listen, TargetRule};
@@ -92,6 +92,10 @@ section! {
         idle: Time<1, 604_800> = "TCP: none; UDP: \"5m\"",
         /// UDP: true: answers of any host of the site are passed, not only the target's
         any_source: bool = "false",
+        /// KNX: our endpoint in frames to the device: true, zero (NAT mode), or auto: the device is asked
+        hpai: HpaiWord = "\"auto\"",
+        /// KNX: true: clients may readdress, restart and reset a device, for which it asks no login
+        remote_configuration: bool = "false",
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `label` | labels of sites that are labels of Prometheus, too |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
-//! | `site`, `proxy` | the settings that they make |
+//! | `site`, `forward`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
 //! | `metrics` | the settings of the metrics |
 //! | `listeners` | rules that concern several listeners |
@@ -21,6 +21,7 @@
 //! that is wrong. [`Configuration::read`] makes settings of them, and tells of what is wrong among them. The last two
 //! have no I/O.
 
+mod forward;
 mod keys;
 mod label;
 mod layers;

@@ -241,29 +241,43 @@ impl Value for SelectorTerm {
 /// A target with its protocol: `tcp:192.168.1.3:80`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ForwardTarget {
-    pub(super) is_udp: bool,
+    pub(super) kind: ForwardKind,
     pub(super) target: Target,
+}
+
+/// The protocol of a forward, without its options
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ForwardKind {
+    Tcp,
+    Udp,
+    Knx,
 }
 
 impl Value for ForwardTarget {
     fn wanted() -> String {
-        "a target such as \"tcp:192.168.1.3:80\" or \"udp:knx:3671\"".to_owned()
+        "a target such as \"tcp:192.168.1.3:80\", \"udp:plc:502\" or \"knx:192.168.1.3\"".to_owned()
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.parse(node, |text| {
-            let (is_udp, target) = match text.split_once(':') {
-                Some(("tcp", target)) => (false, target),
-                Some(("udp", target)) => (true, target),
+            let (kind, target) = match text.split_once(':') {
+                Some(("tcp", target)) => (ForwardKind::Tcp, target),
+                Some(("udp", target)) => (ForwardKind::Udp, target),
+                Some(("knx", target)) => (ForwardKind::Knx, target),
                 _ => return Err(format!("{} is wanted, not `{}`", Self::wanted(), shorten(text))),
             };
-            let target = target.parse::<Target>().map_err(|error| error.to_string())?;
-            Ok(Self { is_udp, target })
+            let target = match kind {
+                ForwardKind::Knx if !target.contains(':') => {
+                    Host::parse(target).map(|host| Target { host, port: KNX_PORT })
+                }
+                _ => target.parse(),
+            };
+            Ok(Self { kind, target: target.map_err(|error| error.to_string())? })
         })
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^(tcp|udp):.+:[0-9]+$" })
+        json!({ "type": "string", "pattern": "^((tcp|udp):.+:[0-9]+|knx:.+)$" })
     }
 }
 
@@ -494,6 +508,15 @@ words! {
     }
 }
 
+words! {
+    /// Our endpoint, as it is written towards a KNX device
+    HpaiWord {
+        Auto = "auto",
+        True = "true",
+        Zero = "zero",
+    }
+}
+
 impl Value for Insecure {
     fn wanted() -> String {
         one_of(&Self::ALL.map(Self::name))
@@ -529,3 +552,6 @@ fn word<T: Value + Copy>(
     }
     found
 }
+
+/// The port of KNXnet/IP
+const KNX_PORT: u16 = 3671;

@@ -86,7 +86,7 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
         octets: counters.octets(),
         datagrams_dropped: counters.dropped(),
     };
-    let clients = counters.now();
+    let (clients, dropped_services) = (counters.now(), counters.dropped_services());
     let (kind, error) = (kind.to_owned(), status.error.clone());
-    ListenerStatus { kind, listen, site, target, clients, counts, error }
+    ListenerStatus { kind, listen, site, target, clients, counts, dropped_services, error }
 }

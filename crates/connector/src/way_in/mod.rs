@@ -12,6 +12,7 @@
 //! | `accept` | the loop that accepts clients |
 //! | `listener` | a listener while it runs, and the service of one client |
 //! | `tcp`, `udp` | forwards |
+//! | `knx` | the forward of KNXnet/IP |
 //! | `socks` | the SOCKS 5 proxy |
 //! | `http` | the HTTP proxy |
 //! | `names` | the site and the host that a client asks for, from user and host names |
@@ -34,6 +35,7 @@ mod counters;
 mod datagrams;
 mod http;
 mod inner_socket;
+mod knx;
 mod limits;
 mod listener;
 mod memory;

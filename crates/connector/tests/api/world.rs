@@ -300,6 +300,7 @@ impl Control for FakeDaemon {
                 octets: (100, 200),
                 datagrams_dropped: 1,
             },
+            dropped_services: 3,
             error: None,
         };
         let proxy = ListenerStatus {
@@ -309,6 +310,7 @@ impl Control for FakeDaemon {
             target: None,
             clients: 0,
             counts: ListenerCounts::default(),
+            dropped_services: 0,
             error: None,
         };
         Box::pin(async { vec![forward, proxy] })
