@@ -15,8 +15,8 @@ use crate::{
 
 /// The figures of a fleet and of all its sites, of one moment
 ///
-/// What a removed site has counted goes into [`Self::removed`] in the same moment. So the sums over all sites,
-/// [`Self::dials`] and [`Self::traffic`], only grow.
+/// What a removed site has counted goes into [`Self::removed`] in the same moment. So a sum over all sites and these
+/// only grows.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Figures {

@@ -28,7 +28,7 @@ mod ways_in;
 pub(super) use self::{accept::wanted, snapshot::Snapshot};
 pub use self::{
     catalogue::reference,
-    exporter::{Answer, Exporter},
+    exporter::{Answer, Exporter, NoScrape},
     text::Format,
 };
 
