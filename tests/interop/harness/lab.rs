@@ -95,11 +95,15 @@ impl Lab {
         let number = building.0;
         let of_the_building = format!("for p in $(ip netns pids b{number}); do");
         let kill = r#"[ "$(cat /proc/$p/comm)" = pptpctrl ] && kill -9 $p && echo $p; done"#;
-        let killed = self.sh(&format!("{of_the_building} {kill}"))?;
-        if killed.trim().is_empty() {
-            return Err(io::Error::other(format!("no connection to building {number}")));
+        // on a machine under load the guest's list of processes was once without one whose tunnel was up
+        for _ in 0..10 {
+            let killed = self.sh(&format!("{of_the_building} {kill}"))?;
+            if !killed.trim().is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(())
+        Err(io::Error::other(format!("no connection to building {number}")))
     }
 
     /// Add `round_trip` to the way to `building` and back until the result is dropped.
