@@ -11,7 +11,10 @@ use std::{
 use pptp::Tunnel;
 use pptp_fleet::{Fleet, Site, SiteName};
 
-use crate::{settings::SiteSettings, target::Host};
+use crate::{
+    settings::{Owner, SiteSettings},
+    target::Host,
+};
 
 /// The sites of a fleet, each with what the ways in need to know of it
 ///
@@ -36,6 +39,8 @@ pub struct SiteFacts {
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// The time that a client waits for the site
     pub wait: Duration,
+    /// Who says what it is
+    pub owner: Owner,
 }
 
 impl Directory {
@@ -90,6 +95,7 @@ impl SiteFacts {
             labels: site.labels.clone(),
             hosts: site.hosts.clone(),
             wait: site.wait,
+            owner: site.owner,
         }
     }
 }

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `configuration` | the settings from files, with all problems at once |
 //! | `settings` | the settings of the program, as plain values |
+//! | `seal` | sealed passwords |
+//! | `state_dir` | the folder of what outlives the process |
 //! | `directory` | the sites by their names, as the ways in see them |
 //! | `passwords` | passwords of many sites, some at a time |
 //! | `unix` | unix sockets, and names of users and groups |
@@ -26,7 +28,9 @@ pub mod configuration;
 pub mod daemon;
 pub mod directory;
 mod passwords;
+pub mod seal;
 pub mod settings;
+pub mod state_dir;
 pub mod target;
 pub mod unix;
 pub mod way_in;

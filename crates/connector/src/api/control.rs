@@ -1,12 +1,18 @@
 //! The daemon as the control interface sees it
 
-use std::{future::Future, path::PathBuf, pin::Pin, time::SystemTime};
+use std::{collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, time::SystemTime};
 
 use pptp::doctor::Doctor;
 use pptp_fleet::SiteName;
 
 use super::event_log::EventLog;
-use crate::{directory::Directory, settings::Listen, target::Target};
+use crate::{
+    configuration::SiteDocument,
+    directory::Directory,
+    seal::{NoKey, PublicKey},
+    settings::{Listen, Selector},
+    target::Target,
+};
 
 /// A future of the daemon
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +33,18 @@ pub trait Control: Send + Sync + 'static {
 
     /// Reads the configuration again, and applies it unless `dry_run` is set
     fn reload(&self, options: ReloadOptions) -> BoxFuture<'_, Result<ReloadReport, ReloadError>>;
+
+    /// Changes the sites that are made through the control interface
+    fn change_sites(
+        &self,
+        change: SiteChange,
+    ) -> BoxFuture<'_, Result<SitesChanged, SitesRefused>>;
+
+    /// Returns the version of the whole set of these sites
+    fn sites_version(&self) -> String;
+
+    /// Returns the public key with which passwords are sealed
+    fn sealing_key(&self) -> BoxFuture<'_, Result<PublicKey, NoKey>>;
 
     /// Ends the pause of a change that is made site by site; returns the number of sites that are left
     ///
@@ -132,10 +150,97 @@ pub struct ReloadProblem {
     pub line: Option<usize>,
     /// The column, from 1 on
     pub column: Option<usize>,
+    /// The place in a request, as a JSON pointer
+    pub pointer: Option<String>,
     /// The problem, in one line
     pub message: String,
     /// The remedy
     pub help: Option<String>,
     /// The problem with its lines and carets, as a terminal shows it
     pub rendered: String,
+}
+
+/// A change of the sites that are made through the control interface
+#[derive(Debug, Clone)]
+pub struct SiteChange {
+    /// The sites that are wanted
+    pub wanted: SitesWanted,
+    /// Who asks, for the log and the file
+    pub by: String,
+    /// The sites that the caller may change; others are not there for it
+    pub sites: Selector,
+    /// The version of the set that the caller knows
+    pub if_match: Option<String>,
+    /// The number of sites that may be removed, if it is more than the guard against mass changes allows
+    pub removes: Option<usize>,
+    /// True if nothing is to be changed, and only told
+    pub dry_run: bool,
+}
+
+/// The sites that a change wants
+#[derive(Debug, Clone)]
+pub enum SitesWanted {
+    /// This one, beside the others
+    One(SiteName, SiteDocument),
+    /// The others, without this one
+    Without(SiteName),
+    /// These, in place of all that the caller may change
+    All(BTreeMap<SiteName, SiteDocument>),
+}
+
+/// The effect of a change of sites
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SitesChanged {
+    /// The effect
+    pub report: ReloadReport,
+    /// The version of the whole set by now
+    pub version: String,
+}
+
+/// The reason why a change of sites changed nothing
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SitesRefused {
+    /// There is no such site
+    NoSuchSite(SiteName),
+    /// A file has the site
+    OfFile {
+        /// The site
+        site: SiteName,
+        /// The place in the file: `sites.toml:3`
+        at: String,
+    },
+    /// The caller may not change this site
+    NotAllowed(SiteName),
+    /// The set has another version than the caller knows
+    Version {
+        /// The version
+        version: String,
+    },
+    /// The caller has not said which version it knows
+    NoVersion,
+    /// The request has problems
+    Problems {
+        /// The problems, without an end beyond a bound of the daemon's
+        problems: Vec<ReloadProblem>,
+        /// The number of all
+        count: usize,
+    },
+    /// It would remove more sites than the guard against mass changes allows
+    TooManyRemoved {
+        /// The sites that it would remove
+        removes: usize,
+        /// The sites that there are
+        of: usize,
+    },
+    /// Listeners cannot be bound
+    NotBound(String),
+    /// It cannot be kept
+    NotKept {
+        /// True if the disk is full
+        is_disk_full: bool,
+        /// The reason
+        reason: String,
+    },
+    /// The daemon has no state folder, no file, or is being shut down
+    Impossible(String),
 }

@@ -29,6 +29,7 @@ pub(super) fn site(
         name: site.name().to_string(),
         state: state.name().to_owned(),
         detail: state.to_string(),
+        owner: facts.owner.name().to_owned(),
         server: facts.server.clone(),
         labels: facts.labels.clone(),
         since: since.map(|at| moment.date(at)),

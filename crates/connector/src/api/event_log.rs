@@ -140,6 +140,13 @@ impl EventLog {
         self.push(Instant::now(), "reloaded", None, detail, None);
     }
 
+    /// Writes to the log that a site was made, changed or removed through the control interface
+    pub fn site_changed(&self, site: SiteName, is_removed: bool, by: &str) {
+        let (kind, deed) =
+            if is_removed { ("site-removed", "removed") } else { ("site-set", "set") };
+        self.push(Instant::now(), kind, Some(site), format!("{deed} by {by}"), None);
+    }
+
     /// Writes to the log that a reload changed nothing, and why
     pub fn reload_failed(&self, reason: String) {
         self.push(Instant::now(), "reload-failed", None, reason, None);

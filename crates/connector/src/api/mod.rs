@@ -1,11 +1,13 @@
-//! The control interface: HTTP and JSON on a unix socket
+//! The control interface: HTTP and JSON on unix sockets and ports of TCP
 //!
 //! | file | content |
 //! |---|---|
 //! | `control` | the daemon as the control interface sees it |
 //! | `server` | connections: their number, their times |
+//! | `access` | who calls, and what it may do |
 //! | `stall` | the end of a connection whose client reads nothing |
 //! | `routes` | the routes |
+//! | `openapi` | the document that describes the routes |
 //! | `query` | the queries of requests |
 //! | `problem` | errors |
 //! | `view` | the JSON objects |
@@ -15,12 +17,15 @@
 //! | `stream` | answers without an end that is known |
 //! | `wall` | times of the calendar |
 //!
-//! Each program that may open the socket may do everything. No route returns a secret.
+//! Each program that may open the control socket may do everything. Other listeners have roles. No route returns a
+//! secret.
 
+mod access;
 mod control;
 mod describe;
 mod event_log;
 mod groups;
+mod openapi;
 mod problem;
 pub mod query;
 mod routes;
@@ -34,9 +39,9 @@ pub(crate) use self::wall::date;
 pub use self::{
     control::{
         BoxFuture, Control, DaemonFacts, ListenerStatus, ReloadError, ReloadOptions, ReloadProblem,
-        ReloadReport,
+        ReloadReport, SiteChange, SitesChanged, SitesRefused, SitesWanted,
     },
     event_log::{EventId, EventLog, InvalidId, LoggedEvent, Reader},
     problem::Problem,
-    server::{Peer, Server},
+    server::{Door, Peer, Server},
 };

@@ -7,12 +7,16 @@ use axum::{
 use pptp::error::Layer;
 use pptp_fleet::{NotUp, SiteName};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::view::{ConfigProblemView, FailureView, layer_of};
+use super::{
+    control::ReloadProblem,
+    view::{ConfigProblemView, FailureView, layer_of},
+};
 use crate::cli::exit::Exit;
 
 /// An error of the control interface
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The kind, for programs: `no-such-site`
     pub r#type: Box<str>,
@@ -45,7 +49,7 @@ impl Problem {
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
                 Exit::Usage
             }
-            StatusCode::FORBIDDEN => Exit::Role,
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Exit::Role,
             _ => Exit::Program,
         };
         Self {
@@ -61,6 +65,15 @@ impl Problem {
     /// A request that cannot be understood
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is wrong", detail)
+    }
+
+    /// A configuration with these problems
+    pub fn configuration(problems: Vec<ReloadProblem>, count: usize) -> Self {
+        let plural = if count == 1 { "" } else { "s" };
+        let detail = format!("{count} problem{plural}; nothing was changed");
+        let title = "The configuration has problems";
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration", title, detail);
+        Self { errors: problems.into_iter().map(Into::into).collect(), ..problem }
     }
 
     /// There is no such site

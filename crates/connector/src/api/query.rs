@@ -97,6 +97,18 @@ impl Pairs {
         })
     }
 
+    /// Reads `select`; each is a term, and without one all sites are chosen
+    fn selector(&self) -> Result<Selector, InvalidQuery> {
+        if self.all("select").next().is_none() {
+            return Ok(Selector::all());
+        }
+        let wrong = |error: crate::settings::InvalidSelector| InvalidQuery::Value {
+            key: "select",
+            reason: error.to_string(),
+        };
+        Selector::parse(self.all("select")).map_err(wrong)
+    }
+
     fn flag(&self, key: &'static str) -> Result<bool, InvalidQuery> {
         let flag = self.one(key, |text| match text {
             "" | "true" | "1" => Ok(true),
@@ -129,15 +141,7 @@ impl SitesQuery {
     /// Reads a query
     pub fn parse(query: Option<&str>) -> Result<Self, InvalidQuery> {
         let pairs = Pairs::read(query, &["select", "state", "after", "limit"])?;
-        let select = if pairs.all("select").next().is_none() {
-            Selector::all()
-        } else {
-            let wrong = |error: crate::settings::InvalidSelector| InvalidQuery::Value {
-                key: "select",
-                reason: error.to_string(),
-            };
-            Selector::parse(pairs.all("select")).map_err(wrong)?
-        };
+        let select = pairs.selector()?;
         let states = pairs.all("state").map(state).collect::<Result<_, _>>()?;
         let after = pairs.one("after", str::parse)?;
         let limit = pairs.number("limit", 1, MAX_PAGE)?.unwrap_or(MAX_PAGE);
@@ -239,9 +243,11 @@ impl CaptureQuery {
     }
 }
 
-/// The query of a stream of events: `since=18c2f-17`
+/// The query of a stream of events: `since=18c2f-17&select=@city=Berlin`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventsQuery {
+    /// The sites; all without it
+    pub select: Selector,
     /// The event behind which the stream begins; `None`: with the next one
     pub since: Option<EventId>,
 }
@@ -249,14 +255,15 @@ pub struct EventsQuery {
 impl EventsQuery {
     /// Reads a query and the value of `Last-Event-ID`, which comes before it: it is what a reader saw last
     pub fn parse(query: Option<&str>, last_event_id: Option<&str>) -> Result<Self, InvalidQuery> {
-        let pairs = Pairs::read(query, &["since"])?;
+        let pairs = Pairs::read(query, &["since", "select"])?;
+        let select = pairs.selector()?;
         let since = pairs.one("since", str::parse)?;
         let wrong = |error: super::event_log::InvalidId| InvalidQuery::Value {
             key: "Last-Event-ID",
             reason: error.to_string(),
         };
         let last = last_event_id.map(str::parse).transpose().map_err(wrong)?;
-        Ok(Self { since: last.or(since) })
+        Ok(Self { select, since: last.or(since) })
     }
 }
 
@@ -269,6 +276,33 @@ pub fn parse_reload(query: Option<&str>) -> Result<ReloadOptions, InvalidQuery> 
     let removes = pairs.number("removes", 0, u32::MAX.into())?;
     let removes = removes.and_then(|number| usize::try_from(number).ok());
     Ok(ReloadOptions { removes, dry_run: pairs.flag("dry_run")? })
+}
+
+/// The query of a change of sites
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChangeQuery {
+    /// The number of sites that may be removed, if it is more than the guard against mass changes allows
+    pub removes: Option<usize>,
+    /// True if nothing is to be changed, and only told
+    pub dry_run: bool,
+}
+
+/// The query of a change of all sites: `dry_run=true&removes=2950`
+///
+/// # Errors
+/// A key or a value is wrong.
+pub fn parse_change(query: Option<&str>) -> Result<ChangeQuery, InvalidQuery> {
+    let ReloadOptions { removes, dry_run } = parse_reload(query)?;
+    Ok(ChangeQuery { removes, dry_run })
+}
+
+/// The query of a change of one site: `dry_run=true`
+///
+/// # Errors
+/// A key or a value is wrong.
+pub fn parse_change_of_one(query: Option<&str>) -> Result<ChangeQuery, InvalidQuery> {
+    let pairs = Pairs::read(query, &["dry_run"])?;
+    Ok(ChangeQuery { removes: None, dry_run: pairs.flag("dry_run")? })
 }
 
 /// Reads the word for a state of a site

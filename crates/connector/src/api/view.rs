@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use pptp::{Reachability, doctor::Finding, error::Layer};
 use pptp_fleet::SiteFailure;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::control::{ListenerStatus, ReloadProblem, ReloadReport};
 
 /// The daemon and the sum of its sites: `GET /v1/status`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
     /// The version of the daemon
     pub version: String,
@@ -45,7 +46,7 @@ pub struct StatusView {
 }
 
 /// A listener of a way in
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerView {
     /// Its kind: `tcp`, `udp`, `socks`, `http`
     pub kind: String,
@@ -62,10 +63,13 @@ pub struct ListenerView {
 }
 
 /// A page of sites: `GET /v1/sites`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SitesView {
     /// The latest event: a stream of events from here on misses nothing
     pub as_of: String,
+    /// The version of the set of sites that were made through the API: `If-Match` of `PUT /v1/sites`
+    #[serde(default)]
+    pub version: String,
     /// The sites, in the order of their names
     pub sites: Vec<SiteView>,
     /// The name to ask the next page with, as `after`; `None`: there is no other
@@ -73,7 +77,7 @@ pub struct SitesView {
 }
 
 /// A site
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SiteView {
     /// Its name
     pub name: String,
@@ -81,6 +85,9 @@ pub struct SiteView {
     pub state: String,
     /// The state in one line, without times
     pub detail: String,
+    /// Who says what it is: `file`, `api`, `command-line`
+    #[serde(default)]
+    pub owner: String,
     /// The server, as configured
     pub server: String,
     /// The labels
@@ -106,8 +113,11 @@ pub struct SiteView {
 }
 
 /// The members that only the answer about one site has
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MoreView {
+    /// The latest event: a stream of events from here on misses nothing
+    #[serde(default)]
+    pub as_of: String,
     /// Failures in a row of the latest failure's class
     pub failures: u32,
     /// The sites that are dialled before this one at the latest
@@ -140,7 +150,7 @@ pub struct MoreView {
 }
 
 /// A tunnel
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TunnelView {
     /// The server's outer address and port
     pub server: String,
@@ -179,7 +189,7 @@ pub struct TunnelView {
 }
 
 /// A failure
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailureView {
     /// One word
     pub name: String,
@@ -223,7 +233,7 @@ pub fn layer_of(failure: &SiteFailure) -> Layer {
 }
 
 /// Sites that are not up, in groups: `GET /v1/problems`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemsView {
     /// The latest event: a stream of events from here on misses nothing
     pub as_of: String,
@@ -236,7 +246,7 @@ pub struct ProblemsView {
 }
 
 /// Sites with one server and one failure
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GroupView {
     /// The server, as configured
     pub server: String,
@@ -251,7 +261,7 @@ pub struct GroupView {
 }
 
 /// An event, as the data of a stream
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
     /// Its name, with which a stream goes on behind it
     pub id: String,
@@ -268,7 +278,7 @@ pub struct EventView {
 }
 
 /// One answer to a ping, or none
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PingView {
     /// Its place among the pings, from 1 on
     pub number: u32,
@@ -281,7 +291,7 @@ pub struct PingView {
 }
 
 /// A finding of the doctor
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FindingView {
     /// The step
     pub step: String,
@@ -315,7 +325,7 @@ impl FindingView {
 }
 
 /// The effect of a reload: `POST /v1/reload`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadView {
     /// True if nothing was changed, and it is only told
     pub dry_run: bool,
@@ -335,15 +345,46 @@ pub struct ReloadView {
     pub failures: Vec<String>,
 }
 
+/// The effect of a change of sites: `PUT` and `DELETE /v1/sites/NAME`, `PUT /v1/sites`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedView {
+    /// A stream of events from here on has what the change has led to
+    pub as_of: String,
+    /// The version of the set of sites that were made through the API, by now
+    pub version: String,
+    /// The effect
+    pub changes: ReloadView,
+    /// The forwards of the sites in the request, with the ports that are bound
+    pub forwards: Vec<ListenerView>,
+    /// The site, if the request is about one that is there
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteView>,
+}
+
+/// The public key with which passwords are sealed: `GET /v1/key`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyView {
+    /// Its name, with which each sealed password begins
+    pub id: String,
+    /// The 32 octets in Base64
+    pub public_key: String,
+    /// The algorithms of HPKE (RFC 9180 §7): KEM, KDF, AEAD
+    pub suite: (u16, u16, u16),
+    /// The `info` of HPKE
+    pub info: String,
+    /// The form of the `aad` of HPKE: JSON without spaces
+    pub aad: String,
+}
+
 /// A change that is made site by site
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutView {
     /// The sites that have yet to be dialled anew
     pub left: usize,
 }
 
 /// A site that is dialled anew
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RedialView {
     /// The site
     pub site: String,
@@ -374,7 +415,7 @@ impl ReloadView {
 }
 
 /// A problem of a configuration
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigProblemView {
     /// The file
     pub file: Option<String>,
@@ -382,6 +423,9 @@ pub struct ConfigProblemView {
     pub line: Option<usize>,
     /// The column, from 1 on
     pub column: Option<usize>,
+    /// The place in the request, as a JSON pointer
+    #[serde(default)]
+    pub pointer: Option<String>,
     /// The problem, in one line
     pub message: String,
     /// The remedy
@@ -392,8 +436,8 @@ pub struct ConfigProblemView {
 
 impl From<ReloadProblem> for ConfigProblemView {
     fn from(problem: ReloadProblem) -> Self {
-        let ReloadProblem { file, line, column, message, help, rendered } = problem;
-        Self { file, line, column, message, help, rendered }
+        let ReloadProblem { file, line, column, pointer, message, help, rendered } = problem;
+        Self { file, line, column, pointer, message, help, rendered }
     }
 }
 

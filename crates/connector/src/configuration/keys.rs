@@ -1,6 +1,9 @@
 //! The keys of a configuration: its reader, its reference and its schema come of these lines
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use pptp_fleet::Probe;
@@ -8,11 +11,11 @@ use pptp_fleet::Probe;
 use super::{
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, Mode, Number, PasswordKey, SelectorTerm, Sha256,
-        Time,
+        ConnectWord, Date, EncodingWord, ForwardTarget, Hashes, Mode, Number, PasswordKey, RoleWord,
+        SelectorTerm, Sha256, Time,
     },
 };
-use crate::settings::{Insecure, Listen, TargetRule};
+use crate::settings::{Insecure, Listen, ServerPattern, TargetRule};
 
 section! {
     /// The keys of a site; `[defaults]` and templates have them too, but for `template` and `address`
@@ -137,6 +140,65 @@ section! {
 }
 
 section! {
+    /// A further listener of the control interface: a unix socket, or a port of TCP with tokens
+    ApiKeys {
+        /// The path of a unix socket; who may open it has `role`
+        unix: String,
+        /// The socket's mode, as in `chmod`
+        mode: Mode = "\"0600\"",
+        /// The socket's group
+        group: String = "the process's",
+        /// What who may open the socket may do
+        role: RoleWord,
+        /// The sites for which the role counts; all others are not there
+        sites: Vec<SelectorTerm> = "[\"*\"]",
+        /// The targets that may be reached behind them
+        targets: Vec<TargetRule> = "[\"*\"]",
+        /// The address and port of a TCP listener
+        listen: SocketAddr,
+        /// The networks of the clients that may use the port; needed off loopback
+        clients: Vec<IpNet> = "all that reach it",
+        /// The names by which clients call the port, beside addresses and `localhost`: that of a TLS proxy before it
+        hosts: Vec<String> = "[]",
+        /// True: tokens and answers may cross the network in the clear; needed off loopback
+        insecure_plaintext: bool = "false",
+        /// The tokens, one of which a client of the port has to have
+        token: Vec<Found<TokenKeys>> = "[]",
+    }
+}
+
+section! {
+    /// A token of the control interface; `pptp-connector token NAME` makes one and prints these lines
+    TokenKeys {
+        /// Its name, for the log
+        name: String,
+        /// SHA-256 of the token; two while it is changed
+        sha256: Hashes,
+        /// What who has it may do
+        role: RoleWord,
+        /// The sites for which the role counts; all others are not there
+        sites: Vec<SelectorTerm> = "[\"*\"]",
+        /// The targets that may be reached behind them
+        targets: Vec<TargetRule> = "[\"*\"]",
+        /// The time from which on it is refused
+        expires: Date = "never",
+    }
+}
+
+section! {
+    /// The bounds of what may be made through the control interface; they bind what a request says, not what a template of
+    /// this file says
+    ApiSitesKeys {
+        /// The networks in which forwards may listen
+        listen: Vec<IpNet> = "[\"127.0.0.0/8\"]",
+        /// True: weaker logins and encryptions may be agreed to
+        insecure: bool = "false",
+        /// The servers that may be dialled; `*` stands for any characters
+        servers: Vec<ServerPattern> = "[\"*\"]",
+    }
+}
+
+section! {
     /// The limits of the process
     LimitKeys {
         /// Dials a second, over all sites
@@ -173,6 +235,10 @@ section! {
         state: String = "none: nothing outlives it",
         /// The unix socket of the commands
         control: ControlKeys,
+        /// Further listeners of the control interface
+        api: Vec<Found<ApiKeys>> = "[]",
+        /// The bounds of what may be made through the control interface
+        api_sites: ApiSitesKeys,
         /// SOCKS and HTTP proxies
         proxy: Vec<Found<ProxyKeys>> = "[]",
         /// The limits of the process
@@ -194,6 +260,20 @@ section! {
         /// Templates: keys for the sites that name them
         template: Templates,
         /// The sites
+        site: Sites,
+    }
+}
+
+section! {
+    /// The top level of the file of a site that was made through the control interface
+    KeptKeys {
+        /// Who has made it
+        by: String,
+        /// When
+        at: String,
+        /// The ports that were chosen for its listeners on port 0
+        ports: BTreeMap<String, Number<1, 65_535>>,
+        /// The site
         site: Sites,
     }
 }

@@ -1,16 +1,17 @@
 //! `[defaults]`, templates and sites: three layers of the same keys
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use pptp_fleet::SiteName;
 use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    keys::{IncludedKeys, SiteKeys, Sites, Templates, TopKeys},
+    keys::{IncludedKeys, KeptKeys, SiteKeys, Sites, Templates, TopKeys},
     problem::{Place, Problems},
     reader::{Found, Node, Reader, Section, Value, nearest, shorten},
-    source::Sources,
+    source::{Origin, Sources},
+    values::Number,
 };
 
 /// All files, read and put together
@@ -20,6 +21,10 @@ pub(super) struct Document {
     pub(super) top: TopKeys,
     /// The sites with all the keys that they have, by their own table, their template or `[defaults]`
     pub(super) sites: BTreeMap<SiteName, EffectiveSite>,
+    /// The sites that a file has and a caller of the control interface, too: the place in the file
+    pub(super) clashes: BTreeMap<SiteName, Place>,
+    /// The ports that were chosen for listeners on port 0
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 /// A site with all the keys that it has
@@ -28,13 +33,14 @@ pub(super) struct EffectiveSite {
     /// The place of its name
     pub(super) place: Place,
     pub(super) keys: SiteKeys,
+    pub(super) origin: Origin,
 }
 
 /// Reads all files
 pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
     let mut document = Document::default();
     let mut templates = BTreeMap::<String, (Place, SiteKeys)>::new();
-    let mut sites = Vec::new();
+    let (mut sites, mut makers) = (Vec::new(), BTreeMap::new());
     for (file, source) in sources.files.iter().enumerate() {
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         let mut reader = Reader { file, site: None, problems };
@@ -44,7 +50,15 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
             let place = reader.place(span);
             reader.problems.syntax(&place, error.message());
         }
-        let (more_templates, more_sites) = if file == 0 {
+        let (more_templates, more_sites) = if source.origin != Origin::File {
+            let mut kept = KeptKeys::read_table(table.get_ref(), &mut reader);
+            let ports = kept.ports.take().map(|it| it.value).unwrap_or_default();
+            let port = |it: Number<1, 65_535>| u16::try_from(it.0).unwrap_or_default();
+            document.ports.extend(ports.into_iter().map(|(line, it)| (line, port(it))));
+            let all = kept.site.as_ref().map(|it| &it.value.0).into_iter().flatten();
+            makers.extend(all.map(|(name, _)| (name.value.clone(), Maker::new(&kept))));
+            (None, kept.site)
+        } else if file == 0 {
             let mut top = TopKeys::read_table(table.get_ref(), &mut reader);
             let both = (top.template.take(), top.site.take());
             document.top = top;
@@ -76,8 +90,17 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
             Some(template) => keys.over(template).over(&defaults),
             None => keys.over(&defaults),
         };
-        let site = EffectiveSite { place: name.place, keys };
-        if let Some(first) = document.sites.get(&name.value) {
+        let origin = sources.origin(name.place.file);
+        let site = EffectiveSite { place: name.place, keys, origin };
+        let first = document.sites.get(&name.value);
+        if let Some(first) = first.filter(|it| it.origin == Origin::File && origin != Origin::File)
+        {
+            let made = makers.get(&name.value).map(Maker::to_string).unwrap_or_default();
+            let message = format!("`{}` was made through the API{made}: it has one owner", name.value);
+            let help = format!("DELETE /v1/sites/{}, or take it out here", name.value);
+            problems.error(&first.place, message, help);
+            document.clashes.insert(name.value, first.place.clone());
+        } else if let Some(first) = first {
             let where_ = super::at(&first.place, sources);
             problems.error(
                 &site.place,
@@ -89,6 +112,25 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
         }
     }
     document
+}
+
+/// Who has made a site, and when
+struct Maker {
+    by: String,
+    at: String,
+}
+
+impl Maker {
+    fn new(kept: &KeptKeys) -> Self {
+        let text = |it: Option<&Found<String>>| it.map(|it| shorten(&it.value)).unwrap_or_default();
+        Self { by: text(kept.by.as_ref()), at: text(kept.at.as_ref()) }
+    }
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.by.is_empty() { Ok(()) } else { write!(f, " by {} on {}", self.by, self.at) }
+    }
 }
 
 /// Tells of the keys that only the first file may have

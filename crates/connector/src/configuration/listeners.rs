@@ -30,12 +30,30 @@ impl Listeners {
         sources: &Sources,
         problems: &mut Problems,
     ) {
-        self.count = self.count.saturating_add(1);
         check_reach(way, place, problems);
-        let key = way.key();
+        self.add_key(way.key(), place, sources, problems);
+    }
+
+    /// Takes a place that is no listener of a file, such as the control socket's
+    pub(super) fn reserve(&mut self, key: ListenKey) {
+        self.exact.insert(key, Place { file: usize::MAX, span: 0..0, site: None });
+    }
+
+    /// Looks at the place of a listener alone
+    pub(super) fn add_key(
+        &mut self,
+        key: ListenKey,
+        place: &Place,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) {
+        self.count = self.count.saturating_add(1);
         if let Some(first) = self.in_the_way(&key) {
             let is_shown = !problems.are_many();
-            let help = is_shown.then(|| format!("the first is {}", super::at(first, sources)));
+            let help = is_shown.then(|| match super::at(first, sources) {
+                at if at.is_empty() => "it is the control socket's".to_owned(),
+                at => format!("the first is {at}"),
+            });
             problems.error(place, format!("{key} is taken by another listener"), help);
             return;
         }

@@ -11,6 +11,9 @@
 //! | `layers` | `[defaults]`, templates and sites, over all files |
 //! | `site`, `proxy` | the settings that they make |
 //! | `secret` | places of passwords |
+//! | `api` | the control interface's further listeners, and the bounds of what it may make |
+//! | `bounds` | whether a site is within these bounds |
+//! | `document`, `asked` | sites as requests of the control interface have them |
 //! | `listeners` | rules that concern several listeners |
 //! | `schema` | the JSON Schema and the reference |
 //!
@@ -18,6 +21,10 @@
 //! that is wrong. [`Configuration::read`] makes settings of them, and tells of what is wrong among them. The last two
 //! have no I/O.
 
+mod api;
+mod asked;
+mod bounds;
+mod document;
 mod keys;
 mod layers;
 mod listeners;
@@ -44,17 +51,27 @@ use self::{
     listeners::{Listeners, check_path},
     problem::{Place, Problems},
     reader::Found,
+    site::Means,
+    source::Origin,
+};
+pub(crate) use self::{
+    asked::{Asked, Clash},
+    schema::site_schema,
+    secret::Sealer,
 };
 pub use self::{
+    document::{InvalidDocument, SiteDocument},
     problem::{Position, Problem, Severity},
     schema::{reference, schema},
     source::{Sources, Unreadable},
 };
 use crate::{
+    seal::{KeyPlace, Sealed},
     settings::{
-        ControlSocket, Limits, Listen, Outer, ProxySettings, Settings, SiteSettings, UnixSocket,
+        ApiListener, ControlSocket, Limits, Listen, Outer, Owner, ProxySettings, Settings,
+        SiteSettings, UnixSocket,
     },
-    way_in::Way,
+    way_in::{ListenKey, Way},
 };
 
 /// A configuration that was read, with its problems
@@ -64,6 +81,10 @@ pub struct Configuration {
     /// The settings; a site with problems is among them, and stops with them
     settings: Settings,
     problems: Vec<Problem>,
+    /// The sites that a file has and a caller of the control interface, too: the place in the file
+    clashes: BTreeMap<SiteName, Place>,
+    /// The sealed passwords of sites that were made through the control interface
+    sealed: BTreeMap<SiteName, Sealed>,
 }
 
 impl Configuration {
@@ -71,26 +92,46 @@ impl Configuration {
     ///
     /// `max_files` is the number of files that the process may have open: listeners and tunnels must fit into it.
     pub fn read(sources: Sources, max_files: Option<u64>) -> Self {
+        Self::read_with(sources, max_files, None)
+    }
+
+    fn read_with(sources: Sources, max_files: Option<u64>, sealer: Option<&Sealer>) -> Self {
         let mut problems = Problems::default();
         let document = layers::read(&sources, &mut problems);
-        let mut built = Builder::new(&sources, &mut problems);
-        let sites = built.sites(&document.sites);
-        let proxies = built.proxies(&document.top, &document.sites);
-        let listeners = built.listeners.count;
+        let top = &document.top;
+        let state = top.state.as_ref().map(|it| sources.folder(0).join(&it.value));
+        let api_bounds = api::bounds(top.api_sites.as_ref());
+        let (key, bounds) = (KeyPlace::new(state.clone()), api_bounds.clone());
+        let means = Means { sources: &sources, key, bounds, sealer };
+        let control = control(top.control.as_ref(), &mut problems);
+        let mut built = Builder::new(means, &mut problems);
+        built.listeners.reserve(ListenKey::Unix(control.0.path.clone()));
+        // what is asked for now comes last: what is in its way is its own problem
+        let mut sites = built.sites(&document.sites, Origin::File);
+        let proxies = built.proxies(top, &document.sites);
+        let api = built.api(top);
+        for origin in [Origin::Kept, Origin::Asked] {
+            sites.append(&mut built.sites(&document.sites, origin));
+        }
+        let (listeners, sealed) = (built.listeners.count, built.sealed);
         let settings = Settings {
-            control: control(document.top.control.as_ref(), &mut problems),
-            limits: limits(document.top.limits.as_ref()),
-            outer: outer(document.top.outer.as_ref()),
-            state: document.top.state.as_ref().map(|it| sources.folder(0).join(&it.value)),
+            control,
+            limits: limits(top.limits.as_ref()),
+            outer: outer(top.outer.as_ref()),
+            state,
+            api,
+            api_bounds,
+            ports: document.ports,
             sites,
             proxies,
         };
-        if settings.sites.is_empty() {
+        if settings.sites.is_empty() && document.top.api.is_none() {
             let start = Place { file: 0, span: 0..0, site: None };
             problems.warn(&start, "there is no site", None);
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
-        let mut configuration = Self { settings, problems: problems.into_sorted(), sources };
+        let (problems, clashes) = (problems.into_sorted(), document.clashes);
+        let mut configuration = Self { settings, problems, sources, clashes, sealed };
         configuration.stop_invalid_sites(&document.sites);
         configuration
     }
@@ -187,34 +228,42 @@ impl Configuration {
 
 /// The maker of sites and proxies, which must not be in each other's way
 struct Builder<'a> {
-    sources: &'a Sources,
+    means: Means<'a>,
     problems: &'a mut Problems,
     listeners: Listeners,
+    /// The sites by their logins
+    twins: HashMap<(String, String), SiteName>,
+    /// The sealed passwords of sites that were made through the control interface
+    sealed: BTreeMap<SiteName, Sealed>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(sources: &'a Sources, problems: &'a mut Problems) -> Self {
-        Self { sources, problems, listeners: Listeners::default() }
+    fn new(means: Means<'a>, problems: &'a mut Problems) -> Self {
+        let (twins, sealed) = (HashMap::new(), BTreeMap::new());
+        Self { means, problems, listeners: Listeners::default(), twins, sealed }
     }
 
     fn sites(
         &mut self,
         sites: &BTreeMap<SiteName, EffectiveSite>,
+        origin: Origin,
     ) -> BTreeMap<SiteName, SiteSettings> {
         let mut settings = BTreeMap::new();
-        let mut twins = HashMap::new();
-        for (name, site) in sites {
-            let built = site::build(name, site, self.sources, self.problems);
+        for (name, site) in sites.iter().filter(|(_, site)| site.origin == origin) {
+            let built = site::build(name, site, &self.means, self.problems);
             let Some(built) = built else {
                 // its problem may be one of the defaults
                 settings.insert(name.clone(), invalid(site));
                 continue;
             };
-            self.warn_of_twin(&mut twins, name, site);
+            self.warn_of_twin(name, site);
+            if origin != Origin::File {
+                self.sealed.extend(built.sealed.map(|sealed| (name.clone(), sealed)));
+            }
             for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
                 let way = Way::Forward { site: name.clone(), forward: forward.clone() };
                 check_path(&forward.listen, place, self.problems);
-                self.listeners.add(&way, place, self.sources, self.problems);
+                self.listeners.add(&way, place, self.means.sources, self.problems);
             }
             settings.insert(name.clone(), built.settings);
         }
@@ -222,12 +271,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
-    fn warn_of_twin(
-        &mut self,
-        twins: &mut HashMap<(String, String), SiteName>,
-        name: &SiteName,
-        site: &EffectiveSite,
-    ) {
+    fn warn_of_twin(&mut self, name: &SiteName, site: &EffectiveSite) {
         let keys = &site.keys;
         let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
         let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
@@ -237,13 +281,28 @@ impl<'a> Builder<'a> {
         }
         let server = server.value.to_ascii_lowercase();
         let login = (server.trim_end_matches(":1723").to_owned(), user.value.clone());
-        if let Some(twin) = twins.get(&login) {
+        if let Some(twin) = self.twins.get(&login) {
             let message = format!("`{name}` has the server and the user of `{twin}`");
             let help = "if the server allows that: share_login = true";
             self.problems.warn(&site.place, message, help.to_owned());
         } else {
-            twins.insert(login, name.clone());
+            self.twins.insert(login, name.clone());
         }
+    }
+
+    fn api(&mut self, top: &TopKeys) -> Vec<ApiListener> {
+        let mut settings = Vec::new();
+        for keys in top.api.iter().flat_map(|all| &all.value) {
+            let Some((built, place)) = api::build(keys, self.problems) else { continue };
+            check_path(&built.listen(), &place, self.problems);
+            let key = match built.listen() {
+                Listen::Ip(address) => ListenKey::Tcp(address),
+                Listen::Unix(socket) => ListenKey::Unix(socket.path),
+            };
+            self.listeners.add_key(key, &place, self.means.sources, self.problems);
+            settings.push(built);
+        }
+        settings
     }
 
     fn proxies(
@@ -257,7 +316,7 @@ impl<'a> Builder<'a> {
             proxy::check_names(proxy, &built, |name| sites.contains_key(name), self.problems);
             check_path(&built.listen, &place, self.problems);
             let way = Way::Proxy(built.clone());
-            self.listeners.add(&way, &place, self.sources, self.problems);
+            self.listeners.add(&way, &place, self.means.sources, self.problems);
             settings.push(built);
         }
         settings
@@ -269,7 +328,9 @@ fn invalid(site: &EffectiveSite) -> SiteSettings {
     let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
     let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
     let problem = "its table in the configuration has problems: see `check`";
-    SiteSettings::new(SiteConfig::new(server, user, Secret::Invalid(problem.to_owned())))
+    let dial = SiteConfig::new(server, user, Secret::Invalid(problem.to_owned()));
+    let owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
+    SiteSettings { owner, ..SiteSettings::new(dial) }
 }
 
 fn control(keys: Option<&Found<ControlKeys>>, problems: &mut Problems) -> ControlSocket {

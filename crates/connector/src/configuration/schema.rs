@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     keys::{
-        ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys, ProxyKeys, SiteKeys, TopKeys,
+        ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys, ProxyKeys,
+        SiteKeys, TokenKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},
@@ -23,6 +24,11 @@ pub fn schema() -> Json {
         object.insert("$defs".into(), json!({ "site": of_section::<SiteKeys>() }));
     }
     schema
+}
+
+/// Returns the schema of a site, as a request of the control interface has it
+pub(crate) fn site_schema() -> Json {
+    of_section::<SiteKeys>()
 }
 
 /// Returns the schema of a table with known keys
@@ -86,7 +92,7 @@ fn code(default: &str) -> String {
 }
 
 /// All tables, each with its title and its keys
-fn tables() -> [(&'static str, Vec<Key>); 10] {
+fn tables() -> [(&'static str, Vec<Key>); 13] {
     [
         ("Top level", TopKeys::keys()),
         ("`[site.NAME]`, `[template.NAME]`, `[defaults]`", SiteKeys::keys()),
@@ -96,6 +102,9 @@ fn tables() -> [(&'static str, Vec<Key>); 10] {
         ("`[[proxy.login]]`", LoginKeys::keys()),
         ("A unix socket in place of an address", UnixKeys::keys()),
         ("`[control]`", ControlKeys::keys()),
+        ("`[[api]]`", ApiKeys::keys()),
+        ("`[[api.token]]`", TokenKeys::keys()),
+        ("`[api_sites]`", ApiSitesKeys::keys()),
         ("`[limits]`", LimitKeys::keys()),
         ("`[outer]`", OuterKeys::keys()),
     ]

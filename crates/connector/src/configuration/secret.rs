@@ -1,6 +1,7 @@
 //! Places of passwords: files, the environment, credentials of systemd
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::File,
     io::{self, Read},
@@ -9,10 +10,11 @@ use std::{
 };
 
 use pptp::Password;
-use pptp_fleet::{Fetching, SecretSource};
+use pptp_fleet::{Fetching, SecretSource, SiteName};
 use tokio::task::spawn_blocking;
 
 use super::source::open_regular;
+use crate::seal::{Bound, KeyPlace, NoKey, PrivateKey, Sealed};
 
 /// The place of a password
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,82 @@ impl SecretSource for PasswordPlace {
         Box::pin(async move {
             read.await.unwrap_or_else(|_| Err("a fault of this program: see the log".to_owned()))
         })
+    }
+}
+
+/// A sealed password, which is opened before each dial
+#[derive(Debug, Clone)]
+pub(super) struct SealedPassword {
+    sealed: Sealed,
+    bound: Bound,
+    key: KeyPlace,
+    /// Differs where the sealed password or what it is bound to differs
+    name: String,
+}
+
+impl SealedPassword {
+    pub(super) fn new(sealed: Sealed, bound: Bound, key: KeyPlace) -> Self {
+        let name = format!("sealed password {}", sealed.fingerprint());
+        Self { sealed, bound, key, name }
+    }
+
+    fn open(&self) -> Result<Password, String> {
+        let key = self.key.read().map_err(|error| error.to_string())?;
+        self.sealed.open(&key, &self.bound).map_err(|error| error.to_string())
+    }
+}
+
+impl SecretSource for SealedPassword {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fetch(&self) -> Fetching {
+        let password = self.clone();
+        let open = spawn_blocking(move || password.open());
+        Box::pin(async move {
+            open.await.unwrap_or_else(|_| Err("a fault of this program: see the log".to_owned()))
+        })
+    }
+}
+
+/// The sealer of passwords that come through the control interface
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    key: Result<PrivateKey, NoKey>,
+    /// The sealed passwords that the sites have by now
+    kept: BTreeMap<SiteName, Sealed>,
+}
+
+impl Sealer {
+    /// Makes a sealer with the key of a daemon with this state folder; reads a file
+    pub(crate) fn new(state: Option<PathBuf>, kept: BTreeMap<SiteName, Sealed>) -> Self {
+        Self { key: KeyPlace::new(state).read(), kept }
+    }
+
+    /// Seals a password; one that the site has by now stays as it is sealed, so that nothing changes
+    pub(super) fn seal(
+        &self,
+        site: &SiteName,
+        bound: &Bound,
+        password: &Password,
+    ) -> Result<Sealed, String> {
+        let key = self.key()?;
+        if let Some(kept) = self.kept.get(site)
+            && kept.open(key, bound).is_ok_and(|kept| kept == *password)
+        {
+            return Ok(kept.clone());
+        }
+        Sealed::seal(&key.public(), bound, password).map_err(|error| error.to_string())
+    }
+
+    /// Checks that a password that came sealed can be opened
+    pub(super) fn check(&self, sealed: &Sealed, bound: &Bound) -> Result<(), String> {
+        sealed.open(self.key()?, bound).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn key(&self) -> Result<&PrivateKey, String> {
+        self.key.as_ref().map_err(ToString::to_string)
     }
 }
 

@@ -9,19 +9,38 @@ use pptp::{
 use pptp_fleet::{Connect, Secret, SiteConfig, SiteName};
 
 use super::{
+    bounds,
     keys::{ForwardKeys, SiteKeys},
     layers::EffectiveSite,
     problem::{Place, Problems},
     reader::Found,
-    secret::PasswordPlace,
-    source::Sources,
+    secret::{PasswordPlace, SealedPassword, Sealer},
+    source::{Origin, Sources},
     values::{ConnectWord, EncodingWord, PasswordKey, host_name},
 };
-use crate::settings::{Clients, ForwardSettings, Insecure, Listen, Protocol, SiteSettings};
+use crate::{
+    seal::{Bound, KeyPlace, Sealed},
+    settings::{
+        ApiBounds, Clients, ForwardSettings, Insecure, Listen, Owner, Protocol, SiteSettings,
+    },
+};
+
+/// What sites are made with
+pub(super) struct Means<'m> {
+    pub(super) sources: &'m Sources,
+    /// The place of the key of sealed passwords
+    pub(super) key: KeyPlace,
+    /// The bounds of sites that are made through the control interface
+    pub(super) bounds: ApiBounds,
+    /// The sealer of their passwords
+    pub(super) sealer: Option<&'m Sealer>,
+}
 
 /// A site that was read, with what is looked at beside the other sites
 pub(super) struct BuiltSite {
     pub(super) settings: SiteSettings,
+    /// Its password, if it was sealed now
+    pub(super) sealed: Option<Sealed>,
     /// The places of its forwards' `listen`, in the order of the forwards
     pub(super) listens: Vec<Place>,
 }
@@ -30,15 +49,20 @@ pub(super) struct BuiltSite {
 pub(super) fn build(
     name: &SiteName,
     site: &EffectiveSite,
-    sources: &Sources,
+    means: &Means<'_>,
     problems: &mut Problems,
 ) -> Option<BuiltSite> {
     let keys = &site.keys;
+    if site.origin != Origin::File {
+        bounds::check(site, &means.bounds, problems);
+    }
     // each of them is looked at, so that all problems are told at once
-    let dial = dial(site, sources, problems);
+    let dial = dial(name, site, means, problems);
     let hosts = hosts(keys, problems);
     let forwards = forwards(name, keys, problems);
-    let mut settings = SiteSettings::new(dial?);
+    let (dial, sealed) = dial?;
+    let mut settings = SiteSettings::new(dial);
+    settings.owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
     settings.labels = value(keys.labels.as_ref()).unwrap_or_default();
     settings.hosts = hosts?;
     if let Some(wait) = &keys.wait {
@@ -46,7 +70,7 @@ pub(super) fn build(
     }
     let (forwards, listens) = forwards?.into_iter().unzip();
     settings.forwards = forwards;
-    Some(BuiltSite { settings, listens })
+    Some(BuiltSite { settings, sealed, listens })
 }
 
 fn value<T: Clone>(found: Option<&Found<T>>) -> Option<T> {
@@ -54,14 +78,21 @@ fn value<T: Clone>(found: Option<&Found<T>>) -> Option<T> {
 }
 
 /// Makes the part of a site that the fleet has
-fn dial(site: &EffectiveSite, sources: &Sources, problems: &mut Problems) -> Option<SiteConfig> {
+fn dial(
+    name: &SiteName,
+    site: &EffectiveSite,
+    means: &Means<'_>,
+    problems: &mut Problems,
+) -> Option<(SiteConfig, Option<Sealed>)> {
     let keys = &site.keys;
     let (Some(server), Some(user), Some(password)) = (&keys.server, &keys.user, &keys.password)
     else {
         tell_missing(site, problems);
         return None;
     };
-    let secret = secret(password, sources, problems);
+    let insecure = value(keys.insecure.as_ref()).unwrap_or_default();
+    let bound = Bound::new(name, &server.value, &user.value, insecure);
+    let (secret, sealed) = secret(name, (password, &bound), site.origin, means, problems)?;
     let config = SiteConfig::new(&server.value, &user.value, secret)
         .connect(connect(keys))
         .enabled(value(keys.enabled.as_ref()).unwrap_or(true))
@@ -72,7 +103,7 @@ fn dial(site: &EffectiveSite, sources: &Sources, problems: &mut Problems) -> Opt
     };
     let config = options(config, keys);
     match config.check() {
-        Ok(()) => Some(config),
+        Ok(()) => Some((config, sealed)),
         Err(failure) => {
             let (place, message) = refused(site, &failure);
             problems.error(place, message, None);
@@ -100,20 +131,58 @@ fn tell_missing(site: &EffectiveSite, problems: &mut Problems) {
     }
 }
 
-fn secret(password: &Found<PasswordKey>, sources: &Sources, problems: &mut Problems) -> Secret {
+/// Makes the secret of a site; one that was asked for now is sealed first, and is returned beside
+fn secret(
+    name: &SiteName,
+    (password, bound): (&Found<PasswordKey>, &Bound),
+    origin: Origin,
+    means: &Means<'_>,
+    problems: &mut Problems,
+) -> Option<(Secret, Option<Sealed>)> {
     let place = match &password.value {
-        PasswordKey::Literal(password_itself) => {
-            let help = "write it to a file that others cannot read: password = { file = \"…\" }";
-            problems.warn_of_secret(&password.place, "the password stands in this file", help);
-            return Secret::Literal(password_itself.clone());
-        }
         PasswordKey::File(path) => {
-            PasswordPlace::File(sources.folder(password.place.file).join(path))
+            PasswordPlace::File(means.sources.folder(password.place.file).join(path))
         }
         PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
         PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
+        PasswordKey::Literal(text) if origin == Origin::File => {
+            let help = "write it to a file that others cannot read: password = { file = \"…\" }";
+            problems.warn_of_secret(&password.place, "the password stands in this file", help);
+            return Some((Secret::Literal(text.clone()), None));
+        }
+        PasswordKey::Literal(_) | PasswordKey::Sealed(_) => {
+            let sealed = sealed(name, (&password.value, bound), origin, means);
+            let sealed = match sealed {
+                Ok(sealed) => sealed,
+                Err(message) => {
+                    problems.secret(&password.place, message, None);
+                    return None;
+                }
+            };
+            let source = SealedPassword::new(sealed.clone(), bound.clone(), means.key.clone());
+            return Some((Secret::Source(Arc::new(source)), Some(sealed)));
+        }
     };
-    Secret::Source(Arc::new(place))
+    Some((Secret::Source(Arc::new(place)), None))
+}
+
+/// Seals the password of a site, or checks one that came sealed if it was asked for now
+fn sealed(
+    name: &SiteName,
+    (password, bound): (&PasswordKey, &Bound),
+    origin: Origin,
+    means: &Means<'_>,
+) -> Result<Sealed, String> {
+    let sealer = means.sealer.filter(|_| origin == Origin::Asked);
+    match (password, sealer) {
+        (PasswordKey::Literal(text), Some(sealer)) => sealer.seal(name, bound, text),
+        (PasswordKey::Sealed(sealed), Some(sealer)) => {
+            sealer.check(sealed, bound)?;
+            Ok(sealed.clone())
+        }
+        (PasswordKey::Sealed(sealed), None) => Ok(sealed.clone()),
+        _ => Err("a sealed password is wanted here".to_owned()),
+    }
 }
 
 fn connect(keys: &SiteKeys) -> Connect {
@@ -315,6 +384,11 @@ fn protocol(forward: &ForwardKeys, is_udp: bool, problems: &mut Problems) -> Opt
 }
 
 impl Sources {
+    /// The one who has written a text
+    pub(super) fn origin(&self, file: usize) -> Origin {
+        self.files.get(file).map_or(Origin::File, |source| source.origin)
+    }
+
     /// The folder of a file, by which the paths in it are meant
     pub(super) fn folder(&self, file: usize) -> &Path {
         let path = self.files.get(file).map(|source| source.path.as_path());

@@ -9,6 +9,7 @@ use std::{
 };
 
 use glob::{MatchOptions, Paths, Pattern, PatternError};
+use pptp_fleet::SiteName;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
@@ -31,6 +32,21 @@ pub struct Sources {
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) text: String,
+    /// The one who has written it; the last good configuration has no other than files
+    #[serde(skip)]
+    pub(super) origin: Origin,
+}
+
+/// The one who has written a text
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// A person: it is a file of the configuration
+    #[default]
+    File,
+    /// A caller of the control interface, some time ago
+    Kept,
+    /// A caller of the control interface, now: what is in the way of others is its problem, and not theirs
+    Asked,
 }
 
 /// A pattern of `include` that led to nothing, or to a file that cannot be read
@@ -72,14 +88,62 @@ impl Sources {
 
     /// Makes the sources of one text, without reading any file
     pub fn of_text(path: &Path, text: String) -> Self {
-        Self { files: vec![Source { path: path.to_owned(), text }], failures: Vec::new() }
+        let source = Source { path: path.to_owned(), text, origin: Origin::File };
+        Self { files: vec![source], failures: Vec::new() }
     }
 
     /// Adds the text of an included file
     #[must_use]
     pub fn with_included(mut self, path: &Path, text: String) -> Self {
-        self.files.push(Source { path: path.to_owned(), text });
+        self.files.push(Source { path: path.to_owned(), text, origin: Origin::File });
         self
+    }
+
+    /// Adds the text of a site that was made through the control interface; returns its number among the texts
+    pub(super) fn push_site(&mut self, path: PathBuf, text: String, origin: Origin) -> usize {
+        self.files.push(Source { path, text, origin });
+        self.files.len().saturating_sub(1)
+    }
+
+    /// Adds the texts of the sites that were made through the control interface, which are kept in this folder
+    #[must_use]
+    pub fn with_kept<'k>(
+        mut self,
+        folder: &Path,
+        sites: impl IntoIterator<Item = (&'k SiteName, &'k String)>,
+    ) -> Self {
+        for (name, text) in sites {
+            self.push_site(folder.join(format!("{name}.toml")), text.clone(), Origin::Kept);
+        }
+        self
+    }
+
+    /// Returns the texts without those of sites that were made through the control interface
+    #[must_use]
+    pub fn files_alone(mut self) -> Self {
+        self.files.retain(|source| source.origin == Origin::File);
+        self
+    }
+
+    /// Returns the folder of what outlives the process, if the first file names one
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        let main = self.files.first()?;
+        let (table, _) = DeTable::parse_recoverable(&main.text);
+        let state = table.get_ref().get("state")?.get_ref().as_str()?;
+        Some(self.folder(0).join(state))
+    }
+
+    /// Returns the place of a site in the files: `sites.toml:3`
+    pub fn place_of_site(&self, name: &SiteName) -> Option<String> {
+        self.files.iter().enumerate().find_map(|(file, source)| {
+            let (table, _) = DeTable::parse_recoverable(&source.text);
+            let Some(DeValue::Table(sites)) = table.get_ref().get("site").map(|it| it.get_ref())
+            else {
+                return None;
+            };
+            let (key, _) = sites.get_key_value(name.as_str())?;
+            Some(super::at(&super::problem::Place { file, span: key.span(), site: None }, self))
+        })
     }
 
     /// Returns the path of the file that the user named
@@ -143,7 +207,7 @@ impl Sources {
             match read(&path, *left) {
                 Ok(text) => {
                     *left = left.saturating_sub(text.len());
-                    self.files.push(Source { path, text });
+                    self.files.push(Source { path, text, origin: Origin::File });
                 }
                 Err(error) => self.failures.push(IncludeFailure {
                     span: span.clone(),

@@ -1,6 +1,10 @@
 //! The kinds of values: texts, numbers, times, places, choices
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use ipnet::IpNet;
 use pptp::Password;
@@ -10,7 +14,8 @@ use toml::de::DeValue;
 
 use super::reader::{Found, Node, Reader, Section, Value, nearest, section, shorten};
 use crate::{
-    settings::{Insecure, Listen, Selector, TargetRule, UnixSocket},
+    seal::Sealed,
+    settings::{Insecure, Listen, Role, Selector, ServerPattern, TargetRule, UnixSocket},
     target::{Host, Target},
 };
 
@@ -158,6 +163,65 @@ impl Value for TargetRule {
     }
 }
 
+impl Value for ServerPattern {
+    fn wanted() -> String {
+        "a choice of servers such as \"*\" or \"*.example.net\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, str::parse)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string" })
+    }
+}
+
+impl Value for SocketAddr {
+    fn wanted() -> String {
+        "an address and a port such as \"127.0.0.1:9090\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, |text| {
+            text.parse().map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string" })
+    }
+}
+
+/// A time of the calendar: `2027-01-31` or `2027-01-31T12:00:00Z`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Date(pub(super) SystemTime);
+
+impl Value for Date {
+    fn wanted() -> String {
+        "a time such as \"2027-01-31\" or \"2027-01-31T12:00:00Z\", in UTC".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = match node.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(date) => date.to_string(),
+            _ => return reader.wrong_kind(node),
+        };
+        let whole = if text.len() == DATE_LEN { format!("{text}T00:00:00Z") } else { text.clone() };
+        let read = humantime::parse_rfc3339(&whole).ok();
+        if read.is_none() {
+            let message = format!("{} is wanted, not `{}`", Self::wanted(), shorten(&text));
+            reader.error(node.span(), message, None);
+        }
+        read.map(Self)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string" })
+    }
+}
+
 /// A term of a selector: `*`, a name, `@label=value`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SelectorTerm(pub(super) String);
@@ -297,6 +361,8 @@ section! {
         env: String,
         /// A credential of systemd (`LoadCredential=`)
         credential: String,
+        /// The password itself, which only this daemon can read: `pptp-connector seal` makes it
+        sealed: SealedText,
     }
 }
 
@@ -307,11 +373,33 @@ pub(super) enum PasswordKey {
     File(PathBuf),
     Environment(String),
     Credential(String),
+    Sealed(Sealed),
+}
+
+/// A sealed password
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SealedText(pub(super) Sealed);
+
+impl Value for SealedText {
+    fn wanted() -> String {
+        "a sealed password (`k1.` and Base64), as `pptp-connector seal` prints it".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let read = node.get_ref().as_str().and_then(|text| text.parse().ok());
+        // the password itself may stand here, by a slip
+        read.map(Self).or_else(|| reader.hidden(node))
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^k1\\." })
+    }
 }
 
 impl Value for PasswordKey {
     fn wanted() -> String {
-        "{ file = … }, { env = … }, { credential = … }, or the password as a text".to_owned()
+        "{ file = … }, { env = … }, { credential = … }, { sealed = … }, or the password as a text"
+            .to_owned()
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -329,8 +417,13 @@ impl Value for PasswordKey {
             keys.file.map(|it| Self::File(it.value.into())),
             keys.env.map(|it| Self::Environment(it.value)),
             keys.credential.map(|it| Self::Credential(it.value)),
+            keys.sealed.map(|it| Self::Sealed(it.value.0)),
         ];
         let mut all: Vec<_> = all.into_iter().flatten().collect();
+        if all.is_empty() && keys.wrong.len() == table.len() && table.len() == 1 {
+            // its problem was told
+            return None;
+        }
         if all.len() != 1 || table.len() != 1 {
             let message = "one place of the password is wanted";
             reader.error(node.span(), message, Self::wanted());
@@ -373,6 +466,59 @@ impl Value for Sha256 {
 
     fn schema() -> Json {
         json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    }
+}
+
+/// One SHA-256, or two in an array
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hashes(pub(super) Vec<[u8; 32]>);
+
+impl Value for Hashes {
+    fn wanted() -> String {
+        "a SHA-256 in 64 hexadecimal digits, or an array of two".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let DeValue::Array(all) = node.get_ref() else {
+            return Sha256::read(node, reader).map(|one| Self(vec![one.0]));
+        };
+        let read: Option<Vec<_>> =
+            all.iter().map(|one| Sha256::read(one, reader).map(|it| it.0)).collect();
+        let read = read?;
+        if !(1..=MAX_HASHES).contains(&read.len()) {
+            reader.error(node.span(), format!("{} is wanted", Self::wanted()), None);
+            return None;
+        }
+        Some(Self(read))
+    }
+
+    fn schema() -> Json {
+        let many = json!({ "type": "array", "items": Sha256::schema(), "maxItems": MAX_HASHES });
+        json!({ "anyOf": [Sha256::schema(), many] })
+    }
+}
+
+/// The hashes of a token: the old one and the new one
+const MAX_HASHES: usize = 2;
+
+/// The octets of a date without a time
+const DATE_LEN: usize = 10;
+
+/// A role of the control interface
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RoleWord(pub(super) Role);
+
+impl Value for RoleWord {
+    fn wanted() -> String {
+        one_of(&Role::ALL.map(Role::name))
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        word(node, reader, &Role::ALL.map(|it| (it.name(), Self(it))))
+    }
+
+    fn schema() -> Json {
+        json!({ "enum": Role::ALL.map(Role::name) })
     }
 }
 

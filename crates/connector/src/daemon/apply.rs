@@ -1,6 +1,9 @@
 //! Other settings for a daemon that runs
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pptp_fleet::{Changes, NotApplied, Plan};
 
@@ -8,7 +11,7 @@ use super::lifecycle::{Daemon, events_for};
 use crate::{
     api::ReloadReport,
     settings::{Settings, SiteSettings},
-    way_in::{Failed, Way},
+    way_in::{self, Failed, Way},
 };
 
 impl Daemon {
@@ -20,18 +23,29 @@ impl Daemon {
         // locked to the end: one change at a time
         let mut running = self.settings.lock().await;
         let plan = self.ways.prepare(&settings).await?;
-        let listeners = listener_changes(&running, &settings);
+        Ok(self.commit(&mut running, plan, settings).await)
+    }
+
+    /// Makes other settings those in force, with listeners that are bound already
+    pub(super) async fn commit(
+        &self,
+        running: &mut Settings,
+        plan: way_in::Plan,
+        settings: Settings,
+    ) -> ReloadReport {
+        let listeners = listener_changes(running, &settings);
         // before the listeners: access is looked at anew when they change
         self.directory.replace(&settings.sites);
         let changes = self.change_sites(&settings).await;
-        let mut report = ReloadReport { listeners, ..report_of(changes, &running, &settings) };
+        let mut report = ReloadReport { listeners, ..report_of(changes, running, &settings) };
         for failed in self.ways.commit(plan).await {
             tracing::error!("{failed}");
             report.failures.push(failed.to_string());
         }
         self.events.set_capacity(events_for(settings.sites.len()));
+        self.api.send_replace(Arc::from(settings.api.as_slice()));
         *running = settings;
-        Ok(report)
+        report
     }
 
     /// Returns what other settings would change; nothing is changed yet
@@ -103,7 +117,7 @@ fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+    use std::{net::Ipv4Addr, time::Duration};
 
     use pptp::Client;
     use pptp_fleet::{Connect, Secret, SiteConfig, SiteName};

@@ -1,5 +1,7 @@
 //! The daemon, as the control interface sees it
 
+use std::sync::PoisonError;
+
 use pptp::doctor::{Doctor, doctor};
 use pptp_fleet::SiteName;
 
@@ -7,9 +9,10 @@ use super::lifecycle::Daemon;
 use crate::{
     api::{
         BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, ReloadError, ReloadOptions,
-        ReloadReport,
+        ReloadReport, SiteChange, SitesChanged, SitesRefused,
     },
     directory::Directory,
+    seal::{KeyPlace, NoKey, PublicKey},
     settings::Listen,
     way_in::{self, Way},
 };
@@ -33,6 +36,26 @@ impl Control for Daemon {
 
     fn reload(&self, options: ReloadOptions) -> BoxFuture<'_, Result<ReloadReport, ReloadError>> {
         Box::pin(self.reload(options))
+    }
+
+    fn change_sites(
+        &self,
+        change: SiteChange,
+    ) -> BoxFuture<'_, Result<SitesChanged, SitesRefused>> {
+        Box::pin(self.change_sites_of_api(change))
+    }
+
+    fn sites_version(&self) -> String {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn sealing_key(&self) -> BoxFuture<'_, Result<PublicKey, NoKey>> {
+        Box::pin(async {
+            let place = KeyPlace::new(self.settings.lock().await.state.clone());
+            let read = tokio::task::spawn_blocking(move || place.read()).await;
+            let failed = |error: tokio::task::JoinError| NoKey::Unreadable(error.to_string());
+            read.map_err(failed)?.map(|key| key.public())
+        })
     }
 
     fn continue_rollout(&self) -> BoxFuture<'_, Option<usize>> {

@@ -8,23 +8,24 @@ use std::{
 use pptp::Client;
 use pptp_fleet::{Accepted, Fleet, FleetOptions};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    api_sites::ApiSites,
     clock,
     narrate::narrate,
     secrets::SecretWatch,
     start::{ConfigurationFile, Start},
-    state_dir::StateDir,
 };
 use crate::{
     api::{DaemonFacts, EventLog},
     configuration::Sources,
     directory::Directory,
-    settings::Settings,
+    settings::{ApiListener, Settings},
+    state_dir::StateDir,
     way_in::{Failed, WaysIn},
 };
 
@@ -42,8 +43,14 @@ pub struct Daemon {
     pub(super) settings: Mutex<Settings>,
     /// The file that a reload reads
     pub(super) file: Option<ConfigurationFile>,
-    /// Locked for the time of a reload, and until the first configuration is kept
-    pub(super) reloading: Arc<Mutex<()>>,
+    /// What the settings were made of; locked for the time of a change, and until the first configuration is kept
+    ///
+    /// A reload and the changes of the control interface wait for each other, in the order in which they came.
+    pub(super) in_force: Arc<Mutex<InForce>>,
+    /// The version of the set of sites that were made through the control interface
+    pub(super) version: StdMutex<String>,
+    /// The further listeners of the control interface
+    pub(super) api: watch::Sender<Arc<[ApiListener]>>,
     pub(super) secrets: Arc<SecretWatch>,
     facts: StdMutex<DaemonFacts>,
     /// The time at which driver and supervisor have both answered last
@@ -51,6 +58,15 @@ pub struct Daemon {
     /// The tasks beside the ways in
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// What the settings in force were made of
+#[derive(Debug, Default)]
+pub(super) struct InForce {
+    /// The texts of the files
+    pub(super) sources: Option<Sources>,
+    /// The sites that were made through the control interface
+    pub(super) api: ApiSites,
 }
 
 /// The reason why a daemon did not start
@@ -77,7 +93,7 @@ impl Daemon {
     /// # Errors
     /// A listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { settings, facts, file, sources, memory } = start;
+        let Start { settings, facts, file, sources, is_to_be_kept, api, memory } = start;
         let state = settings.state.clone().map(StateDir::new);
         let mut options = FleetOptions::default();
         options.dial_rate = settings.limits.dial_rate;
@@ -99,9 +115,11 @@ impl Daemon {
             ways,
             client,
             state,
+            api: watch::Sender::new(Arc::from(settings.api.as_slice())),
             settings: Mutex::new(settings),
             file,
-            reloading: Arc::default(),
+            version: StdMutex::new(api.version()),
+            in_force: Arc::new(Mutex::new(InForce { sources: sources.clone(), api })),
             secrets: Arc::default(),
             facts: StdMutex::new(facts),
             turned: StdMutex::default(),
@@ -115,7 +133,7 @@ impl Daemon {
             tracing::error!("{failure}");
         }
         daemon.look().await;
-        if let Some(sources) = sources {
+        if let Some(sources) = sources.filter(|_| is_to_be_kept) {
             daemon.spawn_keeping(sources).await;
         }
         Ok(daemon)
@@ -134,6 +152,11 @@ impl Daemon {
     /// Returns the ways in
     pub const fn ways(&self) -> &WaysIn {
         &self.ways
+    }
+
+    /// Returns the further listeners of the control interface, as they change
+    pub fn api_listeners(&self) -> watch::Receiver<Arc<[ApiListener]>> {
+        self.api.subscribe()
     }
 
     /// Returns the events since the start
@@ -196,11 +219,11 @@ impl Daemon {
     ///
     /// [`Self::shut_down`] waits for it. So does a reload, whose configuration is the later one.
     async fn spawn_keeping(self: &Arc<Self>, sources: Sources) {
-        let reloading = Arc::clone(&self.reloading).lock_owned().await;
+        let in_force = Arc::clone(&self.in_force).lock_owned().await;
         let daemon = Arc::clone(self);
         self.tasks.spawn(async move {
             daemon.keep_as_last_good(sources).await;
-            drop(reloading);
+            drop(in_force);
         });
     }
 

@@ -5,26 +5,30 @@
 //! | `lifecycle` | the daemon from its start to its end: the fleet, the ways in and the tasks beside them |
 //! | `start` | the configuration that it starts with: its files, or the last good ones |
 //! | `reload` | the files are read again, and what has changed is applied |
+//! | `change` | changes of the sites that are made through the control interface |
+//! | `api_sites` | these sites, as they are in force |
+//! | `site_store` | these sites, on the disk |
 //! | `apply` | other settings for a daemon that runs |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
 //! | `control` | the daemon, as the control interface sees it |
 //! | `clock` | the watch over the clocks |
 //! | `narrate` | lines for people: what happens to the sites |
-//! | `state_dir` | files that outlive the process |
 
+mod api_sites;
 mod apply;
+mod change;
 mod clock;
 mod control;
 mod lifecycle;
 mod narrate;
 mod reload;
 mod secrets;
+mod site_store;
 mod start;
-mod state_dir;
 
 pub use self::{
     lifecycle::{Daemon, StartError},
     narrate::{Importance, Line, Narrator, UpFacts, narrate, up_facts},
+    site_store::{SiteStore, StoreChange, StoreError},
     start::{ConfigurationFile, NoConfiguration, Start},
-    state_dir::{StateDir, StateError},
 };

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use super::{
-    lifecycle::Daemon,
+    lifecycle::{Daemon, InForce},
     start::{ConfigurationFile, write_last_good},
 };
 use crate::{
     api::{ReloadError, ReloadOptions, ReloadProblem, ReloadReport, date},
     configuration::{Configuration, MAX_SHOWN, Problem, Sources},
-    settings::Settings,
+    settings::{ApiListener, Settings},
     way_in::Failed,
 };
 
@@ -23,8 +23,8 @@ impl Daemon {
     /// are no files.
     pub async fn reload(&self, options: ReloadOptions) -> Result<ReloadReport, ReloadError> {
         let file = self.file.clone().ok_or_else(no_file)?;
-        let _one_at_a_time = self.reloading.lock().await;
-        let outcome = self.read_and_apply(file, options).await;
+        let mut in_force = self.in_force.lock().await;
+        let outcome = self.read_and_apply(file, options, &mut in_force).await;
         match &outcome {
             Ok(report) if !options.dry_run => {
                 self.events.reloaded(report);
@@ -40,9 +40,11 @@ impl Daemon {
         &self,
         file: ConfigurationFile,
         options: ReloadOptions,
+        in_force: &mut InForce,
     ) -> Result<ReloadReport, ReloadError> {
         // files may lie on a network, and 10,000 sites take their time
-        let read = tokio::task::spawn_blocking(move || file.read()).await;
+        let api = in_force.api.clone();
+        let read = tokio::task::spawn_blocking(move || file.read_with(&api)).await;
         let read = read.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?;
         let read = read.map_err(unreadable)?;
         if !read.is_good() {
@@ -62,6 +64,8 @@ impl Daemon {
         }
         let report = self.apply(wanted).await.map_err(|failures| not_bound(&failures))?;
         self.wake_secret_watch();
+        let sources = sources.files_alone();
+        in_force.sources = Some(sources.clone());
         self.note_good(sources, report.failures.clone()).await;
         Ok(ReloadReport { warnings, ..report })
     }
@@ -121,7 +125,7 @@ impl Daemon {
 }
 
 /// Keeps the running values of what only a restart can change, and says so
-fn keep_what_needs_a_restart(
+pub(super) fn keep_what_needs_a_restart(
     running: &Settings,
     wanted: &mut Settings,
     warnings: &mut Vec<String>,
@@ -134,11 +138,28 @@ fn keep_what_needs_a_restart(
     keep(running.outer != wanted.outer, "[outer]");
     keep(running.control != wanted.control, "[control]");
     keep(running.state != wanted.state, "`state`");
+    let places = |settings: &Settings| -> Vec<_> {
+        let places: std::collections::BTreeSet<_> =
+            settings.api.iter().map(ApiListener::listen).collect();
+        places.into_iter().collect()
+    };
+    let has_other_places = places(running) != places(wanted);
+    keep(has_other_places, "the list of places of [[api]]");
     keep(running.limits.dial_rate != wanted.limits.dial_rate, "`dial_rate`");
     wanted.outer = running.outer.clone();
     wanted.control = running.control.clone();
     wanted.state.clone_from(&running.state);
+    if has_other_places {
+        // who may use a place that stays is changed all the same: a token that is gone is gone
+        wanted.api = running.api.iter().map(|old| with_rights_of(old, &wanted.api)).collect();
+    }
     wanted.limits.dial_rate = running.limits.dial_rate;
+}
+
+/// Returns a listener that runs, with the rights that are wanted at its place; none if it is wanted no more
+fn with_rights_of(old: &ApiListener, wanted: &[ApiListener]) -> ApiListener {
+    let same = wanted.iter().find(|it| it.listen() == old.listen());
+    same.cloned().unwrap_or_else(|| old.without_rights())
 }
 
 /// Refuses a change that removes many sites, unless the caller has named their number
@@ -152,7 +173,7 @@ pub(super) fn guard(removes: usize, of: usize, named: Option<usize>) -> Result<(
     Err(ReloadError::TooManyRemoved { removes, of })
 }
 
-fn not_bound(failures: &[Failed]) -> ReloadError {
+pub(super) fn not_bound(failures: &[Failed]) -> ReloadError {
     let lines: Vec<_> = failures.iter().map(ToString::to_string).collect();
     ReloadError::Impossible(lines.join("; "))
 }
@@ -169,12 +190,13 @@ fn problems_of(read: &Configuration) -> ReloadError {
     ReloadError::Problems { problems: told, count: all.len() }
 }
 
-fn told(problem: &Problem, sources: &Sources) -> ReloadProblem {
+pub(super) fn told(problem: &Problem, sources: &Sources) -> ReloadProblem {
     let position = problem.position(sources);
     ReloadProblem {
         file: problem.file(sources).map(|path| path.display().to_string()),
         line: position.map(|it| it.line),
         column: position.map(|it| it.column),
+        pointer: None,
         message: problem.message.clone(),
         help: problem.help.clone(),
         rendered: problem.render(sources),
@@ -210,7 +232,7 @@ fn summary(report: &ReloadReport) -> String {
 }
 
 /// The reason if the reader itself fails
-const PANICKED: &str = "a fault of this program: see the log";
+pub(super) const PANICKED: &str = "a fault of this program: see the log";
 
 #[cfg(test)]
 mod tests {

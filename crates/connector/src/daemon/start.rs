@@ -8,14 +8,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    reload::guard,
-    state_dir::{StateDir, StateError},
-};
+use super::{api_sites::ApiSites, reload::guard};
 use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
     settings::Settings,
+    state_dir::{StateDir, StateError},
 };
 
 /// The configuration that a daemon starts with, and where it came from
@@ -25,8 +23,12 @@ pub struct Start {
     pub(super) facts: DaemonFacts,
     /// The file to read again at a reload
     pub(super) file: Option<ConfigurationFile>,
-    /// The texts in force, if they are the files'
+    /// The texts of the files that are in force, without the sites that were made through the control interface
     pub(super) sources: Option<Sources>,
+    /// True if they are to be kept as the last good ones
+    pub(super) is_to_be_kept: bool,
+    /// The sites that were made through the control interface
+    pub(super) api: ApiSites,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
 }
@@ -48,7 +50,8 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        Self { settings, facts, file: None, sources: None, memory: None }
+        let api = ApiSites::default();
+        Self { settings, facts, file: None, sources: None, is_to_be_kept: false, api, memory: None }
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -70,8 +73,17 @@ impl Start {
     pub fn of_file(mut file: ConfigurationFile, is_strict: bool) -> Result<Self, NoConfiguration> {
         // the last good texts are read from wherever the next process is started
         file.path = std::path::absolute(&file.path).unwrap_or(file.path);
-        let (read, problems, shown) = match file.read() {
-            Ok(read) => {
+        let loaded = Sources::load(&file.path).map_err(|error| error.to_string());
+        let state = loaded.as_ref().ok().and_then(Sources::state_folder).or_else(systemd_state);
+        let api = match state.clone() {
+            Some(state) => ApiSites::load(state).map_err(|newer| {
+                NoConfiguration(format!("error: {newer}\n"))
+            })?,
+            None => ApiSites::default(),
+        };
+        let (read, problems, shown) = match loaded {
+            Ok(sources) => {
+                let read = Configuration::read(api.beside(sources), file.max_files);
                 let (problems, shown) = (read.lines(), read.rendered_errors());
                 (Some(read), problems, shown)
             }
@@ -81,21 +93,28 @@ impl Start {
         if is_strict && !is_good {
             return Err(NoConfiguration(shown));
         }
-        let state = read.as_ref().and_then(|read| read.settings().state.clone());
-        let state = state.or_else(systemd_state);
-        let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files));
-        match (read, last_good) {
+        let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files, &api));
+        let mut start = match (read, last_good) {
             (Some(read), Some(last_good)) if is_good && !is_strict => {
                 match last_good.refuses(&read) {
-                    Some(problem) => Ok(Self::on_last_good(file, last_good, vec![problem])),
-                    None => Ok(Self::new(file, read, Vec::new())),
+                    Some(problem) => Self::on_last_good(file, last_good, vec![problem]),
+                    None => Self::new(file, read, Vec::new()),
                 }
             }
-            (Some(read), _) if is_good => Ok(Self::new(file, read, Vec::new())),
-            (_, Some(last_good)) => Ok(Self::on_last_good(file, last_good, problems)),
-            (Some(read), None) if read.is_usable() => Ok(Self::new(file, read, problems)),
-            _ => Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
+            (Some(read), _) if is_good => Self::new(file, read, Vec::new()),
+            (_, Some(last_good)) => Self::on_last_good(file, last_good, problems),
+            (Some(read), None) if read.is_usable() => Self::new(file, read, problems),
+            _ => return Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
+        };
+        if let Some(problem) = api.problem() {
+            if start.facts.problems.is_empty() {
+                "the sites that were made through the API are not there:"
+                    .clone_into(&mut start.facts.problems_title);
+            }
+            start.facts.problems.push(problem.to_owned());
         }
+        start.api = api;
+        Ok(start)
     }
 
     /// Returns the settings
@@ -122,7 +141,9 @@ impl Start {
             settings,
             facts,
             file: Some(file),
-            sources: is_good.then_some(sources),
+            sources: Some(sources.files_alone()),
+            is_to_be_kept: is_good,
+            api: ApiSites::default(),
             memory: None,
         }
     }
@@ -140,8 +161,16 @@ impl Start {
             problems,
             ..DaemonFacts::default()
         };
-        let settings = read.into_parts().1;
-        Self { settings, facts, file: Some(file), sources: None, memory: None }
+        let (sources, settings) = read.into_parts();
+        Self {
+            settings,
+            facts,
+            file: Some(file),
+            sources: Some(sources.files_alone()),
+            is_to_be_kept: false,
+            api: ApiSites::default(),
+            memory: None,
+        }
     }
 }
 
@@ -151,8 +180,13 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
+        self.read_with(&ApiSites::default())
+    }
+
+    /// Reads them beside the sites that were made through the control interface
+    pub(super) fn read_with(&self, api: &ApiSites) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(sources, self.max_files))
+        Ok(Configuration::read(api.beside(sources), self.max_files))
     }
 }
 
@@ -182,7 +216,7 @@ pub(super) fn write_last_good(state: &StateDir, sources: Sources) -> Result<(), 
 
 impl LastGood {
     /// Reads it; `None` if there is none that can be used, and the log says why
-    fn read(state: PathBuf, max_files: Option<u64>) -> Option<Self> {
+    fn read(state: PathBuf, max_files: Option<u64>, api: &ApiSites) -> Option<Self> {
         let path = state.join(LAST_GOOD);
         let refuse = |reason: &dyn fmt::Display| {
             tracing::error!("{} is of no use: {reason}", path.display());
@@ -198,7 +232,7 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(sources, max_files);
+        let read = Configuration::read(api.beside(sources), max_files);
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;

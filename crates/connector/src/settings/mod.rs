@@ -11,8 +11,10 @@
 //! | `selector` | a choice of sites |
 //! | `rule` | a choice of targets |
 //! | `insecure` | the weaker logins and encryptions that a site may agree to |
+//! | `api` | who may do what by the control interface, and what may be made through it |
 //! | `process` | what concerns the whole process: limits, the outer network, the control socket |
 
+mod api;
 mod insecure;
 mod listener;
 mod process;
@@ -26,13 +28,16 @@ use std::collections::BTreeMap;
 use pptp_fleet::SiteName;
 
 pub use self::{
+    api::{
+        ApiBounds, ApiListener, ApiToken, InvalidServerPattern, Rights, Role, ServerPattern,
+    },
     insecure::Insecure,
     listener::{Clients, Listen, UnixSocket},
     process::{ControlSocket, Limits, Outer},
     proxy::{Login, ProxyKind, ProxySettings},
     rule::{InvalidRule, TargetRule},
     selector::{InvalidSelector, Selector},
-    site::{ForwardSettings, Protocol, SiteSettings},
+    site::{ForwardSettings, Owner, Protocol, SiteSettings},
 };
 
 /// The settings of the program
@@ -44,6 +49,12 @@ pub struct Settings {
     pub proxies: Vec<ProxySettings>,
     /// The control socket
     pub control: ControlSocket,
+    /// The other listeners of the control interface
+    pub api: Vec<ApiListener>,
+    /// The bounds of what may be made through the control interface
+    pub api_bounds: ApiBounds,
+    /// The ports that were chosen for listeners on port 0 and are wanted again, by the listener's line
+    pub ports: BTreeMap<String, u16>,
     /// The limits
     pub limits: Limits,
     /// The network that carries the tunnels

@@ -31,6 +31,11 @@ impl TargetRule {
         let is_port = |(from, to): &(u16, u16)| (*from..=*to).contains(&port);
         self.network.contains(&address) && (self.ports.is_empty() || self.ports.iter().any(is_port))
     }
+
+    /// Returns true if some port of this address is chosen
+    pub fn has_host(&self, address: Ipv4Addr) -> bool {
+        self.network.contains(&address)
+    }
 }
 
 impl FromStr for TargetRule {

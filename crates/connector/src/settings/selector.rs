@@ -68,6 +68,11 @@ impl Selector {
         })
     }
 
+    /// Returns true if it chooses all sites, whatever their labels
+    pub fn is_all(&self) -> bool {
+        self.terms.contains(&Term::All)
+    }
+
     /// Returns the site if the choice names one site alone: then a client need not say which
     pub fn only(&self) -> Option<&SiteName> {
         match self.terms.as_slice() {

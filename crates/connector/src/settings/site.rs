@@ -20,13 +20,38 @@ pub struct SiteSettings {
     pub wait: Duration,
     /// Its forwards
     pub forwards: Vec<ForwardSettings>,
+    /// Who says all this
+    pub owner: Owner,
+}
+
+/// The one who says what a site is; there is one for each
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// The command line, or a program
+    #[default]
+    CommandLine,
+    /// A file of the configuration
+    File,
+    /// A caller of the control interface
+    Api,
+}
+
+impl Owner {
+    /// Returns the word for it
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command-line",
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
 }
 
 impl SiteSettings {
     /// Makes settings without labels, hosts and forwards
     pub fn new(dial: SiteConfig) -> Self {
         let (labels, hosts, forwards) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards }
+        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards, owner: Owner::default() }
     }
 }
 

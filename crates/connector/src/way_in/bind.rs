@@ -22,12 +22,16 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Binds the socket of a listener
+    /// Binds the socket of a listener; `port` takes the place of its own
     ///
     /// # Errors
     /// As the kernel says; a file that is no socket, or a socket that is in use.
-    pub(super) async fn bind(way: &Way) -> io::Result<Self> {
-        match way.listen() {
+    pub(super) async fn bind_at(way: &Way, port: Option<u16>) -> io::Result<Self> {
+        let mut listen = way.listen().clone();
+        if let (Listen::Ip(address), Some(port)) = (&mut listen, port) {
+            address.set_port(port);
+        }
+        match &listen {
             Listen::Ip(address) if way.is_udp() => {
                 let bound = UdpSocket::bind(address).await.map(Self::Udp);
                 bound.map_err(|error| with_remedy(error, *address, 'u'))

@@ -55,6 +55,6 @@ pub use self::{
     memory::{MemoryClient, MemoryDatagrams, MemoryStream, memory_stream},
     names::Destination,
     refusal::{ConnectFailure, Reason, Refusal},
-    table::{Failed, ListenerStatus, Plan, WaysIn},
+    table::{ChosenPort, Failed, ListenerStatus, Plan, WaysIn},
     way::{ListenKey, Way},
 };

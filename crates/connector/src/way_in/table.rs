@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
+use pptp_fleet::SiteName;
 use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -55,7 +56,20 @@ struct Key {
 pub struct Plan {
     wanted: BTreeMap<Key, Way>,
     bound: BTreeMap<Key, Socket>,
+    /// The ports that are wanted again for listeners on port 0
+    ports: BTreeMap<String, u16>,
     connections: usize,
+}
+
+/// The port that was chosen for a forward on port 0
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenPort {
+    /// The site
+    pub site: SiteName,
+    /// The forward's line, which is the same after a restart
+    pub line: String,
+    /// The port
+    pub port: u16,
 }
 
 /// A listener that could not be made as it is wanted
@@ -66,6 +80,8 @@ pub struct Failed {
     pub way: String,
     /// Its key
     pub key: ListenKey,
+    /// Its site, if it is a forward
+    pub site: Option<SiteName>,
     /// The reason
     pub error: String,
 }
@@ -114,6 +130,12 @@ impl WaysIn {
     /// # Errors
     /// All listeners that cannot be had.
     pub async fn prepare(&self, settings: &Settings) -> Result<Plan, Vec<Failed>> {
+        let (plan, failed) = self.prepare_most(settings).await;
+        if failed.is_empty() { Ok(plan) } else { Err(failed) }
+    }
+
+    /// As [`prepare`](Self::prepare), but with those that cannot be had beside: [`commit`](Self::commit) tries them again
+    pub async fn prepare_most(&self, settings: &Settings) -> (Plan, Vec<Failed>) {
         let (wanted, mut failed) = keyed(Way::all(settings));
         let mut bound = BTreeMap::new();
         let running = self.running.lock().await;
@@ -124,17 +146,28 @@ impl WaysIn {
             if running.contains_key(key) || has_to_wait {
                 continue;
             }
-            match self.bind(way).await {
+            match self.bind(way, key.port_in(&settings.ports)).await {
                 Ok(socket) => _ = bound.insert(key.clone(), socket),
                 Err(error) => failed.push(Failed::new(way, &error.to_string())),
             }
         }
         drop(running);
-        if failed.is_empty() {
-            Ok(Plan { wanted, bound, connections: settings.limits.connections })
-        } else {
-            Err(failed)
-        }
+        let (ports, connections) = (settings.ports.clone(), settings.limits.connections);
+        (Plan { wanted, bound, ports, connections }, failed)
+    }
+
+    /// Returns the ports of all forwards on port 0, as they will be after a change
+    pub async fn chosen_ports(&self, plan: &Plan) -> Vec<ChosenPort> {
+        let running = self.running.lock().await;
+        let chosen = plan.wanted.iter().filter_map(|(key, way)| {
+            let Way::Forward { site, .. } = way else { return None };
+            let line = key.line()?;
+            let of_bound = plan.bound.get(key).and_then(Socket::address);
+            let of_running = running.get(key).and_then(|it| it.listener.bound());
+            let port = of_bound.or(of_running)?.port();
+            Some(ChosenPort { site: site.clone(), line, port })
+        });
+        chosen.collect()
     }
 
     /// Makes a change: swaps the settings of listeners that stay, closes those that are gone, and starts the new ones
@@ -145,7 +178,7 @@ impl WaysIn {
     /// Returns the listeners that could not be had: those whose address overlapped one that is gone, which is then put
     /// back, and unix sockets whose mode or group could not be set.
     pub async fn commit(&self, plan: Plan) -> Vec<Failed> {
-        let Plan { wanted, mut bound, connections } = plan;
+        let Plan { wanted, mut bound, ports, connections } = plan;
         self.process.set_most(connections);
         let mut failed = Vec::new();
         let mut running = self.running.lock().await;
@@ -166,7 +199,7 @@ impl WaysIn {
             }
             let socket = match bound.remove(&key) {
                 Some(socket) => Ok(socket),
-                None => self.bind(&way).await,
+                None => self.bind(&way, key.port_in(&ports)).await,
             };
             match socket {
                 Ok(socket) => _ = running.insert(key, self.start(way, socket)),
@@ -181,7 +214,7 @@ impl WaysIn {
             if !was_in_the_way || !is_free(&key, &running) {
                 continue;
             }
-            if let Ok(socket) = self.bind(&way).await {
+            if let Ok(socket) = self.bind(&way, None).await {
                 running.insert(key, self.start((*way).clone(), socket));
             }
         }
@@ -248,8 +281,18 @@ impl WaysIn {
         }
     }
 
-    async fn bind(&self, way: &Way) -> std::io::Result<Socket> {
-        if self.has_sockets { Socket::bind(way).await } else { Ok(Socket::Memory) }
+    /// Binds the socket of a listener; `port` is wanted in place of port 0, if it can be had
+    async fn bind(&self, way: &Way, port: Option<u16>) -> std::io::Result<Socket> {
+        if !self.has_sockets {
+            return Ok(Socket::Memory);
+        }
+        if let Some(port) = port {
+            match Socket::bind_at(way, Some(port)).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => tracing::warn!("{way}: not on port {port} as before: {error}"),
+            }
+        }
+        Socket::bind_at(way, None).await
     }
 
     fn start(&self, way: Way, mut socket: Socket) -> Running {
@@ -287,6 +330,22 @@ impl Key {
         Self { listen, leads_to, nth: 0 }
     }
 
+    /// Returns the line of a listener on port 0, which is the same after a restart
+    fn line(&self) -> Option<String> {
+        if self.leads_to.is_empty() {
+            return None;
+        }
+        Some(match self.nth {
+            0 => self.leads_to.clone(),
+            nth => format!("{} #{nth}", self.leads_to),
+        })
+    }
+
+    /// Returns the port that was chosen for it, if it is on port 0
+    fn port_in(&self, ports: &BTreeMap<String, u16>) -> Option<u16> {
+        ports.get(&self.line()?).copied()
+    }
+
     /// Returns the key of the listener at a place that is not port 0
     fn named(listen: &ListenKey) -> Self {
         Self { listen: listen.clone(), leads_to: String::new(), nth: 0 }
@@ -303,7 +362,11 @@ impl Drop for WaysIn {
 
 impl Failed {
     fn new(way: &Way, error: &str) -> Self {
-        Self { way: way.to_string(), key: way.key(), error: error.to_owned() }
+        let site = match way {
+            Way::Forward { site, .. } => Some(site.clone()),
+            Way::Proxy(_) => None,
+        };
+        Self { way: way.to_string(), key: way.key(), site, error: error.to_owned() }
     }
 }
 

@@ -3,25 +3,32 @@
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use pptp_fleet::SiteName;
 use tokio::{sync::mpsc, time::timeout};
 
-use super::Api;
+use super::{Api, stream_place};
 use crate::api::{
+    access::Caller,
     control::{Control, ReloadError},
     describe,
-    event_log::EventId,
+    event_log::{EventId, LoggedEvent},
     groups::Groups,
     problem::Problem,
     query::{self, EventsQuery},
     stream,
-    view::{FailureView, ProblemsView, ReloadView, RolloutView, StatusView},
+    view::{FailureView, KeyView, ProblemsView, ReloadView, RolloutView, StatusView},
     wall::{self, Moment},
+};
+use crate::{
+    directory::Directory,
+    seal::{INFO, KEY_ID},
+    settings::Selector,
 };
 
 /// The process lives
@@ -42,6 +49,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Result<&'static str, 
 pub(super) async fn status(
     State(api): State<Arc<Api>>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<StatusView>, Problem> {
     query::none(query.as_deref())?;
     let control = &api.control;
@@ -49,12 +57,20 @@ pub(super) async fn status(
     let facts = control.facts();
     let fleet = control.directory().fleet();
     let figures = fleet.status().await.ok_or_else(Problem::shut_down)?;
-    let mut states = BTreeMap::<_, usize>::new();
-    let sites = fleet.sites();
-    for site in &sites {
+    let (mut states, mut sites) = (BTreeMap::<_, usize>::new(), 0_usize);
+    for site in fleet.sites() {
+        if !is_there(control.directory(), &caller, site.name()) {
+            continue;
+        }
         let count = states.entry(site.state().borrow().name().to_owned()).or_default();
         *count = count.saturating_add(1);
+        sites = sites.saturating_add(1);
     }
+    let mut listeners = control.listeners().await;
+    listeners.retain(|listener| match &listener.site {
+        Some(name) => is_there(control.directory(), &caller, name),
+        None => caller.has_all_sites(),
+    });
     let uptime = facts.started.and_then(|started| started.elapsed().ok());
     Ok(Json(StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,25 +81,36 @@ pub(super) async fn status(
         config_read: facts.config_read.map(wall::date),
         running_last_good: facts.is_running_last_good,
         problems_title: facts.problems_title,
-        problems: facts.problems,
-        sites: sites.len(),
+        // they name sites of all kinds
+        problems: if caller.has_all_sites() { facts.problems } else { Vec::new() },
+        sites,
         states,
         dials_under_way: figures.under_way,
         outage: figures.is_outage,
-        listeners: control.listeners().await.into_iter().map(Into::into).collect(),
+        listeners: listeners.into_iter().map(Into::into).collect(),
     }))
+}
+
+/// Returns true if a site is there for a caller
+fn is_there(directory: &Directory, caller: &Caller, name: &SiteName) -> bool {
+    caller.has_all_sites()
+        || directory.all().get(name).is_some_and(|facts| caller.has_site(name, facts))
 }
 
 /// The sites that should be up and are not, in groups
 pub(super) async fn problems(
     State(api): State<Arc<Api>>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<ProblemsView>, Problem> {
     query::none(query.as_deref())?;
     let control = &api.control;
     let as_of = control.events().as_of().to_string();
     let (moment, mut groups) = (Moment::now(), Groups::default());
     for (name, facts) in control.directory().all().iter() {
+        if !caller.has_site(name, facts) {
+            continue;
+        }
         let Some(site) = control.directory().fleet().site(name.as_str()) else { continue };
         let state = site.state().borrow().clone();
         let Some(failure) = state.failure() else { continue };
@@ -102,26 +129,54 @@ pub(super) async fn problems(
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
-    let EventsQuery { since } = EventsQuery::parse(query.as_deref(), last)?;
-    let place = api.stream_place()?;
+    let EventsQuery { since, select } = EventsQuery::parse(query.as_deref(), last)?;
+    let place = stream_place(&caller)?;
     let since = since.unwrap_or_else(|| api.control.events().as_of());
     let (sender, response) = stream::begin("text/event-stream", 1, place);
     let control = Arc::clone(&api.control);
-    tokio::spawn(async move { send_events(&*control, &since, &sender).await });
+    let audience = Audience { caller, select };
+    tokio::spawn(async move { send_events(&*control, &since, &audience, &sender).await });
     Ok(response)
 }
 
+/// Who reads a stream of events, and the sites that it asks for
+struct Audience {
+    caller: Caller,
+    select: Selector,
+}
+
+impl Audience {
+    /// Returns true if an event is for it
+    ///
+    /// A site that is gone has no labels any more: who sees some sites by their labels does not see its last event.
+    fn has(&self, directory: &Directory, event: &LoggedEvent) -> bool {
+        let Some(name) = &event.site else {
+            // the reason may name sites that are not there for the caller
+            return self.caller.has_all_sites() || event.kind != "reload-failed";
+        };
+        let (no_labels, all) = (BTreeMap::new(), directory.all());
+        let labels = all.get(name).map_or(&no_labels, |facts| &facts.labels);
+        self.caller.rights().sites.has(name, labels) && self.select.has(name, labels)
+    }
+}
+
 /// Sends events, and a comment where there are none, until the client is gone
-async fn send_events(control: &dyn Control, since: &EventId, sender: &mpsc::Sender<Bytes>) {
+async fn send_events(
+    control: &dyn Control,
+    since: &EventId,
+    audience: &Audience,
+    sender: &mpsc::Sender<Bytes>,
+) {
     let log = control.events();
     let mut reader = log.reader(Some(since));
     let mut text = ": events\n\n".to_owned();
     loop {
         // waits for a client that is behind: what it misses meanwhile is told by the log
-        if sender.send(std::mem::take(&mut text).into()).await.is_err() {
+        if !text.is_empty() && sender.send(std::mem::take(&mut text).into()).await.is_err() {
             return;
         }
         tokio::select! {
@@ -131,8 +186,9 @@ async fn send_events(control: &dyn Control, since: &EventId, sender: &mpsc::Send
                 Err(_) => text.push_str(": beat\n\n"),
                 Ok(Some(events)) => {
                     let moment = Moment::now();
-                    for event in events {
-                        let view = describe::event(log, &event, &moment);
+                    let directory = control.directory();
+                    for event in events.iter().filter(|it| audience.has(directory, it)) {
+                        let view = describe::event(log, event, &moment);
                         let data = serde_json::to_string(&view).unwrap_or_default();
                         let (id, kind) = (&view.id, &view.kind);
                         // a text takes everything
@@ -142,6 +198,24 @@ async fn send_events(control: &dyn Control, since: &EventId, sender: &mpsc::Send
             },
         }
     }
+}
+
+/// The public key with which passwords are sealed
+pub(super) async fn key(
+    State(api): State<Arc<Api>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<KeyView>, Problem> {
+    query::none(query.as_deref())?;
+    let key = api.control.sealing_key().await.map_err(|error| {
+        Problem::new(StatusCode::NOT_FOUND, "no-key", "There is no key", error.to_string())
+    })?;
+    Ok(Json(KeyView {
+        id: KEY_ID.to_owned(),
+        public_key: key.to_base64(),
+        suite: SUITE,
+        info: INFO.to_owned(),
+        aad: "[1,SITE,HOST:PORT in lower case,USER,[names of `insecure`, sorted]]".to_owned(),
+    }))
 }
 
 /// Reads the configuration again
@@ -174,15 +248,8 @@ pub(super) async fn continue_rollout(
 }
 
 fn refused(error: ReloadError) -> Problem {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
     match error {
-        ReloadError::Problems { problems, count } => {
-            let plural = if count == 1 { "" } else { "s" };
-            let detail = format!("{count} problem{plural}; nothing was changed");
-            let title = "The configuration has problems";
-            let problem = Problem::new(status, "configuration", title, detail);
-            Problem { errors: problems.into_iter().map(Into::into).collect(), ..problem }
-        }
+        ReloadError::Problems { problems, count } => Problem::configuration(problems, count),
         ReloadError::TooManyRemoved { removes, of } => {
             let detail = format!(
                 "it would remove {removes} of {of} sites, and nothing was changed; \
@@ -195,6 +262,9 @@ fn refused(error: ReloadError) -> Problem {
         }
     }
 }
+
+/// The algorithms of HPKE (RFC 9180 §7): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305
+const SUITE: (u16, u16, u16) = (0x0020, 0x0001, 0x0003);
 
 /// The time without an event after which a comment is sent
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::{Path, RawQuery, State},
     http::StatusCode,
@@ -15,9 +16,11 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Api, Examination};
+use super::{Api, Examination, stream_place};
 use crate::{
-    api::{problem::Problem, query::DoctorQuery, stream, view::FindingView},
+    api::{
+        access::{Caller as ApiCaller, forbidden},
+        problem::Problem, query::DoctorQuery, stream, view::FindingView},
     directory::SiteFacts,
 };
 
@@ -29,11 +32,18 @@ pub(super) async fn examine(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<ApiCaller>,
 ) -> Result<Response, Problem> {
     let DoctorQuery { target } = DoctorQuery::parse(query.as_deref())?;
-    let (site, facts) = api.site(&name)?;
+    let (site, facts) = api.site(&name, &caller)?;
     let target = target.map(|target| with_hosts(target, &facts));
-    let place = api.stream_place()?;
+    if target.is_some() && !caller.may_reach_all() {
+        let detail = format!(
+            "{caller} has not the role `reach` for all targets, which `target` wants; without it the doctor looks at the tunnel"
+        );
+        return Err(forbidden(detail));
+    }
+    let place = stream_place(&caller)?;
     let examination = Examination::begin(&api, site.name())?;
     let subject = subject(&api, &site, target).await?;
     let (sender, response) = stream::begin("application/x-ndjson", MAX_FINDINGS, place);

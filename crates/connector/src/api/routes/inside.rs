@@ -1,8 +1,9 @@
 //! Pings and connections through a site: `ping`, `tcp`
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{io, net::{Ipv4Addr, SocketAddrV4}, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -18,9 +19,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Api;
+use super::{Api, stream_place};
 use crate::{
     api::{
+        access::{Caller, forbidden},
         problem::Problem,
         query::{PingQuery, TcpQuery},
         stall::Stall,
@@ -36,13 +38,17 @@ pub(super) async fn ping(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     let PingQuery { to, count } = PingQuery::parse(query.as_deref())?;
-    let (site, facts) = api.site(&name)?;
-    let place = api.stream_place()?;
+    let (site, facts) = api.site(&name, &caller)?;
+    let place = stream_place(&caller)?;
     let lease = site.tunnel(facts.wait).await.map_err(|error| Problem::not_up(&error))?;
     let found = address(&lease, &facts, &to).await;
     let address = found.map_err(|error| Problem::target(site.name(), format!("{to}: {error}")))?;
+    if !caller.may_reach_host(address) {
+        return Err(forbidden(format!("{caller} may not reach {address} behind {}", site.name())));
+    }
     let (sender, response) = stream::begin("application/x-ndjson", 1, place);
     tokio::spawn(async move {
         let begin = Instant::now();
@@ -77,17 +83,23 @@ pub(super) async fn tcp(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let TcpQuery { to } = TcpQuery::parse(query.as_deref())?;
     if !wants_tcp(request.headers()) {
         return Ok(upgrade_required());
     }
-    let (site, facts) = api.site(&name)?;
+    let (site, facts) = api.site(&name, &caller)?;
     let place = api.inside_place()?;
     let lease = site.tunnel(facts.wait).await.map_err(|error| Problem::not_up(&error))?;
     let failed = |error: io::Error| Problem::target(site.name(), format!("{to}: {error}"));
     let address = address(&lease, &facts, &to.host).await.map_err(failed)?;
+    // the address that is dialled is asked about, whatever its name
+    if !caller.may_reach(SocketAddrV4::new(address, to.port)) {
+        let detail = format!("{caller} may not reach {address}:{} behind {}", to.port, site.name());
+        return Err(forbidden(detail));
+    }
     let remote = lease.tcp_connect((address, to.port)).await.map_err(failed)?;
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(pass(upgrade, remote, lease, place));

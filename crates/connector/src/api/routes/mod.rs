@@ -2,8 +2,10 @@
 //!
 //! | file | routes |
 //! |---|---|
-//! | `daemon` | the daemon: status, events, problems, reload |
+//! | `table` | all routes, each with its role: the router and the OpenAPI document come of it |
+//! | `daemon` | the daemon: status, events, problems, reload, key |
 //! | `sites` | sites: lists, `up`, `down`, `restart` |
+//! | `owned` | sites that are made through the API |
 //! | `doctor` | the doctor |
 //! | `inside` | pings and connections through a site: `ping`, `tcp` |
 //! | `records` | flight records and captures |
@@ -11,8 +13,10 @@
 mod daemon;
 mod doctor;
 mod inside;
+mod owned;
 mod records;
 mod sites;
+mod table;
 
 use std::{
     collections::BTreeSet,
@@ -23,74 +27,62 @@ use axum::{
     Router,
     body::HttpBody,
     extract::Request,
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use pptp_fleet::{Site, SiteName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{control::Control, problem::Problem, query::InvalidQuery};
+pub(super) use self::table::{Body, Parameter, ROUTES, Route};
+use super::{
+    access::{self, Caller},
+    control::Control,
+    problem::Problem,
+    query::InvalidQuery,
+};
 use crate::directory::SiteFacts;
 
 /// The state that all routes share
-struct Api {
+pub(super) struct Api {
     control: Arc<dyn Control>,
-    /// The places of answers without an end that is known: others find a connection beside them
-    streams: Arc<Semaphore>,
     /// The places of connections into sites
     inside: Arc<Semaphore>,
+    /// The places of bodies with all sites
+    sets: Arc<Semaphore>,
     /// The sites that are examined
     examined: Mutex<BTreeSet<SiteName>>,
 }
 
-/// Makes all routes
+/// Makes all routes of the table
 pub(super) fn router(control: Arc<dyn Control>) -> Router {
     let api = Arc::new(Api {
         control,
-        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         inside: Arc::new(Semaphore::new(MAX_INSIDE)),
+        sets: Arc::new(Semaphore::new(MAX_SETS)),
         examined: Mutex::default(),
     });
-    Router::new()
-        .route("/livez", get(daemon::livez))
-        .route("/readyz", get(daemon::readyz))
-        .route("/v1/status", get(daemon::status))
-        .route("/v1/problems", get(daemon::problems))
-        .route("/v1/events", get(daemon::events))
-        .route("/v1/reload", post(daemon::reload))
-        .route("/v1/rollout/continue", post(daemon::continue_rollout))
-        .route("/v1/sites", get(sites::list))
-        .route("/v1/sites/{site}", get(sites::one))
-        .route("/v1/sites/{site}/up", post(sites::up))
-        .route("/v1/sites/{site}/down", post(sites::down))
-        .route("/v1/sites/{site}/restart", post(sites::restart))
-        .route("/v1/sites/{site}/ping", post(inside::ping))
-        .route("/v1/sites/{site}/tcp", get(inside::tcp))
-        .route("/v1/sites/{site}/doctor", post(doctor::examine))
-        .route("/v1/sites/{site}/flight-record", get(records::flight_record))
-        .route("/v1/sites/{site}/capture", get(records::capture))
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
+        let mut handler = (route.handler)();
+        if route.body.is_none() {
+            handler = handler.route_layer(middleware::from_fn(refuse_body));
+        }
+        let authorize = middleware::from_fn_with_state(route, access::authorize);
+        router.route(route.path, handler.route_layer(authorize))
+    });
+    routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(middleware::from_fn(check))
+        .layer(middleware::from_fn(access::enter))
         .with_state(api)
 }
 
 impl Api {
-    /// Returns a site and its facts
-    fn site(&self, name: &str) -> Result<(Site, Arc<SiteFacts>), Problem> {
-        self.control.directory().site(name).ok_or_else(|| Problem::no_such_site(name))
-    }
-
-    /// Takes a place for an answer without an end that is known
-    fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = Arc::clone(&self.streams).try_acquire_owned();
-        place.map_err(|_| {
-            Problem::busy(format!(
-                "{MAX_STREAMS} streams are open already (events, captures, doctors, pings); close one"
-            ))
-        })
+    /// Returns a site and its facts, if it is there for the caller
+    fn site(&self, name: &str, caller: &Caller) -> Result<(Site, Arc<SiteFacts>), Problem> {
+        let found = self.control.directory().site(name);
+        let found = found.filter(|(site, facts)| caller.has_site(site.name(), facts));
+        found.ok_or_else(|| Problem::no_such_site(name))
     }
 
     /// Takes a place for a connection into a site
@@ -102,6 +94,16 @@ impl Api {
             ))
         })
     }
+}
+
+/// Takes a place for an answer without an end that is known
+fn stream_place(caller: &Caller) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(&caller.streams).try_acquire_owned();
+    place.map_err(|_| {
+        Problem::busy(format!(
+            "{MAX_STREAMS} streams are open already (events, captures, doctors, pings); close one"
+        ))
+    })
 }
 
 /// The right to examine a site: one doctor at a time
@@ -129,31 +131,13 @@ impl Drop for Examination {
     }
 }
 
-/// Refuses requests that ask for another host, and those with a body
-///
-/// A page in a browser that was led here by a name of its own (DNS rebinding) sends that name.
-async fn check(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    if !host.is_some_and(is_own_host) {
-        let (title, detail) = ("Another host", "ask for the host `localhost`: `Host: localhost`");
-        return Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", title, detail)
-            .into_response();
-    }
+/// Refuses a body where none is taken
+async fn refuse_body(request: Request, next: Next) -> Response {
     if !request.body().is_end_stream() {
-        let detail = "no route takes a body: arguments go behind the `?`";
+        let detail = "this route takes no body: arguments go behind the `?`";
         return Problem::bad_request(detail).into_response();
     }
     next.run(request).await
-}
-
-/// Returns true if a `Host` header, with or without a port, is one of ours
-fn is_own_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
-        _ => host,
-    };
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 async fn no_route(request: Request) -> Problem {
@@ -173,23 +157,11 @@ impl From<InvalidQuery> for Problem {
     }
 }
 
-/// Answers without an end that is known, of the server's 32 connections
-const MAX_STREAMS: usize = 24;
+/// Answers without an end that is known, of the 32 connections of a listener
+pub(super) const MAX_STREAMS: usize = 24;
 
 /// Connections into sites at a time
 const MAX_INSIDE: usize = 256;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_the_own_host() {
-        for host in ["localhost", "LOCALHOST", "localhost:80", "127.0.0.1", "[::1]:9", "[::1]"] {
-            assert!(is_own_host(host), "{host}");
-        }
-        for host in ["", "evil.example", "localhost.evil.example", "localhost:x", "10.0.0.1"] {
-            assert!(!is_own_host(host), "{host}");
-        }
-    }
-}
+/// Bodies with all sites at a time
+const MAX_SETS: usize = 2;

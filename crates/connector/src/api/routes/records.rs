@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::{Path, RawQuery, State},
     http::{StatusCode, header},
@@ -11,8 +12,9 @@ use axum::{
 use pptp::record::{Capture, CaptureOptions};
 use tokio::sync::mpsc;
 
-use super::Api;
+use super::{Api, stream_place};
 use crate::api::{
+    access::Caller,
     problem::Problem,
     query::{self, CaptureQuery},
     stream,
@@ -23,9 +25,10 @@ pub(super) async fn flight_record(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     query::none(query.as_deref())?;
-    let (site, _) = api.site(&name)?;
+    let (site, _) = api.site(&name, &caller)?;
     let record = site.flight_record().ok_or_else(|| {
         let detail = format!(
             "{} was not up yet, and no dial of it has failed: there is no record",
@@ -42,10 +45,11 @@ pub(super) async fn capture(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     let CaptureQuery { snap } = CaptureQuery::parse(query.as_deref())?;
-    let (site, _) = api.site(&name)?;
-    let place = api.stream_place()?;
+    let (site, _) = api.site(&name, &caller)?;
+    let place = stream_place(&caller)?;
     let tunnel = site.peek().and_then(|tunnel| tunnel.upgrade()).ok_or_else(|| {
         let state = site.state().borrow().clone();
         Problem::down(site.name(), &state, format!("{} is {state}", site.name()), false)

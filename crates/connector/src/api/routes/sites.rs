@@ -8,15 +8,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use pptp_fleet::{Caller, NotUp, Site, SiteState};
+use pptp_fleet::{NotUp, Site, SiteState};
 use tokio::time::{Instant, timeout_at};
 
 use super::Api;
 use crate::api::{
+    access::Caller,
     describe,
     problem::Problem,
     query::{self, ActQuery, SitesQuery},
-    server::Peer,
     view::{MoreView, SiteView, SitesView},
     wall::Moment,
 };
@@ -25,16 +25,19 @@ use crate::api::{
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<SitesView>, Problem> {
     let SitesQuery { select, states, after, limit } = SitesQuery::parse(query.as_deref())?;
     let directory = api.control.directory();
+    // before the sites: a change that comes after it is in the stream of events
     let as_of = api.control.events().as_of().to_string();
+    let version = api.control.sites_version();
     let statuses = directory.fleet().statuses().await.ok_or_else(Problem::shut_down)?;
     let (moment, all) = (Moment::now(), directory.all());
     let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
     let (mut sites, mut next) = (Vec::new(), None);
     for (name, facts) in all.range((begin, Bound::Unbounded)) {
-        if !select.has(name, &facts.labels) {
+        if !(select.has(name, &facts.labels) && caller.has_site(name, facts)) {
             continue;
         }
         let Some(site) = directory.fleet().site(name.as_str()) else { continue };
@@ -51,7 +54,7 @@ pub(super) async fn list(
         let status = place.and_then(|place| statuses.get(place)).map(|(_, status)| status);
         sites.push(describe::site(&site, facts, status, &moment));
     }
-    Ok(Json(SitesView { as_of, sites, next }))
+    Ok(Json(SitesView { as_of, version, sites, next }))
 }
 
 /// Everything of one site
@@ -59,13 +62,16 @@ pub(super) async fn one(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<SiteView>, Problem> {
     query::none(query.as_deref())?;
-    view(&api, &name).await.map(Json)
+    view(&api, &name, &caller).await.map(Json)
 }
 
-async fn view(api: &Api, name: &str) -> Result<SiteView, Problem> {
-    let (site, facts) = api.site(name)?;
+/// Makes the object of a site, with all that is known of it
+pub(super) async fn view(api: &Api, name: &str, caller: &Caller) -> Result<SiteView, Problem> {
+    let as_of = api.control.events().as_of().to_string();
+    let (site, facts) = api.site(name, caller)?;
     let status = site.status().await;
     let moment = Moment::now();
     let forwards = api.control.listeners().await.into_iter();
@@ -76,6 +82,7 @@ async fn view(api: &Api, name: &str) -> Result<SiteView, Problem> {
     let dials = status.as_ref().map(|status| status.dials.clone()).unwrap_or_default();
     let probe = status.as_ref().and_then(|status| status.probe.as_ref());
     let more = MoreView {
+        as_of,
         dials: dials.begun,
         dials_up: dials.up,
         dials_failed: dials
@@ -101,12 +108,12 @@ pub(super) async fn up(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    let (site, wait) = begin(&api, &name, query.as_deref(), (peer, "up"))?;
+    let (site, wait) = begin(&api, &name, query.as_deref(), &caller)?;
     let fleet = api.control.directory().fleet();
     let is_there = fleet.up(site.name()).await;
-    answer(&api, &site, is_there, wait, Goal::Up).await
+    answer((&api, &caller), &site, is_there, wait, Goal::Up).await
 }
 
 /// Wants a site down until somebody wants it up
@@ -114,12 +121,12 @@ pub(super) async fn down(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    let (site, wait) = begin(&api, &name, query.as_deref(), (peer, "down"))?;
-    let by = peer.uid.map_or_else(|| "somebody".to_owned(), crate::unix::user_name);
-    let is_there = api.control.directory().fleet().down(site.name(), Caller(by)).await;
-    answer(&api, &site, is_there, wait, Goal::Down).await
+    let (site, wait) = begin(&api, &name, query.as_deref(), &caller)?;
+    let by = pptp_fleet::Caller(caller.short_name().to_owned());
+    let is_there = api.control.directory().fleet().down(site.name(), by).await;
+    answer((&api, &caller), &site, is_there, wait, Goal::Down).await
 }
 
 /// Hangs a site up and dials it again
@@ -127,24 +134,22 @@ pub(super) async fn restart(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    let (site, wait) = begin(&api, &name, query.as_deref(), (peer, "restart"))?;
+    let (site, wait) = begin(&api, &name, query.as_deref(), &caller)?;
     let is_there = api.control.directory().fleet().restart(site.name()).await;
-    answer(&api, &site, is_there, wait, Goal::Up).await
+    answer((&api, &caller), &site, is_there, wait, Goal::Up).await
 }
 
-/// Reads a command to a site, and writes to the log who gave it
+/// Reads a command to a site
 fn begin(
     api: &Api,
     name: &str,
     query: Option<&str>,
-    (peer, deed): (Peer, &str),
+    caller: &Caller,
 ) -> Result<(Site, Option<Duration>), Problem> {
     let ActQuery { wait } = ActQuery::parse(query)?;
-    let (site, _) = api.site(name)?;
-    let (uid, pid) = (peer.uid.unwrap_or(u32::MAX), peer.pid.unwrap_or_default());
-    tracing::info!(uid, pid, "{deed} {}", site.name());
+    let (site, _) = api.site(name, caller)?;
     Ok((site, wait))
 }
 
@@ -156,7 +161,7 @@ enum Goal {
 }
 
 async fn answer(
-    api: &Api,
+    (api, caller): (&Api, &Caller),
     site: &Site,
     is_there: bool,
     wait: Option<Duration>,
@@ -167,11 +172,11 @@ async fn answer(
     }
     let Some(wait) = wait else {
         return Ok(
-            (StatusCode::ACCEPTED, Json(view(api, site.name().as_str()).await?)).into_response()
+            (StatusCode::ACCEPTED, Json(view(api, site.name().as_str(), caller).await?)).into_response()
         );
     };
     reached(site, wait, goal).await?;
-    Ok(Json(view(api, site.name().as_str()).await?).into_response())
+    Ok(Json(view(api, site.name().as_str(), caller).await?).into_response())
 }
 
 /// Waits for a state, until it is certain that it will not come in time
