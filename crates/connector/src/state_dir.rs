@@ -41,10 +41,7 @@ pub struct StateError {
 impl StateError {
     /// Returns true if there is no room on the disk, or the user's part of it is used up
     pub fn is_disk_full(&self) -> bool {
-        matches!(
-            self.error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        matches!(self.error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
 
@@ -130,11 +127,13 @@ impl StateDir {
             StateError { path, action: "written", error }
         };
         let folder = self.made().map_err(|error| fail("", error))?;
+        // of many, all at once at the end: 10,000 times takes minutes on a slow disk
+        let sync = if files.len() > MAX_SYNCS { Sync::Later } else { Sync::Now };
         for (name, text) in files {
             let changed = match text {
                 Some(text) => {
                     let beside = Path::new(name).with_extension("new");
-                    let placed = write_beside(&folder, &beside, text, Sync::Later)
+                    let placed = write_beside(&folder, &beside, text, sync)
                         .and_then(|()| Ok(renameat(&folder, &beside, &folder, name)?));
                     clear(&folder, &beside, placed)
                 }
@@ -142,8 +141,11 @@ impl StateDir {
             };
             changed.map_err(|error| fail(name, error))?;
         }
-        // once for all of them: 10,000 times takes minutes on a slow disk
-        syncfs(&folder).map_err(|error| fail("", error.into()))
+        let synced = match sync {
+            Sync::Now => folder.sync_all(),
+            Sync::Later => syncfs(&folder).map_err(io::Error::from),
+        };
+        synced.map_err(|error| fail("", error))
     }
 
     /// Returns the names of all files; none if there is no such folder
@@ -267,6 +269,9 @@ fn check_writers(file: &File, path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The files of a change that are synced one by one
+const MAX_SYNCS: usize = 64;
 
 /// The time at which a file has to be on the disk
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -35,10 +35,8 @@ pub trait Control: Send + Sync + 'static {
     fn reload(&self, options: ReloadOptions) -> BoxFuture<'_, Result<ReloadReport, ReloadError>>;
 
     /// Changes the sites that are made through the control interface
-    fn change_sites(
-        &self,
-        change: SiteChange,
-    ) -> BoxFuture<'_, Result<SitesChanged, SitesRefused>>;
+    fn change_sites(&self, change: SiteChange)
+    -> BoxFuture<'_, Result<SitesChanged, SitesRefused>>;
 
     /// Returns the version of the whole set of these sites
     fn sites_version(&self) -> String;

@@ -49,7 +49,8 @@ fn operation(route: &Route) -> Value {
     let mut parameters = Vec::new();
     if route.path.contains("{site}") {
         let schema = json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" });
-        parameters.push(json!({ "name": "site", "in": "path", "required": true, "schema": schema }));
+        parameters
+            .push(json!({ "name": "site", "in": "path", "required": true, "schema": schema }));
     }
     parameters.extend(route.parameters.iter().map(parameter));
     let mut operation = json!({
@@ -99,7 +100,8 @@ fn responses(route: &Route) -> Value {
         responses.insert("201".into(), success);
     }
     let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
-    let failure = json!({ "description": "It is refused; `type` and `detail` say why", "content": problem });
+    let failure =
+        json!({ "description": "It is refused; `type` and `detail` say why", "content": problem });
     responses.insert("default".into(), failure);
     Value::Object(responses)
 }
@@ -123,8 +125,7 @@ fn schemas() -> Value {
     add::<PingView>(&mut all);
     add::<FindingView>(&mut all);
     let schema = |schema| serde_json::to_value(schema).unwrap_or_default();
-    let mut schemas: Map<_, _> =
-        all.into_iter().map(|(name, it)| (name, schema(it))).collect();
+    let mut schemas: Map<_, _> = all.into_iter().map(|(name, it)| (name, schema(it))).collect();
     let names = json!({ "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" });
     let sites = json!({
         "type": "object",

@@ -10,22 +10,36 @@ use std::{
 };
 
 use rustix::process::geteuid;
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{client::Failure, exit::Exit};
 use crate::{
     api,
     daemon::Daemon,
-    settings::UnixSocket,
+    settings::{ApiListener, Listen, UnixSocket},
     unix::{self, BoundSocket},
 };
 
-/// The control interface of a daemon, on a socket
+/// The control interface of a daemon, on the control socket and the further listeners of the configuration
 #[derive(Debug)]
 pub(super) struct Serving {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
+}
+
+/// The bound listeners of the control interface
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) control: BoundSocket,
+    pub(super) api: Vec<ApiSocket>,
+}
+
+/// A bound listener of the configuration
+#[derive(Debug)]
+pub(super) enum ApiSocket {
+    Unix(Listen, BoundSocket),
+    Tcp(Listen, TcpListener),
 }
 
 /// A folder for a control socket that only this user can enter, gone with its owner
@@ -33,19 +47,54 @@ pub(super) struct Serving {
 pub(super) struct Folder(PathBuf);
 
 impl Serving {
-    /// Serves the control interface on a socket
-    pub(super) fn begin(daemon: &Arc<Daemon>, socket: BoundSocket) -> Self {
-        let stop = CancellationToken::new();
+    /// Serves the control interface on its sockets
+    pub(super) fn begin(daemon: &Arc<Daemon>, Sockets { control, api }: Sockets) -> Self {
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let server = api::Server::new(Arc::clone(daemon) as _, stop.clone());
-        let task = tokio::spawn(async move { server.serve(&socket).await });
-        Self { stop, task }
+        for socket in api {
+            let settings = daemon.api_listeners();
+            match socket {
+                ApiSocket::Unix(listen, socket) => {
+                    let door = server.door(listen, settings);
+                    tasks.spawn(async move { door.serve_unix(&socket).await });
+                }
+                ApiSocket::Tcp(listen, listener) => {
+                    let door = server.door(listen, settings);
+                    tasks.spawn(async move { door.serve_tcp(&listener).await });
+                }
+            }
+        }
+        tasks.spawn(async move { server.serve(&control).await });
+        Self { stop, tasks }
     }
 
     /// Ends it
-    pub(super) async fn end(self) {
+    pub(super) async fn end(mut self) {
         self.stop.cancel();
-        // it has nothing to lose
-        let _ = self.task.await;
+        // they have nothing to lose
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl ApiSocket {
+    /// Binds a listener of the configuration
+    ///
+    /// # Errors
+    /// As the kernel says; another process listens there.
+    pub(super) async fn bind(listener: &ApiListener) -> Result<Self, Failure> {
+        let listen = listener.listen();
+        let failed =
+            |error: String| Failure::new(Exit::Program, format!("[[api]] {listen}: {error}"));
+        match listener {
+            ApiListener::Unix { socket, .. } => {
+                let bound = unix::bind(socket).map_err(|error| failed(error.to_string()))?;
+                Ok(Self::Unix(listen, bound))
+            }
+            ApiListener::Tcp { address, .. } => {
+                let bound = TcpListener::bind(address).await;
+                Ok(Self::Tcp(listen.clone(), bound.map_err(|error| failed(error.to_string()))?))
+            }
+        }
     }
 }
 
@@ -80,9 +129,10 @@ impl Folder {
     }
 
     /// Binds the control socket in it
-    pub(super) fn bind(&self) -> Result<BoundSocket, Failure> {
+    pub(super) fn bind(&self) -> Result<Sockets, Failure> {
         let bound = unix::bind(&self.socket());
-        bound.map_err(|error| Failure::new(Exit::Program, error.to_string()))
+        let bound = bound.map_err(|error| Failure::new(Exit::Program, error.to_string()));
+        Ok(Sockets { control: bound?, api: Vec::new() })
     }
 
     /// Returns the beginning of a command that asks this daemon

@@ -15,6 +15,7 @@
 //! | `exit` | the exit codes |
 //! | `log` | lines that a thread writes, so that a reader who has stopped holds nothing else |
 //! | `insecure`, `password` | arguments that several commands have |
+//! | `token` | `token`, `keygen`, `seal` |
 //! | `ports` | local ports that nobody has chosen |
 //! | `signals` | the signals that end a command |
 
@@ -35,6 +36,7 @@ pub mod ports;
 mod program;
 pub mod run;
 mod signals;
+pub mod token;
 
 pub use self::program::{check_line, main};
 

@@ -20,6 +20,7 @@ use super::{
     nc::{NcArguments, nc},
     password,
     run::{self, RunArguments},
+    token::{self, KeygenArguments, SealArguments, TokenArguments},
 };
 use crate::settings::ControlSocket;
 
@@ -75,6 +76,12 @@ enum Verb {
     FlightRecord(client::FlightRecordArguments),
     /// Reads the configuration again, and applies what has changed
     Reload(client::ReloadArguments),
+    /// Makes a token for the control interface, and prints the lines of the configuration
+    Token(TokenArguments),
+    /// Makes the key with which the passwords of sites are sealed
+    Keygen(KeygenArguments),
+    /// Seals a password, so that only the daemon can read it, and only for this site
+    Seal(SealArguments),
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -161,6 +168,9 @@ async fn run(command: Verb, socket: &Path, terminal: &mut Terminal) -> Exit {
         Verb::Capture(arguments) => client::capture(socket, &arguments, terminal).await,
         Verb::FlightRecord(arguments) => client::flight_record(socket, &arguments, terminal).await,
         Verb::Reload(arguments) => client::reload(socket, &arguments, terminal).await,
+        Verb::Token(arguments) => token::token(&arguments, terminal),
+        Verb::Keygen(arguments) => token::keygen(&arguments, terminal),
+        Verb::Seal(arguments) => token::seal(socket, &arguments, terminal).await,
         Verb::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "pptp-connector", &mut io::stdout());

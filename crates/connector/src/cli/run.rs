@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     client::{Failure, Terminal},
     connect::no_client,
-    control::Serving,
+    control::{ApiSocket, Serving, Sockets},
     core_dumps, counted,
     exit::Exit,
     signals::Signals,
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     api::ReloadOptions,
     daemon::{ConfigurationFile, Daemon, Start, StartError},
-    settings::{ControlSocket, Outer},
+    settings::{ControlSocket, Outer, Settings},
     unix::{self, BoundSocket},
 };
 
@@ -81,10 +81,10 @@ async fn serve(arguments: &RunArguments, terminal: &mut Terminal) -> Result<Exit
     let Some(started) = unless(signals.end(), start(arguments, terminal)).await else {
         return Ok(Exit::Success);
     };
-    let (daemon, socket) = started?;
+    let (daemon, sockets) = started?;
     let sites = counted(daemon.fleet().sites().len(), "site");
-    tracing::info!("{sites}, control socket {}", socket.path().display());
-    let serving = Serving::begin(&daemon, socket);
+    tracing::info!("{sites}, control socket {}", sockets.control.path().display());
+    let serving = Serving::begin(&daemon, sockets);
     let reloading = tokio::spawn(reload_at(hangups, Arc::clone(&daemon)));
     signals.end().await;
     tracing::info!("hanging up");
@@ -116,7 +116,7 @@ async fn unless<T>(end: impl Future<Output = ()>, start: impl Future<Output = T>
 async fn start(
     arguments: &RunArguments,
     terminal: &mut Terminal,
-) -> Result<(Arc<Daemon>, BoundSocket), Failure> {
+) -> Result<(Arc<Daemon>, Sockets), Failure> {
     let (file, is_strict) = (arguments.file.file(), arguments.strict);
     let start = spawn_blocking(move || Start::of_file(file, is_strict)).await;
     let start = start.map_err(|error| Failure::new(Exit::Program, error.to_string()))?;
@@ -127,10 +127,19 @@ async fn start(
     })?;
     tell_problems(&start);
     // before the first dial: of two daemons with one socket the second does nothing
-    let socket = bind(&start.settings().control)?;
+    let sockets = bind_all(start.settings()).await?;
     let client = client(&start.settings().outer).map_err(|error| no_client(&error))?;
     let daemon = Daemon::start_with(client, start).await.map_err(|error| not_started(&error))?;
-    Ok((daemon, socket))
+    Ok((daemon, sockets))
+}
+
+/// Binds the control socket and the further listeners of the control interface
+async fn bind_all(settings: &Settings) -> Result<Sockets, Failure> {
+    let mut sockets = Sockets { control: bind(&settings.control)?, api: Vec::new() };
+    for listener in &settings.api {
+        sockets.api.push(ApiSocket::bind(listener).await?);
+    }
+    Ok(sockets)
 }
 
 /// Reads the files again at each signal; those that come during a reload are one

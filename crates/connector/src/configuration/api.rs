@@ -19,7 +19,9 @@ pub(super) fn build(
     problems: &mut Problems,
 ) -> Option<(ApiListener, Place)> {
     match (&keys.value.unix, &keys.value.listen) {
-        (Some(path), None) => Some((unix(&keys.value, path, &keys.place, problems)?, path.place.clone())),
+        (Some(path), None) => {
+            Some((unix(&keys.value, path, &keys.place, problems)?, path.place.clone()))
+        }
         (None, Some(listen)) => Some((tcp(keys, problems)?, listen.place.clone())),
         (Some(_), Some(listen)) => {
             let help = "write an [[api]] for each".to_owned();
@@ -149,7 +151,8 @@ fn build_token(found: &Found<TokenKeys>, problems: &mut Problems) -> Option<ApiT
     // it goes into the log, one line each
     let is_one = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
     if name.value.is_empty() || name.value.len() > MAX_NAME || !name.value.chars().all(is_one) {
-        let message = format!("a name of letters, digits, `.`, `_` and `-` is wanted, {MAX_NAME} at most");
+        let message =
+            format!("a name of letters, digits, `.`, `_` and `-` is wanted, {MAX_NAME} at most");
         problems.error(&name.place, message, None);
         return None;
     }

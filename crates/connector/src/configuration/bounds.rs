@@ -21,7 +21,11 @@ pub(super) fn check(site: &EffectiveSite, bounds: &ApiBounds, problems: &mut Pro
     if let Some(server) = keys.server.as_ref().filter(|it| own(&it.place))
         && !bounds.may_dial(&server.value)
     {
-        problems.error(&server.place, "this server may not be dialled by the API", forbidden("servers"));
+        problems.error(
+            &server.place,
+            "this server may not be dialled by the API",
+            forbidden("servers"),
+        );
     }
     if let Some(insecure) = keys.insecure.as_ref().filter(|it| own(&it.place))
         && !(insecure.value.is_empty() || bounds.insecure)

@@ -399,7 +399,9 @@ mod tests {
             (r#"{"sites": {"b1": {"mru": null}}}"#, "/sites/b1/mru"),
         ] {
             match SiteDocument::parse_all(json.as_bytes()) {
-                Err(InvalidDocument::Value { pointer, .. }) => assert_eq!(pointer, wanted, "{json}"),
+                Err(InvalidDocument::Value { pointer, .. }) => {
+                    assert_eq!(pointer, wanted, "{json}")
+                }
                 other => panic!("{json}: {other:?}"),
             }
         }

@@ -11,8 +11,8 @@ use pptp_fleet::Probe;
 use super::{
     reader::{Found, section},
     values::{
-        ConnectWord, Date, EncodingWord, ForwardTarget, Hashes, Mode, Number, PasswordKey, RoleWord,
-        SelectorTerm, Sha256, Time,
+        ConnectWord, Date, EncodingWord, ForwardTarget, Hashes, Mode, Number, PasswordKey,
+        RoleWord, SelectorTerm, Sha256, Time,
     },
 };
 use crate::settings::{Insecure, Listen, ServerPattern, TargetRule};

@@ -96,7 +96,8 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
         if let Some(first) = first.filter(|it| it.origin == Origin::File && origin != Origin::File)
         {
             let made = makers.get(&name.value).map(Maker::to_string).unwrap_or_default();
-            let message = format!("`{}` was made through the API{made}: it has one owner", name.value);
+            let message =
+                format!("`{}` was made through the API{made}: it has one owner", name.value);
             let help = format!("DELETE /v1/sites/{}, or take it out here", name.value);
             problems.error(&first.place, message, help);
             document.clashes.insert(name.value, first.place.clone());

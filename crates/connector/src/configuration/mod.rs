@@ -45,6 +45,13 @@ use std::{
 
 use pptp_fleet::{Secret, SiteConfig, SiteName};
 
+pub(crate) use self::{asked::Asked, schema::site_schema, secret::Sealer};
+pub use self::{
+    document::{InvalidDocument, SiteDocument},
+    problem::{Position, Problem, Severity},
+    schema::{reference, schema},
+    source::{Sources, Unreadable},
+};
 use self::{
     keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
     layers::EffectiveSite,
@@ -53,17 +60,6 @@ use self::{
     reader::Found,
     site::Means,
     source::Origin,
-};
-pub(crate) use self::{
-    asked::{Asked, Clash},
-    schema::site_schema,
-    secret::Sealer,
-};
-pub use self::{
-    document::{InvalidDocument, SiteDocument},
-    problem::{Position, Problem, Severity},
-    schema::{reference, schema},
-    source::{Sources, Unreadable},
 };
 use crate::{
     seal::{KeyPlace, Sealed},

@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     keys::{
-        ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys, ProxyKeys,
-        SiteKeys, TokenKeys, TopKeys,
+        ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys,
+        ProxyKeys, SiteKeys, TokenKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},

@@ -184,7 +184,8 @@ impl Value for SocketAddr {
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.parse(node, |text| {
-            text.parse().map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
+            text.parse()
+                .map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
         })
     }
 

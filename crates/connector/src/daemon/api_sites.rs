@@ -42,7 +42,11 @@ impl ApiSites {
     }
 
     /// Adds the texts of those that are left by a change
-    pub(super) fn beside_without(&self, files: Sources, gone: impl Fn(&SiteName) -> bool) -> Sources {
+    pub(super) fn beside_without(
+        &self,
+        files: Sources,
+        gone: impl Fn(&SiteName) -> bool,
+    ) -> Sources {
         files.with_kept(&self.folder, self.texts.iter().filter(|(name, _)| !gone(name)))
     }
 
@@ -78,9 +82,8 @@ impl ApiSites {
 
     /// Returns the sealed passwords
     pub(super) fn sealed(&self) -> BTreeMap<SiteName, Sealed> {
-        let sealed = |(name, text): (&SiteName, &String)| {
-            Some((name.clone(), sealed_of(table_of(text))?))
-        };
+        let sealed =
+            |(name, text): (&SiteName, &String)| Some((name.clone(), sealed_of(table_of(text))?));
         self.texts.iter().filter_map(sealed).collect()
     }
 
@@ -116,7 +119,8 @@ pub(super) fn text_of(table: &str, by: &str, ports: &BTreeMap<String, u16>) -> S
         date(SystemTime::now())
     );
     if !ports.is_empty() {
-        let ports: Vec<_> = ports.iter().map(|(line, port)| format!("{} = {port}", quoted(line))).collect();
+        let ports: Vec<_> =
+            ports.iter().map(|(line, port)| format!("{} = {port}", quoted(line))).collect();
         // writing to a text cannot fail
         let _ = writeln!(text, "ports = {{ {} }}", ports.join(", "));
     }

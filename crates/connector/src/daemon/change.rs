@@ -15,10 +15,13 @@ use super::{
     site_store::StoreChange,
 };
 use crate::{
-    api::{ReloadError, ReloadProblem, SiteChange, SitesChanged, SitesRefused, SitesWanted},
+    api::{
+        ReloadError, ReloadProblem, ReloadReport, SiteChange, SitesChanged, SitesRefused,
+        SitesWanted,
+    },
     configuration::{Asked, MAX_SHOWN, Sealer, SiteDocument, Sources},
     settings::{Selector, Settings},
-    way_in::{self, ChosenPort, Failed},
+    way_in::{ChosenPort, Failed},
 };
 
 /// A change that was read and found right
@@ -50,7 +53,9 @@ impl Daemon {
         let read = self.read_change(&change, &in_force).await?;
         let mut changed = self.make_change(&change, read, &mut in_force).await?;
         changed.version = in_force.api.version();
-        changed.version.clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
+        changed
+            .version
+            .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(changed)
     }
 
@@ -125,8 +130,12 @@ impl Daemon {
                 }
                 let ours: BTreeSet<_> =
                     in_force.api.names().filter(|name| may_change(name, &change.sites)).collect();
-                let gone: BTreeSet<_> =
-                    ours.iter().filter(|name| !wanted.contains_key(**name)).copied().cloned().collect();
+                let gone: BTreeSet<_> = ours
+                    .iter()
+                    .filter(|name| !wanted.contains_key(**name))
+                    .copied()
+                    .cloned()
+                    .collect();
                 guard(gone.len(), ours.len(), change.removes).map_err(too_many)?;
                 Ok((wanted.clone(), gone))
             }
@@ -146,14 +155,14 @@ impl Daemon {
         let mut restart = Vec::new();
         keep_what_needs_a_restart(&running, &mut settings, &mut restart);
         if tables.is_empty() && removed.is_empty() {
-            let report = crate::api::ReloadReport { warnings, ..Default::default() };
+            let report = ReloadReport { warnings, ..Default::default() };
             return Ok(SitesChanged { report, ..SitesChanged::default() });
         }
         let (plan, failed) = self.ways.prepare_most(&settings).await;
         refuse_unbound(failed, &tables)?;
         if change.dry_run {
             let planned = self.plan(&running, &settings);
-            let report = crate::api::ReloadReport { warnings, ..planned };
+            let report = ReloadReport { warnings, ..planned };
             return Ok(SitesChanged { report, ..SitesChanged::default() });
         }
         let ports = self.ways.chosen_ports(&plan).await;
@@ -239,7 +248,7 @@ fn refuse_unbound(
     failed: Vec<Failed>,
     tables: &BTreeMap<SiteName, String>,
 ) -> Result<(), SitesRefused> {
-    let is_ours = |it: &way_in::Failed| it.site.as_ref().is_some_and(|it| tables.contains_key(it));
+    let is_ours = |it: &Failed| it.site.as_ref().is_some_and(|it| tables.contains_key(it));
     let ours: Vec<_> = failed.into_iter().filter(is_ours).collect();
     if ours.is_empty() {
         return Ok(());
@@ -263,5 +272,4 @@ fn no_files() -> SitesRefused {
 }
 
 /// The reason without a folder
-const NO_STATE: &str =
-    "the configuration names no `state` folder, in which the sites would be kept: write state = \"…\"";
+const NO_STATE: &str = "the configuration names no `state` folder, in which the sites would be kept: write state = \"…\"";

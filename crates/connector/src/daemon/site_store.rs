@@ -177,9 +177,8 @@ mod tests {
     }
 
     fn change(files: &[(&str, Option<&str>)]) -> StoreChange {
-        let one = |(name, text): &(&str, Option<&str>)| {
-            (name.parse().unwrap(), text.map(str::to_owned))
-        };
+        let one =
+            |(name, text): &(&str, Option<&str>)| (name.parse().unwrap(), text.map(str::to_owned));
         files.iter().map(one).collect()
     }
 

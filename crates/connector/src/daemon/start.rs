@@ -76,9 +76,8 @@ impl Start {
         let loaded = Sources::load(&file.path).map_err(|error| error.to_string());
         let state = loaded.as_ref().ok().and_then(Sources::state_folder).or_else(systemd_state);
         let api = match state.clone() {
-            Some(state) => ApiSites::load(state).map_err(|newer| {
-                NoConfiguration(format!("error: {newer}\n"))
-            })?,
+            Some(state) => ApiSites::load(state)
+                .map_err(|newer| NoConfiguration(format!("error: {newer}\n")))?,
             None => ApiSites::default(),
         };
         let (read, problems, shown) = match loaded {

@@ -129,7 +129,7 @@ impl KeyPlace {
     ///
     /// # Errors
     /// There is one already, which is never replaced; or it cannot be written.
-    pub fn create(state: &Path) -> Result<PrivateKey, CreateError> {
+    pub fn create(state: &Path) -> Result<PrivateKey, StateError> {
         let key = PrivateKey::generate();
         let line = Zeroizing::new(format!("{}\n", *key.to_text()));
         StateDir::new(state).create(FILE, &line)?;
@@ -152,9 +152,6 @@ impl KeyPlace {
         text.map_err(|error| NoKey::Unreadable(error.to_string()))
     }
 }
-
-/// The reason why no key was made
-pub type CreateError = StateError;
 
 fn octets(text: &str) -> Result<Vec<u8>, InvalidKey> {
     let text = text.strip_prefix(KEY_ID).and_then(|text| text.strip_prefix('.'));

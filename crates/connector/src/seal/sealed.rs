@@ -30,7 +30,9 @@ pub struct Sealed {
 
 /// The reason why a text is no sealed password
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is no sealed password: `k1.` and Base64 are wanted, as `pptp-connector seal` prints them")]
+#[error(
+    "it is no sealed password: `k1.` and Base64 are wanted, as `pptp-connector seal` prints them"
+)]
 pub struct InvalidSealed;
 
 /// The reason why a sealed password cannot be opened
@@ -205,7 +207,9 @@ mod tests {
             let error = sealed.open(&key, &changed).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("it was sealed before {word} changed: seal the password anew for what it is now")
+                format!(
+                    "it was sealed before {word} changed: seal the password anew for what it is now"
+                )
             );
             let bare = Sealed { hint: None, ..sealed.clone() };
             let error = bare.open(&key, &changed).unwrap_err();
@@ -230,8 +234,7 @@ mod tests {
     #[test]
     fn a_text_is_read_as_it_is_printed_and_others_are_refused() {
         let key = PrivateKey::generate();
-        let sealed =
-            Sealed::seal(&key.public(), &bound("b", "v", "u", &[]), &"".into()).unwrap();
+        let sealed = Sealed::seal(&key.public(), &bound("b", "v", "u", &[]), &"".into()).unwrap();
         let text = sealed.to_string();
         assert_eq!(text.parse(), Ok(sealed.clone()));
         let (bare, _) = text.rsplit_once('.').unwrap();

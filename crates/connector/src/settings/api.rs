@@ -113,7 +113,8 @@ impl ApiListener {
     pub fn without_rights(&self) -> Self {
         match self {
             Self::Unix { socket, .. } => {
-                let rights = Rights { role: Role::Read, sites: Selector::none(), targets: Vec::new() };
+                let rights =
+                    Rights { role: Role::Read, sites: Selector::none(), targets: Vec::new() };
                 Self::Unix { socket: socket.clone(), rights }
             }
             Self::Tcp { address, .. } => {
@@ -283,7 +284,8 @@ mod tests {
             ("198.51.100.*", "198.51.10.9", false),
             ("198.51.100.*", "198.51.100.9.example.net", false),
         ] {
-            let bounds = ApiBounds { servers: vec![pattern.parse().unwrap()], ..Default::default() };
+            let bounds =
+                ApiBounds { servers: vec![pattern.parse().unwrap()], ..Default::default() };
             assert_eq!(bounds.may_dial(server), is_chosen, "{pattern} {server}");
         }
         for text in ["", "a b", "a/b"] {

@@ -28,9 +28,7 @@ use std::collections::BTreeMap;
 use pptp_fleet::SiteName;
 
 pub use self::{
-    api::{
-        ApiBounds, ApiListener, ApiToken, InvalidServerPattern, Rights, Role, ServerPattern,
-    },
+    api::{ApiBounds, ApiListener, ApiToken, InvalidServerPattern, Rights, Role, ServerPattern},
     insecure::Insecure,
     listener::{Clients, Listen, UnixSocket},
     process::{ControlSocket, Limits, Outer},

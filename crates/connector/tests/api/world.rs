@@ -15,9 +15,10 @@ use pptp::{Client, TunnelConfig, doctor::Doctor};
 use pptp_connector::{
     api::{
         BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, Peer, ReloadError,
-        ReloadOptions, ReloadReport, Server,
+        ReloadOptions, ReloadReport, Server, SiteChange, SitesChanged, SitesRefused,
     },
     directory::Directory,
+    seal::{NoKey, PublicKey},
     settings::{Listen, SiteSettings, UnixSocket},
     unix,
 };
@@ -127,7 +128,7 @@ impl World {
     /// Opens a connection that is no socket
     pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(4096);
-        self.server.accept(server, Peer { uid: Some(0), pid: Some(1) });
+        self.server.accept(server, Peer { uid: Some(0), pid: Some(1), address: None });
         client
     }
 
@@ -305,6 +306,21 @@ impl Control for FakeDaemon {
         let answer =
             self.reload.lock().unwrap().clone().unwrap_or_else(|| Ok(ReloadReport::default()));
         Box::pin(async move { answer })
+    }
+
+    fn change_sites(
+        &self,
+        _change: SiteChange,
+    ) -> BoxFuture<'_, Result<SitesChanged, SitesRefused>> {
+        Box::pin(async { Err(SitesRefused::Impossible("this daemon keeps no sites".into())) })
+    }
+
+    fn sites_version(&self) -> String {
+        "0".to_owned()
+    }
+
+    fn sealing_key(&self) -> BoxFuture<'_, Result<PublicKey, NoKey>> {
+        Box::pin(async { Err(NoKey::Absent) })
     }
 
     fn continue_rollout(&self) -> BoxFuture<'_, Option<usize>> {

@@ -20,7 +20,11 @@ use super::{Api, Examination, stream_place};
 use crate::{
     api::{
         access::{Caller as ApiCaller, forbidden},
-        problem::Problem, query::DoctorQuery, stream, view::FindingView},
+        problem::Problem,
+        query::DoctorQuery,
+        stream,
+        view::FindingView,
+    },
     directory::SiteFacts,
 };
 

@@ -1,6 +1,11 @@
 //! Pings and connections through a site: `ping`, `tcp`
 
-use std::{io, net::{Ipv4Addr, SocketAddrV4}, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Extension,

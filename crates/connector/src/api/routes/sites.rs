@@ -171,9 +171,8 @@ async fn answer(
         return Err(Problem::no_such_site(site.name().as_str()));
     }
     let Some(wait) = wait else {
-        return Ok(
-            (StatusCode::ACCEPTED, Json(view(api, site.name().as_str(), caller).await?)).into_response()
-        );
+        return Ok((StatusCode::ACCEPTED, Json(view(api, site.name().as_str(), caller).await?))
+            .into_response());
     };
     reached(site, wait, goal).await?;
     Ok(Json(view(api, site.name().as_str(), caller).await?).into_response())

@@ -92,12 +92,7 @@ impl Route {
         Self { wants_all_sites: true, ..self }
     }
 
-    const fn answers(
-        self,
-        status: u16,
-        kind: &'static str,
-        schema: Option<&'static str>,
-    ) -> Self {
+    const fn answers(self, status: u16, kind: &'static str, schema: Option<&'static str>) -> Self {
         Self { answer: (status, kind, schema), ..self }
     }
 }
@@ -322,10 +317,8 @@ const CHANGE: &[Parameter] = &[
 ];
 
 /// The parts of a change of one site
-const ONE: &[Parameter] = &[
-    Parameter::header("If-Match", VERSION),
-    Parameter::query("dry_run", "boolean", DRY_RUN),
-];
+const ONE: &[Parameter] =
+    &[Parameter::header("If-Match", VERSION), Parameter::query("dry_run", "boolean", DRY_RUN)];
 
 /// The parts of `up`, `down` and `restart`
 const WAIT: &[Parameter] = &[Parameter::query(

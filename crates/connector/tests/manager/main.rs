@@ -1,0 +1,9 @@
+//! A manager and a daemon: sites that are made through the API, roles, sealed passwords
+
+mod events;
+mod kill;
+mod roles;
+mod secrets;
+mod sites;
+mod vector;
+mod world;
