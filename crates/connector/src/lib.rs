@@ -10,6 +10,7 @@
 //! | `seal` | sealed passwords |
 //! | `state_dir` | the folder of what outlives the process |
 //! | `directory` | the sites by their names, as the ways in see them |
+//! | `hex` | octets as hexadecimal digits |
 //! | `passwords` | passwords of many sites, some at a time |
 //! | `unix` | unix sockets, and names of users and groups |
 //! | `target` | a host and a port behind a site |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod configuration;
 pub mod daemon;
 pub mod directory;
+mod hex;
 mod passwords;
 pub mod seal;
 pub mod settings;

@@ -91,12 +91,35 @@ impl StateDir {
         let path = self.folder.join(name);
         let written = self.place(name, text, |folder, beside| {
             let placed = renameat_with(folder, beside, folder, name, RenameFlags::NOREPLACE);
-            placed.map_err(|error| match error {
-                Errno::EXIST => io::Error::other("it is there already, and is never replaced"),
-                error => error.into(),
-            })
+            placed.map_err(explained)
         });
         written.map_err(|error| StateError { path, action: "written", error })
+    }
+
+    /// As [`Self::create`], for the owner of the folder: root may make a file for a daemon of another user
+    ///
+    /// # Errors
+    /// As [`Self::create`]; the folder is another user's, and this one is not root.
+    pub fn create_for_owner(&self, name: &str, text: &str) -> Result<(), StateError> {
+        let (path, root) = (self.folder.join(name), geteuid().is_root());
+        let owner = std::fs::metadata(&self.folder).ok().filter(|_| root);
+        let Some(owner) = owner.filter(|owner| owner.uid() != 0) else {
+            return self.create(name, text);
+        };
+        let fail = |error| StateError { path: path.clone(), action: "written", error };
+        if owner.mode() & 0o022 != 0 {
+            let reason = format!("other users can write to {}", self.folder.display());
+            return Err(fail(io::Error::other(reason)));
+        }
+        // only its owner can have put a link here, and the file is for that owner
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let made = openat(CWD, &path, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(made.map_err(|error| fail(explained(error)))?);
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid())))
+            .and_then(|()| file.sync_all());
+        written.map_err(fail)
     }
 
     /// Removes a file, if it is there
@@ -268,6 +291,14 @@ fn check_writers(file: &File, path: &Path) -> io::Result<()> {
         return Err(io::Error::other(reason));
     }
     Ok(())
+}
+
+/// Says that a file is there already
+fn explained(error: Errno) -> io::Error {
+    match error {
+        Errno::EXIST => io::Error::other("it is there already, and is never replaced"),
+        error => error.into(),
+    }
 }
 
 /// The files of a change that are synced one by one

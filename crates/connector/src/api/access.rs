@@ -46,6 +46,8 @@ pub(super) enum Gate {
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     name: String,
+    /// Its address, if it has one
+    address: Option<SocketAddr>,
     rights: Arc<Rights>,
     pub(super) streams: Arc<Semaphore>,
 }
@@ -138,7 +140,8 @@ pub(super) async fn authorize(
     }
     let (method, path) = (request.method().clone(), path_of(&request));
     let response = next.run(request).await;
-    tracing::info!("{caller}: {method} {path}: {}", response.status().as_u16());
+    let from = caller.address.map(|address| format!(" from {address}")).unwrap_or_default();
+    tracing::info!("{caller}{from}: {method} {path}: {}", response.status().as_u16());
     response
 }
 
@@ -182,7 +185,8 @@ impl Entry {
                 }
             }
         };
-        Some(Caller { name, rights: Arc::new(rights), streams: Arc::clone(&self.streams) })
+        let (rights, streams) = (Arc::new(rights), Arc::clone(&self.streams));
+        Some(Caller { name, address: self.peer.address, rights, streams })
     }
 
     /// Returns the user of the process at the other end

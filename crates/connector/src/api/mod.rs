@@ -10,7 +10,7 @@
 //! | `openapi` | the document that describes the routes |
 //! | `query` | the queries of requests |
 //! | `problem` | errors |
-//! | `view` | the JSON objects |
+//! | `view`, `change_view` | the JSON objects |
 //! | `describe` | the objects of sites and tunnels, made of what a fleet knows |
 //! | `groups` | sites that are not up, in groups |
 //! | `event_log` | the events since the start of the daemon |
@@ -21,6 +21,7 @@
 //! secret.
 
 mod access;
+mod change_view;
 mod control;
 mod describe;
 mod event_log;

@@ -1,4 +1,4 @@
-//! The OpenAPI document: paths from the table of routes, objects from their types
+//! The document of `OpenAPI`: paths from the table of routes, objects from their types
 
 use std::sync::OnceLock;
 

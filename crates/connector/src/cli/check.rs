@@ -71,6 +71,12 @@ async fn run(arguments: &CheckArguments, terminal: &mut Terminal) -> Result<Exit
     for way in Way::all(read.settings()).iter().filter(|way| !way.listen().is_local()) {
         terminal.line(format_args!("other machines can reach: {way}"))?;
     }
+    for listener in &read.settings().api {
+        let listen = listener.listen();
+        if !listen.is_local() {
+            terminal.line(format_args!("other machines can reach: control interface {listen}"))?;
+        }
+    }
     if errors == 0 {
         return Ok(Exit::Success);
     }

@@ -1,6 +1,6 @@
 //! `token`, `keygen`, `seal`: secrets of the control interface
 
-use std::{fmt::Write, path::PathBuf};
+use std::{fmt::Write, os::unix::fs::MetadataExt, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
@@ -17,8 +17,10 @@ use super::{
 use crate::{
     api::view::KeyView,
     configuration::Sources,
+    hex::hex,
     seal::{Bound, KEY_ID, KeyPlace, PrivateKey, PublicKey, Sealed},
     settings::{Insecure, Role},
+    unix::user_name,
 };
 
 /// The arguments of `token`
@@ -132,7 +134,7 @@ fn random_token() -> Zeroizing<String> {
 }
 
 fn hash(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(Sha256::digest(token.as_bytes()))
 }
 
 fn make_key(arguments: &KeygenArguments, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -152,11 +154,8 @@ fn make_key(arguments: &KeygenArguments, terminal: &mut Terminal) -> Result<(), 
     let key = made.map_err(|error| Failure::new(Exit::Program, error.to_string()))?;
     terminal.line(format_args!("public key: {}", key.public()))?;
     let place = state.join("key");
-    terminal.line(format_args!("private key: {}, for its owner alone", place.display()))?;
-    terminal.line(format_args!(
-        "the daemon's user has to own it: chown pptp-connector {}",
-        place.display()
-    ))?;
+    let owner = std::fs::metadata(&place).map(|facts| user_name(facts.uid())).unwrap_or_default();
+    terminal.line(format_args!("private key: {}, for {owner} alone", place.display()))?;
     terminal.line(BACKUP)
 }
 
@@ -176,12 +175,11 @@ async fn make_sealed(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let SealArguments { site, server, user, insecure, key, password } = arguments;
-    let key = match key {
-        Some(key) => key.clone(),
-        None => {
-            let view = Daemon::new(socket).get::<KeyView>("/v1/key").await?;
-            format!("{KEY_ID}.{}", view.public_key)
-        }
+    let key = if let Some(key) = key {
+        key.clone()
+    } else {
+        let view = Daemon::new(socket).get::<KeyView>("/v1/key").await?;
+        format!("{KEY_ID}.{}", view.public_key)
     };
     let key: PublicKey = key
         .parse()

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::{
+    access_values::RoleWord,
     keys::{ApiKeys, ApiSitesKeys, TokenKeys},
     problem::{Place, Problems},
     proxy::selector,
     reader::{Found, shorten},
-    values::{RoleWord, SelectorTerm},
+    values::SelectorTerm,
 };
 use crate::settings::{
     ApiBounds, ApiListener, ApiToken, Clients, Rights, Selector, TargetRule, UnixSocket,

@@ -127,8 +127,8 @@ impl SiteDocument {
 
     /// Looks for values that TOML has not
     fn check(&self) -> Result<(), InvalidDocument> {
-        let members = self.members.iter();
-        members.map(|(key, value)| value.check(&member(&self.pointer, key))).collect()
+        let mut members = self.members.iter();
+        members.try_for_each(|(key, value)| value.check(&member(&self.pointer, key)))
     }
 }
 
@@ -400,7 +400,7 @@ mod tests {
         ] {
             match SiteDocument::parse_all(json.as_bytes()) {
                 Err(InvalidDocument::Value { pointer, .. }) => {
-                    assert_eq!(pointer, wanted, "{json}")
+                    assert_eq!(pointer, wanted, "{json}");
                 }
                 other => panic!("{json}: {other:?}"),
             }

@@ -9,10 +9,10 @@ use ipnet::IpNet;
 use pptp_fleet::Probe;
 
 use super::{
+    access_values::{Date, Hashes, RoleWord, Sha256},
     reader::{Found, section},
     values::{
-        ConnectWord, Date, EncodingWord, ForwardTarget, Hashes, Mode, Number, PasswordKey,
-        RoleWord, SelectorTerm, Sha256, Time,
+        ConnectWord, EncodingWord, ForwardTarget, Mode, Number, PasswordKey, SelectorTerm, Time,
     },
 };
 use crate::settings::{Insecure, Listen, ServerPattern, TargetRule};

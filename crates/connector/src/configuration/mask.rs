@@ -135,7 +135,7 @@ impl Tokens<'_> {
 }
 
 /// The keys whose values are hidden
-const SECRETS: [&str; 2] = ["password", "sha256"];
+const SECRETS: [&str; 3] = ["password", "sha256", "sealed"];
 
 #[cfg(test)]
 mod tests {
@@ -158,6 +158,7 @@ mod tests {
             (r#"password = { value = "geheim" }"#, "password = { value = ******** }"),
             (r#"password.text = "geheim""#, "password.text = ********"),
             ("mru = 1400 # geheim", "mru = 1400 * ******"),
+            (r#"password = { sealed = "k1.A" }"#, "password = { sealed = ****** }"),
             (r#"b17 = { server = "x", mru = 9 }"#, r#"b17 = { server = "x", mru = 9 }"#),
             ("hosts = { knx = 3 }", "hosts = { knx = * }"),
             ("[[site.b17.forward]]", "[[site.b17.forward]]"),

@@ -7,9 +7,12 @@
 //! | `mask` | lines without the passwords in them |
 //! | `reader` | values and tables in general, and the macro that defines a table |
 //! | `values` | the kinds of values: times, places to listen, choices |
+//! | `access_values` | those that say who may do what |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
+//! | `builder` | the maker of sites and listeners |
 //! | `site`, `proxy` | the settings that they make |
+//! | `site_secret` | the secret of a site |
 //! | `secret` | places of passwords |
 //! | `api` | the control interface's further listeners, and the bounds of what it may make |
 //! | `bounds` | whether a site is within these bounds |
@@ -21,9 +24,11 @@
 //! that is wrong. [`Configuration::read`] makes settings of them, and tells of what is wrong among them. The last two
 //! have no I/O.
 
+mod access_values;
 mod api;
 mod asked;
 mod bounds;
+mod builder;
 mod document;
 mod keys;
 mod layers;
@@ -35,39 +40,35 @@ mod reader;
 mod schema;
 mod secret;
 mod site;
+mod site_secret;
 mod source;
 mod values;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Write,
-};
+use std::{collections::BTreeMap, fmt::Write};
 
-use pptp_fleet::{Secret, SiteConfig, SiteName};
+use pptp_fleet::SiteName;
 
 pub(crate) use self::{asked::Asked, schema::site_schema, secret::Sealer};
+use self::{
+    builder::{Builder, invalid},
+    keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
+    layers::EffectiveSite,
+    listeners::check_path,
+    problem::{Place, Problems},
+    reader::Found,
+    site::Means,
+    source::Origin,
+};
 pub use self::{
     document::{InvalidDocument, SiteDocument},
     problem::{Position, Problem, Severity},
     schema::{reference, schema},
     source::{Sources, Unreadable},
 };
-use self::{
-    keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
-    layers::EffectiveSite,
-    listeners::{Listeners, check_path},
-    problem::{Place, Problems},
-    reader::Found,
-    site::Means,
-    source::Origin,
-};
 use crate::{
     seal::{KeyPlace, Sealed},
-    settings::{
-        ApiListener, ControlSocket, Limits, Listen, Outer, Owner, ProxySettings, Settings,
-        SiteSettings, UnixSocket,
-    },
-    way_in::{ListenKey, Way},
+    settings::{ControlSocket, Limits, Listen, Outer, Settings, UnixSocket},
+    way_in::ListenKey,
 };
 
 /// A configuration that was read, with its problems
@@ -127,7 +128,7 @@ impl Configuration {
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
         let (problems, clashes) = (problems.into_sorted(), document.clashes);
-        let mut configuration = Self { settings, problems, sources, clashes, sealed };
+        let mut configuration = Self { sources, settings, problems, clashes, sealed };
         configuration.stop_invalid_sites(&document.sites);
         configuration
     }
@@ -220,113 +221,6 @@ impl Configuration {
     pub fn into_parts(self) -> (Sources, Settings) {
         (self.sources, self.settings)
     }
-}
-
-/// The maker of sites and proxies, which must not be in each other's way
-struct Builder<'a> {
-    means: Means<'a>,
-    problems: &'a mut Problems,
-    listeners: Listeners,
-    /// The sites by their logins
-    twins: HashMap<(String, String), SiteName>,
-    /// The sealed passwords of sites that were made through the control interface
-    sealed: BTreeMap<SiteName, Sealed>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(means: Means<'a>, problems: &'a mut Problems) -> Self {
-        let (twins, sealed) = (HashMap::new(), BTreeMap::new());
-        Self { means, problems, listeners: Listeners::default(), twins, sealed }
-    }
-
-    fn sites(
-        &mut self,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
-        origin: Origin,
-    ) -> BTreeMap<SiteName, SiteSettings> {
-        let mut settings = BTreeMap::new();
-        for (name, site) in sites.iter().filter(|(_, site)| site.origin == origin) {
-            let built = site::build(name, site, &self.means, self.problems);
-            let Some(built) = built else {
-                // its problem may be one of the defaults
-                settings.insert(name.clone(), invalid(site));
-                continue;
-            };
-            self.warn_of_twin(name, site);
-            if origin != Origin::File {
-                self.sealed.extend(built.sealed.map(|sealed| (name.clone(), sealed)));
-            }
-            for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
-                let way = Way::Forward { site: name.clone(), forward: forward.clone() };
-                check_path(&forward.listen, place, self.problems);
-                self.listeners.add(&way, place, self.means.sources, self.problems);
-            }
-            settings.insert(name.clone(), built.settings);
-        }
-        settings
-    }
-
-    /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
-    fn warn_of_twin(&mut self, name: &SiteName, site: &EffectiveSite) {
-        let keys = &site.keys;
-        let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
-        let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
-        let (Some(server), Some(user)) = (&keys.server, &keys.user) else { return };
-        if is_off || is_shared {
-            return;
-        }
-        let server = server.value.to_ascii_lowercase();
-        let login = (server.trim_end_matches(":1723").to_owned(), user.value.clone());
-        if let Some(twin) = self.twins.get(&login) {
-            let message = format!("`{name}` has the server and the user of `{twin}`");
-            let help = "if the server allows that: share_login = true";
-            self.problems.warn(&site.place, message, help.to_owned());
-        } else {
-            self.twins.insert(login, name.clone());
-        }
-    }
-
-    fn api(&mut self, top: &TopKeys) -> Vec<ApiListener> {
-        let mut settings = Vec::new();
-        for keys in top.api.iter().flat_map(|all| &all.value) {
-            let Some((built, place)) = api::build(keys, self.problems) else { continue };
-            check_path(&built.listen(), &place, self.problems);
-            let key = match built.listen() {
-                Listen::Ip(address) => ListenKey::Tcp(address),
-                Listen::Unix(socket) => ListenKey::Unix(socket.path),
-            };
-            self.listeners.add_key(key, &place, self.means.sources, self.problems);
-            settings.push(built);
-        }
-        settings
-    }
-
-    fn proxies(
-        &mut self,
-        top: &TopKeys,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
-    ) -> Vec<ProxySettings> {
-        let mut settings = Vec::new();
-        for proxy in top.proxy.iter().flat_map(|all| &all.value) {
-            let Some((built, place)) = proxy::build(proxy, self.problems) else { continue };
-            proxy::check_names(proxy, &built, |name| sites.contains_key(name), self.problems);
-            check_path(&built.listen, &place, self.problems);
-            let way = Way::Proxy(built.clone());
-            self.listeners.add(&way, &place, self.means.sources, self.problems);
-            settings.push(built);
-        }
-        settings
-    }
-}
-
-/// The settings of a site with problems: it stops with a failure that says so
-fn invalid(site: &EffectiveSite) -> SiteSettings {
-    let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
-    let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
-    let problem = "its table in the configuration has problems: see `check`";
-    let dial = SiteConfig::new(server, user, Secret::Invalid(problem.to_owned()));
-    let owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
-    SiteSettings { owner, ..SiteSettings::new(dial) }
 }
 
 fn control(keys: Option<&Found<ControlKeys>>, problems: &mut Problems) -> ControlSocket {

@@ -1,12 +1,12 @@
 //! The settings of a site
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
 use pptp::{
     config::{EchoPolicy, PasswordEncoding},
     error::Failure,
 };
-use pptp_fleet::{Connect, Secret, SiteConfig, SiteName};
+use pptp_fleet::{Connect, SiteConfig, SiteName};
 
 use super::{
     bounds,
@@ -14,9 +14,10 @@ use super::{
     layers::EffectiveSite,
     problem::{Place, Problems},
     reader::Found,
-    secret::{PasswordPlace, SealedPassword, Sealer},
+    secret::Sealer,
+    site_secret::secret,
     source::{Origin, Sources},
-    values::{ConnectWord, EncodingWord, PasswordKey, host_name},
+    values::{ConnectWord, EncodingWord, host_name},
 };
 use crate::{
     seal::{Bound, KeyPlace, Sealed},
@@ -128,60 +129,6 @@ fn tell_missing(site: &EffectiveSite, problems: &mut Problems) {
         let message = format!("missing: {}", missing.join(", "));
         let help = "write it here, in its template, or in [defaults]";
         problems.error(&site.place, message, help.to_owned());
-    }
-}
-
-/// Makes the secret of a site; one that was asked for now is sealed first, and is returned beside
-fn secret(
-    name: &SiteName,
-    (password, bound): (&Found<PasswordKey>, &Bound),
-    origin: Origin,
-    means: &Means<'_>,
-    problems: &mut Problems,
-) -> Option<(Secret, Option<Sealed>)> {
-    let place = match &password.value {
-        PasswordKey::File(path) => {
-            PasswordPlace::File(means.sources.folder(password.place.file).join(path))
-        }
-        PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
-        PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
-        PasswordKey::Literal(text) if origin == Origin::File => {
-            let help = "write it to a file that others cannot read: password = { file = \"…\" }";
-            problems.warn_of_secret(&password.place, "the password stands in this file", help);
-            return Some((Secret::Literal(text.clone()), None));
-        }
-        PasswordKey::Literal(_) | PasswordKey::Sealed(_) => {
-            let sealed = sealed(name, (&password.value, bound), origin, means);
-            let sealed = match sealed {
-                Ok(sealed) => sealed,
-                Err(message) => {
-                    problems.secret(&password.place, message, None);
-                    return None;
-                }
-            };
-            let source = SealedPassword::new(sealed.clone(), bound.clone(), means.key.clone());
-            return Some((Secret::Source(Arc::new(source)), Some(sealed)));
-        }
-    };
-    Some((Secret::Source(Arc::new(place)), None))
-}
-
-/// Seals the password of a site, or checks one that came sealed if it was asked for now
-fn sealed(
-    name: &SiteName,
-    (password, bound): (&PasswordKey, &Bound),
-    origin: Origin,
-    means: &Means<'_>,
-) -> Result<Sealed, String> {
-    let sealer = means.sealer.filter(|_| origin == Origin::Asked);
-    match (password, sealer) {
-        (PasswordKey::Literal(text), Some(sealer)) => sealer.seal(name, bound, text),
-        (PasswordKey::Sealed(sealed), Some(sealer)) => {
-            sealer.check(sealed, bound)?;
-            Ok(sealed.clone())
-        }
-        (PasswordKey::Sealed(sealed), None) => Ok(sealed.clone()),
-        _ => Err("a sealed password is wanted here".to_owned()),
     }
 }
 

@@ -137,7 +137,8 @@ impl Sources {
     pub fn place_of_site(&self, name: &SiteName) -> Option<String> {
         self.files.iter().enumerate().find_map(|(file, source)| {
             let (table, _) = DeTable::parse_recoverable(&source.text);
-            let Some(DeValue::Table(sites)) = table.get_ref().get("site").map(|it| it.get_ref())
+            let Some(DeValue::Table(sites)) =
+                table.get_ref().get("site").map(toml::Spanned::get_ref)
             else {
                 return None;
             };

@@ -6,7 +6,7 @@ use pptp_fleet::SiteName;
 use sha2::{Digest, Sha256};
 
 use super::site_store::{SiteStore, StoreChange, StoreError};
-use crate::{api::date, configuration::Sources, seal::Sealed, state_dir::StateDir};
+use crate::{api::date, configuration::Sources, hex::hex, seal::Sealed, state_dir::StateDir};
 
 /// The sites that were made through the control interface, as they are in force and on the disk
 #[derive(Debug, Clone, Default)]
@@ -106,8 +106,7 @@ impl ApiSites {
             digest.update(table_of(text).as_bytes());
             digest.update([0]);
         }
-        let digest = digest.finalize();
-        digest.iter().take(VERSION_LEN).map(|octet| format!("{octet:02x}")).collect()
+        hex(digest.finalize().into_iter().take(VERSION_LEN))
     }
 }
 

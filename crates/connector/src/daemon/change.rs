@@ -136,7 +136,7 @@ impl Daemon {
                     .copied()
                     .cloned()
                     .collect();
-                guard(gone.len(), ours.len(), change.removes).map_err(too_many)?;
+                guard(gone.len(), ours.len(), change.removes).map_err(|error| too_many(&error))?;
                 Ok((wanted.clone(), gone))
             }
         }
@@ -259,8 +259,8 @@ fn refuse_unbound(
     }
 }
 
-fn too_many(error: ReloadError) -> SitesRefused {
-    match error {
+fn too_many(error: &ReloadError) -> SitesRefused {
+    match *error {
         ReloadError::TooManyRemoved { removes, of } => SitesRefused::TooManyRemoved { removes, of },
         _ => SitesRefused::Impossible(String::new()),
     }

@@ -125,14 +125,14 @@ impl KeyPlace {
         text.trim_end().parse().map_err(|error: InvalidKey| NoKey::Unreadable(error.to_string()))
     }
 
-    /// Writes a new key to the state folder
+    /// Writes a new key to the state folder; it belongs to whom the folder belongs to
     ///
     /// # Errors
     /// There is one already, which is never replaced; or it cannot be written.
     pub fn create(state: &Path) -> Result<PrivateKey, StateError> {
         let key = PrivateKey::generate();
         let line = Zeroizing::new(format!("{}\n", *key.to_text()));
-        StateDir::new(state).create(FILE, &line)?;
+        StateDir::new(state).create_for_owner(FILE, &line)?;
         Ok(key)
     }
 

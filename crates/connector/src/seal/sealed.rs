@@ -16,6 +16,7 @@ use super::{
     bound::{Bound, HINT_LEN, Part},
     keys::{PrivateKey, PublicKey},
 };
+use crate::hex::hex;
 
 /// A sealed password
 ///
@@ -97,8 +98,7 @@ impl Sealed {
 
     /// Returns some digits that differ for each sealed password: for names, not for proofs
     pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(&self.octets);
-        digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+        hex(Sha256::digest(&self.octets).into_iter().take(8))
     }
 
     fn why_not(&self, bound: &Bound) -> NotOpened {

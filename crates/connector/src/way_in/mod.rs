@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `table` | the listeners that run, and their change by a reload |
 //! | `way` | the settings of a listener, and the key by which a reload knows it again |
+//! | `key` | the key of a listener in the table |
 //! | `bind` | sockets for listeners, unix sockets among them |
 //! | `accept` | the loop that accepts clients |
 //! | `listener` | a listener while it runs, and the service of one client |
@@ -33,6 +34,7 @@ mod counters;
 mod datagrams;
 mod http;
 mod inner_socket;
+mod key;
 mod limits;
 mod listener;
 mod memory;

@@ -11,6 +11,7 @@ use super::{
     bind::Socket,
     client::Origin,
     counters::Counters,
+    key::Key,
     limits::Places,
     listener::Listener,
     memory::{MemoryDatagrams, MemoryStream},
@@ -36,19 +37,6 @@ pub struct WaysIn {
     draining: TaskTracker,
     /// Ends the draining
     cut: CancellationToken,
-}
-
-/// The key of a listener in the table
-///
-/// Port 0 may be asked for several times. Such a listener is known again by where it leads: a port that the system chose
-/// never leads elsewhere after a reload, since a program may have learnt it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    listen: ListenKey,
-    /// Empty unless the port is 0
-    leads_to: String,
-    /// The place among those that are equal in all else
-    nth: usize,
 }
 
 /// A change that is ready to be made
@@ -315,40 +303,6 @@ impl WaysIn {
         let _ = old.accepting.await;
         let (listener, cut) = (old.listener, self.cut.clone());
         self.draining.spawn(async move { listener.drain(patience, cut).await });
-    }
-}
-
-impl Key {
-    /// Returns the key of a listener, as the first of those that are equal
-    fn of(way: &Way) -> Self {
-        let listen = way.key();
-        let leads_to = match way {
-            _ if !listen.is_chosen_by_system() => String::new(),
-            Way::Forward { .. } => way.to_string(),
-            Way::Proxy(proxy) => format!("{way} to {}", proxy.sites),
-        };
-        Self { listen, leads_to, nth: 0 }
-    }
-
-    /// Returns the line of a listener on port 0, which is the same after a restart
-    fn line(&self) -> Option<String> {
-        if self.leads_to.is_empty() {
-            return None;
-        }
-        Some(match self.nth {
-            0 => self.leads_to.clone(),
-            nth => format!("{} #{nth}", self.leads_to),
-        })
-    }
-
-    /// Returns the port that was chosen for it, if it is on port 0
-    fn port_in(&self, ports: &BTreeMap<String, u16>) -> Option<u16> {
-        ports.get(&self.line()?).copied()
-    }
-
-    /// Returns the key of the listener at a place that is not port 0
-    fn named(listen: &ListenKey) -> Self {
-        Self { listen: listen.clone(), leads_to: String::new(), nth: 0 }
     }
 }
 

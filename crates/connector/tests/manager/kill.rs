@@ -15,6 +15,8 @@ use pptp_connector::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use crate::world::parent;
+
 /// The sites that are changed together
 const TOGETHER: [&str; 3] = ["t1", "t2", "t3"];
 
@@ -68,9 +70,7 @@ fn writes_until_it_is_killed() {
 
 #[test]
 fn a_process_that_is_killed_at_any_moment_of_1000_writes_loses_and_tears_nothing() {
-    let memory = Path::new("/dev/shm");
-    let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
-    let folder = parent.join(format!("pptp-kill-{}", std::process::id()));
+    let folder = parent().join(format!("pptp-kill-{}", std::process::id()));
     let seed = u64::from(std::process::id());
     let mut chance = StdRng::seed_from_u64(seed);
     let (mut told, mut kills) = (0_u64, 0);

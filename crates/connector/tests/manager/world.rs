@@ -46,7 +46,7 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pptp-manager-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = parent().join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let network = memory::Network::new(7);
@@ -81,6 +81,12 @@ impl World {
         let api = Server::new(Arc::clone(&daemon) as _, stop.clone());
         Running { daemon, api, stop }
     }
+}
+
+/// The folder of temporary files: in memory where there is one, since a busy disk takes its time to sync
+pub(crate) fn parent() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 impl Drop for World {
@@ -175,6 +181,11 @@ impl Running {
         let reached = states.wait_for(|now| now.name() == state);
         let reached = timeout(Duration::from_mins(5), reached).await;
         reached.unwrap_or_else(|_| panic!("{state}")).unwrap();
+    }
+
+    /// The end of its control interface
+    pub(crate) fn stop(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     pub(crate) async fn end(self) {

@@ -1,6 +1,6 @@
 //! All routes of the control interface, each with its role
 //!
-//! The router, the OpenAPI document and the check of roles come of this table: what is not in it is not there.
+//! The router, the document of `OpenAPI` and the check of roles come of this table: what is not in it is not there.
 
 use std::{fmt, sync::Arc};
 

@@ -1,0 +1,129 @@
+//! The maker of sites and listeners, which must not be in each other's way
+
+use std::collections::{BTreeMap, HashMap};
+
+use pptp_fleet::{Secret, SiteConfig, SiteName};
+
+use super::{
+    api,
+    keys::TopKeys,
+    layers::EffectiveSite,
+    listeners::{Listeners, check_path},
+    problem::Problems,
+    proxy,
+    reader::Found,
+    site::{self, Means},
+    source::Origin,
+};
+use crate::{
+    seal::Sealed,
+    settings::{ApiListener, Listen, Owner, ProxySettings, SiteSettings},
+    way_in::{ListenKey, Way},
+};
+
+/// The maker of sites and proxies, which must not be in each other's way
+pub(super) struct Builder<'a> {
+    means: Means<'a>,
+    problems: &'a mut Problems,
+    pub(super) listeners: Listeners,
+    /// The sites by their logins
+    twins: HashMap<(String, String), SiteName>,
+    /// The sealed passwords of sites that were made through the control interface
+    pub(super) sealed: BTreeMap<SiteName, Sealed>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(means: Means<'a>, problems: &'a mut Problems) -> Self {
+        let (twins, sealed) = (HashMap::new(), BTreeMap::new());
+        Self { means, problems, listeners: Listeners::default(), twins, sealed }
+    }
+
+    pub(super) fn sites(
+        &mut self,
+        sites: &BTreeMap<SiteName, EffectiveSite>,
+        origin: Origin,
+    ) -> BTreeMap<SiteName, SiteSettings> {
+        let mut settings = BTreeMap::new();
+        for (name, site) in sites.iter().filter(|(_, site)| site.origin == origin) {
+            let built = site::build(name, site, &self.means, self.problems);
+            let Some(built) = built else {
+                // its problem may be one of the defaults
+                settings.insert(name.clone(), invalid(site));
+                continue;
+            };
+            self.warn_of_twin(name, site);
+            if origin != Origin::File {
+                self.sealed.extend(built.sealed.map(|sealed| (name.clone(), sealed)));
+            }
+            for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
+                let way = Way::Forward { site: name.clone(), forward: forward.clone() };
+                check_path(&forward.listen, place, self.problems);
+                self.listeners.add(&way, place, self.means.sources, self.problems);
+            }
+            settings.insert(name.clone(), built.settings);
+        }
+        settings
+    }
+
+    /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
+    fn warn_of_twin(&mut self, name: &SiteName, site: &EffectiveSite) {
+        let keys = &site.keys;
+        let is_off = keys.enabled.as_ref().is_some_and(|it| !it.value);
+        let is_shared = keys.share_login.as_ref().is_some_and(|it| it.value);
+        let (Some(server), Some(user)) = (&keys.server, &keys.user) else { return };
+        if is_off || is_shared {
+            return;
+        }
+        let server = server.value.to_ascii_lowercase();
+        let login = (server.trim_end_matches(":1723").to_owned(), user.value.clone());
+        if let Some(twin) = self.twins.get(&login) {
+            let message = format!("`{name}` has the server and the user of `{twin}`");
+            let help = "if the server allows that: share_login = true";
+            self.problems.warn(&site.place, message, help.to_owned());
+        } else {
+            self.twins.insert(login, name.clone());
+        }
+    }
+
+    pub(super) fn api(&mut self, top: &TopKeys) -> Vec<ApiListener> {
+        let mut settings = Vec::new();
+        for keys in top.api.iter().flat_map(|all| &all.value) {
+            let Some((built, place)) = api::build(keys, self.problems) else { continue };
+            check_path(&built.listen(), &place, self.problems);
+            let key = match built.listen() {
+                Listen::Ip(address) => ListenKey::Tcp(address),
+                Listen::Unix(socket) => ListenKey::Unix(socket.path),
+            };
+            self.listeners.add_key(key, &place, self.means.sources, self.problems);
+            settings.push(built);
+        }
+        settings
+    }
+
+    pub(super) fn proxies(
+        &mut self,
+        top: &TopKeys,
+        sites: &BTreeMap<SiteName, EffectiveSite>,
+    ) -> Vec<ProxySettings> {
+        let mut settings = Vec::new();
+        for proxy in top.proxy.iter().flat_map(|all| &all.value) {
+            let Some((built, place)) = proxy::build(proxy, self.problems) else { continue };
+            proxy::check_names(proxy, &built, |name| sites.contains_key(name), self.problems);
+            check_path(&built.listen, &place, self.problems);
+            let way = Way::Proxy(built.clone());
+            self.listeners.add(&way, &place, self.means.sources, self.problems);
+            settings.push(built);
+        }
+        settings
+    }
+}
+
+/// The settings of a site with problems: it stops with a failure that says so
+pub(super) fn invalid(site: &EffectiveSite) -> SiteSettings {
+    let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
+    let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
+    let problem = "its table in the configuration has problems: see `check`";
+    let dial = SiteConfig::new(server, user, Secret::Invalid(problem.to_owned()));
+    let owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
+    SiteSettings { owner, ..SiteSettings::new(dial) }
+}
