@@ -193,7 +193,7 @@ impl Daemon {
     fn spawn_tasks(self: &Arc<Self>) {
         let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
         let received = fleet.events();
-        self.spawn(narrate(fleet.clone()));
+        self.spawn(narrate(fleet.clone(), fleet.events()));
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr, time::Duration};
 
-use pptp_fleet::{EventKind, Fleet, HangUp, SiteName, SiteState};
+use pptp_fleet::{EventKind, Events, Fleet, HangUp, SiteName, SiteState};
 use tokio::time::Instant;
 
 /// Makes lines of a fleet's events: one for each change, none for a failure that is repeated
@@ -99,14 +99,12 @@ impl Narrator {
         up: Option<UpFacts>,
         now: Instant,
     ) -> Option<Line> {
-        let is_new = !self.told.contains_key(name);
         let told = self.told.entry(name.clone()).or_default();
         let line = site_line(state, up, now, told.had_tunnel);
         // on the way to the next attempt: what was told stays told
         let is_on_the_way = match state {
-            SiteState::Queued | SiteState::FetchingSecret => true,
+            SiteState::Queued | SiteState::FetchingSecret | SiteState::Dialling { .. } => true,
             SiteState::HangingUp { why } => *why == HangUp::Failed,
-            SiteState::Dialling { .. } => !is_new,
             _ => false,
         };
         if is_on_the_way {
@@ -149,8 +147,9 @@ impl fmt::Display for Line {
 }
 
 /// Writes what happens to the log, until the fleet is gone
-pub async fn narrate(fleet: Fleet) {
-    let mut events = fleet.events();
+///
+/// `events` are those of `fleet`, taken before its first site is set: a task's first step may come late.
+pub async fn narrate(fleet: Fleet, mut events: Events) {
     let mut narrator = Narrator::default();
     while let Some(event) = events.next().await {
         let up = up_facts(&fleet, &event.kind);
@@ -174,7 +173,6 @@ fn site_line(
     had_tunnel: bool,
 ) -> Option<Line> {
     let line = match state {
-        SiteState::Dialling { .. } => Line::new(Importance::Info, "dialling"),
         SiteState::Up { .. } => match up {
             Some(up) => {
                 let took = up.connect_time.as_millis();
@@ -243,6 +241,7 @@ mod tests {
         let mut narrator = Narrator::default();
         let mut told = |state| told(&mut narrator, now, state);
         let dialling = SiteState::Dialling { phase: pptp::error::Phase::Resolve };
+        assert_eq!(told(dialling.clone()), None, "the outcome is told");
         assert_eq!(told(SiteState::Queued), None);
         assert_eq!(
             told(SiteState::Up { since: now }).unwrap(),

@@ -1,6 +1,10 @@
 //! One site: what it does when its owner, a client, the scheduler or the tunnel says something
 //!
+//! `dial` has what the scheduler, the ledger and the dial itself say; `transitions` the steps that inputs share.
 //! The table of all states and inputs is in the tests, each cell of it.
+
+mod dial;
+mod transitions;
 
 use std::{
     collections::VecDeque,
@@ -10,7 +14,7 @@ use std::{
 use pptp::Class;
 
 use super::{
-    backoff::{Backoff, Failed, STABLE},
+    backoff::Backoff,
     dial::Urgency,
     phase::{Action, Answer, HangUp, Phase, Reach, Then},
 };
@@ -274,139 +278,6 @@ impl SiteMachine {
         Answer::Wait
     }
 
-    /// Takes the scheduler's grant; false if it is of no use, and the place is free again
-    pub(crate) fn handle_grant(&mut self, now: Instant) -> bool {
-        match self.phase {
-            Phase::Queued { urgency } if self.needs_secret && !self.has_secret => {
-                let until = now.checked_add(MAX_FETCH_TIME).unwrap_or(now);
-                self.phase = Phase::Fetching { urgency, until };
-                self.actions.push_back(Action::FetchSecret);
-                false
-            }
-            Phase::Queued { .. } => {
-                self.phase = Phase::Dialling;
-                self.actions.push_back(Action::Dial);
-                true
-            }
-            Phase::Up { redials: true, .. } => {
-                self.end(HangUp::Config, Then::Dial(Urgency::Asked));
-                false
-            }
-            _ => false,
-        }
-    }
-
-    /// Takes the ledger's objection: the login is not to be tried before this time
-    ///
-    /// It is the pause of the refusal before, made longer. A tunnel that is up stays until then.
-    pub(crate) fn handle_held(&mut self, now: Instant, until: Instant) {
-        // the password may be another by then
-        self.has_secret = false;
-        match self.phase {
-            Phase::Queued { urgency } => {
-                self.latest_failure = Some((now, SiteFailure::LoginHeld));
-                self.phase = Phase::Waiting { until, urgency, failure: SiteFailure::LoginHeld };
-            }
-            Phase::Up { redials: true, .. } => self.held_until = Some(until),
-            _ => {}
-        }
-    }
-
-    /// Takes the end of a dial whose failure is the server's: the site waits for its turn behind the server's scout
-    ///
-    /// [`Self::handle_left`] has to follow.
-    pub(crate) fn handle_server_failed(&mut self, now: Instant, failure: SiteFailure) {
-        if matches!(self.phase, Phase::Dialling) {
-            self.has_secret = false;
-            self.latest_failure = Some((now, failure.clone()));
-            let then = Then::Wait { until: now, urgency: Urgency::Again, failure };
-            self.phase = Phase::HangingUp { why: HangUp::Failed, then };
-        }
-    }
-
-    /// Takes the outcome of [`Action::FetchSecret`]
-    pub(crate) fn handle_secret(
-        &mut self,
-        now: Instant,
-        outcome: Result<(), SiteFailure>,
-        chance: f64,
-    ) {
-        let Phase::Fetching { urgency, .. } = self.phase else { return };
-        match outcome {
-            Ok(()) => {
-                self.has_secret = true;
-                self.queue(urgency);
-            }
-            Err(failure) => {
-                let then = self.after(now, failure, Urgency::Again, (false, chance));
-                self.follow(now, then);
-            }
-        }
-    }
-
-    /// Notes that the tunnel is up, for the first time or again
-    pub(crate) fn handle_tunnel_up(&mut self, now: Instant) {
-        match &mut self.phase {
-            Phase::Dialling => {
-                self.backoff.up();
-                self.demand_until = None;
-                let (is_renegotiating, redials) = (false, false);
-                self.held_until = None;
-                self.phase = Phase::Up { since: now, is_renegotiating, redials, last_use: now };
-            }
-            Phase::Up { is_renegotiating, .. } => *is_renegotiating = false,
-            _ => {}
-        }
-    }
-
-    /// Notes that the server negotiates anew
-    pub(crate) const fn handle_renegotiating(&mut self) {
-        if let Phase::Up { is_renegotiating, .. } = &mut self.phase {
-            *is_renegotiating = true;
-        }
-    }
-
-    /// Takes the end of the dial or of the tunnel; [`Self::handle_left`] has to follow
-    ///
-    /// `login` says whether the server has accepted the login before; `chance` is in 0..1.
-    pub(crate) fn handle_ended(
-        &mut self,
-        now: Instant,
-        failure: SiteFailure,
-        login: bool,
-        chance: f64,
-    ) {
-        let urgency = match self.phase {
-            Phase::Dialling => Urgency::Again,
-            Phase::Up { since, .. } => {
-                let lasted = now.saturating_duration_since(since);
-                // two sites that end each other in turns would begin with the shortest pause for ever
-                if !matches!(failure, SiteFailure::LoginInUse { .. }) {
-                    self.backoff.was_up(lasted);
-                }
-                if lasted >= STABLE { Urgency::Lost } else { Urgency::Again }
-            }
-            // ended on this side: no failure
-            _ => return,
-        };
-        if let Phase::Up { redials: true, .. } = self.phase {
-            self.actions.push_back(Action::Withdraw);
-        }
-        self.has_secret = false;
-        let then = self.after(now, failure, urgency, (login, chance));
-        self.phase = Phase::HangingUp { why: HangUp::Failed, then };
-    }
-
-    /// Notes that nothing of the dial or of the tunnel is left on the wire
-    pub(crate) fn handle_left(&mut self, now: Instant) {
-        if let Phase::HangingUp { then, .. } = &mut self.phase {
-            let then = std::mem::replace(then, Then::Rest);
-            self.phase = Phase::Resting;
-            self.has_secret = false;
-            self.follow(now, then);
-        }
-    }
-
     /// Notes that the password may be another than before
     pub(crate) fn handle_secret_changed(&mut self, now: Instant) {
         self.has_secret = false;
@@ -459,142 +330,6 @@ impl SiteMachine {
                 self.handle_secret(now, Err(failure), 0.0);
             }
             _ => {}
-        }
-    }
-
-    /// Returns true if the configuration, an earlier request or a waiting client wants the site up
-    fn wants_up(&self, now: Instant) -> bool {
-        let is_wanted = match self.connect {
-            Connect::Always => true,
-            Connect::OnDemand { .. } => {
-                self.is_asked || self.demand_until.is_some_and(|until| until > now)
-            }
-            Connect::Manual => self.is_asked,
-        };
-        self.is_enabled && self.down_by.is_none() && is_wanted
-    }
-
-    fn idle_at(&self, since: Instant) -> Option<Instant> {
-        match self.connect {
-            Connect::OnDemand { idle } => since.checked_add(idle),
-            Connect::Always | Connect::Manual => None,
-        }
-    }
-
-    fn queue(&mut self, urgency: Urgency) {
-        self.phase = Phase::Queued { urgency };
-        self.actions.push_back(Action::Wish(urgency));
-    }
-
-    /// Wishes for a dial if the site is to be up, and rests if not
-    fn settle(&mut self, now: Instant, urgency: Urgency) {
-        if self.wants_up(now) { self.queue(urgency) } else { self.phase = Phase::Resting }
-    }
-
-    /// Ends what is under way, and then follows `then`
-    fn end(&mut self, why: HangUp, then: Then) {
-        match &self.phase {
-            Phase::Dialling => {
-                self.actions.push_back(Action::HangUp);
-                self.phase = Phase::HangingUp { why, then };
-            }
-            Phase::Up { redials, .. } => {
-                if *redials {
-                    self.actions.push_back(Action::Withdraw);
-                }
-                self.actions.push_back(Action::HangUp);
-                self.phase = Phase::HangingUp { why, then };
-            }
-            Phase::Fetching { .. } => match then {
-                Then::Dial(urgency) => self.queue(urgency),
-                _ => self.phase = Phase::Resting,
-            },
-            _ => {}
-        }
-    }
-
-    /// Ends what is under way, and rests
-    fn rest(&mut self, why: HangUp) {
-        match &mut self.phase {
-            Phase::Queued { .. } => {
-                self.actions.push_back(Action::Withdraw);
-                self.phase = Phase::Resting;
-            }
-            Phase::Waiting { .. } | Phase::Stopped { .. } | Phase::Fetching { .. } => {
-                self.phase = Phase::Resting;
-            }
-            Phase::HangingUp { then, .. } if *then != Then::Gone => *then = Then::Rest,
-            Phase::Dialling | Phase::Up { .. } => self.end(why, Then::Rest),
-            Phase::Resting | Phase::HangingUp { .. } | Phase::Gone => {}
-        }
-    }
-
-    /// Ends what is under way, and the site with it
-    fn finish(&mut self, why: HangUp) {
-        self.rest(why);
-        match &mut self.phase {
-            Phase::HangingUp { why: before, then } => (*before, *then) = (why, Then::Gone),
-            Phase::Gone => {}
-            _ => {
-                self.phase = Phase::Gone;
-                self.actions.push_back(Action::Forget);
-            }
-        }
-    }
-
-    /// Returns what follows a failure
-    fn after(
-        &mut self,
-        now: Instant,
-        failure: SiteFailure,
-        urgency: Urgency,
-        (was_accepted, chance): (bool, f64),
-    ) -> Then {
-        self.latest_failure = Some((now, failure.clone()));
-        if failure.is_final() {
-            return Then::Stop(failure);
-        }
-        let class = match failure.class() {
-            // learned from the wire or from DNS: anybody may have said it
-            Class::Configuration => Class::Operator,
-            // it was not asked for on this side, or this call would not be made
-            Class::OwnDeed => Class::Network,
-            class => class,
-        };
-        let failed = Failed { class, retry_after: failure.retry_after(), was_accepted };
-        match self.backoff.failed(failed, chance).and_then(|pause| now.checked_add(pause)) {
-            Some(until) => Then::Wait { until, urgency, failure },
-            None => Then::Stop(failure),
-        }
-    }
-
-    fn follow(&mut self, now: Instant, then: Then) {
-        match then {
-            Then::Rest => self.settle(now, Urgency::Asked),
-            Then::Dial(urgency) => self.queue(urgency),
-            Then::Wait { until, urgency, .. } if until <= now => self.settle(now, urgency),
-            Then::Wait { until, urgency, failure } => {
-                self.phase = Phase::Waiting { until, urgency, failure };
-            }
-            Then::Stop(failure) => self.phase = Phase::Stopped { failure },
-            Then::Gone => {
-                self.phase = Phase::Gone;
-                self.actions.push_back(Action::Forget);
-            }
-        }
-    }
-
-    fn may_hurry(&self, now: Instant) -> bool {
-        let is_recent = |at| now.saturating_duration_since(at) < HURRY_INTERVAL;
-        !self.hurried.is_some_and(is_recent)
-    }
-
-    /// Cuts a pause short, because a client waits
-    fn hurry(&mut self, now: Instant) {
-        self.hurried = Some(now);
-        match &mut self.phase {
-            Phase::HangingUp { then, .. } => *then = Then::Dial(Urgency::Waited),
-            _ => self.queue(Urgency::Waited),
         }
     }
 }

@@ -5,10 +5,13 @@
 //! | this one | the tests |
 //! | `world` | the servers as they are: what fails, who is logged in, which password is right |
 //! | `fleet` | the deciders put together as the supervisor has them, with dials that are entries of a queue |
+//! | `fleet::dials` | how dials and tunnels begin, pass and end |
+//! | `failures` | what they fail by |
 //! | `weather` | what happens: faults, commands, clients, by chance |
 //! | `checks` | the promises, checked at each step |
 
 mod checks;
+mod failures;
 mod fleet;
 mod weather;
 mod world;

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use rand::RngExt;
 
 use super::{
-    fleet::{Event, Fleet, connection_lost, echo_timeout, text},
+    failures::{connection_lost, echo_timeout},
+    fleet::{Event, Fleet, text},
     world::{Condition, RIGHT, Rule, World},
 };
 use crate::{
