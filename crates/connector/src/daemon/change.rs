@@ -20,7 +20,7 @@ use crate::{
         SitesWanted,
     },
     configuration::{Asked, MAX_SHOWN, Sealer, SiteDocument, Sources},
-    settings::{Selector, Settings},
+    settings::Settings,
     way_in::{ChosenPort, Failed},
 };
 
@@ -99,43 +99,28 @@ impl Daemon {
         in_force: &InForce,
     ) -> Result<(BTreeMap<SiteName, SiteDocument>, BTreeSet<SiteName>), SitesRefused> {
         let settings = self.settings.lock().await;
-        let may_change = |name: &SiteName, sites: &Selector| {
-            settings.sites.get(name).is_none_or(|site| sites.has(name, &site.labels))
+        let may_change = |name: &SiteName| {
+            settings.sites.get(name).is_none_or(|site| change.sites.has(name, &site.labels))
         };
-        let none = |name: &SiteName| SitesRefused::NoSuchSite(name.clone());
         match &change.wanted {
-            SitesWanted::One(name, document) => {
-                if !may_change(name, &change.sites) {
-                    return Err(SitesRefused::NotAllowed(name.clone()));
-                }
+            SitesWanted::One(name, document) if may_change(name) => {
                 Ok(([(name.clone(), document.clone())].into(), BTreeSet::new()))
             }
+            SitesWanted::One(name, _) => Err(SitesRefused::NotAllowed(name.clone())),
             SitesWanted::Without(name) => {
-                let is_there = settings.sites.contains_key(name) && may_change(name, &change.sites);
-                if !is_there {
-                    return Err(none(name));
+                if !settings.sites.contains_key(name) || !may_change(name) {
+                    return Err(SitesRefused::NoSuchSite(name.clone()));
                 }
-                if !in_force.api.has(name) {
-                    let at = in_force.sources.as_ref().and_then(|files| files.place_of_site(name));
-                    return Err(SitesRefused::OfFile {
-                        site: name.clone(),
-                        at: at.unwrap_or_else(|| "the command line".to_owned()),
-                    });
-                }
+                check_owner(name, in_force)?;
                 Ok((BTreeMap::new(), [name.clone()].into()))
             }
             SitesWanted::All(wanted) => {
-                if let Some(name) = wanted.keys().find(|name| !may_change(name, &change.sites)) {
+                if let Some(name) = wanted.keys().find(|name| !may_change(name)) {
                     return Err(SitesRefused::NotAllowed(name.clone()));
                 }
-                let ours: BTreeSet<_> =
-                    in_force.api.names().filter(|name| may_change(name, &change.sites)).collect();
-                let gone: BTreeSet<_> = ours
-                    .iter()
-                    .filter(|name| !wanted.contains_key(**name))
-                    .copied()
-                    .cloned()
-                    .collect();
+                let ours: Vec<_> = in_force.api.names().filter(|name| may_change(name)).collect();
+                let gone = ours.iter().copied().filter(|name| !wanted.contains_key(*name));
+                let gone: BTreeSet<_> = gone.cloned().collect();
                 guard(gone.len(), ours.len(), change.removes).map_err(|error| too_many(&error))?;
                 Ok((wanted.clone(), gone))
             }
@@ -218,6 +203,16 @@ fn check_version(change: &SiteChange, version: &str) -> Result<(), SitesRefused>
         None if matches!(change.wanted, SitesWanted::All(_)) => Err(SitesRefused::NoVersion),
         None => Ok(()),
     }
+}
+
+/// Refuses the removal of a site that a file has
+fn check_owner(name: &SiteName, in_force: &InForce) -> Result<(), SitesRefused> {
+    if in_force.api.has(name) {
+        return Ok(());
+    }
+    let at = in_force.sources.as_ref().and_then(|files| files.place_of_site(name));
+    let at = at.unwrap_or_else(|| "the command line".to_owned());
+    Err(SitesRefused::OfFile { site: name.clone(), at })
 }
 
 /// Refuses a request that a file stands against, or that has problems

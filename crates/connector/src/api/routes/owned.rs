@@ -38,9 +38,9 @@ pub(super) async fn put_one(
     let if_match = if_match(request.headers())?;
     let body = body(request, MAX_SITE).await?;
     let document = SiteDocument::parse(&body)?;
-    let is_new = api.control.directory().site(name.as_str()).is_none();
     let wanted = SitesWanted::One(name.clone(), document);
     let changed = change(&api, &caller, wanted, (query, if_match)).await?;
+    let is_new = changed.report.added.contains(&name);
     let view = view(&api, &caller, changed, query.dry_run, Some(&name)).await;
     let status = if is_new && !query.dry_run { StatusCode::CREATED } else { StatusCode::OK };
     Ok(answer(status, view))
