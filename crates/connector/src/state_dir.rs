@@ -372,6 +372,36 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let error = |kind: io::ErrorKind| StateError {
+            path: PathBuf::from("/state/sites/b1.toml"),
+            action: "written",
+            error: kind.into(),
+        };
+        assert!(error(io::ErrorKind::StorageFull).is_disk_full());
+        assert!(error(io::ErrorKind::QuotaExceeded).is_disk_full());
+        assert!(!error(io::ErrorKind::ReadOnlyFilesystem).is_disk_full());
+    }
+
+    #[test]
+    fn many_files_are_changed_and_what_is_there_is_not_created_anew() {
+        let folder = folder("many");
+        let state = StateDir::new(&folder);
+        let all = |text: Option<&str>| {
+            (0..=MAX_SYNCS).map(|nth| (format!("{nth}"), text.map(str::to_owned))).collect()
+        };
+        state.change(&all(Some("one"))).unwrap();
+        assert_eq!(state.names().unwrap().len(), MAX_SYNCS + 1);
+        let error = state.create("7", "two").unwrap_err().to_string();
+        assert!(error.contains("is there already"), "{error}");
+        assert_eq!(state.read("7").unwrap().as_deref(), Some("one"));
+        state.change(&all(None)).unwrap();
+        let left = state.names().unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(left, Vec::<String>::new());
+    }
+
+    #[test]
     fn what_others_can_write_to_is_refused_with_the_remedy() {
         let folder = folder("writers");
         let (state, file) = (StateDir::new(&folder), folder.join("accepted"));

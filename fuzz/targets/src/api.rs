@@ -1,8 +1,11 @@
-//! The queries of the control interface's requests
+//! The queries and the bodies of the control interface's requests
 
-use pptp_connector::api::query::{
-    self, ActQuery, CaptureQuery, DoctorQuery, EventsQuery, InvalidQuery, PingQuery, SitesQuery,
-    TcpQuery,
+use pptp_connector::{
+    api::query::{
+        self, ActQuery, CaptureQuery, DoctorQuery, EventsQuery, InvalidQuery, PingQuery,
+        SitesQuery, TcpQuery,
+    },
+    configuration::SiteDocument,
 };
 
 /// The longest text of an error: it goes into an answer
@@ -36,6 +39,12 @@ pub fn target(octets: &[u8]) {
     told(DoctorQuery::parse(query));
     told(query::parse_reload(query));
     told(query::none(query));
+    told(query::parse_change(query));
+    told(query::parse_change_of_one(query));
+    for error in [SiteDocument::parse(octets).err(), SiteDocument::parse_all(octets).err()] {
+        let length = error.map_or(1, |error| error.to_string().len());
+        assert!((1..=MAX_ERROR).contains(&length), "{length} octets");
+    }
 }
 
 /// Returns what was read; else looks at the error's text

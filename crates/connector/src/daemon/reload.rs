@@ -158,8 +158,19 @@ pub(super) fn keep_what_needs_a_restart(
 
 /// Returns a listener that runs, with the rights that are wanted at its place; none if it is wanted no more
 fn with_rights_of(old: &ApiListener, wanted: &[ApiListener]) -> ApiListener {
-    let same = wanted.iter().find(|it| it.listen() == old.listen());
-    same.cloned().unwrap_or_else(|| old.without_rights())
+    let found = wanted.iter().find_map(|it| match (old, it) {
+        (ApiListener::Unix { socket, .. }, ApiListener::Unix { socket: other, rights })
+            if socket.path == other.path =>
+        {
+            // its mode and its group are those of the socket that is bound
+            Some(ApiListener::Unix { socket: socket.clone(), rights: rights.clone() })
+        }
+        (ApiListener::Tcp { .. }, ApiListener::Tcp { .. }) if old.listen() == it.listen() => {
+            Some(it.clone())
+        }
+        _ => None,
+    });
+    found.unwrap_or_else(|| old.without_rights())
 }
 
 /// Refuses a change that removes many sites, unless the caller has named their number

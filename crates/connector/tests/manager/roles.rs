@@ -1,6 +1,9 @@
 //! Roles: each route with none, with too low ones and with the right one
 
-use pptp_connector::{api::Door, settings::Role};
+use pptp_connector::{
+    api::{Door, ReloadOptions},
+    settings::Role,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -226,11 +229,11 @@ async fn another_host_is_refused_and_a_token_that_is_gone_counts_no_more_after_a
         assert_eq!(reply.status, status, "{host}");
     }
     world.write(&format!("[[api]]\nlisten = \"{LISTEN}\"\n{}", token("other", "read", "")));
-    running.daemon.reload(Default::default()).await.unwrap();
+    running.daemon.reload(ReloadOptions::default()).await.unwrap();
     assert_eq!(ask(&running, &door, "admin", "GET", "/v1/status").await.status, 401);
     assert_eq!(ask(&running, &door, "other", "GET", "/v1/status").await.status, 200);
     world.write("");
-    let report = running.daemon.reload(Default::default()).await.unwrap();
+    let report = running.daemon.reload(ReloadOptions::default()).await.unwrap();
     assert!(report.warnings.iter().any(|it| it.contains("places of [[api]]")), "{report:?}");
     assert_eq!(ask(&running, &door, "other", "GET", "/v1/status").await.status, 401);
     running.end().await;
@@ -254,6 +257,16 @@ async fn who_may_open_a_socket_has_its_role() {
         ("POST", "/v1/sites/b1/ping?to=192.168.1.3", 403),
         ("POST", "/v1/reload", 403),
     ] {
+        let reply = running.send(Some(&door), method, path, &[], "").await;
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+    }
+    // another mode wants a restart; another role counts at once
+    let other =
+        format!("[[api]]\nunix = \"{}\"\nmode = \"0600\"\nrole = \"read\"\n", path.display());
+    world.write(&other);
+    let report = running.daemon.reload(ReloadOptions::default()).await.unwrap();
+    assert!(report.warnings.iter().any(|it| it.contains("places of [[api]]")), "{report:?}");
+    for (method, path, status) in [("GET", "/v1/status", 200), ("POST", "/v1/sites/b1/up", 403)] {
         let reply = running.send(Some(&door), method, path, &[], "").await;
         assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
     }

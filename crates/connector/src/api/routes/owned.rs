@@ -255,3 +255,28 @@ const MAX_SITES: usize = 16 << 20;
 
 /// The time in which a body has to come
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_status() {
+        let site: SiteName = "b1".parse().unwrap();
+        let not_kept = |is_disk_full| SitesRefused::NotKept { is_disk_full, reason: "x".into() };
+        for (refused, status, kind) in [
+            (SitesRefused::NoSuchSite(site.clone()), 404, "no-such-site"),
+            (SitesRefused::NotAllowed(site.clone()), 403, "forbidden"),
+            (SitesRefused::OfFile { site, at: "a.toml:3".into() }, 409, "owner"),
+            (SitesRefused::Version { version: "0a".into() }, 412, "version"),
+            (SitesRefused::NoVersion, 428, "no-version"),
+            (SitesRefused::TooManyRemoved { removes: 11, of: 12 }, 409, "mass-change"),
+            (SitesRefused::NotBound("taken".into()), 409, "not-bound"),
+            (not_kept(true), 507, "disk-full"),
+            (not_kept(false), 500, "not-kept"),
+        ] {
+            let problem = Problem::from(refused);
+            assert_eq!((problem.status, &*problem.r#type), (status, kind), "{problem:?}");
+        }
+    }
+}
