@@ -65,19 +65,28 @@ impl SiteStore {
         Err(StoreError::Newer { folder: self.state.path().display().to_string(), found })
     }
 
-    /// Reads the text of each site, after a change that was begun has been finished
+    /// Reads the text of each site; a change that was begun counts, and is finished if there is room for it
     ///
     /// # Errors
-    /// A file cannot be read, or the change cannot be finished.
+    /// A file cannot be read.
     pub fn read(&self) -> Result<BTreeMap<SiteName, String>, StoreError> {
-        self.finish()?;
+        let begun = self.begun()?.unwrap_or_default();
+        if let Err(error) = self.finish() {
+            tracing::error!("{error}; the change is kept, and finished later");
+        }
         let mut sites = BTreeMap::new();
         for file in self.sites.names()? {
             let name = file.strip_suffix(".toml").and_then(|name| name.parse::<SiteName>().ok());
             let Some(name) = name else { continue };
-            if let Some(text) = self.sites.read(&file)? {
-                sites.insert(name, text);
-            }
+            let text = match begun.get(&file) {
+                Some(_) => continue,
+                None => self.sites.read(&file)?,
+            };
+            sites.extend(text.map(|text| (name, text)));
+        }
+        for (file, text) in begun {
+            let name = file.strip_suffix(".toml").and_then(|name| name.parse::<SiteName>().ok());
+            sites.extend(name.zip(text));
         }
         Ok(sites)
     }
@@ -115,13 +124,18 @@ impl SiteStore {
 
     /// Finishes the change that was begun, if there is one
     fn finish(&self) -> Result<(), StoreError> {
-        let Some(text) = self.sites.read(CHANGE)? else { return Ok(()) };
-        let files = serde_json::from_str(&text).map_err(|error| StoreError::Begun {
-            path: self.sites.path().join(CHANGE).display().to_string(),
-            error: error.to_string(),
-        })?;
+        let Some(files) = self.begun()? else { return Ok(()) };
         self.sites.change(&files)?;
         Ok(self.sites.remove(CHANGE)?)
+    }
+
+    /// Returns the change that was begun, if there is one: the texts of files
+    fn begun(&self) -> Result<Option<BTreeMap<String, Option<String>>>, StoreError> {
+        let Some(text) = self.sites.read(CHANGE)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|error| StoreError::Begun {
+            path: self.sites.path().join(CHANGE).display().to_string(),
+            error: error.to_string(),
+        })
     }
 }
 
@@ -217,6 +231,25 @@ mod tests {
         assert_eq!(store.sites.read(CHANGE).unwrap(), None);
         store.sites.write(CHANGE, "{").unwrap();
         assert!(matches!(store.read(), Err(StoreError::Begun { .. })));
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_finished_yet_counts_all_the_same() {
+        let folder = Folder::new("unfinished");
+        let store = folder.store();
+        store.change(&change(&[("b1", Some("one")), ("b3", Some("three"))])).unwrap();
+        store.sites.write(CHANGE, r#"{"b1.toml":null,"b2.toml":"two"}"#).unwrap();
+        // in the place of the file that is written beside
+        fs::create_dir(folder.0.join(FOLDER).join("b2.new")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(read(&store), pairs(&[("b2", "two"), ("b3", "three")]));
+        }
+        let refused = store.change(&change(&[("b4", Some("four"))]));
+        assert!(refused.is_err(), "what was kept comes first");
+        fs::remove_dir(folder.0.join(FOLDER).join("b2.new")).unwrap();
+        store.change(&change(&[("b4", Some("four"))])).unwrap();
+        assert_eq!(read(&store), pairs(&[("b2", "two"), ("b3", "three"), ("b4", "four")]));
+        assert_eq!(store.sites.read(CHANGE).unwrap(), None);
     }
 
     #[test]
