@@ -29,7 +29,7 @@ async fn who_lists_and_then_follows_misses_nothing() {
     assert_eq!(kinds(&other.body).first().map(String::as_str), Some("gap"));
     for path in ["/v1/status", "/v1/problems", "/v1/sites", "/v1/sites/b1"] {
         let reply = running.ask("GET", path).await.json();
-        let as_of = reply["as_of"].as_str().or(reply["more"]["as_of"].as_str());
+        let as_of = reply["as_of"].as_str().or_else(|| reply["more"]["as_of"].as_str());
         assert!(as_of.is_some_and(|it| it.contains('-')), "{path}: {reply}");
     }
     running.end().await;

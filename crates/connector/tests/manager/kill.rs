@@ -39,7 +39,7 @@ fn number_of(text: &str) -> u64 {
 /// Every third write is one of three sites together, of which one is removed every now and then
 fn change(number: u64) -> StoreChange {
     let text = text(number);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         TOGETHER.iter().map(|name| (name.parse().unwrap(), Some(text.clone()))).collect()
     } else {
         [("one".parse().unwrap(), Some(text))].into()
@@ -101,8 +101,8 @@ fn a_process_that_is_killed_at_any_moment_of_1000_writes_loses_and_tears_nothing
         let latest = one.max(together);
         assert!((told..=told + 1).contains(&latest), "seed {seed}: {latest} after {told}");
         // the one before the latest is of the other kind, or of the same
-        let before = if latest % 3 == 0 { latest - 1 } else { latest - latest % 3 };
-        let other = if latest % 3 == 0 { one } else { together };
+        let before = if latest.is_multiple_of(3) { latest - 1 } else { latest - latest % 3 };
+        let other = if latest.is_multiple_of(3) { one } else { together };
         assert_eq!(other, before, "seed {seed}: nothing is lost");
         told = latest;
     }

@@ -12,7 +12,7 @@ use crate::world::{Reply, Running, World, site_with};
 /// The token of a name, and its lines
 fn token(name: &str, role: &str, more: &str) -> String {
     let hash = Sha256::digest(secret(name).as_bytes());
-    let hash: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
+    let hash = hash.iter().fold(String::new(), |text, octet| format!("{text}{octet:02x}"));
     format!("[[api.token]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nrole = \"{role}\"\n{more}\n")
 }
 

@@ -16,7 +16,7 @@ use pptp_connector::{
     api::{Door, Peer, Server},
     daemon::{ConfigurationFile, Daemon, Start},
     seal::{KeyPlace, PrivateKey},
-    settings::Listen,
+    settings::ApiListener,
 };
 use pptp_testkit::{self as testkit, memory};
 use serde_json::{Value, json};
@@ -120,14 +120,9 @@ impl Running {
     /// Returns the connections of a listener of the configuration
     pub(crate) fn door(&self, listen: &str) -> Door {
         let all = self.daemon.api_listeners();
-        let listen = match listen.parse() {
-            Ok(address) => Listen::Ip(address),
-            Err(_) => {
-                let all = all.borrow();
-                let found = all.iter().map(|it| it.listen()).find(|it| it.to_string() == listen);
-                found.expect("there is such a listener")
-            }
-        };
+        let found =
+            all.borrow().iter().map(ApiListener::listen).find(|it| it.to_string() == listen);
+        let listen = found.expect("there is such a listener");
         self.api.door(listen, all)
     }
 
@@ -148,10 +143,10 @@ impl Running {
             head.push_str("Host: localhost\r\n");
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head = format!("{head}{name}: {value}\r\n");
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head = format!("{head}Content-Length: {}\r\n", body.len());
         }
         let (mut client, server) = tokio::io::duplex(64 << 10);
         match door {
