@@ -186,7 +186,8 @@ impl StateDir {
         for entry in Dir::read_from(&folder).map_err(|error| fail(error.into()))? {
             let entry = entry.map_err(|error| fail(error.into()))?;
             // names of ours are ASCII
-            names.extend(entry.file_name().to_str().ok().map(str::to_owned));
+            let name = entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | ".."));
+            names.extend(name.map(str::to_owned));
         }
         names.sort();
         Ok(names)

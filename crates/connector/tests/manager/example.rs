@@ -96,7 +96,7 @@ async fn a_manager_keeps_200_sites_whichever_side_is_killed() {
     drop(manager);
     write(&world, 190, 1400);
     let manager = Manager::start(&world).until("10 removed").await;
-    assert_eq!(running.daemon.fleet().sites().len(), 190);
+    assert_eq!(running.daemon.directory().all().len(), 190);
 
     // the daemon ends, and another one begins with what was kept
     let version = running.version().await;
@@ -112,7 +112,7 @@ async fn a_manager_keeps_200_sites_whichever_side_is_killed() {
     // half of the buildings are missing: the guard keeps them
     write(&world, 90, 1400);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(running.daemon.fleet().sites().len(), 190);
+    assert_eq!(running.daemon.directory().all().len(), 190);
     drop(manager);
     running.end().await;
     serving.await.unwrap();
