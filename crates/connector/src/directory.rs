@@ -34,9 +34,9 @@ pub struct SiteFacts {
     /// The server, as configured
     pub server: String,
     /// Labels, by which a selector chooses it
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Names of its hosts, in lower case
-    pub hosts: BTreeMap<String, Ipv4Addr>,
+    pub hosts: Arc<BTreeMap<String, Ipv4Addr>>,
     /// The time that a client waits for the site
     pub wait: Duration,
     /// Who says what it is
@@ -92,8 +92,8 @@ impl SiteFacts {
     fn of(site: &SiteSettings) -> Self {
         Self {
             server: site.dial.server().to_owned(),
-            labels: site.labels.clone(),
-            hosts: site.hosts.clone(),
+            labels: Arc::clone(&site.labels),
+            hosts: Arc::clone(&site.hosts),
             wait: site.wait,
             owner: site.owner,
         }

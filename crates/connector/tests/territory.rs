@@ -356,7 +356,7 @@ fn settings(map: &Map) -> Settings {
     let mut settings = Settings::default();
     for (site, building) in (1..).zip(&map.buildings) {
         let mut of_site = SiteSettings::new(dial(*building));
-        of_site.hosts.insert("host".into(), HOST);
+        of_site.hosts = Arc::new([("host".into(), HOST)].into());
         settings.sites.insert(name(site), of_site);
     }
     for (list, first, protocol) in [(&map.tcp, TCP, Protocol::TCP), (&map.udp, UDP, Protocol::UDP)]

@@ -1,5 +1,7 @@
 //! The objects of sites and tunnels, made of what a fleet knows
 
+use std::collections::BTreeMap;
+
 use pptp::Tunnel;
 use pptp_fleet::{Site, SiteState, SiteStatus};
 use tokio::time::Instant;
@@ -31,7 +33,7 @@ pub(super) fn site(
         detail: state.to_string(),
         owner: facts.owner.name().to_owned(),
         server: facts.server.clone(),
-        labels: facts.labels.clone(),
+        labels: BTreeMap::clone(&facts.labels),
         since: since.map(|at| moment.date(at)),
         since_seconds: since.map(|at| moment.since(at).as_secs()),
         next_dial: next_dial.map(|at| moment.date(at)),

@@ -11,7 +11,6 @@ use super::{
     listeners::{Listeners, check_path},
     problem::Problems,
     proxy,
-    reader::Found,
     site::{self, Means},
     source::Origin,
 };
@@ -38,31 +37,39 @@ impl<'a> Builder<'a> {
         Self { means, problems, listeners: Listeners::default(), twins, sealed }
     }
 
+    /// Makes the settings of sites
+    ///
+    /// The keys of a site are dropped as soon as there are settings of it: those of ten thousand sites are much of the
+    /// most that the program takes.
     pub(super) fn sites(
         &mut self,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
-        origin: Origin,
+        sites: BTreeMap<SiteName, Box<EffectiveSite>>,
     ) -> BTreeMap<SiteName, SiteSettings> {
-        let mut settings = BTreeMap::new();
-        for (name, site) in sites.iter().filter(|(_, site)| site.origin == origin) {
-            let built = site::build(name, site, &self.means, self.problems);
-            let Some(built) = built else {
-                // its problem may be one of the defaults
-                settings.insert(name.clone(), invalid(site));
-                continue;
-            };
-            self.warn_of_twin(name, site);
-            if origin != Origin::File {
-                self.sealed.extend(built.sealed.map(|sealed| (name.clone(), sealed)));
-            }
-            for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
-                let way = Way::Forward { site: name.clone(), forward: forward.clone() };
-                check_path(&forward.listen, place, self.problems);
-                self.listeners.add(&way, place, self.means.sources, self.problems);
-            }
-            settings.insert(name.clone(), built.settings);
+        let settings = sites.into_iter().map(|(name, site)| {
+            let settings = self.site(&name, &site);
+            (name, settings)
+        });
+        // made of all at once, the nodes of the map are full: one by one, in order, half of each stays empty
+        settings.collect()
+    }
+
+    fn site(&mut self, name: &SiteName, site: &EffectiveSite) -> SiteSettings {
+        let Some(built) = site::build(name, site, &self.means, self.problems) else {
+            // its problem may be one of the defaults
+            let [server, user] = [&site.keys.server, &site.keys.user]
+                .map(|found| found.as_ref().map_or("", |it| it.value.as_str()));
+            return invalid(server, user, owner(site.origin));
+        };
+        self.warn_of_twin(name, site);
+        if site.origin != Origin::File {
+            self.sealed.extend(built.sealed.map(|sealed| (name.clone(), sealed)));
         }
-        settings
+        for (forward, place) in built.settings.forwards.iter().zip(&built.listens) {
+            let way = Way::Forward { site: name.clone(), forward: forward.clone() };
+            check_path(&forward.listen, place, self.problems);
+            self.listeners.add(&way, place, self.means.sources, self.problems);
+        }
+        built.settings
     }
 
     /// Warns of two sites with one login, which end each other's tunnels at a server that allows one session
@@ -103,12 +110,12 @@ impl<'a> Builder<'a> {
     pub(super) fn proxies(
         &mut self,
         top: &TopKeys,
-        sites: &BTreeMap<SiteName, EffectiveSite>,
+        is_site: impl Fn(&SiteName) -> bool,
     ) -> Vec<ProxySettings> {
         let mut settings = Vec::new();
         for proxy in top.proxy.iter().flat_map(|all| &all.value) {
             let Some((built, place)) = proxy::build(proxy, self.problems) else { continue };
-            proxy::check_names(proxy, &built, |name| sites.contains_key(name), self.problems);
+            proxy::check_names(proxy, &built, &is_site, self.problems);
             check_path(&built.listen, &place, self.problems);
             let way = Way::Proxy(built.clone());
             self.listeners.add(&way, &place, self.means.sources, self.problems);
@@ -119,11 +126,16 @@ impl<'a> Builder<'a> {
 }
 
 /// The settings of a site with problems: it stops with a failure that says so
-pub(super) fn invalid(site: &EffectiveSite) -> SiteSettings {
-    let text = |found: Option<&Found<String>>| found.map(|it| it.value.clone()).unwrap_or_default();
-    let (server, user) = (text(site.keys.server.as_ref()), text(site.keys.user.as_ref()));
+pub(super) fn invalid(server: &str, user: &str, owner: Owner) -> SiteSettings {
     let problem = "its table in the configuration has problems: see `check`";
     let dial = SiteConfig::new(server, user, Secret::Invalid(problem.to_owned()));
-    let owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
     SiteSettings { owner, ..SiteSettings::new(dial) }
+}
+
+/// Returns the owner of a site whose text somebody has written
+pub(super) const fn owner(origin: Origin) -> Owner {
+    match origin {
+        Origin::File => Owner::File,
+        Origin::Kept | Origin::Asked => Owner::Api,
+    }
 }

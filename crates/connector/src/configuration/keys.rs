@@ -282,6 +282,6 @@ section! {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Templates(pub(super) Vec<(Found<String>, SiteKeys)>);
 
-/// `[site.*]`: the place of each name, and its keys
+/// `[site.*]`: the place of each name, and its keys, boxed since they take some KiB and are moved around
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sites(pub(super) Vec<(Found<pptp_fleet::SiteName>, SiteKeys)>);
+pub(super) struct Sites(pub(super) Vec<(Found<pptp_fleet::SiteName>, Box<SiteKeys>)>);

@@ -20,7 +20,7 @@ pub(super) struct Document {
     /// The keys of the first file
     pub(super) top: TopKeys,
     /// The sites with all the keys that they have, by their own table, their template or `[defaults]`
-    pub(super) sites: BTreeMap<SiteName, EffectiveSite>,
+    pub(super) sites: BTreeMap<SiteName, Box<EffectiveSite>>,
     /// The sites that a file has and a caller of the control interface, too: the place in the file
     pub(super) clashes: BTreeMap<SiteName, Place>,
     /// The ports that were chosen for listeners on port 0
@@ -91,7 +91,7 @@ pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Document {
             None => keys.over(&defaults),
         };
         let origin = sources.origin(name.place.file);
-        let site = EffectiveSite { place: name.place, keys, origin };
+        let site = Box::new(EffectiveSite { place: name.place, keys, origin });
         let first = document.sites.get(&name.value);
         if let Some(first) = first.filter(|it| it.origin == Origin::File && origin != Origin::File)
         {
@@ -243,7 +243,7 @@ impl Value for Sites {
             let place = inside.place(key.span());
             // one that is no table has no keys: its name stays, so that it is not taken for removed
             let keys = SiteKeys::read(value, &mut inside).unwrap_or_default();
-            all.push((Found { value: name, place }, keys));
+            all.push((Found { value: name, place }, Box::new(keys)));
         }
         Some(Self(all))
     }

@@ -103,12 +103,15 @@ impl Configuration {
         let control = control(top.control.as_ref(), &mut problems);
         let mut built = Builder::new(means, &mut problems);
         built.listeners.reserve(ListenKey::Unix(control.0.path.clone()));
-        // what is asked for now comes last: what is in its way is its own problem
-        let mut sites = built.sites(&document.sites, Origin::File);
-        let proxies = built.proxies(top, &document.sites);
+        let (files, others) = split(document.sites, Origin::File);
+        let (kept, asked) = split(others, Origin::Kept);
+        let mut sites = built.sites(files);
+        let has = |name: &SiteName| kept.contains_key(name) || asked.contains_key(name);
+        let proxies = built.proxies(top, |name| sites.contains_key(name) || has(name));
         let api = built.api(top);
-        for origin in [Origin::Kept, Origin::Asked] {
-            sites.append(&mut built.sites(&document.sites, origin));
+        // what is asked for now comes last: what is in its way is its own problem
+        for others in [kept, asked] {
+            sites.append(&mut built.sites(others));
         }
         let (listeners, sealed) = (built.listeners.count, built.sealed);
         let settings = Settings {
@@ -129,7 +132,7 @@ impl Configuration {
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
         let (problems, clashes) = (problems.into_sorted(), document.clashes);
         let mut configuration = Self { sources, settings, problems, clashes, sealed };
-        configuration.stop_invalid_sites(&document.sites);
+        configuration.stop_invalid_sites();
         configuration
     }
 
@@ -208,11 +211,11 @@ impl Configuration {
     }
 
     /// Lets each site with a problem stop with it: it must not be dialled with a part of its keys
-    fn stop_invalid_sites(&mut self, sites: &BTreeMap<SiteName, EffectiveSite>) {
+    fn stop_invalid_sites(&mut self) {
         let names = self.problems.iter().filter(|it| it.severity == Severity::Site);
         for name in names.filter_map(Problem::site) {
-            if let Some(site) = sites.get(name) {
-                self.settings.sites.insert(name.clone(), invalid(site));
+            if let Some(site) = self.settings.sites.get_mut(name) {
+                *site = invalid(site.dial.server(), site.dial.user(), site.owner);
             }
         }
     }
@@ -222,6 +225,17 @@ impl Configuration {
         (self.sources, self.settings)
     }
 }
+
+/// Splits sites into those that somebody has written, and the others
+fn split(sites: AllSites, origin: Origin) -> (AllSites, AllSites) {
+    if sites.values().all(|site| site.origin == origin) {
+        return (sites, AllSites::new());
+    }
+    sites.into_iter().partition(|(_, site)| site.origin == origin)
+}
+
+/// Sites with all the keys that they have
+type AllSites = BTreeMap<SiteName, Box<EffectiveSite>>;
 
 fn control(keys: Option<&Found<ControlKeys>>, problems: &mut Problems) -> ControlSocket {
     let mut control = ControlSocket::default();

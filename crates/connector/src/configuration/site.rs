@@ -1,6 +1,6 @@
 //! The settings of a site
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use pptp::{
     config::{EchoPolicy, PasswordEncoding},
@@ -10,6 +10,7 @@ use pptp_fleet::{Connect, SiteConfig, SiteName};
 
 use super::{
     bounds,
+    builder::owner,
     keys::{ForwardKeys, SiteKeys},
     layers::EffectiveSite,
     problem::{Place, Problems},
@@ -21,9 +22,7 @@ use super::{
 };
 use crate::{
     seal::{Bound, KeyPlace, Sealed},
-    settings::{
-        ApiBounds, Clients, ForwardSettings, Insecure, Listen, Owner, Protocol, SiteSettings,
-    },
+    settings::{ApiBounds, Clients, ForwardSettings, Insecure, Listen, Protocol, SiteSettings},
 };
 
 /// What sites are made with
@@ -63,9 +62,9 @@ pub(super) fn build(
     let forwards = forwards(name, keys, problems);
     let (dial, sealed) = dial?;
     let mut settings = SiteSettings::new(dial);
-    settings.owner = if site.origin == Origin::File { Owner::File } else { Owner::Api };
-    settings.labels = value(keys.labels.as_ref()).unwrap_or_default();
-    settings.hosts = hosts?;
+    settings.owner = owner(site.origin);
+    settings.labels = Arc::new(value(keys.labels.as_ref()).unwrap_or_default());
+    settings.hosts = Arc::new(hosts?);
     if let Some(wait) = &keys.wait {
         settings.wait = wait.value.0;
     }

@@ -1,6 +1,6 @@
 //! A site: how it is dialled, how its hosts are called, its forwards
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use pptp_fleet::SiteConfig;
 
@@ -12,10 +12,10 @@ use crate::target::Target;
 pub struct SiteSettings {
     /// How it is dialled
     pub dial: SiteConfig,
-    /// Labels, by which a selector chooses it: `city` = `Berlin`
-    pub labels: BTreeMap<String, String>,
-    /// Names of its hosts, in lower case, which come before the site's DNS
-    pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// Labels, by which a selector chooses it: `city` = `Berlin`; shared with the directory
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Names of its hosts, in lower case, which come before the site's DNS; shared with the directory
+    pub hosts: Arc<BTreeMap<String, Ipv4Addr>>,
     /// The time that a client waits for the site if it is not up
     pub wait: Duration,
     /// Its forwards
@@ -50,8 +50,8 @@ impl Owner {
 impl SiteSettings {
     /// Makes settings without labels, hosts and forwards
     pub fn new(dial: SiteConfig) -> Self {
-        let (labels, hosts, forwards) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards, owner: Owner::default() }
+        let (labels, hosts, owner) = (Arc::default(), Arc::default(), Owner::default());
+        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards: Vec::new(), owner }
     }
 }
 

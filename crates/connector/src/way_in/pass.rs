@@ -57,7 +57,7 @@ impl<S: ClientStream> Passage<S> {
         let mut client = Metered { stream: &mut self.client, counters, moved: &moved };
         let passed = tokio::select! {
             biased;
-            passed = copy_bidirectional_with_sizes(&mut client, remote, BUFFER, BUFFER) => {
+            passed = copy_bidirectional_with_sizes(&mut client, remote, UP, DOWN) => {
                 passed.map(|_| ())
             }
             () = silence(&moved, idle) => Err(io::ErrorKind::TimedOut.into()),
@@ -146,7 +146,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<'_, S> {
 /// Looks at the count of octets within the time of `idle`
 const LOOKS: u32 = 8;
 
-/// Octets of a connection that are read at a time, for each direction
+/// Octets of a client that are read at a time
 ///
-/// Twice what tokio has, for half of the system calls. What that saves is too little to be seen beside other work.
-const BUFFER: usize = 16 << 10;
+/// 8 and 32 KiB cost as much CPU time: most of an upload's is that of sending its packets.
+const UP: usize = 16 << 10;
+
+/// Octets of a site that are read at a time, and written to the client with one system call, which wakes it
+///
+/// With 8 KiB there are 179 such calls for each MiB of a download, with 16 KiB 136, with 32 KiB 74. 8 KiB cost a tenth
+/// more of CPU time than either of the others, 32 KiB two or three hundredths less than 16 KiB.
+const DOWN: usize = 32 << 10;

@@ -103,8 +103,8 @@ impl World {
         let secret = Secret::literal("test123");
         let dial = SiteConfig::new(address(building).to_string(), "testuser", secret);
         let mut settings = SiteSettings::new(dial.connect(connect));
-        settings.labels.insert("city".into(), city.into());
-        settings.hosts.insert("device".into(), Ipv4Addr::new(192, 168, 1, 3));
+        settings.labels = Arc::new([("city".into(), city.into())].into());
+        settings.hosts = Arc::new([("device".into(), Ipv4Addr::new(192, 168, 1, 3))].into());
         let name: SiteName = site.parse().unwrap();
         let mut all = self.settings.lock().unwrap().clone();
         all.insert(name.clone(), settings.clone());

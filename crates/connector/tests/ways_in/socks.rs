@@ -3,6 +3,7 @@
 use std::{
     io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -107,7 +108,8 @@ async fn rfc_1928_6_each_cause_has_its_reply() {
     let mut off = world.serve(2);
     off.power_off().unwrap();
     world.add(2).wait = Duration::from_secs(4);
-    world.add(1).hosts.insert("router".into(), Ipv4Addr::new(192, 168, 1, 1));
+    let router = Ipv4Addr::new(192, 168, 1, 1);
+    Arc::make_mut(&mut world.add(1).hosts).insert("router".into(), router);
     let pinned = world.proxy(ProxyKind::Socks, 1081);
     pinned.sites = Selector::parse(["b1"]).unwrap();
     pinned.targets = vec!["192.168.1.3:7".parse().unwrap()];
@@ -216,7 +218,7 @@ fn ann(sites: &str) -> Login {
 async fn a_login_opens_the_sites_that_it_may_reach() {
     let (mut world, _server) = with_proxy().await;
     let _other = world.serve(2);
-    world.add(1).labels.insert("city".into(), "Bonn".into());
+    Arc::make_mut(&mut world.add(1).labels).insert("city".into(), "Bonn".into());
     world.add(2);
     world.settings.proxies[0].logins.push(ann("@city=Bonn"));
     world.apply().await;

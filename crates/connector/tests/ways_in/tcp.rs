@@ -1,6 +1,6 @@
 //! TCP forwards: octets both ways, ends and resets, refusals, limits
 
-use std::{io::ErrorKind, net::Ipv4Addr, time::Duration};
+use std::{io::ErrorKind, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use pptp_connector::settings::{Clients, Limits, Protocol};
 use pptp_fleet::Connect;
@@ -197,7 +197,7 @@ async fn a_target_that_cannot_be_reached_is_a_reset_and_its_reason_is_counted() 
 async fn a_name_is_one_of_the_sites_own_hosts_or_of_its_dns() {
     let (mut world, _server) = World::one_building().await;
     let device = Ipv4Addr::new(192, 168, 1, 3);
-    world.add(1).hosts.insert("device".into(), device);
+    Arc::make_mut(&mut world.add(1).hosts).insert("device".into(), device);
     world.forward(1, local(7), "device:7", Protocol::TCP);
     world.forward(1, local(8), "knx.lan:7", Protocol::TCP);
     world.apply().await;

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -365,7 +366,7 @@ async fn another_target_is_that_of_the_next_datagram() {
     let _two = world.serve(2);
     world.add(2);
     let hosts = &mut world.settings.sites.get_mut(&name(1)).unwrap().hosts;
-    hosts.insert("device".into(), Ipv4Addr::new(192, 168, 1, 50));
+    Arc::make_mut(hosts).insert("device".into(), Ipv4Addr::new(192, 168, 1, 50));
     world.apply().await;
     let clients = world.datagrams(PORT).await;
     let before = inner(&clients, 1001, &socket).await;
@@ -379,7 +380,7 @@ async fn another_target_is_that_of_the_next_datagram() {
     inner(&clients, 1001, &other).await;
     // another address of the same name
     let hosts = &mut world.settings.sites.get_mut(&name(1)).unwrap().hosts;
-    hosts.insert("device".into(), Ipv4Addr::new(192, 168, 1, 3));
+    Arc::make_mut(hosts).insert("device".into(), Ipv4Addr::new(192, 168, 1, 3));
     world.apply().await;
     clients.try_send_to(b"x", client(1001)).unwrap();
     assert!(at_host(&other).await.is_none());
