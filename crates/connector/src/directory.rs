@@ -37,6 +37,8 @@ pub struct SiteFacts {
     pub labels: Arc<BTreeMap<String, String>>,
     /// Names of its hosts, in lower case
     pub hosts: Arc<BTreeMap<String, Ipv4Addr>>,
+    /// The address of its forwards that have no place of their own
+    pub address: Option<Ipv4Addr>,
     /// The time that a client waits for the site
     pub wait: Duration,
     /// Who says what it is
@@ -94,6 +96,7 @@ impl SiteFacts {
             server: site.dial.server().to_owned(),
             labels: Arc::clone(&site.labels),
             hosts: Arc::clone(&site.hosts),
+            address: site.address,
             wait: site.wait,
             owner: site.owner,
         }

@@ -9,6 +9,7 @@
 //! | `settings` | the settings of the program, as plain values |
 //! | `seal` | sealed passwords |
 //! | `state_dir` | the folder of what outlives the process |
+//! | `deals` | the loopback addresses that are dealt out to sites |
 //! | `directory` | the sites by their names, as the ways in see them |
 //! | `hex` | octets as hexadecimal digits |
 //! | `passwords` | passwords of many sites, some at a time |
@@ -27,6 +28,7 @@ pub mod api;
 pub mod cli;
 pub mod configuration;
 pub mod daemon;
+pub mod deals;
 pub mod directory;
 mod hex;
 mod passwords;

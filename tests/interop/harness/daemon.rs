@@ -34,6 +34,15 @@ impl Daemon {
         Ok(Self { folder, program })
     }
 
+    /// Run a command that reads a configuration and needs no daemon, with this one, to its end.
+    pub async fn run_alone(configuration: &str, arguments: &[&str]) -> Result<Finished, Failed> {
+        let folder = Folder::new()?;
+        folder.write(configuration)?;
+        let mut command = Example::PptpConnector.command()?;
+        command.args(arguments).arg("--config").arg(folder.file());
+        Ok(Program::run(command, Duration::from_secs(30)).await?)
+    }
+
     /// Write another configuration, which counts from the next reload on.
     pub fn configure(&self, configuration: &str) -> io::Result<()> {
         self.folder.write(configuration)
@@ -58,6 +67,14 @@ impl Daemon {
     /// Run one of its commands to its end.
     pub async fn ask(&self, arguments: &[&str]) -> Result<Finished, Failed> {
         Ok(Program::run(self.command(arguments)?, Duration::from_secs(30)).await?)
+    }
+
+    /// Wait for its end; an error after `limit`.
+    pub async fn finish(self, limit: Duration) -> Result<Finished, Failed> {
+        let Self { folder, program } = self;
+        let finished = program.finish(limit).await?;
+        drop(folder);
+        Ok(finished)
     }
 
     /// The program itself

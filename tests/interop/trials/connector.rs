@@ -1,13 +1,14 @@
-//! The example `connector`, used by the programs that its README names.
+//! The forwards of `pptp-connector run`, used by the programs that the book names.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use pptp_interop::{
-    Building, Example, Journal, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256,
-    trial, upload,
+    Building, Daemon, Journal, Lab, Outcome, PASSWORD, Program, USER, download, get, sha256, trial,
+    upload,
 };
 use pptp_test_support::knx;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,7 +47,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_lost_site_resets_what_the_connector_forwards", broken_download),
         trial("ctrl_c_makes_the_connector_hang_up_cleanly", ctrl_c),
         trial("sigterm_makes_the_connector_hang_up_cleanly", terminated),
-        trial("the_connector_refuses_wrong_arguments", wrong_arguments),
+        trial("the_connector_refuses_wrong_configurations", wrong_configurations),
     ]
 }
 
@@ -190,11 +191,11 @@ async fn last_word(site: Building, octets: &[u8]) -> Outcome {
 
 async fn redial(lab: &Lab) -> Outcome {
     let connector = connected().await?;
-    let printed = connector.printed().len();
+    let printed = connector.program().printed().len();
     lab.end_connections(Building::ONE)?;
     sleep(Duration::from_millis(500)).await;
     answers(&connector, Building::ONE).await?;
-    let told = connector.printed().split_off(printed);
+    let told = connector.program().printed().split_off(printed);
     println!("  it printed: {}", told.trim_end().replace('\n', "\n              "));
     assert!(told.contains("b1") && !told.contains("b2"), "{told}");
     Ok(())
@@ -216,18 +217,18 @@ async fn broken_download(lab: &Lab) -> Outcome {
 async fn ctrl_c(lab: &Lab) -> Outcome {
     let connector = connected().await?;
     let journal = lab.journal();
-    connector.interrupt()?;
+    connector.program().interrupt()?;
     hung_up(connector, &journal).await
 }
 
 async fn terminated(lab: &Lab) -> Outcome {
     let connector = connected().await?;
     let journal = lab.journal();
-    connector.terminate()?;
+    connector.program().terminate()?;
     hung_up(connector, &journal).await
 }
 
-async fn hung_up(connector: Program, journal: &Journal) -> Outcome {
+async fn hung_up(connector: Daemon, journal: &Journal) -> Outcome {
     let finished = connector.finish(Duration::from_secs(10)).await?;
     assert!(finished.status.success(), "{}: {}", finished.status, finished.printed);
     for site in SITES {
@@ -238,27 +239,35 @@ async fn hung_up(connector: Program, journal: &Journal) -> Outcome {
     Ok(())
 }
 
-async fn wrong_arguments(_: &Lab) -> Outcome {
-    let device = SITES[0].device(80);
-    let forward_to_nowhere = format!("tcp:127.0.0.1:1=nowhere:{device}");
-    let to_port_0 = format!("tcp:127.0.0.1:1=b1:{}", SITES[0].device(0));
-    let twice = HTTP.argument(SITES[0]);
-    let not_to_be_bound = format!("tcp:192.0.2.1:80=b1:{device}");
-    for (wrong, told) in [
-        (["--forward", &forward_to_nowhere], forward_to_nowhere.as_str()),
-        (["--forward", "no forward"], "no forward"),
-        (["--forward", &to_port_0], &to_port_0),
-        (["--forward", &twice], &twice),
-        (["--forward", &not_to_be_bound], &not_to_be_bound),
-        (["--site", "b3"], "b3"),
-        (["--password-file", "/no/such/file"], "/no/such/file"),
+/// Each is refused with its words before anything is dialled: by `run --strict`, and by what reads it beforehand
+async fn wrong_configurations(_: &Lab) -> Outcome {
+    let of_b1 = |keys: &str| format!("[[site.b1.forward]]\n{keys}\n");
+    let run: &[&str] = &["run", "--strict"];
+    for (arguments, wrong, told, code) in [
+        (run, "[[site.nowhere.forward]]\nto = 'tcp:192.168.1.3:80'\n".into(), "nowhere", 2),
+        (run, of_b1("to = 'no target'"), "no target", 2),
+        (run, of_b1("to = 'tcp:192.168.1.3:0'"), "tcp:192.168.1.3:0", 2),
+        (run, HTTP.table(SITES[0]), "127.0.0.1:8010 is taken", 2),
+        (
+            run,
+            of_b1("to = 'tcp:192.168.1.3:80'\nlisten = '192.0.2.1:80'\nclients = ['192.0.2.0/24']"),
+            "192.0.2.1:80",
+            1,
+        ),
+        (run, "[site.b3]\n".into(), "b3", 2),
+        (&["check"], of_b1("to = 'no target'"), "no target", 2),
+        (
+            &["check", "--secrets"],
+            "[site.b3]\nserver = '10.99.0.13'\npassword = { file = '/no/such/file' }\n".into(),
+            "/no/such/file",
+            2,
+        ),
     ] {
-        let mut command = connector()?;
-        command.args(wrong);
-        let finished = Program::run(command, LIMIT).await?;
-        assert_eq!(finished.status.code(), Some(2), "{wrong:?}: {}", finished.printed);
-        let dialled = finished.printed.contains("connecting");
-        assert!(finished.printed.contains(told) && !dialled, "{}", finished.printed);
+        let finished = Daemon::run_alone(&(configuration() + &wrong), arguments).await?;
+        assert_eq!(finished.status.code(), Some(code), "{wrong:?}: {}", finished.printed);
+        // the first line of a daemon that has begun names its control socket
+        let has_begun = finished.printed.contains(", control socket ");
+        assert!(finished.printed.contains(told) && !has_begun, "{}", finished.printed);
     }
     Ok(())
 }
@@ -269,27 +278,26 @@ impl Forward {
         (Ipv4Addr::LOCALHOST, self.local + offset).into()
     }
 
-    fn argument(self, site: Building) -> String {
+    /// This forward of a site, as its configuration has it
+    fn table(self, site: Building) -> String {
         let Self { protocol, device, .. } = self;
-        format!("{protocol}:{}=b{}:{}", self.local(site), site.number(), site.device(device))
+        let (number, listen, target) = (site.number(), self.local(site), site.device(device));
+        format!("[[site.b{number}.forward]]\nlisten = '{listen}'\nto = '{protocol}:{target}'\n")
     }
 }
 
-fn connector() -> Result<Command, Failed> {
-    let mut command = Example::Connector.command()?;
-    command.args(["--user", USER, "--password", PASSWORD]);
+fn configuration() -> String {
+    let mut text = format!("[defaults]\nuser = '{USER}'\npassword = '{PASSWORD}'\n");
     for site in SITES {
-        command.args(["--site", &format!("b{}={}", site.number(), site.server())]);
-        for forward in FORWARDS {
-            command.args(["--forward", &forward.argument(site)]);
-        }
+        let _ = write!(text, "[site.b{}]\nserver = '{}'\n", site.number(), site.server());
+        text.extend(FORWARDS.map(|forward| forward.table(site)));
     }
-    Ok(command)
+    text
 }
 
-/// A connector whose sites are all up
-async fn connected() -> Result<Program, Failed> {
-    let connector = Program::start(connector()?)?;
+/// A daemon whose sites all answer
+async fn connected() -> Result<Daemon, Failed> {
+    let connector = Daemon::start(&configuration())?;
     for site in SITES {
         answers(&connector, site).await?;
     }
@@ -297,20 +305,24 @@ async fn connected() -> Result<Program, Failed> {
 }
 
 /// Wait until the device of `site` answers through `connector`.
-async fn answers(connector: &Program, site: Building) -> Outcome {
+async fn answers(connector: &Daemon, site: Building) -> Outcome {
+    let printed = || connector.program().printed();
+    answers_at(HTTP.local(site), site).await.map_err(|failed| {
+        let told = failed.message().unwrap_or_default();
+        format!("{told}; the connector printed:\n{}", printed()).into()
+    })
+}
+
+/// Wait until the device of `site` answers at a local address.
+pub(crate) async fn answers_at(local: SocketAddr, site: Building) -> Outcome {
     let deadline = Instant::now() + Duration::from_secs(30);
     while Instant::now() < deadline {
-        let body = async { get(TcpStream::connect(HTTP.local(site)).await?, "/").await };
+        let body = async { get(TcpStream::connect(local).await?, "/").await };
         if let Ok(Ok(body)) = timeout(Duration::from_secs(5), body).await {
             assert_eq!(String::from_utf8(body)?, format!("building {}\n", site.number()));
             return Ok(());
         }
         sleep(Duration::from_millis(100)).await;
     }
-    Err(format!(
-        "site b{} does not answer; the connector printed:\n{}",
-        site.number(),
-        connector.printed()
-    )
-    .into())
+    Err(format!("site b{} does not answer", site.number()).into())
 }

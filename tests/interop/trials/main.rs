@@ -20,6 +20,7 @@ mod redial;
 mod shared_socket;
 mod soak;
 mod tls;
+mod tutorial;
 mod two_buildings;
 mod ways_in;
 mod weaker;
@@ -60,6 +61,7 @@ fn all() -> Vec<Trial> {
         record::trials(),
         two_buildings::trials(),
         connector::trials(),
+        tutorial::trials(),
         doctor::trials(),
         ways_in::trials(),
         daemon::trials(),

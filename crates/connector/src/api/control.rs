@@ -88,6 +88,8 @@ pub struct ListenerStatus {
     pub target: Option<Target>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// The reason why it is not open, and tried again
+    pub error: Option<String>,
 }
 
 /// The options of a reload

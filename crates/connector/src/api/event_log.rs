@@ -37,8 +37,8 @@ pub struct LoggedEvent {
     pub number: u64,
     /// The time at which it happened
     pub at: Instant,
-    /// The word for it: a state's name, `outage-began`, `flapping-began`, `probe-failed`, `rollout-paused`, `reloaded`, `gap`
-    /// and the like
+    /// The word for it: a state's name, `outage-began`, `flapping-began`, `probe-failed`, `rollout-paused`, `reloaded`,
+    /// `forward-missing`, `gap` and the like
     pub kind: &'static str,
     /// The site, if it is about one
     pub site: Option<SiteName>,
@@ -150,6 +150,16 @@ impl EventLog {
     /// Writes to the log that a reload changed nothing, and why
     pub fn reload_failed(&self, reason: String) {
         self.push(Instant::now(), "reload-failed", None, reason, None);
+    }
+
+    /// Writes to the log that a forward is not open, and is tried again
+    pub fn forward_missing(&self, site: Option<SiteName>, reason: String) {
+        self.push(Instant::now(), "forward-missing", site, reason, None);
+    }
+
+    /// Writes to the log that a forward is open that was missing
+    pub fn forward_open(&self, site: Option<SiteName>, forward: String) {
+        self.push(Instant::now(), "forward-open", site, forward, None);
     }
 
     /// Returns the name of the latest event: a reader that begins behind it misses nothing

@@ -61,6 +61,9 @@ pub struct ListenerView {
     pub target: Option<String>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// The reason why it is not open, if so: it is tried again
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A page of sites: `GET /v1/sites`
@@ -144,6 +147,9 @@ pub struct MoreView {
     pub users: usize,
     /// The names of its hosts
     pub hosts: BTreeMap<String, String>,
+    /// The loopback address of its forwards that have none of their own: its key, or one that was dealt out
+    #[serde(default)]
+    pub address: Option<String>,
     /// The seconds that a client waits for it
     pub wait_seconds: u64,
     /// Its forwards
@@ -420,6 +426,7 @@ impl From<ListenerStatus> for ListenerView {
             site: status.site.map(|site| site.to_string()),
             target: status.target.map(|target| target.to_string()),
             clients: status.clients,
+            error: status.error,
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct FileArgument {
 pub struct RunArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// Do not start with problems in the files, neither on the last good configuration nor without some sites
+    /// Do not start with problems in the files, neither on the last good configuration nor without some sites or forwards
     #[arg(long)]
     strict: bool,
 }

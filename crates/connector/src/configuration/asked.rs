@@ -8,7 +8,7 @@ use std::{
 use pptp_fleet::SiteName;
 
 use super::{
-    Configuration, Problem, Severity, Sources,
+    Configuration, KnownDeals, Problem, Severity, Sources,
     document::{Pointers, SiteDocument},
     secret::Sealer,
     source::Origin,
@@ -36,7 +36,7 @@ impl Asked {
         mut sources: Sources,
         (folder, max_files): (&Path, Option<u64>),
         documents: BTreeMap<SiteName, SiteDocument>,
-        sealer: &Sealer,
+        (sealer, known): (&Sealer, KnownDeals),
     ) -> Self {
         let mut pointers = HashMap::new();
         for (name, document) in &documents {
@@ -45,7 +45,7 @@ impl Asked {
             let number = sources.push_site(path, String::clone(&emitted.text), Origin::Asked);
             pointers.insert(number, emitted.pointers);
         }
-        let read = Configuration::read_with(sources, max_files, Some(sealer));
+        let read = Configuration::read_all(sources, max_files, |_| known, Some(sealer));
         Self { read, documents, pointers }
     }
 

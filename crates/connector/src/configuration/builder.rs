@@ -9,6 +9,7 @@ use super::{
     keys::TopKeys,
     layers::EffectiveSite,
     listeners::{Listeners, check_path},
+    loopback::{Address, Loopback},
     problem::Problems,
     proxy,
     site::{self, Means},
@@ -44,17 +45,24 @@ impl<'a> Builder<'a> {
     pub(super) fn sites(
         &mut self,
         sites: BTreeMap<SiteName, Box<EffectiveSite>>,
+        loopback: &mut Loopback,
     ) -> BTreeMap<SiteName, SiteSettings> {
         let settings = sites.into_iter().map(|(name, site)| {
-            let settings = self.site(&name, &site);
+            let address = loopback.address(&name, &site, self.problems);
+            let settings = self.site(&name, &site, &address);
             (name, settings)
         });
         // made of all at once, the nodes of the map are full: one by one, in order, half of each stays empty
         settings.collect()
     }
 
-    fn site(&mut self, name: &SiteName, site: &EffectiveSite) -> SiteSettings {
-        let Some(built) = site::build(name, site, &self.means, self.problems) else {
+    fn site(
+        &mut self,
+        name: &SiteName,
+        site: &EffectiveSite,
+        address: &Address<'_>,
+    ) -> SiteSettings {
+        let Some(built) = site::build(name, site, address, &self.means, self.problems) else {
             // its problem may be one of the defaults
             let [server, user] = [&site.keys.server, &site.keys.user]
                 .map(|found| found.as_ref().map_or("", |it| it.value.as_str()));

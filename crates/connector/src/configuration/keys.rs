@@ -12,7 +12,8 @@ use super::{
     access_values::{Date, Hashes, RoleWord, Sha256},
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, Mode, Number, PasswordKey, SelectorTerm, Time,
+        ConnectWord, EncodingWord, ForwardTarget, LoopbackNetwork, Mode, Number, PasswordKey,
+        SelectorTerm, Time,
     },
 };
 use crate::settings::{Insecure, Listen, ServerPattern, TargetRule};
@@ -67,11 +68,14 @@ section! {
         /// The device behind it that is asked now and then whether it is there; it reports, and nothing is dialled anew
         probe: Probe,
         /// The address at which its forwards without `listen` listen, at the port of their target
-        address: Ipv4Addr,
+        address: Ipv4Addr = "one of `[loopback]`, if that is there",
         /// Local ports that lead to one target behind the site each
         forward: Vec<Found<ForwardKeys>> = "[]",
     }
 }
+
+/// The keys that only a site itself may have: neither `[defaults]` nor a template
+pub(super) const SITE_ONLY: [&str; 2] = ["template", "address"];
 
 section! {
     /// A local port that leads to one target behind a site
@@ -227,11 +231,19 @@ section! {
 }
 
 section! {
+    /// Loopback addresses for the sites without an `address` that have forwards without `listen`
+    LoopbackKeys {
+        /// The network of which each of them gets an address, which stays its own
+        network: LoopbackNetwork,
+    }
+}
+
+section! {
     /// The top level of the file
     TopKeys {
         /// Patterns of further files, relative to this one; they hold `[site.*]` and `[template.*]` only
         include: Vec<Found<String>> = "[]",
-        /// The folder of what outlives the process: accepted logins, and the last good configuration
+        /// The folder of what outlives the process: accepted logins, addresses, and the last good configuration
         state: String = "none: nothing outlives it",
         /// The unix socket of the commands
         control: ControlKeys,
@@ -245,6 +257,8 @@ section! {
         limits: LimitKeys,
         /// The network that carries the tunnels
         outer: OuterKeys,
+        /// Loopback addresses for the sites without one of their own
+        loopback: LoopbackKeys,
         /// Keys that every site has, unless its template or the site itself says otherwise
         defaults: SiteKeys,
         /// Templates: keys for the sites that name them

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    keys::{IncludedKeys, KeptKeys, SiteKeys, Sites, Templates, TopKeys},
+    keys::{IncludedKeys, KeptKeys, SITE_ONLY, SiteKeys, Sites, Templates, TopKeys},
     problem::{Place, Problems},
     reader::{Found, Node, Reader, Section, Value, nearest, shorten},
     source::{Origin, Sources},
@@ -187,11 +187,9 @@ fn named_template<'t>(
 
 /// Tells of the keys that only a site itself may have
 fn refuse_site_keys(keys: &SiteKeys, problems: &mut Problems) {
-    let places = [
-        ("template", keys.template.as_ref().map(|it| &it.place)),
-        ("address", keys.address.as_ref().map(|it| &it.place)),
-    ];
-    for (name, place) in places {
+    let places =
+        [keys.template.as_ref().map(|it| &it.place), keys.address.as_ref().map(|it| &it.place)];
+    for (name, place) in SITE_ONLY.into_iter().zip(places) {
         if let Some(place) = place {
             let message = format!("`{name}` belongs into a site's own table");
             problems.error(place, message, None);
@@ -217,7 +215,7 @@ impl Value for Templates {
     }
 
     fn schema() -> Json {
-        json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/site" } })
+        json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/shared" } })
     }
 }
 

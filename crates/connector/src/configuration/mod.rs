@@ -18,6 +18,7 @@
 //! | `bounds` | whether a site is within these bounds |
 //! | `document`, `asked` | sites as requests of the control interface have them |
 //! | `listeners` | rules that concern several listeners |
+//! | `loopback` | addresses for the sites that have none of their own |
 //! | `schema` | the JSON Schema and the reference |
 //!
 //! A reading has three steps. [`Sources::load`] reads the files. `layers` reads their tables, and tells of every key
@@ -33,6 +34,7 @@ mod document;
 mod keys;
 mod layers;
 mod listeners;
+mod loopback;
 mod mask;
 mod problem;
 mod proxy;
@@ -44,7 +46,7 @@ mod site_secret;
 mod source;
 mod values;
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use pptp_fleet::SiteName;
 
@@ -54,6 +56,7 @@ use self::{
     keys::{ControlKeys, LimitKeys, OuterKeys, TopKeys},
     layers::EffectiveSite,
     listeners::check_path,
+    loopback::Loopback,
     problem::{Place, Problems},
     reader::Found,
     site::Means,
@@ -61,6 +64,7 @@ use self::{
 };
 pub use self::{
     document::{InvalidDocument, SiteDocument},
+    loopback::KnownDeals,
     problem::{Position, Problem, Severity},
     schema::{reference, schema},
     source::{Sources, Unreadable},
@@ -89,14 +93,31 @@ impl Configuration {
     ///
     /// `max_files` is the number of files that the process may have open: listeners and tunnels must fit into it.
     pub fn read(sources: Sources, max_files: Option<u64>) -> Self {
-        Self::read_with(sources, max_files, None)
+        Self::read_with(sources, max_files, |_| KnownDeals::default())
     }
 
-    fn read_with(sources: Sources, max_files: Option<u64>, sealer: Option<&Sealer>) -> Self {
+    /// Makes settings of texts, as [`Self::read`] does, and with the addresses that were dealt out before
+    ///
+    /// `known` is asked for them if the texts have a network of loopback addresses; it is given the folder of the state.
+    pub fn read_with(
+        sources: Sources,
+        max_files: Option<u64>,
+        known: impl FnOnce(Option<&Path>) -> KnownDeals,
+    ) -> Self {
+        Self::read_all(sources, max_files, known, None)
+    }
+
+    fn read_all(
+        sources: Sources,
+        max_files: Option<u64>,
+        known: impl FnOnce(Option<&Path>) -> KnownDeals,
+        sealer: Option<&Sealer>,
+    ) -> Self {
         let mut problems = Problems::default();
         let document = layers::read(&sources, &mut problems);
         let top = &document.top;
         let state = top.state.as_ref().map(|it| sources.folder(0).join(&it.value));
+        let mut loopback = Loopback::new(&document, || known(state.as_deref()), &mut problems);
         let api_bounds = api::bounds(top.api_sites.as_ref());
         let (key, bounds) = (KeyPlace::new(state.clone()), api_bounds.clone());
         let means = Means { sources: &sources, key, bounds, sealer };
@@ -105,13 +126,13 @@ impl Configuration {
         built.listeners.reserve(ListenKey::Unix(control.0.path.clone()));
         let (files, others) = split(document.sites, Origin::File);
         let (kept, asked) = split(others, Origin::Kept);
-        let mut sites = built.sites(files);
+        let mut sites = built.sites(files, &mut loopback);
         let has = |name: &SiteName| kept.contains_key(name) || asked.contains_key(name);
         let proxies = built.proxies(top, |name| sites.contains_key(name) || has(name));
         let api = built.api(top);
         // what is asked for now comes last: what is in its way is its own problem
         for others in [kept, asked] {
-            sites.append(&mut built.sites(others));
+            sites.append(&mut built.sites(others, &mut loopback));
         }
         let (listeners, sealed) = (built.listeners.count, built.sealed);
         let settings = Settings {
@@ -122,6 +143,7 @@ impl Configuration {
             api,
             api_bounds,
             ports: document.ports,
+            deals: loopback.into_deals(),
             sites,
             proxies,
         };

@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     keys::{
-        ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, OuterKeys,
-        ProxyKeys, SiteKeys, TokenKeys, TopKeys,
+        ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, LoopbackKeys,
+        OuterKeys, ProxyKeys, SITE_ONLY, SiteKeys, TokenKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},
@@ -18,10 +18,20 @@ use super::{
 /// It is for editors. It knows less than `check`: not the rules that concern several keys or files.
 pub fn schema() -> Json {
     let mut schema = of_section::<TopKeys>();
+    let site = of_section::<SiteKeys>();
+    let mut shared = site.clone();
+    if let Some(keys) = shared.pointer_mut("/properties").and_then(Json::as_object_mut) {
+        keys.retain(|key, _| !SITE_ONLY.contains(&key.as_str()));
+    }
+    if let Some(defaults) = schema.pointer_mut("/properties/defaults").and_then(Json::as_object_mut)
+    {
+        defaults.retain(|keyword, _| keyword == "description");
+        defaults.insert("$ref".into(), json!("#/$defs/shared"));
+    }
     if let Some(object) = schema.as_object_mut() {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
         object.insert("title".into(), json!("The configuration of pptp-connector"));
-        object.insert("$defs".into(), json!({ "site": of_section::<SiteKeys>() }));
+        object.insert("$defs".into(), json!({ "site": site, "shared": shared }));
     }
     schema
 }
@@ -92,7 +102,7 @@ fn code(default: &str) -> String {
 }
 
 /// All tables, each with its title and its keys
-fn tables() -> [(&'static str, Vec<Key>); 13] {
+fn tables() -> [(&'static str, Vec<Key>); 14] {
     [
         ("Top level", TopKeys::keys()),
         ("`[site.NAME]`, `[template.NAME]`, `[defaults]`", SiteKeys::keys()),
@@ -107,5 +117,6 @@ fn tables() -> [(&'static str, Vec<Key>); 13] {
         ("`[api_sites]`", ApiSitesKeys::keys()),
         ("`[limits]`", LimitKeys::keys()),
         ("`[outer]`", OuterKeys::keys()),
+        ("`[loopback]`", LoopbackKeys::keys()),
     ]
 }

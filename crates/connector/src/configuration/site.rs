@@ -1,6 +1,12 @@
 //! The settings of a site
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use pptp::{
     config::{EchoPolicy, PasswordEncoding},
@@ -13,6 +19,7 @@ use super::{
     builder::owner,
     keys::{ForwardKeys, SiteKeys},
     layers::EffectiveSite,
+    loopback::Address,
     problem::{Place, Problems},
     reader::Found,
     secret::Sealer,
@@ -49,6 +56,7 @@ pub(super) struct BuiltSite {
 pub(super) fn build(
     name: &SiteName,
     site: &EffectiveSite,
+    address: &Address<'_>,
     means: &Means<'_>,
     problems: &mut Problems,
 ) -> Option<BuiltSite> {
@@ -59,7 +67,7 @@ pub(super) fn build(
     // each of them is looked at, so that all problems are told at once
     let dial = dial(name, site, means, problems);
     let hosts = hosts(keys, problems);
-    let forwards = forwards(name, keys, problems);
+    let forwards = forwards(name, keys, address, problems);
     let (dial, sealed) = dial?;
     let mut settings = SiteSettings::new(dial);
     settings.owner = owner(site.origin);
@@ -68,6 +76,7 @@ pub(super) fn build(
     if let Some(wait) = &keys.wait {
         settings.wait = wait.value.0;
     }
+    settings.address = address.value();
     let (forwards, listens) = forwards?.into_iter().unzip();
     settings.forwards = forwards;
     Some(BuiltSite { settings, sealed, listens })
@@ -238,7 +247,7 @@ fn no_keys(weaker: Insecure) -> String {
     format!("\"{name}\" leaves no keys for encryption: it wants \"{other}\" too")
 }
 
-fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, std::net::Ipv4Addr>> {
+fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, Ipv4Addr>> {
     let Some(hosts) = &keys.hosts else { return Some(BTreeMap::new()) };
     let mut named = BTreeMap::new();
     for (name, address) in &hosts.value {
@@ -257,18 +266,19 @@ fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, st
 fn forwards(
     name: &SiteName,
     keys: &SiteKeys,
+    address: &Address<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<(ForwardSettings, Place)>> {
     let Some(all) = &keys.forward else { return Some(Vec::new()) };
     // all are looked at, so that the problem of the third is told along with that of the first
     let built: Vec<_> =
-        all.value.iter().map(|forward| build_forward(name, keys, forward, problems)).collect();
+        all.value.iter().map(|forward| build_forward(name, address, forward, problems)).collect();
     built.into_iter().collect()
 }
 
 fn build_forward(
     name: &SiteName,
-    keys: &SiteKeys,
+    address: &Address<'_>,
     forward: &Found<ForwardKeys>,
     problems: &mut Problems,
 ) -> Option<(ForwardSettings, Place)> {
@@ -282,14 +292,17 @@ fn build_forward(
     if forward.wrong.contains(&"listen") {
         return None;
     }
-    let (listen, place) = match (&forward.listen, &keys.address) {
+    let at_port =
+        |address: Ipv4Addr| Listen::Ip((IpAddr::V4(address), to.value.target.port).into());
+    let (listen, place) = match (&forward.listen, address) {
         (Some(listen), _) => (listen.value.clone(), listen.place.clone()),
-        (None, Some(address)) => {
-            let listen = (IpAddr::V4(address.value), to.value.target.port);
-            (Listen::Ip(listen.into()), address.place.clone())
-        }
-        (None, None) => {
-            let help = format!("write it here, or `address = \"127.…\"` in [site.{name}]");
+        (None, Address::Own(own)) => (at_port(own.value), own.place.clone()),
+        (None, Address::Dealt(address)) => (at_port(*address), to.place.clone()),
+        (None, Address::Told) => return None,
+        (None, Address::None) => {
+            let help = format!(
+                "write it here, or `address = \"127.…\"` in [site.{name}], or [loopback] for all sites"
+            );
             problems.error(&to.place, "`listen` of this forward is missing", help);
             return None;
         }

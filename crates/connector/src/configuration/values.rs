@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use pptp::Password;
 use pptp_fleet::Probe;
 use serde_json::{Value as Json, json};
@@ -136,6 +136,47 @@ impl Value for IpNet {
         json!({ "type": "string" })
     }
 }
+
+/// A network of loopback addresses, of which sites get one each
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LoopbackNetwork(pub(super) Ipv4Net);
+
+impl Value for LoopbackNetwork {
+    fn wanted() -> String {
+        "a network of loopback addresses such as \"127.64.0.0/16\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(text) = node.get_ref().as_str() else { return reader.wrong_kind(node) };
+        let shown = shorten(text);
+        let (message, help) = match text.parse::<Ipv4Net>() {
+            Err(_) => (format!("{} is wanted, not `{shown}`", Self::wanted()), None),
+            Ok(network) if network.addr() != network.network() => {
+                let help = format!("write \"{}\"", network.trunc());
+                (format!("`{shown}` is an address within a network"), Some(help))
+            }
+            Ok(network) if !Ipv4Net::contains(&LOOPBACK, &network) => {
+                let help = "all of 127.0.0.0/8 is this machine: write \"127.64.0.0/16\"".to_owned();
+                (format!("`{shown}` is not loopback: no site can have its addresses"), Some(help))
+            }
+            Ok(network) if network.contains(&Ipv4Addr::LOCALHOST) => {
+                let help = "write \"127.64.0.0/16\"".to_owned();
+                let message = format!("`{shown}` has 127.0.0.1 in it, where other programs listen");
+                (message, Some(help))
+            }
+            Ok(network) => return Some(Self(network)),
+        };
+        reader.error(node.span(), message, help);
+        None
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": r"^127(\.[0-9]+){3}/[0-9]+$" })
+    }
+}
+
+/// The addresses that are this machine (RFC 1122 §3.2.1.3)
+const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 impl Value for Probe {
     fn wanted() -> String {
@@ -268,7 +309,7 @@ impl Value for Mode {
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^[0-7]{3,4}$" })
+        json!({ "type": "string", "pattern": "^0*[0-7]{1,3}$" })
     }
 }
 
@@ -374,7 +415,12 @@ impl Value for PasswordKey {
     }
 
     fn schema() -> Json {
-        json!({ "anyOf": [{ "type": "string" }, PasswordKeys::schema()] })
+        let mut place = PasswordKeys::schema();
+        if let Some(keywords) = place.as_object_mut() {
+            keywords
+                .extend([("minProperties".into(), json!(1)), ("maxProperties".into(), json!(1))]);
+        }
+        json!({ "anyOf": [{ "type": "string" }, place] })
     }
 }
 

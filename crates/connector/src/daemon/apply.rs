@@ -33,12 +33,23 @@ impl Daemon {
         plan: way_in::Plan,
         settings: Settings,
     ) -> ReloadReport {
+        // before anybody can learn an address that the next process would not know
+        let kept = self.keep_addresses(settings.deals.as_ref()).await;
         let listeners = listener_changes(running, &settings);
         // before the listeners: access is looked at anew when they change
         self.directory.replace(&settings.sites);
         let changes = self.change_sites(&settings).await;
         let mut report = ReloadReport { listeners, ..report_of(changes, running, &settings) };
+        if let Err(error) = kept {
+            tracing::error!("{error}");
+            report.failures.push(error.to_string());
+        }
         for failed in self.ways.commit(plan).await {
+            if failed.is_tried_again {
+                // it was missing before, and was told then
+                report.warnings.push(format!("not open, and tried again: {failed}"));
+                continue;
+            }
             tracing::error!("{failed}");
             report.failures.push(failed.to_string());
         }

@@ -9,6 +9,7 @@ use pptp_fleet::SiteName;
 use tokio::task::spawn_blocking;
 
 use super::{
+    addresses::known,
     api_sites::text_of,
     lifecycle::{Daemon, InForce},
     reload::{PANICKED, guard, keep_what_needs_a_restart, not_bound, told},
@@ -72,13 +73,17 @@ impl Daemon {
         let (documents, removed) = self.wanted(change, in_force).await?;
         let is_gone = |name: &SiteName| removed.contains(name) || documents.contains_key(name);
         let beside = in_force.api.beside_without(sources, is_gone);
-        let state = self.settings.lock().await.state.clone();
+        let (state, deals) = {
+            let settings = self.settings.lock().await;
+            (settings.state.clone(), settings.deals.clone())
+        };
         let (folder, sealed) = (in_force.api.folder(), in_force.api.sealed());
         let max_files = self.file.as_ref().and_then(|file| file.max_files);
         // 10,000 sites take their time, and the key is a file
         let asked = spawn_blocking(move || {
-            let sealer = Sealer::new(state, sealed);
-            Asked::read(beside, (&folder, max_files), documents, &sealer)
+            let sealer = Sealer::new(state.clone(), sealed);
+            let known = known(state.as_deref(), deals);
+            Asked::read(beside, (&folder, max_files), documents, (&sealer, known))
         });
         let asked = asked.await.map_err(|_| SitesRefused::Impossible(PANICKED.to_owned()))?;
         refuse(&asked)?;

@@ -85,5 +85,6 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
     };
     let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
     let clients = status.counters.now();
-    ListenerStatus { kind: kind.to_owned(), listen, site, target, clients }
+    let (kind, error) = (kind.to_owned(), status.error.clone());
+    ListenerStatus { kind, listen, site, target, clients, error }
 }

@@ -88,12 +88,13 @@ impl Daemon {
 
     /// Starts a daemon
     ///
-    /// Nothing is dialled before all listeners are bound.
+    /// Nothing is dialled before all listeners are bound. A forward whose address is not to be had is told, and tried
+    /// again, unless the start is strict.
     ///
     /// # Errors
-    /// A listener could not be bound.
+    /// Another listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { settings, facts, file, sources, is_to_be_kept, api, memory } = start;
+        let Start { settings, facts, file, sources, is_to_be_kept, is_strict, api, memory } = start;
         let state = settings.state.clone().map(StateDir::new);
         let mut options = FleetOptions::default();
         options.dial_rate = settings.limits.dial_rate;
@@ -106,7 +107,12 @@ impl Daemon {
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
         let ways = make_ways(directory.clone(), &settings.limits);
-        let prepared = ways.prepare(&settings).await.map_err(StartError::Bind)?;
+        let prepared = if is_strict {
+            ways.prepare(&settings).await
+        } else {
+            ways.prepare_start(&settings).await
+        };
+        let prepared = prepared.map_err(StartError::Bind)?;
         let started = SystemTime::now();
         let facts = DaemonFacts { started: Some(started), ..facts };
         let daemon = Arc::new(Self {
@@ -128,14 +134,12 @@ impl Daemon {
         });
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
-        // a start has no earlier listener that could stand in the way
+        // a start has no earlier listener that could stand in the way: what is left is tried again
         for failure in daemon.ways.commit(prepared).await {
-            tracing::error!("{failure}");
+            daemon.tell_missing(&failure);
         }
         daemon.look().await;
-        if let Some(sources) = sources.filter(|_| is_to_be_kept) {
-            daemon.spawn_keeping(sources).await;
-        }
+        daemon.spawn_keeping(sources.filter(|_| is_to_be_kept)).await;
         Ok(daemon)
     }
 
@@ -193,7 +197,8 @@ impl Daemon {
     fn spawn_tasks(self: &Arc<Self>) {
         let (fleet, events) = (self.fleet().clone(), Arc::clone(&self.events));
         let received = fleet.events();
-        self.spawn(narrate(fleet.clone(), fleet.events()));
+        // it ends by itself, with the lines of the hang-ups
+        self.tasks.spawn(narrate(fleet.clone(), fleet.events(), self.stop.clone()));
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();
@@ -208,6 +213,14 @@ impl Daemon {
         let daemon = Arc::downgrade(self);
         self.spawn(async move {
             loop {
+                sleep(RETRY_INTERVAL).await;
+                let Some(daemon) = daemon.upgrade() else { return };
+                daemon.retry_forwards().await;
+            }
+        });
+        let daemon = Arc::downgrade(self);
+        self.spawn(async move {
+            loop {
                 sleep(SAVE_INTERVAL).await;
                 let Some(daemon) = daemon.upgrade() else { return };
                 daemon.write_accepted().await;
@@ -215,16 +228,39 @@ impl Daemon {
         });
     }
 
-    /// Keeps the first configuration as the last good one, beside the start: a disk may take its time
+    /// Keeps the addresses, and the first configuration as the last good one, beside the start: a disk may take its time
     ///
     /// [`Self::shut_down`] waits for it. So does a reload, whose configuration is the later one.
-    async fn spawn_keeping(self: &Arc<Self>, sources: Sources) {
+    async fn spawn_keeping(self: &Arc<Self>, sources: Option<Sources>) {
+        let deals = self.settings.lock().await.deals.clone();
+        if sources.is_none() && deals.is_none() {
+            return;
+        }
         let in_force = Arc::clone(&self.in_force).lock_owned().await;
         let daemon = Arc::clone(self);
         self.tasks.spawn(async move {
-            daemon.keep_as_last_good(sources).await;
+            if let Err(error) = daemon.keep_addresses(deals.as_ref()).await {
+                daemon.tell_not_kept(&error);
+            }
+            if let Some(sources) = sources {
+                daemon.keep_as_last_good(sources).await;
+            }
             drop(in_force);
         });
+    }
+
+    /// Tells of a forward that is not open
+    fn tell_missing(&self, failure: &Failed) {
+        tracing::error!("not open, and tried again: {failure}");
+        self.events.forward_missing(failure.site.clone(), failure.to_string());
+    }
+
+    /// Tries the forwards again that are not open; one that is still missing is not told once more
+    async fn retry_forwards(&self) {
+        for way in self.ways.retry().await {
+            tracing::info!("open now: {way}");
+            self.events.forward_open(way.site().cloned(), way.to_string());
+        }
     }
 
     /// Asks the driver and the supervisor for a sign of life
@@ -304,6 +340,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an answer after which the daemon is not ready
 const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The time between two looks at the forwards that are not open
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two looks at what has to be written
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);

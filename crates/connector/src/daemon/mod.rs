@@ -9,11 +9,13 @@
 //! | `api_sites` | these sites, as they are in force |
 //! | `site_store` | these sites, on the disk |
 //! | `apply` | other settings for a daemon that runs |
+//! | `addresses` | the addresses that were dealt out, in the folder of the state |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
 //! | `control` | the daemon, as the control interface sees it |
 //! | `clock` | the watch over the clocks |
 //! | `narrate` | lines for people: what happens to the sites |
 
+mod addresses;
 mod api_sites;
 mod apply;
 mod change;

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr, time::Duration};
 
 use pptp_fleet::{EventKind, Events, Fleet, HangUp, SiteName, SiteState};
-use tokio::time::Instant;
+use tokio::{task::unconstrained, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Makes lines of a fleet's events: one for each change, none for a failure that is repeated
 #[derive(Debug, Default)]
@@ -146,12 +147,19 @@ impl fmt::Display for Line {
     }
 }
 
-/// Writes what happens to the log, until the fleet is gone
+/// Writes what happens to the log, until `stop`; what has happened by then is written first
 ///
 /// `events` are those of `fleet`, taken before its first site is set: a task's first step may come late.
-pub async fn narrate(fleet: Fleet, mut events: Events) {
+pub async fn narrate(fleet: Fleet, mut events: Events, stop: CancellationToken) {
     let mut narrator = Narrator::default();
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            biased;
+            // without a budget: the lines of 3,000 hang-ups are more than a turn of tokio's has
+            event = unconstrained(events.next()) => event,
+            () = stop.cancelled() => return,
+        };
+        let Some(event) = event else { return };
         let up = up_facts(&fleet, &event.kind);
         if let Some(line) = narrator.line(&event.kind, up, Instant::now()) {
             line.log();

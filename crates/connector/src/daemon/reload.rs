@@ -10,6 +10,7 @@ use crate::{
     api::{ReloadError, ReloadOptions, ReloadProblem, ReloadReport, date},
     configuration::{Configuration, MAX_SHOWN, Problem, Sources},
     settings::{ApiListener, Settings},
+    state_dir::StateError,
     way_in::Failed,
 };
 
@@ -43,8 +44,9 @@ impl Daemon {
         in_force: &mut InForce,
     ) -> Result<ReloadReport, ReloadError> {
         // files may lie on a network, and 10,000 sites take their time
+        let deals = self.settings.lock().await.deals.clone();
         let api = in_force.api.clone();
-        let read = tokio::task::spawn_blocking(move || file.read_with(&api)).await;
+        let read = tokio::task::spawn_blocking(move || file.read_beside(&api, deals)).await;
         let read = read.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?;
         let read = read.map_err(unreadable)?;
         if !read.is_good() {
@@ -67,6 +69,7 @@ impl Daemon {
         let sources = sources.files_alone();
         in_force.sources = Some(sources.clone());
         self.note_good(sources, report.failures.clone()).await;
+        warnings.extend(report.warnings);
         Ok(ReloadReport { warnings, ..report })
     }
 
@@ -88,13 +91,18 @@ impl Daemon {
         // a disk takes its time to sync; a panic in there has its own message
         let write = move || write_last_good(&state, sources);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
-            tracing::error!("{error}");
-            let mut facts = self.lock_facts();
-            if facts.problems.is_empty() {
-                "what is not kept for the next start:".clone_into(&mut facts.problems_title);
-            }
-            facts.problems.push(error.to_string());
+            self.tell_not_kept(&error);
         }
+    }
+
+    /// Tells what the next start will not know
+    pub(super) fn tell_not_kept(&self, error: &StateError) {
+        tracing::error!("{error}");
+        let mut facts = self.lock_facts();
+        if facts.problems.is_empty() {
+            "what is not kept for the next start:".clone_into(&mut facts.problems_title);
+        }
+        facts.problems.push(error.to_string());
     }
 
     fn tell_failure(&self, error: &ReloadError, is_dry_run: bool) {

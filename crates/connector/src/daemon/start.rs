@@ -8,10 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{api_sites::ApiSites, reload::guard};
+use super::{addresses::known, api_sites::ApiSites, reload::guard};
 use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
+    deals::Deals,
     settings::Settings,
     state_dir::{StateDir, StateError},
 };
@@ -29,6 +30,8 @@ pub struct Start {
     pub(super) is_to_be_kept: bool,
     /// The sites that were made through the control interface
     pub(super) api: ApiSites,
+    /// True if a forward that cannot be had ends the start
+    pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
 }
@@ -50,8 +53,16 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
-        let api = ApiSites::default();
-        Self { settings, facts, file: None, sources: None, is_to_be_kept: false, api, memory: None }
+        Self {
+            settings,
+            facts,
+            file: None,
+            sources: None,
+            is_to_be_kept: false,
+            api: ApiSites::default(),
+            is_strict: true,
+            memory: None,
+        }
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -66,7 +77,7 @@ impl Start {
     /// Reads a file; with problems in it, the last good configuration
     ///
     /// Without a last good one, a site with problems stops with them, and the others are kept up. `is_strict` wants all
-    /// files to be without problems.
+    /// files to be without problems, and all listeners to be had.
     ///
     /// # Errors
     /// There is nothing to start with.
@@ -82,7 +93,8 @@ impl Start {
         };
         let (read, problems, shown) = match loaded {
             Ok(sources) => {
-                let read = Configuration::read(api.beside(sources), file.max_files);
+                let known = |state: Option<&Path>| known(state, None);
+                let read = Configuration::read_with(api.beside(sources), file.max_files, known);
                 let (problems, shown) = (read.lines(), read.rendered_errors());
                 (Some(read), problems, shown)
             }
@@ -100,7 +112,7 @@ impl Start {
                     None => Self::new(file, read, Vec::new()),
                 }
             }
-            (Some(read), _) if is_good => Self::new(file, read, Vec::new()),
+            (Some(read), _) if is_good => Self { is_strict, ..Self::new(file, read, Vec::new()) },
             (_, Some(last_good)) => Self::on_last_good(file, last_good, problems),
             (Some(read), None) if read.is_usable() => Self::new(file, read, problems),
             _ => return Err(NoConfiguration(shown + &no_last_good(state.as_deref()))),
@@ -143,6 +155,7 @@ impl Start {
             sources: Some(sources.files_alone()),
             is_to_be_kept: is_good,
             api: ApiSites::default(),
+            is_strict: false,
             memory: None,
         }
     }
@@ -168,6 +181,7 @@ impl Start {
             sources: Some(sources.files_alone()),
             is_to_be_kept: false,
             api: ApiSites::default(),
+            is_strict: false,
             memory: None,
         }
     }
@@ -179,13 +193,19 @@ impl ConfigurationFile {
     /// # Errors
     /// The file itself cannot be read.
     pub fn read(&self) -> Result<Configuration, String> {
-        self.read_with(&ApiSites::default())
+        self.read_beside(&ApiSites::default(), None)
     }
 
-    /// Reads them beside the sites that were made through the control interface
-    pub(super) fn read_with(&self, api: &ApiSites) -> Result<Configuration, String> {
+    /// Reads the file beside the sites that were made through the control interface, and with the addresses that are dealt
+    /// out already if they are known
+    pub(super) fn read_beside(
+        &self,
+        api: &ApiSites,
+        deals: Option<Deals>,
+    ) -> Result<Configuration, String> {
         let sources = Sources::load(&self.path).map_err(|error| error.to_string())?;
-        Ok(Configuration::read(api.beside(sources), self.max_files))
+        let known = |state: Option<&Path>| known(state, deals);
+        Ok(Configuration::read_with(api.beside(sources), self.max_files, known))
     }
 }
 
@@ -231,7 +251,8 @@ impl LastGood {
         let LastGoodFile { written, sources } =
             file.inspect_err(|error| refuse(&error)).ok().filter(|it| !it.sources.is_empty())?;
         let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(written));
-        let read = Configuration::read(api.beside(sources), max_files);
+        let known = |state: Option<&Path>| known(state, None);
+        let read = Configuration::read_with(api.beside(sources), max_files, known);
         if !read.is_usable() {
             refuse(&read.lines().first().cloned().unwrap_or_default());
             return None;

@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 
 use pptp_fleet::SiteName;
 
+use crate::deals::Deals;
+
 pub use self::{
     api::{ApiBounds, ApiListener, ApiToken, InvalidServerPattern, Rights, Role, ServerPattern},
     insecure::Insecure,
@@ -57,6 +59,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The network that carries the tunnels
     pub outer: Outer,
+    /// The addresses that were dealt out to sites; `None` without a network for that
+    pub deals: Option<Deals>,
     /// The folder of what outlives the process; without it nothing does
     pub state: Option<std::path::PathBuf>,
 }

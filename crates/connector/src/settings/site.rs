@@ -18,6 +18,8 @@ pub struct SiteSettings {
     pub hosts: Arc<BTreeMap<String, Ipv4Addr>>,
     /// The time that a client waits for the site if it is not up
     pub wait: Duration,
+    /// The address at which its forwards without a place of their own listen: its key, or one that was dealt out
+    pub address: Option<Ipv4Addr>,
     /// Its forwards
     pub forwards: Vec<ForwardSettings>,
     /// Who says all this
@@ -50,8 +52,9 @@ impl Owner {
 impl SiteSettings {
     /// Makes settings without labels, hosts and forwards
     pub fn new(dial: SiteConfig) -> Self {
-        let (labels, hosts, owner) = (Arc::default(), Arc::default(), Owner::default());
-        Self { dial, labels, hosts, wait: DEFAULT_WAIT, forwards: Vec::new(), owner }
+        let (labels, hosts, forwards) = (Arc::default(), Arc::default(), Vec::new());
+        let (wait, address, owner) = (DEFAULT_WAIT, None, Owner::default());
+        Self { dial, labels, hosts, wait, address, forwards, owner }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `table` | the listeners that run, and their change by a reload |
+//! | `missing` | forwards whose address is not to be had yet |
 //! | `way` | the settings of a listener, and the key by which a reload knows it again |
 //! | `key` | the key of a listener in the table |
 //! | `bind` | sockets for listeners, unix sockets among them |
@@ -38,6 +39,7 @@ mod key;
 mod limits;
 mod listener;
 mod memory;
+mod missing;
 mod names;
 mod pass;
 mod reach;

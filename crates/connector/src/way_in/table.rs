@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use pptp_fleet::SiteName;
-use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::Mutex,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -15,6 +19,7 @@ use super::{
     limits::Places,
     listener::Listener,
     memory::{MemoryDatagrams, MemoryStream},
+    missing::Missing,
     way::{ListenKey, Way},
 };
 use crate::{
@@ -32,11 +37,18 @@ pub struct WaysIn {
     directory: Directory,
     process: Arc<Places>,
     has_sockets: bool,
-    running: Mutex<BTreeMap<Key, Running>>,
+    table: Mutex<Table>,
     /// Listeners that are closed, and whose connections have a while
     draining: TaskTracker,
     /// Ends the draining
     cut: CancellationToken,
+}
+
+/// The listeners that run, and the forwards that are to run and do not yet
+#[derive(Debug, Default)]
+struct Table {
+    running: BTreeMap<Key, Running>,
+    missing: Missing,
 }
 
 /// A change that is ready to be made
@@ -46,6 +58,8 @@ pub struct Plan {
     bound: BTreeMap<Key, Socket>,
     /// The ports that are wanted again for listeners on port 0
     ports: BTreeMap<String, u16>,
+    /// Forwards that could not be bound, and are tried again
+    missing: BTreeMap<Key, (Way, String)>,
     connections: usize,
 }
 
@@ -72,6 +86,8 @@ pub struct Failed {
     pub site: Option<SiteName>,
     /// The reason
     pub error: String,
+    /// True if it is tried again by itself
+    pub is_tried_again: bool,
 }
 
 /// A listener that runs
@@ -97,6 +113,8 @@ pub struct ListenerStatus {
     pub bound: Option<SocketAddr>,
     /// Its counters
     pub counters: Arc<Counters>,
+    /// The reason why it is not open, if it is a forward that is tried again
+    pub error: Option<String>,
 }
 
 impl WaysIn {
@@ -113,45 +131,65 @@ impl WaysIn {
 
     /// Binds the sockets that other settings need, beside those that run
     ///
-    /// An address that overlaps one that is going to be closed is bound by [`commit`](Self::commit).
+    /// An address that overlaps one that is going to be closed is bound by [`commit`](Self::commit). A forward that is
+    /// tried again already may go on without its address.
     ///
     /// # Errors
-    /// All listeners that cannot be had.
+    /// All other listeners that cannot be had.
     pub async fn prepare(&self, settings: &Settings) -> Result<Plan, Vec<Failed>> {
-        let (plan, failed) = self.prepare_most(settings).await;
+        let (plan, failed) = self.prepare_with(settings, false).await;
         if failed.is_empty() { Ok(plan) } else { Err(failed) }
     }
 
     /// As [`prepare`](Self::prepare), but with those that cannot be had beside: [`commit`](Self::commit) tries them again
     pub async fn prepare_most(&self, settings: &Settings) -> (Plan, Vec<Failed>) {
+        self.prepare_with(settings, false).await
+    }
+
+    /// Binds sockets as [`Self::prepare`] does; each forward that cannot be had is tried again by
+    /// [`retry`](Self::retry)
+    ///
+    /// # Errors
+    /// All proxies that cannot be had, and two listeners with one address.
+    pub async fn prepare_start(&self, settings: &Settings) -> Result<Plan, Vec<Failed>> {
+        let (plan, failed) = self.prepare_with(settings, true).await;
+        if failed.is_empty() { Ok(plan) } else { Err(failed) }
+    }
+
+    async fn prepare_with(&self, settings: &Settings, is_start: bool) -> (Plan, Vec<Failed>) {
         let (wanted, mut failed) = keyed(Way::all(settings));
-        let mut bound = BTreeMap::new();
-        let running = self.running.lock().await;
+        let (mut bound, mut missing) = (BTreeMap::new(), BTreeMap::new());
+        let table = self.table.lock().await;
         for (key, way) in &wanted {
-            let has_to_wait = running
+            let has_to_wait = table
+                .running
                 .keys()
                 .any(|old| !wanted.contains_key(old) && old.listen.overlaps(&key.listen));
-            if running.contains_key(key) || has_to_wait {
+            if table.running.contains_key(key) || has_to_wait {
                 continue;
             }
+            let may_be_missing = way.site().is_some() && (is_start || table.missing.has(key));
             match self.bind(way, key.port_in(&settings.ports)).await {
                 Ok(socket) => _ = bound.insert(key.clone(), socket),
+                Err(error) if may_be_missing => {
+                    missing.insert(key.clone(), (way.clone(), error.to_string()));
+                }
                 Err(error) => failed.push(Failed::new(way, &error.to_string())),
             }
         }
-        drop(running);
+        drop(table);
         let (ports, connections) = (settings.ports.clone(), settings.limits.connections);
-        (Plan { wanted, bound, ports, connections }, failed)
+        (Plan { wanted, bound, missing, ports, connections }, failed)
     }
 
     /// Returns the ports of all forwards on port 0, as they will be after a change
     pub async fn chosen_ports(&self, plan: &Plan) -> Vec<ChosenPort> {
-        let running = self.running.lock().await;
+        let table = self.table.lock().await;
         let chosen = plan.wanted.iter().filter_map(|(key, way)| {
             let Way::Forward { site, .. } = way else { return None };
             let line = key.line()?;
             let of_bound = plan.bound.get(key).and_then(Socket::address);
-            let of_running = running.get(key).and_then(|it| it.listener.bound());
+            let of_running = table.running.get(key).and_then(|it| it.listener.bound());
             let port = of_bound.or(of_running)?.port();
             Some(ChosenPort { site: site.clone(), line, port })
         });
@@ -164,12 +202,13 @@ impl WaysIn {
     /// has to be up to date before, since access is looked at anew.
     ///
     /// Returns the listeners that could not be had: those whose address overlapped one that is gone, which is then put
-    /// back, and unix sockets whose mode or group could not be set.
+    /// back, unix sockets whose mode or group could not be set, and forwards that are tried again.
     pub async fn commit(&self, plan: Plan) -> Vec<Failed> {
-        let Plan { wanted, mut bound, ports, connections } = plan;
+        let Plan { wanted, mut bound, missing: not_bound, ports, connections } = plan;
         self.process.set_most(connections);
         let mut failed = Vec::new();
-        let mut running = self.running.lock().await;
+        let mut table = self.table.lock().await;
+        let Table { running, missing } = &mut *table;
         let gone: Vec<_> =
             running.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
         let mut closed = Vec::new();
@@ -183,6 +222,9 @@ impl WaysIn {
         for (key, way) in wanted {
             if let Some(running) = running.get(&key) {
                 failed.extend(change(running, way));
+                continue;
+            }
+            if not_bound.contains_key(&key) {
                 continue;
             }
             let socket = match bound.remove(&key) {
@@ -199,22 +241,43 @@ impl WaysIn {
         };
         for (key, way) in closed {
             let was_in_the_way = failed.iter().any(|failed| failed.key.overlaps(&key.listen));
-            if !was_in_the_way || !is_free(&key, &running) {
+            if !was_in_the_way || !is_free(&key, running) {
                 continue;
             }
             if let Ok(socket) = self.bind(&way, None).await {
                 running.insert(key, self.start((*way).clone(), socket));
             }
         }
+        missing.replace(not_bound);
+        failed.extend(missing.failures());
         failed
+    }
+
+    /// Tries those forwards again that could not be had, and whose time has come; returns those that are open now
+    ///
+    /// An address is tried again after 10 s, and then after twice as long each time, up to a minute.
+    pub async fn retry(&self) -> Vec<Way> {
+        let mut table = self.table.lock().await;
+        let (now, mut opened) = (Instant::now(), Vec::new());
+        for (key, way) in table.missing.due(now) {
+            match self.bind(&way, None).await {
+                Ok(socket) => {
+                    table.missing.opened(&key);
+                    table.running.insert(key, self.start(way.clone(), socket));
+                    opened.push(way);
+                }
+                Err(error) => table.missing.failed(&key, error.to_string(), now),
+            }
+        }
+        opened
     }
 
     /// Closes all listeners, for good; their connections have `patience`, and are then reset
     ///
     /// Those of listeners that a reload has closed have no more time than the others.
     pub async fn close_all(&self, patience: Duration) {
-        let running = std::mem::take(&mut *self.running.lock().await);
-        for (_, old) in running {
+        let table = std::mem::take(&mut *self.table.lock().await);
+        for (_, old) in table.running {
             self.close(old, patience).await;
         }
         self.draining.close();
@@ -224,27 +287,35 @@ impl WaysIn {
         }
     }
 
-    /// Returns what is known of all listeners, in the order of their keys
+    /// Returns what is known of all listeners, in the order of their keys; those that are not open come last
     pub async fn status(&self) -> Vec<ListenerStatus> {
-        let running = self.running.lock().await;
+        let Table { running, missing } = &*self.table.lock().await;
         let status = |(key, running): (&Key, &Running)| ListenerStatus {
             key: key.listen.clone(),
             way: running.listener.way(),
             bound: running.listener.bound(),
             counters: Arc::clone(&running.listener.counters),
+            error: None,
         };
-        running.iter().map(status).collect()
+        let missing = missing.all().map(|(way, error)| ListenerStatus {
+            key: way.key(),
+            way: Arc::new(way.clone()),
+            bound: None,
+            counters: Arc::default(),
+            error: Some(error.to_owned()),
+        });
+        running.iter().map(status).chain(missing).collect()
     }
 
     /// Gives a listener a client, as if it had accepted it; waits while all its places are taken
     ///
     /// Returns false if there is no such listener; one on port 0 cannot be named.
     pub async fn offer(&self, key: &ListenKey, origin: Origin, stream: MemoryStream) -> bool {
-        let running = self.running.lock().await;
-        let Some(running_one) = running.get(&Key::named(key)) else { return false };
-        let listener = Arc::clone(&running_one.listener);
-        let stop = running_one.stop.clone();
-        drop(running);
+        let table = self.table.lock().await;
+        let Some(running) = table.running.get(&Key::named(key)) else { return false };
+        let listener = Arc::clone(&running.listener);
+        let stop = running.stop.clone();
+        drop(table);
         let place = stop.run_until_cancelled(listener.limits.listener()).await;
         let is_taken = place.is_some();
         if let Some(place) = place {
@@ -255,7 +326,7 @@ impl WaysIn {
 
     /// Takes the clients' end of a UDP forward in memory; once for each listener
     pub async fn datagrams(&self, key: &ListenKey) -> Option<MemoryDatagrams> {
-        self.running.lock().await.get_mut(&Key::named(key))?.datagrams.take()
+        self.table.lock().await.running.get_mut(&Key::named(key))?.datagrams.take()
     }
 
     fn with(directory: Directory, limits: &Limits, has_sockets: bool) -> Self {
@@ -263,7 +334,7 @@ impl WaysIn {
             directory,
             process: Places::new(limits.connections),
             has_sockets,
-            running: Mutex::default(),
+            table: Mutex::default(),
             draining: TaskTracker::new(),
             cut: CancellationToken::new(),
         }
@@ -308,19 +379,16 @@ impl WaysIn {
 
 impl Drop for WaysIn {
     fn drop(&mut self) {
-        for running in self.running.get_mut().values() {
+        for running in self.table.get_mut().running.values() {
             running.stop.cancel();
         }
     }
 }
 
 impl Failed {
-    fn new(way: &Way, error: &str) -> Self {
-        let site = match way {
-            Way::Forward { site, .. } => Some(site.clone()),
-            Way::Proxy(_) => None,
-        };
-        Self { way: way.to_string(), key: way.key(), site, error: error.to_owned() }
+    pub(super) fn new(way: &Way, error: &str) -> Self {
+        let (site, error) = (way.site().cloned(), error.to_owned());
+        Self { way: way.to_string(), key: way.key(), site, error, is_tried_again: false }
     }
 }
 

@@ -43,6 +43,14 @@ impl Way {
         forwards.chain(settings.proxies.iter().cloned().map(Self::Proxy)).collect()
     }
 
+    /// Returns the site, if it is a forward
+    pub const fn site(&self) -> Option<&SiteName> {
+        match self {
+            Self::Forward { site, .. } => Some(site),
+            Self::Proxy(_) => None,
+        }
+    }
+
     /// Returns its key
     pub fn key(&self) -> ListenKey {
         match self.listen() {

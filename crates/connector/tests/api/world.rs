@@ -290,6 +290,7 @@ impl Control for FakeDaemon {
             site: Some("b1".parse().unwrap()),
             target: Some("192.168.1.3:3671".parse().unwrap()),
             clients: 2,
+            error: None,
         };
         let proxy = ListenerStatus {
             kind: "socks".into(),
@@ -297,6 +298,7 @@ impl Control for FakeDaemon {
             site: None,
             target: None,
             clients: 0,
+            error: None,
         };
         Box::pin(async { vec![forward, proxy] })
     }

@@ -12,6 +12,8 @@ use pptp_connector::{
     configuration::{Configuration, Sources, reference},
 };
 
+use crate::schema::faults;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -44,8 +46,10 @@ fn each_configuration_in_the_documentation_is_good() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         for (line, block) in blocks(&text, "toml") {
-            let read = Configuration::read(Sources::of_text(&page, block), None);
+            let read = Configuration::read(Sources::of_text(&page, block.clone()), None);
             assert!(read.is_good(), "{}:{line}:\n{}", page.display(), read.rendered());
+            let faults = faults(&block).expect("it is TOML");
+            assert_eq!(faults, [""; 0], "{}:{line}: the schema refuses it", page.display());
             count += 1;
         }
     }

@@ -6,8 +6,11 @@ use std::{fs, path::Path};
 
 use pptp_connector::configuration::{Configuration, Sources};
 
+mod addresses;
 mod docs;
 mod right;
+mod schema;
+mod validator;
 
 /// Reads a file as the daemon does, in a process that may have so many files open
 fn read(path: &Path) -> Configuration {

@@ -8,6 +8,8 @@ use pptp_connector::{
 };
 use pptp_fleet::SiteName;
 
+use crate::schema::faults;
+
 fn read(text: &str) -> Configuration {
     Configuration::read(Sources::of_text(Path::new("/etc/x/connector.toml"), text.into()), None)
 }
@@ -16,6 +18,8 @@ fn settings(text: &str) -> Settings {
     let configuration = read(text);
     let lines: Vec<_> = configuration.errors().map(|it| it.line(configuration.sources())).collect();
     assert!(lines.is_empty(), "{lines:#?}");
+    let faults = faults(text).expect("it is TOML");
+    assert_eq!(faults, [""; 0], "the schema refuses it");
     configuration.settings().clone()
 }
 

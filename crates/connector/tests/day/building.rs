@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     outside::PASSWORD,
-    plan::{LINES, PAGES, Plan, SERVICE, outer, user},
+    plan::{LINES, PAGES, Plan, SERVICE, outer},
 };
 
 /// A server with its building
@@ -20,6 +20,7 @@ use crate::{
 /// The service of the building answers each request with the building, the user of the session that the request came
 /// through, and the request.
 pub(crate) struct Building {
+    plan: Plan,
     number: usize,
     /// `None` for the moment in which it is started anew
     server: Mutex<Option<Server>>,
@@ -35,13 +36,17 @@ impl Building {
         if Plan::has_one_session(number) {
             server = server.one_session();
         }
+        if Plan::has_newest_session(number) {
+            server = server.newest_session();
+        }
         for site in &accounts {
-            server = server.secret(user(*site), PASSWORD);
+            server = server.secret(plan.user(*site), PASSWORD);
         }
         let server = server.serve_memory(network, outer(number)).expect("its address is free");
         let host = server.add_host(SERVICE).expect("its address is free");
         let accounts = Mutex::new(accounts);
-        let building = Arc::new(Self { number, server: Mutex::new(Some(server)), accounts });
+        let (plan, server) = (*plan, Mutex::new(Some(server)));
+        let building = Arc::new(Self { plan, number, server, accounts });
         building.serve(&host);
         building
     }
@@ -57,7 +62,7 @@ impl Building {
         let accounts = self.accounts.lock().unwrap().clone();
         self.with(|server| {
             for site in &accounts {
-                server.remove_secret(&user(*site));
+                server.remove_secret(&self.plan.user(*site));
             }
         });
     }
@@ -66,7 +71,7 @@ impl Building {
         let accounts = self.accounts.lock().unwrap().clone();
         self.with(|server| {
             for site in &accounts {
-                server.set_secret(user(*site), PASSWORD);
+                server.set_secret(self.plan.user(*site), PASSWORD);
             }
         });
     }

@@ -19,9 +19,15 @@ impl Weather {
         let time = Duration::from_secs(self.rng.random_range(5..1800));
         self.begin_trouble(server);
         let building = &world.buildings[server];
-        match self.rng.random_range(0..3) {
+        match self.rng.random_range(0..5) {
             0 => building.power_off(),
             1 => building.hang_up_all(),
+            // it accepts connections and says nothing; the tunnels that it has go on, or not
+            2 => world.outside.set_silent(outer(server), true),
+            3 => {
+                building.power_off();
+                world.outside.set_silent(outer(server), true);
+            }
             _ => {}
         }
         // one that is restarted alone is there at once
@@ -33,8 +39,8 @@ impl Weather {
     fn victim(&mut self) -> Option<usize> {
         let plan = self.world.plan;
         let server = self.rng.random_range(0..plan.farm().start);
-        let is_free = !plan.is_calm(server) && !self.busy.contains(&server);
-        is_free.then_some(server)
+        let is_left_alone = plan.is_calm(server) || plan.is_silent(server);
+        (!is_left_alone && !self.busy.contains(&server)).then_some(server)
     }
 
     fn begin_trouble(&mut self, server: usize) {
@@ -111,7 +117,8 @@ impl Weather {
         let all: Vec<_> =
             (0..self.world.plan.farm().start).filter(|it| Plan::has_name(*it)).collect();
         let server = all[self.rng.random_range(0..all.len())];
-        let is_free = !self.world.plan.is_calm(server) && !self.busy.contains(&server);
-        is_free.then_some(server)
+        let plan = self.world.plan;
+        let is_left_alone = plan.is_calm(server) || plan.is_silent(server);
+        (!is_left_alone && !self.busy.contains(&server)).then_some(server)
     }
 }

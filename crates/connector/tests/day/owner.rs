@@ -7,14 +7,19 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use crate::{
-    plan::{name, number},
+    plan::{is_disabled, is_manual, name, number},
     weather::{Change, Weather},
 };
 
 impl Weather {
     pub(crate) async fn command(&mut self) {
         let world = Arc::clone(&self.world);
-        let site = self.rng.random_range(0..world.plan.sites);
+        let mut site = self.rng.random_range(0..world.plan.sites);
+        if self.rng.random_bool(0.2) {
+            // the next one that is manual or disabled, which are few
+            let is_special = |site: &usize| is_manual(*site) || is_disabled(*site);
+            site = (site..world.plan.sites).find(is_special).unwrap_or(site);
+        }
         match self.rng.random_range(0..6) {
             0 | 1 => world.down(site).await,
             2 => world.restart(site).await,
@@ -34,7 +39,7 @@ impl Weather {
         let world = Arc::clone(&self.world);
         let sites: Vec<_> = (0..3).map(|_| self.rng.random_range(0..world.plan.sites)).collect();
         let chance = self.rng.random_range(0..100_u16);
-        match self.rng.random_range(0..4) {
+        match self.rng.random_range(0..5) {
             // another option of the tunnel
             0 => {
                 for site in &sites {
@@ -61,6 +66,13 @@ impl Weather {
                 let mut site = || self.rng.random_range(0..forwards) * 25 + 1;
                 let (one, other) = (site(), site());
                 world.reload(|settings| swap_forwards(settings, one, other)).await;
+            }
+            // some are not to be dialled for a while
+            3 => {
+                let sites: BTreeSet<_> =
+                    sites.into_iter().filter(|site| !is_disabled(*site)).collect();
+                world.set_enabled(&sites, false).await;
+                self.push_within(100..900_000, Change::Enable(sites));
             }
             // what no tunnel is touched for
             _ => {

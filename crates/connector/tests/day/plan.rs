@@ -12,7 +12,8 @@ use crate::outside::{Outside, PASSWORD, Vault};
 
 /// The size of a run, and who is who in it
 ///
-/// The first sites flap, the last sixth is a farm that is down for hours, and the others have ten a server.
+/// The first sites flap, the last sixth is a farm that is down for hours, and the others have ten a server. The last of
+/// their servers is silent. Some sites have one login with another; some are manual, and some disabled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -65,7 +66,40 @@ impl Plan {
 
     /// Returns true if the server refuses a login while an earlier session of it lives
     pub(crate) const fn has_one_session(server: usize) -> bool {
-        server % 3 == 1
+        server % 3 == 1 && !Self::has_newest_session(server)
+    }
+
+    /// Returns true if the server ends an earlier session of a login when another comes up
+    pub(crate) const fn has_newest_session(server: usize) -> bool {
+        server % 14 == 5
+    }
+
+    /// Returns true if the server allows one session of a login
+    pub(crate) const fn is_exclusive(server: usize) -> bool {
+        Self::has_one_session(server) || Self::has_newest_session(server)
+    }
+
+    /// Returns true if the server accepts connections and never says a word
+    pub(crate) fn is_silent(&self, server: usize) -> bool {
+        server + 1 == self.farm().start
+    }
+
+    /// Returns the site with the same login, which nobody has declared shared
+    pub(crate) fn twin_of(&self, site: usize) -> Option<usize> {
+        let server = self.server_of(site);
+        let has_twins = matches!(server % 7, 4..=6) && !self.farm().contains(&server);
+        let twin = match site % SITES {
+            4 => site + 1,
+            5 => site - 1,
+            _ => return None,
+        };
+        (has_twins && self.sites_of(server).contains(&twin)).then_some(twin)
+    }
+
+    /// The user of a site; twins have one
+    pub(crate) fn user(&self, site: usize) -> String {
+        let first = self.twin_of(site).map_or(site, |twin| twin.min(site));
+        format!("u{first}")
     }
 
     /// Returns true if the sites of the server know it by a name
@@ -117,10 +151,13 @@ impl Plan {
         } else {
             Secret::literal(PASSWORD)
         };
-        let mut dial = SiteConfig::new(server, user(number), secret);
+        let mut dial = SiteConfig::new(server, self.user(number), secret);
         if is_on_demand(number) {
             dial = dial.connect(Connect::OnDemand { idle: IDLE });
+        } else if is_manual(number) {
+            dial = dial.connect(Connect::Manual);
         }
+        let dial = dial.enabled(!is_disabled(number));
         let mut settings = SiteSettings::new(dial);
         let has_forward = |each: usize, of: usize| number % each == of;
         if has_forward(25, 1) {
@@ -136,6 +173,16 @@ impl Plan {
 /// Returns true if a site is dialled for clients alone
 pub(crate) const fn is_on_demand(site: usize) -> bool {
     site % 10 == 7
+}
+
+/// Returns true if a site is dialled for a person alone
+pub(crate) const fn is_manual(site: usize) -> bool {
+    site % 20 == 8
+}
+
+/// Returns true if a site is configured and not to be dialled at all
+pub(crate) const fn is_disabled(site: usize) -> bool {
+    site % 50 == 19
 }
 
 fn forward(first: u16, number: usize, protocol: Protocol) -> ForwardSettings {
@@ -156,10 +203,6 @@ fn listen(port: u16) -> Listen {
 
 pub(crate) fn name(site: usize) -> SiteName {
     format!("b{site}").parse().expect("a name")
-}
-
-pub(crate) fn user(site: usize) -> String {
-    format!("u{site}")
 }
 
 /// The number of a site

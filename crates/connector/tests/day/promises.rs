@@ -10,12 +10,15 @@ use pptp_fleet::{SiteFailure, SiteState};
 use tokio::time::Instant;
 
 use crate::{
-    plan::IDLE,
+    plan::{IDLE, Plan},
     seen::{May, Pause, Seen, Server, is_of_server, max_pause},
 };
 
 /// What the watch has seen
 pub(crate) struct State {
+    pub(crate) plan: Plan,
+    /// The latest time at which one of two sites with one login has lost its tunnel to the other, by the first of them
+    pub(crate) ended_for_twin: BTreeMap<usize, Instant>,
     pub(crate) sites: BTreeMap<usize, Seen>,
     pub(crate) servers: Vec<Server>,
     /// The times of the latest dials
@@ -57,12 +60,13 @@ impl State {
             return vec![format!("it is not to be there: {next}")];
         };
         let rests = match next {
-            SiteState::HangingUp { .. } | SiteState::Down { .. } => true,
+            SiteState::HangingUp { .. } | SiteState::Down { .. } | SiteState::Disabled => true,
+            SiteState::Idle => !seen.is_down,
             SiteState::Removed => seen.may.be_removed,
             _ => false,
         };
-        if seen.is_down && !rests {
-            faults.push(format!("a person wants it down, and it is {next}"));
+        if seen.rests() && !rests {
+            faults.push(format!("nobody wants it, and it is {next}; {seen}"));
         }
         self.count(next.name());
         if seen.has_tunnel()
@@ -70,6 +74,10 @@ impl State {
         {
             let is_right = match next {
                 SiteState::HangingUp { why } => seen.may_hang_up(*why, at, IDLE),
+                SiteState::Waiting { failure, .. } if self.is_for_twin(number, failure) => {
+                    faults.extend(self.end_for_twin(number, at).err());
+                    true
+                }
                 _ => self.is_disturbed(&seen, at),
             };
             if !is_right {
@@ -83,6 +91,7 @@ impl State {
             SiteState::Dialling { .. } => {
                 faults.extend(self.dial(at, &mut seen).err());
                 faults.extend(self.rate(at, rate).err());
+                faults.extend(self.dial_beside_twin(number).err());
             }
             SiteState::Up { .. } => {
                 let server = &mut self.servers[seen.server];
@@ -94,6 +103,37 @@ impl State {
         (seen.state, seen.at) = (next.clone(), at);
         self.sites.insert(number, seen);
         faults
+    }
+
+    /// Returns true if a tunnel has ended since the site with the same login came up
+    fn is_for_twin(&self, number: usize, failure: &SiteFailure) -> bool {
+        let SiteFailure::LoginInUse { by, .. } = failure else { return false };
+        self.plan.twin_of(number) == Some(crate::plan::number(by))
+    }
+
+    /// Two sites with one login do not end each other's tunnels in quick turns, however eager their server is
+    fn end_for_twin(&mut self, number: usize, at: Instant) -> Result<(), String> {
+        self.count("tunnels that ended for a twin");
+        let Some(twin) = self.plan.twin_of(number) else { return Ok(()) };
+        let before = self.ended_for_twin.insert(number.min(twin), at);
+        let asked = self.sites.get(&twin).and_then(|twin| twin.asked);
+        match before {
+            Some(before) if at - before < MIN_TURN && asked.is_none_or(|asked| asked < before) => {
+                Err(format!("two sites with one login end each other after {:?}", at - before))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Two sites with one login are not dialled at the same time
+    fn dial_beside_twin(&self, number: usize) -> Result<(), String> {
+        let twin = self.plan.twin_of(number).and_then(|twin| self.sites.get(&twin));
+        match twin.map(|twin| &twin.state) {
+            Some(state @ (SiteState::Dialling { .. } | SiteState::HangingUp { .. })) => {
+                Err(format!("it is dialled while the site with the same login is {state}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn dial(&mut self, at: Instant, seen: &mut Seen) -> Result<(), String> {
@@ -161,9 +201,15 @@ impl State {
             return Err("an event was not told");
         }
         let lasts = now - seen.at;
-        if seen.is_down {
-            let rests = lasts < MAX_HANG_UP || matches!(site, SiteState::Down { .. });
-            return if rests { Ok(()) } else { Err("a person wants it down") };
+        if seen.rests() {
+            let is_right = match site {
+                SiteState::Down { .. } => seen.is_down,
+                SiteState::Disabled => seen.is_disabled,
+                SiteState::Idle => !seen.is_down && !seen.is_disabled,
+                _ => false,
+            };
+            let is_right = is_right || lasts < MAX_HANG_UP;
+            return if is_right { Ok(()) } else { Err("nobody wants it") };
         }
         let is_outage = self.is_outage || now - self.outage_ended < MAX_SCOUT_PAUSE;
         // its server is tried, or the network
@@ -197,6 +243,9 @@ impl State {
         if is_right { Ok(()) } else { Err("it is to be up, and nothing is to happen") }
     }
 }
+
+/// The least pause of a site whose login is in use is half a minute
+const MIN_TURN: Duration = Duration::from_secs(25);
 
 /// Dials that may begin at the same time
 const BURST: usize = 20;

@@ -6,6 +6,8 @@ use pptp::{Class, error::Layer};
 use pptp_fleet::{HangUp, SiteFailure, SiteState};
 use tokio::time::Instant;
 
+use crate::plan::{is_disabled, is_manual, is_on_demand};
+
 /// A site as the watch has seen it
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -15,6 +17,12 @@ pub(crate) struct Seen {
     /// The building that it is dialled to
     pub(crate) server: usize,
     pub(crate) is_on_demand: bool,
+    /// It is dialled only if a person asks
+    pub(crate) is_manual: bool,
+    /// A person has asked for it since it is there
+    pub(crate) is_asked: bool,
+    /// It is not to be dialled at all
+    pub(crate) is_disabled: bool,
     /// The latest pause, until the next dial
     pub(crate) pause: Option<Pause>,
     /// A person wants it down, and every event so far was told
@@ -88,17 +96,15 @@ pub(crate) struct Server {
 }
 
 impl Seen {
-    pub(crate) const fn new(
-        state: SiteState,
-        at: Instant,
-        server: usize,
-        is_on_demand: bool,
-    ) -> Self {
+    pub(crate) const fn new(state: SiteState, at: Instant, server: usize, number: usize) -> Self {
         Self {
             state,
             at,
             server,
-            is_on_demand,
+            is_on_demand: is_on_demand(number),
+            is_manual: is_manual(number),
+            is_asked: false,
+            is_disabled: is_disabled(number),
             pause: None,
             is_down: false,
             may: May {
@@ -121,10 +127,23 @@ impl Seen {
         matches!(self.state, SiteState::Up { .. } | SiteState::Renegotiating { .. })
     }
 
+    /// Returns true if the site is to be dialled without a client
+    pub(crate) const fn is_wanted(&self) -> bool {
+        !self.is_down
+            && !self.is_disabled
+            && !self.is_on_demand
+            && (!self.is_manual || self.is_asked)
+    }
+
+    /// Returns true if the site may be dialled for nobody
+    pub(crate) const fn rests(&self) -> bool {
+        self.is_down || self.is_disabled || self.is_manual && !self.is_asked
+    }
+
     /// Returns true if somebody has asked for this hang-up
     pub(crate) fn may_hang_up(&self, why: HangUp, at: Instant, idle: Duration) -> bool {
         match why {
-            HangUp::Down => self.may.be_down || self.is_down,
+            HangUp::Down => self.may.be_down || self.is_down || self.is_disabled,
             HangUp::Removed => self.may.be_removed,
             HangUp::Restart => self.may.be_restarted,
             // one that is removed and added again is hung up for its new configuration

@@ -167,7 +167,7 @@ impl Visit {
         world.watch.with_site(site, |seen| seen.used = Some(Instant::now()));
         self.want(world, site);
         let mut words = answer.split_whitespace().skip(1);
-        let is_right = words.next() == Some(&crate::plan::user(site))
+        let is_right = words.next() == Some(&world.plan.user(site))
             && words.next() == Some(&self.number.to_string())
             && words.next().is_none();
         if !is_right {

@@ -10,13 +10,13 @@ use std::{
 };
 
 use pptp::Class;
-use pptp_fleet::{EventKind, Events, FleetEvent, SiteState};
+use pptp_fleet::{EventKind, Events, FleetEvent, SiteFailure, SiteState};
 use pptp_testkit::LoggedIn;
 use tokio::time::Instant;
 
 use crate::{
     building::GHOST,
-    plan::{Plan, is_on_demand, number, user},
+    plan::{Plan, is_disabled, number},
     promises::State,
     seen::{Pause, Seen, Server},
 };
@@ -41,6 +41,8 @@ impl Watch {
             disturbed_until: now,
         };
         let state = State {
+            plan,
+            ended_for_twin: BTreeMap::new(),
             sites: BTreeMap::new(),
             servers: (0..plan.servers()).map(server).collect(),
             dials: VecDeque::new(),
@@ -62,10 +64,13 @@ impl Watch {
         for (number, site) in sites {
             let server =
                 before.get(&number).map_or_else(|| self.plan.server_of(number), |it| it.server);
-            state.sites.insert(number, Seen::new(site, now, server, is_on_demand(number)));
+            let is_disabled = before.get(&number).map(|seen| seen.is_disabled);
+            let mut seen = Seen::new(site, now, server, number);
+            seen.is_disabled = is_disabled.unwrap_or(seen.is_disabled);
+            state.sites.insert(number, seen);
         }
         for (number, seen) in before {
-            let gone = || Seen::new(SiteState::Removed, now, seen.server, seen.is_on_demand);
+            let gone = || Seen::new(SiteState::Removed, now, seen.server, number);
             state.sites.entry(number).or_insert_with(gone);
         }
         state.dials.clear();
@@ -139,8 +144,10 @@ impl Watch {
         if let Some(seen) = state.sites.get_mut(&site) {
             seen.asked = Some(now);
             if matches!(seen.state, SiteState::Removed) {
-                *seen = Seen::new(SiteState::Idle, now, seen.server, seen.is_on_demand);
+                *seen = Seen::new(SiteState::Idle, now, seen.server, site);
             }
+            // as it is configured then
+            seen.is_disabled = is_disabled(site);
         }
     }
 
@@ -153,6 +160,19 @@ impl Watch {
                 seen.asked = Some(now);
             }
         }
+    }
+
+    /// Returns true if a site in this state, which is not up, has to be up sooner or later
+    ///
+    /// Of two sites with one login one is enough, if the server allows one session: the other waits.
+    pub(crate) fn is_to_be_up(&self, site: usize, state: &SiteState) -> bool {
+        let all = self.lock();
+        let Some(seen) = all.sites.get(&site) else { return false };
+        let class = state.failure().map(SiteFailure::class);
+        let waits_for_twin = self.plan.twin_of(site).is_some()
+            && Plan::is_exclusive(seen.server)
+            && matches!(class, Some(Class::Busy | Class::Credentials));
+        seen.is_wanted() && !self.plan.is_silent(seen.server) && !waits_for_twin
     }
 
     /// Returns the sites that a person wants down
@@ -262,10 +282,14 @@ impl Watch {
         let is_calm = now > state.ghosts_until && now > state.servers[server].disturbed_until;
         let mut faults = Vec::new();
         for (user, count) in of_user.iter().filter(|_| is_calm) {
-            if *count > 1 {
+            let number = user[1..].parse().expect("a number");
+            let twin = self.plan.twin_of(number);
+            let most = if twin.is_some() && !Plan::has_one_session(server) { 2 } else { 1 };
+            if *count > most {
                 faults.push(format!("server {server} has {count} sessions of {user}"));
             }
-            let site = state.sites.get(&user[1..].parse().expect("a number"));
+            // the session of one of two sites says nothing of the other
+            let site = state.sites.get(&number).filter(|_| twin.is_none());
             let is_down = |seen: &&Seen| seen.is_down && now - seen.at > Duration::from_secs(30);
             if let Some(seen) = site.filter(is_down) {
                 faults.push(format!(
@@ -278,7 +302,7 @@ impl Watch {
                 continue;
             };
             let is_settled = now - seen.at > Duration::from_secs(5);
-            let has_session = of_user.contains_key(&*user(site));
+            let has_session = of_user.contains_key(&*self.plan.user(site));
             if matches!(seen.state, SiteState::Up { .. }) && is_settled && !has_session {
                 faults.push(format!("b{site} is up, and server {server} has no session of it"));
             }

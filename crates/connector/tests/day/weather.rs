@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    plan::outer,
     visits::{Visit, Way},
     world::World,
 };
@@ -44,6 +45,8 @@ pub(crate) enum Change {
     Reload,
     /// Sites that were removed are added again
     Add(BTreeSet<usize>),
+    /// Sites that were disabled are enabled again
+    Enable(BTreeSet<usize>),
     /// Something befalls a server
     Fault,
     /// A server is there again
@@ -158,9 +161,11 @@ impl Weather {
             Change::Add(sites) => self.add(&sites).await,
             Change::Fault => self.fault(),
             Change::Restarted(server) => {
+                world.outside.set_silent(outer(server), false);
                 world.buildings[server].restart().await;
                 self.calm_down(server);
             }
+            Change::Enable(sites) => world.set_enabled(&sites, true).await,
             Change::Farm(is_there) => self.farm(is_there).await,
             Change::Uplink(is_there) => {
                 world.cut_uplink(!is_there).await;
@@ -209,6 +214,7 @@ impl Weather {
                     self.handle(change).await;
                 }
                 Change::Add(sites) => self.add(&sites).await,
+                Change::Enable(sites) => world.set_enabled(&sites, true).await,
                 _ => {}
             }
         }
@@ -268,7 +274,7 @@ impl Weather {
         let until = Instant::now() + Duration::from_mins(1);
         world.watch.with_site(site, |seen| seen.disturbed_until = until);
         let server = world.plan.server_of(site);
-        world.buildings[server].hang_up(&crate::plan::user(site));
+        world.buildings[server].hang_up(&world.plan.user(site));
         // as often for a site, however many there are
         let rare = 40 / u64::try_from(flapping.end.min(40)).expect("a few");
         self.push_within(1000 * rare..20_000 * rare, Change::Flap);

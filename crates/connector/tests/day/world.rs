@@ -1,7 +1,7 @@
 //! All of it, with the daemon, and the commands of its owner and of persons
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -28,8 +28,8 @@ use tokio::{
 
 use crate::{
     building::Building,
-    outside::{Hub, Outside},
-    plan::{Plan, host_name, is_on_demand, name, number, outer},
+    outside::{Hub, Outside, serve_silence},
+    plan::{Plan, host_name, name, number, outer},
     watch::Watch,
 };
 
@@ -64,9 +64,11 @@ impl World {
         let outside = Arc::<Outside>::default();
         let buildings = (0..plan.servers()).map(|server| {
             outside.names.lock().unwrap().insert(host_name(server), outer(server));
+            outside.set_silent(outer(server), plan.is_silent(server));
             Building::start(&plan, server, &network)
         });
         let buildings = buildings.collect();
+        serve_silence(&network);
         let folder = format!("pptp-day-{}-{}", plan.sites, std::process::id());
         let folder = std::env::temp_dir().join(folder);
         let _ = fs::remove_dir_all(&folder);
@@ -96,8 +98,7 @@ impl World {
         let running = self.running.read().await;
         let sites = running.sites();
         let not_up = sites.filter(|(site, state)| {
-            let is_down = self.watch.lock().sites.get(site).is_some_and(|seen| seen.is_down);
-            is_meant(*site) && !state.is_up() && !is_down && !is_on_demand(*site)
+            is_meant(*site) && !state.is_up() && self.watch.is_to_be_up(*site, state)
         });
         not_up.map(|(site, state)| format!("b{site}: {state}")).collect()
     }
@@ -166,12 +167,16 @@ impl World {
         self.watch.with_site(site, |seen| seen.may.be_down = true);
         let is_there = running.daemon.fleet().down(&name(site), Caller("anna".to_owned())).await;
         flush().await;
-        self.watch.with_site(site, |seen| seen.is_down = is_there);
+        self.watch.with_site(site, |seen| {
+            seen.is_down = is_there;
+            seen.is_asked &= !is_there;
+        });
     }
 
     pub(crate) async fn up(&self, site: usize) {
         let running = self.running.read().await;
         self.forgive(site);
+        self.watch.with_site(site, |seen| seen.is_asked = true);
         running.daemon.fleet().up(&name(site)).await;
         flush().await;
     }
@@ -179,7 +184,7 @@ impl World {
     pub(crate) async fn restart(&self, site: usize) {
         let running = self.running.read().await;
         self.forgive(site);
-        self.watch.with_site(site, |seen| seen.may.be_restarted = true);
+        self.watch.with_site(site, |seen| (seen.may.be_restarted, seen.is_asked) = (true, true));
         running.daemon.fleet().restart(&name(site)).await;
         flush().await;
     }
@@ -197,6 +202,24 @@ impl World {
         self.watch.jump();
         running.daemon.fleet().clock_jumped().await;
         flush().await;
+    }
+
+    /// Disables sites, or enables them again; those that are gone meanwhile are left out
+    pub(crate) async fn set_enabled(&self, sites: &BTreeSet<usize>, is_enabled: bool) {
+        for site in sites {
+            self.watch.with_site(*site, |seen| {
+                seen.is_disabled = !is_enabled;
+                seen.asked = Some(Instant::now());
+            });
+        }
+        self.reload(|settings| {
+            for site in sites {
+                if let Some(site) = settings.sites.get_mut(&name(*site)) {
+                    site.dial = site.dial.clone().enabled(is_enabled);
+                }
+            }
+        })
+        .await;
     }
 
     /// Returns the site that a forward leads to, whose port is of this site

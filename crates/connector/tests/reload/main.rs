@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,12 +11,15 @@ use std::{
 
 use pptp::Client;
 use pptp_connector::{
-    api::{Control, ReloadError, ReloadOptions, ReloadReport},
+    api::{Control, EventId, ReloadError, ReloadOptions, ReloadReport},
     daemon::{ConfigurationFile, Daemon, Start},
 };
 use pptp_fleet::{SiteFailure, SiteName, SiteState};
 use pptp_testkit::{Server, memory};
-use tokio::time::timeout;
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
 /// A folder with a configuration, and a network in memory with one server
 struct World {
@@ -261,7 +264,7 @@ async fn another_password_in_the_file_wakes_the_site_and_the_same_one_does_not()
     let daemon = world.start().await;
     let refused = |state: &SiteState| matches!(state, SiteState::Waiting { .. });
     let before = reach(&daemon, "b1", refused).await;
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    sleep(Duration::from_secs(61)).await;
     assert_eq!(reach(&daemon, "b1", refused).await, before, "the same password is not tried again");
     world.write_secret("secret", "test123");
     reach(&daemon, "b1", SiteState::is_up).await;
@@ -290,6 +293,155 @@ async fn a_daemon_that_is_dropped_hangs_up_its_sites() {
     drop(daemon);
     let hung_up = timeout(Duration::from_secs(30), world.server.idle()).await;
     hung_up.expect("nothing holds the fleet any more");
+}
+
+/// Sites with one forward each, whose address is dealt out of a network
+fn offices(sites: &[&str]) -> String {
+    let sites: String = sites
+        .iter()
+        .map(|site| format!("[site.{site}]\ntemplate = \"office\"\nconnect = \"manual\"\n"))
+        .collect();
+    format!(
+        "[loopback]\nnetwork = \"127.77.0.0/16\"\n[template.office]\n\
+         forward = [{{ to = \"udp:192.168.1.3:36711\" }}]\n{sites}"
+    )
+}
+
+/// The places where the forwards of the sites listen, as the control interface tells them
+async fn listens(daemon: &Daemon) -> Vec<(String, String)> {
+    let listeners = daemon.listeners().await.into_iter();
+    let mut all: Vec<_> = listeners
+        .map(|it| (it.site.expect("a forward").to_string(), it.listen.to_string()))
+        .collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_was_dealt_out_stays_the_sites_over_reloads_and_restarts() {
+    let world = World::new("dealt");
+    world.write(&offices(&["b2", "b3"]));
+    let daemon = world.start().await;
+    let at = |site: &str, octet: u8| (site.to_owned(), format!("127.77.0.{octet}:36711"));
+    assert_eq!(listens(&daemon).await, [at("b2", 1), at("b3", 2)]);
+    assert_eq!(daemon.directory().site("b3").unwrap().1.address, Some([127, 77, 0, 2].into()));
+    world.write(&offices(&["b1", "b2", "b3"]));
+    let opened = "opened: forward udp 127.77.0.3:36711 to b1 192.168.1.3:36711";
+    let planned = daemon.reload(ReloadOptions { dry_run: true, removes: None }).await.unwrap();
+    assert_eq!(planned.listeners, [opened]);
+    let report = reload(&daemon).await.unwrap();
+    assert_eq!((report.listeners, report.changed.len()), (vec![opened.to_owned()], 0));
+    // killed: what is in the folder is what the next one has
+    daemon.ways().close_all(Duration::ZERO).await;
+    drop(daemon);
+    world.write(&offices(&["b0", "b1", "b3"]));
+    let daemon = world.start().await;
+    assert_eq!(listens(&daemon).await, [at("b0", 4), at("b1", 3), at("b3", 2)]);
+    world.write(&offices(&["b1", "b2", "b3", "b4"]));
+    reload(&daemon).await.unwrap();
+    let all = [at("b1", 3), at("b2", 1), at("b3", 2), at("b4", 5)];
+    assert_eq!(listens(&daemon).await, all);
+    assert_eq!(reload(&daemon).await.unwrap(), ReloadReport::default());
+    assert!(daemon.shut_down().await);
+    let daemon = world.start().await;
+    assert_eq!(listens(&daemon).await, all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_that_cannot_be_kept_are_told_and_hold_as_long_as_the_daemon_lives() {
+    let world = World::new("not-dealt");
+    world.write(&offices(&["b2"]).replace("127.77", "127.78"));
+    let daemon = world.start().await;
+    kept(&world.folder).await;
+    fs::create_dir(world.folder.join("state/addresses.new")).unwrap();
+    world.write(&offices(&["b1", "b2"]).replace("127.77", "127.78"));
+    let report = reload(&daemon).await.unwrap();
+    assert!(report.failures[0].contains("addresses could not be written"), "{report:?}");
+    world.write(&offices(&["b0", "b1", "b2"]).replace("127.77", "127.78"));
+    reload(&daemon).await.unwrap();
+    let at = |site: &str, octet: u8| (site.to_owned(), format!("127.78.0.{octet}:36711"));
+    assert_eq!(listens(&daemon).await, [at("b0", 3), at("b1", 2), at("b2", 1)]);
+    assert!(daemon.shut_down().await);
+}
+
+/// The kinds of all events about forwards, with their sites
+async fn events_of_forwards(daemon: &Daemon) -> Vec<(&'static str, String)> {
+    let first = EventId { number: 0, ..daemon.events().as_of() };
+    let mut reader = daemon.events().reader(Some(&first));
+    let mut all = Vec::new();
+    while let Ok(Some(events)) = timeout(Duration::ZERO, reader.next()).await {
+        let forwards = events.iter().filter(|event| event.kind.starts_with("forward-"));
+        all.extend(forwards.map(|event| (event.kind, event.site.as_ref().unwrap().to_string())));
+    }
+    all
+}
+
+fn forward(site: &str, listen: SocketAddr) -> String {
+    format!(
+        "[site.{site}]\nconnect = \"manual\"\nforward = [{{ to = \"tcp:192.168.1.3:80\", listen = \"{listen}\" }}]\n"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forward_whose_port_is_taken_is_told_and_tried_again_and_all_else_starts() {
+    let world = World::new("taken");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (taken, free) = (other.local_addr().unwrap(), "127.0.0.1:0".parse().unwrap());
+    let sites = forward("b1", taken) + &forward("b2", free) + "[site.b3]\n";
+    world.write(&sites);
+    let strict = Start::of_file(world.file(), true).unwrap();
+    let error = Daemon::start_with(world.client.clone(), strict).await.unwrap_err();
+    assert!(error.to_string().contains(&taken.to_string()), "strict wants all: {error}");
+
+    let daemon = world.start().await;
+    reach(&daemon, "b3", SiteState::is_up).await;
+    let errors = || async {
+        let all = daemon.listeners().await.into_iter();
+        let mut errors: Vec<_> =
+            all.map(|it| (it.site.unwrap().to_string(), it.error.unwrap_or_default())).collect();
+        errors.sort();
+        errors
+    };
+    let [(b1, error), (b2, none)] = errors().await.try_into().unwrap();
+    assert_eq!((&*b1, &*b2, &*none), ("b1", "b2", ""));
+    assert!(error.contains("another program has it"), "{error}");
+    assert_eq!(events_of_forwards(&daemon).await, [("forward-missing", "b1".to_owned())]);
+
+    // what is missing already is no reason to refuse a reload, and what a reload adds is
+    world.write(&(sites.clone() + "[site.b4]\n"));
+    let report = reload(&daemon).await.unwrap();
+    assert_eq!((names(&report.added), report.failures), (vec!["b4"], vec![]));
+    assert!(report.warnings[0].starts_with("not open, and tried again: forward tcp"));
+    assert_eq!(daemon.facts().problems, [""; 0], "show tells it as long as it is so");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let new = forward("b5", udp.local_addr().unwrap()).replace("tcp:", "udp:");
+    world.write(&(sites.clone() + &new));
+    assert!(matches!(reload(&daemon).await, Err(ReloadError::Impossible(_))));
+    assert!(daemon.fleet().site("b4").is_some() && daemon.fleet().site("b5").is_none());
+
+    drop(other);
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(
+        errors().await,
+        [("b1".to_owned(), String::new()), ("b2".to_owned(), String::new())]
+    );
+    let opened = [("forward-missing", "b1".to_owned()), ("forward-open", "b1".to_owned())];
+    assert_eq!(events_of_forwards(&daemon).await, opened);
+    TcpStream::connect(taken).await.unwrap();
+    world.write(&sites);
+    assert_eq!(reload(&daemon).await.unwrap().warnings, [""; 0]);
+    assert!(daemon.shut_down().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_whose_port_is_taken_ends_the_start() {
+    let world = World::new("taken-proxy");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap();
+    world.write(&format!("[site.b1]\n[[proxy]]\nsocks = \"{taken}\"\n"));
+    let start = Start::of_file(world.file(), false).unwrap();
+    let error = Daemon::start_with(world.client.clone(), start).await.unwrap_err();
+    assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 11);

@@ -126,13 +126,17 @@ impl Scheduler {
     pub(crate) fn reached(&mut self, site: SiteId, address: &ServerKey) {
         let Some(dialled) = self.under_way.get_mut(&site) else { return };
         let before = std::mem::replace(dialled, Arc::clone(address));
+        let has_name = before != *address;
         self.change(&before, |server| {
-            server.reached();
+            // a name has done what it can
+            if has_name {
+                server.reached();
+            }
             server.leave();
         });
         self.change(address, |server| {
             server.arrive();
-            server.reached();
+            server.opened();
         });
         self.outage.reached();
     }

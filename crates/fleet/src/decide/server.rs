@@ -105,7 +105,17 @@ impl Server {
         was_up && self.up == 0
     }
 
-    /// Notes that the server is there
+    /// Notes that TCP is open to the server: those that wait behind its scout may follow
+    ///
+    /// Its pauses grow on from where they were until it says a word: one that accepts connections and is silent would else
+    /// be dialled with the shortest pause for ever.
+    pub(crate) fn opened(&mut self) {
+        if !self.refuses_logins {
+            self.closed_until = None;
+        }
+    }
+
+    /// Notes that the server is there, and speaks
     pub(crate) fn reached(&mut self) {
         if !self.refuses_logins {
             self.forgive();

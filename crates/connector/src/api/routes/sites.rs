@@ -97,6 +97,7 @@ pub(super) async fn view(api: &Api, name: &str, caller: &Caller) -> Result<SiteV
         server_waits_seconds: waits.map(|at| moment.until(at).as_secs()),
         users: site.leases(),
         hosts: hosts.collect(),
+        address: facts.address.map(|address| address.to_string()),
         wait_seconds: facts.wait.as_secs(),
         forwards: forwards.map(Into::into).collect(),
     };

@@ -41,6 +41,20 @@ pub(super) fn status(status: &StatusView) -> String {
         let ListenerView { kind, listen, .. } = listener;
         let _ = writeln!(text, "other machines can reach {kind} {listen}");
     }
+    text + &missing(&status.listeners)
+}
+
+/// Makes the lines of the listeners that are not open
+fn missing(listeners: &[ListenerView]) -> String {
+    let missing = listeners.iter().filter_map(|it| Some((it, it.error.as_deref()?)));
+    let mut text = String::new();
+    for (ListenerView { kind, listen, site, .. }, error) in missing.clone().take(PROBLEMS_SHOWN) {
+        let site = site.as_deref().map(|site| format!(" of {site}")).unwrap_or_default();
+        let _ = writeln!(text, "not open, and tried again: {kind} {listen}{site}: {error}");
+    }
+    if let Some(more) = missing.count().checked_sub(PROBLEMS_SHOWN).filter(|it| *it > 0) {
+        let _ = writeln!(text, "and {more} more that are not open: pptp-connector show SITE");
+    }
     text
 }
 
@@ -167,10 +181,17 @@ pub(super) fn site(site: &SiteView) -> String {
         fact("server's pause", format!("it is tried again in {}", duration(seconds)));
     }
     fact("users", more.users.to_string());
+    if let Some(address) = &more.address {
+        fact("address", address.clone());
+    }
     for forward in &more.forwards {
         let target = forward.target.as_deref().unwrap_or("any target");
         let (kind, listen, clients) = (&forward.kind, &forward.listen, forward.clients);
-        fact("forward", format!("{kind} {listen} -> {target}, {clients} clients"));
+        let state = match &forward.error {
+            Some(error) => format!("not open, and tried again: {error}"),
+            None => format!("{clients} clients"),
+        };
+        fact("forward", format!("{kind} {listen} -> {target}, {state}"));
     }
     for (name, address) in &more.hosts {
         fact("host", format!("{name} {address}"));
@@ -464,6 +485,7 @@ mod tests {
         let more = crate::api::view::MoreView {
             users: 2,
             hosts: BTreeMap::from([("knx".into(), "192.168.1.3".into())]),
+            address: Some("127.64.0.17".into()),
             forwards: vec![forward],
             ..Default::default()
         };

@@ -133,6 +133,33 @@ fn a_server_that_failed_sends_one_scout_and_opens_for_all_when_it_is_reached() {
     assert!(now - released <= seconds(6.0), "at the rate: {:?}", now - released);
 }
 
+/// By an address and by a name: the pauses are the address's
+#[test]
+fn a_server_that_accepts_connections_and_says_nothing_is_dialled_with_growing_pauses() {
+    for name in [key(1), "vpn.example".into()] {
+        let begin = start();
+        let mut scheduler = Scheduler::new(begin, LIMITS);
+        for number in 0..10 {
+            scheduler.wish(begin, SiteId(number), &name, Urgency::Start);
+        }
+        let (mut now, mut dials) = (begin, Vec::new());
+        while now < begin + Duration::from_mins(30) {
+            while let Some(site) = scheduler.poll_dial(now) {
+                dials.push((now - begin).as_secs());
+                scheduler.reached(site, &key(1));
+                scheduler.ended(now, site, DialEnd::ServerFailed(seconds(10.0)), 0.0);
+                // the address is known from now on
+                for number in 0..10 {
+                    scheduler.wish(now, SiteId(number), &key(1), Urgency::Again);
+                }
+            }
+            let next = scheduler.poll_timeout(now).expect("sites wait");
+            now = next.max(now + Duration::from_millis(1));
+        }
+        assert_eq!(dials, [0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510], "{name}");
+    }
+}
+
 #[test]
 fn an_uplink_that_is_cut_costs_three_dials_at_a_time_and_is_noticed_when_it_is_back() {
     let begin = start();
