@@ -17,6 +17,7 @@
 //! | `target` | a host and a port behind a site |
 //! | `way_in` | forwards and proxies |
 //! | `daemon` | a fleet with its ways in |
+//! | `host` | what the process gives up, and what it tells its service manager |
 //! | `api` | the control interface |
 //! | `cli` | the command line |
 #![cfg_attr(
@@ -31,6 +32,7 @@ pub mod daemon;
 pub mod deals;
 pub mod directory;
 mod hex;
+pub mod host;
 mod passwords;
 pub mod seal;
 pub mod settings;

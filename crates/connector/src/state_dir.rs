@@ -51,6 +51,14 @@ impl StateDir {
         Self { folder: folder.into() }
     }
 
+    /// Makes the folder, if it is not there
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
+    }
+
     /// Reads a file; `None` if there is none
     ///
     /// # Errors
@@ -258,7 +266,7 @@ impl StateDir {
     /// Opens the folder, which is made first if it is missing
     fn made(&self) -> io::Result<File> {
         if !self.folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            self.make()?;
             if let Some(parent) = self.folder.parent().filter(|it| !it.as_os_str().is_empty()) {
                 // its own name has to be on the disk, too
                 File::open(parent)?.sync_all()?;

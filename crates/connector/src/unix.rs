@@ -25,8 +25,17 @@ use tokio::net::UnixListener;
 use crate::settings::UnixSocket;
 
 /// A unix socket that listens; its file goes with it
+///
+/// It is bound without a runtime. [`Self::open`] gives it to one.
 #[derive(Debug)]
 pub struct BoundSocket {
+    listener: StdListener,
+    file: SocketFile,
+}
+
+/// A unix socket on a runtime; its file goes with it
+#[derive(Debug)]
+pub struct OpenSocket {
     listener: UnixListener,
     file: SocketFile,
 }
@@ -115,8 +124,7 @@ impl fmt::Display for PathDisplay {
 
 /// Binds a unix socket with its mode and group, and listens
 ///
-/// At no moment has its file a wider mode than it has in the end. A file that an ended process left is replaced. To
-/// be called within a tokio runtime.
+/// At no moment has its file a wider mode than it has in the end. A file that an ended process left is replaced.
 ///
 /// # Errors
 /// Another process listens there, there is a file that is no socket, or the system refuses.
@@ -128,9 +136,7 @@ pub fn bind(socket: &UnixSocket) -> Result<BoundSocket, BindError> {
     let file = SocketFile { path: path.clone(), identity: identity(path) };
     set_mode(socket, file.identity)?;
     net::listen(&fd, BACKLOG).map_err(|error| system(path, "listen", error, ""))?;
-    let listener = UnixListener::from_std(StdListener::from(fd));
-    let listener = listener.map_err(|error| system(path, "listen", error, ""))?;
-    Ok(BoundSocket { listener, file })
+    Ok(BoundSocket { listener: StdListener::from(fd), file })
 }
 
 /// Gives the file of a socket that was bound its group and its mode
@@ -168,10 +174,26 @@ fn opened(path: &Path, bound: Option<Identity>) -> Result<OwnedFd, BindError> {
     Ok(file)
 }
 
-impl BoundSocket {
+impl OpenSocket {
     /// Returns the listener
     pub const fn listener(&self) -> &UnixListener {
         &self.listener
+    }
+
+    /// Returns the identity of its file
+    pub const fn identity(&self) -> Option<Identity> {
+        self.file.identity
+    }
+}
+
+impl BoundSocket {
+    /// Gives the socket to the current tokio runtime
+    ///
+    /// # Errors
+    /// The runtime cannot watch one more socket.
+    pub fn open(self) -> io::Result<OpenSocket> {
+        let Self { listener, file } = self;
+        Ok(OpenSocket { listener: UnixListener::from_std(listener)?, file })
     }
 
     /// Returns the path

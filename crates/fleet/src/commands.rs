@@ -61,6 +61,7 @@ pub(crate) enum Command {
     FleetStatus { answer: oneshot::Sender<FleetStatus> },
     Accepted { answer: oneshot::Sender<Accepted> },
     ClockJumped { answer: oneshot::Sender<()> },
+    Beat { answer: oneshot::Sender<()> },
     ShutDown { answer: oneshot::Sender<()> },
 }
 

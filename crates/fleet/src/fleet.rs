@@ -174,6 +174,26 @@ impl Fleet {
         let _ = self.commands.ask(|answer| Command::ClockJumped { answer }).await;
     }
 
+    /// Waits until the supervisor takes a command that came after this call; false if the fleet is shut down
+    ///
+    /// A watchdog asks so whether sites are dialled and hung up at all, as it asks the driver by
+    /// [`Client::beat`]. The supervisor does what is due before it takes a command. While it applies a plan it takes
+    /// none, and that is over after a moment.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(client: pptp::Client, fleet: pptp_fleet::Fleet) {
+    /// # fn feed_the_watchdog() {}
+    /// while client.beat().await.is_ok() && fleet.beat().await {
+    ///     feed_the_watchdog();
+    ///     tokio::time::sleep(Duration::from_secs(5)).await;
+    /// }
+    /// # }
+    /// ```
+    pub async fn beat(&self) -> bool {
+        self.commands.ask(|answer| Command::Beat { answer }).await.is_some()
+    }
+
     /// Returns a site
     pub fn site(&self, name: &str) -> Option<Site> {
         let shared = self.registry.sites().get(name).map(Arc::clone)?;

@@ -526,3 +526,20 @@ async fn a_server_whose_name_can_never_work_stops_the_site_until_it_is_changed()
     world.fleet.set(name("b1"), config(1)).await;
     assert_eq!(building(&site).await, "building 1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_supervisor_answers_while_there_is_one_and_also_while_it_hangs_up() {
+    let world = World::new();
+    let _server = world.serve(1);
+    let site = world.add("b1", config(1)).await;
+    until(&site, "up").await;
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert!(world.fleet.beat().await);
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "at once");
+    let (is_done, is_alive) =
+        tokio::join!(world.fleet.shut_down(PATIENCE), async { world.fleet.beat().await });
+    assert!(is_done && is_alive);
+    assert!(!world.fleet.beat().await, "gone for good");
+}

@@ -137,6 +137,8 @@ pub enum ReloadError {
         /// The sites that there are
         of: usize,
     },
+    /// It needs what only a restart can give, each in one line
+    NeedsRestart(Vec<String>),
     /// The daemon has no configuration file, or is being shut down
     Impossible(String),
 }

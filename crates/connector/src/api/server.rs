@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     settings::{ApiListener, Listen},
-    unix::BoundSocket,
+    unix::OpenSocket,
 };
 
 /// The server of the control interface, on any number of listeners
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Accepts the connections of the control socket until the server is stopped
-    pub async fn serve(&self, socket: &BoundSocket) {
+    pub async fn serve(&self, socket: &OpenSocket) {
         self.control.serve_unix(socket).await;
     }
 
@@ -102,7 +102,7 @@ impl Door {
     }
 
     /// Accepts the connections of a unix socket until the server is stopped
-    pub async fn serve_unix(&self, socket: &BoundSocket) {
+    pub async fn serve_unix(&self, socket: &OpenSocket) {
         while let Some((stream, _)) = self.accepted(socket.listener().accept()).await {
             let Some(stream) = stream else { continue };
             let peer = stream.peer_cred().ok();

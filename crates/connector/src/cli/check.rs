@@ -77,6 +77,10 @@ async fn run(arguments: &CheckArguments, terminal: &mut Terminal) -> Result<Exit
             terminal.line(format_args!("other machines can reach: control interface {listen}"))?;
         }
     }
+    if read.settings().outer.fwmark.is_some() {
+        terminal
+            .line("the daemon keeps CAP_NET_ADMIN while it runs: `fwmark` needs it at each dial")?;
+    }
     if errors == 0 {
         return Ok(Exit::Success);
     }

@@ -1,9 +1,10 @@
 //! The control socket of a command that runs a daemon
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     hash::{BuildHasher, RandomState},
     io,
+    net::TcpListener as StdListener,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,7 +19,8 @@ use crate::{
     api,
     daemon::Daemon,
     settings::{ApiListener, Listen, UnixSocket},
-    unix::{self, BoundSocket},
+    unix::{self, BoundSocket, OpenSocket},
+    way_in::bind_tcp,
 };
 
 /// The control interface of a daemon, on the control socket and the further listeners of the configuration
@@ -28,17 +30,31 @@ pub(super) struct Serving {
     tasks: JoinSet<()>,
 }
 
-/// The bound listeners of the control interface
+/// The bound listeners of the control interface, which belong to no runtime yet
 #[derive(Debug)]
-pub(super) struct Sockets {
+pub(super) struct BoundSockets {
     pub(super) control: BoundSocket,
-    pub(super) api: Vec<ApiSocket>,
+    pub(super) api: Vec<BoundApi>,
 }
 
 /// A bound listener of the configuration
 #[derive(Debug)]
-pub(super) enum ApiSocket {
+pub(super) enum BoundApi {
     Unix(Listen, BoundSocket),
+    Tcp(Listen, StdListener),
+}
+
+/// The listeners of the control interface, on a runtime
+#[derive(Debug)]
+pub(super) struct Sockets {
+    control: OpenSocket,
+    api: Vec<ApiSocket>,
+}
+
+/// A listener of the configuration, on a runtime
+#[derive(Debug)]
+enum ApiSocket {
+    Unix(Listen, OpenSocket),
     Tcp(Listen, TcpListener),
 }
 
@@ -76,12 +92,37 @@ impl Serving {
     }
 }
 
-impl ApiSocket {
+impl BoundSockets {
+    /// Gives them to the current runtime
+    ///
+    /// # Errors
+    /// The runtime cannot watch one more socket.
+    pub(super) fn open(self) -> Result<Sockets, Failure> {
+        let failed = |listen: &dyn fmt::Display, error: io::Error| {
+            Failure::new(Exit::Program, format!("{listen}: {error}"))
+        };
+        let control = self.control.open().map_err(|error| failed(&"no control socket", error))?;
+        let open = |socket| match socket {
+            BoundApi::Unix(listen, socket) => match socket.open() {
+                Ok(socket) => Ok(ApiSocket::Unix(listen, socket)),
+                Err(error) => Err(failed(&listen, error)),
+            },
+            BoundApi::Tcp(listen, listener) => match TcpListener::from_std(listener) {
+                Ok(listener) => Ok(ApiSocket::Tcp(listen, listener)),
+                Err(error) => Err(failed(&listen, error)),
+            },
+        };
+        let api = self.api.into_iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Sockets { control, api })
+    }
+}
+
+impl BoundApi {
     /// Binds a listener of the configuration
     ///
     /// # Errors
     /// As the kernel says; another process listens there.
-    pub(super) async fn bind(listener: &ApiListener) -> Result<Self, Failure> {
+    pub(super) fn bind(listener: &ApiListener) -> Result<Self, Failure> {
         let listen = listener.listen();
         let failed =
             |error: String| Failure::new(Exit::Program, format!("[[api]] {listen}: {error}"));
@@ -91,8 +132,8 @@ impl ApiSocket {
                 Ok(Self::Unix(listen, bound))
             }
             ApiListener::Tcp { address, .. } => {
-                let bound = TcpListener::bind(address).await;
-                Ok(Self::Tcp(listen.clone(), bound.map_err(|error| failed(error.to_string()))?))
+                let bound = bind_tcp(*address).map_err(|error| failed(error.to_string()))?;
+                Ok(Self::Tcp(listen, bound))
             }
         }
     }
@@ -131,8 +172,8 @@ impl Folder {
     /// Binds the control socket in it
     pub(super) fn bind(&self) -> Result<Sockets, Failure> {
         let bound = unix::bind(&self.socket());
-        let bound = bound.map_err(|error| Failure::new(Exit::Program, error.to_string()));
-        Ok(Sockets { control: bound?, api: Vec::new() })
+        let control = bound.map_err(|error| Failure::new(Exit::Program, error.to_string()))?;
+        BoundSockets { control, api: Vec::new() }.open()
     }
 
     /// Returns the beginning of a command that asks this daemon

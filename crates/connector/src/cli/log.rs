@@ -23,6 +23,15 @@ pub(super) struct Log {
     lost: Arc<AtomicU64>,
 }
 
+/// A log whose thread has not begun: lines wait
+///
+/// The thread is made once the process is confined, since it has what the process has at that moment.
+pub(super) struct WaitingLog {
+    log: Log,
+    /// Its place and its lines; `None` once the thread has them
+    waiting: Option<(Box<dyn Write + Send>, Receiver<Message>)>,
+}
+
 /// A line for the log
 #[derive(Debug)]
 pub(super) struct Line<'a> {
@@ -37,20 +46,49 @@ enum Message {
     Flushed(Sender<()>),
 }
 
-impl Log {
-    /// Begins a log that is written to `out`
+impl WaitingLog {
+    /// Makes a log that will be written to `out`
+    pub(super) fn new(out: impl Write + Send + 'static) -> Self {
+        let (lines, received) = sync_channel(MAX_WAITING);
+        let log = Log { lines, lost: Arc::default() };
+        Self { log, waiting: Some((Box::new(out), received)) }
+    }
+
+    /// Returns the log, which takes lines from now on
+    pub(super) fn log(&self) -> Log {
+        self.log.clone()
+    }
+
+    /// Begins the thread; nothing if it has begun
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(super) fn begin(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, received) = sync_channel(MAX_WAITING);
-        let lost = Arc::<AtomicU64>::default();
-        let also_lost = Arc::clone(&lost);
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        let Some((out, received)) = self.waiting.take() else { return Ok(()) };
+        let lost = Arc::clone(&self.log.lost);
         let named = thread::Builder::new().name("log".to_owned());
-        named.spawn(move || write(out, &received, &also_lost))?;
-        Ok(Self { lines, lost })
+        named.spawn(move || write(out, &received, &lost)).map(|_| ())
     }
 
+    /// Has the last lines written, but waits no longer than `patience` for the thread
+    pub(super) fn finish(self, patience: Duration) {
+        let Self { log, waiting } = self;
+        match waiting {
+            None => log.flush(patience),
+            // what the thread would do
+            Some((mut out, received)) => {
+                for message in received.try_iter() {
+                    if let Message::Line(text) = message {
+                        _ = out.write_all(&text);
+                    }
+                }
+                tell_lost(&mut out, &log.lost);
+            }
+        }
+    }
+}
+
+impl Log {
     /// Waits until what was logged is written, but not for longer than `patience`
     pub(super) fn flush(&self, patience: Duration) {
         let end = Instant::now().checked_add(patience);
@@ -171,10 +209,37 @@ mod tests {
         log.make_writer().write_all(text.as_bytes()).unwrap();
     }
 
+    fn begun(place: &Place) -> Log {
+        let mut waiting = WaitingLog::new(place.clone());
+        waiting.begin().unwrap();
+        waiting.log()
+    }
+
+    #[test]
+    fn what_was_logged_before_the_thread_is_written_with_it_and_without_it() {
+        for begins in [true, false] {
+            let place = Place::default();
+            let mut waiting = WaitingLog::new(place.clone());
+            for nth in 0..=MAX_WAITING {
+                log(&waiting.log(), &format!("line {nth}\n"));
+            }
+            assert_eq!(place.text(), "", "nothing is written yet");
+            if begins {
+                waiting.begin().unwrap();
+                waiting.begin().unwrap();
+            }
+            waiting.finish(Duration::from_mins(1));
+            let text = place.text();
+            assert!(text.starts_with("line 0\nline 1\n"), "{begins}");
+            assert!(text.contains(&format!("line {}\n", MAX_WAITING - 1)), "{begins}");
+            assert!(text.contains("1 lines of the log are lost"), "{begins}");
+        }
+    }
+
     #[test]
     fn a_log_that_nobody_takes_holds_nobody_and_what_is_lost_is_told_later() {
         let place = Place::default();
-        let log_of_place = Log::begin(place.clone()).unwrap();
+        let log_of_place = begun(&place);
         let stopped = place.0.lock().unwrap();
         for nth in 0..3000 {
             log(&log_of_place, &format!("line {nth}\n"));
@@ -196,7 +261,7 @@ mod tests {
     #[test]
     fn what_was_logged_is_there_after_a_flush() {
         let place = Place::default();
-        let log_of_place = Log::begin(place.clone()).unwrap();
+        let log_of_place = begun(&place);
         log(&log_of_place, "one\n");
         log(&log_of_place, "two\n");
         log_of_place.flush(Duration::from_mins(1));

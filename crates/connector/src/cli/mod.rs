@@ -13,6 +13,8 @@
 //! | `core_dumps` | none of a process that has passwords |
 //! | `examination` | the findings of a doctor, as lines |
 //! | `exit` | the exit codes |
+//! | `privileges` | the raw socket that is opened first, and what is given up then |
+//! | `runtime` | the runtime, whose threads are made last |
 //! | `log` | lines that a thread writes, so that a reader who has stopped holds nothing else |
 //! | `insecure`, `password` | arguments that several commands have |
 //! | `token` | `token`, `keygen`, `seal` |
@@ -33,8 +35,10 @@ mod log;
 pub mod nc;
 pub mod password;
 pub mod ports;
+mod privileges;
 mod program;
 pub mod run;
+mod runtime;
 mod signals;
 pub mod token;
 

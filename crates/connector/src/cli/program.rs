@@ -8,18 +8,19 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Builder;
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 use super::{
     check::{self, CheckArguments, SchemaArguments},
-    client::{self, Terminal},
+    client::{self, Failure, Terminal},
     connect::{ConnectArguments, connect},
     exit::Exit,
-    log::Log,
+    log::WaitingLog,
     nc::{NcArguments, nc},
     password,
+    privileges::{self, RawSocket},
     run::{self, RunArguments},
+    runtime,
     token::{self, KeygenArguments, SealArguments, TokenArguments},
 };
 use crate::settings::ControlSocket;
@@ -92,24 +93,31 @@ enum Verb {
 /// Runs the program: reads its arguments, and returns its exit code
 pub fn main() -> ExitCode {
     let Arguments { socket, command } = Arguments::parse();
-    let log = begin_log(&command);
+    let mut log = begin_log(&command);
     let mut terminal = Terminal::standard();
-    let exit = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => {
-            let exit = runtime.block_on(run(command, &socket, &mut terminal));
-            // a read of standard input that still waits must not hold the program
-            runtime.shutdown_background();
-            exit
-        }
-        Err(error) => {
-            terminal.complain(format_args!("error: no runtime: {error}"));
-            Exit::Program
+    let exit = match &command {
+        Verb::Run(arguments) => run::run(arguments, &mut log, &mut terminal),
+        command => {
+            let outcome = before_threads(command).and_then(|raw_socket| {
+                runtime::block_on(&mut log, run(command, &socket, raw_socket, &mut terminal))
+            });
+            outcome.unwrap_or_else(|failure| terminal.finish(Err(failure)))
         }
     };
-    if let Some(log) = log {
-        log.flush(LOG_PATIENCE);
-    }
+    log.finish(LOG_PATIENCE);
     exit.into()
+}
+
+/// Opens the raw socket of a command that needs one, and gives up all else: while there is one thread
+fn before_threads(command: &Verb) -> Result<RawSocket, Failure> {
+    let raw_socket = match command {
+        Verb::Connect(_) => RawSocket::open(),
+        #[cfg(feature = "demo")]
+        Verb::Demo => RawSocket::unneeded(),
+        _ => return Ok(RawSocket::unneeded()),
+    };
+    privileges::drop_all()?;
+    Ok(raw_socket)
 }
 
 /// Checks words as the arguments of the program, without running it: the lines of the documentation are checked so
@@ -120,8 +128,8 @@ pub fn check_line(words: &[&str]) -> Result<(), String> {
     Arguments::try_parse_from(words).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Begins the log of the process, on standard error
-fn begin_log(command: &Verb) -> Option<Log> {
+/// Makes the log of the process, on standard error
+fn begin_log(command: &Verb) -> WaitingLog {
     let level = match command {
         // what happens to a site is one line of the connector's own
         Verb::Run(_) => "warn,pptp=error,pptp_connector=info",
@@ -129,22 +137,24 @@ fn begin_log(command: &Verb) -> Option<Log> {
         _ => "error,pptp=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = Log::begin(io::stderr()).ok();
-    let writer = match &log {
-        Some(log) => BoxMakeWriter::new(log.clone()),
-        // without a thread for it
-        None => BoxMakeWriter::new(io::stderr),
-    };
+    let log = WaitingLog::new(io::stderr());
+    let writer = BoxMakeWriter::new(log.log());
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     format.with_ansi(io::stderr().is_terminal()).with_target(false).init();
     log
 }
 
-async fn run(command: Verb, socket: &Path, terminal: &mut Terminal) -> Exit {
+async fn run(
+    command: &Verb,
+    socket: &Path,
+    raw_socket: RawSocket,
+    terminal: &mut Terminal,
+) -> Exit {
     match command {
-        Verb::Run(arguments) => run::run(&arguments, terminal).await,
-        Verb::Check(arguments) => check::check(&arguments, terminal).await,
-        Verb::Schema(arguments) => check::print_schema(arguments, terminal),
+        // it begins without a runtime
+        Verb::Run(_) => Exit::Program,
+        Verb::Check(arguments) => check::check(arguments, terminal).await,
+        Verb::Schema(arguments) => check::print_schema(*arguments, terminal),
         Verb::Diff => {
             let arguments = client::ReloadArguments { dry_run: true, ..Default::default() };
             client::reload(socket, &arguments, terminal).await
@@ -152,28 +162,29 @@ async fn run(command: Verb, socket: &Path, terminal: &mut Terminal) -> Exit {
         #[cfg(feature = "demo")]
         Verb::Demo => super::demo::demo(terminal).await,
         Verb::Connect(arguments) => {
-            connect(&arguments, std::env::var_os(password::VARIABLE), terminal).await
+            let environment = std::env::var_os(password::VARIABLE);
+            connect(arguments, environment, raw_socket, terminal).await
         }
         Verb::Nc(arguments) => {
             let streams = (tokio::io::stdin(), tokio::io::stdout());
-            nc(socket, &arguments, streams, terminal).await
+            nc(socket, arguments, streams, terminal).await
         }
-        Verb::Show(arguments) => client::show(socket, &arguments, terminal).await,
-        Verb::Events(arguments) => client::events(socket, &arguments, terminal).await,
-        Verb::Up(arguments) => client::up(socket, &arguments, terminal).await,
-        Verb::Down(arguments) => client::down(socket, &arguments, terminal).await,
-        Verb::Restart(arguments) => client::restart(socket, &arguments, terminal).await,
-        Verb::Ping(arguments) => client::ping(socket, &arguments, terminal).await,
-        Verb::Doctor(arguments) => client::doctor(socket, &arguments, terminal).await,
-        Verb::Capture(arguments) => client::capture(socket, &arguments, terminal).await,
-        Verb::FlightRecord(arguments) => client::flight_record(socket, &arguments, terminal).await,
-        Verb::Reload(arguments) => client::reload(socket, &arguments, terminal).await,
-        Verb::Token(arguments) => token::token(&arguments, terminal),
-        Verb::Keygen(arguments) => token::keygen(&arguments, terminal),
-        Verb::Seal(arguments) => token::seal(socket, &arguments, terminal).await,
+        Verb::Show(arguments) => client::show(socket, arguments, terminal).await,
+        Verb::Events(arguments) => client::events(socket, arguments, terminal).await,
+        Verb::Up(arguments) => client::up(socket, arguments, terminal).await,
+        Verb::Down(arguments) => client::down(socket, arguments, terminal).await,
+        Verb::Restart(arguments) => client::restart(socket, arguments, terminal).await,
+        Verb::Ping(arguments) => client::ping(socket, arguments, terminal).await,
+        Verb::Doctor(arguments) => client::doctor(socket, arguments, terminal).await,
+        Verb::Capture(arguments) => client::capture(socket, arguments, terminal).await,
+        Verb::FlightRecord(arguments) => client::flight_record(socket, arguments, terminal).await,
+        Verb::Reload(arguments) => client::reload(socket, arguments, terminal).await,
+        Verb::Token(arguments) => token::token(arguments, terminal),
+        Verb::Keygen(arguments) => token::keygen(arguments, terminal),
+        Verb::Seal(arguments) => token::seal(socket, arguments, terminal).await,
         Verb::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "pptp-connector", &mut io::stdout());
+            clap_complete::generate(*shell, &mut command, "pptp-connector", &mut io::stdout());
             Exit::Success
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use pptp::{Client, ClientError};
+use pptp::ClientBuilder;
 use rustix::{
     fs::{CWD, Mode, OFlags, fchmod, openat},
     process::{Resource, getrlimit, umask},
@@ -23,16 +23,21 @@ use tokio::{
 use super::{
     client::{Failure, Terminal},
     connect::no_client,
-    control::{ApiSocket, Serving, Sockets},
+    control::{BoundApi, BoundSockets, Serving},
     core_dumps, counted,
     exit::Exit,
+    log::WaitingLog,
+    privileges, runtime,
     signals::Signals,
 };
 use crate::{
     api::ReloadOptions,
     daemon::{ConfigurationFile, Daemon, Start, StartError},
-    settings::{ControlSocket, Outer, Settings},
+    host::{Capabilities, Confinement, NotConfined, Notifier},
+    settings::{ControlSocket, Settings},
+    state_dir::StateDir,
     unix::{self, BoundSocket},
+    way_in::Plan,
 };
 
 /// The file of a configuration, as several commands name it
@@ -51,6 +56,9 @@ pub struct RunArguments {
     /// Do not start with problems in the files, neither on the last good configuration nor without some sites or forwards
     #[arg(long)]
     strict: bool,
+    /// Keep the capabilities and the reach of all folders, for reloads that need them
+    #[arg(long)]
+    no_sandbox: bool,
 }
 
 impl FileArgument {
@@ -62,30 +70,137 @@ impl FileArgument {
     }
 }
 
+/// All that a daemon starts with, made by a process that may do what it was started with
+struct Prepared {
+    start: Start,
+    listeners: Plan,
+    control: BoundSockets,
+    signals: Signals,
+    hangups: Signal,
+}
+
 /// Runs the daemon until SIGTERM or SIGINT; SIGHUP makes it read its files again
-pub async fn run(arguments: &RunArguments, terminal: &mut Terminal) -> Exit {
+///
+/// First it reads and binds and opens all that it needs. Then it gives up what it has beside that, and only then it
+/// makes threads and dials.
+pub(super) fn run(arguments: &RunArguments, log: &mut WaitingLog, terminal: &mut Terminal) -> Exit {
     // sockets and state are for this user, unless the configuration says otherwise
     umask(Mode::from_raw_mode(0o077));
-    let outcome = match core_dumps::forbid() {
-        Ok(()) => serve(arguments, terminal).await,
-        Err(failure) => Err(failure),
-    };
+    let outcome = start(arguments, log, terminal);
     terminal.finish(outcome)
 }
 
-async fn serve(arguments: &RunArguments, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let mut signals = Signals::new()?;
-    let hangups = signal(SignalKind::hangup());
-    let hangups =
-        hangups.map_err(|error| Failure::new(Exit::Program, format!("no signals: {error}")))?;
-    let Some(started) = unless(signals.end(), start(arguments, terminal)).await else {
+fn start(
+    arguments: &RunArguments,
+    log: &mut WaitingLog,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    core_dumps::forbid()?;
+    let Some(mut prepared) = runtime::prepare(unless_ended(arguments, terminal))?.transpose()?
+    else {
         return Ok(Exit::Success);
     };
-    let (daemon, sockets) = started?;
+    tell_problems(&prepared.start);
+    let notifier = Notifier::of_process().unwrap_or_else(|error| {
+        tracing::warn!("the service manager is told nothing: NOTIFY_SOCKET: {error}");
+        Notifier::default()
+    });
+    let client = privileges::open_sockets(&prepared.start.settings().outer);
+    let client = client.map_err(|error| no_client(&error))?;
+    let confinement = confine(&prepared.start, arguments.no_sandbox)?;
+    tracing::info!("{confinement}");
+    prepared.start = prepared.start.confined(confinement).notify(notifier);
+    runtime::block_on(log, serve(prepared, client))?
+}
+
+/// Reads the files and binds all sockets, unless a signal comes first
+async fn unless_ended(
+    arguments: &RunArguments,
+    terminal: &mut Terminal,
+) -> Option<Result<Prepared, Failure>> {
+    let signals = Signals::new().and_then(|signals| Ok((signals, take_hangups()?)));
+    let (mut signals, hangups) = match signals {
+        Ok(both) => both,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let prepared = unless(signals.end(), prepare(arguments, terminal)).await?;
+    Some(prepared.map(|(start, listeners, control)| Prepared {
+        start,
+        listeners,
+        control,
+        signals,
+        hangups,
+    }))
+}
+
+fn take_hangups() -> Result<Signal, Failure> {
+    let hangups = signal(SignalKind::hangup());
+    hangups.map_err(|error| Failure::new(Exit::Program, format!("no signals: {error}")))
+}
+
+/// Runs a start unless the end comes first; what hangs, such as a folder on a network, is left behind
+async fn unless<T>(end: impl Future<Output = ()>, start: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = end => None,
+        started = start => Some(started),
+    }
+}
+
+/// Reads the files, and binds the control socket and the listeners
+async fn prepare(
+    arguments: &RunArguments,
+    terminal: &mut Terminal,
+) -> Result<(Start, Plan, BoundSockets), Failure> {
+    let (file, is_strict) = (arguments.file.file(), arguments.strict);
+    let start = spawn_blocking(move || Start::of_file(file, is_strict)).await;
+    let start = start.map_err(|error| Failure::new(Exit::Program, error.to_string()))?;
+    let start = start.map_err(|problems| {
+        let command = format!("pptp-connector check -c {}", arguments.file.config.display());
+        terminal.complain(problems.to_string().trim_end());
+        Failure::new(Exit::Usage, format!("not started; see also: {command}"))
+    })?;
+    // before the first dial: of two daemons with one socket the second does nothing
+    let control = bind_all(start.settings())?;
+    let listeners = Plan::of_start(start.settings(), start.is_strict());
+    let listeners = listeners.map_err(|failures| not_started(&StartError::Bind(failures)))?;
+    if let Some(state) = &start.settings().state {
+        // the folder itself cannot be made later; what is wrong with it is told when it is used
+        let _ = StateDir::new(state).make();
+    }
+    Ok((start, listeners, control))
+}
+
+/// Gives up all that the process has no need of any more
+fn confine(start: &Start, is_unwanted: bool) -> Result<Confinement, Failure> {
+    if is_unwanted {
+        return Ok(Confinement::unwanted());
+    }
+    let keep = match start.settings().outer.fwmark {
+        Some(_) => Capabilities::for_marks().map_err(NotConfined::from),
+        None => Ok(Capabilities::NONE),
+    };
+    let confined = keep.and_then(|keep| Confinement::begin(start.folders(), keep));
+    confined.map_err(|error| {
+        let message = format!("{error}; to run without: pptp-connector run --no-sandbox");
+        Failure::new(Exit::Program, message)
+    })
+}
+
+/// Serves until a signal ends it
+async fn serve(prepared: Prepared, client: ClientBuilder) -> Result<Exit, Failure> {
+    let Prepared { start, listeners, control, mut signals, hangups } = prepared;
+    let client = client.build().map_err(|error| no_client(&error))?;
+    let control = control.open()?;
+    let path = start.settings().control.0.path.clone();
+    let daemon = Daemon::start_bound(client, start, Some(listeners));
+    let Some(daemon) = unless(signals.end(), daemon).await else { return Ok(Exit::Success) };
+    let daemon = daemon.map_err(|error| not_started(&error))?;
     let sites = counted(daemon.fleet().sites().len(), "site");
-    tracing::info!("{sites}, control socket {}", sockets.control.path().display());
-    let serving = Serving::begin(&daemon, sockets);
+    tracing::info!("{sites}, control socket {}", path.display());
+    let serving = Serving::begin(&daemon, control);
     let reloading = tokio::spawn(reload_at(hangups, Arc::clone(&daemon)));
+    daemon.tell_ready().await;
     signals.end().await;
     tracing::info!("hanging up");
     reloading.abort();
@@ -103,43 +218,11 @@ async fn serve(arguments: &RunArguments, terminal: &mut Terminal) -> Result<Exit
     Ok(Exit::Success)
 }
 
-/// Runs a start unless the end comes first; what hangs, such as a folder on a network, is left behind
-async fn unless<T>(end: impl Future<Output = ()>, start: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = end => None,
-        started = start => Some(started),
-    }
-}
-
-/// Reads the files, binds the control socket, and starts the daemon
-async fn start(
-    arguments: &RunArguments,
-    terminal: &mut Terminal,
-) -> Result<(Arc<Daemon>, Sockets), Failure> {
-    let (file, is_strict) = (arguments.file.file(), arguments.strict);
-    let start = spawn_blocking(move || Start::of_file(file, is_strict)).await;
-    let start = start.map_err(|error| Failure::new(Exit::Program, error.to_string()))?;
-    let start = start.map_err(|problems| {
-        let command = format!("pptp-connector check -c {}", arguments.file.config.display());
-        terminal.complain(problems.to_string().trim_end());
-        Failure::new(Exit::Usage, format!("not started; see also: {command}"))
-    })?;
-    tell_problems(&start);
-    // before the first dial: of two daemons with one socket the second does nothing
-    let sockets = bind_all(start.settings()).await?;
-    let client = client(&start.settings().outer).map_err(|error| no_client(&error))?;
-    let daemon = Daemon::start_with(client, start).await.map_err(|error| not_started(&error))?;
-    Ok((daemon, sockets))
-}
-
 /// Binds the control socket and the further listeners of the control interface
-async fn bind_all(settings: &Settings) -> Result<Sockets, Failure> {
-    let mut sockets = Sockets { control: bind(&settings.control)?, api: Vec::new() };
-    for listener in &settings.api {
-        sockets.api.push(ApiSocket::bind(listener).await?);
-    }
-    Ok(sockets)
+fn bind_all(settings: &Settings) -> Result<BoundSockets, Failure> {
+    let control = bind(&settings.control)?;
+    let api = settings.api.iter().map(BoundApi::bind).collect::<Result<_, _>>()?;
+    Ok(BoundSockets { control, api })
 }
 
 /// Reads the files again at each signal; those that come during a reload are one
@@ -195,26 +278,6 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = openat(CWD, folder, flags, Mode::empty())?;
     Ok(fchmod(made, Mode::from_raw_mode(0o755))?)
-}
-
-fn client(outer: &Outer) -> Result<Client, ClientError> {
-    let mut builder = Client::builder();
-    if let Some(device) = &outer.device {
-        builder = builder.device(device);
-    }
-    if let Some(address) = outer.local_address {
-        builder = builder.local_address(address);
-    }
-    if let Some(mark) = outer.fwmark {
-        builder = builder.fwmark(mark);
-    }
-    if let Some(drivers) = outer.drivers {
-        builder = builder.drivers(drivers);
-    }
-    if let Some(octets) = outer.receive_buffer {
-        builder = builder.receive_buffer(octets);
-    }
-    builder.build()
 }
 
 fn not_started(error: &StartError) -> Failure {

@@ -1,6 +1,9 @@
 //! The maker of sites and listeners, which must not be in each other's way
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 use pptp_fleet::{Secret, SiteConfig, SiteName};
 
@@ -13,6 +16,7 @@ use super::{
     problem::Problems,
     proxy,
     site::{self, Means},
+    site_secret::secret_file,
     source::Origin,
 };
 use crate::{
@@ -30,12 +34,14 @@ pub(super) struct Builder<'a> {
     twins: HashMap<(String, String), SiteName>,
     /// The sealed passwords of sites that were made through the control interface
     pub(super) sealed: BTreeMap<SiteName, Sealed>,
+    /// The files of passwords
+    pub(super) secrets: BTreeSet<PathBuf>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(means: Means<'a>, problems: &'a mut Problems) -> Self {
-        let (twins, sealed) = (HashMap::new(), BTreeMap::new());
-        Self { means, problems, listeners: Listeners::default(), twins, sealed }
+        let (twins, sealed, secrets) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { means, problems, listeners: Listeners::default(), twins, sealed, secrets }
     }
 
     /// Makes the settings of sites
@@ -62,6 +68,7 @@ impl<'a> Builder<'a> {
         site: &EffectiveSite,
         address: &Address<'_>,
     ) -> SiteSettings {
+        self.secrets.extend(secret_file(site, self.means.sources));
         let Some(built) = site::build(name, site, address, &self.means, self.problems) else {
             // its problem may be one of the defaults
             let [server, user] = [&site.keys.server, &site.keys.user]

@@ -46,7 +46,11 @@ mod site_secret;
 mod source;
 mod values;
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use pptp_fleet::SiteName;
 
@@ -86,6 +90,8 @@ pub struct Configuration {
     clashes: BTreeMap<SiteName, Place>,
     /// The sealed passwords of sites that were made through the control interface
     sealed: BTreeMap<SiteName, Sealed>,
+    /// The files of passwords
+    secrets: BTreeSet<PathBuf>,
 }
 
 impl Configuration {
@@ -134,7 +140,7 @@ impl Configuration {
         for others in [kept, asked] {
             sites.append(&mut built.sites(others, &mut loopback));
         }
-        let (listeners, sealed) = (built.listeners.count, built.sealed);
+        let (listeners, sealed, secrets) = (built.listeners.count, built.sealed, built.secrets);
         let settings = Settings {
             control,
             limits: limits(top.limits.as_ref()),
@@ -153,7 +159,7 @@ impl Configuration {
         }
         check_files(&settings, listeners, max_files, &document.top, &mut problems);
         let (problems, clashes) = (problems.into_sorted(), document.clashes);
-        let mut configuration = Self { sources, settings, problems, clashes, sealed };
+        let mut configuration = Self { sources, settings, problems, clashes, sealed, secrets };
         configuration.stop_invalid_sites();
         configuration
     }
@@ -169,6 +175,11 @@ impl Configuration {
     /// Returns the texts
     pub const fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// Returns all that it is read from, now and later: its files, the folders that it includes, its files of passwords
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.sources.paths().chain(self.secrets.iter().cloned()).collect()
     }
 
     /// Returns the problems, in the order of the files

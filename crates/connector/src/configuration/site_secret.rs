@@ -1,15 +1,19 @@
 //! The secret of a site
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pptp_fleet::{Secret, SiteName};
 
 use super::{
+    layers::EffectiveSite,
     problem::Problems,
     reader::Found,
     secret::{PasswordPlace, SealedPassword},
     site::Means,
-    source::Origin,
+    source::{Origin, Sources},
     values::PasswordKey,
 };
 use crate::seal::{Bound, Sealed};
@@ -23,9 +27,7 @@ pub(super) fn secret(
     problems: &mut Problems,
 ) -> Option<(Secret, Option<Sealed>)> {
     let place = match &password.value {
-        PasswordKey::File(path) => {
-            PasswordPlace::File(means.sources.folder(password.place.file).join(path))
-        }
+        PasswordKey::File(path) => PasswordPlace::File(beside(password, path, means.sources)),
         PasswordKey::Environment(name) => PasswordPlace::Environment(name.clone()),
         PasswordKey::Credential(name) => PasswordPlace::Credential(name.clone()),
         PasswordKey::Literal(text) if origin == Origin::File => {
@@ -66,4 +68,18 @@ fn sealed(
         (PasswordKey::Sealed(sealed), None) => Ok(sealed.clone()),
         _ => Err("a sealed password is wanted here".to_owned()),
     }
+}
+
+/// Returns the file of a site's password, if it has one
+pub(super) fn secret_file(site: &EffectiveSite, sources: &Sources) -> Option<PathBuf> {
+    let password = site.keys.password.as_ref()?;
+    match &password.value {
+        PasswordKey::File(path) => Some(beside(password, path, sources)),
+        _ => None,
+    }
+}
+
+/// Returns a path that was written in a key
+fn beside<T>(key: &Found<T>, path: impl AsRef<Path>, sources: &Sources) -> PathBuf {
+    sources.folder(key.place.file).join(path)
 }

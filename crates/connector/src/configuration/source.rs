@@ -162,6 +162,14 @@ impl Sources {
         self.files.is_empty()
     }
 
+    /// Returns the files, and the folders in which included ones are looked for
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let folder = self.path().parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let patterns = self.patterns().into_iter();
+        let folders = patterns.map(move |(pattern, _)| folder.join(fixed_part(&pattern)));
+        self.files.iter().map(|file| file.path.clone()).chain(folders)
+    }
+
     /// The patterns of `include`, each with its place; what else the first file has is read later
     fn patterns(&self) -> Vec<(String, std::ops::Range<usize>)> {
         let Some(main) = self.files.first() else { return Vec::new() };
@@ -234,6 +242,14 @@ fn paths_of(folder: &Path, pattern: &str) -> Option<Result<Paths, PatternError>>
     let whole = PathBuf::from(Pattern::escape(folder.to_str()?)).join(pattern);
     let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
     Some(glob::glob_with(whole.to_str()?, options))
+}
+
+/// Returns the folders of a pattern before the first part that is no plain name
+fn fixed_part(pattern: &str) -> &Path {
+    let plain = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
+    let folders = pattern.get(..plain).unwrap_or_default();
+    let end = folders.rfind('/').map_or(0, |slash| slash.saturating_add(1));
+    Path::new(folders.get(..end).unwrap_or_default())
 }
 
 /// Opens a regular file; a pipe that nobody writes to must not hold the thread
@@ -360,6 +376,25 @@ mod tests {
         assert_eq!(sources.len(), 1);
         assert_eq!(sources.failures[0].message, "`/**/*.toml`: `**` is not allowed");
         assert_eq!(sources.failures[0].help, Some(NO_TREES));
+    }
+
+    #[test]
+    fn the_folders_of_patterns_are_known_before_they_are_read() {
+        for (pattern, folder) in [
+            ("sites.d/*.toml", "sites.d/"),
+            ("one.toml", ""),
+            ("/srv/sites/b?/x.toml", "/srv/sites/"),
+            ("sites/[ab]*/*.toml", "sites/"),
+            ("*", ""),
+            ("/*.toml", "/"),
+        ] {
+            assert_eq!(fixed_part(pattern), Path::new(folder), "{pattern}");
+        }
+        let text = "include = [\"sites.d/*.toml\", \"/srv/*.toml\"]".to_owned();
+        let sources = Sources::of_text(Path::new("/etc/x/main.toml"), text);
+        let paths: Vec<_> = sources.paths().collect();
+        let expected = ["/etc/x/main.toml", "/etc/x/sites.d/", "/srv/"].map(PathBuf::from);
+        assert_eq!(paths, expected);
     }
 
     #[test]

@@ -18,15 +18,17 @@ use super::{
     clock,
     narrate::narrate,
     secrets::SecretWatch,
+    service,
     start::{ConfigurationFile, Start},
 };
 use crate::{
     api::{DaemonFacts, EventLog},
     configuration::Sources,
     directory::Directory,
+    host::{Confinement, Notifier},
     settings::{ApiListener, Settings},
     state_dir::StateDir,
-    way_in::{Failed, WaysIn},
+    way_in::{Failed, Plan, WaysIn},
 };
 
 /// A fleet with its ways in, and the settings that both have
@@ -52,6 +54,10 @@ pub struct Daemon {
     /// The further listeners of the control interface
     pub(super) api: watch::Sender<Arc<[ApiListener]>>,
     pub(super) secrets: Arc<SecretWatch>,
+    /// What the process has given up
+    pub(super) confinement: Option<Confinement>,
+    /// The service manager
+    pub(super) notifier: Notifier,
     facts: StdMutex<DaemonFacts>,
     /// The time at which driver and supervisor have both answered last
     turned: StdMutex<Option<Instant>>,
@@ -94,7 +100,20 @@ impl Daemon {
     /// # Errors
     /// Another listener could not be bound.
     pub async fn start_with(client: Client, start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { settings, facts, file, sources, is_to_be_kept, is_strict, api, memory } = start;
+        Self::start_bound(client, start, None).await
+    }
+
+    /// Starts a daemon whose listeners are bound already, if `bound` is given
+    ///
+    /// # Errors
+    /// As [`Self::start_with`].
+    pub async fn start_bound(
+        client: Client,
+        start: Start,
+        bound: Option<Plan>,
+    ) -> Result<Arc<Self>, StartError> {
+        let Start { settings, facts, file, sources, is_to_be_kept, is_strict, .. } = start;
+        let Start { api, memory, confinement, notifier, .. } = start;
         let state = settings.state.clone().map(StateDir::new);
         let mut options = FleetOptions::default();
         options.dial_rate = settings.limits.dial_rate;
@@ -107,10 +126,10 @@ impl Daemon {
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
         let ways = make_ways(directory.clone(), &settings.limits);
-        let prepared = if is_strict {
-            ways.prepare(&settings).await
-        } else {
-            ways.prepare_start(&settings).await
+        let prepared = match bound {
+            Some(bound) => Ok(bound),
+            None if is_strict => ways.prepare(&settings).await,
+            None => ways.prepare_start(&settings).await,
         };
         let prepared = prepared.map_err(StartError::Bind)?;
         let started = SystemTime::now();
@@ -127,6 +146,8 @@ impl Daemon {
             version: StdMutex::new(api.version()),
             in_force: Arc::new(Mutex::new(InForce { sources: sources.clone(), api })),
             secrets: Arc::default(),
+            confinement,
+            notifier,
             facts: StdMutex::new(facts),
             turned: StdMutex::default(),
             tasks: TaskTracker::new(),
@@ -186,8 +207,11 @@ impl Daemon {
     pub async fn shut_down(&self) -> bool {
         let within = self.settings.lock().await.limits.shutdown;
         self.write_accepted().await;
-        let ((), is_done) =
-            tokio::join!(self.ways.close_all(Duration::ZERO), self.fleet().shut_down(within));
+        let ((), (), is_done) = tokio::join!(
+            self.tell_stopping(within),
+            self.ways.close_all(Duration::ZERO),
+            self.fleet().shut_down(within)
+        );
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -202,6 +226,7 @@ impl Daemon {
         self.spawn(async move { events.follow(received).await });
         self.spawn(clock::watch(fleet));
         self.spawn_secret_watch();
+        self.spawn_service_tasks();
         let daemon = Arc::downgrade(self);
         self.spawn(async move {
             while let Some(daemon) = daemon.upgrade() {
@@ -266,7 +291,7 @@ impl Daemon {
     /// Asks the driver and the supervisor for a sign of life
     async fn look(&self) {
         let answered = timeout(MAX_SILENCE, async {
-            self.client.beat().await.is_ok() && self.fleet().status().await.is_some()
+            service::beat(self.client.clone(), self.fleet().clone()).await
         });
         if answered.await == Ok(true) {
             *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

@@ -12,6 +12,7 @@
 //! | `addresses` | the addresses that were dealt out, in the folder of the state |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
 //! | `control` | the daemon, as the control interface sees it |
+//! | `service` | the daemon, as the service manager sees it |
 //! | `clock` | the watch over the clocks |
 //! | `narrate` | lines for people: what happens to the sites |
 
@@ -25,6 +26,7 @@ mod lifecycle;
 mod narrate;
 mod reload;
 mod secrets;
+mod service;
 mod site_store;
 mod start;
 

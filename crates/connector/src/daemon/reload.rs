@@ -1,6 +1,6 @@
 //! A reload: the files are read again, and what has changed is applied
 
-use std::time::SystemTime;
+use std::{path::PathBuf, time::SystemTime};
 
 use super::{
     lifecycle::{Daemon, InForce},
@@ -25,6 +25,9 @@ impl Daemon {
     pub async fn reload(&self, options: ReloadOptions) -> Result<ReloadReport, ReloadError> {
         let file = self.file.clone().ok_or_else(no_file)?;
         let mut in_force = self.in_force.lock().await;
+        if !options.dry_run {
+            self.notifier.reloading().await;
+        }
         let outcome = self.read_and_apply(file, options, &mut in_force).await;
         match &outcome {
             Ok(report) if !options.dry_run => {
@@ -33,6 +36,9 @@ impl Daemon {
             }
             Ok(_) => {}
             Err(error) => self.tell_failure(error, options.dry_run),
+        }
+        if !options.dry_run {
+            self.tell_ready().await;
         }
         outcome
     }
@@ -49,13 +55,14 @@ impl Daemon {
         let read = tokio::task::spawn_blocking(move || file.read_beside(&api, deals)).await;
         let read = read.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?;
         let read = read.map_err(unreadable)?;
+        let running = self.settings.lock().await.clone();
+        let read = self.check_restart(read, &running).await?;
         if !read.is_good() {
             return Err(problems_of(&read));
         }
         let mut warnings: Vec<_> =
             read.warnings().map(|problem| problem.line(read.sources())).collect();
         let (sources, mut wanted) = read.into_parts();
-        let running = self.settings.lock().await.clone();
         keep_what_needs_a_restart(&running, &mut wanted, &mut warnings);
         let planned = self.plan(&running, &wanted);
         guard(planned.removed.len(), running.sites.len(), options.removes)?;
@@ -71,6 +78,31 @@ impl Daemon {
         self.note_good(sources, report.failures.clone()).await;
         warnings.extend(report.warnings);
         Ok(ReloadReport { warnings, ..report })
+    }
+
+    /// Refuses what only a restart can give
+    ///
+    /// # Errors
+    /// The reasons. The network of the raw sockets is another one, or the process has given up what it would need.
+    async fn check_restart(
+        &self,
+        read: Configuration,
+        running: &Settings,
+    ) -> Result<Configuration, ReloadError> {
+        let (confinement, running) = (self.confinement.clone(), running.clone());
+        let check = move || {
+            let paths = read.paths();
+            let paths = paths.iter().map(PathBuf::as_path);
+            let refused = confinement.map(|it| it.refusals(paths, &running, read.settings()));
+            let mut reasons = refused.unwrap_or_default();
+            if read.is_good() && running.outer != read.settings().outer {
+                reasons.push("[outer] has changed".to_owned());
+            }
+            if reasons.is_empty() { Ok(read) } else { Err(ReloadError::NeedsRestart(reasons)) }
+        };
+        // it looks at the folder of each password
+        let checked = tokio::task::spawn_blocking(check).await;
+        checked.map_err(|_| ReloadError::Impossible(PANICKED.to_owned()))?
     }
 
     /// Notes that these texts are in force, but for what could not be applied
@@ -111,6 +143,10 @@ impl Daemon {
             ReloadError::TooManyRemoved { removes, of } => {
                 vec![format!("the reload would remove {removes} of {of} sites")]
             }
+            ReloadError::NeedsRestart(reasons) => {
+                let shown = reasons.iter().take(MAX_SHOWN);
+                shown.map(|reason| format!("{reason}: that needs a restart")).collect()
+            }
             ReloadError::Impossible(reason) => vec![reason.clone()],
         };
         if is_dry_run {
@@ -143,7 +179,6 @@ pub(super) fn keep_what_needs_a_restart(
             warnings.push(format!("{what} has changed: that needs a restart, and is not in force"));
         }
     };
-    keep(running.outer != wanted.outer, "[outer]");
     keep(running.control != wanted.control, "[control]");
     keep(running.state != wanted.state, "`state`");
     let places = |settings: &Settings| -> Vec<_> {
@@ -154,7 +189,6 @@ pub(super) fn keep_what_needs_a_restart(
     let has_other_places = places(running) != places(wanted);
     keep(has_other_places, "the list of places of [[api]]");
     keep(running.limits.dial_rate != wanted.limits.dial_rate, "`dial_rate`");
-    wanted.outer = running.outer.clone();
     wanted.control = running.control.clone();
     wanted.state.clone_from(&running.state);
     if has_other_places {

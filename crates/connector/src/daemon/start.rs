@@ -1,6 +1,7 @@
 //! The configuration that a daemon starts with: its files, or the last good ones
 
 use std::{
+    collections::BTreeSet,
     env, fmt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -13,6 +14,7 @@ use crate::{
     api::{DaemonFacts, date},
     configuration::{Configuration, Sources},
     deals::Deals,
+    host::{Confinement, Folders, Notifier},
     settings::Settings,
     state_dir::{StateDir, StateError},
 };
@@ -34,6 +36,10 @@ pub struct Start {
     pub(super) is_strict: bool,
     /// The seed of the fleet's chance, of a daemon whose ways in are in memory
     pub(super) memory: Option<u64>,
+    /// All that is read, now and at reloads
+    paths: BTreeSet<PathBuf>,
+    pub(super) confinement: Option<Confinement>,
+    pub(super) notifier: Notifier,
 }
 
 /// The file of a configuration
@@ -53,16 +59,37 @@ impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
         let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
+        Self::with(settings, facts, None)
+    }
+
+    fn with(settings: Settings, facts: DaemonFacts, file: Option<ConfigurationFile>) -> Self {
         Self {
             settings,
             facts,
-            file: None,
+            file,
             sources: None,
             is_to_be_kept: false,
             api: ApiSites::default(),
             is_strict: true,
             memory: None,
+            paths: BTreeSet::new(),
+            confinement: None,
+            notifier: Notifier::default(),
         }
+    }
+
+    /// Tells the daemon what its process has given up: what a reload needs of that is refused
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = Some(confinement);
+        self
+    }
+
+    /// Gives the daemon a service manager, which is told of reloads
+    #[must_use]
+    pub fn notify(mut self, notifier: Notifier) -> Self {
+        self.notifier = notifier;
+        self
     }
 
     /// Gives the daemon ways in that have no socket of the kernel, for tests in virtual time
@@ -105,6 +132,10 @@ impl Start {
             return Err(NoConfiguration(shown));
         }
         let last_good = state.clone().and_then(|state| LastGood::read(state, file.max_files, &api));
+        // also of files with problems: a reload may find them mended
+        let mut paths = BTreeSet::from([file.path.clone()]);
+        paths.extend(read.iter().flat_map(Configuration::paths));
+        paths.extend(last_good.iter().flat_map(|good| good.read.paths()));
         let mut start = match (read, last_good) {
             (Some(read), Some(last_good)) if is_good && !is_strict => {
                 match last_good.refuses(&read) {
@@ -124,8 +155,17 @@ impl Start {
             }
             start.facts.problems.push(problem.to_owned());
         }
-        start.api = api;
-        Ok(start)
+        Ok(Self { api, paths, ..start })
+    }
+
+    /// Returns the folders that the daemon needs, now and at reloads
+    pub fn folders(&self) -> Folders {
+        Folders::new(self.paths.iter().map(PathBuf::as_path), &self.settings)
+    }
+
+    /// Returns true if a forward that cannot be had ends the start
+    pub const fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Returns the settings
@@ -148,16 +188,9 @@ impl Start {
             ..DaemonFacts::default()
         };
         let (sources, settings) = read.into_parts();
-        Self {
-            settings,
-            facts,
-            file: Some(file),
-            sources: Some(sources.files_alone()),
-            is_to_be_kept: is_good,
-            api: ApiSites::default(),
-            is_strict: false,
-            memory: None,
-        }
+        let sources = Some(sources.files_alone());
+        let start = Self::with(settings, facts, Some(file));
+        Self { sources, is_to_be_kept: is_good, is_strict: false, ..start }
     }
 
     fn on_last_good(file: ConfigurationFile, good: LastGood, problems: Vec<String>) -> Self {
@@ -174,16 +207,8 @@ impl Start {
             ..DaemonFacts::default()
         };
         let (sources, settings) = read.into_parts();
-        Self {
-            settings,
-            facts,
-            file: Some(file),
-            sources: Some(sources.files_alone()),
-            is_to_be_kept: false,
-            api: ApiSites::default(),
-            is_strict: false,
-            memory: None,
-        }
+        let sources = Some(sources.files_alone());
+        Self { sources, is_strict: false, ..Self::with(settings, facts, Some(file)) }
     }
 }
 

@@ -51,6 +51,7 @@ mod tcp;
 mod udp;
 mod way;
 
+pub(crate) use self::bind::tcp as bind_tcp;
 pub use self::{
     client::{ClientStream, Origin},
     counters::Counters,

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept,
-    bind::Socket,
+    bind::{Bound, Socket},
     client::Origin,
     counters::Counters,
     key::Key,
@@ -55,12 +55,40 @@ struct Table {
 #[derive(Debug)]
 pub struct Plan {
     wanted: BTreeMap<Key, Way>,
-    bound: BTreeMap<Key, Socket>,
+    bound: BTreeMap<Key, Bound>,
     /// The ports that are wanted again for listeners on port 0
     ports: BTreeMap<String, u16>,
     /// Forwards that could not be bound, and are tried again
     missing: BTreeMap<Key, (Way, String)>,
     connections: usize,
+}
+
+impl Plan {
+    /// Binds the sockets of a start, without a runtime: before the process gives up what they may need
+    ///
+    /// Unless the start is strict, a forward that cannot be had is tried again by [`WaysIn::retry`].
+    ///
+    /// # Errors
+    /// All other listeners that cannot be had.
+    pub fn of_start(settings: &Settings, is_strict: bool) -> Result<Self, Vec<Failed>> {
+        let (wanted, mut failed) = keyed(Way::all(settings));
+        let (mut bound, mut missing) = (BTreeMap::new(), BTreeMap::new());
+        for (key, way) in &wanted {
+            match Bound::bind(way, key.port_in(&settings.ports)) {
+                Ok(socket) => _ = bound.insert(key.clone(), socket),
+                Err(error) if way.site().is_some() && !is_strict => {
+                    missing.insert(key.clone(), (way.clone(), error.to_string()));
+                }
+                Err(error) => failed.push(Failed::new(way, &error.to_string())),
+            }
+        }
+        if failed.is_empty() {
+            let (ports, connections) = (settings.ports.clone(), settings.limits.connections);
+            Ok(Self { wanted, bound, missing, ports, connections })
+        } else {
+            Err(failed)
+        }
+    }
 }
 
 /// The port that was chosen for a forward on port 0
@@ -169,7 +197,7 @@ impl WaysIn {
                 continue;
             }
             let may_be_missing = way.site().is_some() && (is_start || table.missing.has(key));
-            match self.bind(way, key.port_in(&settings.ports)).await {
+            match self.bind(way, key.port_in(&settings.ports)) {
                 Ok(socket) => _ = bound.insert(key.clone(), socket),
                 Err(error) if may_be_missing => {
                     missing.insert(key.clone(), (way.clone(), error.to_string()));
@@ -188,7 +216,7 @@ impl WaysIn {
         let chosen = plan.wanted.iter().filter_map(|(key, way)| {
             let Way::Forward { site, .. } = way else { return None };
             let line = key.line()?;
-            let of_bound = plan.bound.get(key).and_then(Socket::address);
+            let of_bound = plan.bound.get(key).and_then(Bound::address);
             let of_running = table.running.get(key).and_then(|it| it.listener.bound());
             let port = of_bound.or(of_running)?.port();
             Some(ChosenPort { site: site.clone(), line, port })
@@ -229,9 +257,9 @@ impl WaysIn {
             }
             let socket = match bound.remove(&key) {
                 Some(socket) => Ok(socket),
-                None => self.bind(&way, key.port_in(&ports)).await,
+                None => self.bind(&way, key.port_in(&ports)),
             };
-            match socket {
+            match socket.and_then(Bound::open) {
                 Ok(socket) => _ = running.insert(key, self.start(way, socket)),
                 Err(error) => failed.push(Failed::new(&way, &error.to_string())),
             }
@@ -244,7 +272,7 @@ impl WaysIn {
             if !was_in_the_way || !is_free(&key, running) {
                 continue;
             }
-            if let Ok(socket) = self.bind(&way, None).await {
+            if let Ok(socket) = self.bind(&way, None).and_then(Bound::open) {
                 running.insert(key, self.start((*way).clone(), socket));
             }
         }
@@ -260,7 +288,7 @@ impl WaysIn {
         let mut table = self.table.lock().await;
         let (now, mut opened) = (Instant::now(), Vec::new());
         for (key, way) in table.missing.due(now) {
-            match self.bind(&way, None).await {
+            match self.bind(&way, None).and_then(Bound::open) {
                 Ok(socket) => {
                     table.missing.opened(&key);
                     table.running.insert(key, self.start(way.clone(), socket));
@@ -341,17 +369,8 @@ impl WaysIn {
     }
 
     /// Binds the socket of a listener; `port` is wanted in place of port 0, if it can be had
-    async fn bind(&self, way: &Way, port: Option<u16>) -> std::io::Result<Socket> {
-        if !self.has_sockets {
-            return Ok(Socket::Memory);
-        }
-        if let Some(port) = port {
-            match Socket::bind_at(way, Some(port)).await {
-                Ok(socket) => return Ok(socket),
-                Err(error) => tracing::warn!("{way}: not on port {port} as before: {error}"),
-            }
-        }
-        Socket::bind_at(way, None).await
+    fn bind(&self, way: &Way, port: Option<u16>) -> std::io::Result<Bound> {
+        if self.has_sockets { Bound::bind(way, port) } else { Ok(Bound::Memory) }
     }
 
     fn start(&self, way: Way, mut socket: Socket) -> Running {

@@ -451,6 +451,10 @@ async fn a_reload_tells_its_effect_or_why_nothing_was_changed() {
     let reply = world.ask("POST", "/v1/reload").await;
     assert_eq!(reply.problem(), (409, "mass-change".into()));
     assert!(reply.json()["detail"].as_str().unwrap().contains("--removes 2950"));
+    answer(Err(ReloadError::NeedsRestart(vec!["[outer] has changed".into()])));
+    let reply = world.ask("POST", "/v1/reload").await;
+    assert_eq!(reply.problem(), (409, "needs-restart".into()));
+    assert!(reply.json()["detail"].as_str().unwrap().ends_with("changed: [outer] has changed"));
     answer(Err(ReloadError::Impossible("there is no file".into())));
     assert_eq!(world.ask("POST", "/v1/reload").await.problem(), (409, "impossible".into()));
     assert_eq!(world.ask("POST", "/v1/reload?removes=x").await.status, 400);

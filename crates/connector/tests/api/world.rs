@@ -169,7 +169,7 @@ impl World {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("control.sock");
         let socket = UnixSocket { path: path.clone(), mode: 0o600, group: None };
-        let bound = unix::bind(&socket).unwrap();
+        let bound = unix::bind(&socket).unwrap().open().unwrap();
         let server = Arc::clone(&self.server);
         tokio::spawn(async move { server.serve(&bound).await });
         Socket { folder, path, stop: self.stop.clone() }

@@ -95,7 +95,7 @@ fn a_second_daemon_with_the_same_socket_ends_and_the_first_is_asked_on() {
         let control = format!("[control]\nsocket = \"{}\"\n", path.display());
         world.write(&format!("{control}{}", configuration(1, 1, no_keys)));
         let daemon = world.start().await;
-        let socket = unix::bind(&UnixSocket::private(path.clone())).unwrap();
+        let socket = unix::bind(&UnixSocket::private(path.clone())).unwrap().open().unwrap();
         let stop = CancellationToken::new();
         let server = Server::new(Arc::clone(&daemon) as Arc<dyn Control>, stop.clone());
         let serving = tokio::spawn(async move { server.serve(&socket).await });

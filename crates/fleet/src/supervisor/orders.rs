@@ -68,6 +68,10 @@ impl Supervisor {
                 }
                 let _ = answer.send(());
             }
+            Command::Beat { answer } => {
+                // whoever asked may have given up
+                let _ = answer.send(());
+            }
             Command::SiteStatus { name, answer } => {
                 let _ = answer.send(self.site_status(&name));
             }

@@ -257,6 +257,16 @@ fn refused(error: ReloadError) -> Problem {
             );
             Problem::new(StatusCode::CONFLICT, "mass-change", "It removes too many sites", detail)
         }
+        ReloadError::NeedsRestart(reasons) => {
+            let more = reasons.len().saturating_sub(MAX_REASONS);
+            let mut shown = reasons.into_iter().take(MAX_REASONS).collect::<Vec<_>>();
+            if more > 0 {
+                shown.push(format!("and {more} more"));
+            }
+            let reasons = shown.join("; ");
+            let detail = format!("that needs a restart, and nothing was changed: {reasons}");
+            Problem::new(StatusCode::CONFLICT, "needs-restart", "It needs a restart", detail)
+        }
         ReloadError::Impossible(detail) => {
             Problem::new(StatusCode::CONFLICT, "impossible", "It cannot be reloaded", detail)
         }
@@ -265,6 +275,9 @@ fn refused(error: ReloadError) -> Problem {
 
 /// The algorithms of HPKE (RFC 9180 §7): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305
 const SUITE: (u16, u16, u16) = (0x0020, 0x0001, 0x0003);
+
+/// The reasons for a restart that are told
+const MAX_REASONS: usize = 10;
 
 /// The time without an event after which a comment is sent
 const HEARTBEAT: Duration = Duration::from_secs(15);

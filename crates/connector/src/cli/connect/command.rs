@@ -23,6 +23,7 @@ use crate::{
         core_dumps,
         examination::examine,
         exit::Exit,
+        privileges::RawSocket,
         signals::Signals,
     },
     daemon::{Daemon, Narrator, up_facts},
@@ -32,20 +33,22 @@ use crate::{
 
 /// Connects to one server until a signal ends it
 ///
-/// `environment` is the value of `PPTP_PASSWORD`. A connect that fails is examined, and the exit is the layer that
+/// `environment` is the value of `PPTP_PASSWORD`, and `raw_socket` was opened by a process that may. A connect that fails is examined, and the exit is the layer that
 /// failed.
 pub async fn connect(
     arguments: &ConnectArguments,
     environment: Option<OsString>,
+    raw_socket: RawSocket,
     terminal: &mut Terminal,
 ) -> Exit {
-    let outcome = run(arguments, environment, terminal).await;
+    let outcome = run(arguments, environment, raw_socket, terminal).await;
     terminal.finish(outcome)
 }
 
 async fn run(
     arguments: &ConnectArguments,
     environment: Option<OsString>,
+    raw_socket: RawSocket,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     if let Some(file) = arguments.save.as_ref().filter(|file| file.exists()) {
@@ -59,7 +62,11 @@ async fn run(
     let settings = settings(arguments, password.clone());
     check(&settings, &arguments.name).await?;
     let mut signals = Signals::new()?;
-    let client = Client::new().map_err(|error| no_client(&error))?;
+    let client = raw_socket.client().map_err(|error| {
+        let mut failure = no_client(&error);
+        failure.message.push_str(FOR_ONCE);
+        failure
+    })?;
     let daemon = Daemon::start(client.clone(), settings.clone()).await;
     let daemon = daemon.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let folder = Folder::make("connect")?;
@@ -272,6 +279,10 @@ fn write_new(path: &Path, mode: u32, octets: &[u8]) -> Result<(), Failure> {
         Failure::new(Exit::Usage, format!("cannot write {}: {error}", path.display()))
     })
 }
+
+/// The other way to the capability
+const FOR_ONCE: &str =
+    "\nor for once: sudo pptp-connector connect …, which becomes your user before it dials";
 
 /// The time for the router's answer to a ping
 const PING: Duration = Duration::from_secs(2);
