@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Accepted, Applied, Caller, Difference, Reach, SiteConfig, SiteName,
+    Accepted, Applied, Caller, Difference, Figures, Reach, SiteConfig, SiteName,
     plan::Wish,
     status::{FleetStatus, SiteStatus},
 };
@@ -58,6 +58,7 @@ pub(crate) enum Command {
     SecretChanged { name: SiteName, answer: oneshot::Sender<bool> },
     SiteStatus { name: SiteName, answer: oneshot::Sender<Option<SiteStatus>> },
     SiteStatuses { answer: oneshot::Sender<Vec<(SiteName, SiteStatus)>> },
+    Figures { answer: oneshot::Sender<Box<Figures>> },
     FleetStatus { answer: oneshot::Sender<FleetStatus> },
     Accepted { answer: oneshot::Sender<Accepted> },
     ClockJumped { answer: oneshot::Sender<()> },

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use pptp::{Class, TunnelError};
+use pptp::{Class, TunnelError, error::Layer};
 
 use crate::SiteName;
 
@@ -47,6 +47,17 @@ impl SiteFailure {
             Self::LoginHeld => Class::Credentials,
             Self::LoginInUse { .. } => Class::Busy,
             Self::Invalid(_) => Class::Configuration,
+        }
+    }
+
+    /// Returns the layer at which the site failed
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::Tunnel(error) | Self::LoginInUse { error, .. } => error.layer(),
+            Self::LoginHeld => Layer::Authentication,
+            Self::Secret { .. } => Layer::Host,
+            Self::Invalid(_) => Layer::Configuration,
+            Self::Internal(_) => Layer::Program,
         }
     }
 

@@ -11,6 +11,7 @@
 //! | use a site's tunnel, also one that is dialled on demand | [`Site::tunnel`], [`Lease`] |
 //! | know a site's state, and what changes | [`Site::state`], [`SiteState`], [`Fleet::events`] |
 //! | count dials, packets and octets | [`Site::status`], [`Fleet::statuses`], [`SiteStatus`] |
+//! | have all figures of all sites, for metrics | [`Fleet::figures`], [`Figures`] |
 //! | know that the device behind a site answers | [`SiteConfig::probe`], [`Probe`], [`ProbeStatus`] |
 //! | take it down and up by hand | [`Fleet::down`], [`Fleet::up`], [`Fleet::restart`] |
 //! | fetch passwords elsewhere | [`SecretSource`] |
@@ -29,6 +30,7 @@ mod connect;
 mod decide;
 mod event;
 mod failure;
+mod figures;
 mod fleet;
 mod keeper;
 mod name;
@@ -51,6 +53,7 @@ pub use self::{
     decide::phase::{HangUp, Reach},
     event::{EventKind, Events, FleetEvent},
     failure::SiteFailure,
+    figures::{DurationCounts, FailureKind, Figures, SiteFigures, Totals},
     fleet::Fleet,
     name::{InvalidName, SiteName},
     options::FleetOptions,

@@ -61,6 +61,21 @@ pub enum SiteState {
 }
 
 impl SiteState {
+    /// The words for all states that a site of a fleet can be in; one that was removed is in none
+    pub const NAMES: [&'static str; 11] = [
+        "disabled",
+        "down",
+        "idle",
+        "queued",
+        "fetching-secret",
+        "dialling",
+        "up",
+        "renegotiating",
+        "hanging-up",
+        "waiting",
+        "stopped",
+    ];
+
     /// Returns a word for programs
     pub const fn name(&self) -> &'static str {
         match self {
@@ -104,5 +119,30 @@ impl fmt::Display for SiteState {
             Self::Waiting { failure, .. } | Self::Stopped { failure } => write!(f, ": {failure}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_all_states_but_removed() {
+        let (since, failure) = (Instant::now(), SiteFailure::LoginHeld);
+        let states = [
+            SiteState::Disabled,
+            SiteState::Down { by: Caller("anna".to_owned()) },
+            SiteState::Idle,
+            SiteState::Queued,
+            SiteState::FetchingSecret,
+            SiteState::Dialling { phase: Phase::Resolve },
+            SiteState::Up { since },
+            SiteState::Renegotiating { since },
+            SiteState::HangingUp { why: HangUp::Idle },
+            SiteState::Waiting { until: since, failure: failure.clone() },
+            SiteState::Stopped { failure },
+        ];
+        assert_eq!(states.map(|state| state.name()), SiteState::NAMES);
+        assert!(!SiteState::NAMES.contains(&SiteState::Removed.name()));
     }
 }

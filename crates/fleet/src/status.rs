@@ -19,6 +19,8 @@ pub struct FleetStatus {
     pub up: usize,
     /// Sites that wait for a dial
     pub waiting: usize,
+    /// The same by the word for their urgency, the most urgent first
+    pub queue: [(&'static str, usize); 5],
     /// Dials under way
     pub under_way: usize,
     /// True if this machine or its network is out of order, as far as known
@@ -129,6 +131,12 @@ pub struct Traffic {
     pub octets_received: u64,
     /// Octets of the IP packets sent
     pub octets_sent: u64,
+    /// Sequence numbers of GRE that were passed over: frames that were lost, and those that came late
+    pub frames_passed_over: u64,
+    /// GRE frames that came after a later one
+    pub frames_late: u64,
+    /// GRE frames that came twice
+    pub frames_duplicate: u64,
     /// The time at which the server was last heard over GRE: a packet, or an answer of PPP
     pub last_received: Option<Instant>,
 }
@@ -155,6 +163,17 @@ impl DialCounts {
         let count = self.failed.entry(name).or_default();
         *count = count.saturating_add(1);
     }
+
+    /// Adds the dials of another site; each name of a failure keeps an entry of its own
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.begun = self.begun.saturating_add(other.begun);
+        self.up = self.up.saturating_add(other.up);
+        self.given_up = self.given_up.saturating_add(other.given_up);
+        for (name, count) in &other.failed {
+            let sum = self.failed.entry(name).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
 }
 
 impl Traffic {
@@ -166,13 +185,22 @@ impl Traffic {
             packets_sent: stats.ip_sent,
             octets_received: stats.ip_octets_received,
             octets_sent: stats.ip_octets_sent,
+            // a frame that comes late is missing no more: the sum only grows
+            frames_passed_over: stats.gre.missing.saturating_add(stats.gre.late.into()),
+            frames_late: stats.gre.late.into(),
+            frames_duplicate: stats.gre.duplicates.into(),
             last_received: stats.last_received.map(Instant::from_std),
         }
     }
 
     /// The sum with the traffic of a later tunnel
-    pub(crate) fn plus(&self, later: &Self) -> Self {
+    #[must_use]
+    pub fn plus(&self, later: &Self) -> Self {
+        let passed_over = self.frames_passed_over.saturating_add(later.frames_passed_over);
         Self {
+            frames_passed_over: passed_over,
+            frames_late: self.frames_late.saturating_add(later.frames_late),
+            frames_duplicate: self.frames_duplicate.saturating_add(later.frames_duplicate),
             packets_received: self.packets_received.saturating_add(later.packets_received),
             packets_sent: self.packets_sent.saturating_add(later.packets_sent),
             octets_received: self.octets_received.saturating_add(later.octets_received),

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::Client;
+use pptp::{Client, error::Phase};
 use pptp_fleet::{
     Caller, DialCounts, EventKind, Events, Fleet, FleetOptions, Secret, Site, SiteConfig, SiteName,
     SiteStatus,
@@ -242,4 +242,64 @@ async fn a_site_that_is_restarted_by_hand_is_not_flapping() {
     let status = until(&site, "up").await;
     assert_eq!((status.dials.up, status.is_flapping), (11, false));
     assert_eq!(flapping(&mut events).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_figures_of_all_sites_are_those_of_one_moment_and_sums_outlive_removed_sites() {
+    let world = World::new();
+    let server = world.serve();
+    let site = world.add("b1").await;
+    world.fleet.set(name("b2"), SiteConfig::new("10.99.0.9", "u", Secret::literal("p"))).await;
+    until(&site, "up").await;
+    fetch(&site).await;
+    let other = world.fleet.site("b2").unwrap();
+    until(&other, "waiting").await;
+    let figures = world.fleet.figures().await.unwrap();
+    let [b1, b2] = figures.sites.as_slice() else { panic!("{figures:?}") };
+    assert_eq!((b1.name.as_str(), b1.state, b1.is_wanted, b1.is_up), ("b1", "up", true, true));
+    assert_eq!(
+        (b2.name.as_str(), b2.state, b2.is_wanted, b2.is_up),
+        ("b2", "waiting", true, false)
+    );
+    let failure = b2.failure.expect("it waits after a failure");
+    assert_eq!((failure.layer.name(), failure.class.name()), ("tcp", "network"));
+    assert_eq!(b2.latest_failure, Some(failure));
+    assert_eq!((b1.failure, b2.up_since), (None, None));
+    let stats = b1.stats().expect("it has a tunnel");
+    assert_eq!(b1.traffic(Some(&stats)), site.status().await.unwrap().traffic);
+    assert_eq!(figures.dials().up, 1);
+    assert_eq!(figures.dials().failed[failure.name], b2.dials.failed[failure.name]);
+    // each phase of the dial that led up was completed once
+    let phases: Vec<_> = figures.phases.iter().map(|(phase, it)| (*phase, it.total())).collect();
+    assert!(phases.contains(&(Phase::Network, 1)) && phases.contains(&(Phase::Authentication, 1)));
+    assert!(!phases.iter().any(|(phase, _)| *phase == Phase::Up), "{phases:?}");
+    let octets = b1.traffic(Some(&stats)).octets_sent;
+    // what a removed site has counted stays in the sums
+    assert!(world.fleet.remove(&name("b1")).await);
+    let mut removed = site.state();
+    removed.wait_for(|state| state.name() == "removed").await.unwrap();
+    let after = world.fleet.figures().await.unwrap();
+    assert_eq!(after.sites.len(), 1);
+    assert_eq!((after.dials().up, after.removed.dials.up), (1, 1));
+    assert!(after.removed.traffic.octets_sent >= octets && octets > 0);
+    drop(server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_is_tried_again_keeps_its_failure_and_one_that_is_down_by_hand_has_none() {
+    let world = World::new();
+    let site = world.add("b1").await;
+    until(&site, "waiting").await;
+    until(&site, "dialling").await;
+    let figures = world.fleet.figures().await.unwrap();
+    assert!(figures.sites[0].failure.is_some() && figures.sites[0].is_wanted, "{figures:?}");
+    world.fleet.down(&name("b1"), Caller("anna".into())).await;
+    until(&site, "down").await;
+    let figures = world.fleet.figures().await.unwrap();
+    assert!(figures.sites[0].failure.is_none() && !figures.sites[0].is_wanted, "{figures:?}");
+    assert!(figures.sites[0].latest_failure.is_some());
+    assert_eq!(
+        figures.fleet.queue.map(|(name, _)| name),
+        ["waited", "asked", "lost", "start", "again"]
+    );
 }

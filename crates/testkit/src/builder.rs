@@ -10,7 +10,7 @@ use pptp_ppp::{
 use pptp_tunnel::{Acknowledgments, GreBehavior};
 
 use crate::{
-    Closes, Control, Dhcp, Faults, ROUTER, Server,
+    Closes, Control, Dhcp, Faults, KnxGateway, ROUTER, Server,
     ground::Ground,
     lan::{MAX_ADDRESSES, MTU},
     options::Options,
@@ -41,6 +41,7 @@ impl ServerBuilder {
             mute_gre: false,
             faults: Faults::default(),
             dhcp: None,
+            knx: KnxGateway::default(),
             ipv6: false,
             extras: Extras::default(),
             moves_clients: false,
@@ -162,6 +163,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn dhcp(mut self, dhcp: Dhcp) -> Self {
         self.options.dhcp = Some(dhcp);
+        self
+    }
+
+    /// Sets the way of the building's KNXnet/IP gateway; that of most gateways by default
+    #[must_use]
+    pub fn knx(mut self, gateway: KnxGateway) -> Self {
+        self.options.knx = gateway;
         self
     }
 

@@ -14,7 +14,7 @@
 //! | 192.168.1.3 | sink, UDP 9 | answers the SHA-256 of each datagram, as a line |
 //! | 192.168.1.3 | source, UDP 19 | reads a decimal number of octets and answers with one datagram of as many: [`content::datagram`] |
 //! | 192.168.1.3 | source, TCP 19 | reads a line with a number of octets and sends as many; an empty line: without end |
-//! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, and is found by a search |
+//! | 192.168.1.3 | KNXnet/IP, UDP 3671 | describes a device called `building-N`, is found by a search, and tunnels: [`KnxGateway`] |
 //! | both | ICMP | answers echo requests |
 //! | 192.168.1.254 | none | drops all packets: the [`BLACK_HOLE`] |
 //! | any other | ICMP | the router says "host unreachable", 100 times a second to a client |
@@ -210,7 +210,7 @@ pub use pptp_tunnel::{Acknowledgments, MppeBits, TunnelError};
 pub use crate::{
     builder::ServerBuilder,
     faults::{Faults, Muteness},
-    hosts::Dhcp,
+    hosts::{Dhcp, KnxEndpoints, KnxGateway, KnxState},
     lan::{BLACK_HOLE, DEVICE, ROUTER},
     lan_host::LanHost,
     nat::Nat,

@@ -7,7 +7,7 @@ use pptp_ppp::{
 };
 use pptp_tunnel::GreBehavior;
 
-use crate::{Control, Dhcp, Faults};
+use crate::{Control, Dhcp, Faults, KnxGateway};
 
 /// Options of a server before it starts
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) mute_gre: bool,
     pub(crate) faults: Faults,
     pub(crate) dhcp: Option<Dhcp>,
+    pub(crate) knx: KnxGateway,
     pub(crate) ipv6: bool,
     pub(crate) extras: Extras,
     pub(crate) moves_clients: bool,

@@ -21,13 +21,13 @@ use tokio::{
 };
 
 use crate::{
-    DEVICE, Faults, LanHost, LoggedIn, ROUTER, ServerBuilder, Stats,
+    DEVICE, Faults, KnxState, LanHost, LoggedIn, ROUTER, ServerBuilder, Stats,
     building::Building,
     client::Client,
     clients::Clients,
     connection,
     ground::Ground,
-    hosts,
+    hosts::{self, Gateway},
     lan::{MTU, PREFIX_LEN, Pool, may_be_added},
     listener::Listener,
     options::Options,
@@ -63,6 +63,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Running {
     net: Net,
+    gateway: Arc<Gateway>,
     clients: Arc<Clients>,
     socket: Arc<SocketState>,
     forge: mpsc::Sender<Vec<u8>>,
@@ -89,7 +90,8 @@ impl Running {
             ..StackConfig::new(ROUTER, MTU, options.seed)
         };
         let (net, lan) = Local::new(config);
-        hosts::start(options.building, options.dhcp.clone(), &net, &tasks)?;
+        let gateway = Arc::new(Gateway::new(options.building, options.knx.clone()));
+        hosts::start(options.building, options.dhcp.clone(), &gateway, &net, &tasks)?;
         let (published, stats) = watch::channel(Stats::default());
         let (forge, forged) = mpsc::channel(MAX_FORGED);
         let pool = Pool::new(options.sessions);
@@ -113,7 +115,8 @@ impl Running {
             Listener::Tcp(_) => None,
         };
         accepting.spawn(connection::accept(listener, Arc::clone(&clients), tasks.clone()));
-        Ok(Self { net, clients, socket: state, forge, stats, listener: shared, accepting, tasks })
+        let listener = shared;
+        Ok(Self { net, gateway, clients, socket: state, forge, stats, listener, accepting, tasks })
     }
 
     /// Ends all tasks, which let go of their sockets when they are polled next
@@ -313,6 +316,11 @@ impl Server {
     /// A client of the account that is connected stays. Without accounts every login is refused.
     pub fn remove_secret(&self, user: &str) {
         self.running.clients.change_secrets(|secrets| secrets.retain(|(name, _)| name != user));
+    }
+
+    /// Returns the state of the building's KNXnet/IP gateway, which is new after each start
+    pub fn knx(&self) -> KnxState {
+        self.running.gateway.state()
     }
 
     /// Hangs up all clients, waits until they are gone (10 s at most), and stops

@@ -21,6 +21,7 @@ pub mod heap;
 pub mod http_proxy;
 pub mod ipcp;
 pub mod ipv6cp;
+pub mod knxnetip;
 pub mod lcp;
 pub mod link;
 pub mod mppe;
@@ -34,7 +35,7 @@ pub mod socks5;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("api", api::target),
     ("auth", auth::target),
     ("ccp", ccp::target),
@@ -49,6 +50,7 @@ pub const TARGETS: [Target; 20] = [
     ("http_proxy", http_proxy::target),
     ("ipcp", ipcp::target),
     ("ipv6cp", ipv6cp::target),
+    ("knxnetip", knxnetip::target),
     ("lcp", lcp::target),
     ("mppe_stateful", mppe::stateful),
     ("mppe_stateless", mppe::stateless),

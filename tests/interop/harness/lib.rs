@@ -38,7 +38,7 @@ pub use end::{End, detection};
 pub use fault::{KillableServer, Moved, Pause, Process, Unplugged, WithoutEchoes};
 pub use http::get;
 pub use lab::{Building, DEVICE, Delay, Journal, Lab, PASSWORD, ROUTER, USER};
-pub use network::{Nft, Route, Vpn, Way};
+pub use network::{Nft, Route, Vpn, Watch, Way};
 pub use pptp_test_support::digest::sha256;
 pub use program::{Example, Finished, Program};
 pub use resolver::Resolver;

@@ -26,6 +26,16 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Route(Vec<String>);
 
+/// A watch over the lab's namespace, gone when dropped: it counts what leaves for a building by another way than a tunnel
+///
+/// There is a route to 192.168.0.0/16 meanwhile, as in an office that has such a network itself: what goes astray
+/// leaves, and is counted on its way.
+#[derive(Debug)]
+pub struct Watch {
+    nft: Nft,
+    _route: Route,
+}
+
 /// Another VPN that owns the routes of the lab's namespace and carries nothing, gone when dropped
 ///
 /// It has the default route before all others, and a route to all of 192.168.0.0/16. It catches what goes
@@ -142,6 +152,30 @@ impl Route {
 impl Drop for Route {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["route", "del"]).args(&self.0).status();
+    }
+}
+
+impl Watch {
+    /// Begin to count datagrams and segments for addresses of buildings, and for multicast groups.
+    pub fn start() -> io::Result<Self> {
+        let route = Route::add(&["192.168.0.0/16", "dev", Vpn::OUTER_DEVICE])?;
+        let building = "ip daddr { 192.168.0.0/16, 224.0.0.0/4 }";
+        let rule =
+            format!("oifname != \"lo\" {building} meta l4proto {{ tcp, udp }} counter name astray");
+        let chains = format!("counter astray {{ }}\n{}", chain("output", &rule));
+        Ok(Self { nft: Nft::load_table("ip", &chains)?, _route: route })
+    }
+
+    /// The packets so far
+    pub fn packets(&self) -> io::Result<u64> {
+        let Nft { family, table } = &self.nft;
+        let listed =
+            Command::new("nft").args(["list", "counter", family, table, "astray"]).output()?;
+        succeed("nft list counter", listed.status.success())?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let packets = text.split_whitespace().skip_while(|word| *word != "packets").nth(1);
+        let packets = packets.and_then(|number| number.parse().ok());
+        packets.ok_or_else(|| io::Error::other(format!("no counter: {text}")))
     }
 }
 

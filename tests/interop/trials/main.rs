@@ -8,6 +8,7 @@ mod encryption;
 mod failures;
 mod fragments;
 mod killed;
+mod knx;
 mod links;
 mod logins;
 mod lossy;
@@ -64,6 +65,7 @@ fn all() -> Vec<Trial> {
         tutorial::trials(),
         doctor::trials(),
         ways_in::trials(),
+        knx::trials(),
         daemon::trials(),
         tls::trials(),
         soak::trials(),

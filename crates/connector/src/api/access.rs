@@ -210,20 +210,11 @@ impl Gate {
 
     /// Returns true if a `Host` header, with or without a port, is this host's
     fn is_host(&self, host: &str) -> bool {
-        let name = name_of(host);
-        let is_local = ["localhost", "127.0.0.1", "[::1]"];
-        if is_local.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            return true;
-        }
-        self.listener(|listener| match listener {
-            ApiListener::Tcp { hosts, .. } => {
-                // rebinding needs a name: a page that was loaded from an address is our own
-                let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-                address.is_ok() || hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
-            }
+        let of_listener = |listener: &ApiListener| match listener {
+            ApiListener::Tcp { hosts, .. } => is_host_of_port(host, hosts),
             ApiListener::Unix { .. } => false,
-        })
-        .unwrap_or(false)
+        };
+        is_own_host(host) || self.listener(of_listener).unwrap_or(false)
     }
 
     fn listener<T>(&self, ask: impl FnOnce(&ApiListener) -> T) -> Option<T> {
@@ -238,6 +229,23 @@ impl Peer {
     pub(super) const fn at(address: SocketAddr) -> Self {
         Self { uid: None, pid: None, address: Some(address) }
     }
+}
+
+/// Returns true if a `Host` header is that of a program on this machine
+fn is_own_host(host: &str) -> bool {
+    let name = name_of(host);
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// Returns true if a `Host` header is an address, `localhost`, or one of these names of a port of TCP
+///
+/// Rebinding needs a name: a page that was loaded from an address is our own.
+pub(super) fn is_host_of_port(host: &str, names: &[String]) -> bool {
+    let name = name_of(host);
+    let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
+    is_own_host(host)
+        || address.parse::<IpAddr>().is_ok()
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// Returns a host without its port

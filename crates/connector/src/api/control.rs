@@ -1,16 +1,18 @@
 //! The daemon as the control interface sees it
 
-use std::{collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, time::SystemTime};
+use std::{
+    collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::SystemTime,
+};
 
-use pptp::doctor::Doctor;
+use pptp::{doctor::Doctor, stats::ClientStats};
 use pptp_fleet::SiteName;
 
-use super::event_log::EventLog;
+use super::{event_log::EventLog, metrics::Exporter};
 use crate::{
     configuration::SiteDocument,
     directory::Directory,
     seal::{NoKey, PublicKey},
-    settings::{Listen, Selector},
+    settings::{Listen, MetricsSettings, Selector},
     target::Target,
 };
 
@@ -56,6 +58,15 @@ pub trait Control: Send + Sync + 'static {
 
     /// Returns true if the driver and the supervisor turned lately, and a configuration is in force
     fn is_ready(&self) -> bool;
+
+    /// Returns the settings of the metrics
+    fn metrics(&self) -> Arc<MetricsSettings>;
+
+    /// Returns the scrapes, of which there is one at a time
+    fn exporter(&self) -> &Exporter;
+
+    /// Returns the figures of the sockets that all tunnels share
+    fn client_stats(&self) -> ClientStats;
 }
 
 /// Facts about the daemon itself
@@ -67,6 +78,8 @@ pub struct DaemonFacts {
     pub config: Option<PathBuf>,
     /// The time at which the configuration in force was read
     pub config_read: Option<SystemTime>,
+    /// The latest reading of the files, at the start or by a reload
+    pub last_reading: Option<Reading>,
     /// True if the files have problems, and the last good configuration is in force
     pub is_running_last_good: bool,
     /// The line above the problems
@@ -75,10 +88,19 @@ pub struct DaemonFacts {
     pub problems: Vec<String>,
 }
 
+/// A reading of the files
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The time
+    pub at: SystemTime,
+    /// True if the files came into force, without a problem
+    pub is_in_force: bool,
+}
+
 /// A listener of a way in
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerStatus {
-    /// Its kind: `tcp`, `udp`, `socks`, `http`
+    /// Its kind: `tcp`, `udp`, `knx`, `socks`, `http`
     pub kind: String,
     /// Its place, with the port that it has got
     pub listen: Listen,
@@ -88,8 +110,27 @@ pub struct ListenerStatus {
     pub target: Option<Target>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// What it has counted
+    pub counts: ListenerCounts,
+    /// The requests that would have changed a KNX device without a login, and were dropped
+    pub dropped_services: u64,
     /// The reason why it is not open, and tried again
     pub error: Option<String>,
+}
+
+/// What a listener has counted since it was opened
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenerCounts {
+    /// The most clients at a time
+    pub max_clients: usize,
+    /// Clients that were accepted
+    pub accepted: u64,
+    /// Clients that were refused, by the word for the reason
+    pub refused: Vec<(&'static str, u64)>,
+    /// Octets of clients that went to sites, and those of sites that went to clients
+    pub octets: (u64, u64),
+    /// Datagrams that were dropped
+    pub datagrams_dropped: u64,
 }
 
 /// The options of a reload

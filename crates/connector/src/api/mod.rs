@@ -11,6 +11,7 @@
 //! | `query` | the queries of requests |
 //! | `problem` | errors |
 //! | `view`, `change_view` | the JSON objects |
+//! | `metrics`, `metrics_server` | figures for Prometheus, and their own listener |
 //! | `describe` | the objects of sites and tunnels, made of what a fleet knows |
 //! | `groups` | sites that are not up, in groups |
 //! | `event_log` | the events since the start of the daemon |
@@ -26,6 +27,8 @@ mod control;
 mod describe;
 mod event_log;
 mod groups;
+pub mod metrics;
+mod metrics_server;
 mod openapi;
 mod problem;
 pub mod query;
@@ -39,10 +42,12 @@ mod wall;
 pub(crate) use self::wall::date;
 pub use self::{
     control::{
-        BoxFuture, Control, DaemonFacts, ListenerStatus, ReloadError, ReloadOptions, ReloadProblem,
-        ReloadReport, SiteChange, SitesChanged, SitesRefused, SitesWanted,
+        BoxFuture, Control, DaemonFacts, ListenerCounts, ListenerStatus, Reading, ReloadError,
+        ReloadOptions, ReloadProblem, ReloadReport, SiteChange, SitesChanged, SitesRefused,
+        SitesWanted,
     },
     event_log::{EventId, EventLog, InvalidId, LoggedEvent, Reader},
+    metrics_server::MetricsServer,
     problem::Problem,
     server::{Door, Peer, Server},
 };

@@ -160,7 +160,8 @@ impl Door {
     }
 }
 
-async fn connection(
+/// Serves a connection until it ends, or until `stop`
+pub(super) async fn connection(
     stream: Stall,
     router: Router,
     place: OwnedSemaphorePermit,
@@ -203,4 +204,4 @@ const MAX_HEADERS: usize = 64;
 const MAX_BUFFER: usize = 64 << 10;
 
 /// The pause after an error of accept: no file descriptor is left, for instance
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);

@@ -49,7 +49,7 @@ pub struct StatusView {
 /// A listener of a way in
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerView {
-    /// Its kind: `tcp`, `udp`, `socks`, `http`
+    /// Its kind: `tcp`, `udp`, `knx`, `socks`, `http`
     pub kind: String,
     /// Its place: `127.0.0.1:1080`, `unix:/run/a.sock`
     pub listen: String,
@@ -61,6 +61,9 @@ pub struct ListenerView {
     pub target: Option<String>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
+    /// The requests that would have changed a KNX device without a login, and were dropped
+    #[serde(default)]
+    pub dropped_services: u64,
     /// The reason why it is not open, if so: it is tried again
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -229,14 +232,7 @@ impl FailureView {
 
 /// Returns the layer at which a site failed
 pub fn layer_of(failure: &SiteFailure) -> Layer {
-    match failure {
-        SiteFailure::Tunnel(error) => error.layer(),
-        SiteFailure::LoginHeld => Layer::Authentication,
-        SiteFailure::Secret { .. } => Layer::Host,
-        SiteFailure::Invalid(_) => Layer::Configuration,
-        // a fault of this program, or a failure that this crate does not know yet
-        _ => Layer::Program,
-    }
+    failure.layer()
 }
 
 /// Sites that are not up, in groups: `GET /v1/problems`
@@ -426,6 +422,7 @@ impl From<ListenerStatus> for ListenerView {
             site: status.site.map(|site| site.to_string()),
             target: status.target.map(|target| target.to_string()),
             clients: status.clients,
+            dropped_services: status.dropped_services,
             error: status.error,
         }
     }

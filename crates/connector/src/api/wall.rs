@@ -20,14 +20,19 @@ impl Moment {
         Self { now: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// Returns the time of the calendar of a moment, as in RFC 3339: `2026-03-01T12:01:07Z`
-    pub(super) fn date(&self, at: Instant) -> String {
+    /// Returns the time of the calendar of a moment
+    pub(super) fn wall(&self, at: Instant) -> SystemTime {
         let wall = if at > self.now {
             self.wall.checked_add(self.until(at))
         } else {
             self.wall.checked_sub(self.since(at))
         };
-        date(wall.unwrap_or(self.wall))
+        wall.unwrap_or(self.wall)
+    }
+
+    /// Returns the time of the calendar of a moment, as in RFC 3339: `2026-03-01T12:01:07Z`
+    pub(super) fn date(&self, at: Instant) -> String {
+        date(self.wall(at))
     }
 
     /// Returns the time from a moment until now; zero if it is yet to come

@@ -61,6 +61,8 @@ enum Verb {
     Show(client::ShowArguments),
     /// Prints what happens, as it happens
     Events(client::EventsArguments),
+    /// Prints the figures that Prometheus gets
+    Metrics(client::MetricsArguments),
     /// Wants sites up, and dials them now
     Up(client::ActArguments),
     /// Wants sites down, until `up`
@@ -178,6 +180,7 @@ async fn run(
         Verb::Doctor(arguments) => client::doctor(socket, arguments, terminal).await,
         Verb::Capture(arguments) => client::capture(socket, arguments, terminal).await,
         Verb::FlightRecord(arguments) => client::flight_record(socket, arguments, terminal).await,
+        Verb::Metrics(arguments) => client::metrics(socket, arguments, terminal).await,
         Verb::Reload(arguments) => client::reload(socket, arguments, terminal).await,
         Verb::Token(arguments) => token::token(arguments, terminal),
         Verb::Keygen(arguments) => token::keygen(arguments, terminal),

@@ -13,6 +13,7 @@ use super::{
     layers::EffectiveSite,
     listeners::{Listeners, check_path},
     loopback::{Address, Loopback},
+    metrics,
     problem::Problems,
     proxy,
     site::{self, Means},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     seal::Sealed,
-    settings::{ApiListener, Listen, Owner, ProxySettings, SiteSettings},
+    settings::{ApiListener, Listen, MetricsSettings, Owner, ProxySettings, SiteSettings},
     way_in::{ListenKey, Way},
 };
 
@@ -120,6 +121,10 @@ impl<'a> Builder<'a> {
             settings.push(built);
         }
         settings
+    }
+
+    pub(super) fn metrics(&mut self, top: &TopKeys) -> MetricsSettings {
+        metrics::build(top.metrics.as_ref(), &mut self.listeners, self.means.sources, self.problems)
     }
 
     pub(super) fn proxies(

@@ -10,10 +10,11 @@ use pptp_fleet::Probe;
 
 use super::{
     access_values::{Date, Hashes, RoleWord, Sha256},
+    label::LabelName,
     reader::{Found, section},
     values::{
-        ConnectWord, EncodingWord, ForwardTarget, LoopbackNetwork, Mode, Number, PasswordKey,
-        SelectorTerm, Time,
+        ConnectWord, EncodingWord, ForwardTarget, HpaiWord, LoopbackNetwork, MetricsSitesWord,
+        Mode, Number, PasswordKey, SelectorTerm, Time,
     },
 };
 use crate::settings::{Insecure, Listen, ServerPattern, TargetRule};
@@ -92,6 +93,10 @@ section! {
         idle: Time<1, 604_800> = "TCP: none; UDP: \"5m\"",
         /// UDP: true: answers of any host of the site are passed, not only the target's
         any_source: bool = "false",
+        /// KNX: our endpoint in frames to the device: true, zero (NAT mode), or auto: the device is asked
+        hpai: HpaiWord = "\"auto\"",
+        /// KNX: true: clients may readdress, restart and reset a device, for which it asks no login
+        remote_configuration: bool = "false",
     }
 }
 
@@ -203,6 +208,22 @@ section! {
 }
 
 section! {
+    /// The metrics for Prometheus; the control socket has them without a word here
+    MetricsKeys {
+        /// The address at which a scraper finds `/metrics`, `/livez` and `/readyz`, and nothing else
+        listen: SocketAddr = "none: the control socket alone has them",
+        /// The networks of the scrapers that may use it; needed if it can be reached from other machines
+        clients: Vec<IpNet> = "all that reach it",
+        /// Names under which scrapers ask for it, beside addresses and `localhost`
+        hosts: Vec<String> = "[]",
+        /// The sites that have series of their own: all, those that have a problem now, or none
+        sites: MetricsSitesWord = "\"all\"",
+        /// Labels of sites that become labels of `pptp_site_info`
+        labels: Vec<Found<LabelName>> = "[]",
+    }
+}
+
+section! {
     /// The limits of the process
     LimitKeys {
         /// Dials a second, over all sites
@@ -253,6 +274,8 @@ section! {
         api_sites: ApiSitesKeys,
         /// SOCKS and HTTP proxies
         proxy: Vec<Found<ProxyKeys>> = "[]",
+        /// The metrics for Prometheus
+        metrics: MetricsKeys,
         /// The limits of the process
         limits: LimitKeys,
         /// The network that carries the tunnels

@@ -1,9 +1,10 @@
 //! Rules that concern listeners: their addresses, and who can reach them
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, os::unix::ffi::OsStrExt, path::Path};
 
 use super::{
     problem::{Place, Problems},
+    reader::Found,
     source::Sources,
 };
 use crate::{
@@ -30,13 +31,25 @@ impl Listeners {
         sources: &Sources,
         problems: &mut Problems,
     ) {
-        check_reach(way, place, problems);
+        check_reach(way.listen(), way.clients(), place, problems);
         self.add_key(way.key(), place, sources, problems);
     }
 
     /// Takes a place that is no listener of a file, such as the control socket's
     pub(super) fn reserve(&mut self, key: ListenKey) {
         self.exact.insert(key, Place { file: usize::MAX, span: 0..0, site: None });
+    }
+
+    /// Looks at the listener of the metrics, beside the others
+    pub(super) fn add_metrics(
+        &mut self,
+        listen: &Found<SocketAddr>,
+        clients: &Clients,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) {
+        check_reach(&Listen::Ip(listen.value), clients, &listen.place, problems);
+        self.add_key(ListenKey::Tcp(listen.value), &listen.place, sources, problems);
     }
 
     /// Looks at the place of a listener alone
@@ -79,11 +92,11 @@ impl Listeners {
 }
 
 /// A listener that other machines can reach says which of them may use it, and a proxy asks for a login
-fn check_reach(way: &Way, place: &Place, problems: &mut Problems) {
-    if way.listen().is_local() {
+fn check_reach(listen: &Listen, clients: &Clients, place: &Place, problems: &mut Problems) {
+    if listen.is_local() {
         return;
     }
-    if *way.clients() == Clients::All {
+    if *clients == Clients::All {
         let help = "write which may use it: clients = [\"10.0.0.0/8\"]";
         problems.error(place, "other machines can reach this listener", help.to_owned());
     }

@@ -8,12 +8,14 @@
 //! | `reader` | values and tables in general, and the macro that defines a table |
 //! | `values` | the kinds of values: times, places to listen, choices |
 //! | `access_values` | those that say who may do what |
+//! | `label` | labels of sites that are labels of Prometheus, too |
 //! | `keys` | all tables with their keys |
 //! | `layers` | `[defaults]`, templates and sites, over all files |
 //! | `builder` | the maker of sites and listeners |
-//! | `site`, `proxy` | the settings that they make |
+//! | `site`, `forward`, `proxy` | the settings that they make |
 //! | `site_secret` | the secret of a site |
 //! | `secret` | places of passwords |
+//! | `metrics` | the settings of the metrics |
 //! | `api` | the control interface's further listeners, and the bounds of what it may make |
 //! | `bounds` | whether a site is within these bounds |
 //! | `document`, `asked` | sites as requests of the control interface have them |
@@ -31,11 +33,14 @@ mod asked;
 mod bounds;
 mod builder;
 mod document;
+mod forward;
 mod keys;
+mod label;
 mod layers;
 mod listeners;
 mod loopback;
 mod mask;
+mod metrics;
 mod problem;
 mod proxy;
 mod reader;
@@ -136,6 +141,7 @@ impl Configuration {
         let has = |name: &SiteName| kept.contains_key(name) || asked.contains_key(name);
         let proxies = built.proxies(top, |name| sites.contains_key(name) || has(name));
         let api = built.api(top);
+        let metrics = built.metrics(top);
         // what is asked for now comes last: what is in its way is its own problem
         for others in [kept, asked] {
             sites.append(&mut built.sites(others, &mut loopback));
@@ -152,6 +158,7 @@ impl Configuration {
             deals: loopback.into_deals(),
             sites,
             proxies,
+            metrics,
         };
         if settings.sites.is_empty() && document.top.api.is_none() {
             let start = Place { file: 0, span: 0..0, site: None };

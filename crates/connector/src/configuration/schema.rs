@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     keys::{
         ApiKeys, ApiSitesKeys, ControlKeys, ForwardKeys, LimitKeys, LoginKeys, LoopbackKeys,
-        OuterKeys, ProxyKeys, SITE_ONLY, SiteKeys, TokenKeys, TopKeys,
+        MetricsKeys, OuterKeys, ProxyKeys, SITE_ONLY, SiteKeys, TokenKeys, TopKeys,
     },
     reader::{Key, Section},
     values::{PasswordKeys, UnixKeys},
@@ -102,7 +102,7 @@ fn code(default: &str) -> String {
 }
 
 /// All tables, each with its title and its keys
-fn tables() -> [(&'static str, Vec<Key>); 14] {
+fn tables() -> [(&'static str, Vec<Key>); 15] {
     [
         ("Top level", TopKeys::keys()),
         ("`[site.NAME]`, `[template.NAME]`, `[defaults]`", SiteKeys::keys()),
@@ -115,6 +115,7 @@ fn tables() -> [(&'static str, Vec<Key>); 14] {
         ("`[[api]]`", ApiKeys::keys()),
         ("`[[api.token]]`", TokenKeys::keys()),
         ("`[api_sites]`", ApiSitesKeys::keys()),
+        ("`[metrics]`", MetricsKeys::keys()),
         ("`[limits]`", LimitKeys::keys()),
         ("`[outer]`", OuterKeys::keys()),
         ("`[loopback]`", LoopbackKeys::keys()),

@@ -1,12 +1,6 @@
 //! The settings of a site
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
 use pptp::{
     config::{EchoPolicy, PasswordEncoding},
@@ -17,7 +11,8 @@ use pptp_fleet::{Connect, SiteConfig, SiteName};
 use super::{
     bounds,
     builder::owner,
-    keys::{ForwardKeys, SiteKeys},
+    forward,
+    keys::SiteKeys,
     layers::EffectiveSite,
     loopback::Address,
     problem::{Place, Problems},
@@ -29,7 +24,7 @@ use super::{
 };
 use crate::{
     seal::{Bound, KeyPlace, Sealed},
-    settings::{ApiBounds, Clients, ForwardSettings, Insecure, Listen, Protocol, SiteSettings},
+    settings::{ApiBounds, Insecure, SiteSettings},
 };
 
 /// What sites are made with
@@ -67,7 +62,7 @@ pub(super) fn build(
     // each of them is looked at, so that all problems are told at once
     let dial = dial(name, site, means, problems);
     let hosts = hosts(keys, problems);
-    let forwards = forwards(name, keys, address, problems);
+    let forwards = forward::forwards(name, keys, address, problems);
     let (dial, sealed) = dial?;
     let mut settings = SiteSettings::new(dial);
     settings.owner = owner(site.origin);
@@ -262,86 +257,6 @@ fn hosts(keys: &SiteKeys, problems: &mut Problems) -> Option<BTreeMap<String, Ip
     Some(named)
 }
 
-/// Makes the forwards of a site, each with the place of its `listen`
-fn forwards(
-    name: &SiteName,
-    keys: &SiteKeys,
-    address: &Address<'_>,
-    problems: &mut Problems,
-) -> Option<Vec<(ForwardSettings, Place)>> {
-    let Some(all) = &keys.forward else { return Some(Vec::new()) };
-    // all are looked at, so that the problem of the third is told along with that of the first
-    let built: Vec<_> =
-        all.value.iter().map(|forward| build_forward(name, address, forward, problems)).collect();
-    built.into_iter().collect()
-}
-
-fn build_forward(
-    name: &SiteName,
-    address: &Address<'_>,
-    forward: &Found<ForwardKeys>,
-    problems: &mut Problems,
-) -> Option<(ForwardSettings, Place)> {
-    let (forward, whole) = (&forward.value, &forward.place);
-    let Some(to) = &forward.to else {
-        if !forward.wrong.contains(&"to") {
-            problems.error(whole, "`to` of a forward is missing", None);
-        }
-        return None;
-    };
-    if forward.wrong.contains(&"listen") {
-        return None;
-    }
-    let at_port =
-        |address: Ipv4Addr| Listen::Ip((IpAddr::V4(address), to.value.target.port).into());
-    let (listen, place) = match (&forward.listen, address) {
-        (Some(listen), _) => (listen.value.clone(), listen.place.clone()),
-        (None, Address::Own(own)) => (at_port(own.value), own.place.clone()),
-        (None, Address::Dealt(address)) => (at_port(*address), to.place.clone()),
-        (None, Address::Told) => return None,
-        (None, Address::None) => {
-            let help = format!(
-                "write it here, or `address = \"127.…\"` in [site.{name}], or [loopback] for all sites"
-            );
-            problems.error(&to.place, "`listen` of this forward is missing", help);
-            return None;
-        }
-    };
-    let protocol = protocol(forward, to.value.is_udp, problems)?;
-    if matches!((&listen, protocol), (Listen::Unix(_), Protocol::Udp { .. })) {
-        problems.error(&place, "a UDP forward has no unix socket", None);
-        return None;
-    }
-    let clients = forward.clients.as_ref();
-    let settings = ForwardSettings {
-        listen,
-        clients: clients.map_or(Clients::All, |it| Clients::Networks(it.value.clone())),
-        target: to.value.target.clone(),
-        protocol,
-        max_clients: super::count(
-            forward.connections.as_ref().map(|it| it.value.0),
-            DEFAULT_CLIENTS,
-        ),
-    };
-    Some((settings, place))
-}
-
-fn protocol(forward: &ForwardKeys, is_udp: bool, problems: &mut Problems) -> Option<Protocol> {
-    let idle = forward.idle.as_ref().map(|idle| idle.value.0);
-    match (is_udp, &forward.any_source, Protocol::UDP) {
-        (false, Some(any_source), _) => {
-            problems.error(&any_source.place, "`any_source` belongs to a UDP forward", None);
-            None
-        }
-        (false, None, _) => Some(Protocol::Tcp { idle }),
-        (true, any_source, Protocol::Udp { idle: default, .. }) => {
-            let any_source = any_source.as_ref().is_some_and(|it| it.value);
-            Some(Protocol::Udp { idle: idle.unwrap_or(default), any_source })
-        }
-        (true, _, other) => Some(other),
-    }
-}
-
 impl Sources {
     /// The one who has written a text
     pub(super) fn origin(&self, file: usize) -> Origin {
@@ -357,6 +272,3 @@ impl Sources {
 
 /// The time without a client after which an on-demand site is hung up
 const DEFAULT_IDLE: Duration = Duration::from_mins(10);
-
-/// Clients of a forward at a time
-const DEFAULT_CLIENTS: usize = 256;

@@ -119,6 +119,23 @@ impl Value for Ipv4Addr {
     }
 }
 
+impl Value for SocketAddr {
+    fn wanted() -> String {
+        "an address with a port such as \"127.0.0.1:9464\"".to_owned()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(node, |text| {
+            text.parse()
+                .map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^.+:[0-9]+$" })
+    }
+}
+
 impl Value for IpNet {
     fn wanted() -> String {
         "a network such as \"10.0.0.0/8\"".to_owned()
@@ -207,23 +224,6 @@ impl Value for TargetRule {
     }
 }
 
-impl Value for SocketAddr {
-    fn wanted() -> String {
-        "an address and a port such as \"127.0.0.1:9090\"".to_owned()
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.parse(node, |text| {
-            text.parse()
-                .map_err(|_| format!("{} is wanted, not `{}`", Self::wanted(), shorten(text)))
-        })
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string" })
-    }
-}
-
 /// A term of a selector: `*`, a name, `@label=value`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SelectorTerm(pub(super) String);
@@ -245,29 +245,43 @@ impl Value for SelectorTerm {
 /// A target with its protocol: `tcp:192.168.1.3:80`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ForwardTarget {
-    pub(super) is_udp: bool,
+    pub(super) kind: ForwardKind,
     pub(super) target: Target,
+}
+
+/// The protocol of a forward, without its options
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ForwardKind {
+    Tcp,
+    Udp,
+    Knx,
 }
 
 impl Value for ForwardTarget {
     fn wanted() -> String {
-        "a target such as \"tcp:192.168.1.3:80\" or \"udp:knx:3671\"".to_owned()
+        "a target such as \"tcp:192.168.1.3:80\", \"udp:plc:502\" or \"knx:192.168.1.3\"".to_owned()
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.parse(node, |text| {
-            let (is_udp, target) = match text.split_once(':') {
-                Some(("tcp", target)) => (false, target),
-                Some(("udp", target)) => (true, target),
+            let (kind, target) = match text.split_once(':') {
+                Some(("tcp", target)) => (ForwardKind::Tcp, target),
+                Some(("udp", target)) => (ForwardKind::Udp, target),
+                Some(("knx", target)) => (ForwardKind::Knx, target),
                 _ => return Err(format!("{} is wanted, not `{}`", Self::wanted(), shorten(text))),
             };
-            let target = target.parse::<Target>().map_err(|error| error.to_string())?;
-            Ok(Self { is_udp, target })
+            let target = match kind {
+                ForwardKind::Knx if !target.contains(':') => {
+                    Host::parse(target).map(|host| Target { host, port: KNX_PORT })
+                }
+                _ => target.parse(),
+            };
+            Ok(Self { kind, target: target.map_err(|error| error.to_string())? })
         })
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^(tcp|udp):.+:[0-9]+$" })
+        json!({ "type": "string", "pattern": "^((tcp|udp):.+:[0-9]+|knx:.+)$" })
     }
 }
 
@@ -458,11 +472,29 @@ words! {
 }
 
 words! {
+    /// The sites that have series of their own
+    MetricsSitesWord {
+        All = "all",
+        Problems = "problems",
+        None = "none",
+    }
+}
+
+words! {
     /// The form in which a password is hashed
     EncodingWord {
         Utf16 = "utf-16",
         WidenedOctets = "widened-octets",
         WidenedUtf8 = "widened-utf-8",
+    }
+}
+
+words! {
+    /// Our endpoint, as it is written towards a KNX device
+    HpaiWord {
+        Auto = "auto",
+        True = "true",
+        Zero = "zero",
     }
 }
 
@@ -501,3 +533,6 @@ pub(super) fn word<T: Value + Copy>(
     }
     found
 }
+
+/// The port of KNXnet/IP
+const KNX_PORT: u16 = 3671;

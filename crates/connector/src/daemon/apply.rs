@@ -7,10 +7,13 @@ use std::{
 
 use pptp_fleet::{Changes, NotApplied, Plan};
 
-use super::lifecycle::{Daemon, events_for};
+use super::{
+    lifecycle::{Daemon, events_for},
+    metrics_listener::MetricsPlan,
+};
 use crate::{
     api::ReloadReport,
-    settings::{Settings, SiteSettings},
+    settings::{MetricsSettings, Settings, SiteSettings},
     way_in::{self, Failed, Way},
 };
 
@@ -23,14 +26,17 @@ impl Daemon {
         // locked to the end: one change at a time
         let mut running = self.settings.lock().await;
         let plan = self.ways.prepare(&settings).await?;
-        Ok(self.commit(&mut running, plan, settings).await)
+        let metrics = self.metrics.prepare(&settings.metrics).await.map_err(|it| vec![it])?;
+        Ok(self.commit(&mut running, (plan, Some(metrics)), settings).await)
     }
 
     /// Makes other settings those in force, with listeners that are bound already
+    ///
+    /// Without a plan for it, the listener of the metrics stays as it is.
     pub(super) async fn commit(
         &self,
         running: &mut Settings,
-        plan: way_in::Plan,
+        (plan, metrics): (way_in::Plan, Option<MetricsPlan>),
         settings: Settings,
     ) -> ReloadReport {
         // before anybody can learn an address that the next process would not know
@@ -44,7 +50,7 @@ impl Daemon {
             tracing::error!("{error}");
             report.failures.push(error.to_string());
         }
-        for failed in self.ways.commit(plan).await {
+        for failed in self.commit_listeners(plan, metrics).await {
             if failed.is_tried_again {
                 // it was missing before, and was told then
                 report.warnings.push(format!("not open, and tried again: {failed}"));
@@ -110,6 +116,7 @@ fn is_changed_beside(old: &SiteSettings, new: &SiteSettings) -> bool {
 
 /// Returns a line for each listener that is opened, closed, or has other settings
 fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
+    let (running_metrics, wanted_metrics) = (&running.metrics, &wanted.metrics);
     let by_key = |settings: &Settings| -> BTreeMap<_, _> {
         Way::all(settings).into_iter().map(|way| (way.key(), way)).collect()
     };
@@ -122,6 +129,20 @@ fn listener_changes(running: &Settings, wanted: &Settings) -> Vec<String> {
             Some(old) if old != way => lines.push(format!("changed: {way}")),
             Some(_) => {}
         }
+    }
+    lines.extend(metrics_changes(running_metrics, wanted_metrics));
+    lines
+}
+
+/// Returns the lines about the metrics' own listener, and about what they tell
+fn metrics_changes(running: &MetricsSettings, wanted: &MetricsSettings) -> Vec<String> {
+    let line = |word: &str, address| format!("{word}: metrics {address}");
+    let mut lines = Vec::new();
+    if running.listen != wanted.listen {
+        lines.extend(running.listen.map(|address| line("closed", address)));
+        lines.extend(wanted.listen.map(|address| line("opened", address)));
+    } else if running != wanted {
+        lines.push("changed: metrics".to_owned());
     }
     lines
 }

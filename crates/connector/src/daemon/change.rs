@@ -160,7 +160,7 @@ impl Daemon {
         let changed: Vec<_> = kept.keys().cloned().collect();
         in_force.api.change(kept);
         settings.ports.extend(ports.into_iter().map(|it| (it.line, it.port)));
-        let mut report = self.commit(&mut running, plan, settings).await;
+        let mut report = self.commit(&mut running, (plan, None), settings).await;
         drop(running);
         self.wake_secret_watch();
         for name in changed {

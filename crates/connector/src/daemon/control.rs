@@ -1,19 +1,22 @@
 //! The daemon, as the control interface sees it
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
-use pptp::doctor::{Doctor, doctor};
+use pptp::{
+    doctor::{Doctor, doctor},
+    stats::ClientStats,
+};
 use pptp_fleet::SiteName;
 
 use super::lifecycle::Daemon;
 use crate::{
     api::{
-        BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, ReloadError, ReloadOptions,
-        ReloadReport, SiteChange, SitesChanged, SitesRefused,
+        BoxFuture, Control, DaemonFacts, EventLog, ListenerCounts, ListenerStatus, ReloadError,
+        ReloadOptions, ReloadReport, SiteChange, SitesChanged, SitesRefused, metrics::Exporter,
     },
     directory::Directory,
     seal::{KeyPlace, NoKey, PublicKey},
-    settings::Listen,
+    settings::{Listen, MetricsSettings},
     way_in::{self, Way},
 };
 
@@ -74,6 +77,18 @@ impl Control for Daemon {
     fn is_ready(&self) -> bool {
         self.is_ready()
     }
+
+    fn metrics(&self) -> Arc<MetricsSettings> {
+        self.metrics.settings()
+    }
+
+    fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
+    fn client_stats(&self) -> ClientStats {
+        self.client.stats()
+    }
 }
 
 fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
@@ -84,7 +99,15 @@ fn listener(status: &way_in::ListenerStatus) -> ListenerStatus {
         Way::Proxy(proxy) => (proxy.kind.name(), proxy.sites.only().cloned(), None),
     };
     let listen = status.bound.map_or_else(|| status.way.listen().clone(), Listen::Ip);
-    let clients = status.counters.now();
+    let counters = &status.counters;
+    let counts = ListenerCounts {
+        max_clients: status.way.max_clients(),
+        accepted: counters.accepted(),
+        refused: counters.all_refused().map(|(reason, count)| (reason.name(), count)).collect(),
+        octets: counters.octets(),
+        datagrams_dropped: counters.dropped(),
+    };
+    let (clients, dropped_services) = (counters.now(), counters.dropped_services());
     let (kind, error) = (kind.to_owned(), status.error.clone());
-    ListenerStatus { kind, listen, site, target, clients, error }
+    ListenerStatus { kind, listen, site, target, clients, counts, dropped_services, error }
 }

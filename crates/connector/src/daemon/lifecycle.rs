@@ -1,7 +1,8 @@
 //! The daemon: a fleet with its ways in
 
 use std::{
-    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
+    net::SocketAddr,
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -16,13 +17,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     api_sites::ApiSites,
     clock,
+    metrics_listener::{MetricsListener, MetricsPlan},
     narrate::narrate,
     secrets::SecretWatch,
     service,
     start::{ConfigurationFile, Start},
 };
 use crate::{
-    api::{DaemonFacts, EventLog},
+    api::{DaemonFacts, EventLog, Reading, metrics::Exporter},
     configuration::Sources,
     directory::Directory,
     host::{Confinement, Notifier},
@@ -39,6 +41,10 @@ pub struct Daemon {
     pub(super) directory: Directory,
     pub(super) ways: WaysIn,
     pub(super) events: Arc<EventLog>,
+    pub(super) metrics: MetricsListener,
+    pub(super) exporter: Exporter,
+    /// The daemon itself, for a listener that must not hold it
+    pub(super) this: Weak<Self>,
     pub(super) client: Client,
     pub(super) state: Option<StateDir>,
     /// The settings in force; locked for the time of a reload, so that there is one at a time
@@ -115,13 +121,7 @@ impl Daemon {
         let Start { settings, facts, file, sources, is_to_be_kept, is_strict, .. } = start;
         let Start { api, memory, confinement, notifier, .. } = start;
         let state = settings.state.clone().map(StateDir::new);
-        let mut options = FleetOptions::default();
-        options.dial_rate = settings.limits.dial_rate;
-        options.seed = memory;
-        if let Some(accepted) = read_accepted(state.as_ref()) {
-            options = options.accepted(accepted);
-        }
-        let fleet = Fleet::new(client.clone(), &options);
+        let fleet = Fleet::new(client.clone(), &fleet_options(&settings, state.as_ref(), memory));
         let directory = Directory::new(fleet);
         directory.replace(&settings.sites);
         let make_ways = if memory.is_some() { WaysIn::in_memory } else { WaysIn::new };
@@ -132,9 +132,15 @@ impl Daemon {
             None => ways.prepare_start(&settings).await,
         };
         let prepared = prepared.map_err(StartError::Bind)?;
+        let metrics = MetricsListener::default();
+        let metrics_plan = metrics.prepare(&settings.metrics).await;
+        let metrics_plan = metrics_plan.map_err(|failed| StartError::Bind(vec![failed]))?;
         let started = SystemTime::now();
         let facts = DaemonFacts { started: Some(started), ..facts };
-        let daemon = Arc::new(Self {
+        let daemon = Arc::new_cyclic(|this| Self {
+            metrics,
+            exporter: Exporter::new(),
+            this: Weak::clone(this),
             events: Arc::new(EventLog::new(started, events_for(settings.sites.len()))),
             directory,
             ways,
@@ -156,7 +162,7 @@ impl Daemon {
         daemon.spawn_tasks();
         daemon.change_sites(&*daemon.settings.lock().await).await;
         // a start has no earlier listener that could stand in the way: what is left is tried again
-        for failure in daemon.ways.commit(prepared).await {
+        for failure in daemon.commit_listeners(prepared, Some(metrics_plan)).await {
             daemon.tell_missing(&failure);
         }
         daemon.look().await;
@@ -184,14 +190,37 @@ impl Daemon {
         self.api.subscribe()
     }
 
+    /// Returns the address of the metrics' own listener, with the port that the system has chosen for port 0
+    pub async fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.address().await
+    }
+
     /// Returns the events since the start
     pub fn events(&self) -> &EventLog {
         &self.events
     }
 
+    /// Makes the changes of the listeners; returns those that could not be had
+    pub(super) async fn commit_listeners(
+        &self,
+        ways: Plan,
+        metrics: Option<MetricsPlan>,
+    ) -> Vec<Failed> {
+        let mut failed = self.ways.commit(ways).await;
+        if let Some(metrics) = metrics {
+            failed.extend(self.metrics.commit(metrics, &self.this).await);
+        }
+        failed
+    }
+
     /// Locks the facts about the daemon itself
     pub(super) fn lock_facts(&self) -> MutexGuard<'_, DaemonFacts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the files were read, and whether they came into force
+    pub(super) fn note_reading(&self, is_in_force: bool) {
+        self.lock_facts().last_reading = Some(Reading { at: SystemTime::now(), is_in_force });
     }
 
     /// Returns true if the driver and the supervisor have answered lately
@@ -212,6 +241,7 @@ impl Daemon {
             self.ways.close_all(Duration::ZERO),
             self.fleet().shut_down(within)
         );
+        self.metrics.close().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -335,6 +365,17 @@ impl Drop for Daemon {
     }
 }
 
+/// The options of the fleet, with the logins that servers have accepted
+fn fleet_options(settings: &Settings, state: Option<&StateDir>, seed: Option<u64>) -> FleetOptions {
+    let mut options = FleetOptions::default();
+    options.dial_rate = settings.limits.dial_rate;
+    options.seed = seed;
+    match read_accepted(state) {
+        Some(accepted) => options.accepted(accepted),
+        None => options,
+    }
+}
+
 /// Reads the logins that were accepted; what cannot be read is told, and none is known
 fn read_accepted(state: Option<&StateDir>) -> Option<Accepted> {
     let text = match state?.read(ACCEPTED) {
@@ -364,7 +405,7 @@ const ACCEPTED: &str = "accepted";
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an answer after which the daemon is not ready
-const MAX_SILENCE: Duration = Duration::from_secs(10);
+const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// The time between two looks at the forwards that are not open
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);

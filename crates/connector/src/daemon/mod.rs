@@ -11,6 +11,7 @@
 //! | `apply` | other settings for a daemon that runs |
 //! | `addresses` | the addresses that were dealt out, in the folder of the state |
 //! | `secrets` | the watch over passwords that were refused or could not be had |
+//! | `metrics_listener` | the metrics' own listener, and its change by a reload |
 //! | `control` | the daemon, as the control interface sees it |
 //! | `service` | the daemon, as the service manager sees it |
 //! | `clock` | the watch over the clocks |
@@ -23,6 +24,7 @@ mod change;
 mod clock;
 mod control;
 mod lifecycle;
+mod metrics_listener;
 mod narrate;
 mod reload;
 mod secrets;

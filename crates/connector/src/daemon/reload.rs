@@ -107,6 +107,7 @@ impl Daemon {
 
     /// Notes that these texts are in force, but for what could not be applied
     async fn note_good(&self, sources: Sources, failures: Vec<String>) {
+        self.note_reading(failures.is_empty());
         {
             let mut facts = self.lock_facts();
             facts.config_read = Some(SystemTime::now());
@@ -152,6 +153,7 @@ impl Daemon {
         if is_dry_run {
             return;
         }
+        self.note_reading(false);
         for line in &lines {
             tracing::error!("not reloaded: {line}");
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{addresses::known, api_sites::ApiSites, reload::guard};
 use crate::{
-    api::{DaemonFacts, date},
+    api::{DaemonFacts, Reading, date},
     configuration::{Configuration, Sources},
     deals::Deals,
     host::{Confinement, Folders, Notifier},
@@ -58,7 +58,11 @@ pub struct NoConfiguration(pub String);
 impl Start {
     /// Starts with settings that came from the command line
     pub fn of_settings(settings: Settings) -> Self {
-        let facts = DaemonFacts { config_read: Some(SystemTime::now()), ..DaemonFacts::default() };
+        let facts = DaemonFacts {
+            config_read: Some(SystemTime::now()),
+            last_reading: Some(read_now(true)),
+            ..DaemonFacts::default()
+        };
         Self::with(settings, facts, None)
     }
 
@@ -183,6 +187,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(SystemTime::now()),
+            last_reading: Some(read_now(is_good)),
             problems_title: "sites with problems are not dialled:".to_owned(),
             problems,
             ..DaemonFacts::default()
@@ -198,6 +203,7 @@ impl Start {
         let facts = DaemonFacts {
             config: Some(file.path.clone()),
             config_read: Some(written),
+            last_reading: Some(read_now(false)),
             is_running_last_good: true,
             problems_title: format!(
                 "the files are not in force, but the last good configuration of {}:",
@@ -232,6 +238,11 @@ impl ConfigurationFile {
         let known = |state: Option<&Path>| known(state, deals);
         Ok(Configuration::read_with(api.beside(sources), self.max_files, known))
     }
+}
+
+/// The reading of the files that begins a daemon
+fn read_now(is_in_force: bool) -> Reading {
+    Reading { at: SystemTime::now(), is_in_force }
 }
 
 /// The last good configuration

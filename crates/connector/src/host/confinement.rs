@@ -94,6 +94,13 @@ impl Confinement {
                 refusals.push(format!("{way}: {reason}"));
             }
         }
+        let metrics =
+            wanted.metrics.listen.filter(|_| wanted.metrics.listen != running.metrics.listen);
+        if let Some((address, reason)) =
+            metrics.and_then(|address| Some((address, self.refuses(&Listen::Ip(address))?)))
+        {
+            refusals.push(format!("metrics {address}: {reason}"));
+        }
         refusals
     }
 
@@ -182,6 +189,12 @@ mod tests {
         assert_eq!(refused(&low, &low), "");
         assert_eq!(refused(&none, &proxy(at_port(0))), "");
         assert_eq!(refused(&none, &proxy(at_port(65_000))), "");
+        let mut metrics = Settings::default();
+        metrics.metrics.listen = Some(([127, 0, 0, 1], first.saturating_sub(1).max(1)).into());
+        if first > 1 {
+            assert!(refused(&none, &metrics).starts_with("metrics 127.0.0.1:"));
+        }
+        assert_eq!(refused(&metrics, &metrics), "");
         let socket = proxy(Listen::Unix(UnixSocket::private("/run/a.sock".into())));
         assert!(refused(&none, &socket).contains("cannot write to this folder"));
         assert_eq!(refused(&socket, &socket), "");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    settings::{Listen, Settings},
+    settings::{ApiListener, Listen, Settings},
     way_in::Way,
 };
 
@@ -93,7 +93,11 @@ pub(super) fn sockets(settings: &Settings) -> impl Iterator<Item = PathBuf> {
         Listen::Unix(socket) => Some(socket.path.clone()),
         Listen::Ip(_) => None,
     });
-    ways.chain([settings.control.0.path.clone()])
+    let api = settings.api.iter().filter_map(|api| match api {
+        ApiListener::Unix { socket, .. } => Some(socket.path.clone()),
+        ApiListener::Tcp { .. } => None,
+    });
+    ways.chain([settings.control.0.path.clone()]).chain(api)
 }
 
 /// Returns the folder of a file, unless that is the root
@@ -140,7 +144,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::settings::{ProxyKind, ProxySettings, UnixSocket};
+    use crate::settings::{ProxyKind, ProxySettings, Rights, UnixSocket};
 
     /// A folder of its own, gone when dropped
     struct Root(PathBuf);
@@ -227,9 +231,12 @@ mod tests {
         let mut settings = settings(&root);
         let listen = Listen::Unix(UnixSocket::private(root.0.join("other/socks.sock")));
         settings.proxies.push(ProxySettings::new(ProxyKind::Socks, listen));
+        let socket = UnixSocket::private(root.0.join("real/api.sock"));
+        settings.api.push(ApiListener::Unix { socket, rights: Rights::all() });
         let folders = Folders::new([], &settings);
         for (path, may_bind) in [
             ("run/another.sock", true),
+            ("real/another.sock", true),
             ("other/another.sock", true),
             ("conf/a.sock", false),
             ("state/a.sock", false),

@@ -49,7 +49,7 @@ fn restrict(folders: &Folders) -> Result<Landlock, RulesetError> {
             Landlock::Holds(effective_abi.min(TESTED) as i32)
         }
         LandlockStatus::NotEnabled => Landlock::No("it is switched off at boot".to_owned()),
-        _ => Landlock::No("the kernel has none".to_owned()),
+        _ => Landlock::No("the kernel has none, or a filter hides it".to_owned()),
     })
 }
 
@@ -81,6 +81,6 @@ const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const SOCKETS: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{WriteFile | MakeReg | MakeSock | RemoveFile});
 
-/// To write files beside their places, and to rename them
+/// To write files beside their places, and to rename them; to make the folder of the sites of the control interface
 const STATE: BitFlags<AccessFs> =
-    make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile | Truncate});
+    make_bitflags!(AccessFs::{WriteFile | MakeReg | MakeDir | RemoveFile | Truncate});

@@ -12,11 +12,13 @@
 //! | `rule` | a choice of targets |
 //! | `insecure` | the weaker logins and encryptions that a site may agree to |
 //! | `api` | who may do what by the control interface, and what may be made through it |
+//! | `metrics` | the metrics: where they are told, and of which sites |
 //! | `process` | what concerns the whole process: limits, the outer network, the control socket |
 
 mod api;
 mod insecure;
 mod listener;
+mod metrics;
 mod process;
 mod proxy;
 mod rule;
@@ -33,6 +35,7 @@ pub use self::{
     api::{ApiBounds, ApiListener, ApiToken, InvalidServerPattern, Rights, Role, ServerPattern},
     insecure::Insecure,
     listener::{Clients, Listen, UnixSocket},
+    metrics::{MetricsSettings, MetricsSites},
     process::{ControlSocket, Limits, Outer},
     proxy::{Login, ProxyKind, ProxySettings},
     rule::{InvalidRule, TargetRule},
@@ -55,6 +58,8 @@ pub struct Settings {
     pub api_bounds: ApiBounds,
     /// The ports that were chosen for listeners on port 0 and are wanted again, by the listener's line
     pub ports: BTreeMap<String, u16>,
+    /// The metrics
+    pub metrics: MetricsSettings,
     /// The limits
     pub limits: Limits,
     /// The network that carries the tunnels

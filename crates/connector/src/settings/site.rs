@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use pptp_fleet::SiteConfig;
+use pptp_knxnetip::relay::Endpoint;
 
 use super::{Clients, Listen};
 use crate::target::Target;
@@ -88,6 +89,13 @@ pub enum Protocol {
         /// True if datagrams of any host of the site are passed to the client, not only the target's
         any_source: bool,
     },
+    /// KNXnet/IP over UDP, with the endpoints inside of its frames set right
+    Knx {
+        /// Our endpoint, as it is written towards the device
+        hpai: Endpoint,
+        /// True if clients may change the device's IP configuration, restart it and reset it
+        remote_configuration: bool,
+    },
 }
 
 impl Protocol {
@@ -97,12 +105,21 @@ impl Protocol {
     /// UDP: 5 minutes, and answers of the target alone (RFC 4787 REQ-5 asks for 2 minutes at least)
     pub const UDP: Self = Self::Udp { idle: Duration::from_mins(5), any_source: false };
 
+    /// KNXnet/IP: the endpoint is found out, and nobody changes the device without a login
+    pub const KNX: Self = Self::Knx { hpai: Endpoint::Auto, remote_configuration: false };
+
     /// Returns the name in lower case
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp { .. } => "tcp",
             Self::Udp { .. } => "udp",
+            Self::Knx { .. } => "knx",
         }
+    }
+
+    /// Returns true if its clients send datagrams
+    pub const fn is_datagrams(self) -> bool {
+        matches!(self, Self::Udp { .. } | Self::Knx { .. })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     bind::Socket,
     client::{ClientStream, Origin},
+    knx::{self, KnxDatagrams},
     listener::Listener,
     udp,
 };
@@ -22,9 +23,24 @@ pub(super) async fn run(listener: Arc<Listener>, socket: Socket, stop: Cancellat
     match socket {
         Socket::Tcp(socket) => accept(&listener, &socket, &stop).await,
         Socket::Unix(socket) => accept(&listener, socket.listener(), &stop).await,
-        Socket::Udp(socket) => udp::serve(listener, Arc::new(socket), stop).await,
-        Socket::MemoryUdp(socket) => udp::serve(listener, Arc::new(socket), stop).await,
+        Socket::Udp(socket) => datagrams(&listener, &Arc::new(socket), &stop).await,
+        Socket::MemoryUdp(socket) => datagrams(&listener, &Arc::new(socket), &stop).await,
         Socket::Memory => stop.cancelled().await,
+    }
+}
+
+/// Takes datagrams until `stop`; a reload may make another kind of forward of the same socket
+async fn datagrams<D: KnxDatagrams>(
+    listener: &Arc<Listener>,
+    socket: &Arc<D>,
+    stop: &CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        if listener.way().is_knx() {
+            knx::serve(listener, socket, stop).await;
+        } else {
+            udp::serve(listener, socket, stop).await;
+        }
     }
 }
 

@@ -71,10 +71,7 @@ impl Bound {
                 let bound = udp(*address).map(Self::Udp);
                 bound.map_err(|error| with_remedy(error, *address, 'u'))
             }
-            Listen::Ip(address) => {
-                let bound = tcp(*address).map(Self::Tcp);
-                bound.map_err(|error| with_remedy(error, *address, 't'))
-            }
+            Listen::Ip(address) => bind_tcp(*address).map(Self::Tcp),
             Listen::Unix(socket) => unix::bind(socket).map(Self::Unix).map_err(io::Error::other),
         }
     }
@@ -118,8 +115,16 @@ fn udp(address: SocketAddr) -> io::Result<StdSocket> {
     Ok(socket)
 }
 
+/// Binds a port of TCP
+///
+/// # Errors
+/// As the kernel says, with what to do about it.
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<StdListener> {
+    tcp(address).map_err(|error| with_remedy(error, address, 't'))
+}
+
 /// Binds a listener as tokio does: at once after an earlier one has gone, and with a longer backlog than that of std
-pub(crate) fn tcp(address: SocketAddr) -> io::Result<StdListener> {
+fn tcp(address: SocketAddr) -> io::Result<StdListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;

@@ -18,6 +18,8 @@ pub struct Counters {
     received: AtomicU64,
     /// Datagrams that were dropped, for want of room or because of a rule
     dropped: AtomicU64,
+    /// Requests among them that would change a KNX device without a login
+    dropped_services: AtomicU64,
     now: AtomicUsize,
 }
 
@@ -44,7 +46,15 @@ impl Counters {
     }
 
     pub(super) fn drop_datagram(&self) {
-        self.dropped.fetch_add(1, Relaxed);
+        self.drop_datagrams(1);
+    }
+
+    pub(super) fn drop_datagrams(&self, count: u64) {
+        self.dropped.fetch_add(count, Relaxed);
+    }
+
+    pub(super) fn drop_service(&self) {
+        self.dropped_services.fetch_add(1, Relaxed);
     }
 
     /// Returns the clients that were accepted, ever
@@ -65,6 +75,11 @@ impl Counters {
     /// Returns the datagrams that were dropped
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
+    }
+
+    /// Returns the requests that would have changed a KNX device without a login, and were dropped
+    pub fn dropped_services(&self) -> u64 {
+        self.dropped_services.load(Relaxed)
     }
 
     /// Returns the clients that were refused for this reason

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
     time::Duration,
 };
@@ -70,6 +70,12 @@ impl InnerSocket {
     /// Returns the lease while it is open
     pub(super) fn lease(&self) -> Option<&Lease> {
         self.open.as_ref().map(|(_, lease)| lease)
+    }
+
+    /// Returns its own address and port while it is open
+    pub(super) fn local(&self) -> Option<SocketAddrV4> {
+        let (address, port) = self.last.filter(|_| self.is_open())?;
+        Some(SocketAddrV4::new(address, port))
     }
 
     /// Waits until the site is up

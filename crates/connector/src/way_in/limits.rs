@@ -118,6 +118,11 @@ impl ListenerLimits {
         self.listener.set_most(share(&self.process, most));
     }
 
+    /// Returns the number of places of the listener
+    pub(super) fn most(&self) -> usize {
+        self.listener.most()
+    }
+
     /// Takes a place of the listener as soon as one is free
     pub(super) async fn listener(&self) -> Place {
         self.listener.take().await

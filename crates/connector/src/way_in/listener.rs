@@ -1,6 +1,10 @@
 //! A listener while it runs: its settings, limits and counters, and the service of one client
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,6 +22,7 @@ use super::{
 use crate::{
     directory::Directory,
     settings::{ProxyKind, ProxySettings},
+    target::Host,
 };
 
 /// A listener while it runs
@@ -175,6 +180,13 @@ impl Listener {
     /// Returns the settings, as they are now
     pub(super) fn way(&self) -> Arc<Way> {
         Arc::clone(&self.way.borrow())
+    }
+
+    /// Returns the address that the settings give to the name of a forward's target, if it is one and has one there
+    pub(super) fn address_of_name(&self, way: &Way) -> Option<Ipv4Addr> {
+        let Way::Forward { site, forward } = way else { return None };
+        let Host::Name(name) = &forward.target.host else { return None };
+        self.directory.all().get(site)?.hosts.get(name).copied()
     }
 
     /// Returns the settings, as a value that is watched

@@ -133,14 +133,34 @@ stream!(MemoryClient);
 pub struct MemoryDatagrams {
     to: mpsc::Sender<(Vec<u8>, SocketAddr)>,
     from: Mutex<mpsc::Receiver<(Vec<u8>, SocketAddr)>>,
+    refuse: mpsc::Sender<SocketAddr>,
+    refused: tokio::sync::Mutex<mpsc::Receiver<SocketAddr>>,
 }
 
 impl MemoryDatagrams {
     /// Makes a socket, and the end of its clients: what they send names the client that it is from, and what they get
     /// names the client that it is for
     pub fn pair() -> (Self, Self) {
-        let ((a, b), (c, d)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
-        (Self { to: a, from: Mutex::new(d) }, Self { to: c, from: Mutex::new(b) })
+        let (up, down) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let (refused, unused) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let end = |to, from, refuse, refused| Self {
+            to,
+            from: Mutex::new(from),
+            refuse,
+            refused: tokio::sync::Mutex::new(refused),
+        };
+        (end(up.0, down.1, unused.0, refused.1), end(down.0, up.1, refused.0, unused.1))
+    }
+
+    /// Tells the other end that nobody is at a client's port any more, as ICMP does
+    pub fn refuse(&self, client: SocketAddr) {
+        // what has no room is lost, as ICMP may be
+        let _ = self.refuse.try_send(client);
+    }
+
+    /// Waits for the word that nobody is at a client's port any more
+    pub(super) async fn receive_refused(&self) -> Option<SocketAddr> {
+        self.refused.lock().await.recv().await
     }
 }
 

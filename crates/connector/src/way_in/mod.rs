@@ -13,6 +13,7 @@
 //! | `accept` | the loop that accepts clients |
 //! | `listener` | a listener while it runs, and the service of one client |
 //! | `tcp`, `udp` | forwards |
+//! | `knx` | the forward of KNXnet/IP |
 //! | `socks` | the SOCKS 5 proxy |
 //! | `http` | the HTTP proxy |
 //! | `names` | the site and the host that a client asks for, from user and host names |
@@ -36,6 +37,7 @@ mod datagrams;
 mod http;
 mod inner_socket;
 mod key;
+mod knx;
 mod limits;
 mod listener;
 mod memory;
@@ -51,7 +53,7 @@ mod tcp;
 mod udp;
 mod way;
 
-pub(crate) use self::bind::tcp as bind_tcp;
+pub(crate) use self::bind::bind_tcp;
 pub use self::{
     client::{ClientStream, Origin},
     counters::Counters,

@@ -54,6 +54,12 @@ pub enum Refusal {
         /// The target
         target: SocketAddrV4,
     },
+    /// A request that would change a KNX device, which asks for no login
+    #[error(
+        "it would change the device's address, restart it or reset it, for which the device asks no login: \
+         `remote_configuration = true` of this forward allows it"
+    )]
+    RemoteConfiguration,
     /// The target is no address, no name, or an IPv6 address
     #[error(transparent)]
     Target(#[from] InvalidTarget),
@@ -217,7 +223,9 @@ impl Refusal {
             Self::Protocol(_) => Reason::Protocol,
             Self::NoSite { .. } | Self::TwoSites { .. } => Reason::NoSite,
             Self::NoSuchSite(_) => Reason::NoSuchSite,
-            Self::SiteNotAllowed(_) | Self::TargetNotAllowed { .. } => Reason::NotAllowed,
+            Self::SiteNotAllowed(_) | Self::TargetNotAllowed { .. } | Self::RemoteConfiguration => {
+                Reason::NotAllowed
+            }
             Self::Target(_) => Reason::Target,
             Self::NotUp { .. } => Reason::NotUp,
             Self::Name { .. } => Reason::Name,

@@ -33,7 +33,7 @@ pub(super) async fn serve<S: ClientStream>(
             let stop = listener.until_forbidden(|way| way.clients().may_use(origin.ip()));
             let idle = match forward.protocol {
                 Protocol::Tcp { idle } => idle,
-                Protocol::Udp { .. } => None,
+                Protocol::Udp { .. } | Protocol::Knx { .. } => None,
             };
             if let Err(error) = passage.run(reached.remote, &listener.counters, idle, stop).await {
                 tracing::debug!(

@@ -26,21 +26,23 @@ use super::{
     refusal::Refusal,
     way::Way,
 };
-use crate::{settings::Protocol, target::Host};
+use crate::settings::Protocol;
 
-/// Forwards datagrams of clients, until `stop`; then nothing holds the socket any more
+/// Forwards datagrams of clients, until `stop`, or until the settings want a KNX forward; then nothing holds the socket
+/// any more
 ///
 /// When all places of the listener are taken, a new client takes that of the one that sent nothing for the longest time:
 /// a program with many ports cannot shut the others out. A change of the target, or of the address that its name has in
 /// the settings, ends all clients' sockets: their next datagrams go to the new one.
 pub(super) async fn serve<D: Datagrams>(
-    listener: Arc<Listener>,
-    socket: Arc<D>,
-    stop: CancellationToken,
+    listener: &Arc<Listener>,
+    socket: &Arc<D>,
+    stop: &CancellationToken,
 ) {
-    let mut peers = Peers { listener: Arc::clone(&listener), socket, known: BTreeMap::new() };
     let mut ways = listener.ways();
-    loop {
+    let (listener, socket) = (Arc::clone(listener), Arc::clone(socket));
+    let mut peers = Peers { listener, socket, known: BTreeMap::new() };
+    while !ways.borrow().is_knx() {
         tokio::select! {
             biased;
             () = stop.cancelled() => return peers.end().await,
@@ -52,6 +54,7 @@ pub(super) async fn serve<D: Datagrams>(
             }
         }
     }
+    peers.end().await;
 }
 
 /// The clients of a UDP forward
@@ -111,7 +114,7 @@ impl<D: Datagrams> Peers<D> {
         let places = places.ok()?;
         let (queue, datagrams) = mpsc::channel(MAX_QUEUED);
         let queued = Arc::<AtomicUsize>::default();
-        let address = self.address_of_name(&way);
+        let address = self.listener.address_of_name(&way);
         let task = PeerTask {
             listener: Arc::clone(&self.listener),
             socket: Arc::clone(&self.socket),
@@ -134,7 +137,7 @@ impl<D: Datagrams> Peers<D> {
 
     /// Forgets the clients that other settings forbid, or lead to another target
     fn change(&mut self, way: &Arc<Way>) {
-        let address = self.address_of_name(way);
+        let address = self.listener.address_of_name(way);
         self.known.retain(|client, peer| {
             let is_same = match (&*peer.way, &**way) {
                 (Way::Forward { site: old_site, forward: old }, Way::Forward { site, forward }) => {
@@ -146,13 +149,6 @@ impl<D: Datagrams> Peers<D> {
             };
             is_same && peer.address == address && way.clients().may_use(Some(client.ip()))
         });
-    }
-
-    /// Returns the address that the settings give to the target's name, if it is one and has one there
-    fn address_of_name(&self, way: &Way) -> Option<Ipv4Addr> {
-        let Way::Forward { site, forward } = way else { return None };
-        let Host::Name(name) = &forward.target.host else { return None };
-        self.listener.directory.all().get(site)?.hosts.get(name).copied()
     }
 
     async fn end(self) {

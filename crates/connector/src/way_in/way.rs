@@ -94,9 +94,14 @@ impl Way {
 
     /// Returns true if it takes datagrams
     pub const fn is_udp(&self) -> bool {
+        matches!(self, Self::Forward { forward, .. } if forward.protocol.is_datagrams())
+    }
+
+    /// Returns true if its datagrams are KNXnet/IP
+    pub const fn is_knx(&self) -> bool {
         matches!(
             self,
-            Self::Forward { forward: ForwardSettings { protocol: Protocol::Udp { .. }, .. }, .. }
+            Self::Forward { forward: ForwardSettings { protocol: Protocol::Knx { .. }, .. }, .. }
         )
     }
 }

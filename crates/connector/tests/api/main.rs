@@ -2,5 +2,6 @@
 
 mod commands;
 mod limits;
+mod metrics;
 mod routes;
 mod world;

@@ -11,15 +11,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pptp::{Client, TunnelConfig, doctor::Doctor};
+use pptp::{Client, TunnelConfig, doctor::Doctor, stats::ClientStats};
 use pptp_connector::{
     api::{
-        BoxFuture, Control, DaemonFacts, EventLog, ListenerStatus, Peer, ReloadError,
-        ReloadOptions, ReloadReport, Server, SiteChange, SitesChanged, SitesRefused,
+        BoxFuture, Control, DaemonFacts, EventLog, ListenerCounts, ListenerStatus, Peer,
+        ReloadError, ReloadOptions, ReloadReport, Server, SiteChange, SitesChanged, SitesRefused,
+        metrics::Exporter,
     },
     directory::Directory,
     seal::{NoKey, PublicKey},
-    settings::{Listen, SiteSettings, UnixSocket},
+    settings::{Listen, MetricsSettings, SiteSettings, UnixSocket},
     unix,
 };
 use pptp_fleet::{Connect, Fleet, FleetOptions, Secret, SiteConfig, SiteName};
@@ -53,6 +54,8 @@ pub(crate) struct FakeDaemon {
     pub(crate) asked: Mutex<Vec<ReloadOptions>>,
     pub(crate) facts: Mutex<DaemonFacts>,
     pub(crate) is_ready: AtomicBool,
+    pub(crate) metrics: Mutex<MetricsSettings>,
+    exporter: Exporter,
 }
 
 impl World {
@@ -74,6 +77,8 @@ impl World {
             asked: Mutex::default(),
             facts: Mutex::default(),
             is_ready: AtomicBool::new(true),
+            metrics: Mutex::default(),
+            exporter: Exporter::new(),
         });
         let (events, log) = (fleet.events(), Arc::clone(&daemon));
         tokio::spawn(async move { log.log.follow(events).await });
@@ -290,6 +295,14 @@ impl Control for FakeDaemon {
             site: Some("b1".parse().unwrap()),
             target: Some("192.168.1.3:3671".parse().unwrap()),
             clients: 2,
+            counts: ListenerCounts {
+                max_clients: 8,
+                accepted: 5,
+                refused: vec![("not-up", 3)],
+                octets: (100, 200),
+                datagrams_dropped: 1,
+            },
+            dropped_services: 3,
             error: None,
         };
         let proxy = ListenerStatus {
@@ -298,6 +311,8 @@ impl Control for FakeDaemon {
             site: None,
             target: None,
             clients: 0,
+            counts: ListenerCounts::default(),
+            dropped_services: 0,
             error: None,
         };
         Box::pin(async { vec![forward, proxy] })
@@ -343,5 +358,17 @@ impl Control for FakeDaemon {
 
     fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Relaxed)
+    }
+
+    fn metrics(&self) -> Arc<MetricsSettings> {
+        Arc::new(self.metrics.lock().unwrap().clone())
+    }
+
+    fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
+    fn client_stats(&self) -> ClientStats {
+        self.client.stats()
     }
 }

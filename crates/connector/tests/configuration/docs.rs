@@ -1,6 +1,6 @@
-//! The configurations in the documentation, and its reference
+//! The configurations in the documentation, its reference, and the table of metrics
 //!
-//! `PPTP_UPDATE=1` writes the reference anew.
+//! `PPTP_UPDATE=1` writes reference and table anew.
 
 use std::{
     env, fs,
@@ -8,6 +8,7 @@ use std::{
 };
 
 use pptp_connector::{
+    api::metrics,
     cli::check_line,
     configuration::{Configuration, Sources, reference},
 };
@@ -108,17 +109,43 @@ fn each_command_in_the_documentation_is_one_of_the_program() {
 #[test]
 fn the_reference_in_the_book_is_that_of_the_reader() {
     let page = root().join("docs/book/src/configuration.md");
-    let text = fs::read_to_string(&page).expect("the page is there");
-    let (before, rest) = text.split_once(BEGIN).expect("it has the begin");
-    let (old, after) = rest.split_once(END).expect("it has the end");
-    let new = format!("\n\n{}\n", reference());
+    compare(&page, ("<!-- reference -->", "<!-- end of reference -->"), &reference());
+}
+
+#[test]
+fn the_metrics_in_the_book_are_those_of_the_program() {
+    let page = root().join("docs/book/src/metrics.md");
+    compare(&page, ("<!-- metrics -->", "<!-- end of metrics -->"), &metrics::reference());
+}
+
+/// Each rule has a row in the book, with its severity
+#[test]
+fn the_alerts_in_the_book_are_those_of_the_rules() {
+    let rules = fs::read_to_string(root().join("contrib/prometheus/alerts.yml")).expect("rules");
+    let book = fs::read_to_string(root().join("docs/book/src/metrics.md")).expect("the page");
+    let rules = rules.split("- alert: ").skip(1);
+    let severity = |rule: &str| if rule.contains("severity: page") { "page" } else { "ticket" };
+    let name = |rule: &str| rule.lines().next().unwrap_or_default().to_owned();
+    let told: Vec<_> =
+        rules.map(|rule| format!("| `{}` | {} |", name(rule), severity(rule))).collect();
+    let rows: Vec<_> = book.lines().filter(|line| line.starts_with("| `Pptp")).collect();
+    assert_eq!(rows.len(), told.len());
+    for (row, told) in rows.iter().zip(&told) {
+        assert!(row.starts_with(told.as_str()), "{row} for {told}");
+    }
+}
+
+/// Compares a part of a page with what the program says, or writes it anew
+fn compare(page: &Path, (begin, end): (&str, &str), wanted: &str) {
+    let text = fs::read_to_string(page).expect("the page is there");
+    let (before, rest) = text.split_once(begin).expect("it has the begin");
+    let (old, after) = rest.split_once(end).expect("it has the end");
+    let new = format!("\n\n{wanted}\n");
     if env::var_os("PPTP_UPDATE").is_some() {
-        fs::write(&page, format!("{before}{BEGIN}{new}{END}{after}")).expect("it can be written");
+        fs::write(page, format!("{before}{begin}{new}{end}{after}")).expect("it can be written");
     } else {
         assert_eq!(old, new, "PPTP_UPDATE=1 writes it anew");
     }
 }
 
 const PROGRAM: &str = "pptp-connector";
-const BEGIN: &str = "<!-- reference -->";
-const END: &str = "<!-- end of reference -->";

@@ -4,9 +4,10 @@ use std::{path::Path, time::Duration};
 
 use pptp_connector::{
     configuration::{Configuration, Severity, Sources, reference, schema},
-    settings::{Listen, Protocol, ProxyKind, Settings},
+    settings::{Listen, MetricsSites, Protocol, ProxyKind, Settings},
 };
 use pptp_fleet::SiteName;
+use pptp_knxnetip::relay::Endpoint;
 
 use crate::schema::faults;
 
@@ -78,7 +79,9 @@ fn forwards_and_proxies_have_their_keys() {
         password = { file = "secrets/b17" }
         address = "127.64.17.1"
         forward = [
-          { to = "udp:knx:3671", any_source = true },
+          { to = "udp:plc:47808", any_source = true },
+          { to = "knx:KNX" },
+          { to = "knx:192.168.1.3:3672", hpai = "zero", remote_configuration = true, listen = "127.0.0.1:0" },
           { to = "tcp:192.168.1.3:80", listen = { unix = "/run/b17.sock", mode = "0660" }, idle = "2h" },
         ]
 
@@ -92,16 +95,51 @@ fn forwards_and_proxies_have_their_keys() {
         "#,
     );
     let forwards = &settings.sites[&name("b17")].forwards;
-    assert_eq!(forwards[0].listen.to_string(), "127.64.17.1:3671");
+    assert_eq!(forwards[0].listen.to_string(), "127.64.17.1:47808");
     assert!(matches!(
         forwards[0].protocol,
         Protocol::Udp { idle, any_source: true } if idle == Duration::from_mins(5)
     ));
-    let Listen::Unix(socket) = &forwards[1].listen else { panic!("a unix socket") };
+    assert_eq!(
+        (forwards[1].protocol, forwards[1].listen.to_string()),
+        (Protocol::KNX, "127.64.17.1:3671".into())
+    );
+    assert_eq!(forwards[1].target.to_string(), "knx:3671");
+    assert!(matches!(
+        forwards[2].protocol,
+        Protocol::Knx { hpai: Endpoint::Zero, remote_configuration: true }
+    ));
+    assert_eq!(forwards[2].target.to_string(), "192.168.1.3:3672");
+    let Listen::Unix(socket) = &forwards[3].listen else { panic!("a unix socket") };
     assert_eq!((socket.path.to_str(), socket.mode), (Some("/run/b17.sock"), 0o660));
     let [socks, http] = &settings.proxies[..] else { panic!("two proxies") };
     assert_eq!((socks.kind, http.kind), (ProxyKind::Socks, ProxyKind::Http));
     assert_eq!(http.sites.only(), Some(&name("b17")));
+}
+
+#[test]
+fn metrics_have_their_keys_and_are_without_a_listener_by_default() {
+    let none = settings("").metrics;
+    assert_eq!((none.listen, none.sites), (None, MetricsSites::All));
+    let metrics = settings(
+        r#"
+        [metrics]
+        listen = "0.0.0.0:9464"
+        clients = ["10.0.0.0/8"]
+        hosts = ["Hub.Example"]
+        sites = "problems"
+        labels = ["city", "floor_2"]
+        "#,
+    )
+    .metrics;
+    assert_eq!(metrics.listen, Some("0.0.0.0:9464".parse().unwrap()));
+    assert!(metrics.clients.may_use(Some([10, 1, 2, 3].into())));
+    assert!(!metrics.clients.may_use(Some([192, 0, 2, 1].into())));
+    assert_eq!(
+        (metrics.hosts, metrics.labels),
+        (vec!["hub.example".into()], vec!["city".into(), "floor_2".into()])
+    );
+    assert_eq!(metrics.sites, MetricsSites::Problems);
 }
 
 #[test]
@@ -154,7 +192,9 @@ fn a_change_of_any_option_of_a_tunnel_is_a_difference_with_its_name() {
 #[test]
 fn the_schema_knows_each_key_and_the_reference_tells_it() {
     let (schema, reference) = (schema().to_string(), reference());
-    for key in ["include", "template", "share_login", "any_source", "insecure_open", "fwmark"] {
+    for key in
+        ["include", "template", "share_login", "any_source", "insecure_open", "fwmark", "hpai"]
+    {
         assert!(schema.contains(&format!("\"{key}\":")), "{key}");
         assert!(reference.contains(&format!("- `{key}`: ")), "{key}");
     }

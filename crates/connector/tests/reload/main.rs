@@ -1,5 +1,7 @@
 //! A daemon with files: its start, its reloads, and the last good configuration
 
+mod metrics;
+
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},

@@ -2,6 +2,7 @@
 
 mod clients;
 mod log;
+mod metrics;
 mod sites;
 mod state;
 mod world;

@@ -2,6 +2,7 @@
 
 mod http;
 mod kernel;
+mod knx;
 mod socks;
 mod table;
 mod tcp;

@@ -28,6 +28,23 @@ pub(crate) enum Urgency {
     Again,
 }
 
+impl Urgency {
+    /// All of them, in their order
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Waited, Self::Asked, Self::Lost, Self::Start, Self::Again];
+
+    /// A word for programs
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Waited => "waited",
+            Self::Asked => "asked",
+            Self::Lost => "lost",
+            Self::Start => "start",
+            Self::Again => "again",
+        }
+    }
+}
+
 /// The bounds on dials
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct DialLimits {

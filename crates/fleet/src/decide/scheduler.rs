@@ -206,6 +206,17 @@ impl Scheduler {
         self.wishes.len()
     }
 
+    /// The sites that wait for a dial, by their urgency
+    pub(crate) fn waiting_by_urgency(&self) -> [(Urgency, usize); 5] {
+        let mut counts = Urgency::ALL.map(|urgency| (urgency, 0_usize));
+        for wish in self.servers.values().flat_map(Server::in_order) {
+            if let Some((_, count)) = counts.iter_mut().find(|(it, _)| *it == wish.urgency) {
+                *count = count.saturating_add(1);
+            }
+        }
+        counts
+    }
+
     /// The number of dials under way
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.len()

@@ -95,6 +95,15 @@ impl SiteMachine {
         self.is_enabled
     }
 
+    /// Returns true if the site is to be up: its owner or a client wants it, and nobody wants it down
+    pub(crate) fn is_wanted(&self, now: Instant) -> bool {
+        match &self.phase {
+            Phase::Resting | Phase::Gone | Phase::HangingUp { then: Then::Gone, .. } => false,
+            Phase::HangingUp { then: Then::Rest, .. } => self.wants_up(now),
+            _ => true,
+        }
+    }
+
     /// The number of failures in a row
     pub(crate) fn failures(&self) -> u32 {
         self.backoff.failures()

@@ -12,6 +12,8 @@ pub(super) struct Counters {
     dials: DialCounts,
     /// A dial was begun, and its result is not known
     is_open: bool,
+    /// The latest dial failed, or its tunnel was lost, and none has led up since
+    has_failed: bool,
     reached: Option<SocketAddrV4>,
     /// The traffic of the tunnels that are gone
     past: Traffic,
@@ -36,9 +38,20 @@ impl Counters {
     }
 
     pub(super) fn dial_led_up(&mut self) {
+        self.has_failed = false;
         if std::mem::take(&mut self.is_open) {
             self.dials.up = self.dials.up.saturating_add(1);
         }
+    }
+
+    /// Notes that a dial failed, or that a tunnel was lost
+    pub(super) const fn failed(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Returns true if the latest dial failed, or its tunnel was lost, and none has led up since
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     pub(super) fn dial_failed(&mut self, name: &'static str) {
@@ -54,6 +67,11 @@ impl Counters {
         }
         self.past = self.traffic();
         self.tunnel = None;
+    }
+
+    /// The traffic of the tunnels that are gone, and the present one
+    pub(super) fn parts(&self) -> (Traffic, Option<Tunnel>) {
+        (self.past, self.tunnel.clone())
     }
 
     pub(super) const fn dials(&self) -> &DialCounts {

@@ -37,6 +37,8 @@ pub(super) struct Entry {
     /// The server that the tunnel that is up was counted for
     pub(super) up_at: Option<ServerKey>,
     pub(super) phase: pptp::error::Phase,
+    /// The time at which the dial came to this phase
+    pub(super) phase_since: StdInstant,
     pub(super) counters: Counters,
     pub(super) health: Health,
     /// Ends the latest probe's task

@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::{Supervisor, entry::Entry};
+use super::{Supervisor, entry::Entry, now};
 use crate::{
-    SiteName, SiteStatus,
+    FailureKind, Figures, SiteFigures, SiteName, SiteStatus,
     decide::phase::Phase,
     status::{LatestFailure, ProbeStatus},
 };
@@ -47,4 +47,41 @@ impl Supervisor {
             traffic: counters.traffic(),
         }
     }
+
+    /// The figures of the fleet and of all sites, of one moment: no tunnel is read for them
+    pub(super) fn figures(&self) -> Figures {
+        let entries = self.by_name.values().filter_map(|site| self.sites.get(site));
+        Figures {
+            fleet: self.status(),
+            sites: entries.map(|entry| site_figures(entry)).collect(),
+            removed: self.removed.clone(),
+            phases: self.phases.clone(),
+        }
+    }
+}
+
+fn site_figures(entry: &Entry) -> SiteFigures {
+    let (machine, counters) = (&entry.machine, &entry.counters);
+    let latest = machine.latest_failure().map(|(_, failure)| FailureKind::of(failure));
+    // what is published is up to date: each input of a machine ends with that
+    let state = entry.shared.state.borrow();
+    let (is_up, own) = (state.is_up(), state.failure().map(FailureKind::of));
+    // of a site that is on its way to the next attempt
+    let pending = latest.filter(|_| machine.failures() > 0 || counters.has_failed());
+    let name = entry.shared.name.clone();
+    let mut figures =
+        SiteFigures::new(name, state.name(), counters.dials().clone(), counters.parts());
+    drop(state);
+    figures.is_wanted = machine.is_wanted(now());
+    figures.is_up = is_up;
+    if let Phase::Up { since, .. } = machine.phase() {
+        figures.up_since = Some(Instant::from_std(*since));
+    }
+    let is_down = figures.is_wanted && figures.up_since.is_none();
+    figures.failure = own.or(pending).filter(|_| is_down);
+    figures.latest_failure = latest;
+    figures.is_flapping = entry.health.is_flapping();
+    figures.answers_probe = entry.health.results().map(|results| results.is_ok);
+    figures.leases = entry.shared.leases();
+    figures
 }

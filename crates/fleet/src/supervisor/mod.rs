@@ -43,8 +43,8 @@ use self::{
     servers::Servers,
 };
 use crate::{
-    Accepted, Connect, EventKind, FleetEvent, FleetOptions, Secret, SiteFailure, SiteName,
-    SiteState,
+    Accepted, Connect, DurationCounts, EventKind, FleetEvent, FleetOptions, Secret, SiteFailure,
+    SiteName, SiteState, Totals,
     commands::Command,
     decide::{
         dial::{DialEnd, SiteId, Urgency},
@@ -86,6 +86,10 @@ pub(crate) struct Supervisor {
     shut_down: Option<oneshot::Sender<()>>,
     /// The places of probes
     probes: Arc<Semaphore>,
+    /// What the sites have counted that were removed
+    removed: Totals,
+    /// The times that completed phases of dials took
+    phases: BTreeMap<pptp::error::Phase, DurationCounts>,
 }
 
 /// The outcome of a fetch
@@ -140,6 +144,8 @@ impl Supervisor {
             registry,
             shut_down: None,
             probes: Arc::new(Semaphore::new(MAX_PROBES)),
+            removed: Totals::default(),
+            phases: BTreeMap::new(),
         }
     }
 
@@ -309,6 +315,7 @@ impl Supervisor {
     }
 
     fn forget(&mut self, entry: &Entry) {
+        self.removed.add(entry.counters.dials(), &entry.counters.traffic());
         self.by_name.remove(&entry.shared.name);
         self.leave_server(&entry.server);
         self.registry.remove(&entry.shared.name);
@@ -370,6 +377,7 @@ impl Supervisor {
         let dial = self.next_dial;
         self.next_dial = self.next_dial.wrapping_add(1);
         entry.phase = pptp::error::Phase::Resolve;
+        entry.phase_since = now();
         let to = (site, dial);
         entry.keeper = Some(Keeper::start(&self.client, config, to, self.to_reports.clone()));
     }

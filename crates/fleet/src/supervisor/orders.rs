@@ -78,6 +78,9 @@ impl Supervisor {
             Command::SiteStatuses { answer } => {
                 let _ = answer.send(self.statuses());
             }
+            Command::Figures { answer } => {
+                let _ = answer.send(Box::new(self.figures()));
+            }
             Command::FleetStatus { answer } => {
                 let _ = answer.send(self.status());
             }
@@ -108,11 +111,12 @@ impl Supervisor {
         Some(self.status_of(entry, self.scheduler.ahead(site)))
     }
 
-    fn status(&self) -> FleetStatus {
+    pub(super) fn status(&self) -> FleetStatus {
         FleetStatus {
             sites: self.sites.len(),
             up: self.sites.values().filter(|entry| self.state_of(entry).is_up()).count(),
             waiting: self.scheduler.waiting(),
+            queue: self.scheduler.waiting_by_urgency().map(|(it, count)| (it.name(), count)),
             under_way: self.scheduler.under_way(),
             is_outage: self.scheduler.is_outage(),
             rollout: self.rollout_status(),
@@ -163,6 +167,7 @@ impl Supervisor {
             login: None,
             up_at: None,
             phase: pptp::error::Phase::Resolve,
+            phase_since: now(),
             counters: Counters::default(),
             health: Health::new(has_probe),
             probing: None,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use pptp::{Class, Tunnel};
+use pptp::{Class, Tunnel, error::Phase as DialPhase};
 use rand::RngExt;
 
 use super::{Fetched, Supervisor, entry::Entry, now};
@@ -59,7 +59,7 @@ impl Supervisor {
                     self.move_site(site, &key);
                 }
             }
-            News::Phase(phase) => self.with(site, |entry, _| entry.phase = phase),
+            News::Phase(phase) => self.handle_phase(now, site, phase),
             News::Up(tunnel) => self.handle_up(now, site, *tunnel),
             News::Renegotiating => {
                 self.with(site, |entry, _| entry.machine.handle_renegotiating());
@@ -96,7 +96,27 @@ impl Supervisor {
         }
     }
 
+    /// Notes that a dial has come to another phase, and how long the one before took
+    fn handle_phase(&mut self, now: StdInstant, site: SiteId, phase: DialPhase) {
+        self.count_phase(now, site);
+        self.with(site, |entry, _| {
+            entry.phase = phase;
+            entry.phase_since = now;
+        });
+    }
+
+    /// Counts the time that the present phase of a dial took, which is complete
+    fn count_phase(&mut self, now: StdInstant, site: SiteId) {
+        let Some(entry) = self.sites.get(&site) else { return };
+        if *entry.machine.phase() != Phase::Dialling {
+            return;
+        }
+        let took = now.saturating_duration_since(entry.phase_since);
+        self.phases.entry(entry.phase).or_default().count(took);
+    }
+
     fn handle_up(&mut self, now: StdInstant, site: SiteId, tunnel: Tunnel) {
+        self.count_phase(now, site);
         self.schedule(|it| it.ended(now, site, DialEnd::Reached, 0.0));
         if let Some(entry) = self.sites.get_mut(&site) {
             entry.up_at = Some(Arc::clone(&entry.server));
@@ -132,6 +152,7 @@ impl Supervisor {
             if let Some(tunnel) = entry.shared.take_tunnel() {
                 entry.resume = Some(tunnel.info());
             }
+            entry.counters.failed();
             if *entry.machine.phase() == Phase::Dialling {
                 entry.counters.dial_failed(failure.name());
             }

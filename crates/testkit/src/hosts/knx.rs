@@ -1,12 +1,57 @@
-//! A KNXnet/IP device that can be found and described (KNX Standard 03/08/02)
+//! A KNXnet/IP device that can be found and described, and tunnels (KNX Standard 03/08/02, 03/08/04)
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+mod gateway;
 
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::Arc,
+};
+
+use pptp_netstack::{UdpOptions, UdpSocket};
+
+pub(crate) use self::gateway::Gateway;
+pub use self::gateway::{KnxEndpoints, KnxGateway, KnxState};
+use super::{Host, MAX_DATAGRAM_LEN};
 use crate::DEVICE;
 
 /// The port and the multicast group that are registered for KNXnet/IP
 pub(super) const PORT: u16 = 3671;
 pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 23, 12);
+
+/// Starts the gateway on the device
+pub(super) fn start(host: &Host<'_>, gateway: &Arc<Gateway>) -> io::Result<()> {
+    let bind = |port| {
+        let address = SocketAddr::V4(SocketAddrV4::new(DEVICE, port));
+        host.net.udp_bind(address, UdpOptions::default()).map(Arc::new)
+    };
+    let control = bind(PORT)?;
+    control.join_multicast_v4(GROUP, DEVICE)?;
+    let data = gateway.data_port().map(bind).transpose()?;
+    if let Some(data) = &data {
+        let (gateway, sockets) = (Arc::clone(gateway), [Arc::clone(&control), Arc::clone(data)]);
+        host.tasks.spawn(serve(gateway, sockets, true));
+    }
+    let data = data.unwrap_or_else(|| Arc::clone(&control));
+    host.tasks.spawn(serve(Arc::clone(gateway), [control, data], false));
+    Ok(())
+}
+
+/// Serves one of the gateway's sockets: that for control, or that for data
+async fn serve(gateway: Arc<Gateway>, [control, data]: [Arc<UdpSocket>; 2], is_data: bool) {
+    let socket = if is_data { Arc::clone(&data) } else { Arc::clone(&control) };
+    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    // an unconnected socket fails only with its stack
+    while let Ok((count, from)) = socket.recv_from(&mut buffer).await {
+        let SocketAddr::V4(from) = from else { continue };
+        let datagram = buffer.get(..count).unwrap_or_default();
+        for outgoing in gateway.handle(datagram, from, is_data) {
+            let from = if outgoing.is_data { &data } else { &control };
+            // lost, as datagrams may be
+            let _ = from.send_to(&outgoing.octets, outgoing.to).await;
+        }
+    }
+}
 
 /// Answers `SEARCH_REQUEST` and `DESCRIPTION_REQUEST`; anything else, and anything ill-formed, gets no answer
 ///

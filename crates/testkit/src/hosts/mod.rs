@@ -7,7 +7,7 @@
 //! | `echo` | the echo service (RFC 862) |
 //! | `sink` | a service that takes octets and answers their SHA-256 |
 //! | `source` | a service that sends as many octets as it is asked for |
-//! | `knx` | the device's KNXnet/IP: search and description |
+//! | `knx` | the device's KNXnet/IP: search, description, tunnelling |
 
 mod dhcp;
 mod dns;
@@ -27,11 +27,21 @@ use std::{
 use pptp_netstack::{Net, TcpOptions, TcpStream, UdpOptions, UdpSocket};
 use tokio::sync::Semaphore;
 
-pub use self::dhcp::Dhcp;
+pub(crate) use self::knx::Gateway;
+pub use self::{
+    dhcp::Dhcp,
+    knx::{KnxEndpoints, KnxGateway, KnxState},
+};
 use crate::{DEVICE, ROUTER, tasks::Tasks};
 
 /// Starts all services of a building
-pub(crate) fn start(building: u32, dhcp: Option<Dhcp>, net: &Net, tasks: &Tasks) -> io::Result<()> {
+pub(crate) fn start(
+    building: u32,
+    dhcp: Option<Dhcp>,
+    gateway: &Arc<Gateway>,
+    net: &Net,
+    tasks: &Tasks,
+) -> io::Result<()> {
     let on_device = |port| SocketAddrV4::new(DEVICE, port);
     let host = Host { net, tasks };
     host.serve_tcp(on_device(80), move |stream| http::serve(building, stream))?;
@@ -43,10 +53,7 @@ pub(crate) fn start(building: u32, dhcp: Option<Dhcp>, net: &Net, tasks: &Tasks)
     host.serve_udp(on_device(19), move |question, from| {
         Some((source::answer(building, question)?, from))
     })?;
-    let knx = host.serve_udp(on_device(knx::PORT), move |request, from| {
-        knx::answer(building, request, from)
-    })?;
-    knx.join_multicast_v4(knx::GROUP, DEVICE)?;
+    knx::start(&host, gateway)?;
     let dns = SocketAddrV4::new(ROUTER, dns::PORT);
     host.serve_tcp(dns, move |stream| dns::serve(building, stream))?;
     host.serve_udp(dns, move |query, from| Some((dns::answer_udp(building, query)?, from)))?;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table` | all routes, each with its role: the router and the OpenAPI document come of it |
 //! | `daemon` | the daemon: status, events, problems, reload, key |
+//! | `metrics` | the metrics, and the routes of their own listener |
 //! | `sites` | sites: lists, `up`, `down`, `restart` |
 //! | `owned` | sites that are made through the API |
 //! | `doctor` | the doctor |
@@ -13,6 +14,7 @@
 mod daemon;
 mod doctor;
 mod inside;
+mod metrics;
 mod owned;
 mod records;
 mod sites;
@@ -34,6 +36,7 @@ use axum::{
 use pptp_fleet::{Site, SiteName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(super) use self::metrics::router as metrics_router;
 pub(super) use self::table::{Body, Parameter, ROUTES, Route};
 use super::{
     access::{self, Caller},
@@ -56,12 +59,7 @@ pub(super) struct Api {
 
 /// Makes all routes of the table
 pub(super) fn router(control: Arc<dyn Control>) -> Router {
-    let api = Arc::new(Api {
-        control,
-        inside: Arc::new(Semaphore::new(MAX_INSIDE)),
-        sets: Arc::new(Semaphore::new(MAX_SETS)),
-        examined: Mutex::default(),
-    });
+    let api = Arc::new(Api::new(control));
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
         if route.body.is_none() {
@@ -78,6 +76,15 @@ pub(super) fn router(control: Arc<dyn Control>) -> Router {
 }
 
 impl Api {
+    fn new(control: Arc<dyn Control>) -> Self {
+        Self {
+            control,
+            inside: Arc::new(Semaphore::new(MAX_INSIDE)),
+            sets: Arc::new(Semaphore::new(MAX_SETS)),
+            examined: Mutex::default(),
+        }
+    }
+
     /// Returns a site and its facts, if it is there for the caller
     fn site(&self, name: &str, caller: &Caller) -> Result<(Site, Arc<SiteFacts>), Problem> {
         let found = self.control.directory().site(name);

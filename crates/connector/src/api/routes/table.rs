@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use axum::routing::{MethodRouter, delete, get, post, put};
 
-use super::{Api, daemon, doctor, inside, owned, records, sites};
+use super::{Api, daemon, doctor, inside, metrics, owned, records, sites};
 use crate::{api::openapi, settings::Role};
 
 /// A route: a method of a path
@@ -123,6 +123,15 @@ pub(in crate::api) static ROUTES: &[Route] = &[
     Route::open("/readyz", "The daemon does its work; says nothing about sites", || {
         get(daemon::readyz)
     }),
+    Route::new(
+        ("GET", "/metrics"),
+        Role::Read,
+        "The figures for Prometheus, as text or as OpenMetrics, by `Accept`",
+        "",
+        || get(metrics::metrics),
+    )
+    .for_all_sites()
+    .answers(200, "text/plain", None),
     Route::new(
         ("GET", "/v1/openapi.json"),
         Role::Read,

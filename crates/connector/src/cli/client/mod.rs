@@ -11,6 +11,7 @@
 //! | `examine` | `ping`, `doctor` |
 //! | `record` | `capture`, `flight-record` |
 //! | `reload` | `reload` |
+//! | `metrics` | `metrics` |
 //!
 //! Each command is a function of the socket's path, its arguments and a [`Terminal`]. It returns the exit code.
 
@@ -19,6 +20,7 @@ mod choice;
 mod daemon;
 mod events;
 mod examine;
+mod metrics;
 mod record;
 mod reload;
 mod render;
@@ -31,6 +33,7 @@ pub use self::{
     daemon::{Answer, Daemon, Failure},
     events::{EventsArguments, events},
     examine::{DoctorArguments, PingArguments, doctor, ping},
+    metrics::{MetricsArguments, metrics},
     record::{CaptureArguments, FlightRecordArguments, capture, flight_record},
     reload::{ReloadArguments, reload},
     show::{ShowArguments, show},

@@ -187,9 +187,13 @@ pub(super) fn site(site: &SiteView) -> String {
     for forward in &more.forwards {
         let target = forward.target.as_deref().unwrap_or("any target");
         let (kind, listen, clients) = (&forward.kind, &forward.listen, forward.clients);
+        let dropped = match forward.dropped_services {
+            0 => String::new(),
+            count => format!(", {count} requests to change the device dropped"),
+        };
         let state = match &forward.error {
             Some(error) => format!("not open, and tried again: {error}"),
-            None => format!("{clients} clients"),
+            None => format!("{clients} clients{dropped}"),
         };
         fact("forward", format!("{kind} {listen} -> {target}, {state}"));
     }
@@ -482,11 +486,17 @@ mod tests {
             clients: 2,
             ..ListenerView::default()
         };
+        let knx = ListenerView {
+            kind: "knx".into(),
+            listen: "127.0.0.1:3671".into(),
+            dropped_services: 3,
+            ..forward.clone()
+        };
         let more = crate::api::view::MoreView {
             users: 2,
             hosts: BTreeMap::from([("knx".into(), "192.168.1.3".into())]),
             address: Some("127.64.0.17".into()),
-            forwards: vec![forward],
+            forwards: vec![forward, knx],
             ..Default::default()
         };
         let up = SiteView { more: Some(more), ..up() };

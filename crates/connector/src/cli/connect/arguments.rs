@@ -27,8 +27,9 @@ pub struct ConnectArguments {
     /// The password
     #[command(flatten)]
     pub password: PasswordArguments,
-    /// A forward: local connections to PORT go to HOST:HOSTPORT behind the server; `udp:` before it forwards datagrams
-    #[arg(short = 'L', value_name = "[udp:][BIND:]PORT:HOST:HOSTPORT")]
+    /// A forward: local connections to PORT go to HOST:HOSTPORT behind the server; `udp:` before it forwards datagrams, and
+    /// `knx:` those of KNXnet/IP
+    #[arg(short = 'L', value_name = "[udp:|knx:][BIND:]PORT:HOST:HOSTPORT")]
     pub forwards: Vec<ForwardArgument>,
     /// The port of the SOCKS proxy; 1080 or the next free port without it
     #[arg(short = 'D', value_name = "[BIND:]PORT")]
@@ -58,8 +59,8 @@ pub struct ConnectArguments {
 pub struct ForwardArgument {
     /// The place where clients are accepted
     pub listen: SocketAddr,
-    /// True for UDP
-    pub is_udp: bool,
+    /// The protocol
+    pub protocol: Protocol,
     /// The target
     pub target: Target,
 }
@@ -72,7 +73,7 @@ pub struct PortArgument(pub SocketAddr);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidArgument {
     /// The parts are not there
-    #[error("write [udp:][BIND:]PORT:HOST:HOSTPORT, as 8001:192.168.1.3:80")]
+    #[error("write [udp:|knx:][BIND:]PORT:HOST:HOSTPORT, as 8001:192.168.1.3:80")]
     Forward,
     /// The place to listen at is wrong
     #[error("`{0}` is no place to listen at: write PORT or ADDRESS:PORT")]
@@ -83,6 +84,9 @@ pub enum InvalidArgument {
     /// The place is open to others
     #[error("`{0}` would be open to other machines: `connect` listens on loopback only")]
     NotLocal(SocketAddr),
+    /// KNXnet/IP has no IPv6
+    #[error("`{0}` is an IPv6 address, and KNXnet/IP has no other than IPv4")]
+    KnxOverIpv6(SocketAddr),
 }
 
 impl ForwardArgument {
@@ -92,7 +96,7 @@ impl ForwardArgument {
             listen: Listen::Ip(self.listen),
             clients: Clients::All,
             target: self.target.clone(),
-            protocol: if self.is_udp { Protocol::UDP } else { Protocol::TCP },
+            protocol: self.protocol,
             max_clients: ProxySettings::DEFAULT_MAX_CLIENTS,
         }
     }
@@ -102,22 +106,30 @@ impl FromStr for ForwardArgument {
     type Err = InvalidArgument;
 
     fn from_str(text: &str) -> Result<Self, InvalidArgument> {
-        let (is_udp, text) = match text.strip_prefix("udp:") {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix("tcp:").unwrap_or(text)),
-        };
+        let known = [Protocol::UDP, Protocol::KNX, Protocol::TCP];
+        let named = known.into_iter().find_map(|protocol| {
+            let rest = text.strip_prefix(protocol.name())?.strip_prefix(':')?;
+            Some((protocol, rest))
+        });
+        let (protocol, text) = named.unwrap_or((Protocol::TCP, text));
         let (rest, port) = text.rsplit_once(':').ok_or(InvalidArgument::Forward)?;
         let (listen, host) = rest.rsplit_once(':').ok_or(InvalidArgument::Forward)?;
         let target = format!("{host}:{port}").parse()?;
-        Ok(Self { listen: parse_listen(listen)?, is_udp, target })
+        let listen = parse_listen(listen)?;
+        if matches!(protocol, Protocol::Knx { .. }) && listen.is_ipv6() {
+            return Err(InvalidArgument::KnxOverIpv6(listen));
+        }
+        Ok(Self { listen, protocol, target })
     }
 }
 
 /// Prints it as it is written
 impl fmt::Display for ForwardArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let udp = if self.is_udp { "udp:" } else { "" };
-        write!(f, "{udp}{}:{}", self.listen, self.target)
+        if self.protocol.is_datagrams() {
+            write!(f, "{}:", self.protocol.name())?;
+        }
+        write!(f, "{}:{}", self.listen, self.target)
     }
 }
 
@@ -156,6 +168,7 @@ mod tests {
             ("127.0.0.2:0:192.168.1.3:22", "127.0.0.2:0:192.168.1.3:22"),
             ("[::1]:8001:192.168.1.3:80", "[::1]:8001:192.168.1.3:80"),
             ("udp:3671:192.168.1.3:3671", "udp:127.0.0.1:3671:192.168.1.3:3671"),
+            ("knx:3671:192.168.1.3:3671", "knx:127.0.0.1:3671:192.168.1.3:3671"),
             ("tcp:8001:192.168.1.3:80", "127.0.0.1:8001:192.168.1.3:80"),
         ] {
             assert_eq!(text.parse::<ForwardArgument>().unwrap().to_string(), printed);
@@ -169,6 +182,7 @@ mod tests {
         assert!(error("192.168.1.3:80").contains("HOSTPORT"));
         assert!(error("x:192.168.1.3:80").contains("no place to listen"));
         assert!(error("8001:192.168.1.3:0").contains("no port"));
+        assert!(error("knx:[::1]:3671:192.168.1.3:3671").contains("IPv4"));
         assert!(error("0.0.0.0:8001:192.168.1.3:80").contains("loopback only"));
         assert!("192.168.1.9:1080".parse::<PortArgument>().is_err());
         assert_eq!("1080".parse::<PortArgument>().unwrap().0, ([127, 0, 0, 1], 1080).into());

@@ -46,7 +46,9 @@ const fn code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Client(_) | Refusal::TwoSites { .. } | Refusal::SiteNotAllowed(_) => {
             (StatusCode::FORBIDDEN, "http_request_denied")
         }
-        Refusal::TargetNotAllowed { .. } => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
+        Refusal::TargetNotAllowed { .. } | Refusal::RemoteConfiguration => {
+            (StatusCode::FORBIDDEN, "destination_ip_prohibited")
+        }
         Refusal::NoSuchSite(_) => (StatusCode::BAD_GATEWAY, "destination_not_found"),
         Refusal::NotUp { .. } => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
         Refusal::TooMany(_) => (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached"),

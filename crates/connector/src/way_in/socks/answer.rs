@@ -44,7 +44,8 @@ const fn reply(refusal: &Refusal) -> Reply {
         | Refusal::TwoSites { .. }
         | Refusal::NoSuchSite(_)
         | Refusal::SiteNotAllowed(_)
-        | Refusal::TargetNotAllowed { .. } => Reply::NotAllowed,
+        | Refusal::TargetNotAllowed { .. }
+        | Refusal::RemoteConfiguration => Reply::NotAllowed,
         Refusal::NotUp { .. } | Refusal::Connect { kind: ConnectFailure::TunnelLost, .. } => {
             Reply::NetworkUnreachable
         }
