@@ -46,6 +46,8 @@ fn of_value(value: &DeValue<'_>) -> Json {
 
 /// The wrong configurations whose fault the schema knows: an unknown key, a value of another kind, a wrong word
 const KNOWN: &[&str] = &[
+    "api_listeners",
+    "api_tokens",
     "control_and_outer",
     "defaults_told_once",
     "forward_targets",

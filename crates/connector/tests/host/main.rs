@@ -12,6 +12,7 @@
 //! | `life` | a start, reloads and an end, as the service manager sees them |
 //! | `outer` | the outer network after the capabilities are gone: devices, marks, names |
 //! | `refused` | what a reload cannot have any more |
+//! | `manager` | the manager's API of a confined daemon |
 //! | `called_by_sudo` | `connect` and `demo` of a user who called `sudo` |
 //! | `units` | the unit files |
 
@@ -19,6 +20,7 @@ mod called_by_sudo;
 mod folder;
 mod inside;
 mod life;
+mod manager;
 mod outer;
 mod refused;
 mod stage;
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 use self::stage::{Trial, run};
 
 /// All trials, with what the shell does before each
-const TRIALS: [Trial; 12] = [
+const TRIALS: [Trial; 14] = [
     Trial::new("the_unit_is_clean_and_no_worse_than_it_was", units::analyzed),
     Trial::new("no_thread_of_a_confined_process_has_anything_left", inside::of_user),
     Trial::new("a_confined_process_of_root_has_nothing_but_its_own_files", inside::of_root),
@@ -42,6 +44,8 @@ const TRIALS: [Trial; 12] = [
     Trial::new("a_name_server_that_replaces_another_is_asked", outer::resolver).after(OWN_ETC),
     Trial::new("what_needs_a_restart_is_refused_and_changes_nothing", refused::refused),
     Trial::new("no_sandbox_keeps_everything", refused::unwanted),
+    Trial::new("the_api_of_a_confined_daemon_keeps_its_sites", manager::kept_key),
+    Trial::new("the_key_of_the_api_may_be_a_credential", manager::key_of_credentials),
     Trial::new("connect_and_demo_become_the_user_who_called_sudo", called_by_sudo::dropped),
 ];
 

@@ -30,6 +30,11 @@ pub(crate) fn refused() {
         ),
         (
             "",
+            "[metrics]\nlisten = \"127.0.0.1:80\"\n".to_owned(),
+            "metrics 127.0.0.1:80: the daemon cannot bind ports below 1024 since its start",
+        ),
+        (
+            "",
             format!("[[proxy]]\nsocks = {{ unix = \"{elsewhere}/a.sock\" }}\n"),
             "cannot write to this folder since its start",
         ),

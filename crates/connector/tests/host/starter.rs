@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -39,12 +39,22 @@ impl Daemon {
 
     /// Starts it with other capabilities and arguments
     pub(crate) fn start_with(folder: &Folder, capabilities: &str, arguments: &[&str]) -> Self {
+        Self::spawn(folder, as_user(capabilities), arguments)
+    }
+
+    /// Starts it with the folder of its credentials
+    pub(crate) fn start_with_credentials(folder: &Folder, credentials: &Path) -> Self {
+        let mut command = as_user("net_raw");
+        command.env("CREDENTIALS_DIRECTORY", credentials);
+        Self::spawn(folder, command, &[])
+    }
+
+    fn spawn(folder: &Folder, mut command: Command, arguments: &[&str]) -> Self {
         let socket = folder.path("notify");
         let _ = fs::remove_file(&socket);
         let manager = UnixDatagram::bind(&socket).expect("a socket");
         own(&socket, DAEMON, 0o660);
         manager.set_read_timeout(Some(Duration::from_millis(100))).expect("a time");
-        let mut command = as_user(capabilities);
         command.arg(folder.program()).arg("run").arg("--config");
         command.arg(folder.path("etc/connector.toml")).args(arguments);
         command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "1500000");

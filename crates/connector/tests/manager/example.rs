@@ -69,7 +69,8 @@ fn write(world: &World, buildings: usize, mru: u32) {
 
 /// Serves the control socket of a daemon
 fn serve(world: &World, running: &Running) -> JoinHandle<()> {
-    let socket = unix::bind(&UnixSocket::private(world.folder.join("s"))).unwrap();
+    let socket = UnixSocket::private(world.folder.join("s"));
+    let socket = unix::bind(&socket).unwrap().open().unwrap();
     let server = Server::new(running.daemon.clone(), running.stop());
     tokio::spawn(async move { server.serve(&socket).await })
 }
