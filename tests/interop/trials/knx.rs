@@ -1,5 +1,6 @@
 //! KNX forwards of `pptp-connector run`: xknx and knxd as they are, and a watch over this machine's own network.
 
+use std::fmt::Write;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +29,8 @@ async fn connected() -> Result<Daemon, Failed> {
     let mut text = format!("[defaults]\nuser = '{USER}'\npassword = '{PASSWORD}'\n");
     for site in SITES {
         let (number, server) = (site.number(), site.server());
-        text += &format!(
+        let _ = write!(
+            text,
             "[site.b{number}]\nserver = '{server}'\nhosts = {{ knx = '192.168.1.3' }}\n\
              [[site.b{number}.forward]]\nlisten = '127.0.0.1:{}'\nto = 'knx:knx'\n",
             port(site)

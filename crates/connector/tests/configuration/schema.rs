@@ -53,6 +53,7 @@ const KNOWN: &[&str] = &[
     "forward_targets",
     "insecure_words",
     "keys_of_a_site_in_defaults",
+    "knx_forwards",
     "literal_password_is_not_shown",
     "logins_of_a_proxy",
     "loopback_elsewhere",
