@@ -59,6 +59,8 @@ impl Validator {
                 }
                 "minProperties" => value.as_object().is_none_or(|it| it.len() >= length(wanted)),
                 "maxProperties" => value.as_object().is_none_or(|it| it.len() <= length(wanted)),
+                "minItems" => value.as_array().is_none_or(|it| it.len() >= length(wanted)),
+                "maxItems" => value.as_array().is_none_or(|it| it.len() <= length(wanted)),
                 "items" => {
                     for (nth, item) in value.as_array().into_iter().flatten().enumerate() {
                         self.check(wanted, item, &format!("{place}/{nth}"), faults);
