@@ -84,7 +84,7 @@ impl Plan {
         }
         if failed.is_empty() {
             let (ports, connections) = (settings.ports.clone(), settings.limits.connections);
-            Ok(Self { wanted, bound, missing, ports, connections })
+            Ok(Self { wanted, bound, ports, missing, connections })
         } else {
             Err(failed)
         }
@@ -207,7 +207,7 @@ impl WaysIn {
         }
         drop(table);
         let (ports, connections) = (settings.ports.clone(), settings.limits.connections);
-        (Plan { wanted, bound, missing, ports, connections }, failed)
+        (Plan { wanted, bound, ports, missing, connections }, failed)
     }
 
     /// Returns the ports of all forwards on port 0, as they will be after a change
