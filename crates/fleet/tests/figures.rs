@@ -1,37 +1,23 @@
 //! The figures of sites over all their tunnels, with servers of the testkit, in virtual time
 
+mod world;
+
 use std::{net::Ipv4Addr, time::Duration};
 
-use pptp::{Client, error::Phase};
-use pptp_fleet::{
-    Caller, DialCounts, EventKind, Events, Fleet, FleetOptions, Secret, Site, SiteConfig, SiteName,
-    SiteStatus,
-};
-use pptp_testkit::{Server, memory};
+use pptp::error::Phase;
+use pptp_fleet::{Caller, DialCounts, EventKind, Events, Secret, Site, SiteConfig, SiteStatus};
+use pptp_testkit::Server;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 
+use world::{World, name};
+
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct World {
-    network: memory::Network,
-    fleet: Fleet,
-}
-
 impl World {
-    fn new() -> Self {
-        let network = memory::Network::new(0);
-        network.set_latency(Duration::from_millis(10));
-        let host = network.host(Ipv4Addr::new(10, 99, 1, 1));
-        let client = Client::builder().memory(host).build().unwrap();
-        let mut options = FleetOptions::default();
-        options.seed = Some(7);
-        Self { network, fleet: Fleet::new(client, &options) }
-    }
-
     fn serve(&self) -> Server {
         Server::builder(1).serve_memory(&self.network, SERVER).unwrap()
     }
@@ -40,10 +26,6 @@ impl World {
         self.fleet.set(self::name(name), config()).await;
         self.fleet.site(name).unwrap()
     }
-}
-
-fn name(name: &str) -> SiteName {
-    name.parse().unwrap()
 }
 
 fn config() -> SiteConfig {

@@ -1,5 +1,7 @@
 //! A fleet over servers of the testkit, in virtual time
 
+mod world;
+
 use std::{
     net::Ipv4Addr,
     sync::{
@@ -12,33 +14,20 @@ use std::{
 use pptp::{Client, Password};
 use pptp_fleet::{
     Accepted, Caller, Change, Connect, EventKind, Events, Fetching, Fleet, FleetOptions, NotUp,
-    Secret, SecretSource, Site, SiteConfig, SiteName, SiteState,
+    Secret, SecretSource, Site, SiteConfig, SiteState,
 };
-use pptp_testkit::{Server, ServerBuilder, memory};
+use pptp_testkit::{Server, ServerBuilder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 
+use world::{World, name};
+
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct World {
-    network: memory::Network,
-    fleet: Fleet,
-}
-
 impl World {
-    fn new() -> Self {
-        let network = memory::Network::new(0);
-        network.set_latency(Duration::from_millis(10));
-        let host = network.host(Ipv4Addr::new(10, 99, 1, 1));
-        let client = Client::builder().memory(host).build().unwrap();
-        let mut options = FleetOptions::default();
-        options.seed = Some(7);
-        Self { network, fleet: Fleet::new(client, &options) }
-    }
-
     fn serve(&self, building: u8) -> Server {
         self.serve_with(building, Server::builder(building.into()))
     }
@@ -55,10 +44,6 @@ impl World {
 
 const fn address(building: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 99, 0, building)
-}
-
-fn name(name: &str) -> SiteName {
-    name.parse().unwrap()
 }
 
 fn config(building: u8) -> SiteConfig {
