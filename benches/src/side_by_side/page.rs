@@ -17,10 +17,11 @@ pub fn with_section(page: &str, section: &str) -> String {
     format!("{}\n\n{section}", rest.trim_end()).trim_start().to_owned()
 }
 
-/// How the section of `benches/side-by-side` begins, in a line of its own
+/// The heading line of the section that `benches/side-by-side` writes
 pub const HEADING: &str = "\n## Side by side\n";
 
-/// How the section before it begins, which people write of what `benches/sites` and `benches/forward-cost` print
+/// The heading line of the section before it, which people write from the output of `benches/sites` and
+/// `benches/forward-cost`
 const CONNECTOR: &str = "\n## The connector\n";
 
 #[cfg(test)]

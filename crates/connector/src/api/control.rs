@@ -96,7 +96,7 @@ pub struct ListenerStatus {
     pub target: Option<Target>,
     /// The connections, or the UDP clients, that it has now
     pub clients: usize,
-    /// What it has counted
+    /// Its counters
     pub counts: ListenerCounts,
     /// The requests that would have changed a KNX device without a login, and were dropped
     pub dropped_services: u64,
@@ -104,7 +104,7 @@ pub struct ListenerStatus {
     pub error: Option<String>,
 }
 
-/// What a listener has counted since it was opened
+/// The counters of a listener since it was opened
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListenerCounts {
     /// The most clients at a time

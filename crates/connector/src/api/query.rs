@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::{extract::Query, http::Uri};
 use pptp::doctor::Target as DoctorTarget;
-use pptp_fleet::SiteName;
+use pptp_fleet::{SiteName, SiteState};
 
 use super::{control::ReloadOptions, event_log::EventId};
 use crate::{
@@ -273,9 +273,13 @@ pub fn parse_reload(query: Option<&str>) -> Result<ReloadOptions, InvalidQuery> 
 
 /// Reads the word for a state of a site
 fn state(text: &str) -> Result<&'static str, InvalidQuery> {
-    STATES.into_iter().find(|state| *state == text).ok_or_else(|| InvalidQuery::Value {
+    SiteState::NAMES.into_iter().find(|state| *state == text).ok_or_else(|| InvalidQuery::Value {
         key: "state",
-        reason: format!("`{}` is no state; there are: {}", shorten(text), STATES.join(", ")),
+        reason: format!(
+            "`{}` is no state; there are: {}",
+            shorten(text),
+            SiteState::NAMES.join(", ")
+        ),
     })
 }
 
@@ -283,21 +287,6 @@ fn state(text: &str) -> Result<&'static str, InvalidQuery> {
 fn shorten(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
-
-/// The words for the states of a site
-const STATES: [&str; 11] = [
-    "disabled",
-    "down",
-    "idle",
-    "queued",
-    "fetching-secret",
-    "dialling",
-    "up",
-    "renegotiating",
-    "hanging-up",
-    "waiting",
-    "stopped",
-];
 
 /// The keys of a query
 const MAX_PAIRS: usize = 64;

@@ -15,7 +15,7 @@ pub(in crate::api) fn wanted<'h>(accept: impl IntoIterator<Item = &'h str>) -> F
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             match (name.trim().to_ascii_lowercase().as_str(), value.trim().trim_matches('"')) {
                 ("q", value) => weight = parse_weight(value),
-                // of a later version nobody knows whether this is one
+                // a later version may be incompatible
                 ("version", value) => is_known = matches!(value, "1.0.0" | "0.0.1" | "0.0.4"),
                 _ => {}
             }
@@ -29,7 +29,7 @@ pub(in crate::api) fn wanted<'h>(accept: impl IntoIterator<Item = &'h str>) -> F
     if open > 0 && open >= plain { Format::OpenMetrics } else { Format::Classic }
 }
 
-/// Returns a weight in thousandths (RFC 9110 §12.4.2); one that cannot be read is none
+/// Returns a weight in thousandths (RFC 9110 §12.4.2); 0 if it is not well-formed
 fn parse_weight(text: &str) -> u32 {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let is_form = rest.len() <= 3 && rest.bytes().all(|octet| octet.is_ascii_digit());
@@ -41,7 +41,7 @@ fn parse_weight(text: &str) -> u32 {
     }
 }
 
-/// The weight of what is wanted without a word about its weight, in thousandths
+/// The weight of a form without the parameter `q`, in thousandths
 const MOST: u32 = 1000;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::{process::Sources, text::Format};
 
 /// The scrapes of a daemon: one at a time, on a thread of its own
 ///
-/// Those that come meanwhile wait for it. They get the same text if it was begun after they came.
+/// Requests that come meanwhile wait for it. They get the same text if it was begun after they came.
 #[derive(Debug)]
 pub struct Exporter {
     /// The latest text, as long as somebody has it; locked for the time of a scrape

@@ -6,7 +6,7 @@
 //! | `catalogue` | all metrics, and the table of them in the book |
 //! | `text` | the two forms of text: `OpenMetrics` 1.0, and the older one of Prometheus |
 //! | `accept` | the form that a scraper wants |
-//! | `snapshot` | what is read of the daemon for a scrape |
+//! | `snapshot` | the figures of the daemon that a scrape writes |
 //! | `daemon`, `fleet`, `site`, `ways_in`, `process` | the samples |
 //! | `exporter` | one scrape at a time, and the answer to it |
 //!

@@ -1,4 +1,4 @@
-//! What is read of the daemon for a scrape
+//! The figures of the daemon that a scrape writes
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use crate::{
     settings::MetricsSettings,
 };
 
-/// What is read of the daemon for a scrape
+/// The figures of the daemon that a scrape writes
 pub(in crate::api) struct Snapshot {
     pub(super) settings: Arc<MetricsSettings>,
     pub(super) facts: DaemonFacts,

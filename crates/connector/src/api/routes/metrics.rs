@@ -51,7 +51,7 @@ pub(super) async fn metrics(
     Ok((kind, Body::new(answer)).into_response())
 }
 
-/// Refuses requests for a name that is none of this listener's
+/// Refuses requests whose `Host` is not a name of this listener
 ///
 /// A page in a browser reaches it by a name of its own at most (DNS rebinding), never by an address.
 async fn check(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
